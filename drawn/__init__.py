@@ -1,0 +1,1 @@
+"""Films that the project draws itself, with their truth beside them."""

@@ -1,0 +1,1 @@
+"""Torch modules and model backends; imports neither ray nor prefect nor storage."""

@@ -1,0 +1,1 @@
+"""Bytes and rows: schemas, tables, media files; imports neither torch nor ray nor prefect."""
