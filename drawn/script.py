@@ -1,0 +1,203 @@
+"""Who is where and when, and how the camera looks at it: a film as a list of shots, from nothing but a seed.
+
+The film falls into two halves that play in the same places with the same people, framed anew.
+Positions are in frame heights, x = 0 in the frame's middle; scales are half a head's height in frame heights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from drawn.body import GESTURES
+from drawn.people import Person, cast
+from drawn.places import Place, places_of
+
+Kind = Literal["title", "scene", "end"]
+
+
+@dataclass(frozen=True)
+class Role:
+    """One person in one shot: moves from x0 to x1 with the eyes at y; `yaw` is the side they face."""
+
+    who: int
+    x0: float
+    x1: float
+    y: float
+    scale: float
+    yaw: float
+    smile: float
+    gesture: str
+    walks: bool
+    talks: bool
+    phase: float
+
+
+@dataclass(frozen=True)
+class Move:
+    """The camera from start to end (x, y, zoom), and the part of the background that it looks at."""
+
+    start: tuple[float, float, float]
+    end: tuple[float, float, float]
+    view: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One shot from `start` to `end`, whole seconds."""
+
+    index: int
+    start: int
+    end: int
+    kind: Kind
+    place: int
+    size: str
+    roles: tuple[Role, ...]
+    move: Move
+    plot: str
+
+
+@dataclass(frozen=True)
+class Script:
+    """The whole film before it is drawn."""
+
+    seed: int
+    seconds: int
+    title: str
+    people: tuple[Person, ...]
+    places: tuple[Place, ...]
+    shots: tuple[Shot, ...]
+
+    def shot_at(self, time: float) -> Shot:
+        """The shot that runs at `time` seconds."""
+        return next((s for s in self.shots if time < s.end), self.shots[-1])
+
+
+THINGS = ("letter", "music box", "map", "lantern", "key", "blue stone", "clock", "song")
+TITLES = ("The Lost {T}", "The {T} of {p}", "{A} and the {T}", "A {T} for {A}", "Where the {T} Sleeps", "The Last {T}")
+SLOTS = (("wide", 0), ("medium", 2), ("close-up", 1), ("wide", 2), ("close-up", 1), ("medium", 1), ("close-up", 1),
+         ("wide", 1), ("medium", 2))
+PLOTS = {
+    0: ("{P} lies still and empty; somewhere here the {t} is hidden.",
+        "Nobody is in sight at {p}; the light changes slowly."),
+    1: ("{A} thinks about the {t} {w}.", "{A} looks around {w} and listens.",
+        "{A} waits alone {w}, hoping for news of the {t}.",
+        "{A} remembers where the {t} was last seen.", "{A} makes up {h} mind {w}."),
+    2: ("{A} and {B} talk about the {t} {w}.", "{A} asks {B} for help {w}.", "{A} and {B} set out together {w}.",
+        "{B} tells {A} a secret about the {t}.", "{A} meets {B} {w}, and they make a plan."),
+}
+
+
+def write(seed: int, seconds: int, aspect: float) -> Script:
+    """Write the film of a seed; `aspect` is width / height of the frame."""
+    if seconds < 8:
+        raise ValueError(f"a film needs at least 8 seconds, got {seconds}")
+    rng = np.random.default_rng([seed, 3])
+    people = cast(seed)
+    card = 4 if seconds >= 60 else 2 if seconds >= 24 else 1
+    middle = seconds // 2
+    spans = [(card, middle), (middle, seconds - card)]
+    lengths = [_lengths(rng, b - a) for a, b in spans]
+    places = places_of(seed, min(4, *(len(n) for n in lengths)))
+    thing = str(rng.choice(THINGS))
+    title = str(rng.choice(TITLES)).format(T=thing.title(), A=people[0].name, p=places[0].name.removeprefix("the "))
+    still = Move((0.0, 0.0, 1.0), (0.10, -0.02, 1.22), (float(rng.uniform(-0.3, 0.1)), 0.0, 1.15))
+    shots = [Shot(0, 0, card, "title", 0, "card", (), still, f"The title: {title}.")]
+    for (start, _), parts in zip(spans, lengths, strict=True):
+        order = rng.permutation(len(places))
+        slots = [SLOTS[(k + (len(parts) < 5)) % len(SLOTS)] for k in range(len(parts))]
+        casting = _casting(rng, slots)
+        for k, (size, _) in enumerate(slots):
+            place = int(order[k * len(places) // len(slots)])
+            roles = tuple(_role(rng, who, i, len(casting[k]), size, people[who], aspect) for i,
+                who in enumerate(casting[k]))
+            text = _plot(rng, people, casting[k], places[place], thing)
+            shots.append(Shot(len(shots), start, start + parts[k], "scene", place, size, roles,
+                _move(rng, size, len(roles)), text))
+            start += parts[k]
+    last = replace(still, start=still.end, end=still.start, view=(float(rng.uniform(-0.1, 0.3)), 0.0, 1.25))
+    shots.append(Shot(len(shots), seconds - card, seconds, "end", len(places) - 1, "card", (), last, "The end."))
+    return Script(seed, seconds, title, people, places, tuple(shots))
+
+
+def _lengths(rng: np.random.Generator, total: int) -> list[int]:
+    count = max(2, round(total / 4.9))
+    parts = np.full(count, total // count)
+    parts[rng.permutation(count)[: total - int(parts.sum())]] += 1
+    for _ in range(count if total // count >= 4 else 0):
+        a, b = rng.choice(count, 2, replace=False)
+        if parts[a] > 3 and parts[b] < 7:
+            parts[a] -= 1
+            parts[b] += 1
+    return [int(p) for p in parts]
+
+
+def _casting(rng: np.random.Generator, slots: list[tuple[str, int]]) -> list[tuple[int, ...]]:
+    """Who is in each shot: whoever has been seen least, and for a close-up least in close-ups."""
+    seen, close = np.zeros(3), np.zeros(3)
+    out = []
+    for size, count in slots:
+        luck = rng.random(3) * 0.5
+        rank = np.argsort(seen + luck + (10 * close if size == "close-up" else 0))
+        chosen = tuple(int(w) for w in rank[:count])
+        for who in chosen:
+            seen[who] += 1
+            close[who] += size == "close-up"
+        out.append(chosen)
+    return out
+
+
+def _role(rng: np.random.Generator, who: int, place: int, count: int, size: str, person: Person, aspect: float) -> Role:
+    side = (-1, 1)[place] if count == 2 else 0
+    gesture = str(rng.choice(GESTURES[:1] if size == "close-up" else GESTURES))
+    yaw, smile, phase = float(rng.uniform(-0.5, 0.5)), float(rng.choice([0.0, 0.3, 0.7])), float(rng.uniform(0, 6.28))
+    if side:
+        yaw = -0.45 * side
+    if size == "close-up":
+        x = rng.uniform(-0.10, 0.10, 2) * aspect
+        return Role(who, float(x[0]), float(x[1]), float(rng.uniform(0.44, 0.49)), float(rng.uniform(0.235, 0.27)),
+            yaw, smile,
+                    gesture, False, True, phase)
+    if size == "medium":
+        centre = side * rng.uniform(0.19, 0.23) if side else rng.uniform(-0.16, 0.16)
+        x = (centre + rng.uniform(-0.05, 0.05, 2)) * aspect
+        y = float(rng.uniform(0.36, 0.42)) + 0.03 * (1.0 - person.look.tall)
+        return Role(who, float(x[0]), float(x[1]), y, float(rng.uniform(0.125, 0.15)), yaw, smile, gesture, False,
+            True, phase)
+    scale = float(rng.uniform(0.060, 0.068))
+    low, high = (0.08, 0.36) if side else (-0.28, 0.28)
+    a, b = rng.uniform(low, low + 0.10), rng.uniform(high - 0.10, high)
+    x0, x1 = (a, b) if rng.random() < 0.5 else (b, a)
+    x0, x1 = x0 * (side or 1) * aspect, x1 * (side or 1) * aspect
+    y = 0.89 + 0.02 * place - (9.5 * person.look.tall) * scale
+    return Role(who, float(x0), float(x1), float(y), scale, float(np.sign(x1 - x0)) * 0.5, smile, gesture, True,
+        False, phase)
+
+
+def _move(rng: np.random.Generator, size: str, people: int) -> Move:
+    """A pan, a push in, a pull out or a drift, as wide as the shot's size allows."""
+    reach = {"wide": 0.17, "medium": 0.10, "close-up": 0.05}[size] * (1.6 if people == 0 else 1.0)
+    zoom = {"wide": 1.15, "medium": 1.22, "close-up": 1.25}[size]
+    way = float(rng.choice([-1, 1]))
+    kind = str(rng.choice(["pan", "push", "pull", "drift"]))
+    start, end = {
+        "pan": ((-way * reach, 0.0, 1.06), (way * reach, 0.0, 1.06)),
+        "push": ((0.0, 0.0, 1.0), (way * reach * 0.3, 0.0, zoom)),
+        "pull": ((way * reach * 0.3, 0.0, zoom), (0.0, 0.0, 1.0)),
+        "drift": ((-way * reach * 0.7, 0.02, 1.0), (way * reach * 0.7, -0.02, 1.0 + 0.6 * (zoom - 1))),
+    }[kind]
+    spread, near = {"wide": (0.30, 1.0), "medium": (0.55, 1.4), "close-up": (0.75, 1.9)}[size]
+    view = (float(rng.uniform(-spread, spread)), {"wide": 0.0, "medium": -0.04, "close-up": -0.10}[size],
+            near * float(rng.uniform(1.0, 1.12)))
+    return Move(start, end, view)
+
+
+def _plot(rng: np.random.Generator, people: tuple[Person, ...], who: tuple[int, ...], place: Place, thing: str) -> str:
+    text = str(rng.choice(PLOTS[len(who)]))
+    names = [people[w].name for w in who] + ["", ""]
+    his = "her" if who and people[who[0]].pronoun == "she" else "his"
+    name = place.name[0].upper() + place.name[1:]
+    return text.format(A=names[0], B=names[1], t=thing, w=f"{place.where}, {place.mood.word}", p=place.name, P=name,
+        h=his)

@@ -1,0 +1,63 @@
+"""What a drawn film is known to show, second by second; written beside the film and read by tests and benchmarks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """A person in a frame: boxes are (x0, y0, x1, y1) in 0..1 of the frame; `face_pixels` is the face's height."""
+
+    character: str
+    box: Box
+    face: Box
+    face_pixels: float
+
+
+@dataclass(frozen=True)
+class Second:
+    """The frame at `second` seconds, exactly; `shot` counts from 0, the title and the end being shots too."""
+
+    second: int
+    shot: int
+    kind: Literal["title", "scene", "end"]
+    place: str
+    shot_size: str
+    plot: str
+    appearances: tuple[Appearance, ...]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A whole film: names with a sentence each, the cuts in seconds, and one entry a whole second."""
+
+    seed: int
+    title: str
+    seconds: float
+    fps: int
+    width: int
+    height: int
+    characters: dict[str, str]
+    places: dict[str, str]
+    cuts: tuple[float, ...]
+    timeline: tuple[Second, ...]
+
+    def to_json(self) -> str:
+        """The truth as JSON text."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Truth:
+        """The truth that `to_json` wrote."""
+        raw = json.loads(text)
+        timeline = tuple(
+            Second(**{**s, "appearances": tuple(
+                Appearance(a["character"], tuple(a["box"]), tuple(a["face"]),
+                    a["face_pixels"]) for a in s["appearances"])})
+            for s in raw["timeline"])
+        return cls(**{**raw, "cuts": tuple(raw["cuts"]), "timeline": timeline})

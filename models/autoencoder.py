@@ -1,0 +1,140 @@
+"""The diffusion autoencoder: features of a frozen image encoder -> tokens -> latents (section 3.2).
+
+Shapes: B keyframes, N positions and C channels of the image encoder, L tokens, D token width, S sentences of
+width E, F faces of width G; latents_BCHW are the codec's.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from pydantic import BaseModel
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from models.codec import PCACodec, load_codec
+from models.compressor import Compressor, CompressorConfig
+from models.decoder import DecoderConfig, DiffusionDecoder
+from models.diffusion import DiffusionConfig, sample, sampling_schedule
+
+
+class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
+    compressor: CompressorConfig = CompressorConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+
+
+class DiffusionAutoencoder(nn.Module):
+    """Compressor, decoder and latent codec, with the statistics of the tokens that it makes.
+
+    The image encoder stays outside: it is frozen, so its features are computed once and stored.
+    """
+
+    token_mean_LD: Tensor
+    token_std_LD: Tensor
+
+    def __init__(self, config: AutoencoderConfig, codec: PCACodec) -> None:
+        super().__init__()
+        self.config = config
+        self.codec = codec.requires_grad_(False)
+        tokens, width = config.compressor.tokens, config.compressor.token_width
+        self.compressor = Compressor(config.compressor)
+        self.decoder = DiffusionDecoder(config.decoder, tokens, width, codec.grid)
+        self.register_buffer("token_mean_LD", torch.zeros(tokens, width))
+        self.register_buffer("token_std_LD", torch.ones(tokens, width))
+
+    def encode(self, features_BNC: Tensor) -> Tensor:
+        """features_BNC of the image encoder to tokens_BLD, each of mean 0 and variance 1 over D."""
+        tokens_BLD: Tensor = self.compressor(features_BNC)
+        return tokens_BLD
+
+    @torch.no_grad()
+    def reconstruct(
+        self,
+        tokens_BLD: Tensor,
+        sentences_BSE: Tensor | None = None,
+        faces_BFG: Tensor | None = None,
+        *,
+        seeds: Sequence[int],
+        steps: int = 10,
+        guidance: float = 1.0,
+        batch: int = 16,
+    ) -> Tensor:
+        """tokens_BLD (and scripts padded by `decoder.pad`, for a decoder of stage 3) to latents_BCHW.
+
+        One seed a keyframe; the result doesn't depend on `batch`, the number of keyframes drawn together.
+        """
+        if len(seeds) != len(tokens_BLD):
+            raise ValueError(f"{len(seeds)} seeds for {len(tokens_BLD)} keyframes: give one seed a keyframe")
+        latents = []
+        for start in range(0, len(tokens_BLD), batch):
+            part = slice(start, start + batch)
+            condition = self.decoder.condition(
+                tokens_BLD[part],
+                None if sentences_BSE is None else sentences_BSE[part],
+                None if faces_BFG is None else faces_BFG[part],
+            )
+            latents.append(sample(self.decoder, self.config.diffusion, condition, seeds[part], steps, guidance))
+        return torch.cat(latents)
+
+    @torch.no_grad()
+    def measure_tokens(self, tokens_BLD: Tensor) -> None:
+        """Keep mean and standard deviation of these tokens, which the autoregressive model standardises by."""
+        self.token_mean_LD.copy_(tokens_BLD.mean(0))
+        self.token_std_LD.copy_(tokens_BLD.std(0, correction=0).clamp(min=1e-3))
+
+    def with_identity(self) -> "DiffusionAutoencoder":
+        """The same weights with new projections of descriptions and faces, ready for stage 3 (section 3.3)."""
+        decoder = self.config.decoder.model_copy(update={"identity": True})
+        wider = DiffusionAutoencoder(self.config.model_copy(update={"decoder": decoder}), self.codec)
+        missing, unexpected = wider.load_state_dict(self.state_dict(), strict=False)
+        assert not unexpected
+        assert all(name.startswith(("decoder.sentence_mlp.", "decoder.face_mlp.")) for name in missing)
+        return wider
+
+    def save_pretrained(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write a folder: config.json, unet/ and scheduler/ (they open in diffusers), codec/, *.safetensors.
+
+        `dtype=torch.float16` halves the files; loading brings float32 back.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, state in self._parts().items():
+            save_file(
+                {key: value.to(dtype).contiguous() for key, value in state.items()}, folder / f"{name}.safetensors"
+            )
+        unet: Any = self.decoder.unet
+        weights = unet.state_dict()
+        unet.save_config(folder / "unet")
+        save_file(
+            {key: value.to(dtype).contiguous() for key, value in weights.items()},
+            folder / "unet" / "diffusion_pytorch_model.safetensors",
+            metadata={"format": "pt"},
+        )
+        sampling_schedule(self.config.diffusion).save_pretrained(folder / "scheduler")
+        self.codec.save_pretrained(folder / "codec")
+        (folder / "config.json").write_text(self.config.model_dump_json(indent=2))  # last: it makes the rest count
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> Self:
+        """Read what `save_pretrained` wrote, in float32 and eval mode."""
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"{folder} holds no autoencoder: no config.json; train one or name the right folder")
+        config = AutoencoderConfig(**json.loads((folder / "config.json").read_text()))
+        autoencoder = cls(config, load_codec(folder / "codec"))
+        weights = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+        autoencoder.decoder.unet.load_state_dict(weights)
+        state = {f"decoder.unet.{key}": value for key, value in weights.items()}
+        state |= {f"codec.{key}": value for key, value in autoencoder.codec.state_dict().items()}
+        for name in autoencoder._parts():
+            prefix = "" if name == "tokens" else f"{name}."
+            state |= {f"{prefix}{key}": value for key, value in load_file(folder / f"{name}.safetensors").items()}
+        autoencoder.load_state_dict(state)
+        return autoencoder.eval()
+
+    def _parts(self) -> dict[str, dict[str, Tensor]]:
+        """What lies beside unet/ and codec/, one file each."""
+        decoder = {key: value for key, value in self.decoder.state_dict().items() if not key.startswith("unet.")}
+        tokens = {"token_mean_LD": self.token_mean_LD, "token_std_LD": self.token_std_LD}
+        return {"compressor": self.compressor.state_dict(), "decoder": decoder, "tokens": tokens}

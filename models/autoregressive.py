@@ -1,0 +1,253 @@
+"""The autoregressive model: multimodal scripts and earlier keyframes in, a distribution of each keyframe token out.
+
+Section 3.4 and Appendix A: a LLaMA-type backbone, three two-layer MLPs with GELU that bring sentences, faces and
+keyframe tokens into its input space, and a mixture head. e_{t,1} is predicted at [END_OF_FRAME] of keyframe t,
+e_{t,l} at e_{t,l-1}.
+
+Shapes: B sequences, S slots, T keyframes, L tokens a keyframe, D token width, H hidden width.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.backbone import Backbone, BackboneConfig, SmolLM2Backbone, build
+from models.mixture import Mixture, MixtureHead
+from models.recall import STARTS, Recall
+from models.script_tokens import FrameScript, Layout, Packed, Slot, Window, pack
+
+
+class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
+    """Sizes and regularisation. The defaults are the laptop's.
+
+    `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), components 16, layout "paper", context of 128
+    keyframes (about 5,000 slots), dropout 0.5, masking 0.15, sentence_width 768 (LongCLIP), face_width 512 (FaRL),
+    width 64-256 through the autoencoder's bottleneck (at 2,048 the components' responsibilities saturate).
+    """
+
+    backbone: BackboneConfig = SmolLM2Backbone()
+    layout: Layout = "compact"
+    tokens: int = Field(2, ge=1)
+    width: int = Field(64, ge=1)
+    sentence_width: int = Field(384, ge=1)
+    face_width: int = Field(128, ge=1)
+    components: int = Field(4, ge=1)
+    sigma_floor: float = Field(0.1, ge=0)
+    frozen_layers: int = Field(0, ge=0)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    masking: float = Field(0.15, ge=0, lt=1)
+    noise: float = Field(0.2, ge=0)
+    recall: bool = True
+    forgetting: float = Field(0.3, ge=0, le=1)
+
+
+class AutoregressiveModel(nn.Module):
+    """Standardises keyframe tokens on the way in and returns distributions in the tokens' own units."""
+
+    def __init__(self, config: AutoregressiveConfig, backbone: Backbone) -> None:
+        super().__init__()
+        hidden: int = backbone.model.config.hidden_size
+        if config.frozen_layers > len(backbone.model.layers):
+            raise ValueError(f"frozen_layers is {config.frozen_layers}, the backbone has {len(backbone.model.layers)}")
+        self.config = config
+        self.identifiers = dict(backbone.identifiers)
+        self.source = {"name": backbone.name, "revision": backbone.revision, "licence": backbone.licence}
+        self.backbone = backbone.model
+        self.sentence_mlp = _mlp(config.sentence_width, hidden)
+        self.face_mlp = _mlp(config.face_width, hidden)
+        self.token_mlp = _mlp(config.width, hidden)
+        self.markers_2H = nn.Parameter(torch.zeros(2, hidden))
+        self.head = MixtureHead(hidden, config.components, config.width, config.sigma_floor)
+        self.recall = Recall(config.components, config.sentence_width, config.face_width) if config.recall else None
+        self.register_buffer("token_mean_LD", torch.zeros(config.tokens, config.width))
+        self.register_buffer("token_std_LD", torch.ones(config.tokens, config.width))
+        self.token_mean_LD: Tensor
+        self.token_std_LD: Tensor
+        self._freeze()
+        for layer in self.backbone.layers:
+            layer.self_attn.register_forward_hook(self._drop_residual)
+            layer.mlp.register_forward_hook(self._drop_residual)
+
+    @classmethod
+    def create(cls, config: AutoregressiveConfig, seed: int = 0) -> Self:
+        """A model around the pretrained (or random) backbone, everything else freshly initialised."""
+        model = cls(config, build(config.backbone))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model.initialise()
+        return model
+
+    def initialise(self) -> None:
+        """MLPs whose outputs are as large as the backbone's own embeddings, small markers, a jittered head."""
+        scale = float(self.backbone.embed_tokens.weight.std())
+        for mlp in (self.sentence_mlp, self.face_mlp, self.token_mlp):
+            first, last = mlp[0], mlp[2]
+            gain = 1.0 if mlp is self.token_mlp else first.in_features**0.5  # unit-norm vectors have small entries
+            nn.init.normal_(first.weight, std=gain / first.in_features**0.5)
+            nn.init.zeros_(first.bias)
+            nn.init.normal_(last.weight, std=scale / (0.65 * last.in_features**0.5))
+            nn.init.zeros_(last.bias)
+        nn.init.normal_(self.markers_2H, std=scale)
+        components = range(self.config.components)
+        self.head.initialise(sigmas=[STARTS[k % len(STARTS)].sigma for k in components] if self.recall else None)
+
+    def standardise_by(self, tokens_NLD: Tensor, scripts: Sequence[FrameScript]) -> None:
+        """Takes mean and deviation of each channel from the training tokens (flipped copies included), and the
+        scripts' mean, from which their likeness is measured."""
+        if self.recall is not None:
+            self.recall.centre_C.copy_(torch.from_numpy(np.stack([script.summary() for script in scripts])).mean(0))
+        self.token_mean_LD.copy_(tokens_NLD.mean(0))
+        self.token_std_LD.copy_(tokens_NLD.std(0, unbiased=False).clamp_min(1e-3))
+
+    def pack(self, windows: Sequence[Window]) -> Packed:
+        """The windows as one padded batch on this model's device, in this model's layout."""
+        return pack(windows, self.identifiers, self.config.layout).to(self.markers_2H.device)
+
+    def embed(self, packed: Packed) -> Tensor:
+        """Input embeddings_BSH; padding is zero."""
+        kinds_BS = packed.kinds_BS
+        embeds_BSH = self.markers_2H.new_zeros(*kinds_BS.shape, self.markers_2H.shape[-1])
+        rows: list[tuple[Slot, Callable[[Tensor], Tensor]]] = [
+            (Slot.IDENTIFIER, lambda here: self.backbone.embed_tokens(packed.rows_BS[here])),
+            (Slot.MARKER, lambda here: self.markers_2H[packed.rows_BS[here]]),
+            (Slot.SENTENCE, lambda _: self._drop(self.sentence_mlp(packed.sentences_NC))),
+            (Slot.FACE, lambda _: self._drop(self.face_mlp(packed.faces_NC))),
+            (Slot.TOKEN, lambda here: self.embed_tokens(packed.tokens_ND, packed.rows_BS[here])),
+        ]
+        for kind, values in rows:
+            here_BS = kinds_BS == kind
+            if here_BS.any():
+                embeds_BSH[here_BS] = values(here_BS)
+        return embeds_BSH
+
+    def embed_tokens(self, tokens_ND: Tensor, rows_N: Tensor) -> Tensor:
+        """Keyframe tokens (row n is token `rows_N[n]` modulo L of its keyframe) in the backbone's space.
+
+        In training they carry noise, so that the model learns to continue from tokens that are not quite right.
+        """
+        place_N = rows_N % self.config.tokens
+        z_ND = (tokens_ND - self.token_mean_LD[place_N]) / self.token_std_LD[place_N]
+        if self.training and self.config.noise:
+            z_ND = z_ND + self.config.noise * torch.randn_like(z_ND)
+        return self._drop(self.token_mlp(z_ND))
+
+    def run(self, embeds_BSH: Tensor, mask_B1QS: Tensor, positions_BQ: Tensor, cache: Any = None) -> Tensor:
+        """The backbone's normalised output_BQH under an additive float mask; `cache` is a transformers Cache."""
+        output = self.backbone(
+            inputs_embeds=embeds_BSH,
+            attention_mask=mask_B1QS,
+            position_ids=positions_BQ,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        hidden_BQH: Tensor = output.last_hidden_state
+        return hidden_BQH
+
+    def predict(self, hidden: Tensor, place: Tensor | int, recalled: tuple[Tensor, Tensor] | None = None) -> Mixture:
+        """The distribution of token `place` (0 to L-1) of a keyframe, in the tokens' own units.
+
+        `recalled`: means and logits to add to the head's, of the same batch shape as `hidden`.
+        """
+        mixture = self.head(self._drop(hidden))
+        if recalled is not None:
+            mixture = Mixture(mixture.logits + recalled[1], mixture.means + recalled[0], mixture.scales)
+        return mixture.affine(self.token_mean_LD[place].unsqueeze(-2), self.token_std_LD[place].unsqueeze(-2))
+
+    def recalled(self, packed: Packed) -> tuple[Tensor, Tensor] | None:
+        """(means_BTLKD, logits_BTLK) recalled from the earlier keyframes of each window."""
+        if self.recall is None:
+            return None
+        z_BJLD = (packed.targets_BTLD - self.token_mean_LD) / self.token_std_LD
+        if self.training and self.config.noise:
+            z_BJLD = z_BJLD + self.config.noise * torch.randn_like(z_BJLD)
+        place_T = torch.arange(z_BJLD.shape[1], device=z_BJLD.device)
+        ages_BTJ = (place_T[:, None] - place_T).expand(len(z_BJLD), -1, -1)
+        ages_BTJ = ages_BTJ.masked_fill(~packed.valid_BT[:, None, :], 0)
+        if self.training and self.config.forgetting:
+            forgotten_BT = torch.rand(ages_BTJ.shape[:2], device=z_BJLD.device) < self.config.forgetting
+            ages_BTJ = ages_BTJ.masked_fill(forgotten_BT[..., None], 0)
+        means, logits_BTK = self.recall(packed.summaries_BTC, packed.summaries_BTC, z_BJLD, ages_BTJ)
+        return means, logits_BTK.unsqueeze(2)
+
+    def forward(self, packed: Packed) -> Mixture:
+        """The distribution of every keyframe token given all before it: batch shape (B, T, L)."""
+        kinds_BS = packed.kinds_BS
+        mask_B1SS = self.causal_mask(kinds_BS)
+        positions_BS = torch.arange(kinds_BS.shape[1], device=kinds_BS.device).expand_as(kinds_BS)
+        hidden_BSH = self.run(self.embed(packed), mask_B1SS, positions_BS)
+        batch_B11 = torch.arange(len(kinds_BS), device=kinds_BS.device)[:, None, None]
+        places_L = torch.arange(self.config.tokens, device=kinds_BS.device)
+        return self.predict(hidden_BSH[batch_B11, packed.predict_BTL], places_L, self.recalled(packed))
+
+    def causal_mask(self, kinds_BS: Tensor) -> Tensor:
+        """Additive causal mask; in training each slot is hidden from all later ones with probability `masking`.
+
+        A slot always sees itself. Padding stands at the end, where causality alone hides it from real slots.
+        """
+        length = kinds_BS.shape[1]
+        slots = torch.arange(length, device=kinds_BS.device)
+        seen_BSS = (slots[None, :] <= slots[:, None]).expand(len(kinds_BS), -1, -1)
+        if self.training and self.config.masking:
+            hidden_BS = torch.rand(kinds_BS.shape, device=kinds_BS.device) < self.config.masking
+            seen_BSS = seen_BSS & (~hidden_BS[:, None, :] | torch.eye(length, dtype=torch.bool, device=slots.device))
+        return additive(seen_BSS)
+
+    def save_pretrained(self, folder: Path) -> None:
+        """`backbone/` opens in plain transformers (LlamaModel); the rest is model.safetensors and config.json."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.backbone.save_pretrained(folder / "backbone")
+        rest = {name: t.contiguous() for name, t in self.state_dict().items() if not name.startswith("backbone.")}
+        save_file(rest, folder / "model.safetensors")
+        about = {"config": self.config.model_dump(mode="json"), "identifiers": self.identifiers, "source": self.source}
+        (folder / "config.json").write_text(json.dumps(about, indent=2) + "\n")
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> Self:
+        from safetensors.torch import load_file
+        from transformers import LlamaModel
+
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"no autoregressive model in {str(folder)!r}: config.json is missing; train one first")
+        about: Mapping[str, Any] = json.loads((folder / "config.json").read_text())
+        backbone = LlamaModel.from_pretrained(folder / "backbone", dtype=torch.float32, attn_implementation="sdpa")
+        identifiers = {text: tuple(rows) for text, rows in about["identifiers"].items()}
+        model = cls(AutoregressiveConfig(**about["config"]), Backbone(backbone, identifiers, **about["source"]))
+        state = load_file(folder / "model.safetensors")
+        missing, unexpected = model.load_state_dict(state, strict=False)
+        lost = [name for name in missing if not name.startswith("backbone.")]
+        if lost or unexpected:
+            raise ValueError(f"{str(folder)!r} does not fit its config: missing {lost}, unexpected {unexpected}")
+        return model.eval()
+
+    def _freeze(self) -> None:
+        self.backbone.embed_tokens.requires_grad_(False)
+        for layer in self.backbone.layers[: self.config.frozen_layers]:
+            layer.requires_grad_(False)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.config.dropout, self.training)
+
+    def _drop_residual(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
+        """Dropout on what attention and MLP add to the residual stream; LLaMA has none of its own."""
+        if isinstance(output, tuple):
+            return (self._drop(output[0]), *output[1:])
+        return self._drop(output)
+
+
+def additive(seen_BQS: Tensor) -> Tensor:
+    """A boolean mask as an additive float mask_B1QS (boolean ones are silently wrong in some attention backends)."""
+    zero = torch.zeros((), dtype=torch.float32, device=seen_BQS.device)
+    return torch.where(seen_BQS, zero, torch.finfo(torch.float32).min).unsqueeze(1)
+
+
+def _mlp(width: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden))

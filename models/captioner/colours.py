@@ -1,0 +1,94 @@
+"""Names for colours: the nearest of a small palette in CIELAB, so that equal colours always get equal words.
+
+Lightness counts for less than tint, because films are mostly dark and grey and it is the tint that tells places apart.
+Shapes: P pixels, K palette entries; RGB 0-255.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+PALETTE = {
+    "black": (12, 12, 12),
+    "dark grey": (55, 55, 55),
+    "grey": (118, 118, 118),
+    "light grey": (182, 182, 182),
+    "white": (244, 244, 244),
+    "cream": (238, 226, 198),
+    "dark red": (92, 22, 22),
+    "red": (190, 40, 36),
+    "pink": (226, 150, 160),
+    "dark brown": (56, 36, 24),
+    "brown": (112, 72, 44),
+    "light brown": (168, 124, 84),
+    "beige": (218, 192, 156),
+    "orange": (226, 126, 40),
+    "yellow": (234, 206, 72),
+    "olive": (108, 102, 48),
+    "dark olive": (50, 50, 30),
+    "dark green": (26, 58, 30),
+    "green": (64, 134, 62),
+    "light green": (152, 200, 132),
+    "dark teal": (22, 66, 70),
+    "teal": (52, 134, 134),
+    "pale blue": (206, 220, 232),
+    "light blue": (140, 190, 226),
+    "blue": (56, 98, 186),
+    "dark blue": (24, 34, 86),
+    "slate": (46, 56, 70),
+    "grey blue": (98, 114, 136),
+    "grey brown": (126, 112, 98),
+    "purple": (112, 64, 142),
+    "dark purple": (50, 32, 64),
+    "magenta": (196, 62, 148),
+}
+NAMES = tuple(PALETTE)
+
+
+class Share(NamedTuple):
+    """A colour's name and the share of the pixels that are nearest to it."""
+
+    name: str
+    share: float
+
+
+def to_lab(rgb_P3: NDArray[np.floating]) -> NDArray[np.float64]:
+    """sRGB 0-255 -> CIELAB (D65): lightness 0-100, green-red, blue-yellow."""
+    linear_P3 = np.asarray(rgb_P3, dtype=np.float64) / 255
+    linear_P3 = np.where(linear_P3 > 0.04045, ((linear_P3 + 0.055) / 1.055) ** 2.4, linear_P3 / 12.92)
+    to_xyz_33 = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz_P3 = linear_P3 @ to_xyz_33.T / np.array([0.95047, 1.0, 1.08883])
+    f_P3 = np.where(xyz_P3 > 0.008856, np.cbrt(xyz_P3), 7.787 * xyz_P3 + 16 / 116)
+    x, y, z = f_P3[..., 0], f_P3[..., 1], f_P3[..., 2]
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+_WEIGHT = np.array([0.7, 1.0, 1.0])
+_PALETTE_K3 = to_lab(np.array(list(PALETTE.values()), dtype=np.float64)) * _WEIGHT
+
+
+def nearest(lab_P3: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Index into NAMES for each pixel (any leading shape)."""
+    scaled_P3 = lab_P3 * _WEIGHT
+    distance_PK = (_PALETTE_K3**2).sum(1) - 2 * scaled_P3 @ _PALETTE_K3.T  # without the pixel's own constant square
+    index_P: NDArray[np.int64] = distance_PK.argmin(-1)
+    return index_P
+
+
+def shares(index_P: NDArray[np.integer]) -> list[Share]:
+    """The colours among the pixels (indices into NAMES), the most frequent first."""
+    counts_K = np.bincount(index_P.ravel(), minlength=len(NAMES))
+    order = np.argsort(-counts_K, kind="stable")
+    return [Share(NAMES[i], float(counts_K[i] / index_P.size)) for i in order if counts_K[i] > 0]
+
+
+def main_colour(index_P: NDArray[np.integer]) -> str:
+    """The name of the most frequent colour."""
+    return shares(index_P)[0].name
+
+
+def main_colours(index_P: NDArray[np.integer], second: float = 0.2) -> str:
+    """One name, or "a and b" where a second colour covers at least `second` of the pixels."""
+    first, *rest = shares(index_P)
+    return f"{first.name} and {rest[0].name}" if rest and rest[0].share >= second else first.name

@@ -1,0 +1,67 @@
+"""The coarse head: tokens to a first, blurred map of latents, trained by a plain l2 loss.
+
+An addition to the paper, which starts from SDXL: where the decoder starts from little or nothing, a regression
+teaches the tokens what a picture looks like in a few cheap steps, and hands the U-Net a map to refine.
+
+Shapes: B keyframes, L tokens, D token width, C latent channels, H x W latent grid.
+"""
+
+import torch.nn.functional as F
+from einops import rearrange
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+
+class CoarseConfig(BaseModel, frozen=True, extra="forbid"):
+    hidden: int = Field(512, gt=0, description="width of the layer between tokens and the smallest grid")
+    channels: tuple[int, ...] = Field((192, 160, 128), min_length=1, description="of each grid, smallest first")
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside an identity, normalised over channels and places together."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, hidden_BCHW: Tensor) -> Tensor:
+        out_BCHW: Tensor = hidden_BCHW + self.second(F.silu(self.first(F.silu(self.norm(hidden_BCHW)))))
+        return out_BCHW
+
+
+class CoarseHead(nn.Module):
+    """A linear layer to the smallest grid, then a residual block and a doubling of the grid for each level."""
+
+    def __init__(self, config: CoarseConfig, tokens: int, token_width: int, grid: tuple[int, int, int]) -> None:
+        super().__init__()
+        channels, height, width = grid
+        halvings = 2 ** (len(config.channels) - 1)
+        if height % halvings or width % halvings:
+            raise ValueError(f"a latent grid of {height}x{width} can't be halved {len(config.channels) - 1} times; "
+                             f"give coarse.channels fewer levels than {len(config.channels)}")  # fmt: skip
+        self.grid = (height // halvings, width // halvings)
+        first = config.channels[0]
+        self.spread = nn.Sequential(
+            nn.Linear(tokens * token_width, config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, first * self.grid[0] * self.grid[1]),
+        )
+        self.levels = nn.ModuleList(Residual(level) for level in config.channels)
+        self.widen = nn.ModuleList(
+            nn.Conv2d(below, 4 * above, 1) for below, above in zip(config.channels, config.channels[1:], strict=False)
+        )
+        self.out = nn.Conv2d(config.channels[-1], channels, 3, padding=1)
+
+    def forward(self, tokens_BLD: Tensor) -> Tensor:
+        """tokens_BLD to a map_BCHW in the units of the latents."""
+        flat = self.spread(rearrange(tokens_BLD, "b l d -> b (l d)"))
+        hidden_BCHW = rearrange(flat, "b (c h w) -> b c h w", h=self.grid[0], w=self.grid[1])
+        hidden_BCHW = self.levels[0](hidden_BCHW)
+        for widen, level in zip(self.widen, self.levels[1:], strict=True):
+            hidden_BCHW = level(F.pixel_shuffle(widen(hidden_BCHW), 2))
+        map_BCHW: Tensor = self.out(F.silu(hidden_BCHW))
+        return map_BCHW

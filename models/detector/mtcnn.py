@@ -1,0 +1,48 @@
+"""People by their faces: MTCNN's face box, extended to a body by human proportions and cut at the picture's border."""
+
+from collections.abc import Sequence
+
+from models.detector import MOST_PERSONS, MtcnnConfig, Person
+from models.face import Face, Image
+from models.face.mtcnn import FaceFinder
+
+# In heights of MTCNN's face box, which spans from the forehead to the chin (0.8 of a head). An adult stands
+# 7.5 heads tall and is 2 heads wide at the shoulders; the arms add a little.
+ABOVE = 0.35  # from the box up to the crown
+BELOW = 8.0  # from the chin down to the soles
+ASIDE = 1.35  # from the middle of the face to the end of an arm
+
+
+class MtcnnDetector:
+    """Boxes are as sure as the faces in them; a lying or leaning body is not followed."""
+
+    name = "mtcnn"
+
+    def __init__(self, config: MtcnnConfig) -> None:
+        self._finder = FaceFinder(config.finder)
+        self.revision = self._finder.revision
+        self.licence = self._finder.licence
+
+    def detect(self, images: Sequence[Image]) -> list[list[Person]]:
+        """The people of each picture: at most five, by score times area of the box, largest first."""
+        found = self._finder.find(images)
+        return [_persons(image, faces) for image, faces in zip(images, found, strict=True)]
+
+
+def _persons(image: Image, faces: Sequence[Face]) -> list[Person]:
+    height, width = image.shape[:2]
+    persons = [Person(body_box(face.box, width / height), face.score, face) for face in faces]
+    return sorted(persons, key=_weight, reverse=True)[:MOST_PERSONS]
+
+
+def _weight(person: Person) -> float:
+    x0, y0, x1, y1 = person.box
+    return person.score * (x1 - x0) * (y1 - y0)
+
+
+def body_box(face: tuple[float, float, float, float], aspect: float) -> tuple[float, float, float, float]:
+    """The body below a face; boxes in fractions of the picture, `aspect` is the picture's width over its height."""
+    x0, y0, x1, y1 = face
+    tall = y1 - y0
+    middle, wide = (x0 + x1) / 2, ASIDE * tall / aspect
+    return max(0.0, middle - wide), max(0.0, y0 - ABOVE * tall), min(1.0, middle + wide), min(1.0, y1 + BELOW * tall)

@@ -1,0 +1,80 @@
+"""The face bank (Appendix C): from a character to a face of theirs in another frame.
+
+The autoregressive model would otherwise copy the very face that it is to draw ("face embedding randomization", §3.4).
+Shapes: N faces, E numbers an embedding.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Retrieved(NamedTuple):
+    """A face by its place in the bank, and whether it comes from another frame than the asking one."""
+
+    face: int
+    another_frame: bool
+
+
+class Purity(NamedTuple):
+    """How well characters agree with the truth, over the faces that have a character and a truth."""
+
+    purity: float  # share of faces that show the person whom most of their character's faces show
+    coverage: float  # share of faces with a truth that have a character at all
+    faces: int
+
+
+class FaceBank:
+    """All faces of a film with the character that clustering gave them; -1 marks a face like no other."""
+
+    def __init__(
+        self,
+        face_ids: Sequence[str],
+        row_ids: Sequence[str],
+        characters: Sequence[int],
+        embeddings_NE: NDArray[np.float32],
+    ) -> None:
+        sizes = (len(face_ids), len(row_ids), len(characters), len(embeddings_NE))
+        if len(set(sizes)) != 1:
+            raise ValueError(f"a bank needs one row id, character and embedding for each face id, got {sizes}")
+        if len(set(face_ids)) != len(face_ids):
+            twice = [face for face, n in Counter(face_ids).items() if n > 1]
+            raise ValueError(f"face ids must be unique, got {twice[0]!r} more than once")
+        self.face_ids = tuple(face_ids)
+        self.row_ids = tuple(row_ids)
+        self.characters = tuple(int(character) for character in characters)
+        self.embeddings_NE = embeddings_NE
+        faces_of = defaultdict(list)
+        for index in sorted(range(len(self.face_ids)), key=self.face_ids.__getitem__):
+            if self.characters[index] >= 0:
+                faces_of[self.characters[index]].append(index)
+        self._faces_of = dict(faces_of)
+
+    def retrieve(self, character: int, not_row: str, seed: int) -> Retrieved:
+        """A face of `character`, drawn with `seed` from the frames other than `not_row`; does not depend on row order.
+
+        Where the character has no other frame, a face of that same frame is given, and `another_frame` is false.
+        """
+        if character not in self._faces_of:
+            raise ValueError(f"no face shows character {character}; the bank knows {sorted(self._faces_of)}")
+        mine = self._faces_of[character]
+        others = [index for index in mine if self.row_ids[index] != not_row]
+        choices = others or mine
+        draw = np.random.default_rng([seed, character, *not_row.encode()])
+        return Retrieved(choices[int(draw.integers(len(choices)))], bool(others))
+
+    def purity(self, truth: Sequence[str | None]) -> Purity:
+        """Agreement with `truth`, one name for each face; None where nobody knows (such faces don't count)."""
+        if len(truth) != len(self.face_ids):
+            raise ValueError(f"purity needs one truth for each of {len(self.face_ids)} faces, got {len(truth)}")
+        names = defaultdict(list)
+        for character, name in zip(self.characters, truth, strict=True):
+            if character >= 0 and name is not None:
+                names[character].append(name)
+        faces = sum(len(mine) for mine in names.values())
+        known = sum(name is not None for name in truth)
+        agreeing = sum(Counter(mine).most_common(1)[0][1] for mine in names.values())
+        return Purity(agreeing / faces if faces else 0.0, faces / known if known else 0.0, faces)

@@ -1,0 +1,110 @@
+"""Held-out likelihood: does the model use its script, and does it beat a mixture that knows no script at all?
+
+Shapes: T keyframes, R reference frames, L tokens a keyframe, D token width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.autoregressive import AutoregressiveModel
+from models.mixture import UnconditionalMixture
+from models.script_tokens import FrameScript, Window
+
+
+def held_out_nll(
+    model: AutoregressiveModel,
+    scripts: Sequence[FrameScript],
+    tokens_TLD: Tensor,
+    references_RLD: Tensor | None = None,
+    window: int = 16,
+    keep: int = 8,
+) -> Tensor:
+    """Teacher-forced -log p of each keyframe's tokens, shape (T,), nats per dimension (eq. 9, averaged over L).
+
+    Windows overlap as in generation: each starts with `keep` keyframes that the one before has scored already.
+    """
+    if len(scripts) != len(tokens_TLD):
+        raise ValueError(f"{len(scripts)} scripts but tokens of {len(tokens_TLD)} keyframes")
+    if not 0 <= keep < window:
+        raise ValueError(f"keep must be smaller than window, got {keep} and {window}")
+    was_training = model.training
+    model.eval()
+    scored: list[Tensor] = []
+    with torch.inference_mode():
+        while (known := sum(map(len, scored))) < len(scripts):
+            start = max(0, known - keep)
+            run = slice(start, start + window)
+            packed = model.pack([Window(scripts[run], tokens_TLD[run], references_RLD)])
+            nll_TL = model(packed).nll_per_dimension(packed.targets_BTLD)[0]
+            scored.append(nll_TL.mean(-1)[known - start :].cpu())
+    model.train(was_training)
+    return torch.cat(scored)
+
+
+def shuffled(scripts: Sequence[FrameScript], seed: int) -> list[FrameScript]:
+    """The scripts in another order in which none stays in its place (a random cycle)."""
+    if len(scripts) < 2:
+        raise ValueError(f"cannot shuffle {len(scripts)} script: at least 2 are needed")
+    order = np.random.default_rng(seed).permutation(len(scripts))
+    exchanged = list(scripts)
+    for here, there in zip(order, np.roll(order, 1), strict=True):
+        exchanged[here] = scripts[there]
+    return exchanged
+
+
+def unconditional_nll(
+    train_TLD: Tensor, test_TLD: Tensor, components: Sequence[int] = (1, 2, 4, 8), seed: int = 0
+) -> tuple[Tensor, int]:
+    """(-log p of each test keyframe in nats per dimension, shape (T,); the number of components).
+
+    One mixture over all L*D numbers of a keyframe, fitted to the training tokens; the number of components is the one that
+    suits the test keyframes best, which favours the baseline.
+    """
+    train_NE, test_NE = train_TLD.flatten(1), test_TLD.flatten(1)
+    best: tuple[Tensor, int] | None = None
+    for k in components:
+        if k > len(train_NE):
+            continue
+        nll_T = UnconditionalMixture.fit(train_NE, k, seed).nll_per_dimension(test_NE).float()
+        if best is None or nll_T.mean() < best[0].mean():
+            best = nll_T, k
+    if best is None:
+        raise ValueError(f"{len(train_NE)} training keyframes are too few for any of {tuple(components)} components")
+    return best
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Means over `keyframes` held-out keyframes, nats per dimension, lower is better."""
+
+    right: float
+    shuffled: float
+    unconditional: float
+    components: int
+    keyframes: int
+    shuffles: int
+
+
+def compare(
+    model: AutoregressiveModel,
+    train_TLD: Tensor,
+    scripts: Sequence[FrameScript],
+    tokens_TLD: Tensor,
+    shuffles: int = 4,
+    seed: int = 0,
+) -> Likelihood:
+    """The held-out keyframes with the right script, with scripts exchanged among them, and without any model."""
+    wrong = [held_out_nll(model, shuffled(scripts, seed + i), tokens_TLD) for i in range(shuffles)]
+    baseline_T, components = unconditional_nll(train_TLD, tokens_TLD, seed=seed)
+    return Likelihood(
+        right=float(held_out_nll(model, scripts, tokens_TLD).mean()),
+        shuffled=float(torch.stack(wrong).mean()),
+        unconditional=float(baseline_T.mean()),
+        components=components,
+        keyframes=len(scripts),
+        shuffles=shuffles,
+    )

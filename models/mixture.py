@@ -1,0 +1,129 @@
+"""The k-mixture of Gaussians over continuous keyframe tokens (section 3.4, Appendix A, eq. 7-9).
+
+Shapes: N tokens, K components, D token width, H hidden width, * any leading dimensions.
+"""
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+
+class Mixture(MixtureSameFamily):
+    """k Gaussians, independent across the D channels, with one mixing weight each.
+
+    Everything of `torch.distributions.MixtureSameFamily` holds: `log_prob(tokens_ND)` in nats summed over D
+    (eq. 7), `mean` (the e_pred of the l1 and l2 losses, eq. 4), `variance`, `sample()`.
+    """
+
+    def __init__(self, logits_NK: Tensor, means_NKD: Tensor, scales_NKD: Tensor) -> None:
+        components = Independent(Normal(means_NKD, scales_NKD, validate_args=False), 1, validate_args=False)
+        super().__init__(Categorical(logits=logits_NK, validate_args=False), components, validate_args=False)
+        self.logits, self.means, self.scales = logits_NK, means_NKD, scales_NKD
+
+    def nll_per_dimension(self, tokens_ND: Tensor) -> Tensor:
+        """Eq. 9 without the expectation: -log p(token) / D, in nats, shape (N,)."""
+        nll_N: Tensor = -self.log_prob(tokens_ND) / tokens_ND.shape[-1]
+        return nll_N
+
+    def affine(self, shift: Tensor, scale: Tensor) -> "Mixture":
+        """The distribution of `token * scale + shift` (both broadcast against means_NKD)."""
+        return Mixture(self.logits, self.means * scale + shift, self.scales * scale)
+
+    def draw(self, uniform_N: Tensor, normal_ND: Tensor, temperature: float = 1.0) -> Tensor:
+        """A sample from noise that the caller drew, so that it does not depend on the batch around it.
+
+        `uniform_N` in [0, 1) chooses the component, `normal_ND` is scaled by `temperature * sigma` (as GIVT does).
+        """
+        if temperature < 0:
+            raise ValueError(f"temperature must be 0 or more, got {temperature}")
+        cumulative_NK = self.logits.softmax(-1).cumsum(-1)
+        chosen_N = (uniform_N.unsqueeze(-1) >= cumulative_NK).sum(-1).clamp(max=self.logits.shape[-1] - 1)
+        index = chosen_N[..., None, None].expand(*chosen_N.shape, 1, self.means.shape[-1])
+        mean_ND = self.means.gather(-2, index).squeeze(-2)
+        scale_ND = self.scales.gather(-2, index).squeeze(-2)
+        return mean_ND + temperature * scale_ND * normal_ND
+
+
+class MixtureHead(nn.Module):
+    """The linear layer of 2kd + k outputs that replaces the language model's logits (Appendix A).
+
+    The paper leaves the variance's form unsaid; here sigma = floor + (x + sqrt(x^2 + 4)) / 2, which is floor + 1
+    at x = 0, smooth, and falls no faster than 1/|x|. `floor` keeps a component from collapsing onto one keyframe.
+    """
+
+    def __init__(self, hidden: int, components: int, width: int, floor: float) -> None:
+        super().__init__()
+        if components < 1 or width < 1:
+            raise ValueError(f"a mixture needs components >= 1 and width >= 1, got {components} and {width}")
+        if floor < 0:
+            raise ValueError(f"the floor of sigma must be 0 or more, got {floor}")
+        self.components, self.width, self.floor = components, width, floor
+        self.linear = nn.Linear(hidden, 2 * components * width + components)
+
+    def initialise(self, jitter: float = 0.1, sigmas: Sequence[float] | None = None) -> None:
+        """Small weights, means jittered by the biases: with zeros all components would stay identical for ever.
+
+        `sigmas` gives the k components' first sigma above the floor (1 where left out).
+        """
+        kd = self.components * self.width
+        nn.init.normal_(self.linear.weight, std=0.1 / self.linear.in_features**0.5)
+        nn.init.zeros_(self.linear.bias)
+        if self.components > 1:
+            nn.init.normal_(self.linear.bias.data[:kd], std=jitter)
+        for k, sigma in enumerate(sigmas or ()):
+            self.linear.bias.data[kd + k * self.width : kd + (k + 1) * self.width] = sigma - 1 / sigma
+
+    def forward(self, hidden_NH: Tensor) -> Mixture:
+        kd = self.components * self.width
+        means, raw, logits_NK = self.linear(hidden_NH).split([kd, kd, self.components], dim=-1)
+        means_NKD = rearrange(means, "... (k d) -> ... k d", k=self.components)
+        raw_NKD = rearrange(raw, "... (k d) -> ... k d", k=self.components)
+        scales_NKD = self.floor + (raw_NKD + torch.sqrt(raw_NKD.square() + 4)) / 2
+        return Mixture(logits_NK, means_NKD, scales_NKD)
+
+
+class UnconditionalMixture:
+    """A mixture fitted to tokens alone, by expectation maximisation: the baseline that any script has to beat."""
+
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+
+    @classmethod
+    def fit(cls, tokens_ND: Tensor, components: int, seed: int = 0, steps: int = 60, floor: float = 0.05) -> Self:
+        """EM with diagonal covariances; `floor` is the least variance as a share of each channel's variance."""
+        n = len(tokens_ND)
+        if n < components:
+            raise ValueError(f"cannot fit {components} components to {n} tokens: give more tokens or fewer components")
+        x_ND = tokens_ND.double()
+        variance_D = x_ND.var(0, unbiased=False).clamp_min(1e-8)
+        generator = torch.Generator().manual_seed(seed)
+        means_KD = _spread_out(x_ND / variance_D.sqrt(), components, generator) * variance_D.sqrt()
+        variances_KD = variance_D.expand(components, -1)
+        logits_K = torch.zeros(components, dtype=torch.float64)
+        for _ in range(steps):
+            mixture = Mixture(logits_K.expand(n, -1), means_KD.expand(n, -1, -1), variances_KD.sqrt().expand(n, -1, -1))
+            joint_NK = mixture.component_distribution.log_prob(x_ND.unsqueeze(1)) + logits_K.log_softmax(0)
+            share_NK = joint_NK.softmax(-1)
+            mass_K = share_NK.sum(0).clamp_min(1e-6)
+            means_KD = share_NK.T @ x_ND / mass_K[:, None]
+            variances_KD = (share_NK.T @ x_ND.square() / mass_K[:, None] - means_KD.square()).clamp_min(0)
+            variances_KD = torch.maximum(variances_KD, floor * variance_D)
+            logits_K = mass_K.log()
+        return cls(Mixture(logits_K, means_KD, variances_KD.sqrt()))
+
+    def nll_per_dimension(self, tokens_ND: Tensor) -> Tensor:
+        """-log p(token) / D in nats, shape (N,)."""
+        return self.mixture.nll_per_dimension(tokens_ND.double())
+
+
+def _spread_out(x_ND: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """k-means++ seeding: each further centre is drawn in proportion to its squared distance from those chosen."""
+    chosen = [int(torch.randint(len(x_ND), (1,), generator=generator))]
+    while len(chosen) < count:
+        distance_N = torch.cdist(x_ND, x_ND[chosen]).amin(1).square() + 1e-9
+        chosen.append(int(torch.multinomial(distance_N, 1, generator=generator)))
+    return x_ND[chosen]

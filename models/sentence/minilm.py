@@ -1,0 +1,53 @@
+"""all-MiniLM-L6-v2 from its package. Scripts repeat sentences, so each distinct one is encoded once a process.
+
+Shapes: N sentences, T word pieces, D=384.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.packaged import MODELS, packaged
+from models.sentence import MiniLmConfig
+
+LONGEST = 256  # word pieces; what the model was trained on
+
+
+class MiniLm:
+    """Unit vectors [N, 384]: the mean over the word pieces, as sentence-transformers computes it."""
+
+    name = "minilm"
+    width = 384
+
+    def __init__(self, config: MiniLmConfig) -> None:
+        from transformers import AutoModel, AutoTokenizer
+
+        folder = packaged("minilm")
+        self.config = config
+        self.revision = MODELS["minilm"].revision
+        self.licence = MODELS["minilm"].licence
+        self._tokenizer = AutoTokenizer.from_pretrained(folder)
+        self._model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+        self._known: dict[str, NDArray[np.float32]] = {}
+
+    def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors [N, 384] of unit length, in the order of the sentences; raises ValueError for an empty sentence."""
+        empty = [i for i, sentence in enumerate(sentences) if not sentence.strip()]
+        if empty:
+            raise ValueError(f"sentence {empty[0]} of {len(sentences)} is empty: leave it out of the script")
+        new = sorted(dict.fromkeys(one for one in sentences if one not in self._known), key=len)
+        for start in range(0, len(new), self.config.batch):
+            batch = new[start : start + self.config.batch]
+            self._known.update(zip(batch, self._encode(batch), strict=True))
+        return np.stack([self._known[one] for one in sentences]) if sentences else np.zeros((0, 384), np.float32)
+
+    @torch.inference_mode()
+    def _encode(self, batch: list[str]) -> NDArray[np.float32]:
+        pieces = self._tokenizer(batch, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+        hidden_NTD = self._model(**pieces).last_hidden_state
+        mask_NT1 = pieces["attention_mask"][..., None].float()
+        mean_ND = (hidden_NTD * mask_NT1).sum(1) / mask_NT1.sum(1)
+        vectors_ND: NDArray[np.float32] = torch.nn.functional.normalize(mean_ND, dim=1).numpy()
+        return vectors_ND

@@ -1,0 +1,64 @@
+"""Training runs as plain objects: what to train, on which batch, with which loss; the loop stands elsewhere.
+
+All randomness comes from (seed, step, rank), so that a run restored from `module`'s and the optimiser's state at a
+step goes on exactly as if it had never stopped.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+Schedule = Literal["constant", "linear", "cosine"]
+
+
+class Trainable(Protocol):
+    """One run of AdamW over `steps` steps. `module` holds all state that a checkpoint must save."""
+
+    steps: int
+    weight_decay: float
+
+    @property
+    def module(self) -> nn.Module: ...
+
+    def parameters(self, step: int) -> Iterable[nn.Parameter]:
+        """Those that this step trains; all others keep still and need no gradient."""
+        ...
+
+    def lr(self, step: int) -> float: ...
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Any:
+        """The data and the noise of a step of one worker: a function of (seed, step, rank) alone."""
+        ...
+
+    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, float]]:
+        """The scalar to minimise, and its terms by name. Gradients are the caller's to average over workers."""
+        ...
+
+    def stepped(self, step: int) -> None:
+        """Called once after the optimiser's step, for moving averages."""
+        ...
+
+    def export(self, path: Path) -> None:
+        """Write the trained model as a folder that `from_pretrained` opens."""
+        ...
+
+
+def generator(*parts: int) -> torch.Generator:
+    """A generator seeded by several numbers, such as (seed, step, rank)."""
+    state = np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+
+def rows_of_step(count: int, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
+    """Which of `count` rows a worker reads in a step: each epoch is a new permutation dealt to all workers."""
+    first = (step * world + rank) * batch
+    places = torch.arange(first, first + batch)
+    rows = torch.empty(batch, dtype=torch.long)
+    for epoch in (places // count).unique().tolist():
+        here = places // count == epoch
+        rows[here] = torch.randperm(count, generator=generator(seed, epoch, 0x5EED))[places[here] % count]
+    return rows

@@ -1,0 +1,177 @@
+"""Training of the autoregressive model (section 3.4): losses of eq. 4 and 9, and the paper's guards against overfitting.
+
+Data augmentation (horizontal flips, reversed time), face embedding randomisation and reference frames are drawn
+here; dropout, token masking and teacher-forcing noise stand in the model. All of it is drawn from (seed, step,
+rank), so that a resumed run is the run that was never stopped.
+
+Shapes: T keyframes, R reference frames, L tokens a keyframe, D token width.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.script_tokens import FrameScript, Packed, Window
+
+Loss = Literal["nll", "l1", "l2"]
+
+
+class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
+    """The defaults are the laptop's: one film, a few minutes of one CPU core.
+
+    `paper`: window 128, learning_rate 2e-5, constant after 2,000 warm-up steps, 3 days on 4 H100s, references 10.
+    `losses` lists the terms of eq. 4 that are on (Table 4 drops some).
+    """
+
+    model: AutoregressiveConfig = AutoregressiveConfig()
+    steps: int = Field(160, ge=1)
+    batch: int = Field(1, ge=1)
+    window: int = Field(16, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+    warmup: int = Field(10, ge=0)
+    schedule: Literal["constant", "cosine"] = "cosine"
+    weight_decay: float = Field(0.05, ge=0)
+    losses: tuple[Loss, ...] = Field(("nll", "l1", "l2"), min_length=1)
+    flip: float = Field(0.5, ge=0, le=1)
+    reverse: float = Field(0.5, ge=0, le=1)
+    random_faces: bool = True
+    references: int = Field(10, ge=0)
+    reference_probability: float = Field(0.5, ge=0, le=1)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One film, or the part of it that may be used: scripts and tokens in order of time.
+
+    `scripts_flipped` are the scripts of the mirrored keyframes (left and right exchanged); without them a mirrored
+    keyframe keeps its script, as in the paper.
+    """
+
+    film_id: str
+    scripts: Sequence[FrameScript]
+    tokens_TLD: Tensor
+    tokens_flipped_TLD: Tensor | None = None
+    scripts_flipped: Sequence[FrameScript] | None = None
+
+    def __post_init__(self) -> None:
+        flipped = self.tokens_TLD if self.tokens_flipped_TLD is None else self.tokens_flipped_TLD
+        counts = [len(self.scripts), len(self.tokens_TLD), len(flipped), len(self.scripts_flipped or self.scripts)]
+        if len(set(counts)) > 1 or not self.scripts:
+            raise ValueError(
+                f"{self.film_id}: an episode needs as many scripts as keyframes, flipped or not, and at least one; "
+                f"got {counts[0]} scripts, {counts[1]} keyframes, {counts[2]} flipped, {counts[3]} flipped scripts"
+            )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows side by side, and the seed of everything random that the model does with them."""
+
+    packed: Packed
+    seed: int
+
+
+class AutoregressiveTraining:
+    """One training run over some episodes; `init` continues from a folder written by `export`."""
+
+    def __init__(
+        self, config: AutoregressiveTrainingConfig, episodes: Sequence[Episode], init: Path | None = None
+    ) -> None:
+        if not episodes:
+            raise ValueError("autoregressive training needs at least one episode, got none")
+        self.config = config
+        self.episodes = list(episodes)
+        self.steps = config.steps
+        self.weight_decay = config.weight_decay
+        self.module: AutoregressiveModel
+        if init is None:
+            self.module = AutoregressiveModel.create(config.model, config.seed)
+        else:
+            self.module = AutoregressiveModel.from_pretrained(init)
+            if self.module.config != config.model:
+                raise ValueError(f"{str(init)!r} holds a model of another config: {self.module.config!r}")
+        both = [e.tokens_TLD for e in self.episodes] + [
+            e.tokens_flipped_TLD for e in self.episodes if e.tokens_flipped_TLD is not None
+        ]
+        if init is None:
+            self.module.standardise_by(torch.cat(both), [script for e in self.episodes for script in e.scripts])
+        self._share = np.array([len(e.scripts) for e in self.episodes], dtype=float)
+        self._share /= self._share.sum()
+
+    def parameters(self, step: int) -> Iterable[nn.Parameter]:
+        """What is trained: everything but the identifiers' embeddings and `frozen_layers`, the same at each step."""
+        return [p for p in self.module.parameters() if p.requires_grad]
+
+    def lr(self, step: int) -> float:
+        """Linear warm-up, then constant, or half a cosine down to a twentieth."""
+        config = self.config
+        if step < config.warmup:
+            return config.learning_rate * (step + 1) / config.warmup
+        if config.schedule == "constant":
+            return config.learning_rate
+        done = (step - config.warmup) / max(1, config.steps - config.warmup)
+        return config.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * min(done, 1.0))) / 2)
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+        """The windows of one step of one worker, a function of (seed, step, rank) alone."""
+        random = np.random.default_rng([self.config.seed, step, rank])
+        windows = [self._window(random) for _ in range(self.config.batch)]
+        return Batch(self.module.pack(windows), seed=int(random.integers(2**62)))
+
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Eq. 4 averaged over tokens: nll / D (eq. 9) + l1 + l2, the last two between e_pred, the mixture's mean,
+        and the true token, in standardised units and averaged over D."""
+        self.module.train()
+        packed = batch.packed.to(self.module.markers_2H.device)
+        devices = [packed.kinds_BS.device] if packed.kinds_BS.is_cuda else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(batch.seed)
+            mixture = self.module(packed)
+        nll_BTL = mixture.nll_per_dimension(packed.targets_BTLD)
+        error_BTLD = (mixture.mean - packed.targets_BTLD) / self.module.token_std_LD
+        valid_BT = packed.valid_BT
+        terms: dict[Loss, Tensor] = {
+            "nll": nll_BTL[valid_BT].mean(),
+            "l1": error_BTLD[valid_BT].abs().mean(),
+            "l2": error_BTLD[valid_BT].square().mean(),
+        }
+        total = torch.stack([terms[name] for name in self.config.losses]).sum()
+        return total, {name: float(value.detach()) for name, value in terms.items()}
+
+    def export(self, path: Path) -> None:
+        """A folder for `AutoregressiveModel.from_pretrained`; its `backbone/` opens in plain transformers."""
+        self.module.save_pretrained(path)
+
+    def _window(self, random: np.random.Generator) -> Window:
+        config = self.config
+        episode = self.episodes[random.choice(len(self.episodes), p=self._share)]
+        flipped = random.random() < config.flip and episode.tokens_flipped_TLD is not None
+        tokens_TLD = episode.tokens_TLD if not flipped else episode.tokens_flipped_TLD
+        scripts = episode.scripts if not flipped else episode.scripts_flipped or episode.scripts
+        assert tokens_TLD is not None
+        length = min(config.window, len(scripts))
+        start = int(random.integers(len(scripts) - length + 1))
+        inside = np.arange(start, start + length)
+        chosen = inside[::-1] if random.random() < config.reverse else inside
+        picked = [scripts[t].with_random_faces(random) if config.random_faces else scripts[t] for t in chosen]
+        references_RLD = None
+        if config.references and random.random() < config.reference_probability:
+            references_RLD = tokens_TLD[self._reference_frames(random, len(scripts), inside)]
+        return Window(picked, tokens_TLD[chosen.copy()], references_RLD)
+
+    def _reference_frames(self, random: np.random.Generator, frames: int, inside: np.ndarray) -> np.ndarray:
+        """Random keyframes of the episode, in order of time, outside the window where the episode is long enough:
+        from inside, the model would learn to copy the answer."""
+        outside = np.setdiff1d(np.arange(frames), inside)
+        pool = outside if len(outside) >= self.config.references else np.arange(frames)
+        count = min(self.config.references, len(pool))
+        return np.sort(random.choice(pool, size=count, replace=False))

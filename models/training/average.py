@@ -1,0 +1,47 @@
+"""The moving average of a model's weights, and learning rates over a phase of training."""
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+
+from models.autoencoder import DiffusionAutoencoder
+from models.training import Schedule
+
+
+class Averaged(nn.Module):
+    """A model in training (`live`) and the exponential moving average of its weights (`average`).
+
+    Early on the decay is (1 + n) / (10 + n) after n steps, so that the first weights are soon forgotten.
+    """
+
+    updates: Tensor
+
+    def __init__(self, model: DiffusionAutoencoder, decay: float) -> None:
+        super().__init__()
+        self.live = model
+        self.average = copy.deepcopy(model).requires_grad_(False)
+        self.decay = decay
+        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the average towards the live weights; called once after each optimiser's step."""
+        self.updates += 1
+        count = int(self.updates)
+        share = 1 - min(self.decay, (1 + count) / (10 + count))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.live.parameters()), share)
+
+
+def learning_rate(schedule: Schedule, step: int, steps: int) -> float:
+    """A factor in 0-1: ten steps of rise (or a tenth of few steps), then constant or falling to a twentieth."""
+    rise = min(1.0, (step + 1) / max(1, min(10, steps // 10)))
+    done = min(step / max(1, steps), 1.0)
+    match schedule:
+        case "constant":
+            return rise
+        case "linear":
+            return rise * (1 - 0.95 * done)
+        case "cosine":
+            return rise * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)

@@ -1,0 +1,160 @@
+"""Stage 3: the decoder learns to read descriptions and faces too (section 3.3, eq. 2, Appendix A).
+
+Shapes: F keyframes of the training set, B of a batch, L tokens, D token width, S sentences of width E, P places for
+faces of width G, K = L + S + P; latents_FCHW are the codec's.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from models.autoencoder import DiffusionAutoencoder
+from models.decoder import pad, random_keep
+from models.diffusion import diffusion_loss, draw_noise
+from models.training import Schedule, generator, rows_of_step
+from models.training.average import Averaged, learning_rate
+
+
+class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
+    """The defaults are the laptop's. The paper: 120k steps at a constant 2e-5."""
+
+    steps: int = Field(60, gt=0)
+    batch: int = Field(8, gt=0)
+    learning_rate: float = Field(3e-4, gt=0)
+    schedule: Schedule = "cosine"
+    weight_decay: float = Field(0.01, ge=0)
+    masked: float = Field(0.2, ge=0, le=1, description="chance of each context vector to become zero; the paper: 0.2")
+    dropped: float = Field(0.05, ge=0, le=1, description="chance of a keyframe to lose everything, for guidance")
+    other_face: float = Field(0.5, ge=0, le=1, description="chance of a face to come from another of its keyframes")
+    token_noise: float = Field(0.05, ge=0, description="std of the noise on tokens, which have unit variance")
+    flip: float = Field(0.0, ge=0, le=1, description="share of mirrored keyframes; their scripts are not mirrored")
+    coarse_weight: float = Field(1.0, ge=0, description="of the coarse head's l2 loss")
+    average: float = Field(0.95, ge=0, lt=1, description="decay of the weights' moving average that is exported")
+    seed: int = 0
+
+
+class Batch(NamedTuple):
+    """Data and noise of one step."""
+
+    tokens_BLD: Tensor
+    sentences_BSE: Tensor
+    faces_BPG: Tensor
+    keep_BK: Tensor
+    keep_B: Tensor
+    latents_BCHW: Tensor
+    noise_BCHW: Tensor
+    timestep_B: Tensor
+
+
+class Scripts(NamedTuple):
+    """What the multimodal scripts of F keyframes hold: for each keyframe sentences [n, E], faces [m, G] and which
+    character of the film each face is (-1: unknown)."""
+
+    sentences: Sequence[np.ndarray]
+    faces: Sequence[np.ndarray]
+    characters: Sequence[Sequence[int]]
+
+
+class DecoderTraining:
+    """Trains decoder and the two projections; the compressor is frozen, so its tokens come ready-made."""
+
+    def __init__(
+        self,
+        config: DecoderTrainingConfig,
+        init: Path,
+        tokens_FLD: Tensor,
+        tokens_flipped_FLD: Tensor,
+        latents_FCHW: Tensor,
+        latents_flipped_FCHW: Tensor,
+        scripts: Scripts,
+    ) -> None:
+        counts = [len(r) for r in (tokens_FLD, tokens_flipped_FLD, latents_FCHW, latents_flipped_FCHW, *scripts)]
+        if len(set(counts)) > 1 or not counts[0]:
+            raise ValueError(f"training needs as many tokens as latents and scripts, and at least one: {counts}")
+        self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
+        autoencoder = DiffusionAutoencoder.from_pretrained(init)
+        if not autoencoder.config.decoder.identity:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(config.seed)
+                autoencoder = autoencoder.with_identity()
+        self.module = Averaged(autoencoder, config.average)
+        sizes = autoencoder.config.decoder
+        self.tokens = torch.stack([tokens_FLD, tokens_flipped_FLD]).float()
+        self.latents = torch.stack([latents_FCHW, latents_flipped_FCHW])
+        self.sentences_FSE = pad(scripts.sentences, sizes.sentences)
+        self.faces_FPG = pad(scripts.faces, sizes.faces)
+        self.characters = [list(of_frame) for of_frame in scripts.characters]
+        self.bank: dict[int, list[Tensor]] = {}
+        for frame, characters in enumerate(self.characters):
+            if len(characters) != len(scripts.faces[frame]):
+                raise ValueError(f"keyframe {frame} has {len(scripts.faces[frame])} faces but {len(characters)} names")
+            for place, character in enumerate(characters):
+                self.bank.setdefault(character, []).append(self.faces_FPG[frame, place])
+
+    def parameters(self, step: int) -> Iterable[nn.Parameter]:
+        """The decoder with its projections; the compressor is frozen."""
+        return list(self.module.live.decoder.parameters())
+
+    def lr(self, step: int) -> float:
+        return self.config.learning_rate * learning_rate(self.config.schedule, step, self.config.steps)
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+        config, size = self.config, self.config.batch
+        random = generator(config.seed, step, rank)
+        rows_B = rows_of_step(self.latents.shape[1], size, config.seed, step, rank, world)
+        mirrored_B = (torch.rand(size, generator=random) < config.flip).long()
+        latents_BCHW = self.latents[mirrored_B, rows_B]
+        tokens_BLD = self.tokens[mirrored_B, rows_B]
+        tokens_BLD = tokens_BLD + config.token_noise * torch.randn(tokens_BLD.shape, generator=random)
+        length = self.module.live.decoder.context_length
+        noise_BCHW, timestep_B = draw_noise(self.module.live.config.diffusion, tuple(latents_BCHW.shape), random)
+        return Batch(
+            tokens_BLD,
+            self.sentences_FSE[rows_B],
+            torch.stack([self._faces(row, random) for row in rows_B.tolist()]),
+            random_keep((size, length), config.masked, random),
+            random_keep((size,), config.dropped, random),
+            latents_BCHW,
+            noise_BCHW,
+            timestep_B,
+        )
+
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Eq. 2, plus the coarse head's l2 loss where there is one."""
+        model = self.module.live.train()
+        batch = Batch(*(part.to(model.token_mean_LD.device) for part in batch))
+        decoder = model.decoder
+        condition = decoder.condition(
+            batch.tokens_BLD, batch.sentences_BSE, batch.faces_BPG, batch.keep_BK, batch.keep_B
+        )
+        total = diffusion_loss(
+            decoder, model.config.diffusion, batch.latents_BCHW, batch.noise_BCHW, batch.timestep_B, condition
+        )
+        terms = {"diffusion": float(total.detach())}
+        if condition.coarse_BCHW is not None:
+            kept = batch.keep_B[:, None, None, None]
+            coarse = ((condition.coarse_BCHW - batch.latents_BCHW) * kept).square().mean()
+            total = total + self.config.coarse_weight * coarse
+            terms["coarse"] = float(coarse.detach())
+        return total, terms
+
+    def stepped(self, step: int) -> None:
+        self.module.update()
+
+    def export(self, path: Path) -> None:
+        """The averaged weights, a decoder that reads whole scripts."""
+        self.module.average.eval().save_pretrained(path)
+
+    def _faces(self, row: int, random: torch.Generator) -> Tensor:
+        """A keyframe's faces, some of them taken from other keyframes of the same character (Appendix C)."""
+        faces_PG = self.faces_FPG[row].clone()
+        for place, character in enumerate(self.characters[row]):
+            if character >= 0 and float(torch.rand((), generator=random)) < self.config.other_face:
+                bank = self.bank[character]
+                faces_PG[place] = bank[int(torch.randint(len(bank), (), generator=random))]
+        return faces_PG

@@ -1,0 +1,41 @@
+"""The template writer: it sorts the captions' own sentences into the script's sections, and adds no word."""
+
+import re
+from collections.abc import Sequence
+
+from models.writer import ScriptFacts
+from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS, Script
+
+PLOT_WORDS = re.compile(
+    r"\b(person|people|man|men|woman|women|child|children|shot|close-up|moves?|moving)\b", re.IGNORECASE
+)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a caption, without repetitions."""
+    return list(dict.fromkeys(part for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part))
+
+
+class TemplateWriter:
+    """Sentences about people, shots and motion are plots; all others are scene elements."""
+
+    name = "template"
+    revision = "1"
+    licence = "Apache-2.0"
+
+    def write(self, facts: Sequence[ScriptFacts]) -> list[Script]:
+        """One script for each keyframe, in order."""
+        return [arrange(one, "the template was chosen") for one in facts]
+
+
+def arrange(facts: ScriptFacts, reason: str) -> Script:
+    """The template's script; `reason` says why no model wrote it. What exceeds a section's places is left out."""
+    said = sentences(facts.frame_caption)
+    return Script(
+        row_id=facts.row_id,
+        characters=facts.character_captions[:MOST_CHARACTERS],
+        scene_elements=tuple(one for one in said if not PLOT_WORDS.search(one))[:MOST_SCENE_ELEMENTS],
+        plots=tuple(one for one in said if PLOT_WORDS.search(one))[:MOST_PLOTS],
+        written_by="template",
+        reason=reason,
+    )

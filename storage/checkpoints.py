@@ -1,0 +1,144 @@
+"""Checkpoints of models under checkpoints/<model>/<fingerprint>/<step>/, and their final export under .../final/.
+
+`done.json` is written last and deleted first: a folder without it does not count. It names the files and their sizes.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from storage.errors import StorageError
+from storage.root import Storage
+
+MARKER = "done.json"
+_FINAL = "final"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete one: the step it was taken at, and where its files lie below the storage root."""
+
+    model: str
+    fingerprint: str
+    step: int
+    rel: str
+    final: bool = False
+
+
+class Marker(BaseModel, frozen=True, extra="forbid"):
+    """What `done.json` says."""
+
+    step: int
+    files: dict[str, int]  # name -> bytes
+
+
+def save(
+    storage: Storage, model: str, fingerprint: str, step: int, files: Mapping[str, bytes] | Path, keep: int = 2
+) -> Checkpoint:
+    """Keeps the files (names to bytes, or a local folder) of a step, and drops all but the newest `keep` steps.
+
+    Raises:
+        StorageError: when they cannot be written; the earlier checkpoints then stand.
+        ValueError: for names that are no folder names, or no files.
+    """
+    if keep < 1:
+        raise ValueError(f"keep={keep}: at least one checkpoint stays")
+    saved = _write(storage, Checkpoint(model, fingerprint, step, f"{_folder(model, fingerprint)}/{step:06d}"), files)
+    kept = {each.rel for each in _steps(storage, model, fingerprint)[-keep:]} | {saved.rel}
+    for name in storage.list(_folder(model, fingerprint)):
+        rel = f"{_folder(model, fingerprint)}/{name}"
+        if name.isdigit() and int(name) < step and rel not in kept:
+            _drop(storage, rel)
+    return saved
+
+
+def save_final(
+    storage: Storage, model: str, fingerprint: str, step: int, files: Mapping[str, bytes] | Path
+) -> Checkpoint:
+    """Keeps the finished model's files; from then on `finished` names their place."""
+    rel = f"{_folder(model, fingerprint)}/{_FINAL}"
+    return _write(storage, Checkpoint(model, fingerprint, step, rel, final=True), files)
+
+
+def latest(storage: Storage, model: str, fingerprint: str) -> Checkpoint | None:
+    """The complete checkpoint of the highest step, to resume from."""
+    steps = _steps(storage, model, fingerprint)
+    return steps[-1] if steps else None
+
+
+def finished(storage: Storage, model: str, fingerprint: str) -> str | None:
+    """Where the final export lies below the storage root, None while there is none."""
+    rel = f"{_folder(model, fingerprint)}/{_FINAL}"
+    return rel if storage.exists(f"{rel}/{MARKER}") else None
+
+
+def fetch(storage: Storage, checkpoint: Checkpoint, folder: Path) -> Path:
+    """Copies its files, without the marker, to a local folder.
+
+    Raises:
+        StorageError: when a file is missing or of another size than it was saved with.
+    """
+    for name, size in _marker(storage, checkpoint.rel).files.items():
+        copy = storage.download(f"{checkpoint.rel}/{name}", folder / name)
+        if (found := copy.stat().st_size) != size:
+            url = storage.url(f"{checkpoint.rel}/{name}")
+            raise StorageError(f"{url!r} is damaged: {found} bytes, saved with {size}; delete its folder and run again")
+    return folder
+
+
+def entries(storage: Storage) -> list[Checkpoint]:
+    """All complete checkpoints and final exports, sorted by model, fingerprint and step."""
+    found = []
+    for model in storage.list("checkpoints"):
+        for fingerprint in storage.list(f"checkpoints/{model}"):
+            found += _steps(storage, model, fingerprint)
+            if rel := finished(storage, model, fingerprint):
+                found.append(Checkpoint(model, fingerprint, _marker(storage, rel).step, rel, final=True))
+    return found
+
+
+def _steps(storage: Storage, model: str, fingerprint: str) -> list[Checkpoint]:
+    folder = _folder(model, fingerprint)
+    steps = sorted(int(name) for name in storage.list(folder) if name.isdigit())
+    rels = {step: f"{folder}/{step:06d}" for step in steps}
+    done = (step for step in steps if storage.exists(f"{rels[step]}/{MARKER}"))
+    return [Checkpoint(model, fingerprint, step, rels[step]) for step in done]
+
+
+def _write(storage: Storage, checkpoint: Checkpoint, files: Mapping[str, bytes] | Path) -> Checkpoint:
+    _drop(storage, checkpoint.rel)
+    if isinstance(files, Path):
+        storage.upload(files, checkpoint.rel)
+        sizes = {path.relative_to(files).as_posix(): path.stat().st_size for path in _files(files)}
+    else:
+        for name, data in files.items():
+            storage.write_bytes(f"{checkpoint.rel}/{name}", data)
+        sizes = {name: len(data) for name, data in files.items()}
+    if not sizes:
+        raise ValueError(f"a checkpoint of {checkpoint.model!r} without files")
+    marker = Marker(step=checkpoint.step, files=sizes)
+    storage.write_bytes(f"{checkpoint.rel}/{MARKER}", marker.model_dump_json(indent=1).encode())
+    return checkpoint
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _drop(storage: Storage, rel: str) -> None:
+    storage.delete(f"{rel}/{MARKER}")
+    storage.delete(rel)
+
+
+def _marker(storage: Storage, rel: str) -> Marker:
+    return Marker.model_validate_json(storage.read_bytes(f"{rel}/{MARKER}"))
+
+
+def _folder(model: str, fingerprint: str) -> str:
+    for name in (model, fingerprint):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+            raise ValueError(f"{name!r} is no name for a folder: letters, digits, '_', '.' and '-' are")
+    return f"checkpoints/{model}/{fingerprint}"

@@ -1,0 +1,93 @@
+"""A media file: opened, its moving picture chosen, and what is wrong with it in words."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.errors import FilmError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+SMALLEST_SIDE = 64  # pixels
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
+    """The file's container and its best video stream; nothing but the file itself is read, whatever it refers to.
+
+    Raises:
+        FilmError: missing, unreadable, not_a_video, truncated, no_video_stream or too_small.
+    """
+    import av
+
+    try:
+        container = av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except FileNotFoundError as error:
+        raise FilmError("missing", f"there is no file {str(path)!r}") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise _unopenable(path, error) from error
+    with container:
+        if container.format.name == "tty":  # FFmpeg draws *.txt as a picture
+            raise FilmError("not_a_video", f"{str(path)!r} is text, not a video")
+        yield container, _moving_picture(path, container)
+
+
+def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
+    from av.stream import Disposition
+
+    films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not films:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise FilmError("no_video_stream", f"{str(path)!r} holds no moving picture, only: {kinds}")
+    best = container.streams.best("video")
+    stream = best if best in films else films[0]
+    if min(stream.width, stream.height) < SMALLEST_SIDE:
+        size = f"{stream.width}x{stream.height}"
+        raise FilmError("too_small", f"{str(path)!r} is {size} pixels; {SMALLEST_SIDE}x{SMALLEST_SIDE} is the least")
+    return stream
+
+
+def _unopenable(path: Path, error: Exception) -> FilmError:
+    if path.is_dir():
+        return FilmError("not_a_video", f"{str(path)!r} is a folder, not a file")
+    if not os.access(path, os.R_OK):
+        return FilmError("unreadable", f"{str(path)!r} may not be read: check its permissions")
+    if path.stat().st_size == 0:
+        return FilmError("not_a_video", f"{str(path)!r} is empty (0 bytes)")
+    if lost := missing_end(path):
+        return FilmError("truncated", f"{str(path)!r} cannot be opened: {lost}")
+    with path.open("rb") as file:
+        head = file.read(4096)
+    kind = "text" if _is_text(head) else "no media format known here"
+    return FilmError("not_a_video", f"{str(path)!r} is not a video: it holds {kind} ({type(error).__name__})")
+
+
+def missing_end(path: Path) -> str:
+    """What an MP4 or MOV lacks at its end, as a sentence; "" when it is whole, or another format."""
+    size, at, kinds = path.stat().st_size, 0, []
+    with path.open("rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            head = file.read(16)
+            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if at == 0 and kind != b"ftyp":
+                return ""
+            kinds.append(kind)
+            if length == 1:
+                length = int.from_bytes(head[8:], "big")
+            elif length == 0:  # reaches to the end of the file
+                length = size - at
+            if length < 8:
+                return "its structure is damaged"
+            at += length
+            if at > size:
+                return f"its end is missing: it declares {at} bytes or more and has {size}"
+    return "" if b"moov" in kinds or not kinds else f"its end is missing: no index ('moov') in its {size} bytes"
+
+
+def _is_text(head: bytes) -> bool:
+    return bool(head) and b"\0" not in head and sum(byte < 9 for byte in head) == 0

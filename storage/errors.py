@@ -1,0 +1,36 @@
+"""What can go wrong, as a tree.
+
+MovieDreamerError
+├── StorageError            a storage that cannot be read or written, or is full
+├── FilmError   ValueError  a film that cannot be used: a short code and a sentence that quotes the film
+└── ConfigError ValueError  a setting that cannot be used
+"""
+
+
+class MovieDreamerError(Exception):
+    """Parent of all errors that this project raises for its users."""
+
+
+class StorageError(MovieDreamerError):
+    """A storage that cannot be read or written; the message quotes its URI."""
+
+
+class ConfigError(MovieDreamerError, ValueError):
+    """A setting that cannot be used; the message quotes it and names the cure."""
+
+
+class FilmError(MovieDreamerError, ValueError):
+    """A film that cannot be used.
+
+    Args:
+        reason: short code that is counted and kept, such as "truncated" (storage.rejects.REASONS has all).
+        detail: one sentence for people; it quotes the film.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"

@@ -1,0 +1,41 @@
+"""Turns what the libraries below raise into a StorageError that quotes the storage and names the cure."""
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from storage.errors import StorageError
+
+_FULL = re.compile(r"no space left|disk quota exceeded|file too large|not enough space", re.IGNORECASE)
+_CLOSED = re.compile(r"permission denied|read-only file system|access ?denied|forbidden", re.IGNORECASE)
+_FULL_CODES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CLOSED_CODES = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def storage_error(error: Exception, doing: str, url: str) -> StorageError:
+    """The StorageError for `error`, met while `doing` (such as "write") at `url`."""
+    code, text = getattr(error, "errno", None), str(error)
+    if code in _FULL_CODES or _FULL.search(text):
+        return StorageError(
+            f"cannot {doing} {url!r}: no space left there; free some or name another place with --storage, "
+            "then run the same command again: what was finished is kept"
+        )
+    if code in _CLOSED_CODES or _CLOSED.search(text):
+        return StorageError(f"cannot {doing} {url!r}: not permitted; make it writable or name another with --storage")
+    return StorageError(f"cannot {doing} {url!r}: {' '.join(text.split())[:500]}")
+
+
+@contextmanager
+def guarded(doing: str, url: str) -> Iterator[None]:
+    """Raises StorageError in place of OSError and Delta's errors inside the block.
+
+    Raises:
+        StorageError: quoting `url`.
+    """
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (OSError, DeltaError) as error:
+        raise storage_error(error, doing, url) from error

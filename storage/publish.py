@@ -1,0 +1,28 @@
+"""The newest movie's files, copied to the storage root where people look for them."""
+
+from storage.errors import StorageError
+from storage.root import Storage
+
+PUBLISHED = ("movie.mp4", "storyboard.html", "metrics.json")  # in this order: the last one makes a movie count
+
+
+def publish(storage: Storage, movie_id: str) -> list[str]:
+    """Copies movies/<movie_id>/{movie.mp4, storyboard.html, metrics.json} to the root, each whole or not at all.
+
+    Returns:
+        Their URLs.
+
+    Raises:
+        StorageError: when one of them is not there, before any is copied.
+    """
+    if lacking := [name for name in PUBLISHED if not storage.exists(f"movies/{movie_id}/{name}")]:
+        raise StorageError(f"cannot publish {storage.url(f'movies/{movie_id}')!r}: it lacks {', '.join(lacking)}")
+    for name in PUBLISHED:
+        with storage.local(f"movies/{movie_id}/{name}") as file:
+            storage.upload(file, name)
+    return [storage.url(name) for name in PUBLISHED]
+
+
+def movies(storage: Storage) -> list[str]:
+    """Ids of the complete movies, sorted."""
+    return [name for name in storage.list("movies") if storage.exists(f"movies/{name}/{PUBLISHED[-1]}")]

@@ -1,0 +1,37 @@
+"""Why a film was left out, or used in part: every drop has a reason that is counted, kept and shown."""
+
+from pydantic import BaseModel
+
+from storage.errors import FilmError
+
+REASONS: dict[str, str] = {
+    "missing": "no file there, or a folder or pattern without films",
+    "duplicate": "the same bytes as a film that came earlier",
+    "unreadable": "the system does not let the file be read",
+    "not_a_video": "not a media file",
+    "no_video_stream": "a media file without moving pictures",
+    "too_small": "a picture of too few pixels",
+    "too_short": "fewer than two keyframes are left after the trim",
+    "truncated": "the end of the file is missing, and nothing decodes without it",
+    "decode_failed": "no, or only one, keyframe decodes",
+    "partly_decoded": "damaged; the keyframes that decode are used",
+    "crashed": "the decoder crashed",
+    "out_of_memory": "decoding takes more memory than allowed",
+    "timed_out": "decoding takes more time than allowed",
+}
+
+
+class Reject(BaseModel, frozen=True, extra="forbid"):
+    """One row of the table `rejects`; `film_id` is "" when there are no bytes to name the film by."""
+
+    source: str
+    reason: str
+    detail: str
+    stage: str = "films"
+    film_id: str = ""
+    fingerprint: str = ""
+    attempts: int = 1
+
+    @classmethod
+    def of(cls, error: FilmError, source: str, film_id: str = "", stage: str = "films") -> "Reject":
+        return cls(source=source, reason=error.reason, detail=error.detail, film_id=film_id, stage=stage)

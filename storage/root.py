@@ -1,0 +1,264 @@
+"""A storage root: one URI under which everything that a run keeps has its place.
+
+tables/<table>/                                 Delta tables (storage.tables)
+snapshots/<id>.json                             storage.snapshot
+checkpoints/<model>/<fingerprint>/<step>/       storage.checkpoints
+films/                                          the drawn film
+movies/<movie_id>/                              movie.mp4, storyboard.html, metrics.json, ...
+movie.mp4, storyboard.html, metrics.json        copies of the newest movie's (storage.publish)
+"""
+
+import errno
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from storage.atomic import beside, is_part
+from storage.errors import ConfigError, StorageError
+from storage.guard import guarded, storage_error
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+Names = list[str]  # inside Storage the name `list` is the method
+
+_REMOTE = ("s3", "gs")
+_NOT_FOR_DELTA = set("[]|^%\\\n")
+_DELTA_KEYS = {
+    "region": "AWS_REGION",
+    "endpoint_override": "AWS_ENDPOINT_URL",
+    "access_key": "AWS_ACCESS_KEY_ID",
+    "secret_key": "AWS_SECRET_ACCESS_KEY",
+    "session_token": "AWS_SESSION_TOKEN",
+}
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A folder, `file://`, `s3://` or `gs://`; relative folders are resolved where the object is made.
+
+    An s3 URI may carry pyarrow's options, `s3://bucket/path?region=..&endpoint_override=..&scheme=http`; keys come
+    from the environment (AWS_ACCESS_KEY_ID, ...) or stand in front of the bucket, and are never shown.
+
+    Raises:
+        ConfigError: for an empty URI, another scheme, or a folder that Delta cannot write to.
+    """
+
+    uri: str
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.uri)
+        if not self.uri.strip():
+            raise ConfigError("the storage is empty: name a folder, file://, s3:// or gs:// with --storage")
+        if "://" not in self.uri:
+            object.__setattr__(self, "uri", str(Path(self.uri).expanduser().absolute()))
+        elif parts.scheme == "file" and not parts.netloc:
+            object.__setattr__(self, "uri", str(Path(unquote(parts.path)).absolute()))
+        elif parts.scheme not in _REMOTE or not parts.netloc:
+            raise ConfigError(f"unknown storage {self.uri!r}: name a folder, file://, s3://bucket/.. or gs://bucket/..")
+        if self.is_local and (signs := sorted(set(self.uri) & _NOT_FOR_DELTA)):
+            raise ConfigError(f"storage {self.uri!r}: Delta tables cannot stand in a folder with {signs} in its path")
+
+    @property
+    def is_local(self) -> bool:
+        return "://" not in self.uri
+
+    @cached_property
+    def base(self) -> str:
+        """The URI without keys and options, as people and Delta see it."""
+        if self.is_local:
+            return self.uri
+        parts = urlsplit(self.uri)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+
+    @cached_property
+    def delta_options(self) -> dict[str, str] | None:
+        """`storage_options` for the deltalake package; None for a folder.
+
+        Keys that the URI does not name come from the environment.
+        """
+        if self.is_local:
+            return None
+        parts = urlsplit(self.uri)
+        query = dict(parse_qsl(parts.query))
+        user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+        if user:
+            query |= {"access_key": unquote(user), "secret_key": unquote(password)}
+        options = {_DELTA_KEYS[key]: value for key, value in query.items() if key in _DELTA_KEYS}
+        endpoint = options.get("AWS_ENDPOINT_URL")
+        scheme = query.get("scheme", "https")
+        if endpoint and "://" not in endpoint:
+            options["AWS_ENDPOINT_URL"] = f"{scheme}://{endpoint}"
+        if scheme == "http":
+            options["AWS_ALLOW_HTTP"] = "true"
+        return options
+
+    @cached_property
+    def _fs(self) -> tuple["FileSystem", str]:
+        from pyarrow import ArrowException
+        from pyarrow.fs import FileSystem, LocalFileSystem
+
+        if self.is_local:
+            return LocalFileSystem(), self.uri
+        try:
+            filesystem, path = FileSystem.from_uri(self.uri)
+        except (ArrowException, OSError) as error:
+            raise storage_error(error, "open", self.base) from error
+        return filesystem, str(path)
+
+    def _at(self, rel: str) -> tuple["FileSystem", str]:
+        filesystem, root = self._fs
+        if rel.startswith("/") or ".." in PurePosixPath(rel).parts:
+            raise ValueError(f"{rel!r} is not a path below the storage root")
+        return filesystem, f"{root.rstrip('/')}/{rel}".rstrip("/") or "/"
+
+    def url(self, rel: str) -> str:
+        """Where `rel` is, for people and for other readers."""
+        return f"{self.base.rstrip('/')}/{rel}".rstrip("/")
+
+    def check_writable(self) -> None:
+        """Writes and deletes a small file.
+
+        Raises:
+            StorageError: quoting the URI, when that fails.
+        """
+        probe = f".{uuid.uuid4().hex}.part"
+        try:
+            with guarded("write to", self.base):
+                self._write(probe, b"ok")
+                filesystem, path = self._at(probe)
+                filesystem.delete_file(path)
+        except StorageError as error:
+            raise StorageError(f"storage is not usable: {error}") from error
+
+    def check_room(self, size: int) -> None:
+        """Raises StorageError when a folder has no room for `size` more bytes; nobody can tell of s3:// and gs://."""
+        if not self.is_local:
+            return
+        with guarded("write to", self.base):
+            place = next(path for path in (Path(self.uri), *Path(self.uri).parents) if path.exists())
+            if shutil.disk_usage(place).free < size:
+                raise OSError(errno.ENOSPC, "no space left")
+
+    def read_bytes(self, rel: str) -> bytes:
+        """Raises StorageError when `rel` is not there."""
+        filesystem, path = self._at(rel)
+        with guarded("read", self.url(rel)), filesystem.open_input_file(path) as file:
+            return bytes(file.read())
+
+    def write_bytes(self, rel: str, data: bytes) -> None:
+        """Whole or not at all: nobody ever sees half of `data` under `rel`."""
+        with guarded("write", self.url(rel)):
+            self._write(rel, data)
+
+    def _write(self, rel: str, data: bytes) -> None:
+        filesystem, path = self._at(rel)
+        if not self.is_local:  # an object appears when its upload ends
+            with filesystem.open_output_stream(path) as file:
+                file.write(data)
+            return
+        with beside(Path(path)) as part:
+            part.write_bytes(data)
+
+    def exists(self, rel: str) -> bool:
+        """Whether a file or a folder stands at `rel`."""
+        from pyarrow.fs import FileType
+
+        filesystem, path = self._at(rel)
+        with guarded("read", self.url(rel)):
+            return bool(filesystem.get_file_info(path).type != FileType.NotFound)
+
+    def size(self, rel: str) -> int:
+        """Bytes of the file at `rel`; -1 when there is none."""
+        filesystem, path = self._at(rel)
+        with guarded("read", self.url(rel)):
+            size = filesystem.get_file_info(path).size
+        return -1 if size is None else int(size)
+
+    def delete(self, rel: str) -> None:
+        """Removes the file or folder at `rel`, if there is one."""
+        from pyarrow.fs import FileType
+
+        filesystem, path = self._at(rel)
+        if not rel.strip("./"):
+            raise ValueError(f"{rel!r} would delete the whole storage {self.base!r}")
+        with guarded("delete", self.url(rel)):
+            match filesystem.get_file_info(path).type:
+                case FileType.File:
+                    filesystem.delete_file(path)
+                case FileType.Directory:
+                    filesystem.delete_dir(path)
+
+    def upload(self, source: Path, rel: str) -> None:
+        """Copies a local file, or a folder's files, to `rel`; each file whole or not at all."""
+        from pyarrow.fs import LocalFileSystem, copy_files
+
+        if source.is_dir():
+            for file in sorted(path for path in source.rglob("*") if path.is_file()):
+                self.upload(file, f"{rel}/{file.relative_to(source).as_posix()}")
+            return
+        filesystem, path = self._at(rel)
+        with guarded("write", self.url(rel)):
+            if self.is_local:
+                with beside(Path(path)) as part:
+                    shutil.copyfile(source, part)
+            else:
+                copy_files(str(source), path, LocalFileSystem(), filesystem)
+
+    def download(self, rel: str, target: Path) -> Path:
+        """Copies the file at `rel`, or a folder's files, to the local `target`, and returns it."""
+        from pyarrow.fs import FileType, LocalFileSystem, copy_files
+
+        filesystem, path = self._at(rel)
+        with guarded("read", self.url(rel)):
+            kind = filesystem.get_file_info(path).type
+            if kind == FileType.NotFound:
+                raise StorageError(f"cannot read {self.url(rel)!r}: there is nothing")
+            if kind == FileType.File:
+                with beside(target) as part:
+                    copy_files(path, str(part), filesystem, LocalFileSystem())
+        if kind == FileType.Directory:
+            for file in self.walk(rel):
+                self.download(f"{rel}/{file}", target / file)
+        return target
+
+    @contextmanager
+    def local(self, rel: str) -> Iterator[Path]:
+        """A local path to read `rel` (file or folder) from: itself in a folder, else a copy while the block runs."""
+        _, path = self._at(rel)
+        if self.is_local:
+            if not Path(path).exists():
+                raise StorageError(f"cannot read {self.url(rel)!r}: there is nothing")
+            yield Path(path)
+            return
+        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder:
+            yield self.download(rel, Path(folder) / PurePosixPath(rel).name)
+
+    def walk(self, rel: str) -> Names:
+        """All files below `rel`, relative to it, sorted; none when there is no such folder."""
+        return self._names(rel, recursive=True)
+
+    def list(self, rel: str) -> Names:
+        """Names of the files and folders right below `rel`, sorted; none when there is no such folder."""
+        return self._names(rel, recursive=False)
+
+    def _names(self, rel: str, recursive: bool) -> Names:
+        from pyarrow.fs import FileSelector, FileType
+
+        filesystem, path = self._at(rel)
+        selector = FileSelector(path, allow_not_found=True, recursive=recursive)
+        with guarded("list", self.url(rel)):
+            infos = filesystem.get_file_info(selector)
+        names = (
+            str(PurePosixPath(info.path).relative_to(path))
+            for info in infos
+            if not (recursive and info.type == FileType.Directory)
+        )
+        return sorted(name for name in names if not is_part(PurePosixPath(name)))

@@ -1,0 +1,161 @@
+"""The tables, a schema each.
+
+Boxes are x0, y0, x1, y1 in 0-1 of the keyframe; `fingerprint` names the work that made a row.
+
+Delta has one binary type, so the files say `binary` where a schema says `large_binary`; storage.tables reads them back
+as written here, other readers (DuckDB, Polars, Spark) simply see bytes.
+"""
+
+import pyarrow as pa
+
+_Columns = list[tuple[str, pa.DataType]]
+
+
+def _schema(*columns: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema(list(columns))
+
+
+_ROW: _Columns = [("row_id", pa.string()), ("film_id", pa.string()), ("fingerprint", pa.string())]
+_BOX: _Columns = [("x0", pa.float32()), ("y0", pa.float32()), ("x1", pa.float32()), ("y1", pa.float32())]
+_BACKEND: _Columns = [("backend", pa.string()), ("revision", pa.string()), ("licence", pa.string())]
+_STRINGS = pa.list_(pa.string())
+
+FILMS = _schema(
+    ("film_id", pa.string()),
+    ("fingerprint", pa.string()),
+    ("source", pa.string()),  # as the user gave it
+    ("title", pa.string()),
+    ("seconds", pa.float64()),
+    ("fps", pa.float64()),
+    ("width", pa.int32()),  # as shown: after rotation and with square pixels
+    ("height", pa.int32()),
+    ("has_audio", pa.bool_()),
+    ("licence", pa.string()),
+)
+
+KEYFRAMES = _schema(
+    *_ROW,
+    ("second", pa.int32()),  # nominal
+    ("pts", pa.float64()),  # seconds after the film's first frame
+    ("shot", pa.int32()),
+    ("to_cut", pa.float32()),  # seconds to the nearest cut, or end of the film
+    ("motion", pa.float32()),  # mean absolute luma difference to the keyframe before, 0-255
+    ("image", pa.large_binary()),  # WebP or JPEG
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+)
+
+CHARACTERS = _schema(("character_id", pa.string()), *_ROW, *_BOX, ("score", pa.float32()), *_BACKEND)
+
+CAPTIONS = _schema(
+    *_ROW,
+    ("subject", pa.string()),  # "frame" or a character_id
+    ("text", pa.string()),
+    *_BACKEND,
+)
+
+SCRIPTS = _schema(
+    *_ROW,
+    ("characters", _STRINGS),
+    ("scene_elements", _STRINGS),
+    ("plots", _STRINGS),
+    ("text", pa.string()),  # as in the paper's figure 16
+    ("written_by", pa.string()),  # "llm" or "template"
+    ("reason", pa.string()),  # why the template, "" for the llm
+    *_BACKEND,
+)
+
+FACES = _schema(
+    ("face_id", pa.string()),
+    *_ROW,
+    ("character_id", pa.string()),  # "" when the face belongs to no person box
+    *_BOX,
+    ("score", pa.float32()),
+    ("embedding", pa.binary()),  # 128 float32
+    ("character", pa.int32()),  # cluster in the film, -1 = alone
+    *_BACKEND,
+)
+
+FEATURES = _schema(
+    *_ROW,
+    ("second", pa.int32()),
+    ("shot", pa.int32()),
+    ("sentences", pa.binary()),  # float16 [S, 384], S <= 15
+    ("sentence_kinds", pa.list_(pa.int8())),  # [S] 0 character, 1 scene element, 2 plot
+    ("faces", pa.binary()),  # float16 [F, 128], F <= 5
+    ("face_characters", pa.list_(pa.int32())),  # [F]
+)
+
+TOKENS = _schema(
+    *_ROW,
+    ("second", pa.int32()),
+    ("tokens", pa.binary()),  # float32 [L, D]
+    ("tokens_flipped", pa.binary()),  # float32 [L, D] of the mirrored keyframe
+    ("count", pa.int32()),  # L
+    ("width", pa.int32()),  # D
+)
+
+RENDERS = _schema(
+    *_ROW,
+    ("variant", pa.string()),  # "rebuilt", "dreamt", "few_shot" or "no_faces"
+    ("image", pa.large_binary()),  # WebP
+)
+
+REJECTS = _schema(
+    ("film_id", pa.string()),  # "" when there are no bytes to name it by
+    ("source", pa.string()),
+    ("fingerprint", pa.string()),
+    ("stage", pa.string()),
+    ("reason", pa.string()),  # short code
+    ("detail", pa.string()),  # for people, quotes what was given
+    ("attempts", pa.int32()),
+)
+
+WORK = _schema(
+    ("film_id", pa.string()),
+    ("stage", pa.string()),
+    ("fingerprint", pa.string()),
+    ("rows", pa.int32()),
+    ("attempts", pa.int32()),
+)
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "films": FILMS,
+    "keyframes": KEYFRAMES,
+    "characters": CHARACTERS,
+    "captions": CAPTIONS,
+    "scripts": SCRIPTS,
+    "faces": FACES,
+    "features": FEATURES,
+    "tokens": TOKENS,
+    "renders": RENDERS,
+    "rejects": REJECTS,
+    "work": WORK,
+}
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "films": ("film_id",),
+    "keyframes": ("row_id",),
+    "characters": ("character_id",),
+    "captions": ("row_id", "subject"),
+    "scripts": ("row_id",),
+    "faces": ("face_id",),
+    "features": ("row_id",),
+    "tokens": ("row_id",),
+    "renders": ("row_id", "variant"),
+    "rejects": ("source", "film_id", "stage", "fingerprint"),
+    "work": ("stage", "film_id", "fingerprint"),
+}
+"""What names a row of one film and fingerprint; tables are read sorted by it."""
+
+
+def row_id(film_id: str, second: int) -> str:
+    return f"{film_id}-{second:06d}"
+
+
+def character_id(row_id: str, index: int) -> str:
+    return f"{row_id}-p{index}"
+
+
+def face_id(row_id: str, index: int) -> str:
+    return f"{row_id}-f{index}"

@@ -1,0 +1,78 @@
+"""Where one shot ends and the next begins, found while the frames go by."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from storage.reader import Timed
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from numpy import ndarray
+
+_WIDTH = 256  # pixels that are looked at, as scenedetect's own command line does
+_SHORTEST_SHOT = 0.4  # seconds
+_BLACK, _LIT = 4.0, 16.0  # means of a picture, 0-255, that has faded out, and in
+_CLOCK = 90_000  # ticks a second
+
+
+class CutFinder:
+    """PySceneDetect's AdaptiveDetector for cuts, and fades through black.
+
+    A cut stands out of the changes around it, so camera moves are none; dissolves are not found.
+
+    Args:
+        threshold: how many times a cut's change exceeds the mean change of its neighbours.
+        fps: frames a second, approximately.
+    """
+
+    def __init__(self, threshold: float, fps: float) -> None:
+        from scenedetect.detectors import AdaptiveDetector
+
+        self._detector = AdaptiveDetector(adaptive_threshold=threshold, min_scene_len=_SHORTEST_SHOT)
+        self._fps = Fraction(fps).limit_denominator(1001)
+        self._fades = _FadeFinder()
+        self._found: list[float] = []
+
+    def watch(self, frames: Iterable[Timed]) -> Iterator[Timed]:
+        """Hands the frames through and looks at each."""
+        from scenedetect.common import FrameTimecode, Timecode
+
+        for seconds, frame in frames:
+            clock = FrameTimecode(Timecode(pts=round(seconds * _CLOCK), time_base=Fraction(1, _CLOCK)), self._fps)
+            small = _small(frame)
+            self._found += [cut.seconds for cut in self._detector.process_frame(clock, small)]
+            self._found += self._fades.see(seconds, float(small.mean()))
+            yield seconds, frame
+
+    def cuts(self) -> list[float]:
+        """Seconds of the first frame of each shot but the first; what lies too close behind another is no cut."""
+        cuts: list[float] = []
+        for cut in sorted(self._found):
+            if cut - (cuts[-1] if cuts else 0.0) >= _SHORTEST_SHOT:
+                cuts.append(cut)
+        return cuts
+
+
+@dataclass
+class _FadeFinder:
+    """Between a lit picture and the next lit one lies black: the middle of the black is a cut."""
+
+    lit: bool = False
+    black: tuple[float, float] | None = None  # first and last second of it
+
+    def see(self, seconds: float, brightness: float) -> list[float]:
+        if self.lit and brightness <= _BLACK:
+            self.black = (self.black[0] if self.black else seconds, seconds)
+        elif brightness >= _LIT:
+            black, self.lit, self.black = self.black, True, None
+            return [(black[0] + black[1]) / 2] if black else []
+        return []
+
+
+def _small(frame: "VideoFrame") -> "ndarray":
+    """uint8 BGR."""
+    width = min(_WIDTH, frame.width)
+    height = max(2, round(frame.height * width / frame.width))
+    return frame.to_ndarray(width=width, height=height, format="bgr24", interpolation="AREA", threads=1)

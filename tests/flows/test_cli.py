@@ -1,0 +1,122 @@
+"""The command line: its flags, its answers to bad usage, and that it stays light."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from flows import catalogue
+from flows.cli import app
+
+FLAGS = {
+    "list": ["--json"],
+    "show": ["flow", "--recipe", "--storage", "--set", "--json"],
+    "run": ["flow", "--recipe", "--storage", "--set", "--json"],
+    "status": ["--storage", "--json"],
+    "clean": ["--storage", "--yes", "--json"],
+}
+
+
+def _call(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_flags_are_frozen() -> None:
+    command = typer.main.get_command(app)
+    assert isinstance(command, click.Group) or hasattr(command, "commands")
+    flags = {
+        name: [(parameter.opts or [parameter.name])[0] for parameter in sub.params]
+        for name, sub in command.commands.items()
+    }
+    assert flags == FLAGS
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["--help"], ["run", "--help"], ["status", "--storage", "nothing"]])
+def test_light_commands_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom flows.cli import app\n"
+        f"try:\n    app({arguments!r})\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('torch', 'ray', 'prefect', 'transformers', 'diffusers') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_list_names_flows_and_recipes() -> None:
+    code, printed, _ = _call("list", "--json")
+    assert code == 0
+    assert json.loads(printed) == {"flows": catalogue.FLOWS, "recipes": catalogue.RECIPES}
+    code, printed, _ = _call("list")
+    assert all(name in printed for name in [*catalogue.FLOWS, *catalogue.RECIPES])
+
+
+def test_the_catalogue_is_true() -> None:
+    from flows import recipes
+
+    for name in catalogue.RECIPES:
+        assert getattr(recipes, name)().name == name
+    for name in catalogue.FLOWS:
+        assert catalogue.flow(name).name == name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("command", ["show", "run"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["studoi"], "unknown flow 'studoi': did you mean 'studio'?"),
+        (["studio", "--recipe", "labtop"], "unknown recipe 'labtop': did you mean 'laptop'?"),
+        (["studio", "--set", "sed=1"], "there is no setting 'sed': did you mean 'seed'?"),
+        (["studio", "--set", "seed"], "--set 'seed' is not of the form key=value"),
+        (["studio", "--set", "seed=soon"], "'soon' does not fit"),
+    ],
+)
+def test_bad_usage_ends_with_2_and_writes_nothing(
+    command: str, arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    code, _, errors = _call(command, *arguments, "--storage", str(tmp_path / "new"))
+    assert code == 2
+    assert message in errors
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["rum"], ["run", "studio", "--stroage", "x"]])
+def test_missing_and_unknown_words_end_with_2(arguments: list[str]) -> None:
+    assert _call(*arguments)[0] == 2
+
+
+def test_unwritable_storage_ends_with_1_and_is_quoted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    place = str(tmp_path / "file" / "out")
+    code, _, errors = _call("run", "studio", "--recipe", "smoke", "--storage", place)
+    assert code == 1
+    assert repr(place) in errors
+    assert "Traceback" not in errors
+
+
+def test_show_prints_every_setting_as_set_takes_it() -> None:
+    code, printed, _ = _call("show", "studio", "--recipe", "smoke", "--set", "seed=5", "--json")
+    assert code == 0
+    shown = json.loads(printed)
+    assert shown["recipe"]["seed"] == 5
+    _, lines, _ = _call("show", "studio", "--recipe", "smoke", "--set", "seed=5")
+    assert "seed=5" in lines.splitlines()
+
+    from flows.recipes import resolve
+
+    settings = [line for line in lines.splitlines() if not line.startswith("#")]
+    assert resolve("smoke", settings) == resolve("smoke", ["seed=5"])
+
+
+def test_debug_shows_where(tmp_path: Path) -> None:
+    environment = os.environ | {"MOVIEDREAMER_DEBUG": "1"}
+    command = [sys.executable, "-m", "flows.cli", "status", "--storage", "ftp://x"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ran.returncode == 1
+    assert "Traceback" in ran.stderr

@@ -1,0 +1,77 @@
+"""The local Prefect API starts with a run and leaves with it, also when the run is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = """
+import sys, urllib.request
+from pathlib import Path
+from flows.local_api import local_api
+with local_api(Path(sys.argv[1])) as ready:
+    ready()
+    from prefect import flow
+    from prefect.settings import get_current_settings
+
+    @flow
+    def three() -> int:
+        return 3
+
+    print(get_current_settings().api.url, three(), flush=True)
+    if len(sys.argv) > 2:
+        sys.stdin.read()
+"""
+
+
+def _start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, str(home), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean,
+    )
+
+
+def _servers(home: Path) -> list[int]:
+    """Ids of the processes that write to the log in `home`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "fd/1").readlink() == home / "server.log":
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for processes in /proc")
+def test_leaves_with_a_run_that_is_killed_and_serves_the_next(tmp_path: Path) -> None:
+    killed = _start(tmp_path, "stay")
+    assert killed.stdout is not None
+    assert killed.stdout.readline().endswith(" 3\n")
+    (server,) = _servers(tmp_path)
+    handle = os.pidfd_open(server)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert _ended(handle)
+    assert (tmp_path / "whole").exists()
+
+    again = _start(tmp_path)
+    printed, _ = again.communicate()
+    assert printed.startswith("http://127.0.0.1:")
+    assert printed.endswith(" 3\n")
+    assert _servers(tmp_path) == []
+
+
+def _ended(handle: int) -> bool:
+    import select
+
+    readable, _, _ = select.select([handle], [], [], 30)
+    os.close(handle)
+    return bool(readable)

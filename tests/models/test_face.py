@@ -1,0 +1,127 @@
+"""Faces: MTCNN against its original, embeddings, clustering and the bank."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.face import DlibConfig, Face, MtcnnFinderConfig, build
+from models.face.bank import FaceBank
+from models.face.cluster import chinese_whispers
+from models.face.mtcnn import FaceFinder
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    return build(DlibConfig())
+
+
+def picture(seed=0, height=256, width=448):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_the_networks_equal_facenet_pytorch():
+    original = pytest.importorskip("facenet_pytorch.models.mtcnn")
+    ours = FaceFinder(MtcnnFinderConfig()).networks
+    torch.manual_seed(0)
+    for part, side in (("pnet", 40), ("rnet", 24), ("onet", 48)):
+        theirs = getattr(original, {"pnet": "PNet", "rnet": "RNet", "onet": "ONet"}[part])().eval()
+        pixels = torch.randn(3, 3, side, side)
+        with torch.no_grad():
+            *expected, probability = theirs(pixels)
+            score, *answers = getattr(ours, part)(pixels)
+        torch.testing.assert_close(score, probability[:, 1], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(answers[0], expected[0], rtol=1e-4, atol=1e-5)
+        if part == "onet":
+            torch.testing.assert_close(answers[1].transpose(1, 2).flatten(1), expected[1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_picture_without_faces_has_none(embedder):
+    assert embedder.faces([np.zeros((256, 448, 3), np.uint8)]) == [[]]
+
+
+def test_embeddings_keep_the_order_and_do_not_depend_on_company(embedder):
+    image = picture()
+    faces = [Face((0.1, 0.1, 0.3, 0.5), 1.0), Face((0.5, 0.2, 0.8, 0.9), 0.9)]
+    both = embedder.embed(image, faces)
+    assert [face.box for face in both] == [face.box for face in faces]
+    assert both[1].embedding.shape == (128,)
+    alone = embedder.embed(image, faces[1:])[0]
+    np.testing.assert_allclose(alone.embedding, both[1].embedding, atol=1e-5)
+
+
+def test_a_face_at_the_border_is_embedded(embedder):
+    landmarks = np.array([[-0.05, 0.2], [0.05, 0.2], [0.0, 0.3], [-0.04, 0.4], [0.04, 0.4]], np.float32)
+    (face,) = embedder.embed(picture(), [Face((0.0, 0.1, 0.1, 0.5), 1.0, landmarks)])
+    assert np.isfinite(face.embedding).all()
+
+
+def test_pictures_of_another_kind_are_refused():
+    with pytest.raises(ValueError, match=r"uint8 \[height, width, 3\], got float64 \[8, 8\]"):
+        FaceFinder(MtcnnFinderConfig()).find([np.zeros((8, 8))])
+
+
+def crowd(sizes, seed=0):
+    """Embeddings in tight groups far from each other, in a shuffled order, and the group of each."""
+    draw = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(len(sizes)), sizes)
+    draw.shuffle(truth)
+    centres = np.eye(len(sizes), 128, dtype=np.float32)
+    noise = draw.normal(0, 0.01, (len(truth), 128)).astype(np.float32)
+    return centres[truth] + noise, truth
+
+
+def test_clusters_are_numbered_by_size_and_loners_are_minus_one():
+    embeddings, truth = crowd([3, 7, 1, 5])
+    labels = chinese_whispers(embeddings)
+    assert [int(labels[truth == group][0]) for group in range(4)] == [2, 0, -1, 1]
+    assert all(len(set(labels[truth == group])) == 1 for group in range(4))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(2, 6), min_size=1, max_size=6), st.integers(0, 100))
+def test_clusters_do_not_depend_on_the_seed_when_people_differ(sizes, seed):
+    embeddings, truth = crowd(sizes, seed)
+    labels = chinese_whispers(embeddings, seed=seed)
+    assert len(set(labels)) == len(sizes)
+    assert all(len(set(labels[truth == group])) == 1 for group in range(len(sizes)))
+
+
+def test_clustering_of_nothing_and_of_broken_numbers():
+    assert chinese_whispers(np.zeros((0, 128), np.float32)).shape == (0,)
+    with pytest.raises(ValueError, match="NaN"):
+        chinese_whispers(np.full((2, 128), np.nan, np.float32))
+
+
+def bank():
+    rows = ["a-000001", "a-000002", "a-000003", "a-000004", "a-000004"]
+    return FaceBank([f"{row}-f{i}" for i, row in enumerate(rows)], rows, [0, 0, 0, 1, -1], np.eye(5, dtype=np.float32))
+
+
+def test_retrieval_gives_another_frame_of_the_same_character_and_is_deterministic():
+    found = [bank().retrieve(0, "a-000002", seed) for seed in range(50)]
+    assert {one.face for one in found} == {0, 2}
+    assert all(one.another_frame for one in found)
+    assert found == [bank().retrieve(0, "a-000002", seed) for seed in range(50)]
+
+
+def test_retrieval_says_when_only_the_same_frame_is_left():
+    assert bank().retrieve(1, "a-000004", 0) == (3, False)
+
+
+def test_retrieval_of_nobody_is_refused():
+    with pytest.raises(ValueError, match=r"character -1; the bank knows \[0, 1\]"):
+        bank().retrieve(-1, "a-000004", 0)
+
+
+def test_purity_counts_only_faces_with_a_character_and_a_truth():
+    assert bank().purity(["tom", "tom", "ann", "ann", "ann"]) == (0.75, 0.8, 4)
+    assert bank().purity([None] * 5) == (0.0, 0.0, 0)
+
+
+def test_a_bank_refuses_what_does_not_belong_together():
+    with pytest.raises(ValueError, match=r"\(2, 1, 1, 1\)"):
+        FaceBank(["x", "y"], ["a"], [0], np.zeros((1, 128), np.float32))
+    with pytest.raises(ValueError, match="'x' more than once"):
+        FaceBank(["x", "x"], ["a", "b"], [0, 0], np.zeros((2, 128), np.float32))

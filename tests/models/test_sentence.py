@@ -1,0 +1,39 @@
+"""The sentence encoder: unit vectors that depend on the sentence alone."""
+
+import numpy as np
+import pytest
+
+from models.sentence import MiniLmConfig, build
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return build(MiniLmConfig())
+
+
+def test_vectors_are_unit_length_and_in_order(encoder):
+    vectors = encoder.encode(["The top is blue.", "A man rides a horse.", "The top is blue."])
+    assert vectors.shape == (3, 384)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(vectors[0], vectors[2])
+
+
+def test_padding_does_not_change_a_vector(encoder):
+    text = "The light is dim."
+    alone = build(MiniLmConfig(batch=1)).encode([text])
+    beside = build(MiniLmConfig()).encode(
+        [text, "The top is blue on the left, red in the centre and black on the right."]
+    )
+    np.testing.assert_allclose(alone[0], beside[0], atol=1e-5)
+
+
+def test_meaning_is_nearer_than_nonsense(encoder):
+    a, b, c = encoder.encode(["A man rides a horse.", "Someone is riding a horse.", "The stock market fell."])
+    assert a @ b > 0.7 > 0.3 > a @ c
+
+
+def test_nothing_and_empty_sentences(encoder):
+    assert encoder.encode([]).shape == (0, 384)
+    with pytest.raises(ValueError, match="sentence 1 of 2 is empty"):
+        encoder.encode(["A.", " "])

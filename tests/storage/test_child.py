@@ -1,0 +1,94 @@
+"""Decoding in a child process: the same rows, and nothing that a film does reaches the parent."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage.child import decode_in_child
+from storage.decode import KeyframesConfig, decode_film
+from storage.errors import FilmError
+
+SMALL = KeyframesConfig(width=448, height=256)
+LINUX = sys.platform == "linux"
+
+
+def test_the_child_decodes_as_this_process_does(clip, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # and finds its way from anywhere
+    here, there = decode_film(clip, SMALL), decode_in_child(clip, SMALL)
+    assert there.rows.equals(here.rows)
+    assert there.rows.schema == here.rows.schema
+    assert (there.film_id, there.probe, there.cuts, there.frames, there.damage) == (
+        here.film_id,
+        here.probe,
+        here.cuts,
+        here.frames,
+        here.damage,
+    )
+
+
+def test_the_childs_errors_come_through(tmp_path):
+    (tmp_path / "text.mp4").write_bytes(b"once upon a time")
+    with pytest.raises(FilmError, match="holds text") as caught:
+        decode_in_child(tmp_path / "text.mp4", SMALL)
+    assert caught.value.reason == "not_a_video"
+
+
+@pytest.mark.skipif(not LINUX, reason="needs named pipes and limits")
+def test_a_film_that_never_ends_is_given_up(tmp_path):
+    os.mkfifo(tmp_path / "endless.mp4")
+    with pytest.raises(FilmError, match=r"endless\.mp4' takes more than 1.5 s") as caught:
+        decode_in_child(tmp_path / "endless.mp4", SMALL.model_copy(update={"time_limit": 1.5}))
+    assert caught.value.reason == "timed_out"
+
+
+@pytest.mark.skipif(not LINUX, reason="needs named pipes and limits")
+def test_a_child_without_memory_is_one_rejected_film(clip):
+    with pytest.raises(FilmError) as caught:
+        decode_in_child(clip, SMALL.model_copy(update={"memory_limit": 0.2}))
+    assert caught.value.reason in ("crashed", "out_of_memory")
+    assert str(clip) in caught.value.detail
+
+
+def children(process: int) -> list[int]:
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+@pytest.fixture
+def waiting(tmp_path):
+    """A process that decodes a film which never comes; its child is inside av.open."""
+    os.mkfifo(tmp_path / "endless.mp4")
+    program = (
+        "from storage.child import *\n"
+        f"try:\n    decode_in_child({str(tmp_path / 'endless.mp4')!r}, KeyframesConfig())\n"
+        "except FilmError as error:\n    print(error)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    with (tmp_path / "endless.mp4").open("wb"):  # opens once the child reads
+        (child,) = children(parent.pid)
+        yield parent, child
+    parent.kill()
+    parent.communicate()
+
+
+@pytest.mark.skipif(not LINUX, reason="needs /proc")
+def test_a_child_that_crashes_is_one_rejected_film(waiting):
+    parent, child = waiting
+    os.kill(child, signal.SIGSEGV)
+    output, _ = parent.communicate()
+    assert output.startswith("crashed: decoding '")
+    assert "endless.mp4' ended with SIGSEGV" in output
+
+
+@pytest.mark.skipif(not LINUX, reason="needs /proc")
+def test_the_child_does_not_outlive_its_parent(waiting):
+    parent, child = waiting
+    watch = os.pidfd_open(child)
+    parent.kill()
+    assert select.select([watch], [], [], 60)[0], "the child is still there"
+    os.close(watch)
