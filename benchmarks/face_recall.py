@@ -48,8 +48,11 @@ class Recogniser:
     def __call__(self, frame: Any, box: Box) -> Any:
         """The embedding [128] of the face in a box of frame uint8 [H, W, 3]."""
         frame = np.ascontiguousarray(frame)
-        return np.array(self.network.compute_face_descriptor(
-            frame, self.landmarks(frame, self.rectangle(*(round(v) for v in box))), 1))
+        return np.array(
+            self.network.compute_face_descriptor(
+                frame, self.landmarks(frame, self.rectangle(*(round(v) for v in box))), 1
+            )
+        )
 
 
 def main() -> None:
@@ -72,7 +75,8 @@ def main() -> None:
         h, w = frame.shape[:2]
         real: list[tuple[str, Box, float]] = [
             (a.character, (a.face[0] * w, a.face[1] * h, a.face[2] * w, a.face[3] * h), a.face_pixels)
-            for a in entry.appearances]
+            for a in entry.appearances
+        ]
         boxes, _ = detector.detect(frame)
         boxes = [] if boxes is None else boxes
         found: list[Box] = [(float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in boxes]
@@ -93,10 +97,22 @@ def main() -> None:
     cut = float(np.mean([d < 0.6 for d in same]) + np.mean([d >= 0.6 for d in other])) / 2
     recall, chance = hits / max(1, faces), lucky / max(1, tries)
     print(f"frames {len(entries)}, faces {faces}: recall {recall:.3f} (chance {chance:.3f}), false faces {strangers}")
-    print(f"dlib distance: same person {np.median(same):.3f}, another {np.median(other):.3f}; "
-          f"pairs on the right side of 0.6: {cut:.3f}")
-    print(json.dumps({"name": "face_recall", "value": round(recall, 4), "unit": "share of faces",
-                      "baseline": round(chance, 4), "ratio": round(recall / max(chance, 1e-6), 2), "n": faces}))
+    print(
+        f"dlib distance: same person {np.median(same):.3f}, another {np.median(other):.3f}; "
+        f"pairs on the right side of 0.6: {cut:.3f}"
+    )
+    print(
+        json.dumps(
+            {
+                "name": "face_recall",
+                "value": round(recall, 4),
+                "unit": "share of faces",
+                "baseline": round(chance, 4),
+                "ratio": round(recall / max(chance, 1e-6), 2),
+                "n": faces,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -77,8 +77,12 @@ def _fill(frame: Array, sprite: Sprite, scale: float, pivot: tuple[float, float]
     h, w = frame.shape[:2]
     c = sprite.canvas
     k = scale / c.unit
-    m = np.array([[k, 0, w / 2 + scale * (c.left - pivot[0]) + k / 2 - 0.5],
-        [0, k, h / 2 + scale * (c.top - pivot[1]) + k / 2 - 0.5]])
+    m = np.array(
+        [
+            [k, 0, w / 2 + scale * (c.left - pivot[0]) + k / 2 - 0.5],
+            [0, k, h / 2 + scale * (c.top - pivot[1]) + k / 2 - 0.5],
+        ]
+    )
     cv2.warpAffine(sprite.levels[0], m, (w, h), dst=frame, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -90,8 +94,9 @@ def _cut(canvas: Canvas, layer: Array) -> Sprite:
         return Sprite(canvas, (np.ascontiguousarray(image[..., :3]),))
     rows, cols = np.flatnonzero(image[..., 3].any(1)), np.flatnonzero(image[..., 3].any(0))
     if not len(rows):
-        return Sprite(Canvas(canvas.unit, 0, -9, 2 / canvas.unit, -9 + 2 / canvas.unit),
-            (np.zeros((2, 2, 4), np.uint8),))
+        return Sprite(
+            Canvas(canvas.unit, 0, -9, 2 / canvas.unit, -9 + 2 / canvas.unit), (np.zeros((2, 2, 4), np.uint8),)
+        )
     y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
     u = canvas.unit
     part = Canvas(u, canvas.left + x0 / u, canvas.top + y0 / u, canvas.left + x1 / u, canvas.top + y1 / u)

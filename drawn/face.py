@@ -36,8 +36,18 @@ def half_width(look: Look, y: Array) -> Array:
     """Half the face's width at height y."""
     w = look.width
     at = [-1.05, -0.95, -0.7, -0.35, 0.0, 0.3, look.nose + 0.2, 0.84, 0.97, 1.02]
-    wide = [0.0, 0.42, 0.86 * w, 0.97 * w, w, 0.97 * w, look.jaw * 1.04, look.jaw * 0.55 + look.chin * 0.55,
-        look.chin, 0.0]
+    wide = [
+        0.0,
+        0.42,
+        0.86 * w,
+        0.97 * w,
+        w,
+        0.97 * w,
+        look.jaw * 1.04,
+        look.jaw * 0.55 + look.chin * 0.55,
+        look.chin,
+        0.0,
+    ]
     return np.interp(y, at, wide).astype(np.float32)
 
 
@@ -53,8 +63,9 @@ def depth(canvas: Canvas, look: Look) -> tuple[Array, Array]:
     """Height fields [H, W] in head units: the plain skull, and the face with its features."""
     x, y = canvas.grid()
     w = np.maximum(half_width(look, y), 0.05)
-    skull = np.sqrt(np.clip(1 - (x / (w * 1.04)) ** 2, 0, 1)) * np.sqrt(np.clip(1 - ((y - 0.0) / 1.12) ** 2, 0,
-        1)) * 0.72
+    skull = (
+        np.sqrt(np.clip(1 - (x / (w * 1.04)) ** 2, 0, 1)) * np.sqrt(np.clip(1 - ((y - 0.0) / 1.12) ** 2, 0, 1)) * 0.72
+    )
     skull = canvas.blur(skull, 0.05)
 
     def bump(cx: float, cy: float, rx: float, ry: float) -> Array:
@@ -74,12 +85,14 @@ def depth(canvas: Canvas, look: Look) -> tuple[Array, Array]:
     z += 0.035 * np.exp(-(((ax - g) / 0.26) ** 2) - ((y + 0.21) / 0.06) ** 2)
     z += 0.05 * np.exp(-(((ax - 0.42) / 0.17) ** 2) - ((y - 0.27) / 0.14) ** 2)
     m = mouth_y(look)
-    z += 0.030 * bump(0, m - 0.05, look.mouth * 0.8, 0.045) + 0.042 * look.lips * bump(0, m + 0.06, look.mouth * 0.7,
-        0.05)
+    z += 0.030 * bump(0, m - 0.05, look.mouth * 0.8, 0.045) + 0.042 * look.lips * bump(
+        0, m + 0.06, look.mouth * 0.7, 0.05
+    )
     z += -0.030 * bump(0, m + 0.155, look.mouth * 0.8, 0.04) + 0.05 * bump(0, 0.90, 0.16, 0.10)
     z += -0.018 * bump(0, (n + m) / 2, 0.035, 0.06)
-    fold = np.exp(-(((ax - look.nose_width - 0.05 - 0.45 * np.clip(y - n, 0,
-        1)) / 0.03) ** 2)) * np.exp(-(((y - m + 0.1) / 0.13) ** 2))
+    fold = np.exp(-(((ax - look.nose_width - 0.05 - 0.45 * np.clip(y - n, 0, 1)) / 0.03) ** 2)) * np.exp(
+        -(((y - m + 0.1) / 0.13) ** 2)
+    )
     z += -(0.008 + 0.022 * look.age) * fold
     if look.age > 0.3:
         for k in range(3):
@@ -96,11 +109,31 @@ def skin(look: Look, unit: float, light: float) -> tuple[Array, Array]:
     picture = canvas.blank()
     w = float(half_width(look, np.array(0.05)))
     for side in (-1, 1):
-        ear = curve([(side * (w - 0.04), -0.14), (side * (w + 0.09), -0.17), (side * (w + 0.12), 0.0),
-                     (side * (w + 0.075), 0.22), (side * (w - 0.01), 0.36), (side * (w - 0.08), 0.2)])
+        ear = curve(
+            [
+                (side * (w - 0.04), -0.14),
+                (side * (w + 0.09), -0.17),
+                (side * (w + 0.12), 0.0),
+                (side * (w + 0.075), 0.22),
+                (side * (w - 0.01), 0.36),
+                (side * (w - 0.08), 0.2),
+            ]
+        )
         canvas.puff(picture, ear, scaled(look.skin, 0.93), 0.05, light)
-        canvas.tint(picture, curve([(side * (w + 0.0), -0.07), (side * (w + 0.07), -0.08), (side * (w + 0.05), 0.14),
-                                    (side * (w - 0.0), 0.2)]), (0.72, 0.5, 0.45), 0.55, 0.03)
+        canvas.tint(
+            picture,
+            curve(
+                [
+                    (side * (w + 0.0), -0.07),
+                    (side * (w + 0.07), -0.08),
+                    (side * (w + 0.05), 0.14),
+                    (side * (w - 0.0), 0.2),
+                ]
+            ),
+            (0.72, 0.5, 0.45),
+            0.55,
+            0.03,
+        )
     skull, z = depth(canvas, look)
     mask = canvas.mask(outline(look))
     lit = relief(z, 0.78 * unit, light)

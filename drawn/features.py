@@ -30,41 +30,105 @@ def mouth_y(look: Look) -> float:
 def nose(canvas: Canvas, picture: Array, look: Look) -> None:
     """The nose's underside, nostrils and wings."""
     n, w = look.nose, look.nose_width
-    canvas.tint(picture, curve([(-w, n), (0, n + 0.02), (w, n), (w * 0.6, n + 0.07), (-w * 0.6, n + 0.07)]),
-                (0.62, 0.45, 0.4), 0.6, 0.025)
+    canvas.tint(
+        picture,
+        curve([(-w, n), (0, n + 0.02), (w, n), (w * 0.6, n + 0.07), (-w * 0.6, n + 0.07)]),
+        (0.62, 0.45, 0.4),
+        0.6,
+        0.025,
+    )
     for s in (-1, 1):
-        canvas.tint(picture, ellipse(s * w * 0.48, n + 0.012, w * 0.27, 0.026, s * -0.25), (0.32, 0.16, 0.14), 0.9,
-            0.008)
-        canvas.tint(picture, stroke(curve([(s * w * 0.92, n - 0.09), (s * w * 1.08, n - 0.03),
-            (s * w * 0.86, n + 0.02)], False),
-                                    [0.005, 0.022, 0.008]), (0.55, 0.38, 0.34), 0.75, 0.008)
+        canvas.tint(
+            picture, ellipse(s * w * 0.48, n + 0.012, w * 0.27, 0.026, s * -0.25), (0.32, 0.16, 0.14), 0.9, 0.008
+        )
+        canvas.tint(
+            picture,
+            stroke(
+                curve([(s * w * 0.92, n - 0.09), (s * w * 1.08, n - 0.03), (s * w * 0.86, n + 0.02)], False),
+                [0.005, 0.022, 0.008],
+            ),
+            (0.55, 0.38, 0.34),
+            0.75,
+            0.008,
+        )
 
 
 def beard(canvas: Canvas, picture: Array, look: Look, mask: Array, light: float) -> None:
     """Stubble, a full beard or a moustache on a lit face [H, W]."""
     n, m, j = look.nose, mouth_y(look), look.jaw
-    lower = curve([(-look.width, 0.12), (-j * 0.92, n + 0.03), (-look.mouth - 0.06, n + 0.10), (0, n + 0.085),
-                   (look.mouth + 0.06, n + 0.10), (j * 0.92, n + 0.03), (look.width, 0.12), (look.width, 1.0),
-                   (0, 1.25), (-look.width, 1.0)])
+    lower = curve(
+        [
+            (-look.width, 0.12),
+            (-j * 0.92, n + 0.03),
+            (-look.mouth - 0.06, n + 0.10),
+            (0, n + 0.085),
+            (look.mouth + 0.06, n + 0.10),
+            (j * 0.92, n + 0.03),
+            (look.width, 0.12),
+            (look.width, 1.0),
+            (0, 1.25),
+            (-look.width, 1.0),
+        ]
+    )
     if look.beard == "stubble":
         area = canvas.mask(lower, 0.06) * mask
-        picture[..., :3] *= 1 - 0.30 * area[..., None] * (1 - np.array(blend(look.hair, (0.5, 0.45, 0.4), 0.5),
-            np.float32))
+        picture[..., :3] *= 1 - 0.30 * area[..., None] * (
+            1 - np.array(blend(look.hair, (0.5, 0.45, 0.4), 0.5), np.float32)
+        )
     if look.beard == "full":
         w = look.width
-        shape = curve([(-w - 0.02, -0.05), (-w + 0.1, 0.28), (-look.mouth - 0.10, n + 0.10), (-0.06, n + 0.07),
-                       (0.06, n + 0.07), (look.mouth + 0.10, n + 0.10), (w - 0.1, 0.28), (w + 0.02, -0.05),
-                       (w + 0.03, 0.5), (j + 0.06, 0.95), (0.3, 1.32), (0, 1.40), (-0.3, 1.32), (-j - 0.06, 0.95),
-                       (-w - 0.03, 0.5)])
+        shape = curve(
+            [
+                (-w - 0.02, -0.05),
+                (-w + 0.1, 0.28),
+                (-look.mouth - 0.10, n + 0.10),
+                (-0.06, n + 0.07),
+                (0.06, n + 0.07),
+                (look.mouth + 0.10, n + 0.10),
+                (w - 0.1, 0.28),
+                (w + 0.02, -0.05),
+                (w + 0.03, 0.5),
+                (j + 0.06, 0.95),
+                (0.3, 1.32),
+                (0, 1.40),
+                (-0.3, 1.32),
+                (-j - 0.06, 0.95),
+                (-w - 0.03, 0.5),
+            ]
+        )
         area = canvas.mask(shape, 0.02)
         over(picture, strands(canvas, look, area, light) * 0.97, area)
-        canvas.fill(picture, curve([(-look.mouth, m), (-0.1, m - 0.05), (0.1, m - 0.05), (look.mouth, m),
-            (0.12, m + 0.1),
-                                    (-0.12, m + 0.1)]), scaled(look.skin, 0.8), 1.0, 0.015)
+        canvas.fill(
+            picture,
+            curve(
+                [
+                    (-look.mouth, m),
+                    (-0.1, m - 0.05),
+                    (0.1, m - 0.05),
+                    (look.mouth, m),
+                    (0.12, m + 0.1),
+                    (-0.12, m + 0.1),
+                ]
+            ),
+            scaled(look.skin, 0.8),
+            1.0,
+            0.015,
+        )
     if look.beard == "moustache":
-        shape = curve([(0, n + 0.075), (0.14, n + 0.085), (look.mouth + 0.06, m - 0.03), (look.mouth + 0.09, m + 0.04),
-                       (0.14, m - 0.035), (0, m - 0.06), (-0.14, m - 0.035), (-look.mouth - 0.09, m + 0.04),
-                       (-look.mouth - 0.06, m - 0.03), (-0.14, n + 0.085)])
+        shape = curve(
+            [
+                (0, n + 0.075),
+                (0.14, n + 0.085),
+                (look.mouth + 0.06, m - 0.03),
+                (look.mouth + 0.09, m + 0.04),
+                (0.14, m - 0.035),
+                (0, m - 0.06),
+                (-0.14, m - 0.035),
+                (-look.mouth - 0.09, m + 0.04),
+                (-look.mouth - 0.06, m - 0.03),
+                (-0.14, n + 0.085),
+            ]
+        )
         area = canvas.mask(shape, 0.012)
         picture[..., :3] *= 1 - 0.3 * np.roll(canvas.blur(area, 0.03), round(0.03 * canvas.unit), 0)[..., None]
         over(picture, strands(canvas, look, area, light), area)
@@ -87,15 +151,26 @@ def eye(canvas: Canvas, picture: Array, look: Look, side: int, pose: Pose) -> No
     canvas.tint(picture, np.concatenate([upper - (0, 0.05), upper[::-1]]), (0.80, 0.64, 0.60), 0.55, 0.015)
     canvas.tint(picture, stroke(crease, [0.004, 0.016, 0.006]), (0.42, 0.26, 0.22), 0.7, 0.005)
     canvas.fill(picture, shape, (0.93, 0.91, 0.89))
-    canvas.tint(picture, np.concatenate([upper - (0, 0.02), (moved(upper, 0, 0.045))[::-1]]), (0.52, 0.48, 0.52), 0.75,
-        0.016, inside)
+    canvas.tint(
+        picture,
+        np.concatenate([upper - (0, 0.02), (moved(upper, 0, 0.045))[::-1]]),
+        (0.52, 0.48, 0.52),
+        0.75,
+        0.016,
+        inside,
+    )
     canvas.tint(picture, ellipse(cx - side * a * 0.93, 0.012, 0.028, 0.022), (0.85, 0.55, 0.52), 0.8, 0.006, inside)
     ix, iy, r = cx + pose.gaze * a * 0.32, -up * 0.22, min(a * 0.50, 0.086)
     canvas.fill(picture, ellipse(ix, iy, r, r), scaled(look.iris, 0.42), 1.0, 0.004, inside)
     canvas.fill(picture, ellipse(ix, iy + 0.004, r * 0.84, r * 0.84), look.iris, 1.0, 0.008, inside)
-    canvas.fill(picture, ellipse(ix, iy + r * 0.42, r * 0.55, r * 0.36),
-        scaled(blend(look.iris, (1, 0.9, 0.7), 0.25), 1.25), 0.75,
-                0.016, inside)
+    canvas.fill(
+        picture,
+        ellipse(ix, iy + r * 0.42, r * 0.55, r * 0.36),
+        scaled(blend(look.iris, (1, 0.9, 0.7), 0.25), 1.25),
+        0.75,
+        0.016,
+        inside,
+    )
     canvas.fill(picture, ellipse(ix, iy, r * 0.44, r * 0.44), (0.02, 0.02, 0.03), 1.0, 0.004, inside)
     canvas.tint(picture, np.concatenate([upper, (moved(upper, 0, 0.03))[::-1]]), (0.35, 0.32, 0.35), 0.6, 0.010, inside)
     canvas.fill(picture, ellipse(ix - 0.024, iy - 0.028, 0.019, 0.021), (1, 1, 1), 0.97, 0.002, inside)
@@ -109,11 +184,19 @@ def eye(canvas: Canvas, picture: Array, look: Look, side: int, pose: Pose) -> No
         wing = np.array([tip, moved(tip, side * 0.03, -0.016), moved(tip, side * 0.065, -0.045)])
         canvas.fill(picture, stroke(curve(wing, False), [0.024, 0.002]), lash, 0.9, 0.003)
     canvas.tint(picture, stroke(lower, [0.006, 0.013, 0.006]), (0.5, 0.32, 0.3), 0.8, 0.004)
-    canvas.tint(picture, stroke(moved(lower, 0, 0.055), [0.006, 0.024, 0.006]), (0.8, 0.66, 0.62), 0.4 + 0.5 * look.age,
-        0.014)
+    canvas.tint(
+        picture, stroke(moved(lower, 0, 0.055), [0.006, 0.024, 0.006]), (0.8, 0.66, 0.62), 0.4 + 0.5 * look.age, 0.014
+    )
     by = -0.185 - look.brow_lift - 0.25 * look.eye_open - 0.02 * max(0.0, pose.smile)
-    arch = curve([(cx - side * 0.185, by + 0.035), (cx - side * 0.06, by - 0.012), (cx + side * 0.09, by - 0.03),
-                  (cx + side * 0.215, by + 0.03)], False)
+    arch = curve(
+        [
+            (cx - side * 0.185, by + 0.035),
+            (cx - side * 0.06, by - 0.012),
+            (cx + side * 0.09, by - 0.03),
+            (cx + side * 0.215, by + 0.03),
+        ],
+        False,
+    )
     brow = blend(look.hair, (0.16, 0.11, 0.09), 0.35 if look.age < 0.9 else 0.1)
     canvas.fill(picture, stroke(arch, [look.brow * 0.95, look.brow * 1.15, look.brow * 0.9, 0.008]), brow, 0.88, 0.010)
 

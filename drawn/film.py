@@ -1,6 +1,6 @@
 """A film from a seed: every frame is a function of the script and the time; composed, encoded, with its truth.
 
-    python -m drawn.film OUT.mp4 --seed 7 --seconds 96
+python -m drawn.film OUT.mp4 --seed 7 --seconds 96
 """
 
 from __future__ import annotations
@@ -36,13 +36,21 @@ def truth(seed: int = 7, seconds: int = 96, size: tuple[int, int] = SIZE, fps: i
         place = script.places[shot.place].name if shot.kind == "scene" else ""
         timeline.append(Second(second, shot.index, shot.kind, place, shot.size, shot.plot, seen(script, second, size)))
     return Truth(
-        seed, script.title, float(seconds), fps, *size, {p.name: p.description for p in script.people},
-        {p.name: p.description for p in script.places}, tuple(float(s.start) for s in script.shots[1:]),
-            tuple(timeline))
+        seed,
+        script.title,
+        float(seconds),
+        fps,
+        *size,
+        {p.name: p.description for p in script.people},
+        {p.name: p.description for p in script.places},
+        tuple(float(s.start) for s in script.shots[1:]),
+        tuple(timeline),
+    )
 
 
-def draw_frames(seed: int, times: Sequence[float], seconds: int = 96, size: tuple[int, int] = SIZE,
-    fps: int = 24) -> Iterator[Array]:
+def draw_frames(
+    seed: int, times: Sequence[float], seconds: int = 96, size: tuple[int, int] = SIZE, fps: int = 24
+) -> Iterator[Array]:
     """The film's frames at `times` in seconds, RGB uint8 [H, W, 3], in that order; nothing else is drawn."""
     _check(size, fps)
     stage = Stage(write(seed, seconds, size[0] / size[1]), size)
@@ -52,8 +60,14 @@ def draw_frames(seed: int, times: Sequence[float], seconds: int = 96, size: tupl
         yield stage.frame(int(t * fps + 1e-6) / fps)
 
 
-def draw_film(path: Path, seed: int = 7, seconds: int = 96, size: tuple[int, int] = SIZE, fps: int = 24,
-              progress: Callable[[int, int], None] | None = None) -> Truth:
+def draw_film(
+    path: Path,
+    seed: int = 7,
+    seconds: int = 96,
+    size: tuple[int, int] = SIZE,
+    fps: int = 24,
+    progress: Callable[[int, int], None] | None = None,
+) -> Truth:
     """Draw and encode a film to `path` (mp4: H.264 and AAC) and its truth beside it as .truth.json.
 
     `size` is (width, height) in pixels, both even; `progress` hears (frames done, frames in all) once a second of film.
@@ -69,8 +83,9 @@ def draw_film(path: Path, seed: int = 7, seconds: int = 96, size: tuple[int, int
     part = path.with_name(f".{path.stem}.{os.getpid()}.part")
     try:
         with av.open(str(part), "w", format="mp4", options={"movflags": "faststart"}) as out:
-            video = out.add_stream("libx264", rate=fps,
-                options={"preset": "veryfast", "crf": "18", "g": str(2 * fps), "threads": "1"})
+            video = out.add_stream(
+                "libx264", rate=fps, options={"preset": "veryfast", "crf": "18", "g": str(2 * fps), "threads": "1"}
+            )
             video.width, video.height, video.pix_fmt = *size, "yuv420p"
             video.codec_context.thread_count = 1
             audio = out.add_stream("aac", rate=RATE, layout="stereo")
@@ -83,8 +98,10 @@ def draw_film(path: Path, seed: int = 7, seconds: int = 96, size: tuple[int, int
                 out.mux(video.encode(picture))
                 if (i + 1) % fps == 0:
                     heard = av.AudioFrame.from_ndarray(
-                        np.ascontiguousarray(sound[:, i // fps * RATE : (i // fps + 1) * RATE]), format="fltp",
-                            layout="stereo")
+                        np.ascontiguousarray(sound[:, i // fps * RATE : (i // fps + 1) * RATE]),
+                        format="fltp",
+                        layout="stereo",
+                    )
                     heard.sample_rate, heard.pts, heard.time_base = RATE, i // fps * RATE, Fraction(1, RATE)
                     out.mux(audio.encode(heard))
                     if progress is not None:
@@ -115,8 +132,10 @@ def main() -> None:
     args = parser.parse_args()
     began = clock.monotonic()
     told = draw_film(args.out, args.seed, args.seconds, tuple(args.size))
-    print(f"{args.out}: “{told.title}”, {told.seconds:.0f} s, {len(told.cuts) + 1} shots, "
-          f"{', '.join(told.characters)} in {', '.join(told.places)}; drawn in {clock.monotonic() - began:.1f} s")
+    print(
+        f"{args.out}: “{told.title}”, {told.seconds:.0f} s, {len(told.cuts) + 1} shots, "
+        f"{', '.join(told.characters)} in {', '.join(told.places)}; drawn in {clock.monotonic() - began:.1f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -19,20 +19,38 @@ def harbour(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     glow(canvas, far, sun, 0.40, 0.5, mood.sun, 0.55)
     haze = blend(mood.low, mood.high, 0.45)
     ridge(canvas, far, rng, 0.54, 0.10, 3, haze, blend(haze, mood.low, 0.5))
-    water(canvas, far, rng, HORIZON - 0.06, scaled(blend(mood.high, (0.05, 0.25, 0.30), 0.4), 0.8),
-        blend(mood.low, mood.high, 0.4), mood.sun, sun)
+    water(
+        canvas,
+        far,
+        rng,
+        HORIZON - 0.06,
+        scaled(blend(mood.high, (0.05, 0.25, 0.30), 0.4), 0.8),
+        blend(mood.low, mood.high, 0.4),
+        mood.sun,
+        sun,
+    )
     mid = canvas.blank()
     lx = -0.62 if sun > 0 else 0.62
     rock = scaled(mood.grade, 0.30)
-    canvas.fill(mid, curve([(lx - 0.34, 0.60), (lx - 0.2, 0.53), (lx, 0.50), (lx + 0.16, 0.54), (lx + 0.32, 0.60)]),
-        rock)
-    canvas.fill(mid, [(lx - 0.052, 0.52), (lx - 0.034, 0.20), (lx + 0.034, 0.20), (lx + 0.052, 0.52)],
-        scaled(mood.grade, 0.92))
+    canvas.fill(
+        mid, curve([(lx - 0.34, 0.60), (lx - 0.2, 0.53), (lx, 0.50), (lx + 0.16, 0.54), (lx + 0.32, 0.60)]), rock
+    )
+    canvas.fill(
+        mid, [(lx - 0.052, 0.52), (lx - 0.034, 0.20), (lx + 0.034, 0.20), (lx + 0.052, 0.52)], scaled(mood.grade, 0.92)
+    )
     for k in (0.24, 0.36, 0.48):
-        canvas.fill(mid, [(lx - 0.046, k), (lx + 0.046, k), (lx + 0.048, k + 0.055), (lx - 0.048, k + 0.055)],
-            (0.68, 0.16, 0.14))
-    canvas.fill(mid, [(lx + 0.012, 0.2), (lx + 0.04, 0.2), (lx + 0.055, 0.52), (lx + 0.016, 0.52)],
-        (0.1, 0.08, 0.12), 0.35, 0.008)
+        canvas.fill(
+            mid,
+            [(lx - 0.046, k), (lx + 0.046, k), (lx + 0.048, k + 0.055), (lx - 0.048, k + 0.055)],
+            (0.68, 0.16, 0.14),
+        )
+    canvas.fill(
+        mid,
+        [(lx + 0.012, 0.2), (lx + 0.04, 0.2), (lx + 0.055, 0.52), (lx + 0.016, 0.52)],
+        (0.1, 0.08, 0.12),
+        0.35,
+        0.008,
+    )
     canvas.fill(mid, [(lx - 0.03, 0.135), (lx + 0.03, 0.135), (lx + 0.03, 0.2), (lx - 0.03, 0.2)], (1.0, 0.9, 0.6))
     canvas.fill(mid, [(lx - 0.042, 0.135), (lx, 0.09), (lx + 0.042, 0.135)], (0.35, 0.10, 0.10))
     for x in map(float, rng.permutation([-1.15, -0.25, 0.25, 1.15, 1.45])[:4]):
@@ -40,19 +58,40 @@ def harbour(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
         hull = blend((0.5, 0.2, 0.15), (0.15, 0.3, 0.4), float(rng.random()))
         y = 0.655
         canvas.fill(mid, stroke([(x, y - 0.04), (x, y - 0.36 * s)], 0.010), (0.30, 0.22, 0.16))
-        canvas.fill(mid, [(x + 0.012, y - 0.34 * s), (x + 0.15 * s, y - 0.07), (x + 0.012, y - 0.07)],
-            scaled(mood.grade, 0.88), 0.95)
-        canvas.fill(mid, curve([(x - 0.19 * s, y - 0.05), (x, y - 0.035), (x + 0.20 * s, y - 0.055),
-            (x + 0.14 * s, y + 0.025), (x - 0.12 * s, y + 0.025)]), hull)
-        canvas.fill(mid, stroke([(x - 0.18 * s, y - 0.045), (x + 0.19 * s, y - 0.047)], 0.012),
-            scaled(mood.grade, 0.85))
+        canvas.fill(
+            mid,
+            [(x + 0.012, y - 0.34 * s), (x + 0.15 * s, y - 0.07), (x + 0.012, y - 0.07)],
+            scaled(mood.grade, 0.88),
+            0.95,
+        )
+        canvas.fill(
+            mid,
+            curve(
+                [
+                    (x - 0.19 * s, y - 0.05),
+                    (x, y - 0.035),
+                    (x + 0.20 * s, y - 0.055),
+                    (x + 0.14 * s, y + 0.025),
+                    (x - 0.12 * s, y + 0.025),
+                ]
+            ),
+            hull,
+        )
+        canvas.fill(
+            mid, stroke([(x - 0.18 * s, y - 0.045), (x + 0.19 * s, y - 0.047)], 0.012), scaled(mood.grade, 0.85)
+        )
         canvas.fill(mid, ellipse(x, y + 0.04, 0.17 * s, 0.012), (0.05, 0.08, 0.12), 0.4, 0.01)
     ground = floor(canvas, rng, 0.70, blend((0.50, 0.36, 0.25), mood.low, 0.15), "planks")
     canvas.fill(ground, stroke([(canvas.left, 0.705), (canvas.right, 0.705)], 0.018), (0.24, 0.16, 0.11))
     near = canvas.blank()
     for x in (-1.35, -0.8, 1.0, 1.5):
-        canvas.fill(near, [(x - 0.05, 0.86), (x + 0.05, 0.86), (x + 0.06, 1.25), (x - 0.06, 1.25)],
-            (0.13, 0.09, 0.07), 1.0, 0.008)
+        canvas.fill(
+            near,
+            [(x - 0.05, 0.86), (x + 0.05, 0.86), (x + 0.06, 1.25), (x - 0.06, 1.25)],
+            (0.13, 0.09, 0.07),
+            1.0,
+            0.008,
+        )
         canvas.fill(near, ellipse(x, 0.86, 0.06, 0.018), (0.28, 0.2, 0.15), 1.0, 0.006)
     return far, mid, ground, near
 
@@ -65,11 +104,25 @@ def forest(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
         tone = blend((0.66, 0.76, 0.52), scaled(green, 0.7), 0.25 + 0.3 * layer)
         for _ in range(14):
             x = rng.uniform(canvas.left, canvas.right)
-            canvas.fill(far, stroke([(x, -0.3), (x + rng.uniform(-0.04, 0.04), 0.72)],
-                rng.uniform(0.02, 0.045) * (1 + layer * 0.4)), tone, 0.8, 0.004)
+            canvas.fill(
+                far,
+                stroke([(x, -0.3), (x + rng.uniform(-0.04, 0.04), 0.72)], rng.uniform(0.02, 0.045) * (1 + layer * 0.4)),
+                tone,
+                0.8,
+                0.004,
+            )
         for _ in range(9):
-            leaves(canvas, far, rng, rng.uniform(canvas.left, canvas.right), rng.uniform(-0.15, 0.2), 0.28, 0.13,
-                scaled(tone, 1.15), 26)
+            leaves(
+                canvas,
+                far,
+                rng,
+                rng.uniform(canvas.left, canvas.right),
+                rng.uniform(-0.15, 0.2),
+                0.28,
+                0.13,
+                scaled(tone, 1.15),
+                26,
+            )
         ridge(canvas, far, rng, 0.64 + 0.03 * layer, 0.07, 20, scaled(tone, 0.95), tone)
     glow(canvas, far, float(rng.uniform(-0.6, 0.6)), 0.15, 0.75, (1.0, 0.95, 0.6), 0.55)
     mid = canvas.blank()
@@ -81,12 +134,19 @@ def forest(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
         leaves(canvas, mid, rng, rng.uniform(canvas.left, canvas.right), 0.69, 0.17, 0.06, scaled(green, 0.8), 30)
     gx, gy = canvas.grid()
     ground = floor(canvas, rng, 0.69, (0.36, 0.42, 0.20), "grass", (0.70, 0.76, 0.45))
-    path = np.exp(-(((gx - 0.15 * np.sin(gy * 5)) / (0.12 + 0.7 * np.clip(gy - 0.69, 0, 1))) ** 2))[...,
-        None] * ground[..., 3:] * 0.75
+    path = (
+        np.exp(-(((gx - 0.15 * np.sin(gy * 5)) / (0.12 + 0.7 * np.clip(gy - 0.69, 0, 1))) ** 2))[..., None]
+        * ground[..., 3:]
+        * 0.75
+    )
     ground[..., :3] = ground[..., :3] * (1 - path) + path * np.array([0.55, 0.44, 0.29], np.float32)
     near = canvas.blank()
-    for cx, cy in ((canvas.left + 0.25, -0.05), (canvas.right - 0.25, -0.02), (canvas.left + 0.3, 1.15),
-        (canvas.right - 0.4, 1.17)):
+    for cx, cy in (
+        (canvas.left + 0.25, -0.05),
+        (canvas.right - 0.25, -0.02),
+        (canvas.left + 0.3, 1.15),
+        (canvas.right - 0.4, 1.17),
+    ):
         leaves(canvas, near, rng, cx, cy, 0.42, 0.17, scaled(green, 0.42), 60)
     return far, mid, ground, canvas.blur(near, 0.012)
 
@@ -95,10 +155,12 @@ def mountain(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     """A meadow below peaks."""
     far = sky(canvas, rng, mood.high, mood.low, HORIZON, mood.cloud)
     y = canvas.grid()[1]
-    line = ridge(canvas, far, rng, 0.60, 0.52, 7, blend((0.45, 0.48, 0.60), mood.low, 0.25),
-        blend(mood.low, mood.high, 0.3), 0.5)
-    lit = np.clip(np.gradient(canvas.blur(np.repeat(line[None], 4, 0).astype(np.float32),
-        0.01)[0]) * canvas.unit * 0.02, -1, 1)
+    line = ridge(
+        canvas, far, rng, 0.60, 0.52, 7, blend((0.45, 0.48, 0.60), mood.low, 0.25), blend(mood.low, mood.high, 0.3), 0.5
+    )
+    lit = np.clip(
+        np.gradient(canvas.blur(np.repeat(line[None], 4, 0).astype(np.float32), 0.01)[0]) * canvas.unit * 0.02, -1, 1
+    )
     streaks = noise(np.random.default_rng(4), 1, canvas.shape[1], 60, 4)[0]
     depth = (y - line[None]) / 0.16 + 0.6 * streaks[None]
     snow = (np.clip(1.1 - depth, 0, 1) * (y > line[None]))[..., None].astype(np.float32)
@@ -110,12 +172,19 @@ def mountain(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     mid = canvas.blank()
     for _ in range(26):
         px = float(rng.uniform(canvas.left, canvas.right))
-        pine(canvas, mid, px, 0.70 + float(rng.uniform(-0.02, 0.02)), float(rng.uniform(0.18, 0.38)),
-            scaled(blend((0.10, 0.26, 0.19), mood.low, 0.1), float(rng.uniform(0.8, 1.1))))
+        pine(
+            canvas,
+            mid,
+            px,
+            0.70 + float(rng.uniform(-0.02, 0.02)),
+            float(rng.uniform(0.18, 0.38)),
+            scaled(blend((0.10, 0.26, 0.19), mood.low, 0.1), float(rng.uniform(0.8, 1.1))),
+        )
     hx = float(rng.uniform(-0.8, 0.5))
     house(canvas, mid, rng, hx, 0.72, 0.30, 0.14, (0.42, 0.27, 0.17), (0.26, 0.15, 0.11), (1.0, 0.82, 0.45))
-    ground = floor(canvas, rng, 0.70, blend((0.40, 0.58, 0.24), mood.low, 0.12), "grass",
-        blend((0.62, 0.72, 0.42), mood.low, 0.3))
+    ground = floor(
+        canvas, rng, 0.70, blend((0.40, 0.58, 0.24), mood.low, 0.12), "grass", blend((0.62, 0.72, 0.42), mood.low, 0.3)
+    )
     for _ in range(160):
         fy = float(rng.uniform(0.74, 1.15))
         size = 0.004 + 0.010 * (fy - 0.7)

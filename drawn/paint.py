@@ -61,8 +61,9 @@ def stroke(points: Points, widths: float | Sequence[float]) -> Array:
     return np.concatenate([p + n * w[:, None], (p - n * w[:, None])[::-1]])
 
 
-def noise(rng: np.random.Generator, height: int, width: int, cells: float, octaves: int = 4,
-    stretch: float = 1.0) -> Array:
+def noise(
+    rng: np.random.Generator, height: int, width: int, cells: float, octaves: int = 4, stretch: float = 1.0
+) -> Array:
     """Cloudy noise in 0..1, float32 [height, width]; `cells` across the width, `stretch` > 1 draws it out sideways."""
     out = np.zeros((height, width), np.float32)
     total = 0.0
@@ -122,8 +123,9 @@ class Canvas:
         p = (np.asarray(points, np.float64) - (self.left, self.top)) * self.unit - 0.5
         return np.round(p * 16).astype(np.int32)
 
-    def _part(self, points: Points, soft: float, within: Array | None,
-        blurred: bool = True) -> tuple[tuple[slice, slice], Array]:
+    def _part(
+        self, points: Points, soft: float, within: Array | None, blurred: bool = True
+    ) -> tuple[tuple[slice, slice], Array]:
         p = (np.asarray(points) - (self.left, self.top)) * self.unit
         pad = 3 + 3.2 * soft * self.unit
         h, w = self.shape
@@ -135,22 +137,43 @@ class Canvas:
         m = self.blur(out.astype(np.float32) / 255, soft if blurred else 0.0)
         return where, m if within is None else m * within[where]
 
-    def fill(self, picture: Array, points: Points, colour: Colour, alpha: float = 1.0, soft: float = 0.0,
-             within: Array | None = None) -> None:
+    def fill(
+        self,
+        picture: Array,
+        points: Points,
+        colour: Colour,
+        alpha: float = 1.0,
+        soft: float = 0.0,
+        within: Array | None = None,
+    ) -> None:
         """Paint a polygon over the picture, in place."""
         where, m = self._part(points, soft, within)
         m = m[..., None] * alpha
         picture[where] = picture[where] * (1 - m) + np.array((*colour, 1.0), np.float32) * m
 
-    def tint(self, picture: Array, points: Points, colour: Colour, alpha: float = 1.0, soft: float = 0.0,
-             within: Array | None = None) -> None:
+    def tint(
+        self,
+        picture: Array,
+        points: Points,
+        colour: Colour,
+        alpha: float = 1.0,
+        soft: float = 0.0,
+        within: Array | None = None,
+    ) -> None:
         """Multiply the picture's colours inside a polygon by `colour`, in place; light and coverage stay."""
         where, m = self._part(points, soft, within)
         m = m[..., None] * alpha
         picture[where][..., :3] *= 1 - m + np.array(colour, np.float32) * m
 
-    def puff(self, picture: Array, points: Points, colour: Colour, roundness: float = 0.12, light: float = -0.5,
-             texture: Array | None = None) -> None:
+    def puff(
+        self,
+        picture: Array,
+        points: Points,
+        colour: Colour,
+        roundness: float = 0.12,
+        light: float = -0.5,
+        texture: Array | None = None,
+    ) -> None:
         """Paint a polygon as a soft, lit volume."""
         where, m = self._part(points, roundness, None, blurred=False)
         lit = relief(self.blur(m, roundness), roundness * self.unit * 1.6, light)
@@ -199,8 +222,9 @@ class Sprite:
             h, w = levels[-1].shape[:2]
             if min(h, w) < 16:
                 break
-            levels.append(cast(Array, cv2.resize(levels[-1], ((w + 1) // 2, (h + 1) // 2),
-                interpolation=cv2.INTER_AREA)))
+            levels.append(
+                cast(Array, cv2.resize(levels[-1], ((w + 1) // 2, (h + 1) // 2), interpolation=cv2.INTER_AREA))
+            )
         return cls(canvas, tuple(levels))
 
     def graded(self, grade: Colour) -> Sprite:
@@ -209,8 +233,9 @@ class Sprite:
         assert max(gains) <= 1.0, "a grade only takes light away, so that colours stay within the coverage"
         return Sprite(self.canvas, tuple(cv2.multiply(level, gains) for level in self.levels))
 
-    def put(self, frame: Array, scale: float, x: float, y: float, turn: float = 0.0,
-            pivot: tuple[float, float] = (0.0, 0.0)) -> None:
+    def put(
+        self, frame: Array, scale: float, x: float, y: float, turn: float = 0.0, pivot: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
         """Draw onto frame uint8 [H, W, 3]: `scale` pixels a unit, `pivot` (units) at (x, y), `turn` in radians."""
         k = 0
         while k + 1 < len(self.levels) and scale < 0.55 * self.canvas.unit / 2**k:

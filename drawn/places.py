@@ -55,10 +55,18 @@ KINDS: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
     "forest": ("in the forest", ("noon", "dawn"), "motes", ("Fern Wood", "Owl Forest", "the Green Hollow")),
     "street": ("in the street", ("night", "dusk"), "rain", ("Lantern Street", "Copper Lane", "Clock Alley")),
     "room": ("in the room", ("dusk", "night", "dawn"), "motes", ("the Reading Room", "the Attic", "the Map Room")),
-    "mountain": ("in the high meadow", ("noon", "dawn", "overcast"), "none",
-        ("High Meadow", "Cloud Pass", "Eagle Ridge")),
-    "village": ("in the snowy village", ("night", "dusk", "overcast"), "snow",
-        ("Winter Village", "Frost Hill", "Snow Market")),
+    "mountain": (
+        "in the high meadow",
+        ("noon", "dawn", "overcast"),
+        "none",
+        ("High Meadow", "Cloud Pass", "Eagle Ridge"),
+    ),
+    "village": (
+        "in the snowy village",
+        ("night", "dusk", "overcast"),
+        "snow",
+        ("Winter Village", "Frost Hill", "Snow Market"),
+    ),
 }
 
 
@@ -87,5 +95,10 @@ def paint_place(place: Place, size: tuple[int, int]) -> Layers:
 
 
 PAINTERS: dict[str, Callable[[Canvas, Rng, Mood], Four]] = {
-    "harbour": harbour, "forest": forest, "street": street, "room": room, "mountain": mountain, "village": village,
+    "harbour": harbour,
+    "forest": forest,
+    "street": street,
+    "room": room,
+    "mountain": mountain,
+    "village": village,
 }

@@ -77,16 +77,36 @@ class Script:
 
 THINGS = ("letter", "music box", "map", "lantern", "key", "blue stone", "clock", "song")
 TITLES = ("The Lost {T}", "The {T} of {p}", "{A} and the {T}", "A {T} for {A}", "Where the {T} Sleeps", "The Last {T}")
-SLOTS = (("wide", 0), ("medium", 2), ("close-up", 1), ("wide", 2), ("close-up", 1), ("medium", 1), ("close-up", 1),
-         ("wide", 1), ("medium", 2))
+SLOTS = (
+    ("wide", 0),
+    ("medium", 2),
+    ("close-up", 1),
+    ("wide", 2),
+    ("close-up", 1),
+    ("medium", 1),
+    ("close-up", 1),
+    ("wide", 1),
+    ("medium", 2),
+)
 PLOTS = {
-    0: ("{P} lies still and empty; somewhere here the {t} is hidden.",
-        "Nobody is in sight at {p}; the light changes slowly."),
-    1: ("{A} thinks about the {t} {w}.", "{A} looks around {w} and listens.",
+    0: (
+        "{P} lies still and empty; somewhere here the {t} is hidden.",
+        "Nobody is in sight at {p}; the light changes slowly.",
+    ),
+    1: (
+        "{A} thinks about the {t} {w}.",
+        "{A} looks around {w} and listens.",
         "{A} waits alone {w}, hoping for news of the {t}.",
-        "{A} remembers where the {t} was last seen.", "{A} makes up {h} mind {w}."),
-    2: ("{A} and {B} talk about the {t} {w}.", "{A} asks {B} for help {w}.", "{A} and {B} set out together {w}.",
-        "{B} tells {A} a secret about the {t}.", "{A} meets {B} {w}, and they make a plan."),
+        "{A} remembers where the {t} was last seen.",
+        "{A} makes up {h} mind {w}.",
+    ),
+    2: (
+        "{A} and {B} talk about the {t} {w}.",
+        "{A} asks {B} for help {w}.",
+        "{A} and {B} set out together {w}.",
+        "{B} tells {A} a secret about the {t}.",
+        "{A} meets {B} {w}, and they make a plan.",
+    ),
 }
 
 
@@ -111,11 +131,15 @@ def write(seed: int, seconds: int, aspect: float) -> Script:
         casting = _casting(rng, slots)
         for k, (size, _) in enumerate(slots):
             place = int(order[k * len(places) // len(slots)])
-            roles = tuple(_role(rng, who, i, len(casting[k]), size, people[who], aspect) for i,
-                who in enumerate(casting[k]))
+            roles = tuple(
+                _role(rng, who, i, len(casting[k]), size, people[who], aspect) for i, who in enumerate(casting[k])
+            )
             text = _plot(rng, people, casting[k], places[place], thing)
-            shots.append(Shot(len(shots), start, start + parts[k], "scene", place, size, roles,
-                _move(rng, size, len(roles)), text))
+            shots.append(
+                Shot(
+                    len(shots), start, start + parts[k], "scene", place, size, roles, _move(rng, size, len(roles)), text
+                )
+            )
             start += parts[k]
     last = replace(still, start=still.end, end=still.start, view=(float(rng.uniform(-0.1, 0.3)), 0.0, 1.25))
     shots.append(Shot(len(shots), seconds - card, seconds, "end", len(places) - 1, "card", (), last, "The end."))
@@ -157,23 +181,35 @@ def _role(rng: np.random.Generator, who: int, place: int, count: int, size: str,
         yaw = -0.45 * side
     if size == "close-up":
         x = rng.uniform(-0.10, 0.10, 2) * aspect
-        return Role(who, float(x[0]), float(x[1]), float(rng.uniform(0.44, 0.49)), float(rng.uniform(0.235, 0.27)),
-            yaw, smile,
-                    gesture, False, True, phase)
+        return Role(
+            who,
+            float(x[0]),
+            float(x[1]),
+            float(rng.uniform(0.44, 0.49)),
+            float(rng.uniform(0.235, 0.27)),
+            yaw,
+            smile,
+            gesture,
+            False,
+            True,
+            phase,
+        )
     if size == "medium":
         centre = side * rng.uniform(0.19, 0.23) if side else rng.uniform(-0.16, 0.16)
         x = (centre + rng.uniform(-0.05, 0.05, 2)) * aspect
         y = float(rng.uniform(0.36, 0.42)) + 0.03 * (1.0 - person.look.tall)
-        return Role(who, float(x[0]), float(x[1]), y, float(rng.uniform(0.125, 0.15)), yaw, smile, gesture, False,
-            True, phase)
+        return Role(
+            who, float(x[0]), float(x[1]), y, float(rng.uniform(0.125, 0.15)), yaw, smile, gesture, False, True, phase
+        )
     scale = float(rng.uniform(0.060, 0.068))
     low, high = (0.08, 0.36) if side else (-0.28, 0.28)
     a, b = rng.uniform(low, low + 0.10), rng.uniform(high - 0.10, high)
     x0, x1 = (a, b) if rng.random() < 0.5 else (b, a)
     x0, x1 = x0 * (side or 1) * aspect, x1 * (side or 1) * aspect
     y = 0.89 + 0.02 * place - (9.5 * person.look.tall) * scale
-    return Role(who, float(x0), float(x1), float(y), scale, float(np.sign(x1 - x0)) * 0.5, smile, gesture, True,
-        False, phase)
+    return Role(
+        who, float(x0), float(x1), float(y), scale, float(np.sign(x1 - x0)) * 0.5, smile, gesture, True, False, phase
+    )
 
 
 def _move(rng: np.random.Generator, size: str, people: int) -> Move:
@@ -189,8 +225,11 @@ def _move(rng: np.random.Generator, size: str, people: int) -> Move:
         "drift": ((-way * reach * 0.7, 0.02, 1.0), (way * reach * 0.7, -0.02, 1.0 + 0.6 * (zoom - 1))),
     }[kind]
     spread, near = {"wide": (0.30, 1.0), "medium": (0.55, 1.4), "close-up": (0.75, 1.9)}[size]
-    view = (float(rng.uniform(-spread, spread)), {"wide": 0.0, "medium": -0.04, "close-up": -0.10}[size],
-            near * float(rng.uniform(1.0, 1.12)))
+    view = (
+        float(rng.uniform(-spread, spread)),
+        {"wide": 0.0, "medium": -0.04, "close-up": -0.10}[size],
+        near * float(rng.uniform(1.0, 1.12)),
+    )
     return Move(start, end, view)
 
 
@@ -199,5 +238,6 @@ def _plot(rng: np.random.Generator, people: tuple[Person, ...], who: tuple[int, 
     names = [people[w].name for w in who] + ["", ""]
     his = "her" if who and people[who[0]].pronoun == "she" else "his"
     name = place.name[0].upper() + place.name[1:]
-    return text.format(A=names[0], B=names[1], t=thing, w=f"{place.where}, {place.mood.word}", p=place.name, P=name,
-        h=his)
+    return text.format(
+        A=names[0], B=names[1], t=thing, w=f"{place.where}, {place.mood.word}", p=place.name, P=name, h=his
+    )

@@ -11,8 +11,14 @@ from drawn.places import Place
 from drawn.script import Script
 
 RATE = 32000
-SCALES = {"harbour": (0, 2, 4, 7, 9), "forest": (0, 2, 4, 7, 11), "street": (0, 3, 5, 7, 10), "room": (0, 2, 3, 7, 9),
-          "mountain": (0, 2, 4, 6, 7), "village": (0, 4, 5, 7, 11)}
+SCALES = {
+    "harbour": (0, 2, 4, 7, 9),
+    "forest": (0, 2, 4, 7, 11),
+    "street": (0, 3, 5, 7, 10),
+    "room": (0, 2, 3, 7, 9),
+    "mountain": (0, 2, 4, 6, 7),
+    "village": (0, 4, 5, 7, 11),
+}
 ROOTS = {"harbour": 50, "forest": 55, "street": 45, "room": 48, "mountain": 52, "village": 53}
 
 

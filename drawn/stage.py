@@ -29,8 +29,11 @@ def posed(role: Role, time: float) -> tuple[Pose, float, int]:
     yaw = role.yaw + 0.55 * np.sin(2 * np.pi * 0.23 * time + p) + 0.2 * np.sin(2 * np.pi * 0.61 * time + 2 * p)
     yaw = round(float(np.clip(yaw, -1, 1)) * 5) / 5
     beat = int(time * 8 + p * 10)
-    mouth = (0.0, 0.35, 0.75, 0.35, 0.0, 0.75,
-        0.0)[(beat * beat * 7 + beat * 3) % 7] if role.talks and np.sin(time * 0.9 + p) > -0.2 else 0.0
+    mouth = (
+        (0.0, 0.35, 0.75, 0.35, 0.0, 0.75, 0.0)[(beat * beat * 7 + beat * 3) % 7]
+        if role.talks and np.sin(time * 0.9 + p) > -0.2
+        else 0.0
+    )
     eyes = 0.1 if (time + p) % 3.4 < 0.12 else 1.0
     tilt = 0.075 * np.sin(2 * np.pi * 0.31 * time + 1.7 * p)
     step = int(time * 9 + p * 3) % STEPS if role.walks else -1
@@ -104,8 +107,12 @@ class Stage:
         drift(frame, place, time, 1.6 if shot.size == "close-up" else 1.0)
         cv2.multiply(frame, self.vignette, dst=frame, scale=1 / 255)
         if shot.kind != "scene":
-            card(frame, self.script.title if shot.kind == "title" else "The End", shot.kind,
-                (time - shot.start) / (shot.end - shot.start))
+            card(
+                frame,
+                self.script.title if shot.kind == "title" else "The End",
+                shot.kind,
+                (time - shot.start) / (shot.end - shot.start),
+            )
         return frame
 
     def _person(self, frame: Array, shot: Shot, role: Role, time: float) -> None:
@@ -119,8 +126,9 @@ class Stage:
         back = self.back(role.who, shot.place)
         if back is not None:
             back.put(frame, unit, jx, jy, tilt * 0.7, joint)
-        self.body(role.who, role.gesture, step, role.walks, shot.place).put(frame, unit, jx, jy - NECK * unit,
-            tilt * -0.15, joint)
+        self.body(role.who, role.gesture, step, role.walks, shot.place).put(
+            frame, unit, jx, jy - NECK * unit, tilt * -0.15, joint
+        )
         self.head(role.who, pose, shot.place).put(frame, unit, jx, jy, tilt, joint)
 
     def _light(self, place: int) -> float:

@@ -21,21 +21,55 @@ def street(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     x = canvas.left
     while x < canvas.right:
         w = float(rng.uniform(0.16, 0.3))
-        house(canvas, far, rng, x, 0.68, w, float(rng.uniform(0.25, 0.45)),
+        house(
+            canvas,
+            far,
+            rng,
+            x,
+            0.68,
+            w,
+            float(rng.uniform(0.25, 0.45)),
             scaled(blend(mood.low, mood.high, 0.6), 0.7),
-              scaled(mood.high, 0.7), scaled(lamp, 0.8), share_lit=0.35)
+            scaled(mood.high, 0.7),
+            scaled(lamp, 0.8),
+            share_lit=0.35,
+        )
         x += w * 0.96
-    canvas.fill(far, [(canvas.left, 0.66), (canvas.right, 0.66), (canvas.right, 0.76), (canvas.left, 0.76)],
-        scaled(mood.high, 0.6))
+    canvas.fill(
+        far,
+        [(canvas.left, 0.66), (canvas.right, 0.66), (canvas.right, 0.76), (canvas.left, 0.76)],
+        scaled(mood.high, 0.6),
+    )
     mid = canvas.blank()
-    walls: list[Colour] = [(0.42, 0.27, 0.25), (0.28, 0.33, 0.42), (0.46, 0.38, 0.27), (0.30, 0.25, 0.34),
-        (0.24, 0.34, 0.31)]
+    walls: list[Colour] = [
+        (0.42, 0.27, 0.25),
+        (0.28, 0.33, 0.42),
+        (0.46, 0.38, 0.27),
+        (0.30, 0.25, 0.34),
+        (0.24, 0.34, 0.31),
+    ]
     dim = 0.62 if mood.word == "at night" else 0.95
-    for x, w in ((canvas.left - 0.05, 0.55), (canvas.left + 0.5, 0.42), (-0.62, 0.34), (0.34, 0.36),
-        (canvas.right - 0.86, 0.42), (canvas.right - 0.44, 0.5)):
-        house(canvas, mid, rng, float(x), 0.72, w, float(rng.uniform(0.42, 0.72)),
+    for x, w in (
+        (canvas.left - 0.05, 0.55),
+        (canvas.left + 0.5, 0.42),
+        (-0.62, 0.34),
+        (0.34, 0.36),
+        (canvas.right - 0.86, 0.42),
+        (canvas.right - 0.44, 0.5),
+    ):
+        house(
+            canvas,
+            mid,
+            rng,
+            float(x),
+            0.72,
+            w,
+            float(rng.uniform(0.42, 0.72)),
             scaled(walls[int(rng.integers(5))], dim),
-              (0.16, 0.10, 0.12), lamp, share_lit=0.55)
+            (0.16, 0.10, 0.12),
+            lamp,
+            share_lit=0.55,
+        )
     for x in (-1.05, -0.2, 0.85):
         canvas.fill(mid, stroke([(x, 0.30), (x, 0.745)], 0.013), (0.06, 0.06, 0.08))
         canvas.fill(mid, [(x - 0.03, 0.24), (x + 0.03, 0.24), (x + 0.02, 0.31), (x - 0.02, 0.31)], (1.0, 0.92, 0.68))
@@ -44,16 +78,23 @@ def street(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
         glow(canvas, mid, x, 0.3, 0.3, lamp, 0.55)
     ground = floor(canvas, rng, 0.72, blend(scaled((0.36, 0.36, 0.42), dim), mood.low, 0.2), "stones")
     for x in (-1.05, -0.2, 0.85, 0.4):
-        canvas.fill(ground, [(x - 0.03, 0.74), (x + 0.03, 0.74), (x * 1.25 + 0.09, 1.2), (x * 1.25 - 0.09, 1.2)],
-            lamp, 0.33, 0.03, ground[..., 3])
+        canvas.fill(
+            ground,
+            [(x - 0.03, 0.74), (x + 0.03, 0.74), (x * 1.25 + 0.09, 1.2), (x * 1.25 - 0.09, 1.2)],
+            lamp,
+            0.33,
+            0.03,
+            ground[..., 3],
+        )
     near = canvas.blank()
     return far, mid, ground, near
 
 
 def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     """A furnished room."""
-    wall: Colour = [(0.55, 0.36, 0.28), (0.34, 0.42, 0.38), (0.50, 0.42, 0.30),
-        (0.38, 0.30, 0.40)][int(rng.integers(4))]
+    wall: Colour = [(0.55, 0.36, 0.28), (0.34, 0.42, 0.38), (0.50, 0.42, 0.30), (0.38, 0.30, 0.40)][
+        int(rng.integers(4))
+    ]
     far = canvas.blank()
     far[..., :3] = gradient(canvas, [(-0.2, scaled(wall, 0.55)), (0.4, wall), (0.8, scaled(wall, 0.8))])
     far[..., 3] = 1
@@ -63,41 +104,89 @@ def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     wx = side * 0.42 - 0.24
     window(canvas, far, wx, 0.05, 0.48, 0.50, blend(mood.low, mood.sun, 0.25), (0.30, 0.20, 0.14))
     ridge_y = 0.47
-    canvas.fill(far, curve([(wx, 0.55), (wx, ridge_y), (wx + 0.16, ridge_y - 0.05), (wx + 0.30, ridge_y),
-        (wx + 0.48, ridge_y - 0.03), (wx + 0.48, 0.55)]),
-                blend(mood.high, mood.low, 0.3), 0.9, 0.004)
+    canvas.fill(
+        far,
+        curve(
+            [
+                (wx, 0.55),
+                (wx, ridge_y),
+                (wx + 0.16, ridge_y - 0.05),
+                (wx + 0.30, ridge_y),
+                (wx + 0.48, ridge_y - 0.03),
+                (wx + 0.48, 0.55),
+            ]
+        ),
+        blend(mood.high, mood.low, 0.3),
+        0.9,
+        0.004,
+    )
     for s in (0, 1):
         cx = wx - 0.07 + s * 0.62
-        canvas.fill(far, curve([(cx - 0.09, -0.02), (cx + 0.09, -0.02), (cx + 0.06, 0.3), (cx + 0.09, 0.68),
-            (cx - 0.09, 0.68), (cx - 0.06, 0.3)]), (0.55, 0.17, 0.15))
+        canvas.fill(
+            far,
+            curve(
+                [
+                    (cx - 0.09, -0.02),
+                    (cx + 0.09, -0.02),
+                    (cx + 0.06, 0.3),
+                    (cx + 0.09, 0.68),
+                    (cx - 0.09, 0.68),
+                    (cx - 0.06, 0.3),
+                ]
+            ),
+            (0.55, 0.17, 0.15),
+        )
         for k in (-0.04, 0.0, 0.04):
             canvas.fill(far, stroke([(cx + k, 0.0), (cx + k, 0.67)], [0.01, 0.022]), (0.30, 0.08, 0.09), 0.7, 0.008)
     sx = -side * 0.62
     canvas.fill(far, [(sx - 0.40, -0.05), (sx + 0.40, -0.05), (sx + 0.40, 0.74), (sx - 0.40, 0.74)], (0.24, 0.15, 0.09))
     for shelf in range(5):
         y0 = -0.02 + shelf * 0.15
-        canvas.fill(far, [(sx - 0.37, y0), (sx + 0.37, y0), (sx + 0.37, y0 + 0.13), (sx - 0.37, y0 + 0.13)],
-            (0.11, 0.07, 0.05))
+        canvas.fill(
+            far, [(sx - 0.37, y0), (sx + 0.37, y0), (sx + 0.37, y0 + 0.13), (sx - 0.37, y0 + 0.13)], (0.11, 0.07, 0.05)
+        )
         bx = sx - 0.36
         while bx < sx + 0.33:
             bw, bh = float(rng.uniform(0.018, 0.042)), float(rng.uniform(0.085, 0.12))
             book = blend((0.62, 0.22, 0.16), (0.16, 0.36, 0.42), float(rng.random()))
             book = blend(book, (0.85, 0.72, 0.42), float(rng.random()) * 0.6)
-            canvas.fill(far, [(bx, y0 + 0.13 - bh), (bx + bw, y0 + 0.13 - bh), (bx + bw, y0 + 0.13),
-                (bx, y0 + 0.13)], scaled(book, 0.85))
-            canvas.fill(far, stroke([(bx + bw * 0.2, y0 + 0.135 - bh), (bx + bw * 0.2, y0 + 0.13)], bw * 0.2),
-                (1, 1, 1), 0.18)
+            canvas.fill(
+                far,
+                [(bx, y0 + 0.13 - bh), (bx + bw, y0 + 0.13 - bh), (bx + bw, y0 + 0.13), (bx, y0 + 0.13)],
+                scaled(book, 0.85),
+            )
+            canvas.fill(
+                far, stroke([(bx + bw * 0.2, y0 + 0.135 - bh), (bx + bw * 0.2, y0 + 0.13)], bw * 0.2), (1, 1, 1), 0.18
+            )
             bx += bw * 1.06 if rng.random() < 0.9 else bw * 2.2
     mid = canvas.blank()
     lx = side * 1.18
     canvas.fill(mid, stroke([(lx, 0.30), (lx, 0.78)], 0.014), (0.35, 0.24, 0.10))
-    canvas.fill(mid, [(lx - 0.06, 0.16), (lx + 0.06, 0.16), (lx + 0.12, 0.33), (lx - 0.12, 0.33)], (1.0, 0.86, 0.56),
-        1.0, 0.004)
+    canvas.fill(
+        mid, [(lx - 0.06, 0.16), (lx + 0.06, 0.16), (lx + 0.12, 0.33), (lx - 0.12, 0.33)], (1.0, 0.86, 0.56), 1.0, 0.004
+    )
     tx = -side * 1.2
-    canvas.fill(mid, curve([(tx - 0.34, 0.80), (tx - 0.36, 0.52), (tx - 0.2, 0.42), (tx + 0.2, 0.42),
-        (tx + 0.36, 0.52), (tx + 0.34, 0.80)]), (0.20, 0.34, 0.33))
-    canvas.fill(mid, curve([(tx - 0.28, 0.74), (tx - 0.26, 0.63), (tx + 0.26, 0.63), (tx + 0.28, 0.74)]),
-        (0.27, 0.44, 0.42), 1.0, 0.006)
+    canvas.fill(
+        mid,
+        curve(
+            [
+                (tx - 0.34, 0.80),
+                (tx - 0.36, 0.52),
+                (tx - 0.2, 0.42),
+                (tx + 0.2, 0.42),
+                (tx + 0.36, 0.52),
+                (tx + 0.34, 0.80),
+            ]
+        ),
+        (0.20, 0.34, 0.33),
+    )
+    canvas.fill(
+        mid,
+        curve([(tx - 0.28, 0.74), (tx - 0.26, 0.63), (tx + 0.26, 0.63), (tx + 0.28, 0.74)]),
+        (0.27, 0.44, 0.42),
+        1.0,
+        0.006,
+    )
     ground = floor(canvas, rng, 0.74, (0.50, 0.31, 0.19), "boards")
     canvas.fill(ground, stroke([(canvas.left, 0.735), (canvas.right, 0.735)], 0.03), scaled(wall, 0.45))
     canvas.fill(ground, ellipse(0, 0.98, 0.75, 0.13, 0, 80), (0.50, 0.14, 0.15), 0.92, 0.003)
@@ -112,8 +201,14 @@ def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     for k in range(9):
         a = -2.5 + k * 0.24
         px = -side * 1.5
-        leaf = curve([(px, 1.15), (px + 0.25 * np.cos(a) - 0.05, 1.0 + 0.3 * np.sin(a)),
-            (px + 0.45 * np.cos(a), 1.05 + 0.5 * np.sin(a)), (px + 0.25 * np.cos(a) + 0.05, 1.02 + 0.3 * np.sin(a))])
+        leaf = curve(
+            [
+                (px, 1.15),
+                (px + 0.25 * np.cos(a) - 0.05, 1.0 + 0.3 * np.sin(a)),
+                (px + 0.45 * np.cos(a), 1.05 + 0.5 * np.sin(a)),
+                (px + 0.25 * np.cos(a) + 0.05, 1.02 + 0.3 * np.sin(a)),
+            ]
+        )
         canvas.fill(near, leaf, (0.08, 0.15, 0.09), 0.97, 0.01)
     return far, mid, ground, near
 
@@ -123,24 +218,55 @@ def village(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     far = sky(canvas, rng, mood.high, mood.low, HORIZON, mood.cloud)
     if mood.word == "at night":
         for _ in range(120):
-            canvas.fill(far, ellipse(float(rng.uniform(canvas.left, canvas.right)), float(rng.uniform(-0.2, 0.35)),
-                0.0025, 0.0025, 0, 6), (0.9, 0.93, 1.0), float(rng.uniform(0.3, 1)))
+            canvas.fill(
+                far,
+                ellipse(
+                    float(rng.uniform(canvas.left, canvas.right)), float(rng.uniform(-0.2, 0.35)), 0.0025, 0.0025, 0, 6
+                ),
+                (0.9, 0.93, 1.0),
+                float(rng.uniform(0.3, 1)),
+            )
     white = blend((0.86, 0.91, 1.0), mood.high, 0.35)
     ridge(canvas, far, rng, 0.60, 0.22, 3, scaled(white, 0.75), white, 0.4)
     for _ in range(40):
-        pine(canvas, far, float(rng.uniform(canvas.left, canvas.right)), float(rng.uniform(0.50, 0.64)),
-            float(rng.uniform(0.08, 0.15)), blend((0.10, 0.2, 0.24), mood.high, 0.45), True)
+        pine(
+            canvas,
+            far,
+            float(rng.uniform(canvas.left, canvas.right)),
+            float(rng.uniform(0.50, 0.64)),
+            float(rng.uniform(0.08, 0.15)),
+            blend((0.10, 0.2, 0.24), mood.high, 0.45),
+            True,
+        )
     mid = canvas.blank()
     x = canvas.left + 0.05
     while x < canvas.right:
         w = float(rng.uniform(0.26, 0.40))
         wall = [(0.55, 0.25, 0.20), (0.62, 0.48, 0.30), (0.30, 0.36, 0.42), (0.46, 0.33, 0.25)][int(rng.integers(4))]
-        house(canvas, mid, rng, x, 0.71, w, float(rng.uniform(0.16, 0.28)),
-            scaled(blend(wall, mood.high, 0.25), 0.85), (0.2, 0.14, 0.14), (1.0, 0.80, 0.42), True)
+        house(
+            canvas,
+            mid,
+            rng,
+            x,
+            0.71,
+            w,
+            float(rng.uniform(0.16, 0.28)),
+            scaled(blend(wall, mood.high, 0.25), 0.85),
+            (0.2, 0.14, 0.14),
+            (1.0, 0.80, 0.42),
+            True,
+        )
         x += w + float(rng.uniform(0.03, 0.30))
     for _ in range(7):
-        pine(canvas, mid, float(rng.uniform(canvas.left, canvas.right)), 0.73, float(rng.uniform(0.24, 0.36)),
-            (0.09, 0.19, 0.19), True)
+        pine(
+            canvas,
+            mid,
+            float(rng.uniform(canvas.left, canvas.right)),
+            0.73,
+            float(rng.uniform(0.24, 0.36)),
+            (0.09, 0.19, 0.19),
+            True,
+        )
     for x in np.linspace(canvas.left, canvas.right, 7):
         glow(canvas, mid, float(x), 0.62, 0.3, (1.0, 0.7, 0.35), 0.18)
     ground = floor(canvas, rng, 0.70, scaled(white, 1.05), "snow")

@@ -56,8 +56,15 @@ class Truth:
         """The truth that `to_json` wrote."""
         raw = json.loads(text)
         timeline = tuple(
-            Second(**{**s, "appearances": tuple(
-                Appearance(a["character"], tuple(a["box"]), tuple(a["face"]),
-                    a["face_pixels"]) for a in s["appearances"])})
-            for s in raw["timeline"])
+            Second(
+                **{
+                    **s,
+                    "appearances": tuple(
+                        Appearance(a["character"], tuple(a["box"]), tuple(a["face"]), a["face_pixels"])
+                        for a in s["appearances"]
+                    ),
+                }
+            )
+            for s in raw["timeline"]
+        )
         return cls(**{**raw, "cuts": tuple(raw["cuts"]), "timeline": timeline})
