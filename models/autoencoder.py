@@ -101,17 +101,10 @@ class DiffusionAutoencoder(nn.Module):
         """
         folder.mkdir(parents=True, exist_ok=True)
         for name, state in self._parts().items():
-            save_file(
-                {key: value.to(dtype).contiguous() for key, value in state.items()}, folder / f"{name}.safetensors"
-            )
+            _save(state, folder / f"{name}.safetensors", dtype)
         unet: Any = self.decoder.unet
-        weights = unet.state_dict()
         unet.save_config(folder / "unet")
-        save_file(
-            {key: value.to(dtype).contiguous() for key, value in weights.items()},
-            folder / "unet" / "diffusion_pytorch_model.safetensors",
-            metadata={"format": "pt"},
-        )
+        _save(unet.state_dict(), folder / "unet" / "diffusion_pytorch_model.safetensors", dtype)
         sampling_schedule(self.config.diffusion).save_pretrained(folder / "scheduler")
         self.codec.save_pretrained(folder / "codec")
         (folder / "config.json").write_text(self.config.model_dump_json(indent=2))  # last: it makes the rest count
@@ -138,3 +131,7 @@ class DiffusionAutoencoder(nn.Module):
         decoder = {key: value for key, value in self.decoder.state_dict().items() if not key.startswith("unet.")}
         tokens = {"token_mean_LD": self.token_mean_LD, "token_std_LD": self.token_std_LD}
         return {"compressor": self.compressor.state_dict(), "decoder": decoder, "tokens": tokens}
+
+
+def _save(state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:
+    save_file({key: value.to(dtype).contiguous() for key, value in state.items()}, path, metadata={"format": "pt"})

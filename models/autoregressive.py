@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from models.backbone import Backbone, BackboneConfig, SmolLM2Backbone, build
 from models.mixture import Mixture, MixtureHead
-from models.recall import STARTS, Recall
+from models.recall import STARTS, TIMELESS, Recall
 from models.script_tokens import FrameScript, Layout, Packed, Slot, Window, pack
 
 
@@ -66,8 +66,12 @@ class AutoregressiveModel(nn.Module):
         self.markers_2H = nn.Parameter(torch.zeros(2, hidden))
         self.head = MixtureHead(hidden, config.components, config.width, config.sigma_floor)
         self.recall = Recall(config.components, config.sentence_width, config.face_width) if config.recall else None
+        self.register_buffer("sentence_mean_C", torch.zeros(config.sentence_width))
+        self.register_buffer("face_mean_C", torch.zeros(config.face_width))
         self.register_buffer("token_mean_LD", torch.zeros(config.tokens, config.width))
         self.register_buffer("token_std_LD", torch.ones(config.tokens, config.width))
+        self.sentence_mean_C: Tensor
+        self.face_mean_C: Tensor
         self.token_mean_LD: Tensor
         self.token_std_LD: Tensor
         self._freeze()
@@ -99,12 +103,18 @@ class AutoregressiveModel(nn.Module):
         self.head.initialise(sigmas=[STARTS[k % len(STARTS)].sigma for k in components] if self.recall else None)
 
     def standardise_by(self, tokens_NLD: Tensor, scripts: Sequence[FrameScript]) -> None:
-        """Takes mean and deviation of each channel from the training tokens (flipped copies included), and the
-        scripts' mean, from which their likeness is measured."""
-        if self.recall is not None:
-            self.recall.centre_C.copy_(torch.from_numpy(np.stack([script.summary() for script in scripts])).mean(0))
+        """Takes mean and deviation of each channel of the training tokens (flipped copies included), and the mean of
+        the training scripts' sentences and faces, which have more in common than apart."""
         self.token_mean_LD.copy_(tokens_NLD.mean(0))
         self.token_std_LD.copy_(tokens_NLD.std(0, unbiased=False).clamp_min(1e-3))
+        for mean_C, rows in (
+            (self.sentence_mean_C, [script.sentences for script in scripts]),
+            (self.face_mean_C, [script.faces for script in scripts]),
+        ):
+            if sum(map(len, rows)):
+                mean_C.copy_(torch.from_numpy(np.concatenate(rows)).mean(0))
+        if self.recall is not None:
+            self.recall.centre_C.copy_(torch.from_numpy(np.stack([script.summary() for script in scripts])).mean(0))
 
     def pack(self, windows: Sequence[Window]) -> Packed:
         """The windows as one padded batch on this model's device, in this model's layout."""
@@ -117,8 +127,8 @@ class AutoregressiveModel(nn.Module):
         rows: list[tuple[Slot, Callable[[Tensor], Tensor]]] = [
             (Slot.IDENTIFIER, lambda here: self.backbone.embed_tokens(packed.rows_BS[here])),
             (Slot.MARKER, lambda here: self.markers_2H[packed.rows_BS[here]]),
-            (Slot.SENTENCE, lambda _: self._drop(self.sentence_mlp(packed.sentences_NC))),
-            (Slot.FACE, lambda _: self._drop(self.face_mlp(packed.faces_NC))),
+            (Slot.SENTENCE, lambda _: self._drop(self.sentence_mlp(packed.sentences_NC - self.sentence_mean_C))),
+            (Slot.FACE, lambda _: self._drop(self.face_mlp(packed.faces_NC - self.face_mean_C))),
             (Slot.TOKEN, lambda here: self.embed_tokens(packed.tokens_ND, packed.rows_BS[here])),
         ]
         for kind, values in rows:
@@ -161,20 +171,25 @@ class AutoregressiveModel(nn.Module):
         return mixture.affine(self.token_mean_LD[place].unsqueeze(-2), self.token_std_LD[place].unsqueeze(-2))
 
     def recalled(self, packed: Packed) -> tuple[Tensor, Tensor] | None:
-        """(means_BTLKD, logits_BTLK) recalled from the earlier keyframes of each window."""
+        """(means_BTLKD, logits_BT1K) recalled from the earlier keyframes of each window and its references.
+
+        In training the recalled tokens carry noise, and a keyframe recalls nothing with probability `forgetting`.
+        """
         if self.recall is None:
             return None
-        z_BJLD = (packed.targets_BTLD - self.token_mean_LD) / self.token_std_LD
-        if self.training and self.config.noise:
+        place_T = torch.arange(packed.targets_BTLD.shape[1], device=packed.kinds_BS.device)
+        ages_BTT = (place_T[:, None] - place_T).masked_fill(~packed.valid_BT[:, None, :], 0)
+        ages_BTR = (TIMELESS * packed.known_BR.long())[:, None].expand(-1, len(place_T), -1)
+        ages_BTJ = torch.cat([ages_BTT, ages_BTR], 2)
+        z_BJLD = torch.cat([packed.targets_BTLD, packed.references_BRLD], 1) - self.token_mean_LD
+        z_BJLD = z_BJLD / self.token_std_LD
+        if self.training:
             z_BJLD = z_BJLD + self.config.noise * torch.randn_like(z_BJLD)
-        place_T = torch.arange(z_BJLD.shape[1], device=z_BJLD.device)
-        ages_BTJ = (place_T[:, None] - place_T).expand(len(z_BJLD), -1, -1)
-        ages_BTJ = ages_BTJ.masked_fill(~packed.valid_BT[:, None, :], 0)
-        if self.training and self.config.forgetting:
             forgotten_BT = torch.rand(ages_BTJ.shape[:2], device=z_BJLD.device) < self.config.forgetting
             ages_BTJ = ages_BTJ.masked_fill(forgotten_BT[..., None], 0)
-        means, logits_BTK = self.recall(packed.summaries_BTC, packed.summaries_BTC, z_BJLD, ages_BTJ)
-        return means, logits_BTK.unsqueeze(2)
+        others_BJC = torch.cat([packed.summaries_BTC, packed.reference_summaries_BRC], 1)
+        means_BTLKD, logits_BTK = self.recall(packed.summaries_BTC, others_BJC, z_BJLD, ages_BTJ)
+        return means_BTLKD, logits_BTK.unsqueeze(2)
 
     def forward(self, packed: Packed) -> Mixture:
         """The distribution of every keyframe token given all before it: batch shape (B, T, L)."""

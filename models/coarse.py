@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 
 class CoarseConfig(BaseModel, frozen=True, extra="forbid"):
-    hidden: int = Field(512, gt=0, description="width of the layer between tokens and the smallest grid")
-    channels: tuple[int, ...] = Field((192, 160, 128), min_length=1, description="of each grid, smallest first")
+    hidden: int = Field(192, gt=0, description="width of the layer between tokens and the smallest grid")
+    channels: tuple[int, ...] = Field((192, 128, 64), min_length=1, description="of each grid, smallest first")
 
 
 class Residual(nn.Module):
@@ -41,8 +41,10 @@ class CoarseHead(nn.Module):
         channels, height, width = grid
         halvings = 2 ** (len(config.channels) - 1)
         if height % halvings or width % halvings:
-            raise ValueError(f"a latent grid of {height}x{width} can't be halved {len(config.channels) - 1} times; "
-                             f"give coarse.channels fewer levels than {len(config.channels)}")  # fmt: skip
+            raise ValueError(
+                f"a latent grid of {height}x{width} can't be halved {len(config.channels) - 1} times; "
+                f"give coarse.channels fewer levels than {len(config.channels)}"
+            )
         self.grid = (height // halvings, width // halvings)
         first = config.channels[0]
         self.spread = nn.Sequential(

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 
 class CompressorConfig(BaseModel, frozen=True, extra="forbid"):
-    channels: int = Field(1280, gt=0, description="C, of the image encoder")
-    positions: int = Field(112, gt=0, description="N, of the image encoder")
+    channels: int = Field(1392, gt=0, description="C, of the image encoder")
+    positions: int = Field(28, gt=0, description="N, of the image encoder: 4 x 7 for pictures of 224x128")
     tokens: int = Field(2, gt=0, description="L; the paper: 2")
     token_width: int = Field(64, gt=0, description="D")
     width: int = Field(128, gt=0, description="W, hidden width of the transformer blocks")
@@ -37,7 +37,8 @@ class Block(nn.Module):
         q, k, v = rearrange(qkv, "b n (three h e) -> three b h n e", three=3, h=self.heads)
         attended = rearrange(F.scaled_dot_product_attention(q, k, v), "b h n e -> b n (h e)")
         hidden_BNW = hidden_BNW + self.out(attended)
-        return hidden_BNW + self.mlp(self.norm_mlp(hidden_BNW))
+        out_BNW: Tensor = hidden_BNW + self.mlp(self.norm_mlp(hidden_BNW))
+        return out_BNW
 
 
 class Compressor(nn.Module):
@@ -67,8 +68,10 @@ class Compressor(nn.Module):
         """features_BNC of the frozen image encoder to tokens_BLD."""
         expected = (self.config.positions, self.config.channels)
         if features_BNC.ndim != 3 or features_BNC.shape[1:] != expected:
-            raise ValueError(f"the compressor takes features [B, {expected[0]}, {expected[1]}] (positions, channels), "
-                             f"got {list(features_BNC.shape)}; set compressor.positions and compressor.channels")  # fmt: skip
+            raise ValueError(
+                f"the compressor takes features [B, {expected[0]}, {expected[1]}] (positions, channels), got "
+                f"{list(features_BNC.shape)}; set compressor.positions and compressor.channels"
+            )
         hidden_BNW = self.linear_in(self.norm_in(features_BNC)) + self.positions_NW
         for block in self.spatial:
             hidden_BNW = block(hidden_BNW)

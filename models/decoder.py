@@ -19,17 +19,23 @@ from models.coarse import CoarseConfig, CoarseHead
 class UNetConfig(BaseModel, frozen=True, extra="forbid"):
     """The sizes of a diffusers UNet2DConditionModel built as SDXL's is; `SDXL_UNET` has the paper's."""
 
-    channels: tuple[int, ...] = Field((128, 192), min_length=1, description="of each level, finest first")
+    channels: tuple[int, ...] = Field((64, 96, 160), min_length=1, description="of each level, finest first")
     layers: int = Field(1, gt=0, description="ResNet blocks of a level")
-    transformers: tuple[int, ...] = Field((0, 1), description="transformer layers of each level; 0: no attention")
-    head_width: int = Field(64, gt=0, description="channels of an attention head")
+    transformers: tuple[int, ...] = Field((0, 0, 1), description="transformer layers of each level; 0: no attention")
+    head_width: int = Field(32, gt=0, description="channels of an attention head")
     cross_width: int = Field(64, gt=0, description="X; SDXL: 2048")
     pooled_width: int = Field(128, gt=0, description="P; SDXL: 1280")
     size_width: int = Field(16, gt=1, description="width of each of the six embedded sizes; SDXL: 256")
 
 
 SDXL_UNET = UNetConfig(
-    channels=(320, 640, 1280), layers=2, transformers=(0, 2, 10), cross_width=2048, pooled_width=1280, size_width=256
+    channels=(320, 640, 1280),
+    layers=2,
+    transformers=(0, 2, 10),
+    head_width=64,
+    cross_width=2048,
+    pooled_width=1280,
+    size_width=256,
 )
 
 
@@ -104,8 +110,10 @@ class DiffusionDecoder(nn.Module):
             ):
                 padded = tokens_BLD.new_zeros(batch, places, width) if given is None else given
                 if padded.shape != (batch, places, width):
-                    raise ValueError(f"expected vectors [{batch}, {places}, {width}], got {list(padded.shape)}; "
-                                     f"`pad` brings lists of them to this length")  # fmt: skip
+                    raise ValueError(
+                        f"expected vectors [{batch}, {places}, {width}], got {list(padded.shape)}; "
+                        f"`pad` brings lists of them to this length"
+                    )
                 real = (padded != 0).any(-1, keepdim=True).to(tokens_BLD.dtype)
                 parts.append(mlp(padded) * real)
         elif sentences_BSE is not None or faces_BFG is not None:

@@ -25,12 +25,10 @@ class DiffusionConfig(BaseModel, frozen=True, extra="forbid"):
     time_std: float = Field(1.0, gt=0)
 
 
-def draw_noise(
-    config: DiffusionConfig, shape_BCHW: tuple[int, int, int, int], generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def draw_noise(config: DiffusionConfig, shape_BCHW: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The random part of a training step: noise_BCHW (with the offset) and timestep_B in 0-1000."""
     batch, channels = shape_BCHW[:2]
-    noise_BCHW = torch.randn(shape_BCHW, generator=generator)
+    noise_BCHW = torch.randn(tuple(shape_BCHW), generator=generator)
     noise_BCHW = noise_BCHW + config.noise_offset * torch.randn(batch, channels, 1, 1, generator=generator)
     if config.prediction == "flow":
         normal_B = torch.randn(batch, generator=generator)
@@ -62,7 +60,8 @@ def diffusion_loss(
 ) -> Tensor:
     """Eq. 1 (and eq. 2, when the condition holds scripts): the mean squared error of the prediction, a scalar."""
     noisy_BCHW, target_BCHW = corrupt(config, latents_BCHW, noise_BCHW, timestep_B)
-    return (decoder(noisy_BCHW, timestep_B, condition) - target_BCHW).square().mean()
+    prediction_BCHW: Tensor = decoder(noisy_BCHW, timestep_B, condition)
+    return (prediction_BCHW - target_BCHW).square().mean()
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ Shapes: B movies, S slots of the cache, Q new slots, T keyframes, L tokens a key
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from pydantic import BaseModel, Field, model_validator
@@ -36,11 +36,13 @@ class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Request:
-    """One movie to dream: its scripts, and for few-shot the references_RLD, for a continuation what went before."""
+    """One movie to dream: its scripts, and for few-shot the references_RLD (with the scripts of what they show, where
+    known), for a continuation what went before."""
 
     scripts: Sequence[FrameScript]
     seed: int = 0
     references_RLD: Tensor | None = None
+    reference_scripts: Sequence[FrameScript] = ()
     history_scripts: Sequence[FrameScript] = ()
     history_TLD: Tensor | None = None
 
@@ -74,7 +76,7 @@ class _Movie:
         self.tokens_TLD = history.to(device)
         self.start = len(history)
         self.seed = request.seed
-        self.references_RLD = None if request.references_RLD is None else request.references_RLD.to(device)
+        self.references_RLD, self.reference_scripts = request.references_RLD, request.reference_scripts
 
     @property
     def done(self) -> bool:
@@ -89,6 +91,13 @@ class _Movie:
         """How many keyframes the next cache can take."""
         return min(config.window - self.kept(config), len(self.scripts) - len(self.tokens_TLD))
 
+    def window(self, kept: int) -> Window:
+        """The last `kept` keyframes and the script of the one in work."""
+        known = len(self.tokens_TLD)
+        run_TLD = self.tokens_TLD[known - kept :].cpu()
+        scripts = self.scripts[known - kept : known + 1]
+        return Window(scripts, run_TLD, self.references_RLD, self.reference_scripts)
+
     def noise(self, place: int) -> tuple[Tensor, Tensor]:
         """The randomness of token `place` of the keyframe in work: (uniform, normal_D)."""
         t, (length, width) = len(self.tokens_TLD) - self.start, self.tokens_TLD.shape[1:]
@@ -99,21 +108,19 @@ class _Movie:
 def _fill_window(model: AutoregressiveModel, movies: Sequence[_Movie], config: GenerationConfig) -> None:
     """Fills one window of each movie; all of them take the same number of keyframes."""
     room = movies[0].room(config)
-    windows = []
-    for movie in movies:
-        kept, known = movie.kept(config), len(movie.tokens_TLD)
-        scripts = movie.scripts[known - kept : known + 1]
-        windows.append(Window(scripts, movie.tokens_TLD[known - kept :].cpu(), _cpu(movie.references_RLD)))
+    kept = [movie.kept(config) for movie in movies]
     cached = _Cached(model, len(movies))
-    packed = model.pack(windows)
+    packed = model.pack([movie.window(count) for movie, count in zip(movies, kept, strict=True)])
     hidden_BH = cached.extend(model.embed(packed), packed.kinds_BS != Slot.PADDING)
     for step in range(room):
-        tokens_BLD = _next_keyframe(model, cached, movies, hidden_BH, config.temperature)
+        recalled = _recalled(model, movies, [count + step for count in kept])
+        tokens_BLD = _next_keyframe(model, cached, movies, hidden_BH, recalled, config.temperature)
         for movie, tokens_LD in zip(movies, tokens_BLD, strict=True):
             movie.tokens_TLD = torch.cat([movie.tokens_TLD, tokens_LD[None]])
         if step < room - 1:
-            blank = tokens_BLD[0, :0].cpu().reshape(0, *tokens_BLD.shape[1:])
-            packed = model.pack([Window([movie.scripts[len(movie.tokens_TLD)]], blank) for movie in movies])
+            packed = model.pack(
+                [replace(movie.window(0), references_RLD=None, reference_scripts=()) for movie in movies]
+            )
             last_B1H = _embed_token(model, tokens_BLD[:, -1], model.config.tokens - 1)
             real_B1 = torch.ones(len(movies), 1, dtype=torch.bool, device=last_B1H.device)
             hidden_BH = cached.extend(
@@ -123,7 +130,12 @@ def _fill_window(model: AutoregressiveModel, movies: Sequence[_Movie], config: G
 
 
 def _next_keyframe(
-    model: AutoregressiveModel, cached: "_Cached", movies: Sequence[_Movie], hidden_BH: Tensor, temperature: float
+    model: AutoregressiveModel,
+    cached: "_Cached",
+    movies: Sequence[_Movie],
+    hidden_BH: Tensor,
+    recalled: tuple[Tensor, Tensor] | None,
+    temperature: float,
 ) -> Tensor:
     """tokens_BLD of the keyframe whose [END_OF_FRAME] gave hidden_BH; its last token is not in the cache yet."""
     tokens: list[Tensor] = []
@@ -132,18 +144,27 @@ def _next_keyframe(
             embeds_B1H = _embed_token(model, tokens[-1], place - 1)
             hidden_BH = cached.extend(embeds_B1H, torch.ones_like(embeds_B1H[..., 0], dtype=torch.bool))
         uniform_B, normal_BD = map(torch.stack, zip(*(movie.noise(place) for movie in movies), strict=True))
-        device = hidden_BH.device
-        tokens.append(model.predict(hidden_BH, place).draw(uniform_B.to(device), normal_BD.to(device), temperature))
+        here = None if recalled is None else (recalled[0][:, place], recalled[1])
+        mixture = model.predict(hidden_BH, place, here)
+        tokens.append(mixture.draw(uniform_B.to(hidden_BH.device), normal_BD.to(hidden_BH.device), temperature))
     return torch.stack(tokens, 1)
+
+
+def _recalled(
+    model: AutoregressiveModel, movies: Sequence[_Movie], kept: Sequence[int]
+) -> tuple[Tensor, Tensor] | None:
+    """(means_BLKD, logits_BK) for the keyframe in work of each movie, whose window holds `kept` keyframes before it."""
+    packed = model.pack([movie.window(count) for movie, count in zip(movies, kept, strict=True)])
+    recalled = model.recalled(packed)
+    if recalled is None:
+        return None
+    rows, last = torch.arange(len(kept)), torch.tensor(kept)
+    return recalled[0][rows, last], recalled[1][rows, last, 0]
 
 
 def _embed_token(model: AutoregressiveModel, tokens_BD: Tensor, place: int) -> Tensor:
     places_B = torch.full((len(tokens_BD),), place, device=tokens_BD.device)
     return model.embed_tokens(tokens_BD, places_B).unsqueeze(1)
-
-
-def _cpu(references_RLD: Tensor | None) -> Tensor | None:
-    return None if references_RLD is None else references_RLD.cpu()
 
 
 class _Cached:

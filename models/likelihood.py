@@ -20,6 +20,7 @@ def held_out_nll(
     scripts: Sequence[FrameScript],
     tokens_TLD: Tensor,
     references_RLD: Tensor | None = None,
+    reference_scripts: Sequence[FrameScript] = (),
     window: int = 16,
     keep: int = 8,
 ) -> Tensor:
@@ -38,7 +39,7 @@ def held_out_nll(
         while (known := sum(map(len, scored))) < len(scripts):
             start = max(0, known - keep)
             run = slice(start, start + window)
-            packed = model.pack([Window(scripts[run], tokens_TLD[run], references_RLD)])
+            packed = model.pack([Window(scripts[run], tokens_TLD[run], references_RLD, reference_scripts)])
             nll_TL = model(packed).nll_per_dimension(packed.targets_BTLD)[0]
             scored.append(nll_TL.mean(-1)[known - start :].cpu())
     model.train(was_training)
@@ -57,21 +58,26 @@ def shuffled(scripts: Sequence[FrameScript], seed: int) -> list[FrameScript]:
 
 
 def unconditional_nll(
-    train_TLD: Tensor, test_TLD: Tensor, components: Sequence[int] = (1, 2, 4, 8), seed: int = 0
+    train_TLD: Tensor,
+    test_TLD: Tensor,
+    components: Sequence[int] = (1, 2, 4, 8),
+    floors: Sequence[float] = (0.01, 0.05, 0.2, 0.5),
+    seed: int = 0,
 ) -> tuple[Tensor, int]:
     """(-log p of each test keyframe in nats per dimension, shape (T,); the number of components).
 
-    One mixture over all L*D numbers of a keyframe, fitted to the training tokens; the number of components is the one that
-    suits the test keyframes best, which favours the baseline.
+    One mixture over all L*D numbers of a keyframe, fitted to the training tokens; the number of components and the
+    floor of the variances are those that suit the test keyframes best, which favours the baseline.
     """
     train_NE, test_NE = train_TLD.flatten(1), test_TLD.flatten(1)
     best: tuple[Tensor, int] | None = None
     for k in components:
         if k > len(train_NE):
             continue
-        nll_T = UnconditionalMixture.fit(train_NE, k, seed).nll_per_dimension(test_NE).float()
-        if best is None or nll_T.mean() < best[0].mean():
-            best = nll_T, k
+        for floor in floors:
+            nll_T = UnconditionalMixture.fit(train_NE, k, seed, floor=floor).nll_per_dimension(test_NE).float()
+            if best is None or nll_T.mean() < best[0].mean():
+                best = nll_T, k
     if best is None:
         raise ValueError(f"{len(train_NE)} training keyframes are too few for any of {tuple(components)} components")
     return best

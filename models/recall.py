@@ -6,8 +6,9 @@ start with a few dozen numbers: each component k of the mixture recalls
 
     recalled_k = sum_j softmax_j( closeness_k . similarity(script_t, script_j) - recency_k * (t - j) ) e_j,   j < t
 
-and adds a share of it to the mean that the head predicts; the similarity to the previous script shifts the mixing
-weights. Off in `paper` (`AutoregressiveConfig.recall`).
+(for a reference frame, which has no place in time, distance_k stands for recency_k * (t - j)) and adds a share of it
+to the mean that the head predicts; the similarity to the previous script shifts the mixing weights. Off in `paper`
+(`AutoregressiveConfig.recall`).
 
 Shapes: B sequences, T keyframes, J keyframes to recall from, A aspects of a script, K components, L tokens, D token
 width, C width of a summary.
@@ -20,19 +21,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 ASPECTS = 4  # of FrameScript.summary(): characters, scene elements and plots in words, and faces
+TIMELESS = 1_000_000
 QUICK = 20.0  # these few numbers are learnt so many times faster than the weights of the layers
 
 
 class Start(NamedTuple):
-    """Where a component starts: nothing recalled, the last keyframe, the likest one, or a blend."""
+    """Where a component starts."""
 
     closeness: float
     recency: float
+    distance: float
     share: float
     sigma: float
 
 
-STARTS = (Start(0.0, 0.0, 0.0, 1.0), Start(1.0, 2.0, 0.9, 0.6), Start(4.0, 0.3, 0.9, 0.7), Start(2.0, 0.7, 0.6, 0.8))
+STARTS = (
+    Start(closeness=0.0, recency=0.0, distance=0.0, share=0.0, sigma=1.0),  # nothing is recalled
+    Start(closeness=1.0, recency=2.0, distance=8.0, share=0.9, sigma=0.6),  # the last keyframe
+    Start(closeness=4.0, recency=0.3, distance=1.0, share=0.9, sigma=0.7),  # the likest one
+    Start(closeness=2.0, recency=0.7, distance=2.0, share=0.6, sigma=0.8),  # a blend
+)
 
 
 class Recall(nn.Module):
@@ -44,7 +52,8 @@ class Recall(nn.Module):
         starts = torch.tensor([STARTS[k % len(STARTS)] for k in range(components)])
         self.closeness_KA = nn.Parameter(starts[:, :1].expand(-1, ASPECTS) / QUICK)
         self.recency_K = nn.Parameter(starts[:, 1] / QUICK)
-        self.share_K = nn.Parameter(torch.logit(starts[:, 2], eps=0.02) / QUICK)
+        self.distance_K = nn.Parameter(starts[:, 2] / QUICK)
+        self.share_K = nn.Parameter(torch.logit(starts[:, 3], eps=0.02) / QUICK)
         self.weight_KA = nn.Parameter(torch.zeros(components, ASPECTS))
         self.bias_K = nn.Parameter(torch.zeros(components))
         self.register_buffer("centre_C", torch.zeros(sum(self.widths)))
@@ -52,6 +61,7 @@ class Recall(nn.Module):
 
     def similarity(self, summaries_BTC: Tensor, others_BJC: Tensor) -> Tensor:
         """Cosine of the centred summaries, one an aspect: (B, T, J, A)."""
+
         def aspects(summaries: Tensor) -> list[Tensor]:
             missing = [part.abs().amax(-1, keepdim=True) == 0 for part in summaries.split(self.widths, -1)]
             centred = (summaries - self.centre_C).split(self.widths, -1)
@@ -63,16 +73,23 @@ class Recall(nn.Module):
     def forward(
         self, summaries_BTC: Tensor, others_BJC: Tensor, tokens_BJLD: Tensor, ages_BTJ: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(means_BTLKD to add, logits_BTK to add); keyframe j is open to keyframe t where its age t - j > 0."""
+        """(means_BTLKD to add, logits_BTK to add).
+
+        Keyframe t may recall keyframe j where the age t - j is above 0; a reference frame's age is `TIMELESS`.
+        """
         open_BTJ = ages_BTJ > 0
         alike_BTJA = self.similarity(summaries_BTC, others_BJC)
         score_BTKJ = torch.einsum("btja,ka->btkj", alike_BTJA, QUICK * self.closeness_KA)
-        score_BTKJ = score_BTKJ - F.softplus(QUICK * self.recency_K)[:, None] * ages_BTJ[:, :, None, :]
+        passed_BTKJ = F.softplus(QUICK * self.recency_K)[:, None] * ages_BTJ[:, :, None, :]
+        timeless_BTKJ = (ages_BTJ == TIMELESS)[:, :, None, :]
+        score_BTKJ = score_BTKJ - torch.where(timeless_BTKJ, QUICK * self.distance_K[:, None], passed_BTKJ)
         score_BTKJ = score_BTKJ.masked_fill(~open_BTJ[:, :, None, :], torch.finfo(score_BTKJ.dtype).min)
         some_BT = open_BTJ.any(-1)
         chosen_BTKJ = score_BTKJ.softmax(-1) * some_BT[:, :, None, None]
         means_BTLKD = torch.einsum("btkj,bjld->btlkd", chosen_BTKJ, tokens_BJLD)
         means_BTLKD = means_BTLKD * torch.sigmoid(QUICK * self.share_K)[:, None]
         last_BTJ = (ages_BTJ == 1)[..., None]
-        logits_BTK = (alike_BTJA * last_BTJ).sum(2) @ (QUICK * self.weight_KA).T + QUICK * self.bias_K * some_BT[..., None]
+        logits_BTK = (alike_BTJA * last_BTJ).sum(2) @ (QUICK * self.weight_KA).T + QUICK * self.bias_K * some_BT[
+            ..., None
+        ]
         return means_BTLKD, logits_BTK

@@ -130,12 +130,21 @@ def lay_out(script: FrameScript, identifiers: Mapping[str, Sequence[int]], layou
 class Window:
     """A run of keyframes as the model sees it: references_RLD first, then scripts with their tokens_TLD.
 
-    There may be one script more than keyframes: the last one is then still to be predicted.
+    There may be one script more than keyframes: the last one is then still to be predicted. `reference_scripts` say
+    what the references show, where that is known; the backbone sees the references' tokens alone.
     """
 
     scripts: Sequence[FrameScript]
     tokens_TLD: Tensor
     references_RLD: Tensor | None = None
+    reference_scripts: Sequence[FrameScript] = ()
+
+    def __post_init__(self) -> None:
+        known, references = len(self.tokens_TLD), 0 if self.references_RLD is None else len(self.references_RLD)
+        if len(self.scripts) - known not in (0, 1) or not self.scripts:
+            raise ValueError(f"{len(self.scripts)} scripts but tokens of {known} keyframes")
+        if self.reference_scripts and len(self.reference_scripts) != references:
+            raise ValueError(f"{len(self.reference_scripts)} reference scripts but {references} reference frames")
 
 
 @dataclass(frozen=True)
@@ -144,7 +153,7 @@ class Packed:
 
     kinds_BS holds `Slot`s, rows_BS the row of each identifier or marker, predict_BTL the slot whose output
     predicts token l of keyframe t (the slot before it), valid_BT which keyframes' tokens are known, summaries_BTC the
-    scripts' `summary`.
+    scripts' `summary`; references_BRLD with their summaries_BRC are those whose scripts are known (known_BR).
     """
 
     kinds_BS: Tensor
@@ -156,6 +165,9 @@ class Packed:
     targets_BTLD: Tensor
     valid_BT: Tensor
     summaries_BTC: Tensor
+    references_BRLD: Tensor
+    reference_summaries_BRC: Tensor
+    known_BR: Tensor
 
     def to(self, device: torch.device | str) -> "Packed":
         return Packed(**{name: value.to(device) for name, value in vars(self).items()})
@@ -173,8 +185,6 @@ def pack(windows: Sequence[Window], identifiers: Mapping[str, Sequence[int]], la
     tokens: list[Tensor] = []
     for window in windows:
         known = len(window.tokens_TLD)
-        if len(window.scripts) - known not in (0, 1):
-            raise ValueError(f"{len(window.scripts)} scripts but tokens of {known} keyframes")
         pieces: list[Piece] = []
         if window.references_RLD is not None:
             pieces += [Piece(Slot.TOKEN, row) for row in range(len(window.references_RLD) * length)]
@@ -195,10 +205,18 @@ def pack(windows: Sequence[Window], identifiers: Mapping[str, Sequence[int]], la
     targets_BTLD = torch.zeros(len(windows), frames, length, width)
     predict_BTL = torch.zeros(len(windows), frames, length, dtype=torch.long)
     valid_BT = torch.zeros(len(windows), frames, dtype=torch.bool)
-    summaries = [np.stack([script.summary() for script in window.scripts]) for window in windows]
-    summaries_BTC = torch.zeros(len(windows), frames, summaries[0].shape[1])
+    described = max(len(window.reference_scripts) for window in windows)
+    references_BRLD = torch.zeros(len(windows), described, length, width)
+    summaries_BTC = torch.zeros(len(windows), frames, len(windows[0].scripts[0].summary()))
+    reference_summaries_BRC = torch.zeros(len(windows), described, summaries_BTC.shape[2])
+    known_BR = torch.zeros(len(windows), described, dtype=torch.bool)
     for b, window in enumerate(windows):
-        summaries_BTC[b, : len(window.scripts)] = torch.from_numpy(summaries[b])
+        summaries_BTC[b, : len(window.scripts)] = _summaries(window.scripts)
+        if window.references_RLD is not None and window.reference_scripts:
+            count = len(window.reference_scripts)
+            references_BRLD[b, :count] = window.references_RLD
+            reference_summaries_BRC[b, :count] = _summaries(window.reference_scripts)
+            known_BR[b, :count] = True
         known = len(window.tokens_TLD)
         targets_BTLD[b, :known] = window.tokens_TLD
         predict_BTL[b, : len(window.scripts)] = torch.tensor(predict[b], dtype=torch.long).reshape(-1, length)
@@ -214,7 +232,14 @@ def pack(windows: Sequence[Window], identifiers: Mapping[str, Sequence[int]], la
         targets_BTLD=targets_BTLD,
         valid_BT=valid_BT,
         summaries_BTC=summaries_BTC,
+        references_BRLD=references_BRLD,
+        reference_summaries_BRC=reference_summaries_BRC,
+        known_BR=known_BR,
     )
+
+
+def _summaries(scripts: Sequence[FrameScript]) -> Tensor:
+    return torch.from_numpy(np.stack([script.summary() for script in scripts]))
 
 
 def _grid(sequences: Sequence[Sequence[Piece]]) -> tuple[Tensor, Tensor]:

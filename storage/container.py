@@ -17,7 +17,7 @@ SMALLEST_SIDE = 64  # pixels
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
-    """The file's container and its best video stream; nothing but the file itself is read, whatever it refers to.
+    """The file's container and its largest moving picture; nothing but the file itself is read, whatever it refers to.
 
     Raises:
         FilmError: missing, unreadable, not_a_video, truncated, no_video_stream or too_small.
@@ -43,8 +43,7 @@ def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
     if not films:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise FilmError("no_video_stream", f"{str(path)!r} holds no moving picture, only: {kinds}")
-    best = container.streams.best("video")
-    stream = best if best in films else films[0]
+    stream = max(films, key=lambda film: film.width * film.height)
     if min(stream.width, stream.height) < SMALLEST_SIDE:
         size = f"{stream.width}x{stream.height}"
         raise FilmError("too_small", f"{str(path)!r} is {size} pixels; {SMALLEST_SIDE}x{SMALLEST_SIDE} is the least")

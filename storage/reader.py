@@ -108,7 +108,7 @@ def nearest(frames: Iterable[Timed], every: float) -> Iterator[tuple[int, float,
     for now in frames:
         while (target := step * every) <= now[0]:
             pick = before if before and target - before[0] <= now[0] - target else now
-            if -every / 2 <= target - pick[0] < every / 2:
+            if abs(target - pick[0]) < every / 2:
                 yield int(target), *pick
             step += 1
             if before is None or step * every - before[0] >= every / 2:  # skip what no frame is near to

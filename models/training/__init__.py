@@ -58,7 +58,7 @@ def rows_of_step(count: int, batch: int, seed: int, step: int, rank: int, world:
     first = (step * world + rank) * batch
     places = torch.arange(first, first + batch)
     rows = torch.empty(batch, dtype=torch.long)
-    for epoch in (places // count).unique().tolist():
+    for epoch in range(first // count, (first + batch - 1) // count + 1):
         here = places // count == epoch
         rows[here] = torch.randperm(count, generator=generator(seed, epoch, 0x5EED))[places[here] % count]
     return rows

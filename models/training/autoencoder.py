@@ -26,12 +26,12 @@ class AutoencoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """
 
     model: AutoencoderConfig = AutoencoderConfig()
-    warmup_steps: int = Field(600, ge=0, description="first steps, with the U-Net frozen; the paper: 20,000")
-    warmup_batch: int = Field(24, gt=0)
+    warmup_steps: int = Field(700, ge=0, description="first steps, with the U-Net frozen; the paper: 20,000")
+    warmup_batch: int = Field(16, gt=0)
     warmup_learning_rate: float = Field(1e-3, gt=0)
-    steps: int = Field(700, gt=0, description="all steps, the frozen ones included; the paper: 120,000")
+    steps: int = Field(1000, gt=0, description="all steps, the frozen ones included; the paper: 120,000")
     batch: int = Field(8, gt=0)
-    learning_rate: float = Field(4e-4, gt=0, description="the paper: 1e-4 falling to 2e-5, then 2e-5")
+    learning_rate: float = Field(6e-4, gt=0, description="the paper: 1e-4 falling to 2e-5, then 2e-5")
     schedule: Schedule = "cosine"
     weight_decay: float = Field(0.01, ge=0)
     token_noise: float = Field(0.05, ge=0, description="std of the noise on tokens, which have unit variance")
@@ -111,7 +111,7 @@ class AutoencoderTraining:
         latents_BCHW = self.latents[mirrored_B, rows_B]
         compressor = config.model.compressor
         token_noise_BLD = torch.randn(size, compressor.tokens, compressor.token_width, generator=random)
-        noise_BCHW, timestep_B = draw_noise(config.model.diffusion, tuple(latents_BCHW.shape), random)
+        noise_BCHW, timestep_B = draw_noise(config.model.diffusion, latents_BCHW.shape, random)
         return Batch(
             self.features[mirrored_B, rows_B].float(),
             latents_BCHW,
@@ -148,5 +148,5 @@ class AutoencoderTraining:
         """The averaged weights, with the statistics of the training keyframes' tokens."""
         model = self.module.average.eval()
         features = self.features.flatten(0, 1).to(model.token_mean_LD.device)
-        model.measure_tokens(torch.cat([model.encode(part.float()) for part in features.split(64)]))
+        model.measure_tokens(torch.cat([model.encode(part.float()) for part in torch.split(features, 64)]))
         model.save_pretrained(path)

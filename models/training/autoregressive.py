@@ -1,4 +1,4 @@
-"""Training of the autoregressive model (section 3.4): losses of eq. 4 and 9, and the paper's guards against overfitting.
+"""Training of the autoregressive model (section 3.4): losses of eq. 4 and 9, the paper's guards against overfitting.
 
 Data augmentation (horizontal flips, reversed time), face embedding randomisation and reference frames are drawn
 here; dropout, token masking and teacher-forcing noise stand in the model. All of it is drawn from (seed, step,
@@ -35,6 +35,7 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     steps: int = Field(160, ge=1)
     batch: int = Field(1, ge=1)
     window: int = Field(16, ge=1)
+    short_windows: float = Field(0.5, ge=0, le=1, description="share of windows cut to a random length")
     learning_rate: float = Field(3e-4, gt=0)
     warmup: int = Field(10, ge=0)
     schedule: Literal["constant", "cosine"] = "cosine"
@@ -147,6 +148,9 @@ class AutoregressiveTraining:
         total = torch.stack([terms[name] for name in self.config.losses]).sum()
         return total, {name: float(value.detach()) for name, value in terms.items()}
 
+    def stepped(self, step: int) -> None:
+        """Nothing to do: no moving average is kept."""
+
     def export(self, path: Path) -> None:
         """A folder for `AutoregressiveModel.from_pretrained`; its `backbone/` opens in plain transformers."""
         self.module.save_pretrained(path)
@@ -158,15 +162,16 @@ class AutoregressiveTraining:
         tokens_TLD = episode.tokens_TLD if not flipped else episode.tokens_flipped_TLD
         scripts = episode.scripts if not flipped else episode.scripts_flipped or episode.scripts
         assert tokens_TLD is not None
-        length = min(config.window, len(scripts))
+        longest = min(config.window, len(scripts))
+        length = int(random.integers(1, longest + 1)) if random.random() < config.short_windows else longest
         start = int(random.integers(len(scripts) - length + 1))
         inside = np.arange(start, start + length)
         chosen = inside[::-1] if random.random() < config.reverse else inside
         picked = [scripts[t].with_random_faces(random) if config.random_faces else scripts[t] for t in chosen]
-        references_RLD = None
-        if config.references and random.random() < config.reference_probability:
-            references_RLD = tokens_TLD[self._reference_frames(random, len(scripts), inside)]
-        return Window(picked, tokens_TLD[chosen.copy()], references_RLD)
+        if not config.references or random.random() >= config.reference_probability:
+            return Window(picked, tokens_TLD[chosen.copy()])
+        shown = self._reference_frames(random, len(scripts), inside)
+        return Window(picked, tokens_TLD[chosen.copy()], tokens_TLD[shown], [scripts[t] for t in shown])
 
     def _reference_frames(self, random: np.random.Generator, frames: int, inside: np.ndarray) -> np.ndarray:
         """Random keyframes of the episode, in order of time, outside the window where the episode is long enough:

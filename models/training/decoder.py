@@ -112,7 +112,7 @@ class DecoderTraining:
         tokens_BLD = self.tokens[mirrored_B, rows_B]
         tokens_BLD = tokens_BLD + config.token_noise * torch.randn(tokens_BLD.shape, generator=random)
         length = self.module.live.decoder.context_length
-        noise_BCHW, timestep_B = draw_noise(self.module.live.config.diffusion, tuple(latents_BCHW.shape), random)
+        noise_BCHW, timestep_B = draw_noise(self.module.live.config.diffusion, latents_BCHW.shape, random)
         return Batch(
             tokens_BLD,
             self.sentences_FSE[rows_B],

@@ -17,7 +17,8 @@ SMALL = KeyframesConfig(width=448, height=256)
 LINUX = sys.platform == "linux"
 
 
-def test_the_child_decodes_as_this_process_does(clip, monkeypatch, tmp_path):
+def test_the_child_decodes_as_this_process_does(clips, monkeypatch, tmp_path):
+    clip = clips(tmp_path / "a film.mp4", [number / 10 for number in range(30)])
     monkeypatch.chdir(tmp_path)  # and finds its way from anywhere
     here, there = decode_film(clip, SMALL), decode_in_child(clip, SMALL)
     assert there.rows.equals(here.rows)
@@ -73,14 +74,15 @@ def waiting(tmp_path):
         (child,) = children(parent.pid)
         yield parent, child
     parent.kill()
-    parent.communicate()
+    parent.wait()
+    parent.stdout.close()
 
 
 @pytest.mark.skipif(not LINUX, reason="needs /proc")
 def test_a_child_that_crashes_is_one_rejected_film(waiting):
     parent, child = waiting
     os.kill(child, signal.SIGSEGV)
-    output, _ = parent.communicate()
+    output = parent.stdout.read()
     assert output.startswith("crashed: decoding '")
     assert "endless.mp4' ended with SIGSEGV" in output
 

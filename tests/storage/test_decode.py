@@ -24,11 +24,6 @@ def images(film):
 
 
 @pytest.fixture
-def number_of(request):
-    return request.config.pluginmanager.get_plugin(str(request.path.parent / "conftest.py")).number_of
-
-
-@pytest.fixture
 def tools(request):
     return request.config.pluginmanager.get_plugin(str(request.path.parent / "conftest.py"))
 
@@ -62,7 +57,8 @@ def test_a_keyframe_a_second_with_its_shot_and_motion(clip, tools):
     assert (film.frames, film.damage, film.probe.seconds) == (250, "", 10.0)
 
 
-def test_decoding_again_gives_the_same_rows(clip):
+def test_decoding_again_gives_the_same_rows(tmp_path, clips, tools):
+    clip = clips(tmp_path / "short.mp4", tools.steady(3, fps=10))
     assert decode_film(clip, SMALL).rows.equals(decode_film(clip, SMALL).rows)
 
 
@@ -135,7 +131,7 @@ def test_pixels_that_are_not_square_are_shown_as_wide_as_they_are(tmp_path, clip
 def test_the_centre_is_kept_of_a_tall_film(tmp_path, clips, tools):
     def tall(number, seconds):
         image = np.full((512, 256, 3), (220, 30, 30), np.uint8)
-        image[190:322] = (30, 30, 220)
+        image[180:332] = (30, 30, 220)
         return image
 
     film = decode_film(clips(tmp_path / "tall.mp4", tools.steady(2), tall), SMALL)
@@ -165,7 +161,9 @@ def test_many_kinds_of_film(tmp_path, clips, tools, name, codec, pixels, options
         ffmpeg("-i", clips(tmp_path / "in.mp4", tools.steady(3)), "-c:v", codec, "-q:v", 2, tmp_path / name)
         film = decode_film(tmp_path / name, SMALL)
     else:
-        film = decode_film(clips(tmp_path / name, tools.steady(3), tools.numbered, codec, pixels, options=options), SMALL)
+        film = decode_film(
+            clips(tmp_path / name, tools.steady(3), tools.numbered, codec, pixels, options=options), SMALL
+        )
     assert [tools.number_of(image) for image in images(film)] == [0, 25, 50]
     assert film.damage == ""
 
@@ -179,9 +177,11 @@ def test_a_film_that_does_not_say_how_long_it_is(tmp_path, clips, tools):
     assert (film.probe.seconds, film.damage) == (pytest.approx(3.0, abs=0.05), "")
 
 
-def test_the_better_of_two_pictures_is_taken_and_cover_art_is_none(tmp_path, clips, tools):
-    flat, two, covered = clips(tmp_path / "a.mp4", tools.steady(2), sound=True), tmp_path / "2.mp4", tmp_path / "art.mp4"
-    ffmpeg("-i", flat, "-filter_complex", "[0:v]split[a][b];[a]scale=112:64[s]", "-map", "[s]", "-map", "[b]", two)
+def test_the_larger_of_two_pictures_is_taken_and_cover_art_is_none(tmp_path, clips, tools):
+    flat, two, covered = (tmp_path / name for name in ("flat.mp4", "two.mp4", "covered.mp4"))
+    clips(flat, tools.steady(2), sound=True)
+    split = "[0:v]split[a][b];[a]scale=112:64[s]"
+    ffmpeg("-i", flat, "-filter_complex", split, "-map", "[s]", "-map", "[b]", two)
     film = decode_film(two, SMALL)
     assert (film.probe.width, film.probe.height) == (448, 256)
     Image.new("RGB", (448, 256)).save(tmp_path / "cover.png")
@@ -193,7 +193,11 @@ def test_the_better_of_two_pictures_is_taken_and_cover_art_is_none(tmp_path, cli
 
 
 def test_text_sound_and_nothing_are_no_films(tmp_path, clip):
-    for name, data in (("text.mp4", b"once upon a time\n" * 50), ("nothing.mp4", b""), ("noise.mp4", bytes(range(256)) * 9)):
+    for name, data in (
+        ("text.mp4", b"once upon a time\n" * 50),
+        ("nothing.mp4", b""),
+        ("noise.mp4", bytes(range(256)) * 9),
+    ):
         (tmp_path / name).write_bytes(data)
         assert reason(tmp_path / name) == "not_a_video"
     (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile '{clip}'\n")
@@ -237,7 +241,10 @@ def test_a_film_damaged_in_the_middle_keeps_its_good_keyframes(tmp_path, clip, t
     path.write_bytes(data)
     film = decode_film(path, SMALL)
     assert "damaged packets" in film.damage
-    good = [tools.number_of(image) == 25 * second for image, second in zip(images(film), film.rows["second"], strict=True)]
+    good = [
+        tools.number_of(image) == 25 * second
+        for image, second in zip(images(film), film.rows["second"].to_pylist(), strict=True)
+    ]
     assert sum(good) >= 5
     for at in range(start + 400, start + length - 8):
         data[at] = 255

@@ -125,7 +125,7 @@ def test_unknown_tables_are_named(tables):
 
 
 def test_a_reject_stands_there_once_with_its_newest_reason(tables):
-    source = "it's a \\ \"film\" -- ; é.mp4"
+    source = 'it\'s a \\ "film" -- ; é.mp4'
     tables.reject(Reject(source=source, reason="crashed", detail="first", attempts=1))
     tables.reject(Reject(source=source, reason="timed_out", detail="then", attempts=2))
     tables.reject(Reject(source="another", reason="missing", detail="x"))

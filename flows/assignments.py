@@ -1,0 +1,94 @@
+"""`a.b=c`: changes one field of a frozen config and returns the whole, validated again."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from flows.catalogue import nearest
+from storage.errors import ConfigError
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+class _UnknownKeyError(Exception):
+    """The path leads to no field."""
+
+
+def assign_all(config: Config, assignments: Sequence[str]) -> Config:
+    """Applies `key=value` pairs from left to right.
+
+    A key is a dotted path of fields. A value is JSON or, where that doesn't fit the field, the plain text; one plain
+    value also fits a field of several. `x.kind=name` changes to another backend, with its default settings.
+
+    Raises:
+        ConfigError: no `=`, an unknown key (the message names the nearest one), or a value that does not fit.
+    """
+    for assignment in assignments:
+        key, equals, value = (part.strip() for part in assignment.partition("="))
+        if not equals or not key:
+            raise ConfigError(f"--set {assignment!r} is not of the form key=value, such as --set seed=1")
+        try:
+            config = _assign(config, key.split("."), value)
+        except _UnknownKeyError:
+            close = nearest(key, [*fields(config), *_sections(config)])
+            raise ConfigError(f"--set {assignment!r}: there is no setting {key!r}{close}") from None
+        except ValidationError as error:
+            raise ConfigError(f"--set {assignment!r}: {_explain(error, value)}") from error
+    return config
+
+
+def fields(config: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Dotted key of every field of a config, in order -> its value as JSON has it."""
+    flat: dict[str, Any] = {}
+    for name, dumped in config.model_dump(mode="json").items():
+        value = getattr(config, name)
+        flat |= fields(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else {prefix + name: dumped}
+    return flat
+
+
+def _sections(config: BaseModel, prefix: str = "") -> list[str]:
+    parts = {name: getattr(config, name) for name in type(config).model_fields}
+    models = {prefix + name: part for name, part in parts.items() if isinstance(part, BaseModel)}
+    return [name for key, part in models.items() for name in [key, *_sections(part, f"{key}.")]]
+
+
+def _assign(config: Config, path: list[str], value: str) -> Config:
+    name, *rest = path
+    if name not in type(config).model_fields:
+        raise _UnknownKeyError
+    old = getattr(config, name)
+    if not rest:
+        candidates = _readings(value, several=get_origin(type(config).model_fields[name].annotation) in (tuple, list))
+    elif not isinstance(old, BaseModel):
+        raise _UnknownKeyError
+    elif rest == ["kind"] and hasattr(old, "kind"):  # another member of the union: its other fields are not these
+        candidates = [old if value == old.kind else {"kind": value}]
+    else:
+        candidates = [_assign(old, rest, value)]
+    given = {field: getattr(config, field) for field in type(config).model_fields}
+    problems = []
+    for candidate in candidates:
+        try:
+            return type(config).model_validate(given | {name: candidate})
+        except ValidationError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+def _readings(value: str, several: bool) -> list[Any]:
+    """What a text may mean, the likeliest first."""
+    readings: list[Any] = [value, [value]] if several else [value]
+    try:
+        return [json.loads(value), *readings]
+    except json.JSONDecodeError:
+        return readings
+
+
+def _explain(error: ValidationError, value: str) -> str:
+    problems = [
+        ".".join(map(str, problem["loc"])) + (": " if problem["loc"] else "") + problem["msg"]
+        for problem in error.errors(include_url=False)
+    ]
+    return f"{value!r} does not fit ({'; '.join(dict.fromkeys(problems))})"

@@ -1,0 +1,110 @@
+"""Films in, a snapshot out: keyframes, characters, faces, captions, scripts and features of every film."""
+
+from collections.abc import Sequence
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+import tasks.captions
+import tasks.characters
+import tasks.faces
+import tasks.features
+import tasks.ingest
+import tasks.keyframes
+import tasks.scripts
+import tasks.snapshot
+from flows.artifacts import show_counts, show_rows, show_sheet
+from flows.recipes import Recipe, resolve
+from flows.reporting import reported
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from storage.tables import Tables
+from tasks.ingest import Ingested
+from tasks.stage import Work
+
+
+@flow(name="build_dataset", validate_parameters=True)
+def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> str:
+    """Curates the films of a recipe.
+
+    Args:
+        recipe: name of a function in flows.recipes.
+        storage: folder, file://, s3:// or gs://.
+        overrides: `a.b=c` each, as `--set` on the command line.
+
+    Returns:
+        The id of the snapshot, under snapshots/ in the storage.
+    """
+    settings, place = resolve(recipe, overrides), Storage(storage)
+    films = ingest(settings, place)
+    work = keyframes(settings, place, films)
+    work = characters(settings, place, work)
+    work = faces(settings, place, work)
+    work = captions(settings, place, work)
+    work = scripts(settings, place, work)
+    work = features(settings, place, work)
+    made = snapshot(settings, place, work)
+    show_dataset(place, made)
+    return made.id
+
+
+@task(cache_policy=NO_CACHE)
+def ingest(settings: Recipe, place: Storage) -> Ingested:
+    with reported("ingest") as progress:
+        return tasks.ingest.run(settings.ingest, place, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def keyframes(settings: Recipe, place: Storage, films: Ingested) -> Work:
+    with reported("keyframes") as progress:
+        return tasks.keyframes.run(settings.keyframes, place, films, settings.cluster, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def characters(settings: Recipe, place: Storage, work: Work) -> Work:
+    with reported("characters") as progress:
+        return tasks.characters.run(settings.detector, place, work, settings.cluster, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def faces(settings: Recipe, place: Storage, work: Work) -> Work:
+    with reported("faces") as progress:
+        return tasks.faces.run(settings.face, place, work, settings.cluster, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def captions(settings: Recipe, place: Storage, work: Work) -> Work:
+    with reported("captions") as progress:
+        return tasks.captions.run(settings.captioner, place, work, settings.cluster, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def scripts(settings: Recipe, place: Storage, work: Work) -> Work:
+    with reported("scripts") as progress:
+        return tasks.scripts.run(settings.writer, place, work, settings.cluster, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def features(settings: Recipe, place: Storage, work: Work) -> Work:
+    with reported("features") as progress:
+        return tasks.features.run(settings.sentence, place, work, settings.cluster, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def snapshot(settings: Recipe, place: Storage, work: Work) -> Snapshot:
+    return tasks.snapshot.run(settings.snapshot, place, work)
+
+
+def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:
+    """Row counts, rejects and a contact sheet of the first film's keyframes, for Prefect's pages."""
+    tables = Tables(place)
+    show_counts("rows", tables.count(), f"Finished rows in {place.base}")
+    rejects = [reject.model_dump(include={"source", "stage", "reason", "detail"}) for reject in tables.rejects()]
+    if rejects:
+        show_rows("rejects", rejects, "What was left out, or is damaged, and why")
+    first, *_ = made.films
+    rows = tables.read("keyframes", {first.film_id: made.work["keyframes"][first.film_id]}, ["row_id", "image"])
+    images = [bytes(image) for image in rows["image"].to_pylist()]
+    some = images[:: max(1, len(images) // pictures)][:pictures]
+    sheet = {f"row {row + 1}": some[row * 8 : row * 8 + 8] for row in range(3)}
+    show_sheet("keyframes", f"Keyframes of {first.title}", sheet)

@@ -1,0 +1,159 @@
+"""The command line: list, show, run, status, clean.
+
+Exit codes: 0 done, 1 failed, 2 bad usage. Prefect, Ray and torch are imported by the commands that need them, so that
+`--help` and `list` answer at once.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from flows import catalogue
+from storage.errors import ConfigError, MovieDreamerError
+
+app = typer.Typer(
+    name="moviedreamer",
+    help="Films in; new, long, coherent movies out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="One of `moviedreamer list`.")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="Where the settings come from; see `moviedreamer list`.")]
+StorageUri = Annotated[str, typer.Option("--storage", metavar="URI", help="Folder, file://, s3:// or gs://.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes one setting; may be repeated.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_(json_: AsJson = False) -> None:
+    """The flows and the recipes."""
+    if json_:
+        print(json.dumps({"flows": catalogue.FLOWS, "recipes": catalogue.RECIPES}, indent=2))
+        return
+    for title, entries in (("Flows", catalogue.FLOWS), ("Recipes", catalogue.RECIPES)):
+        out.print(f"[bold]{title}[/]")
+        for name, purpose in entries.items():
+            out.print(f"  {name:<21}{escape(purpose)}", soft_wrap=True)
+
+
+@app.command()
+def show(
+    flow: FlowName,
+    recipe: RecipeName = "laptop",
+    storage: StorageUri = "out",
+    set_: Assignments = None,
+    json_: AsJson = False,
+) -> None:
+    """All settings that a flow would run with, each as `--set` takes it."""
+    with _explained():
+        catalogue.check("flow", flow, catalogue.FLOWS)
+        from flows.assignments import fields
+        from flows.recipes import resolve
+
+        config = resolve(recipe, set_ or [])
+        if json_:
+            print(json.dumps({"flow": flow, "storage": storage, "recipe": config.model_dump(mode="json")}, indent=2))
+            return
+        out.print(f"[dim]# {flow}: {escape(catalogue.FLOWS[flow])}\n# --recipe {recipe} --storage {escape(storage)}[/]")
+        for key, value in fields(config).items():
+            out.print(f"{key}={json.dumps(value, ensure_ascii=False)}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def run(
+    flow: FlowName,
+    recipe: RecipeName = "laptop",
+    storage: StorageUri = "out",
+    set_: Assignments = None,
+    json_: AsJson = False,
+) -> None:
+    """Runs a flow here and now. What was finished before is not done again."""
+    with _explained():
+        from flows.local_run import run_here
+
+        result = run_here(flow, recipe, storage, set_ or [], err)
+        if json_:
+            print(json.dumps(result, indent=2))
+        else:
+            from flows.local_run import print_result
+
+            print_result(result, out)
+
+
+@app.command()
+def status(storage: StorageUri = "out", json_: AsJson = False) -> None:
+    """What a storage holds: rows, snapshots, checkpoints, movies, and what was left out and why."""
+    with _explained():
+        from flows import status as report
+        from storage.root import Storage
+
+        found = report.status(Storage(storage))
+        if json_:
+            print(json.dumps(found, indent=2, ensure_ascii=False))
+        else:
+            report.show(found, out)
+
+
+@app.command()
+def clean(
+    storage: StorageUri = "out",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """Removes from a storage what runs have made there."""
+    with _explained():
+        from flows import cleaning
+        from storage.root import Storage
+
+        place = Storage(storage)
+        found = cleaning.made(place)
+        if found and not yes and not typer.confirm(f"Remove {', '.join(found)} from {place.base}?", err=True):
+            err.print("nothing was removed")
+            raise typer.Exit(1)
+        cleaning.clean(place)
+        print(json.dumps({"removed": found}) if json_ else f"removed {', '.join(found) or 'nothing'}")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """One clear line instead of a traceback, unless MOVIEDREAMER_DEBUG is set."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("stopped; what was finished is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if os.environ.get("MOVIEDREAMER_DEBUG"):
+            raise
+        _end(error)
+
+
+def _end(error: Exception) -> NoReturn:
+    known = isinstance(error, MovieDreamerError)
+    text = str(error) if known else f"{type(error).__name__}: {error} (MOVIEDREAMER_DEBUG=1 shows where)"
+    err.print(f"[bold red]error[/] {escape(text)}", soft_wrap=True)
+    raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error
+
+
+def main() -> None:
+    """The entry point `moviedreamer`."""
+    sys.exit(app())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Models in, metrics.json out: keyframes are drawn, looked at and compared."""
+
+from collections.abc import Sequence
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+import tasks.evaluate
+import tasks.render
+from flows.artifacts import show_rows, show_sheet
+from flows.recipes import Recipe, resolve
+from flows.reporting import reported
+from flows.train_autoencoder import tokens
+from flows.training import Trained, trained
+from storage import snapshot as snapshots
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from storage.tables import Tables
+from tasks.stage import Work
+
+
+@flow(name="evaluate")
+def evaluate(
+    recipe: str = "laptop",
+    storage: str = "out",
+    overrides: Sequence[str] = (),
+    snapshot: str = "",
+    autoencoder: str = "",
+    decoder: str = "",
+    autoregressive: str = "",
+) -> str:
+    """Computes the figures of a snapshot's models, on both halves of its films.
+
+    Args:
+        recipe, storage, overrides: as build_dataset has them.
+        snapshot: id; "" for the recipe's own films.
+        autoencoder, decoder, autoregressive: the models' folders in the storage; "" for the recipe's own.
+
+    Returns:
+        Where metrics.json is in the storage.
+    """
+    settings, place = resolve(recipe, overrides), Storage(storage)
+    models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
+    data = snapshots.load(place, models.snapshot)
+    work = renders(settings, place, data, models)
+    return figures(settings, place, data, models, work)
+
+
+@task(cache_policy=NO_CACHE)
+def renders(settings: Recipe, place: Storage, data: Snapshot, models: Trained) -> Work:
+    """All keyframes, in all variants of the recipe."""
+    work = tokens(settings, place, data, models.autoencoder)
+    with reported("renders") as progress:
+        work = tasks.render.run(
+            settings.render, place, data, work, models.decoder, models.autoregressive, settings.cluster, progress
+        )
+    show_renders(place, data, work)
+    return work
+
+
+@task(cache_policy=NO_CACHE)
+def figures(settings: Recipe, place: Storage, data: Snapshot, models: Trained, work: Work) -> str:
+    with reported("figures") as progress:
+        rel = tasks.evaluate.run(settings.evaluate, place, data, work, models.autoregressive, progress)
+    metrics = tasks.evaluate.read(place, rel)
+    show_rows("metrics", [{"metric": name, **figure.model_dump()} for name, figure in metrics.items()], "The figures")
+    return rel
+
+
+def show_renders(place: Storage, data: Snapshot, work: Work, pictures: int = 8) -> None:
+    """A contact sheet of the first film: originals above, what was rebuilt and dreamt of them below."""
+    tables, film = Tables(place), data.films[0]
+    mine = {stage: {film.film_id: work[stage][film.film_id]} for stage in ("keyframes", "renders")}
+    originals = {row["row_id"]: row for row in tables.read("keyframes", mine["keyframes"]).to_pylist()}
+    drawn: dict[str, dict[str, bytes]] = {}
+    for row in tables.read("renders", mine["renders"]).to_pylist():
+        drawn.setdefault(row["variant"], {})[row["row_id"]] = row["image"]
+    for half, (first, last) in {"learnt": film.train, "held-out": film.test}.items():
+        row_ids = [row_id for row_id, row in originals.items() if first <= row["second"] <= last]
+        row_ids = row_ids[:: max(1, len(row_ids) // pictures)][:pictures]
+        sheet = {"original": [originals[row_id]["image"] for row_id in row_ids]}
+        sheet |= {
+            variant: [images[row_id] for row_id in row_ids if row_id in images] for variant, images in drawn.items()
+        }
+        show_sheet(f"renders-{half}", f"{film.title}, {half} half", sheet)

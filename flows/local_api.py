@@ -1,0 +1,124 @@
+"""A Prefect API for one run on this machine: it starts with the run and ends with it, whatever ends the run.
+
+Prefect's own ephemeral server outlives a run that is killed. This one is the same application in a child process that
+reads its standard input and leaves when that closes, as it does when the run dies. Its small database lies in a folder
+beside what the run makes, so `PREFECT_HOME=<storage>/.prefect prefect server start` shows the run afterwards.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+STARTUP_LIMIT = 120  # seconds; the very first start takes 12 to 27 on two cores
+
+QUIET = {
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+class LocalApiError(RuntimeError):
+    """The local Prefect API did not start; the message ends with what it logged."""
+
+
+@contextmanager
+def local_api(home: Path) -> Iterator[Callable[[], None]]:
+    """Gives Prefect, which the block must be the first to import, an API that lives as long as the block.
+
+    The server starts while the block's imports go on; the yielded function waits for it. Where PREFECT_API_URL is set,
+    that server is used and nothing is started; PREFECT_HOME, where set, is used in place of `home`.
+
+    Args:
+        home: folder of the database and the log; made when missing.
+
+    Raises:
+        LocalApiError: from the yielded function, when the server does not start.
+    """
+    if os.environ.get("PREFECT_API_URL"):
+        yield lambda: None
+        return
+    home = Path(os.environ.get("PREFECT_HOME") or home).absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        ours = {**QUIET, **os.environ, "PREFECT_HOME": str(home), **_past_proxies()}
+        server = _start(listening, home, ours)
+    ours["PREFECT_API_URL"] = url
+    before = dict(os.environ)
+    os.environ.update(ours)
+    try:
+        yield lambda: _wait(server, url, home)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        assert server.stdin is not None
+        server.stdin.close()
+        server.wait()
+
+
+def _start(listening: socket.socket, home: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    if not _is_whole(home):  # killed while its tables were made: they cannot be used
+        for old in home.glob("prefect.db*"):
+            old.unlink()
+    with (home / "server.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.local_api", str(listening.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=[listening.fileno()],
+            env=environment | {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
+            start_new_session=True,  # Ctrl-C is for the run, which still reports its end
+        )
+
+
+def _wait(server: "subprocess.Popen[bytes]", url: str, home: Path) -> None:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=STARTUP_LIMIT):
+            (home / "whole").write_text(version("prefect"))
+    except OSError as error:
+        log = (home / "server.log").read_text(errors="replace").strip().splitlines()
+        raise LocalApiError(
+            f"the local Prefect API did not start within {STARTUP_LIMIT} s ({error}); "
+            f"{home / 'server.log'} ends with: {' | '.join(log[-3:]) or 'nothing'}"
+        ) from error
+
+
+def _past_proxies() -> dict[str, str]:
+    others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    return dict.fromkeys(("no_proxy", "NO_PROXY"), f"{others},127.0.0.1" if others else "127.0.0.1")
+
+
+def _is_whole(home: Path) -> bool:
+    mark = home / "whole"
+    return mark.exists() and mark.read_text() == version("prefect")
+
+
+def serve(file_descriptor: int) -> None:
+    """The child: serves Prefect's API on an open socket until standard input closes."""
+
+    def leave_with_parent() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    config = uvicorn.Config(create_app, factory=True, lifespan="on", log_level="error")
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=file_descriptor)])
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

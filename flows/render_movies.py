@@ -1,0 +1,65 @@
+"""Models in, movies out: keyframes, clips, movie.mp4, its figures and the storyboard that shows how."""
+
+from collections.abc import Sequence
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+import tasks.movie
+import tasks.storyboard
+from flows.artifacts import show_markdown
+from flows.evaluate import evaluate, renders
+from flows.recipes import Recipe, resolve
+from flows.reporting import reported
+from flows.training import Trained, trained
+from storage import snapshot as snapshots
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from tasks.stage import Work
+
+
+@flow(name="render_movies")
+def render_movies(
+    recipe: str = "laptop",
+    storage: str = "out",
+    overrides: Sequence[str] = (),
+    snapshot: str = "",
+    autoencoder: str = "",
+    decoder: str = "",
+    autoregressive: str = "",
+) -> list[str]:
+    """Renders a movie of the held-out half of each film of a snapshot.
+
+    Args:
+        recipe, storage, overrides: as build_dataset has them.
+        snapshot: id; "" for the recipe's own films.
+        autoencoder, decoder, autoregressive: the models' folders in the storage; "" for the recipe's own.
+
+    Returns:
+        URLs of movie.mp4, storyboard.html and metrics.json.
+    """
+    settings, place = resolve(recipe, overrides), Storage(storage)
+    models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
+    data = snapshots.load(place, models.snapshot)
+    work = renders(settings, place, data, models)
+    name = movie(settings, place, data, work)
+    metrics = evaluate(
+        recipe, storage, overrides, models.snapshot, models.autoencoder, models.decoder, models.autoregressive
+    )
+    return storyboard(settings, place, data, work, name, metrics)
+
+
+@task(cache_policy=NO_CACHE)
+def movie(settings: Recipe, place: Storage, data: Snapshot, work: Work) -> str:
+    with reported("movie") as progress:
+        return tasks.movie.run(settings.movie, place, data, work, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def storyboard(settings: Recipe, place: Storage, data: Snapshot, work: Work, name: str, metrics: str) -> list[str]:
+    with reported("storyboard") as progress:
+        urls = tasks.storyboard.run(settings.storyboard, place, data, work, name, metrics, progress)
+    lines = "\n".join(f"- [{url.rsplit('/', 1)[-1]}]({url})" for url in urls)
+    titles = ", ".join(film.title for film in data.films)
+    show_markdown("movie", f"# {titles}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures")
+    return urls

@@ -1,0 +1,98 @@
+"""What a storage holds: the same for a run that was killed and resumed as for one that nobody disturbed.
+
+No times, no Delta versions, no attempts and no path of the storage itself are in it.
+"""
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from storage.root import Storage
+
+Status = dict[str, Any]
+"""What `status --json` prints: tables, snapshots, checkpoints, movies, rejects, each sorted."""
+
+
+def status(storage: Storage) -> Status:
+    """Counts and names everything that the project keeps in a storage.
+
+    Raises:
+        StorageError: when it cannot be read.
+    """
+    from storage.tables import Tables
+
+    tables = Tables(storage)
+    counts = {name: count for name, count in tables.count().items() if name not in ("work", "rejects")}
+    return {
+        "tables": counts,
+        "snapshots": [_snapshot(storage, name) for name in storage.list("snapshots")],
+        "checkpoints": _checkpoints(storage),
+        "movies": [{"movie": movie, "files": storage.walk(f"movies/{movie}")} for movie in storage.list("movies")],
+        "rejects": sorted(
+            (
+                {key: _relative(storage, getattr(reject, key)) for key in ("source", "stage", "reason", "detail")}
+                for reject in tables.rejects()
+            ),
+            key=lambda reject: tuple(reject.values()),
+        ),
+    }
+
+
+def _snapshot(storage: Storage, name: str) -> dict[str, Any]:
+    kept = json.loads(storage.read_bytes(f"snapshots/{name}"))
+    return {"snapshot": kept["id"], "films": [film["title"] for film in kept["films"]]}
+
+
+def _checkpoints(storage: Storage) -> list[dict[str, Any]]:
+    """The last of each training: its export when it is finished, else the newest whole checkpoint."""
+    from storage import checkpoints
+
+    last = {(entry.model, entry.fingerprint): entry for entry in checkpoints.entries(storage)}
+    return [
+        {"model": model, "fingerprint": fingerprint, "step": entry.step, "finished": entry.final}
+        for (model, fingerprint), entry in last.items()
+    ]
+
+
+def _relative(storage: Storage, text: str) -> str:
+    return text.replace(storage.base.rstrip("/") + "/", "")
+
+
+def show(found: Status, console: Console) -> None:
+    """Prints a status for people."""
+    _print(console, "Rows", ["table", "rows"], [[name, count] for name, count in found["tables"].items()])
+    _print(
+        console,
+        "Snapshots",
+        ["snapshot", "films"],
+        [[row["snapshot"], ", ".join(row["films"])] for row in found["snapshots"]],
+    )
+    _print(
+        console,
+        "Checkpoints",
+        ["model", "fingerprint", "state"],
+        [[row["model"], row["fingerprint"], _state(row)] for row in found["checkpoints"]],
+    )
+    _print(console, "Movies", ["movie", "files"], [[row["movie"], ", ".join(row["files"])] for row in found["movies"]])
+    _print(
+        console, "Rejects", ["source", "stage", "reason", "detail"], [list(row.values()) for row in found["rejects"]]
+    )
+
+
+def _state(checkpoint: dict[str, Any]) -> str:
+    return f"{'finished' if checkpoint['finished'] else 'stopped'} at step {checkpoint['step']}"
+
+
+def _print(console: Console, title: str, columns: list[str], rows: list[list[Any]]) -> None:
+    if not rows:
+        console.print(f"[bold]{title}[/]: none")
+        return
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    console.print(table)

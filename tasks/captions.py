@@ -1,0 +1,75 @@
+"""Stage 4 of the curation: what each keyframe and each person in it look like, in sentences (app. C)."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from models import captioner
+from models.captioner import FRAME, Caption, CaptionerConfig, FrameFacts
+from models.detector import Person
+from models.face import Face, Image
+from storage.root import Storage
+from tasks import rows
+from tasks.cluster import ClusterConfig
+from tasks.pool import Made
+from tasks.progress import Progress
+from tasks.stage import Work, identity, run_stage
+
+STAGE = "captions"
+
+
+def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
+    """A caption of each keyframe (subject "frame") and of each person in it (subject: the character_id)."""
+    return run_stage(
+        storage,
+        STAGE,
+        inputs=["keyframes", "characters", "faces"],
+        work=work,
+        identity=identity(config),
+        make=partial(_make, config, storage, work),
+        cluster=cluster,
+        progress=progress,
+    )
+
+
+def _make(config: CaptionerConfig, storage: Storage, work: Work) -> Callable[[str], Made]:
+    model = captioner.build(config)
+
+    def describe(film_id: str) -> Made:
+        keyframes = rows.read(storage, work, "keyframes", film_id)
+        persons = rows.grouped(rows.read(storage, work, "characters", film_id))
+        faces = {row["character_id"]: row for row in rows.read(storage, work, "faces", film_id)}
+        first = {row["shot"]: row["second"] for row in reversed(keyframes)}
+        said = []
+        for some, images in rows.chunks(keyframes):
+            bodies = [persons.get(row["row_id"], []) for row in some]
+            facts = [
+                _facts(row, image, [_person(body, faces) for body in mine], row["second"] - first[row["shot"]])
+                for row, image, mine in zip(some, images, bodies, strict=True)
+            ]
+            captions = rows.by_row(model.caption(facts), lambda given: given[0].row_id, [one.row_id for one in facts])
+            for row, mine in zip(some, bodies, strict=True):
+                said += _rows(captions[row["row_id"]], [body["character_id"] for body in mine])
+        return Made({"captions": rows.table("captions", film_id, said, model)})
+
+    return describe
+
+
+def _facts(row: rows.Row, image: Image, persons: Sequence[Person], shot_second: int) -> FrameFacts:
+    return FrameFacts(row["row_id"], image, tuple(persons), row["motion"], shot_second)
+
+
+def _person(body: rows.Row, faces: dict[str, rows.Row]) -> Person:
+    mine = faces.get(body["character_id"])
+    seen = Face((mine["x0"], mine["y0"], mine["x1"], mine["y1"]), mine["score"]) if mine else None
+    return Person((body["x0"], body["y0"], body["x1"], body["y1"]), body["score"], seen)
+
+
+def _rows(captions: Sequence[Caption], character_ids: Sequence[str]) -> list[rows.Row]:
+    """One row for the frame and one for each person, whatever the order in which the captioner spoke of them."""
+    subjects = {FRAME: "frame"} | dict(enumerate(character_ids))
+    if sorted(caption.subject_index for caption in captions) != sorted(subjects):
+        raise ValueError(f"captions of {captions[0].row_id!r} don't fit its {len(character_ids)} persons: {captions}")
+    return [
+        {"row_id": caption.row_id, "subject": subjects[caption.subject_index], "text": caption.text}
+        for caption in captions
+    ]

@@ -1,0 +1,52 @@
+"""Ray, started at most once a process, quiet, and only when there is work for it."""
+
+import logging
+import os
+
+from pydantic import BaseModel, Field
+
+_QUIET = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+_ONE_THREAD = {  # of each worker: on small CPUs two threads are slower than one
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class ClusterConfig(BaseModel, frozen=True, extra="forbid"):
+    """The Ray instance that is started on this machine where RAY_ADDRESS names no cluster, and the pools on either.
+
+    Args:
+        cpus: slots for workers, which need not be cores: with fewer than four, training beside Ray Data can hang.
+        object_store_mb: shared memory for what workers hand back.
+        workers: films that a curation stage works on at a time, each in an actor with its own models.
+        gpus_a_worker: of each such actor.
+    """
+
+    cpus: int = Field(default=4, ge=2)
+    object_store_mb: int = Field(default=512, ge=80)
+    workers: int = Field(default=1, ge=1)
+    gpus_a_worker: float = Field(default=0, ge=0)
+
+
+def connect(config: ClusterConfig) -> None:
+    """Connects this process to the cluster of RAY_ADDRESS or, where there is none, to a Ray of its own; once."""
+    for name, value in (_QUIET | _ONE_THREAD).items():  # read by Ray where it is imported, and by its workers
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    else:
+        ray.init(
+            num_cpus=config.cpus,
+            object_store_memory=config.object_store_mb * 2**20,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )

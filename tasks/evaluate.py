@@ -1,0 +1,233 @@
+"""The figures of a run, computed from what it rendered: metrics.json, each with its number of samples and its meaning.
+
+Shapes: T keyframes, P pixels times colours, E numbers of an embedding.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from models import face, vision
+from models.face import DlibConfig, FaceConfig
+from models.vision import EfficientNetLite0Config, VisionConfig
+from storage.fingerprint import fingerprint
+from storage.pictures import decode
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from storage.tables import Tables
+from tasks import dataset, identity_figures, likelihood_figures, metrics, rows, truth_figures
+from tasks.metrics import Figure, Floats
+from tasks.progress import Progress
+from tasks.stage import Work
+
+if TYPE_CHECKING:
+    from models.face import FaceEmbedder
+    from models.vision.encoder import ImageEncoder
+
+Figures = dict[str, Figure]
+_HALVES = {"train": "training", "held_out": "held-out"}
+
+
+class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
+    """What is measured with.
+
+    Args:
+        width, height: of the pictures that are compared pixel by pixel.
+        same_face: largest distance of two faces of one person (Appendix B leaves it open; dlib's suits 0.55 to 0.6).
+        main_faces: a main character has so many faces in the training half at least.
+        smallest_face: height in pixels from which a drawn face counts.
+        neighbours: how many keyframes beside its own also count in the retrieval "within".
+        references: frames of the training half for the few-shot likelihood.
+        shuffles: how often scripts are exchanged for the likelihood under wrong scripts.
+    """
+
+    vision: VisionConfig = EfficientNetLite0Config()
+    face: FaceConfig = DlibConfig()
+    width: int = Field(default=224, ge=16)
+    height: int = Field(default=128, ge=16)
+    same_face: float = Field(default=0.6, gt=0)
+    main_faces: int = Field(default=3, ge=1)
+    smallest_face: float = Field(default=32, ge=0)
+    neighbours: int = Field(default=2, ge=0)
+    references: int = Field(default=10, ge=1)
+    shuffles: int = Field(default=4, ge=1)
+    seed: int = 0
+
+
+def run(
+    config: EvaluateConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    work: Work,
+    autoregressive: str,
+    progress: Progress,
+) -> str:
+    """Computes all figures, unless that was done.
+
+    Args:
+        work: as tasks.render returns it.
+        autoregressive: the model's folder in the storage.
+
+    Returns:
+        where they are in the storage: evaluations/<fingerprint>/metrics.json.
+    """
+    rel = f"evaluations/{fingerprint('evaluate', config, snapshot.id, work, autoregressive)}/metrics.json"
+    if not storage.exists(rel):
+        figures = _figures(config, storage, snapshot, work, autoregressive, progress)
+        plain = {name: figure.model_dump(mode="json") for name, figure in figures.items()}
+        storage.write_bytes(rel, (json.dumps(plain, indent=1) + "\n").encode())
+    return rel
+
+
+def read(storage: Storage, rel: str) -> Figures:
+    """The figures that `run` kept."""
+    return {name: Figure(**figure) for name, figure in json.loads(storage.read_bytes(rel)).items()}
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Keyframes in one version: small pixels [T, P] in 0-1, embeddings [T, E] by the image encoder, faces [F, D]."""
+
+    row_ids: tuple[str, ...]
+    pixels: Floats
+    embeddings: Floats
+    faces: Sequence[Floats]
+
+    def at(self, row_ids: Sequence[str]) -> "Looks":
+        """The same of some of them."""
+        places = {row_id: t for t, row_id in enumerate(self.row_ids)}
+        chosen = [places[row_id] for row_id in row_ids]
+        return Looks(tuple(row_ids), self.pixels[chosen], self.embeddings[chosen], [self.faces[t] for t in chosen])
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """The models that look at pictures."""
+
+    config: EvaluateConfig
+    encoder: "ImageEncoder"
+    embedder: "FaceEmbedder"
+
+    def look(self, images: Mapping[str, bytes], with_faces: Collection[str]) -> Looks:
+        """Looks at encoded pictures, one after the other; for faces only at those of `with_faces`, which takes long."""
+        import torch
+        from PIL import Image
+
+        pixels, embeddings, faces = [], [], []
+        for row_id, data in images.items():
+            image = decode(data)
+            found = self.embedder.faces([image])[0] if row_id in with_faces else []
+            known = [one.embedding for one in found if one.embedding is not None]
+            faces.append(np.stack(known) if known else np.zeros((0, 1), np.float32))
+            with torch.inference_mode():
+                image_13HW = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
+                half_13HW = torch.nn.functional.interpolate(image_13HW, scale_factor=0.5, mode="area")
+                embeddings.append(self.encoder.embed(half_13HW)[0].numpy())
+            small = Image.fromarray(image).resize((self.config.width, self.config.height), Image.Resampling.BOX)
+            pixels.append(np.asarray(small, np.float32).reshape(-1) / 255)
+        return Looks(tuple(images), np.stack(pixels), np.stack(embeddings), faces)
+
+
+def _figures(
+    config: EvaluateConfig, storage: Storage, snapshot: Snapshot, work: Work, autoregressive: str, progress: Progress
+) -> Figures:
+    eyes = Eyes(config, vision.build(config.vision), face.build(config.face))
+    train = [row_id for film in dataset.load(storage, snapshot, "train") for row_id in film.row_ids]
+    test = [row_id for film in dataset.load(storage, snapshot, "test") for row_id in film.row_ids]
+    versions: dict[str, dict[str, bytes]] = {"original": dataset.images(storage, snapshot, sorted(train + test))}
+    for row in Tables(storage).read("renders", work["renders"]).to_pylist():
+        versions.setdefault(row["variant"], {})[row["row_id"]] = row["image"]
+    looks: dict[str, Looks] = {}
+    for done, (version, images) in enumerate(versions.items()):
+        progress("evaluate", done, len(versions) + 1)
+        looks[version] = eyes.look(images, with_faces=() if version == "original" else test)
+    progress("evaluate", len(versions), len(versions) + 1)
+    looks["original"] = replace(looks["original"], faces=_known_faces(storage, snapshot, looks["original"].row_ids))
+    figures: Figures = {}
+    if "rebuilt" in looks:
+        figures |= rebuilt_figures(config, looks["original"], looks["rebuilt"], {"train": train, "held_out": test})
+    figures |= likelihood_figures.figures(
+        storage, snapshot, work, autoregressive, config.references, config.shuffles, config.seed
+    )
+    figures |= identity_figures.figures(storage, snapshot, looks, config.same_face, config.main_faces)
+    figures |= dreamt_figures(looks, test)
+    figures |= truth_figures.figures(storage, snapshot, config.smallest_face)
+    figures |= _counts(storage, snapshot, train, test)
+    progress("evaluate", len(versions) + 1, len(versions) + 1)
+    return figures
+
+
+def _known_faces(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> list[Floats]:
+    """The faces that the curation found in the originals."""
+    faces = rows.grouped(Tables(storage).read("faces", snapshot.work["faces"], ["row_id", "embedding"]).to_pylist())
+    return [
+        np.stack([np.frombuffer(row["embedding"], np.float32) for row in faces[row_id]])
+        if row_id in faces
+        else np.zeros((0, 1), np.float32)
+        for row_id in row_ids
+    ]
+
+
+def rebuilt_figures(
+    config: EvaluateConfig, original: Looks, rebuilt: Looks, halves: Mapping[str, Sequence[str]]
+) -> Figures:
+    """How well two tokens hold a keyframe: is the rebuilt one nearest to its own original, and how near?"""
+    places = {row_id: t for t, row_id in enumerate(original.row_ids)}
+    figures: Figures = {}
+    for half, row_ids in halves.items():
+        mine, own = rebuilt.at(row_ids), original.at(row_ids)
+        own_Q = np.array([places[row_id] for row_id in row_ids], dtype=np.int64)
+        pixels_QN = metrics.squared_distances(mine.pixels, original.pixels)
+        features_QN = metrics.squared_distances(mine.embeddings, original.embeddings)
+        words = f"of the rebuilt keyframes of the {_HALVES[half]} half"
+        near = metrics.steps_to_nearest(pixels_QN, own_Q) <= config.neighbours
+        figures |= {
+            f"rebuilt_top1_{half}": metrics.mean(
+                metrics.ranks(pixels_QN, own_Q) == 0,
+                f"share {words} whose own original is the nearest of all originals, by pixels",
+            ),
+            f"rebuilt_within_{config.neighbours}_{half}": metrics.mean(
+                near, f"share {words} whose nearest original is their own or at most {config.neighbours} places from it"
+            ),
+            f"rebuilt_top1_features_{half}": metrics.mean(
+                metrics.ranks(features_QN, own_Q) == 0,
+                f"share {words} whose own original is the nearest of all, by image-encoder features",
+            ),
+            f"rebuilt_psnr_{half}": metrics.mean(
+                metrics.psnr(mine.pixels, own.pixels),
+                f"PSNR {words} in dB, at {config.width}x{config.height}",
+            ),
+            f"rebuilt_similarity_{half}": metrics.mean(
+                metrics.cosine(mine.embeddings, own.embeddings),
+                f"cosine of image-encoder features {words} and of their originals",
+            ),
+        }
+    return figures
+
+
+def dreamt_figures(looks: Mapping[str, Looks], test: Sequence[str]) -> Figures:
+    """How like the original is what was dreamt of it? The original was never seen in training."""
+    own = looks["original"].at(test)
+    return {
+        f"{version}_similarity": metrics.mean(
+            metrics.cosine(look.at(test).embeddings, own.embeddings),
+            f"cosine of image-encoder features of {identity_figures.VERSIONS[version]} and of their originals",
+        )
+        for version, look in looks.items()
+        if version not in ("original", "rebuilt")
+    }
+
+
+def _counts(storage: Storage, snapshot: Snapshot, train: Sequence[str], test: Sequence[str]) -> Figures:
+    tables = Tables(storage)
+    scripts = tables.read("scripts", snapshot.work["scripts"], ["row_id", "written_by"]).to_pylist()
+    shown = set(train) | set(test)
+    by_llm = [row["written_by"] == "llm" for row in scripts if row["row_id"] in shown]
+    return {
+        "scripts_by_llm": metrics.mean(by_llm, "share of scripts that the language model wrote, the rest by template"),
+        "keyframes": Figure(value=len(shown), n=len(shown), what="keyframes of all films, both halves"),
+    }

@@ -1,0 +1,106 @@
+"""Stage 3 of the curation: the face bank. Faces, whose they are, and which of them show the same character (app. C)."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from models import face
+from models.face import Face, FaceConfig
+from models.face.cluster import chinese_whispers
+from storage.root import Storage
+from storage.schemas import face_id
+from tasks import rows
+from tasks.cluster import ClusterConfig
+from tasks.pool import Made
+from tasks.progress import Progress
+from tasks.stage import Work, identity, run_stage
+
+STAGE = "faces"
+INSIDE = 0.5  # the least share of a face that lies in its person's box
+
+
+def run(config: FaceConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
+    """Faces with embeddings, joined to the person boxes and clustered into the film's characters."""
+    return run_stage(
+        storage,
+        STAGE,
+        inputs=["keyframes", "characters"],
+        work=work,
+        identity=identity(config),
+        make=partial(_make, config, storage, work),
+        cluster=cluster,
+        progress=progress,
+    )
+
+
+def _make(config: FaceConfig, storage: Storage, work: Work) -> Callable[[str], Made]:
+    model = face.build(config)
+
+    def bank(film_id: str) -> Made:
+        persons = rows.grouped(rows.read(storage, work, "characters", film_id))
+        found = [
+            row
+            for keyframes, images in rows.chunks(rows.read(storage, work, "keyframes", film_id))
+            for keyframe, faces in zip(keyframes, model.faces(images), strict=True)
+            for row in _rows(keyframe["row_id"], faces, persons.get(keyframe["row_id"], []))
+        ]
+        found.sort(key=lambda row: str(row["face_id"]))  # clustering depends on the order
+        embeddings_NE = np.stack([row["embedding"] for row in found]) if found else np.zeros((0, 1), np.float32)
+        for row, character in zip(found, chinese_whispers(embeddings_NE).tolist(), strict=True):
+            row |= {"character": character, "embedding": row["embedding"].tobytes()}
+        return Made({"faces": rows.table("faces", film_id, found, model)})
+
+    return bank
+
+
+def _rows(row_id: str, faces: Sequence[Face], persons: Sequence[rows.Row]) -> list[rows.Row]:
+    owners = whose([one.box for one in faces], [_box(person) for person in persons])
+    return [
+        {
+            "face_id": face_id(row_id, index),
+            "row_id": row_id,
+            "character_id": persons[owner]["character_id"] if owner is not None else "",
+            **dict(zip(("x0", "y0", "x1", "y1"), one.box, strict=True)),
+            "score": one.score,
+            "embedding": np.asarray(one.embedding, np.float32),
+        }
+        for index, (one, owner) in enumerate(zip(faces, owners, strict=True))
+    ]
+
+
+def _box(row: rows.Row) -> tuple[float, float, float, float]:
+    return row["x0"], row["y0"], row["x1"], row["y1"]
+
+
+Box = tuple[float, float, float, float]
+
+
+def whose(faces: Sequence[Box], persons: Sequence[Box]) -> list[int | None]:
+    """For each face the person in whose box it lies, where a head is expected: each person has one face at most."""
+    pairs = sorted(
+        (_distance(one, body), i, j)
+        for i, one in enumerate(faces)
+        for j, body in enumerate(persons)
+        if _inside(one, body) >= INSIDE
+    )
+    owners: list[int | None] = [None] * len(faces)
+    taken: set[int] = set()
+    for _, i, j in pairs:
+        if owners[i] is None and j not in taken:
+            owners[i] = j
+            taken.add(j)
+    return owners
+
+
+def _inside(one: Box, body: Box) -> float:
+    wide = max(0.0, min(one[2], body[2]) - max(one[0], body[0]))
+    high = max(0.0, min(one[3], body[3]) - max(one[1], body[1]))
+    return wide * high / max((one[2] - one[0]) * (one[3] - one[1]), 1e-12)
+
+
+def _distance(one: Box, body: Box) -> float:
+    """From the middle of the box's upper border, in the face's own width and height."""
+    across = abs((one[0] + one[2]) / 2 - (body[0] + body[2]) / 2) / (one[2] - one[0])
+    down = abs(one[1] - body[1]) / (one[3] - one[1])
+    return across + down

@@ -1,0 +1,107 @@
+"""Stage 6 of the curation: scripts and faces as vectors, all that the autoregressive model reads (§3.4).
+
+Shapes: S sentences (at most 15), F faces (at most 5).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from models import sentence
+from models.script_tokens import CHARACTER, MAX_FACES, MAX_SENTENCES, PLOT, SCENE_ELEMENT
+from models.sentence import SentenceConfig, SentenceEncoder
+from storage.root import Storage
+from storage.schemas import character_id
+from tasks import rows
+from tasks.cluster import ClusterConfig
+from tasks.pool import Made
+from tasks.progress import Progress
+from tasks.stage import Work, identity, run_stage
+
+STAGE = "features"
+
+
+def run(config: SentenceConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
+    """One row a keyframe: a vector for each sentence, in the script's order, and the faces that go with it."""
+    return run_stage(
+        storage,
+        STAGE,
+        inputs=["keyframes", "scripts", "faces"],
+        work=work,
+        identity=identity(config),
+        make=partial(_make, config, storage, work),
+        cluster=cluster,
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True)
+class _Described:
+    """A keyframe's sentences with their kinds, and its faces: the i-th face goes with the i-th sentence."""
+
+    sentences: list[str]
+    kinds: list[int]
+    faces: list[rows.Row]
+
+
+def _make(config: SentenceConfig, storage: Storage, work: Work) -> Callable[[str], Made]:
+    model = sentence.build(config)
+
+    def encode(film_id: str) -> Made:
+        keyframes = rows.read(storage, work, "keyframes", film_id, ["row_id", "second", "shot"])
+        wanted = [row["row_id"] for row in keyframes]
+        scripts = rows.by_row(rows.read(storage, work, "scripts", film_id), lambda row: str(row["row_id"]), wanted)
+        faces = rows.grouped(rows.read(storage, work, "faces", film_id))
+        described = {row_id: describe(row_id, script, faces.get(row_id, [])) for row_id, script in scripts.items()}
+        vectors = _vectors(model, list(described.values()))
+        made = [_row(keyframe, described[keyframe["row_id"]], vectors) for keyframe in keyframes]
+        return Made({"features": rows.table("features", film_id, made)})
+
+    return encode
+
+
+def describe(row_id: str, script: rows.Row, faces: Sequence[rows.Row]) -> _Described:
+    """Characters, scene elements, plots; characters whose face is seen come first, the largest face in front.
+
+    A face that belongs to no character comes after them, unless it would go with the sentence of somebody else.
+    """
+    largest = sorted(faces, key=lambda row: (-_area(row), row["face_id"]))
+    indices = {character_id(row_id, i): i for i in range(len(script["characters"]))}
+    owned = [row for row in largest if row["character_id"] in indices][:MAX_FACES]
+    seen = [indices[row["character_id"]] for row in owned]
+    unseen = [i for i in range(len(script["characters"])) if i not in seen]
+    if not unseen:
+        owned += [row for row in largest if row["character_id"] not in indices]
+    sentences = [
+        *((script["characters"][i], CHARACTER) for i in [*seen, *unseen]),
+        *((text, SCENE_ELEMENT) for text in script["scene_elements"]),
+        *((text, PLOT) for text in script["plots"]),
+    ][:MAX_SENTENCES]
+    return _Described([text for text, _ in sentences], [kind for _, kind in sentences], owned[:MAX_FACES])
+
+
+def _area(row: rows.Row) -> float:
+    return float((row["x1"] - row["x0"]) * (row["y1"] - row["y0"]))
+
+
+def _vectors(model: SentenceEncoder, described: Sequence[_Described]) -> dict[str, np.ndarray]:
+    """Sentence -> vector; films say the same thing often, so each sentence is encoded once."""
+    texts = sorted({text for one in described for text in one.sentences})
+    vectors_NS = model.encode(texts).astype(np.float16)
+    return dict(zip(texts, vectors_NS, strict=True))
+
+
+def _row(keyframe: rows.Row, described: _Described, vectors: dict[str, np.ndarray]) -> rows.Row:
+    return {
+        "row_id": keyframe["row_id"],
+        "second": keyframe["second"],
+        "shot": keyframe["shot"],
+        "sentences": b"".join(vectors[text].tobytes() for text in described.sentences),
+        "sentence_kinds": described.kinds,
+        "faces": b"".join(
+            np.frombuffer(face["embedding"], np.float32).astype(np.float16).tobytes() for face in described.faces
+        ),
+        "face_characters": [face["character"] for face in described.faces],
+    }

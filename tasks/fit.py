@@ -1,0 +1,199 @@
+"""One training loop for every model: a Ray Train job that resumes where it was killed and is never run twice.
+
+Ray Train starts the workers, connects them and starts them again when one dies; the steps, checkpoints and the
+export are tasks.training_loop's. Nothing is reported through ray.train.report: each report costs a round of polls.
+"""
+
+import contextvars
+import json
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+
+from storage import checkpoints
+from storage.errors import MovieDreamerError
+from storage.root import Storage
+from tasks.cluster import ClusterConfig, connect
+from tasks.progress import Progress
+
+if TYPE_CHECKING:
+    from models.training import Trainable
+
+PROGRESS = "progress.json"  # how far a run is: for people, dropped at its end
+_RESTARTS = 2  # of the workers, after one died
+_LOOK_SECONDS = 1.0
+_QUIET = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+
+
+class FitConfig(BaseModel, frozen=True, extra="forbid"):
+    """How a training is run; none of it changes what a single worker computes.
+
+    Args:
+        workers: of Ray Train; 0 is its local mode: the training runs in this process and no Ray is started.
+        checkpoint_every: steps; a killed run repeats at most so many.
+        threads: of torch in each worker; on small CPUs one is the fastest.
+        gpus: of each worker.
+    """
+
+    workers: int = Field(default=1, ge=0)
+    checkpoint_every: int = Field(default=100, ge=1)
+    threads: int = Field(default=1, ge=1)
+    gpus: float = Field(default=0, ge=0)
+
+
+class TrainingError(MovieDreamerError):
+    """A training that did not come to its end."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run, as it is sent to its workers.
+
+    Args:
+        model, fingerprint: where its checkpoints lie (storage.checkpoints).
+        make: builds the Trainable inside the worker, always the same one; reads its data from storage.
+        checkpoint_every: steps between two checkpoints.
+        threads: of torch in each worker.
+    """
+
+    storage: Storage
+    model: str
+    fingerprint: str
+    make: "Callable[[], Trainable]"
+    checkpoint_every: int
+    threads: int
+
+    @property
+    def folder(self) -> str:
+        return f"checkpoints/{self.model}/{self.fingerprint}"
+
+
+def fit(
+    storage: Storage,
+    model: str,
+    fingerprint: str,
+    make: "Callable[[], Trainable]",
+    config: FitConfig,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> str:
+    """Trains what `make` builds, unless that was done before.
+
+    Args:
+        fingerprint: names everything that changes the result.
+        make: runs in the workers; it is pickled, so it carries references to the data and never the data.
+        progress: is told (model, step, steps) about once a second.
+
+    Returns:
+        the folder of the exported model in the storage, checkpoints/<model>/<fingerprint>/final.
+
+    Raises:
+        TrainingError: when the loss was not finite, `make` failed, or a worker died more than twice.
+    """
+    job = Job(storage, model, fingerprint, make, config.checkpoint_every, config.threads)
+    if checkpoints.finished(storage, model, fingerprint) is None:
+        with _told(job, progress), _own_sigint():
+            error = _run(job, config, cluster)
+        if error:
+            raise TrainingError(f"training {model} failed: {error}")
+    final = checkpoints.finished(storage, model, fingerprint)
+    if final is None:
+        raise TrainingError(f"training {model} was stopped before its end; the same command takes it up again")
+    for name in storage.list(job.folder):  # what led there: checkpoints, notes on progress
+        if f"{job.folder}/{name}" != final:
+            storage.delete(f"{job.folder}/{name}")
+    return final
+
+
+def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
+    """What stopped the training for good, "" when nothing did."""
+    if config.workers:
+        connect(cluster)
+    os.environ.update(_QUIET)
+    from pyarrow.fs import FileSystem
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
+    logging.getLogger("ray.train").setLevel(logging.ERROR)
+    filesystem, root = FileSystem.from_uri(job.storage.uri)
+    trainer = TorchTrainer(
+        _train,
+        train_loop_config={"job": job},
+        scaling_config=ScalingConfig(
+            num_workers=config.workers,
+            use_gpu=config.gpus > 0,
+            resources_per_worker={"CPU": config.threads, "GPU": config.gpus},
+        ),
+        run_config=RunConfig(
+            name="ray",  # Ray Train tries this folder out from all workers, and leaves it empty
+            storage_path=f"{root}/{job.folder}",
+            storage_filesystem=filesystem,
+            failure_config=FailureConfig(max_failures=_RESTARTS, controller_failure_limit=_RESTARTS),
+        ),
+    )
+    try:
+        return str(trainer.fit().return_value or "")
+    except TrainingFailedError as error:
+        return str(error)
+
+
+def _train(settings: dict[str, Job]) -> str:
+    """The loop in a worker. An error that would come again is returned: Ray's restarts are for workers that die."""
+    from tasks.training_loop import train
+
+    try:
+        train(settings["job"])
+    except (MovieDreamerError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+@contextmanager
+def _told(job: Job, progress: Progress) -> Iterator[None]:
+    """Passes on how far the workers say they are, from a thread with this thread's context, until the block ends."""
+    over, steps = threading.Event(), 0
+
+    def look() -> None:
+        nonlocal steps
+        while not over.wait(_LOOK_SECONDS):
+            if job.storage.exists(f"{job.folder}/{PROGRESS}"):
+                note = json.loads(job.storage.read_bytes(f"{job.folder}/{PROGRESS}"))
+                steps = note["steps"]
+                progress(job.model, note["step"], steps)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(look,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    progress(job.model, steps, steps)
+
+
+@contextmanager
+def _own_sigint() -> Iterator[None]:
+    """Ray Train takes over Ctrl-C while it runs and does not give it back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,168 @@
+"""What the frozen models see in a snapshot's keyframes: image-encoder features and codec latents, computed once.
+
+Training, tokens and rendering all start from them, so they are kept in the storage beside the codec that made them:
+checkpoints/codec/<fingerprint>/final/{codec/, seen.safetensors, rows.json}.
+
+Shapes: T keyframes of all films, N positions and C channels of the image encoder, K channels, H x W latent grid.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+
+from models.codec import CodecConfig, PCACodecConfig, build_codec, load_codec
+from models.vision import EfficientNetLite0Config, VisionConfig, build
+from storage import checkpoints
+from storage.errors import ConfigError
+from storage.fingerprint import file_id, fingerprint
+from storage.pictures import decode
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from storage.tables import Tables
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.codec import PCACodec
+
+_MODEL = "codec"
+_BATCH = 8  # keyframes that go through the image encoder together
+
+
+class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
+    """The frozen parts of the autoencoder.
+
+    Args:
+        width, height: pixels at which the image encoder sees a keyframe.
+        init: a folder of a trained autoencoder, whose codec is then taken instead of fitting `codec` on the training
+            keyframes; relative ones lie inside the package `models`, "" means none.
+    """
+
+    vision: VisionConfig = EfficientNetLite0Config()
+    width: int = Field(default=224, ge=32)
+    height: int = Field(default=128, ge=32)
+    codec: CodecConfig = PCACodecConfig()
+    init: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All keyframes of the snapshot's halves, sorted by row id; `train` says which are learnt from.
+
+    features [T, N, C] and latents [T, K, H, W], and those of the mirrored keyframes, all float16.
+    """
+
+    row_ids: tuple[str, ...]
+    train: "Tensor"
+    features: "Tensor"
+    features_flipped: "Tensor"
+    latents: "Tensor"
+    latents_flipped: "Tensor"
+    codec: "PCACodec"
+
+    def rows(self, row_ids: Sequence[str]) -> "Tensor":
+        """Where keyframes stand.
+
+        Raises:
+            KeyError: for a row that is not in the snapshot.
+        """
+        import torch
+
+        place = {row_id: t for t, row_id in enumerate(self.row_ids)}
+        return torch.tensor([place[row_id] for row_id in row_ids], dtype=torch.long)
+
+
+def init_folder(init: str) -> Path | None:
+    """The local folder that `init` of a config means, None for "".
+
+    Raises:
+        ConfigError: when it is no autoencoder's folder.
+    """
+    if not init:
+        return None
+    folder = Path(str(resources.files("models"))) / init  # an absolute `init` stands for itself
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"init={init!r} is no trained autoencoder: {str(folder / 'config.json')!r} is missing")
+    return folder
+
+
+def init_identity(init: str) -> list[str]:
+    """What a folder of weights contributes to a fingerprint: its bytes, not its place."""
+    folder = init_folder(init)
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
+    return [file_id(path) for path in files]
+
+
+def frozen_fingerprint(config: FrozenConfig, snapshot: Snapshot) -> str:
+    """Names what `seen` yields: which keyframes, which of them train, and the models."""
+    halves = [(film.film_id, film.train, film.test) for film in snapshot.films]
+    parts = config.model_dump(mode="json", exclude={"init"})
+    return fingerprint("frozen", parts, init_identity(config.init), halves, snapshot.work["keyframes"])
+
+
+@contextmanager
+def seen(config: FrozenConfig, storage: Storage, snapshot: Snapshot) -> Iterator[Seen]:
+    """What the frozen models see, computed by whoever asks first."""
+    from safetensors.torch import load_file
+
+    key = frozen_fingerprint(config, snapshot)
+    rel = checkpoints.finished(storage, _MODEL, key)
+    if rel is None:
+        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
+            _look(config, storage, snapshot, Path(scratch))
+            rel = checkpoints.save_final(storage, _MODEL, key, 0, Path(scratch)).rel
+    with storage.local(rel) as folder:
+        rows = json.loads((folder / "rows.json").read_text())
+        yield Seen(tuple(rows), codec=load_codec(folder / "codec"), **load_file(folder / "seen.safetensors"))
+
+
+def _look(config: FrozenConfig, storage: Storage, snapshot: Snapshot, folder: Path) -> None:
+    import torch
+    import torch.nn.functional as F
+    from safetensors.torch import save_file
+
+    row_ids, train, images_T3HW = keyframes(storage, snapshot, (config.codec.height, config.codec.width))
+    encoder = build(config.vision)
+    init = init_folder(config.init)
+    codec = load_codec(init / "codec") if init else build_codec(config.codec).fit(images_T3HW[train].float() / 255)
+    tensors: dict[str, list[torch.Tensor]] = {}
+    with torch.inference_mode():
+        for batch in torch.split(images_T3HW, _BATCH):
+            images_B3HW = batch.float() / 255
+            for name, pictures in (("", images_B3HW), ("_flipped", images_B3HW.flip(-1))):
+                small = F.interpolate(pictures, (config.height, config.width), mode="bilinear", antialias=True)
+                tensors.setdefault(f"features{name}", []).append(encoder(small.clamp(0, 1)).half())
+                tensors.setdefault(f"latents{name}", []).append(codec.encode(pictures).half())
+    save_file(
+        {"train": train} | {name: torch.cat(parts) for name, parts in tensors.items()}, folder / "seen.safetensors"
+    )
+    codec.save_pretrained(folder / "codec")
+    (folder / "rows.json").write_text(json.dumps(row_ids))
+
+
+def keyframes(storage: Storage, snapshot: Snapshot, size: tuple[int, int]) -> tuple[list[str], "Tensor", "Tensor"]:
+    """(row ids, which train [T], pictures [T, 3, height, width] uint8) of the snapshot's halves, sorted by row id."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    halves = {film.film_id: film for film in snapshot.films}
+    rows = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["row_id", "film_id", "second", "image"])
+    row_ids, train, pictures = [], [], []
+    for row in rows.to_pylist():
+        film, second = halves[row["film_id"]], row["second"]
+        learnt = film.train[0] <= second <= film.train[1]
+        if not (learnt or film.test[0] <= second <= film.test[1]):
+            continue
+        image = Image.fromarray(decode(row["image"])).resize((size[1], size[0]), Image.Resampling.BOX)
+        row_ids.append(row["row_id"])
+        train.append(learnt)
+        pictures.append(torch.from_numpy(np.array(image)).permute(2, 0, 1))
+    return row_ids, torch.tensor(train), torch.stack(pictures)

@@ -1,0 +1,93 @@
+"""Character consistency (Appendix B): long-term (LT) and short-term (ST), with face embeddings and without.
+
+Shapes: T held-out keyframes, D face embedding.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from storage.tables import Tables
+from tasks import dataset, metrics
+from tasks.dataset import FilmData
+from tasks.metrics import Bools, Figure, Floats
+
+if TYPE_CHECKING:
+    from tasks.evaluate import Looks
+
+VERSIONS = {
+    "original": "the originals themselves",
+    "rebuilt": "keyframes rebuilt from their own tokens",
+    "dreamt": "keyframes dreamt from the script with face embeddings",
+    "few_shot": "keyframes dreamt from the script with face embeddings and reference frames",
+    "no_faces": "keyframes dreamt without face embeddings",
+}
+
+
+def figures(
+    storage: Storage, snapshot: Snapshot, looks: "Mapping[str, Looks]", same_face: float, main_faces: int
+) -> dict[str, Figure]:
+    """LT and ST of every version of the held-out keyframes; characters are looked for in their own film."""
+    found: dict[str, Figure] = {}
+    films = dataset.load(storage, snapshot, "test")
+    references = {film.film.film_id: reference_faces(storage, snapshot, film, main_faces) for film in films}
+    test = [row_id for film in films for row_id in film.row_ids]
+    following_T = np.concatenate([_following(film) for film in films])
+    shown = {version: _presence(look.at(test).faces, films, references, same_face) for version, look in looks.items()}
+    for version, words in VERSIONS.items():
+        if version not in looks:
+            continue
+        found[f"lt_{version}"] = metrics.long_term(
+            shown["original"],
+            shown[version],
+            f"LT (Appendix B): of the held-out keyframes that show a main character, the share that does in {words}",
+        )
+        found[f"st_{version}"] = metrics.short_term(
+            looks[version].at(test).embeddings,
+            shown["original"],
+            following_T,
+            f"ST (Appendix B): cosine of features of consecutive keyframes of a main character in {words}",
+        )
+    return found
+
+
+def reference_faces(storage: Storage, snapshot: Snapshot, film: FilmData, main_faces: int) -> dict[int, Floats]:
+    """character -> a face of it in the training half, for characters with at least `main_faces` faces there."""
+    work = {film.film.film_id: snapshot.work["faces"][film.film.film_id]}
+    first, last = film.film.train
+    faces: dict[int, list[Floats]] = {}
+    for row in Tables(storage).read("faces", work).to_pylist():
+        second = int(row["row_id"].rsplit("-", 1)[1])
+        if row["character"] >= 0 and first <= second <= last:
+            faces.setdefault(row["character"], []).append(np.frombuffer(row["embedding"], np.float32))
+    return {
+        character: metrics.reference_face(np.stack(mine))
+        for character, mine in sorted(faces.items())
+        if len(mine) >= main_faces
+    }
+
+
+def _presence(
+    faces: Sequence[Floats], films: Sequence[FilmData], references: Mapping[str, Mapping[int, Floats]], same: float
+) -> dict[int, Bools]:
+    """A number for each main character of each film -> [T] where it is shown, false in other films."""
+    shown: dict[int, Bools] = {}
+    start = 0
+    for film in films:
+        here = slice(start, start + len(film.row_ids))
+        start = here.stop
+        for reference_D in references[film.film.film_id].values():
+            present_T = np.zeros(len(faces), dtype=np.bool_)
+            present_T[here] = metrics.presence(faces[here], reference_D, same)
+            shown[len(shown)] = present_T
+    return shown
+
+
+def _following(film: FilmData) -> Bools:
+    """Whether a keyframe comes right after the one before it: one step of time on, in the same film."""
+    gaps_T = np.diff(film.seconds)
+    step = gaps_T.min() if len(gaps_T) else 1
+    return np.concatenate([[False], gaps_T == step])

@@ -1,0 +1,71 @@
+"""Stage 1 of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from storage.child import decode_in_child
+from storage.decode import KeyframesConfig
+from storage.errors import FilmError
+from storage.films import FilmSource, film_rows
+from storage.root import Storage
+from storage.tables import Tables
+from tasks.cluster import ClusterConfig
+from tasks.ingest import Ingested, require_films
+from tasks.pool import Made
+from tasks.progress import Progress
+from tasks.stage import Work, run_stage
+
+STAGE = "keyframes"
+
+
+def run(
+    config: KeyframesConfig, storage: Storage, ingested: Ingested, cluster: ClusterConfig, progress: Progress
+) -> Work:
+    """Decodes each film in a process of its own; rows in `keyframes` and `films`.
+
+    Raises:
+        NoFilmsError: when not one film is left; the message names the reason for each.
+    """
+    films = ingested.films
+    work = run_stage(
+        storage,
+        STAGE,
+        inputs=["ingest"],
+        work={"ingest": {film_id: film_id for film_id in films}},
+        identity=config.identity(),
+        make=partial(_make, config, films, Path.cwd()),  # workers may stand in another folder
+        cluster=cluster,
+        progress=progress,
+        sources={film_id: film.source for film_id, film in films.items()},
+    )
+    tables = Tables(storage)
+    mine = [reject for reject in tables.rejects() if reject.stage == STAGE and reject.film_id in films]
+    require_films(list(work[STAGE]), [*ingested.rejects, *mine])
+    _follow_moved_films(tables, work, films)
+    return {STAGE: work[STAGE]}
+
+
+def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Made]:
+    def decode(film_id: str) -> Made:
+        film = films[film_id]
+        decoded = decode_in_child(folder / film.path, config)
+        if decoded.film_id != film_id:
+            raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
+        note = FilmError("partly_decoded", f"{film.source!r}: {decoded.damage}") if decoded.damage else None
+        return Made({"keyframes": decoded.rows, "films": film_rows(film, decoded.probe)}, note)
+
+    return decode
+
+
+def _follow_moved_films(tables: Tables, work: Work, films: Mapping[str, FilmSource]) -> None:
+    """Says in the table `films` where a film is now, when it was somewhere else in an earlier run."""
+    rows = tables.read("films", work[STAGE])
+    for index, row in enumerate(rows.to_pylist()):
+        film_id, source = row["film_id"], films[row["film_id"]].source
+        if row["source"] != source:
+            place = rows.schema.get_field_index("source")
+            moved = rows.slice(index, 1).set_column(place, "source", pa.array([source]))
+            tables.commit("films", film_id, row["fingerprint"], moved)

@@ -1,0 +1,131 @@
+"""The figures of an evaluation, as pure functions of arrays: no model, no storage.
+
+N originals, Q queries, C channels or pixels, D token width, F faces, T keyframes in order of time.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class Figure(BaseModel, frozen=True, extra="forbid"):
+    """One computed figure.
+
+    Args:
+        value: None where there was nothing to compute it from; n is 0 then.
+        n: number of samples behind it.
+        what: one line for people.
+    """
+
+    value: float | None
+    n: int
+    what: str
+
+
+def mean(values: Sequence[float] | Floats | Bools, what: str) -> Figure:
+    """The mean of finite values, to six significant digits."""
+    if len(values) == 0:
+        return Figure(value=None, n=0, what=what)
+    average = float(np.mean(np.asarray(values, dtype=np.float64)))
+    if not np.isfinite(average):
+        raise ValueError(f"{what!r}: the mean of {len(values)} values is {average}")
+    return Figure(value=float(f"{average:.6g}"), n=len(values), what=what)
+
+
+def squared_distances(queries_QC: Floats, originals_NC: Floats) -> Floats:
+    """[Q, N] mean squared difference of every query to every original."""
+    if queries_QC.shape[1] != originals_NC.shape[1]:
+        raise ValueError(f"queries have {queries_QC.shape[1]} values each, originals {originals_NC.shape[1]}")
+    return np.stack([np.square(originals_NC - query_C).mean(axis=1) for query_C in queries_QC]).astype(np.float32)
+
+
+def ranks(distances_QN: Floats, own_Q: Ints) -> Ints:
+    """[Q] how many originals lie nearer to a query than its own; 0 is top-1. A tie counts against the query."""
+    own_distance_Q = distances_QN[np.arange(len(own_Q)), own_Q]
+    nearer_Q: Ints = (distances_QN <= own_distance_Q[:, None]).sum(axis=1) - 1
+    return nearer_Q
+
+
+def steps_to_nearest(distances_QN: Floats, own_Q: Ints) -> Ints:
+    """[Q] places between a query's own original and the nearest one, originals being sorted by film and time."""
+    apart_Q: Ints = np.abs(distances_QN.argmin(axis=1) - own_Q)
+    return apart_Q
+
+
+def psnr(images_TP: Floats, others_TP: Floats) -> Floats:
+    """[T] peak signal-to-noise ratio in dB of pixels in 0-1; 100 where two images are equal."""
+    error_T = np.square(images_TP - others_TP).mean(axis=1)
+    decibels_T: Floats = -10 * np.log10(np.maximum(error_T, 1e-10))
+    return decibels_T
+
+
+def cosine(left_TC: Floats, right_TC: Floats) -> Floats:
+    """[T] cosine of the angle between two rows."""
+    lengths_T = np.linalg.norm(left_TC, axis=1) * np.linalg.norm(right_TC, axis=1)
+    cosine_T: Floats = (left_TC * right_TC).sum(axis=1) / np.maximum(lengths_T, 1e-12)
+    return cosine_T
+
+
+def reference_face(embeddings_FD: Floats) -> Floats:
+    """[D] the face of a character that lies nearest to all its others (the medoid)."""
+    apart_FF = np.linalg.norm(embeddings_FD[:, None] - embeddings_FD[None, :], axis=2)
+    medoid_D: Floats = embeddings_FD[apart_FF.sum(axis=1).argmin()]
+    return medoid_D
+
+
+def presence(faces: Sequence[Floats], reference_D: Floats, threshold: float) -> Bools:
+    """[T] whether a keyframe shows a face within `threshold` of the reference (Appendix B).
+
+    Args:
+        faces: for each keyframe its face embeddings [F, D], F may be 0.
+    """
+    near = [bool(len(f) and np.linalg.norm(f - reference_D, axis=1).min() < threshold) for f in faces]
+    return np.array(near, dtype=np.bool_)
+
+
+def long_term(original: Mapping[int, Bools], dreamt: Mapping[int, Bools], what: str) -> Figure:
+    """LT of Appendix B: of the frames that show a character in the original, the share that shows it in the dream.
+
+    Args:
+        original, dreamt: character -> [T] presence in the same keyframes. Characters are pooled, frame by frame.
+    """
+    hits = [dreamt[character][present] for character, present in original.items()]
+    return mean(np.concatenate(hits) if hits else [], what)
+
+
+def short_term(features_TC: Floats, shown: Mapping[int, Bools], following_T: Bools, what: str) -> Figure:
+    """ST of Appendix B: the cosine of image features of consecutive keyframes that both show a character.
+
+    Args:
+        shown: character -> [T] presence.
+        following_T: whether a keyframe comes right after the one before it (same film, one step of time).
+    """
+    if len(features_TC) < 2:
+        return mean([], what)
+    cosine_T = cosine(features_TC[1:], features_TC[:-1])
+    pairs = [cosine_T[present[1:] & present[:-1] & following_T[1:]] for present in shown.values()]
+    return mean(np.concatenate(pairs) if pairs else [], what)
+
+
+def recall(truth: Sequence[NDArray[np.float64]], found: Sequence[NDArray[np.float64]]) -> list[bool]:
+    """For each true point whether some found box holds it.
+
+    Args:
+        truth: for each keyframe points [F, 2] as x, y in 0-1.
+        found: for each keyframe boxes [P, 4] as x0, y0, x1, y1 in 0-1. A box counts for one point only.
+    """
+    held = []
+    for points, boxes in zip(truth, found, strict=True):
+        free = list(range(len(boxes)))
+        for x, y in points:
+            hit = next((i for i in free if boxes[i][0] <= x <= boxes[i][2] and boxes[i][1] <= y <= boxes[i][3]), None)
+            if hit is not None:
+                free.remove(hit)
+            held.append(hit is not None)
+    return held

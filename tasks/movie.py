@@ -1,0 +1,145 @@
+"""Keyframes become a movie (section 3.5): each kept second of a film's held-out half is one second of movie.
+
+A film's own sound of exactly these seconds goes with it, and its plots as subtitles. One movie a film, in
+movies/<movie_id>/: movie.mp4, movie-2.mp4, ... in the order of the snapshot.
+"""
+
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from models.animator import AnimatorConfig, CameraConfig, build
+from storage.fingerprint import fingerprint
+from storage.movie import WrittenMovie, write_movie
+from storage.pictures import decode
+from storage.root import Storage
+from storage.snapshot import Snapshot, SnapshotFilm
+from storage.sound import AudioTrack
+from storage.tables import Tables
+from tasks import dataset
+from tasks.progress import Progress
+from tasks.render import Variant
+from tasks.stage import Work
+
+Image = NDArray[np.uint8]
+
+
+class MovieConfig(BaseModel, frozen=True, extra="forbid"):
+    """`variant`: which keyframes are animated; `seconds`: of movie from each."""
+
+    animator: AnimatorConfig = CameraConfig()
+    variant: Variant = "few_shot"
+    fps: int = Field(default=24, ge=1)
+    seconds: float = Field(default=1.0, gt=0)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One keyframe of the movie, with what its second of film holds."""
+
+    row_id: str
+    second: int
+    shot: int
+    image: bytes
+    plot: str
+
+
+def movie_id(config: MovieConfig, snapshot: Snapshot, work: Work) -> str:
+    """Names the movies of a snapshot, and the folder under movies/ that they share with their storyboard."""
+    return fingerprint("movie", config, snapshot.id, work["renders"])
+
+
+def names(snapshot: Snapshot) -> dict[str, str]:
+    """film_id -> file name of its movie."""
+    return {
+        film.film_id: f"movie-{place}.mp4" if place > 1 else "movie.mp4"
+        for place, film in enumerate(snapshot.films, start=1)
+    }
+
+
+def run(config: MovieConfig, storage: Storage, snapshot: Snapshot, work: Work, progress: Progress) -> str:
+    """Writes the movies that are not there yet, each whole or not at all.
+
+    Args:
+        work: as tasks.render returns it, with `config.variant` among the variants.
+
+    Returns:
+        the id of the movies.
+
+    Raises:
+        ValueError: when the keyframes were not rendered in that variant.
+    """
+    key = movie_id(config, snapshot, work)
+    for film in snapshot.films:
+        rel = f"movies/{key}/{names(snapshot)[film.film_id]}"
+        if storage.exists(rel):
+            continue
+        told = _scenes(config, storage, snapshot, film, work)
+        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder:
+            path = Path(folder) / "movie.mp4"
+            _write(config, path, film, told, progress)
+            storage.upload(path, rel)
+    return key
+
+
+def _scenes(config: MovieConfig, storage: Storage, snapshot: Snapshot, film: SnapshotFilm, work: Work) -> list[Scene]:
+    tables = Tables(storage)
+    mine = {stage: {film.film_id: keys[film.film_id]} for stage, keys in work.items()}
+    renders = tables.read("renders", mine["renders"]).to_pylist()
+    images = {row["row_id"]: row["image"] for row in renders if row["variant"] == config.variant}
+    scripts = tables.read("scripts", mine["scripts"], ["row_id", "plots"]).to_pylist()
+    plots = {row["row_id"]: " ".join(row["plots"]) for row in scripts}
+    (data,) = (data for data in dataset.load(storage, snapshot, "test") if data.film == film)
+    if missing := [row_id for row_id in data.row_ids if row_id not in images]:
+        raise ValueError(f"keyframe {missing[0]!r} was not rendered as {config.variant!r}: add it to render.variants")
+    return [
+        Scene(row_id, int(second), int(shot), images[row_id], plots[row_id])
+        for row_id, second, shot in zip(data.row_ids, data.seconds, data.shots, strict=True)
+    ]
+
+
+def _write(
+    config: MovieConfig, path: Path, film: SnapshotFilm, scenes: Sequence[Scene], progress: Progress
+) -> WrittenMovie:
+    height, width = decode(scenes[0].image).shape[:2]
+    audio = AudioTrack(Path(film.source), [(scene.second, scene.second + config.seconds) for scene in scenes])
+    frames = _frames(config, film, scenes, progress)
+    return write_movie(path, frames, (width, height), config.fps, audio, subtitles(scenes, config.seconds))
+
+
+def _frames(config: MovieConfig, film: SnapshotFilm, scenes: Sequence[Scene], progress: Progress) -> Iterator[Image]:
+    """All frames of the movie; a clip knows its neighbours inside the shot, and nothing across a cut."""
+    animator = build(config.animator)
+    images = [decode(scene.image) for scene in scenes]
+    what = f"movie of {film.title}"
+    for place, scene in enumerate(scenes):
+        progress(what, place, len(scenes))
+        before = place > 0 and scenes[place - 1].shot == scene.shot
+        after = place + 1 < len(scenes) and scenes[place + 1].shot == scene.shot
+        yield from animator.animate(
+            images[place],
+            config.seconds,
+            config.fps,
+            seed=zlib.crc32(scene.row_id.encode()),
+            previous=images[place - 1] if before else None,
+            next=images[place + 1] if after else None,
+        )
+    progress(what, len(scenes), len(scenes))
+
+
+def subtitles(scenes: Sequence[Scene], seconds: float) -> list[tuple[float, float, str]]:
+    """(start, end, plot) in seconds of the movie; a plot that goes on stays on the screen."""
+    lines: list[tuple[float, float, str]] = []
+    for place, scene in enumerate(scenes):
+        start, end = place * seconds, (place + 1) * seconds
+        if lines and lines[-1][2] == scene.plot and scenes[place - 1].shot == scene.shot:
+            lines[-1] = (lines[-1][0], end, scene.plot)
+        else:
+            lines.append((start, end, scene.plot))
+    return lines

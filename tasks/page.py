@@ -1,0 +1,157 @@
+"""The storyboard as a page: plain data in, one self-contained HTML text out; where the data comes from is unknown here.
+
+No scripts, no external requests: pictures are WebP data URIs, styles are inline, light and dark follow the reader.
+"""
+
+import base64
+import io
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal
+
+from tasks.metrics import Figure
+
+HalfKind = Literal["learnt", "dreamt"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a keyframe; `made` when a model made it."""
+
+    label: str
+    image: str
+    width: int
+    height: int
+    made: bool = False
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A face, as a square picture."""
+
+    name: str
+    image: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """One keyframe in all its versions, with its script as (heading, sentences) in the order of Fig. 16.
+
+    `begins` is the heading above it, where a new shot (or film) begins; `by` says who wrote caption and script.
+    """
+
+    row_id: str
+    clock: str
+    shot: int
+    pictures: tuple[Picture, ...]
+    script: tuple[tuple[str, tuple[str, ...]], ...]
+    by: str
+    faces: tuple[Portrait, ...] = ()
+    begins: str = ""
+
+
+@dataclass(frozen=True)
+class Half:
+    """The keyframes that the models learnt from, or those that they never saw."""
+
+    kind: HalfKind
+    title: str
+    chip: str
+    note: str
+    frames: tuple[Keyframe, ...]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure as people read it."""
+
+    label: str
+    value: str
+    n: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A backend that took part."""
+
+    stage: str
+    backend: str
+    revision: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything on the page, from top to bottom."""
+
+    title: str
+    lead: str
+    halves: tuple[Half, ...]
+    links: tuple[tuple[str, str], ...] = ()
+    tiles: tuple[Tile, ...] = ()
+    figures: tuple[Tile, ...] = ()
+    cast: tuple[Portrait, ...] = ()
+    made_with: tuple[Part, ...] = ()
+    footer: str = ""
+
+
+def render(page: Page) -> str:
+    """The page as HTML; every text in it is escaped."""
+    import jinja2
+
+    source = resources.files("tasks").joinpath("storyboard.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source).render(page=page)
+
+
+def picture(label: str, image: bytes, width: int, made: bool = False) -> Picture:
+    """`image` (any format that Pillow reads), `width` pixels wide."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(image)) as opened:
+        height = round(width * opened.height / opened.width)
+        return Picture(label, _webp(opened.convert("RGB").resize((width, height))), width, height, made)
+
+
+def portrait(name: str, image: bytes, box: tuple[float, float, float, float], size: int, note: str = "") -> Portrait:
+    """The face in `box` (x0, y0, x1, y1 in 0-1 of the image) with a little around it, `size` pixels square."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(image)) as opened:
+        x0, y0, x1, y1 = (edge * side for edge, side in zip(box, opened.size * 2, strict=True))
+        half = max(x1 - x0, y1 - y0) * 0.65
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        crop = opened.convert("RGB").crop((round(x - half), round(y - half), round(x + half), round(y + half)))
+        return Portrait(name, _webp(crop.resize((size, size))), note)
+
+
+def tile(name: str, figure: Figure) -> Tile:
+    """A figure under a name made of words: `rebuilt_top1` reads "rebuilt top1"."""
+    return Tile(name.replace("_", " "), number(figure.value), figure.n, figure.what)
+
+
+def number(value: float | None) -> str:
+    """Three significant digits, or "none"."""
+    if value is None:
+        return "none"
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def clock(second: float) -> str:
+    """12 -> 0:12, 3672 -> 1:01:12."""
+    minutes, rest = divmod(int(second), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _webp(image: "object") -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=70, method=4)  # type: ignore[attr-defined]
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

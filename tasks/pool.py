@@ -1,0 +1,114 @@
+"""Films through a pool of Ray actors: a chain of Ray Data that survives films which end their worker."""
+
+import contextlib
+import logging
+import pickle
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from storage.errors import FilmError
+from tasks.cluster import ClusterConfig, connect
+
+if TYPE_CHECKING:
+    from ray.data import DataContext, Dataset
+
+ATTEMPTS = 3  # at a film that crashes
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a stage made of one film: rows for each table, the stage's own table first; a note when it is damaged."""
+
+    tables: Mapping[str, pa.Table]
+    note: FilmError | None = None
+
+
+Make = Callable[[], Callable[[str], Made]]
+"""Runs in the actor, where it loads models. What it returns makes a film's rows, or raises FilmError to reject it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an actor says of a film: its rows, why it is rejected, or the traceback of a failure."""
+
+    film_id: str
+    attempts: int
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    note: FilmError | None = None
+    reject: FilmError | None = None
+    failure: str = ""
+
+
+def answers(film_ids: Sequence[str], make: Make, cluster: ClusterConfig) -> Generator[Answer]:
+    """One answer a film, as they come; none for a film that ended its worker at each attempt."""
+    connect(cluster)
+    from ray.data import DataContext
+
+    with DataContext.current(_quiet(DataContext.get_current().copy())), contextlib.redirect_stdout(sys.stderr):
+        # When a worker dies Ray prints so, on stdout, which is for what a command answers.
+        batches = _chain(film_ids, make, cluster).iter_batches(
+            batch_size=None, batch_format="pyarrow", prefetch_batches=0
+        )
+        for batch in batches:
+            for answer in batch["answer"].to_pylist():
+                yield pickle.loads(answer)
+
+
+def _chain(film_ids: Sequence[str], make: Make, cluster: ClusterConfig) -> "Dataset":
+    import ray.data
+
+    films = ray.data.from_items([{"film_id": film_id} for film_id in film_ids], override_num_blocks=len(film_ids))
+    with warnings.catch_warnings():  # Ray has no other way yet to say max_restarts
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return films.map_batches(
+            _Worker,
+            fn_constructor_args=(make,),
+            batch_size=1,
+            # One film in flight an actor, so that no other film loses an attempt when one ends it.
+            compute=ray.data.ActorPoolStrategy(
+                size=min(cluster.workers, len(film_ids)), max_tasks_in_flight_per_actor=1
+            ),
+            num_cpus=1,
+            num_gpus=cluster.gpus_a_worker or None,
+            max_restarts=ATTEMPTS * len(film_ids),
+            max_task_retries=ATTEMPTS - 1,
+        )
+
+
+def _quiet(context: "DataContext") -> "DataContext":
+    """Ray Data without bars and logs; a film that ends its worker doesn't end the others' work."""
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_errored_blocks = -1
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    return context
+
+
+@dataclass
+class _Worker:
+    """Lives in an actor. The models are loaded at the first film: there a failure has a traceback to hand back."""
+
+    make: Make
+    _work: Callable[[str], Made] | None = field(default=None, init=False)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        (film_id,) = batch["film_id"]
+        return {"answer": [pickle.dumps(self._answer(str(film_id)))]}
+
+    def _answer(self, film_id: str, attempt: int = 1) -> Answer:
+        try:
+            self._work = self._work or self.make()
+            made = self._work(film_id)
+        except FilmError as error:
+            if error.reason == "crashed" and attempt < ATTEMPTS:  # a child process did
+                return self._answer(film_id, attempt + 1)
+            return Answer(film_id, attempt, reject=error)
+        except Exception:  # for the driver, which stops: Ray Data would drop the film
+            return Answer(film_id, attempt, failure=traceback.format_exc())
+        return Answer(film_id, attempt, made.tables, made.note)

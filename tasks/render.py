@@ -1,0 +1,201 @@
+"""Keyframes out of models: rebuilt from their own tokens, and dreamt from their scripts (sections 3.3 and 3.4).
+
+    rebuilt   every keyframe from its own tokens, script and faces
+    dreamt    the held-out half from its scripts alone (zero-shot)
+    few_shot  the same with tokens of reference frames from the training half put before (few-shot)
+    no_faces  as dreamt, without face embeddings anywhere (the ablation of Fig. 5)
+
+Shapes: T keyframes, R reference frames, L tokens, D token width.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from models.generate import GenerationConfig
+from models.script_tokens import FrameScript
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from tasks import dataset, rows, tokens
+from tasks.cluster import ClusterConfig
+from tasks.pool import Made
+from tasks.progress import Progress
+from tasks.stage import Work, run_stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.autoencoder import DiffusionAutoencoder
+    from models.autoregressive import AutoregressiveModel
+
+STAGE = "renders"
+Variant = Literal["rebuilt", "dreamt", "few_shot", "no_faces"]
+
+
+class RenderConfig(BaseModel, frozen=True, extra="forbid"):
+    """How keyframes are drawn.
+
+    Args:
+        width, height: of the pictures, in pixels.
+        steps, guidance: of the diffusion sampler.
+        references: frames of the training half that few-shot generation starts from, evenly spread.
+        variants: what is drawn.
+    """
+
+    width: int = Field(default=896, ge=32)
+    height: int = Field(default=512, ge=32)
+    quality: int = Field(default=90, ge=1, le=100)
+    steps: int = Field(default=10, ge=1)
+    guidance: float = Field(default=1.0, ge=0)
+    generation: GenerationConfig = GenerationConfig()
+    references: int = Field(default=10, ge=1)
+    variants: tuple[Variant, ...] = ("rebuilt", "dreamt", "few_shot", "no_faces")
+    seed: int = 0
+
+
+def run(
+    config: RenderConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    work: Work,
+    decoder: str,
+    autoregressive: str,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> Work:
+    """One picture for each keyframe and variant, film by film.
+
+    Args:
+        work: as tasks.tokens returns it.
+        decoder, autoregressive: the models' folders in the storage.
+
+    Returns:
+        `work`, and under "renders" this stage's.
+    """
+    return run_stage(
+        storage,
+        STAGE,
+        inputs=["features", "tokens"],
+        work=work,
+        identity=[config, decoder, autoregressive],
+        make=partial(_make, config, storage, snapshot, work, decoder, autoregressive),
+        cluster=cluster,
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """Keyframes that are about to be drawn, with tokens [T, L, D]."""
+
+    variant: Variant
+    scripts: Sequence[FrameScript]
+    tokens: "Tensor"
+
+
+@dataclass(frozen=True)
+class _Halves:
+    """A film's scripts and tokens [T, L, D]."""
+
+    train: Sequence[FrameScript]
+    test: Sequence[FrameScript]
+    train_tokens: "Tensor"
+    test_tokens: "Tensor"
+
+
+def _make(
+    config: RenderConfig, storage: Storage, snapshot: Snapshot, work: Work, decoder: str, autoregressive: str
+) -> Callable[[str], Made]:
+    from models.autoencoder import DiffusionAutoencoder
+    from models.autoregressive import AutoregressiveModel
+
+    with storage.local(decoder) as folder:
+        painter = DiffusionAutoencoder.from_pretrained(folder)
+    with storage.local(autoregressive) as folder:
+        dreamer = AutoregressiveModel.from_pretrained(folder)
+    films = {
+        train.film.film_id: (train, test)
+        for train, test in zip(
+            dataset.load(storage, snapshot, "train"), dataset.load(storage, snapshot, "test"), strict=True
+        )
+    }
+
+    def draw(film_id: str) -> Made:
+        train, test = films[film_id]
+        halves = _Halves(
+            train.scripts,
+            test.scripts,
+            tokens.read(storage, work, train.row_ids)[0],
+            tokens.read(storage, work, test.row_ids)[0],
+        )
+        drawn = [
+            {"row_id": script.row_id, "variant": draft.variant, "image": image}
+            for draft in _drafts(config, dreamer, halves)
+            for script, image in zip(draft.scripts, _paint(config, painter, draft), strict=True)
+        ]
+        return Made({STAGE: rows.table(STAGE, film_id, drawn)})
+
+    return draw
+
+
+def _drafts(config: RenderConfig, model: "AutoregressiveModel", halves: _Halves) -> Iterator[_Draft]:
+    """The variants of a film, each as scripts with tokens: their own, or generated."""
+    import torch
+
+    from models.generate import Request, generate
+
+    known_TLD = torch.cat([halves.train_tokens, halves.test_tokens])
+    silent = [script.without_faces() for script in halves.test]
+    places = spread(len(halves.train), config.references)
+    references_RLD, described = halves.train_tokens[places], [halves.train[place] for place in places]
+    for variant in config.variants:
+        match variant:
+            case "rebuilt":
+                yield _Draft(variant, [*halves.train, *halves.test], known_TLD)
+                continue
+            case "dreamt":
+                request = Request(halves.test, config.seed)
+            case "few_shot":
+                request = Request(halves.test, config.seed, references_RLD, described)
+            case "no_faces":
+                request = Request(silent, config.seed)
+        (tokens_TLD,) = generate(model, [request], config.generation)
+        yield _Draft(variant, request.scripts, tokens_TLD)
+
+
+def _paint(config: RenderConfig, model: "DiffusionAutoencoder", draft: _Draft) -> Iterator[bytes]:
+    """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants."""
+    import torch.nn.functional as F
+    from PIL import Image
+
+    from models.decoder import pad
+    from storage.pictures import encode
+
+    decoder = model.config.decoder
+    sentences, faces = None, None
+    if decoder.identity:
+        sentences = pad([script.sentences for script in draft.scripts], decoder.sentences)
+        faces = pad([script.faces for script in draft.scripts], decoder.faces)
+    latents_TCHW = model.reconstruct(
+        draft.tokens,
+        sentences,
+        faces,
+        seeds=[config.seed + zlib.crc32(script.row_id.encode()) for script in draft.scripts],
+        steps=config.steps,
+        guidance=config.guidance,
+    )
+    for latents_CHW in latents_TCHW:
+        image_13HW = model.codec.decode(latents_CHW[None])
+        image_13HW = F.interpolate(image_13HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
+        pixels = (image_13HW[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+        yield encode(Image.fromarray(pixels), config.quality)
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """At most `wanted` of `count` places, evenly spread, each once."""
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, wanted))})

@@ -1,0 +1,61 @@
+"""Stage 5 of the curation: captions become scripts of characters, scene elements and plots (Fig. 16)."""
+
+from collections.abc import Callable
+from functools import partial
+
+from models import writer
+from models.writer import ScriptFacts, WriterConfig
+from models.writer.script import Script, render
+from storage.root import Storage
+from tasks import rows
+from tasks.cluster import ClusterConfig
+from tasks.pool import Made
+from tasks.progress import Progress
+from tasks.stage import Work, identity, run_stage
+
+STAGE = "scripts"
+
+
+def run(config: WriterConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
+    """A script for each keyframe; each row says who wrote it."""
+    return run_stage(
+        storage,
+        STAGE,
+        inputs=["captions"],
+        work=work,
+        identity=identity(config),
+        make=partial(_make, config, storage, work),
+        cluster=cluster,
+        progress=progress,
+    )
+
+
+def _make(config: WriterConfig, storage: Storage, work: Work) -> Callable[[str], Made]:
+    model = writer.build(config)
+
+    def write(film_id: str) -> Made:
+        captions = rows.grouped(rows.read(storage, work, "captions", film_id))
+        facts = [_facts(row_id, said) for row_id, said in captions.items()]
+        scripts = rows.by_row(model.write(facts), lambda script: script.row_id, list(captions))
+        return Made({"scripts": rows.table("scripts", film_id, [_row(one) for one in scripts.values()], model)})
+
+    return write
+
+
+def _facts(row_id: str, captions: list[rows.Row]) -> ScriptFacts:
+    """Captions come sorted by subject: characters by their index, then "frame"."""
+    characters = tuple(row["text"] for row in captions if row["subject"] != "frame")
+    (frame,) = (row["text"] for row in captions if row["subject"] == "frame")
+    return ScriptFacts(row_id, frame, characters)
+
+
+def _row(script: Script) -> rows.Row:
+    return {
+        "row_id": script.row_id,
+        "characters": list(script.characters),
+        "scene_elements": list(script.scene_elements),
+        "plots": list(script.plots),
+        "text": render(script),
+        "written_by": script.written_by,
+        "reason": script.reason,
+    }

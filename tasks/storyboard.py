@@ -1,0 +1,226 @@
+"""The storyboard of a snapshot's movies: what was learnt from, what was dreamt, by whom, and how well.
+
+Gathers rows and figures, lets tasks.page make the page, and publishes movie, page and figures together.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import BaseModel, Field
+
+from storage.publish import PUBLISHED, publish
+from storage.root import Storage
+from storage.snapshot import Snapshot, SnapshotFilm
+from storage.tables import Tables
+from tasks import evaluate, rows
+from tasks.movie import names
+from tasks.page import Half, Keyframe, Page, Part, Portrait, clock, picture, portrait, render, tile
+from tasks.progress import Progress
+from tasks.render import spread
+from tasks.rows import Row
+from tasks.stage import Work
+
+LABELS = {
+    "rebuilt": "rebuilt through its tokens",
+    "dreamt": "dreamt from the script",
+    "few_shot": "dreamt, with reference frames",
+}
+MADE = ("characters", "faces", "captions", "scripts")  # tables whose rows name their backend
+
+
+class StoryboardConfig(BaseModel, frozen=True, extra="forbid"):
+    """What of a run is shown.
+
+    Args:
+        keyframes: shown at most, evenly spread over the films.
+        width: of a picture, in pixels.
+        characters: shown at most, those with most faces first.
+        tiles: names of the figures on top.
+    """
+
+    keyframes: int = Field(default=120, ge=2)
+    width: int = Field(default=320, ge=16)
+    characters: int = Field(default=12, ge=0)
+    tiles: tuple[str, ...] = (
+        "rebuilt_top1_train",
+        "rebuilt_psnr_train",
+        "nll_right_script",
+        "nll_shuffled_script",
+        "nll_unconditional",
+        "lt_few_shot",
+    )
+
+
+def run(
+    config: StoryboardConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    work: Work,
+    movie_id: str,
+    metrics: str,
+    progress: Progress,
+) -> list[str]:
+    """Writes movies/<movie_id>/storyboard.html and metrics.json, unless they are there, and publishes them.
+
+    Args:
+        work: as tasks.render returns it.
+        movie_id: as tasks.movie returns it.
+        metrics: as tasks.evaluate returns it.
+
+    Returns:
+        URLs of movie.mp4, storyboard.html and metrics.json at the root of the storage.
+    """
+    folder, figures = f"movies/{movie_id}", storage.read_bytes(metrics)
+    page, last = f"{folder}/storyboard.html", f"{folder}/metrics.json"
+    if not storage.exists(last) or storage.read_bytes(last) != figures:
+        progress("storyboard", 0, 1)
+        html = render(_page(config, storage, snapshot, work, movie_id, metrics))
+        storage.write_bytes(page, html.encode())
+        storage.write_bytes(last, figures)
+        progress("storyboard", 1, 1)
+    if all(map(storage.exists, PUBLISHED)) and storage.read_bytes("storyboard.html") == storage.read_bytes(page):
+        return [storage.url(name) for name in PUBLISHED]
+    return publish(storage, movie_id)
+
+
+def _page(
+    config: StoryboardConfig, storage: Storage, snapshot: Snapshot, work: Work, movie_id: str, metrics: str
+) -> Page:
+    story = _Story(config, storage, snapshot, work)
+    figures = evaluate.read(storage, metrics)
+    titles = [film.title for film in snapshot.films]
+    links = [(name, f"Movie: {film.title}" if len(titles) > 1 else "Watch the movie")
+             for film, name in zip(snapshot.films, names(snapshot).values(), strict=True)]  # fmt: skip
+    return Page(
+        title=", ".join(titles[:-1]) + " and " + titles[-1] if len(titles) > 1 else titles[0],
+        lead=story.lead(),
+        halves=(
+            Half("learnt", "Training half", "learnt from", story.spans("train"), story.half("train")),
+            Half("dreamt", "Held-out half", "held out", story.spans("test"), story.half("test")),
+        ),
+        links=(*links, ("metrics.json", "Figures as JSON")),
+        tiles=tuple(tile(name, figures[name]) for name in config.tiles if name in figures),
+        figures=tuple(tile(name, figure) for name, figure in figures.items()),
+        cast=story.cast(),
+        made_with=tuple(story.made_with()),
+        footer=f"Snapshot {snapshot.id}, movie {movie_id}, made by moviedreamer.",
+    )
+
+
+class _Story:
+    """The rows behind a page, joined by their ids."""
+
+    def __init__(self, config: StoryboardConfig, storage: Storage, snapshot: Snapshot, work: Work) -> None:
+        self.config, self.snapshot = config, snapshot
+        tables = Tables(storage)
+        read: dict[str, list[Row]] = {
+            name: tables.read(name, work[name]).to_pylist() for name in ("keyframes", "renders", *MADE)
+        }
+        self.backends = {
+            name: Counter((r["backend"], r["revision"], r["licence"]) for r in read[name]) for name in MADE
+        }
+        films = {film.film_id: film for film in snapshot.films}
+        self.keyframes = [row for row in read["keyframes"] if _half(films[row["film_id"]], row["second"])]
+        self.images: dict[str, bytes] = {row["row_id"]: row["image"] for row in self.keyframes}
+        self.renders = {(row["row_id"], row["variant"]): row["image"] for row in read["renders"]}
+        self.scripts = {row["row_id"]: row for row in read["scripts"]}
+        self.captions = {row["row_id"]: row for row in read["captions"] if row["subject"] == "frame"}
+        self.faces = rows.grouped([row for row in read["faces"] if row["row_id"] in self.images])
+        self.names = _names(snapshot.films, [row for of_row in self.faces.values() for row in of_row])
+
+    def lead(self) -> str:
+        shots = len({(row["film_id"], row["shot"]) for row in self.keyframes})
+        return (
+            f"{len(self.keyframes)} keyframes of {shots} shots with {len(self.names)} recurring characters. The models "
+            "learnt from the first half. The second half they never saw: there each keyframe is dreamt from its script "
+            "alone, and once more with a few reference frames of the first half to go by."
+        )
+
+    def spans(self, half: str) -> str:
+        spans = [film.train if half == "train" else film.test for film in self.snapshot.films]
+        said = ", ".join(f"{clock(first)} to {clock(last + 1)}" for first, last in spans)
+        shown = len(self._shown(half))
+        total = sum(self._in_half(row, half) for row in self.keyframes)
+        return said if shown == total else f"{said}; {shown} of {total} keyframes are shown"
+
+    def half(self, half: str) -> tuple[Keyframe, ...]:
+        films = {film.film_id: film for film in self.snapshot.films}
+        made, before = [], None
+        for row in self._shown(half):
+            here = (row["film_id"], row["shot"])
+            title = f"{films[row['film_id']].title}, " if len(films) > 1 else ""
+            made.append(self._keyframe(row, f"{title}shot {row['shot'] + 1}" if here != before else ""))
+            before = here
+        return tuple(made)
+
+    def cast(self) -> tuple[Portrait, ...]:
+        """The best face of each character, by score times size."""
+        of_character: dict[tuple[str, int], list[Row]] = {}
+        for row in (row for of_row in self.faces.values() for row in of_row):
+            of_character.setdefault((row["film_id"], row["character"]), []).append(row)
+        cast = []
+        for key, name in list(self.names.items())[: self.config.characters]:
+            best = max(of_character[key], key=lambda row: row["score"] * (row["x1"] - row["x0"]))
+            count = len({row["row_id"] for row in of_character[key]})
+            note = f"{count} keyframes" if count > 1 else "1 keyframe"
+            cast.append(portrait(name, self.images[best["row_id"]], _box(best), 96, note))
+        return tuple(cast)
+
+    def made_with(self) -> Iterable[Part]:
+        for name, backends in self.backends.items():
+            for backend, revision, licence in sorted(backends):
+                yield Part(name, backend, revision, licence)
+
+    def _shown(self, half: str) -> list[Row]:
+        mine = [row for row in self.keyframes if self._in_half(row, half)]
+        return [mine[place] for place in spread(len(mine), self.config.keyframes // 2)]
+
+    def _in_half(self, row: Row, half: str) -> bool:
+        (film,) = (film for film in self.snapshot.films if film.film_id == row["film_id"])
+        return _half(film, row["second"]) == half
+
+    def _keyframe(self, row: Row, begins: str) -> Keyframe:
+        row_id, width = row["row_id"], self.config.width
+        script, caption = self.scripts[row_id], self.captions[row_id]
+        written = f"{script['backend']}" if script["written_by"] == "llm" else f"template ({script['reason']})"
+        pictures = [picture("original", row["image"], width)]
+        for variant, label in LABELS.items():
+            if image := self.renders.get((row_id, variant)):
+                pictures.append(picture(label, image, width, made=True))
+        return Keyframe(
+            row_id=row_id,
+            clock=clock(row["second"]),
+            shot=row["shot"] + 1,
+            pictures=tuple(pictures),
+            script=(
+                ("Characters", tuple(script["characters"])),
+                ("Scene Elements", tuple(script["scene_elements"])),
+                ("Plots", tuple(script["plots"])),
+            ),
+            by=f"Caption by {caption['backend']}, script by {written}",
+            faces=tuple(
+                portrait(self.names.get((face["film_id"], face["character"]), "someone"), row["image"], _box(face), 64)
+                for face in self.faces.get(row_id, [])
+            ),
+            begins=begins,
+        )
+
+
+def _half(film: SnapshotFilm, second: int) -> str:
+    """ "train", "test", or "" for a second that the film's halves leave out."""
+    halves: Mapping[str, tuple[int, int]] = {"train": film.train, "test": film.test}
+    return next((name for name, (first, last) in halves.items() if first <= second <= last), "")
+
+
+def _names(films: Sequence[SnapshotFilm], faces: Sequence[Row]) -> dict[tuple[str, int], str]:
+    """(film_id, character) -> a name, those with most faces first; people of different films are different people."""
+    counts = Counter((row["film_id"], row["character"]) for row in faces if row["character"] >= 0)
+    ordered = sorted(counts, key=lambda key: (-counts[key], key))
+    titles = {film.film_id: film.title for film in films}
+    if len(titles) == 1:
+        return {key: f"Character {key[1] + 1}" for key in ordered}
+    return {key: f"Character {key[1] + 1} of {titles[key[0]]}" for key in ordered}
+
+
+def _box(row: Row) -> tuple[float, float, float, float]:
+    return row["x0"], row["y0"], row["x1"], row["y1"]

@@ -1,0 +1,107 @@
+"""All keyframes of a snapshot as tokens of a trained autoencoder, each also mirrored (section 3.2)."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from storage.tables import Tables
+from tasks import rows
+from tasks.cluster import ClusterConfig
+from tasks.frozen import FrozenConfig, seen
+from tasks.pool import Made
+from tasks.progress import Progress
+from tasks.stage import Work, run_stage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STAGE = "tokens"
+
+
+def run(
+    config: FrozenConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    autoencoder: str,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> Work:
+    """One row for each keyframe of the snapshot's halves.
+
+    Args:
+        config: the frozen parts that the autoencoder was trained with.
+        autoencoder: its folder in the storage, as tasks.train_autoencoder returns it.
+
+    Returns:
+        the snapshot's work, and under "tokens" this stage's.
+    """
+    return run_stage(
+        storage,
+        STAGE,
+        inputs=["keyframes"],
+        work=snapshot.work,
+        identity=[autoencoder, [(film.film_id, film.train, film.test) for film in snapshot.films]],
+        make=partial(_make, config, storage, snapshot, autoencoder),
+        cluster=cluster,
+        progress=progress,
+    )
+
+
+def read(storage: Storage, work: Work, row_ids: Sequence[str]) -> "tuple[Tensor, Tensor]":
+    """tokens_TLD of some keyframes, and of their mirror images.
+
+    Raises:
+        ValueError: when a keyframe has none.
+    """
+    import numpy as np
+    import torch
+
+    table = Tables(storage).read(STAGE, work[STAGE])
+    of_row = {row["row_id"]: row for row in table.to_pylist()}
+    if missing := [row_id for row_id in row_ids if row_id not in of_row]:
+        raise ValueError(f"{len(missing)} keyframes have no tokens, {missing[0]!r} for one: encode the snapshot first")
+    ((length, width),) = {(row["count"], row["width"]) for row in of_row.values()}
+
+    def stacked(column: str) -> "Tensor":
+        vectors = [np.frombuffer(of_row[row_id][column], np.float32) for row_id in row_ids]
+        return torch.from_numpy(np.stack(vectors).reshape(-1, length, width))
+
+    return stacked("tokens"), stacked("tokens_flipped")
+
+
+def _make(config: FrozenConfig, storage: Storage, snapshot: Snapshot, autoencoder: str) -> Callable[[str], Made]:
+    import torch
+
+    from models.autoencoder import DiffusionAutoencoder
+
+    with storage.local(autoencoder) as folder:
+        model = DiffusionAutoencoder.from_pretrained(folder)
+    with seen(config, storage, snapshot) as see, torch.inference_mode():
+        tokens_TLD, flipped_TLD = (
+            torch.cat([model.encode(part.float()) for part in torch.split(features, 64)])
+            for features in (see.features, see.features_flipped)
+        )
+    of_row = {row_id: t for t, row_id in enumerate(see.row_ids)}
+
+    def encode(film_id: str) -> Made:
+        made = [
+            {
+                "row_id": keyframe["row_id"],
+                "second": keyframe["second"],
+                "tokens": _bytes(tokens_TLD[of_row[keyframe["row_id"]]]),
+                "tokens_flipped": _bytes(flipped_TLD[of_row[keyframe["row_id"]]]),
+                "count": tokens_TLD.shape[1],
+                "width": tokens_TLD.shape[2],
+            }
+            for keyframe in rows.read(storage, snapshot.work, "keyframes", film_id)
+            if keyframe["row_id"] in of_row
+        ]
+        return Made({STAGE: rows.table(STAGE, film_id, made)})
+
+    return encode
+
+
+def _bytes(tokens_LD: "Tensor") -> bytes:
+    return tokens_LD.contiguous().numpy().astype("float32").tobytes()

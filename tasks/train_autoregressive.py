@@ -1,0 +1,69 @@
+"""The autoregressive model (section 3.4), on scripts and tokens of a snapshot's training half; no pixels are read."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from models.training.autoregressive import AutoregressiveTrainingConfig
+from storage.fingerprint import fingerprint
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from tasks import dataset, tokens
+from tasks.cluster import ClusterConfig
+from tasks.fit import FitConfig, fit
+from tasks.progress import Progress
+from tasks.stage import Work
+
+if TYPE_CHECKING:
+    from models.training.autoregressive import AutoregressiveTraining
+
+
+class TrainAutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
+    """What is trained, and how the training is run."""
+
+    training: AutoregressiveTrainingConfig = AutoregressiveTrainingConfig()
+    fit: FitConfig = FitConfig()
+
+
+def run(
+    config: TrainAutoregressiveConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    work: Work,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> str:
+    """Trains it, unless that was done.
+
+    Args:
+        work: as tasks.tokens returns it.
+
+    Returns:
+        checkpoints/autoregressive/<fingerprint>/final, a folder for `AutoregressiveModel.from_pretrained`.
+
+    Raises:
+        TrainingError: see tasks.fit.
+    """
+    key = fingerprint("autoregressive", config.training, work["tokens"], snapshot.work["features"])
+    make = Make(config, storage, snapshot, work)
+    return fit(storage, "autoregressive", key, make, config.fit, cluster, progress)
+
+
+@dataclass(frozen=True)
+class Make:
+    """Builds the training run inside a worker: each film's training half is an episode."""
+
+    config: TrainAutoregressiveConfig
+    storage: Storage
+    snapshot: Snapshot
+    work: Work
+
+    def __call__(self) -> "AutoregressiveTraining":
+        from models.training.autoregressive import AutoregressiveTraining, Episode
+
+        episodes = []
+        for film in dataset.load(self.storage, self.snapshot, "train"):
+            tokens_TLD, flipped_TLD = tokens.read(self.storage, self.work, film.row_ids)
+            episodes.append(Episode(film.film.film_id, film.scripts, tokens_TLD, flipped_TLD))
+        return AutoregressiveTraining(self.config.training, episodes)

@@ -1,0 +1,94 @@
+"""Stage 3: the ID-preserving decoder (section 3.3), on the training half of a snapshot."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from models.training.decoder import DecoderTrainingConfig
+from storage.fingerprint import fingerprint
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from tasks import dataset, tokens
+from tasks.cluster import ClusterConfig
+from tasks.fit import FitConfig, fit
+from tasks.frozen import FrozenConfig, seen
+from tasks.progress import Progress
+from tasks.stage import Work
+
+if TYPE_CHECKING:
+    from models.training.decoder import DecoderTraining
+
+
+class TrainDecoderConfig(BaseModel, frozen=True, extra="forbid"):
+    """`frozen` is the autoencoder's."""
+
+    frozen: FrozenConfig = FrozenConfig()
+    training: DecoderTrainingConfig = DecoderTrainingConfig()
+    fit: FitConfig = FitConfig()
+
+
+def run(
+    config: TrainDecoderConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    autoencoder: str,
+    work: Work,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> str:
+    """Trains it, unless that was done.
+
+    Args:
+        autoencoder: its folder in the storage, as tasks.train_autoencoder returns it.
+        work: as tasks.tokens returns it.
+
+    Returns:
+        checkpoints/decoder/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`: the whole
+        autoencoder, whose decoder now reads descriptions and faces too.
+
+    Raises:
+        TrainingError: see tasks.fit.
+    """
+    key = fingerprint("decoder", config.training, autoencoder, work["tokens"], snapshot.work["features"])
+    make = Make(config, storage, snapshot, autoencoder, work)
+    return fit(storage, "decoder", key, make, config.fit, cluster, progress)
+
+
+@dataclass(frozen=True)
+class Make:
+    """Builds the training run inside a worker."""
+
+    config: TrainDecoderConfig
+    storage: Storage
+    snapshot: Snapshot
+    autoencoder: str
+    work: Work
+
+    def __call__(self) -> "DecoderTraining":
+        from models.training.decoder import DecoderTraining, Scripts
+
+        films = dataset.load(self.storage, self.snapshot, "train")
+        row_ids = [row_id for film in films for row_id in film.row_ids]
+        scripts = [script for film in films for script in film.scripts]
+        # Characters are numbered film by film; those of different films are different people.
+        characters = [
+            [-1 if c < 0 else int(c) * len(films) + place for c in of_frame]
+            for place, film in enumerate(films)
+            for of_frame in film.face_characters
+        ]
+        tokens_FLD, flipped_FLD = tokens.read(self.storage, self.work, row_ids)
+        with (
+            seen(self.config.frozen, self.storage, self.snapshot) as see,
+            self.storage.local(self.autoencoder) as folder,
+        ):
+            places = see.rows(row_ids)
+            return DecoderTraining(
+                self.config.training,
+                folder,
+                tokens_FLD,
+                flipped_FLD,
+                see.latents[places].float(),
+                see.latents_flipped[places].float(),
+                Scripts([script.sentences for script in scripts], [script.faces for script in scripts], characters),
+            )

@@ -1,0 +1,88 @@
+"""Which films: given ones, bad ones, none, and the drawn one."""
+
+from pathlib import Path
+
+import pytest
+
+from storage.decode import KeyframesConfig
+from storage.rejects import Reject
+from storage.root import Storage
+from storage.tables import Tables
+from tasks import ingest, keyframes
+from tasks.cluster import ClusterConfig
+from tasks.ingest import DrawnConfig, IngestConfig, NoFilmsError
+from tasks.progress import silent
+from tests.tasks.clips import write_clip
+
+SMALL = KeyframesConfig(width=112, height=64)
+
+
+def test_broken_films_of_a_folder_are_rejected_with_reasons_and_the_rest_goes_on(
+    tmp_path: Path, cluster: ClusterConfig
+) -> None:
+    folder, storage = tmp_path / "films", Storage(str(tmp_path / "out"))
+    good = write_clip(folder / "good.mp4", 4)
+    (folder / "text.mp4").write_text("a text that somebody renamed\n" * 50)
+    (folder / "cut.mp4").write_bytes(good.read_bytes()[:-600])
+    (folder / "twin.mp4").write_bytes(good.read_bytes())
+    ingested = ingest.run(IngestConfig(films=(str(folder), str(tmp_path / "gone.mp4"))), storage, silent)
+    work = keyframes.run(SMALL, storage, ingested, cluster, silent)
+    assert [ingested.films[film_id].source for film_id in work["keyframes"]] == [str(good)]
+    reasons = {Path(reject.source).name: reject.reason for reject in Tables(storage).rejects()}
+    assert reasons == {
+        "text.mp4": "not_a_video",
+        "cut.mp4": "truncated",
+        "twin.mp4": "duplicate",
+        "gone.mp4": "missing",
+    }
+    assert Tables(storage).read("keyframes", work["keyframes"])["second"].to_pylist() == [0, 1, 2, 3]
+    assert Tables(storage).read("films", work["keyframes"]).to_pylist()[0]["seconds"] == pytest.approx(4, abs=0.2)
+
+
+def test_when_no_film_is_left_the_error_names_each_reason(tmp_path: Path, cluster: ClusterConfig) -> None:
+    storage = Storage(str(tmp_path / "out"))
+    gone, text = tmp_path / "gone.mp4", tmp_path / "text.mp4"
+    with pytest.raises(NoFilmsError, match=r"missing: there is no file or folder '.*gone\.mp4'"):
+        ingest.run(IngestConfig(films=(str(gone),)), storage, silent)
+    text.write_text("words\n" * 500)
+    short = write_clip(tmp_path / "short.mp4", 3)
+    ingested = ingest.run(IngestConfig(films=(str(gone), str(text), str(short))), storage, silent)
+    trimmed = SMALL.model_copy(update={"trim_start": 60.0})
+    with pytest.raises(NoFilmsError) as caught:
+        keyframes.run(trimmed, storage, ingested, cluster, silent)
+    for said in ("missing: ", "gone.mp4", "not_a_video: ", "text.mp4", "too_short: ", "trim_start 60"):
+        assert said in str(caught.value)
+
+
+def test_a_reject_is_withdrawn_when_the_film_is_fine_again_and_a_moved_film_is_followed(
+    tmp_path: Path, cluster: ClusterConfig
+) -> None:
+    storage, path = Storage(str(tmp_path / "out")), tmp_path / "film.mp4"
+    with pytest.raises(NoFilmsError):
+        ingest.run(IngestConfig(films=(str(path),)), storage, silent)
+    assert [reject.reason for reject in Tables(storage).rejects()] == ["missing"]
+    write_clip(path, 3)
+    ingested = ingest.run(IngestConfig(films=(str(path),)), storage, silent)
+    work = keyframes.run(SMALL, storage, ingested, cluster, silent)
+    assert Tables(storage).rejects() == []
+    moved = path.rename(tmp_path / "moved.mp4")
+    again = ingest.run(IngestConfig(films=(str(moved),)), storage, silent)
+    assert keyframes.run(SMALL, storage, again, cluster, silent) == work
+    assert Tables(storage).read("films", work["keyframes"])["source"].to_pylist() == [str(moved)]
+
+
+def test_the_film_is_drawn_once_a_storage_with_its_truth(tmp_path: Path) -> None:
+    config = IngestConfig(drawn=DrawnConfig(seconds=12, width=128, height=96))
+    storage = Storage(str(tmp_path / "out"))
+    frames: list[int] = []
+    first = ingest.run(config, storage, lambda what, done, total: frames.append(done))
+    assert storage.exists("films/drawn-7-12s-128x96.mp4")
+    assert storage.exists("films/drawn-7-12s-128x96.truth.json")
+    assert frames[-1] == 12 * 24
+    frames.clear()
+    assert ingest.run(config, storage, lambda what, done, total: frames.append(done)) == first
+    assert frames == []
+
+
+def test_require_films_passes_when_one_is_left() -> None:
+    ingest.require_films(["a"], [Reject(source="x.mp4", reason="missing", detail="there is no 'x.mp4'")])

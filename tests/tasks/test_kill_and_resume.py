@@ -1,0 +1,111 @@
+"""Killed at any moment and run again, a storage holds what an undisturbed run leaves: nothing lost, nothing doubled."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.delta import open_table
+from storage.root import Storage
+from storage.schemas import KEYS
+from storage.tables import Tables
+from tasks import ingest, keyframes
+from tasks.cluster import ClusterConfig
+from tasks.ingest import IngestConfig
+from tasks.progress import silent
+from tests.tasks.clips import write_clip
+from tests.tasks.killable import SMALL
+
+KILLABLE = Path(__file__).with_name("killable.py")
+
+
+class PowerCutError(BaseException):
+    """Nobody catches it, as nobody catches SIGKILL."""
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two good films, one of which is damaged, and one that is none."""
+    folder = tmp_path_factory.mktemp("films")
+    write_clip(folder / "a.mp4", 4, seed=1)
+    write_clip(folder / "b.mp4", 3, seed=2)
+    damaged = write_clip(folder / "c.ts", 5, seed=3).read_bytes()
+    (folder / "c.ts").write_bytes(damaged[: len(damaged) // 2] + b"\0" * 188 + damaged[len(damaged) // 2 + 188 :])
+    (folder / "d.mp4").write_text("no film\n" * 100)
+    return folder
+
+
+def everything(storage: Storage) -> dict[str, list[dict[str, Any]]]:
+    """All rows that lie in the tables, finished or not, each table sorted by its id."""
+    found = {}
+    for name, keys in KEYS.items():
+        table = open_table(storage, name)
+        rows = table.to_pyarrow_table().to_pylist() if table else []
+        found[name] = sorted(rows, key=lambda row, keys=keys: [row[key] for key in keys])
+    return found
+
+
+def decode_all(storage: Storage, films: Path, cluster: ClusterConfig) -> None:
+    ingested = ingest.run(IngestConfig(films=(str(films),)), storage, silent)
+    keyframes.run(SMALL, storage, ingested, cluster, silent)
+
+
+def test_a_run_that_dies_at_each_of_its_writes_ends_as_an_undisturbed_one(
+    films: Path, tmp_path: Path, cluster: ClusterConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, killed = Storage(str(tmp_path / "undisturbed")), Storage(str(tmp_path / "killed"))
+    decode_all(undisturbed, films, cluster)
+
+    writes = last = 0
+
+    def counted(write: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> None:
+            nonlocal writes
+            writes += 1
+            write(*args, **kwargs)
+            if writes == last:
+                raise PowerCutError
+
+        return call
+
+    for name in ("commit", "finish", "reject"):
+        monkeypatch.setattr(Tables, name, counted(getattr(Tables, name)))
+    for moment in (2, 3, 1, 2):  # the write after which a run ends; the rejects and withdrawals count too
+        writes, last = 0, moment
+        with pytest.raises(PowerCutError):
+            decode_all(killed, films, cluster)
+    last = 0
+    decode_all(killed, films, cluster)
+    assert everything(killed) == everything(undisturbed)
+    assert [row["reason"] for row in everything(killed)["rejects"]] == ["partly_decoded", "not_a_video"]
+
+
+def run(storage: Path, films: Path, kill_at: str | None = None) -> list[str]:
+    """Runs the curation in a process group of its own, and kills the group when it prints `kill_at`."""
+    command = [sys.executable, str(KILLABLE), str(storage), str(films)]
+    lines = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.strip())
+            if lines[-1] == kill_at:
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+    assert process.returncode == (-signal.SIGKILL if kill_at else 0)
+    return lines
+
+
+@pytest.mark.slow
+def test_killed_with_its_process_group_at_five_moments_and_run_again_it_equals_an_undisturbed_run(
+    films: Path, tmp_path: Path
+) -> None:
+    assert run(tmp_path / "undisturbed", films)[-1] == "all 1 1"
+    for moment in ("keyframes 0 4", "keyframes 2 4", "characters 1 3", "faces 0 3", "captions 2 3"):
+        assert run(tmp_path / "killed", films, kill_at=moment)[-1] == moment
+    resumed = run(tmp_path / "killed", films)
+    assert resumed == ["captions 2 3", "captions 3 3", "all 1 1"]
+    assert everything(Storage(str(tmp_path / "killed"))) == everything(Storage(str(tmp_path / "undisturbed")))

@@ -1,0 +1,42 @@
+"""A snapshot's halves and identity."""
+
+import pytest
+
+from storage import snapshot as stored
+from storage.tables import Tables
+from tasks import snapshot
+from tasks.snapshot import SnapshotConfig
+from tests.tasks.conftest import DRAWN, Curated
+
+
+def test_the_first_half_is_learnt_from_and_the_second_held_out(curated: Curated) -> None:
+    (film,) = curated.snapshot.films
+    assert film.train == (0, DRAWN.seconds // 2 - 1)
+    assert film.test == (DRAWN.seconds // 2, DRAWN.seconds - 1)
+    assert stored.load(curated.storage, curated.snapshot.id) == curated.snapshot
+
+
+def test_the_same_work_is_the_same_snapshot_whatever_the_versions_of_its_tables(curated: Curated) -> None:
+    tables, film = Tables(curated.storage), curated.film_id
+    key = curated.work["films" if "films" in curated.work else "keyframes"][film]
+    before = tables.versions()["films"]
+    tables.commit("films", film, key, tables.read("films", {film: key}))
+    assert tables.versions()["films"] > before
+    again = snapshot.run(SnapshotConfig(), curated.storage, curated.work)
+    assert again.id == curated.snapshot.id
+
+
+@pytest.mark.parametrize(("fraction", "train", "test"), [(0.25, (0, 3), (4, 15)), (0.01, (0, 0), (1, 15))])
+def test_each_half_has_a_keyframe(
+    curated: Curated, fraction: float, train: tuple[int, int], test: tuple[int, int]
+) -> None:
+    made = snapshot.run(SnapshotConfig(train_fraction=fraction), curated.storage, curated.work)
+    assert (made.films[0].train, made.films[0].test) == (train, test)
+    assert made.id != curated.snapshot.id
+
+
+def test_films_that_fell_out_on_the_way_are_not_in_it(curated: Curated) -> None:
+    work = {**curated.work, "keyframes": {**curated.work["keyframes"], "f" * 16: "0" * 16}}
+    assert snapshot.run(SnapshotConfig(), curated.storage, work).id == curated.snapshot.id
+    with pytest.raises(ValueError, match="no film has come through all of"):
+        snapshot.run(SnapshotConfig(), curated.storage, {**curated.work, "faces": {}})

@@ -1,0 +1,141 @@
+"""The mechanism of all stages, with a stage that takes no models: rows, rejects, crashes, failures, identity."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from storage.errors import FilmError
+from storage.root import Storage
+from storage.tables import Tables
+from tasks.cluster import ClusterConfig
+from tasks.pool import Made, Make
+from tasks.progress import silent
+from tasks.stage import ATTEMPTS, StageError, Work, run_stage
+
+
+@pytest.fixture(autouse=True)
+def _reach_workers() -> None:
+    """Workers can't import this file, so what lies in it travels with it."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def caption_rows(film_id: str, count: int = 2) -> pa.Table:
+    said = {"subject": "frame", "text": "grey", "backend": "none", "revision": "1", "licence": "Apache-2.0"}
+    return pa.Table.from_pylist([{"row_id": f"{film_id}-{n:06d}", **said} for n in range(count)])
+
+
+def captioner(log: Path) -> Callable[[str], Made]:
+    """Rows for most films; what others do stands in their name. Each attempt leaves a line."""
+
+    def caption(film_id: str) -> Made:
+        with log.open("a") as file:
+            file.write(f"{film_id}\n")
+        match film_id.split("-")[0]:
+            case "killer":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case "short":
+                raise FilmError("too_short", f"{film_id!r} lasts 0.3 s")
+            case "child":
+                raise FilmError("crashed", f"decoding {film_id!r} ended with SIGSEGV")
+            case "bug":
+                raise ZeroDivisionError("one by nothing")
+            case "damaged":
+                return Made({"captions": caption_rows(film_id)}, FilmError("partly_decoded", f"{film_id!r}: 2 of 9"))
+        return Made({"captions": caption_rows(film_id)})
+
+    return caption
+
+
+def run(storage: Storage, films: list[str], make: Make, cluster: ClusterConfig, identity: object = "v1") -> Work:
+    work = {"keyframes": {film_id: f"of {film_id}" for film_id in films}}
+    sources = {film_id: f"films/{film_id}.mp4" for film_id in films}
+    return run_stage(storage, "captions", ["keyframes"], work, identity, make, cluster, silent, sources)
+
+
+def test_a_film_that_ends_its_worker_is_given_up_after_three_attempts_and_the_others_go_on(
+    tmp_path: Path, cluster: ClusterConfig
+) -> None:
+    storage, log = Storage(str(tmp_path / "out")), tmp_path / "log"
+    films = ["a", "killer", "short", "b", "child", "damaged", "c"]
+    done = run(storage, films, partial(captioner, log), cluster)["captions"]
+    assert set(done) == {"a", "b", "c", "damaged"}
+    rejects = {reject.film_id: reject for reject in Tables(storage).rejects()}
+    told = {film_id: (reject.reason, reject.attempts) for film_id, reject in rejects.items()}
+    assert told == {
+        "killer": ("crashed", ATTEMPTS),
+        "child": ("crashed", ATTEMPTS),
+        "short": ("too_short", 1),
+        "damaged": ("partly_decoded", 1),
+    }
+    assert "'films/killer.mp4' ended its worker" in rejects["killer"].detail
+    attempts = log.read_text().split()
+    assert {film_id: attempts.count(film_id) for film_id in films} == {
+        **dict.fromkeys(films, 1),
+        "killer": ATTEMPTS,
+        "child": ATTEMPTS,
+    }
+    assert Tables(storage).read("captions", done).num_rows == 8
+
+    # Again: finished films and those rejected for good are left alone, crashes get another chance.
+    log.unlink()
+    assert (
+        run(storage, [film for film in films if film != "killer"], partial(captioner, log), cluster)["captions"] == done
+    )
+    assert set(log.read_text().split()) == {"child"}
+
+
+def test_finished_work_is_not_done_again_and_another_identity_is_other_work(
+    tmp_path: Path, cluster: ClusterConfig
+) -> None:
+    storage, log = Storage(str(tmp_path / "out")), tmp_path / "log"
+    first = run(storage, ["a", "b"], partial(captioner, log), cluster)
+
+    def never() -> Callable[[str], Made]:
+        raise AssertionError("nothing is left to do")
+
+    assert run(storage, ["b", "a"], never, cluster) == first
+    other = run(storage, ["a"], partial(captioner, log), cluster, identity="v2")
+    assert other["captions"]["a"] != first["captions"]["a"]
+    assert log.read_text().split() == ["a", "b", "a"]
+    assert Tables(storage).count()["captions"] == 6  # both are kept, each under its own fingerprint
+
+
+def test_a_bug_stops_the_stage_with_its_traceback_and_keeps_what_was_finished(
+    tmp_path: Path, cluster: ClusterConfig
+) -> None:
+    storage, log = Storage(str(tmp_path / "out")), tmp_path / "log"
+    out = sys.stdout
+    with pytest.raises(StageError, match="ZeroDivisionError: one by nothing") as caught:
+        run(storage, ["a", "bug"], partial(captioner, log), cluster)
+    assert "'films/bug.mp4'" in str(caught.value)
+    assert sys.stdout is out
+    assert {film_id for film_id, _ in Tables(storage).done("captions")} == {"a"}
+    assert Tables(storage).rejects() == []
+
+
+def test_a_stage_works_on_films_that_have_all_its_inputs(tmp_path: Path, cluster: ClusterConfig) -> None:
+    storage, log = Storage(str(tmp_path / "out")), tmp_path / "log"
+    work = {"keyframes": {"a": "1", "b": "2"}, "faces": {"b": "3", "c": "4"}}
+    make = partial(captioner, log)
+    done = run_stage(storage, "captions", ["keyframes", "faces"], work, "v1", make, cluster, silent)
+    assert list(done["captions"]) == ["b"]
+    assert done["keyframes"] == work["keyframes"]
+
+
+def test_progress_counts_films_up_to_all_of_them(tmp_path: Path, cluster: ClusterConfig) -> None:
+    storage, log = Storage(str(tmp_path / "out")), tmp_path / "log"
+    run(storage, ["a"], partial(captioner, log), cluster)
+    seen: list[tuple[str, int, int]] = []
+    work = {"keyframes": {film_id: f"of {film_id}" for film_id in ("a", "b", "c")}}
+    run_stage(
+        storage, "captions", ["keyframes"], work, "v1", partial(captioner, log), cluster, lambda *now: seen.append(now)
+    )
+    assert seen == [("captions", 1, 3), ("captions", 2, 3), ("captions", 3, 3)]
