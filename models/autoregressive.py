@@ -10,7 +10,7 @@ Shapes: B sequences, S slots, T keyframes, L tokens a keyframe, D token width, H
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -34,18 +34,18 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
 
     backbone: BackboneConfig = SmolLM2Backbone()
     layout: Layout = "compact"
-    tokens: int = Field(2, ge=1)
-    width: int = Field(64, ge=1)
-    sentence_width: int = Field(384, ge=1)
-    face_width: int = Field(128, ge=1)
-    components: int = Field(4, ge=1)
-    sigma_floor: float = Field(0.1, ge=0)
-    frozen_layers: int = Field(0, ge=0)
-    dropout: float = Field(0.2, ge=0, lt=1)
-    masking: float = Field(0.15, ge=0, lt=1)
-    noise: float = Field(0.2, ge=0)
+    tokens: int = Field(default=2, ge=1)
+    width: int = Field(default=64, ge=1)
+    sentence_width: int = Field(default=384, ge=1)
+    face_width: int = Field(default=128, ge=1)
+    components: int = Field(default=4, ge=1)
+    sigma_floor: float = Field(default=0.1, ge=0)
+    frozen_layers: int = Field(default=0, ge=0)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    masking: float = Field(default=0.15, ge=0, lt=1)
+    noise: float = Field(default=0.2, ge=0)
     recall: bool = True
-    forgetting: float = Field(0.3, ge=0, le=1)
+    forgetting: float = Field(default=0.3, ge=0, le=1)
 
 
 class AutoregressiveModel(nn.Module):
@@ -59,7 +59,7 @@ class AutoregressiveModel(nn.Module):
         self.config = config
         self.identifiers = dict(backbone.identifiers)
         self.source = {"name": backbone.name, "revision": backbone.revision, "licence": backbone.licence}
-        self.backbone = backbone.model
+        self.backbone: Any = backbone.model
         self.sentence_mlp = _mlp(config.sentence_width, hidden)
         self.face_mlp = _mlp(config.face_width, hidden)
         self.token_mlp = _mlp(config.width, hidden)
@@ -92,7 +92,7 @@ class AutoregressiveModel(nn.Module):
         """MLPs whose outputs are as large as the backbone's own embeddings, small markers, a jittered head."""
         scale = float(self.backbone.embed_tokens.weight.std())
         for mlp in (self.sentence_mlp, self.face_mlp, self.token_mlp):
-            first, last = mlp[0], mlp[2]
+            first, _, last = cast(tuple[nn.Linear, nn.GELU, nn.Linear], tuple(mlp))
             gain = 1.0 if mlp is self.token_mlp else first.in_features**0.5  # unit-norm vectors have small entries
             nn.init.normal_(first.weight, std=gain / first.in_features**0.5)
             nn.init.zeros_(first.bias)
@@ -165,7 +165,7 @@ class AutoregressiveModel(nn.Module):
 
         `recalled`: means and logits to add to the head's, of the same batch shape as `hidden`.
         """
-        mixture = self.head(self._drop(hidden))
+        mixture: Mixture = self.head(self._drop(hidden))
         if recalled is not None:
             mixture = Mixture(mixture.logits + recalled[1], mixture.means + recalled[0], mixture.scales)
         return mixture.affine(self.token_mean_LD[place].unsqueeze(-2), self.token_std_LD[place].unsqueeze(-2))

@@ -23,9 +23,9 @@ from models.script_tokens import FrameScript, Slot, Window
 class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
     """`window` and `keep` in keyframes; `temperature` scales sigma, 0 gives the drawn component's mean."""
 
-    window: int = Field(16, ge=2)
-    keep: int = Field(8, ge=1)
-    temperature: float = Field(0.7, ge=0)
+    window: int = Field(default=16, ge=2)
+    keep: int = Field(default=8, ge=1)
+    temperature: float = Field(default=0.7, ge=0)
 
     @model_validator(mode="after")
     def _keep_fits(self) -> "GenerationConfig":

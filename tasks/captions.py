@@ -1,6 +1,6 @@
 """Stage 4 of the curation: what each keyframe and each person in it look like, in sentences (app. C)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from models import captioner
@@ -10,7 +10,7 @@ from models.face import Face, Image
 from storage.root import Storage
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made
+from tasks.pool import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, identity, run_stage
 
@@ -31,25 +31,26 @@ def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterC
     )
 
 
-def _make(config: CaptionerConfig, storage: Storage, work: Work) -> Callable[[str], Made]:
+def _make(config: CaptionerConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
     model = captioner.build(config)
 
-    def describe(film_id: str) -> Made:
+    def describe(film_id: str) -> Iterator[Step | Made]:
         keyframes = rows.read(storage, work, "keyframes", film_id)
         persons = rows.grouped(rows.read(storage, work, "characters", film_id))
         faces = {row["character_id"]: row for row in rows.read(storage, work, "faces", film_id)}
         first = {row["shot"]: row["second"] for row in reversed(keyframes)}
         said = []
-        for some, images in rows.chunks(keyframes):
+        for step, some in rows.chunks(keyframes):
             bodies = [persons.get(row["row_id"], []) for row in some]
             facts = [
                 _facts(row, image, [_person(body, faces) for body in mine], row["second"] - first[row["shot"]])
-                for row, image, mine in zip(some, images, bodies, strict=True)
+                for row, image, mine in zip(some, rows.pictures(some), bodies, strict=True)
             ]
             captions = rows.by_row(model.caption(facts), lambda given: given[0].row_id, [one.row_id for one in facts])
             for row, mine in zip(some, bodies, strict=True):
                 said += _rows(captions[row["row_id"]], [body["character_id"] for body in mine])
-        return Made({"captions": rows.table("captions", film_id, said, model)})
+            yield step
+        yield Made({"captions": rows.table("captions", film_id, said, model)})
 
     return describe
 

@@ -1,6 +1,6 @@
 """Stage 2 of the curation: who is in each keyframe, at most five (app. C)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from models import detector
@@ -9,7 +9,7 @@ from storage.root import Storage
 from storage.schemas import character_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made
+from tasks.pool import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, identity, run_stage
 
@@ -30,17 +30,17 @@ def run(config: DetectorConfig, storage: Storage, work: Work, cluster: ClusterCo
     )
 
 
-def _make(config: DetectorConfig, storage: Storage, work: Work) -> Callable[[str], Made]:
+def _make(config: DetectorConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
     model = detector.build(config)
 
-    def detect(film_id: str) -> Made:
-        found = [
-            _row(keyframe["row_id"], index, person)
-            for keyframes, images in rows.chunks(rows.read(storage, work, "keyframes", film_id))
-            for keyframe, persons in zip(keyframes, model.detect(images), strict=True)
-            for index, person in enumerate(persons)
-        ]
-        return Made({"characters": rows.table("characters", film_id, found, model)})
+    def detect(film_id: str) -> Iterator[Step | Made]:
+        found = []
+        for step, keyframes in rows.chunks(rows.read(storage, work, "keyframes", film_id)):
+            persons_of = model.detect(rows.pictures(keyframes))
+            for keyframe, persons in zip(keyframes, persons_of, strict=True):
+                found += [_row(keyframe["row_id"], index, person) for index, person in enumerate(persons)]
+            yield step
+        yield Made({"characters": rows.table("characters", film_id, found, model)})
 
     return detect
 

@@ -1,6 +1,6 @@
 """Stage 3 of the curation: the face bank. Faces, whose they are, and which of them show the same character (app. C)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,7 +12,7 @@ from storage.root import Storage
 from storage.schemas import face_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made
+from tasks.pool import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, identity, run_stage
 
@@ -34,22 +34,21 @@ def run(config: FaceConfig, storage: Storage, work: Work, cluster: ClusterConfig
     )
 
 
-def _make(config: FaceConfig, storage: Storage, work: Work) -> Callable[[str], Made]:
+def _make(config: FaceConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
     model = face.build(config)
 
-    def bank(film_id: str) -> Made:
+    def bank(film_id: str) -> Iterator[Step | Made]:
         persons = rows.grouped(rows.read(storage, work, "characters", film_id))
-        found = [
-            row
-            for keyframes, images in rows.chunks(rows.read(storage, work, "keyframes", film_id))
-            for keyframe, faces in zip(keyframes, model.faces(images), strict=True)
-            for row in _rows(keyframe["row_id"], faces, persons.get(keyframe["row_id"], []))
-        ]
+        found = []
+        for step, keyframes in rows.chunks(rows.read(storage, work, "keyframes", film_id)):
+            for keyframe, faces in zip(keyframes, model.faces(rows.pictures(keyframes)), strict=True):
+                found += _rows(keyframe["row_id"], faces, persons.get(keyframe["row_id"], []))
+            yield step
         found.sort(key=lambda row: str(row["face_id"]))  # clustering depends on the order
         embeddings_NE = np.stack([row["embedding"] for row in found]) if found else np.zeros((0, 1), np.float32)
         for row, character in zip(found, chinese_whispers(embeddings_NE).tolist(), strict=True):
             row |= {"character": character, "embedding": row["embedding"].tobytes()}
-        return Made({"faces": rows.table("faces", film_id, found, model)})
+        yield Made({"faces": rows.table("faces", film_id, found, model)})
 
     return bank
 

@@ -54,7 +54,7 @@ def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path
         decoded = decode_in_child(folder / film.path, config)
         if decoded.film_id != film_id:
             raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
-        note = FilmError("partly_decoded", f"{film.source!r}: {decoded.damage}") if decoded.damage else None
+        note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
         return Made({"keyframes": decoded.rows, "films": film_rows(film, decoded.probe)}, note)
 
     return decode

@@ -6,7 +6,7 @@ import pickle
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,16 +29,27 @@ class Made:
     note: FilmError | None = None
 
 
-Make = Callable[[], Callable[[str], Made]]
-"""Runs in the actor, where it loads models. What it returns makes a film's rows, or raises FilmError to reject it."""
+@dataclass(frozen=True)
+class Step:
+    """How far the work on one film is, in keyframes."""
+
+    done: int
+    total: int
+
+
+Make = Callable[[], Callable[[str], Made | Iterator[Step | Made]]]
+"""Runs in the actor, where it loads models. What it returns makes a film's rows, or raises FilmError to reject it.
+
+Work that takes long yields a Step now and then, and last what it made."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an actor says of a film: its rows, why it is rejected, or the traceback of a failure."""
+    """What an actor says of a film: how far it is or, last, its rows, why it is rejected, the traceback of a failure."""
 
     film_id: str
     attempts: int
+    step: Step | None = None
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     note: FilmError | None = None
     reject: FilmError | None = None
@@ -46,7 +57,7 @@ class Answer:
 
 
 def answers(film_ids: Sequence[str], make: Make, cluster: ClusterConfig) -> Generator[Answer]:
-    """One answer a film, as they come; none for a film that ended its worker at each attempt."""
+    """The steps and the final answer of each film, as they come; no final one where it ended its worker each time."""
     connect(cluster)
     from ray.data import DataContext
 
@@ -86,6 +97,7 @@ def _quiet(context: "DataContext") -> "DataContext":
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_errored_blocks = -1
+    context.target_max_block_size = 1  # byte: each answer is a block of its own, and arrives at once
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     return context
 
@@ -95,20 +107,27 @@ class _Worker:
     """Lives in an actor. The models are loaded at the first film: there a failure has a traceback to hand back."""
 
     make: Make
-    _work: Callable[[str], Made] | None = field(default=None, init=False)
+    _work: Callable[[str], Made | Iterator[Step | Made]] | None = field(default=None, init=False)
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+    def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, list[bytes]]]:
         (film_id,) = batch["film_id"]
-        return {"answer": [pickle.dumps(self._answer(str(film_id)))]}
+        for answer in self._answers(str(film_id)):
+            yield {"answer": [pickle.dumps(answer)]}
 
-    def _answer(self, film_id: str, attempt: int = 1) -> Answer:
+    def _answers(self, film_id: str, attempt: int = 1) -> Iterator[Answer]:
         try:
             self._work = self._work or self.make()
             made = self._work(film_id)
+            for part in [made] if isinstance(made, Made) else made:
+                match part:
+                    case Step():
+                        yield Answer(film_id, attempt, step=part)
+                    case Made():
+                        yield Answer(film_id, attempt, tables=part.tables, note=part.note)
         except FilmError as error:
             if error.reason == "crashed" and attempt < ATTEMPTS:  # a child process did
-                return self._answer(film_id, attempt + 1)
-            return Answer(film_id, attempt, reject=error)
+                yield from self._answers(film_id, attempt + 1)
+            else:
+                yield Answer(film_id, attempt, reject=error)
         except Exception:  # for the driver, which stops: Ray Data would drop the film
-            return Answer(film_id, attempt, failure=traceback.format_exc())
-        return Answer(film_id, attempt, made.tables, made.note)
+            yield Answer(film_id, attempt, failure=traceback.format_exc())

@@ -1,4 +1,4 @@
-"""Rows of one film inside an actor: read, joined by their ids, with their pictures decoded a few at a time."""
+"""Rows of one film inside an actor: read, taken a few at a time, joined with a model's answers by their ids."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -12,11 +12,12 @@ from storage.pictures import decode
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.tables import Tables
+from tasks.pool import Step
 
 Row = dict[str, Any]
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
-CHUNK = 16  # keyframes whose pictures are in memory at a time
+CHUNK = 16  # keyframes that a model gets, and whose pictures are in memory, at a time
 
 
 class Backend(Protocol):
@@ -38,14 +39,19 @@ def read(
     return Tables(storage).read(table, {film_id: work[table][film_id]}, columns).to_pylist()
 
 
-def chunks(keyframes: Sequence[Row]) -> Iterator[tuple[Sequence[Row], list[NDArray[np.uint8]]]]:
-    """Rows of keyframes with their pictures, RGB [H, W, 3]."""
-    for start in range(0, len(keyframes), CHUNK):
-        rows = keyframes[start : start + CHUNK]
-        yield rows, [decode(row["image"]) for row in rows]
+def chunks(rows: Sequence[T]) -> Iterator[tuple[Step, Sequence[T]]]:
+    """A few at a time, and how far the work is when they are done."""
+    for start in range(0, len(rows), CHUNK):
+        some = rows[start : start + CHUNK]
+        yield Step(start + len(some), len(rows)), some
 
 
-def by_row(answers: Iterable[Answer], row_id: Callable[[Answer], str], wanted: Sequence[str]) -> dict[str, Answer]:
+def pictures(keyframes: Sequence[Row]) -> list[NDArray[np.uint8]]:
+    """RGB [H, W, 3] of each."""
+    return [decode(row["image"]) for row in keyframes]
+
+
+def by_row(answers: Iterable[T], row_id: Callable[[T], str], wanted: Sequence[str]) -> dict[str, T]:
     """A model's answers by the id that each carries.
 
     Raises:

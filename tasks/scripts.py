@@ -1,6 +1,6 @@
 """Stage 5 of the curation: captions become scripts of characters, scene elements and plots (Fig. 16)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from models import writer
@@ -9,7 +9,7 @@ from models.writer.script import Script, render
 from storage.root import Storage
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made
+from tasks.pool import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, identity, run_stage
 
@@ -30,14 +30,18 @@ def run(config: WriterConfig, storage: Storage, work: Work, cluster: ClusterConf
     )
 
 
-def _make(config: WriterConfig, storage: Storage, work: Work) -> Callable[[str], Made]:
+def _make(config: WriterConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
     model = writer.build(config)
 
-    def write(film_id: str) -> Made:
+    def write(film_id: str) -> Iterator[Step | Made]:
         captions = rows.grouped(rows.read(storage, work, "captions", film_id))
-        facts = [_facts(row_id, said) for row_id, said in captions.items()]
-        scripts = rows.by_row(model.write(facts), lambda script: script.row_id, list(captions))
-        return Made({"scripts": rows.table("scripts", film_id, [_row(one) for one in scripts.values()], model)})
+        written: list[rows.Row] = []
+        for step, row_ids in rows.chunks(list(captions)):
+            facts = [_facts(row_id, captions[row_id]) for row_id in row_ids]
+            scripts = rows.by_row(model.write(facts), lambda script: script.row_id, row_ids)
+            written += map(_row, scripts.values())
+            yield step
+        yield Made({"scripts": rows.table("scripts", film_id, written, model)})
 
     return write
 

@@ -8,6 +8,7 @@ so does one that ended its worker at each of three attempts.
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from pydantic import BaseModel
 
@@ -87,6 +88,10 @@ class _Bench:
         progress(self.stage, total - len(missing), total)
         with closing(answers(pending, make, cluster)) as arriving:
             for answer in arriving:
+                if answer.step:
+                    title = PurePath(self.sources[answer.film_id]).name
+                    progress(f"{self.stage} of {title}", answer.step.done, answer.step.total)
+                    continue
                 self._keep(answer)
                 missing.remove(answer.film_id)
                 progress(self.stage, total - len(missing), total)

@@ -24,9 +24,9 @@ class CameraConfig(BaseModel, frozen=True, extra="forbid"):
     far ones; `fade` is the length of a cross-fade between keyframes of one shot, in seconds."""
 
     kind: Literal["camera"] = "camera"
-    zoom: float = Field(0.10, ge=0, le=1)
-    parallax: float = Field(0.012, ge=0, le=0.2)
-    fade: float = Field(0.6, ge=0)
+    zoom: float = Field(default=0.10, ge=0, le=1)
+    parallax: float = Field(default=0.012, ge=0, le=0.2)
+    fade: float = Field(default=0.6, ge=0)
 
 
 class CameraAnimator:

@@ -15,7 +15,7 @@ class LlamaBackbone(BaseModel, frozen=True, extra="forbid"):
     source: str
     revision: str | None = None
     licence: str = "see the checkpoint"
-    layers: int | None = Field(None, ge=1)
+    layers: int | None = Field(default=None, ge=1)
 
 
 def load(config: LlamaBackbone) -> Backbone:

@@ -32,20 +32,20 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """
 
     model: AutoregressiveConfig = AutoregressiveConfig()
-    steps: int = Field(160, ge=1)
-    batch: int = Field(1, ge=1)
-    window: int = Field(16, ge=1)
-    short_windows: float = Field(0.5, ge=0, le=1, description="share of windows cut to a random length")
-    learning_rate: float = Field(3e-4, gt=0)
-    warmup: int = Field(10, ge=0)
+    steps: int = Field(default=160, ge=1)
+    batch: int = Field(default=1, ge=1)
+    window: int = Field(default=16, ge=1)
+    short_windows: float = Field(default=0.5, ge=0, le=1, description="share of windows cut to a random length")
+    learning_rate: float = Field(default=3e-4, gt=0)
+    warmup: int = Field(default=10, ge=0)
     schedule: Literal["constant", "cosine"] = "cosine"
-    weight_decay: float = Field(0.05, ge=0)
-    losses: tuple[Loss, ...] = Field(("nll", "l1", "l2"), min_length=1)
-    flip: float = Field(0.5, ge=0, le=1)
-    reverse: float = Field(0.5, ge=0, le=1)
+    weight_decay: float = Field(default=0.05, ge=0)
+    losses: tuple[Loss, ...] = Field(default=("nll", "l1", "l2"), min_length=1)
+    flip: float = Field(default=0.5, ge=0, le=1)
+    reverse: float = Field(default=0.5, ge=0, le=1)
     random_faces: bool = True
-    references: int = Field(10, ge=0)
-    reference_probability: float = Field(0.5, ge=0, le=1)
+    references: int = Field(default=10, ge=0)
+    reference_probability: float = Field(default=0.5, ge=0, le=1)
     seed: int = 0
 
 

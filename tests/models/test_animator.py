@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from models.animator import CameraConfig, build
 
 H, W = 128, 224

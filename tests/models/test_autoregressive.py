@@ -146,7 +146,7 @@ def test_saved_and_loaded_it_is_the_same_model(tmp_path, recall):
     assert torch.equal(net(packed).log_prob(packed.targets_BTLD), again(packed).log_prob(packed.targets_BTLD))
     assert again.config == net.config
     assert LlamaModel.from_pretrained(tmp_path / "backbone").config.hidden_size == 32
-    with pytest.raises(ValueError, match="config.json is missing"):
+    with pytest.raises(ValueError, match=r"config\.json is missing"):
         AutoregressiveModel.from_pretrained(tmp_path / "nowhere")
 
 

@@ -54,7 +54,7 @@ def test_the_papers_layout_has_bullets_and_faces_behind_their_characters():
 
 def test_the_compact_layout_leaves_out_the_bullets():
     got = shown(lay_out(script([0, 2], faces=2), ROWS, "compact"))
-    assert got == "<|Characters:|s0|f0|f1|Scene Elements:|Plots:|s1|>".split("|")
+    assert got == ["<", "Characters:", "s0", "f0", "f1", "Scene Elements:", "Plots:", "s1", ">"]
 
 
 def test_pack_places_every_row_and_predicts_from_the_slot_before():

@@ -12,7 +12,7 @@ FPS = 8
 def write_clip(path: Path, seconds: int, seed: int = 0) -> Path:
     draw = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=FPS, options={"threads": "1"})
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
         for second in range(seconds):

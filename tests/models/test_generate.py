@@ -1,0 +1,140 @@
+"""Generation with a key-value cache against the full forward pass, token by token."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.backbone import LlamaTinyBackbone
+from models.generate import GenerationConfig, Request, generate
+from models.script_tokens import FrameScript, Window
+
+L, D, C, F = 2, 6, 10, 8
+CONFIG = GenerationConfig(window=4, keep=2, temperature=0.8)
+
+
+def model(**changes) -> AutoregressiveModel:
+    config = AutoregressiveConfig(
+        backbone=LlamaTinyBackbone(hidden=32, layers=2), tokens=L, width=D, sentence_width=C, face_width=F
+    )
+    net = AutoregressiveModel.create(config.model_copy(update=changes)).eval()
+    with torch.no_grad():
+        net.head.linear.weight.mul_(20)  # so that what stands before matters
+    net.token_mean_LD.copy_(torch.linspace(-1, 1, L * D).reshape(L, D))
+    net.token_std_LD.fill_(0.7)
+    return net
+
+
+def scripts(count: int, seed: int = 0) -> list[FrameScript]:
+    random = np.random.default_rng(seed)
+    made = []
+    for i in range(count):
+        kinds = np.sort(random.integers(0, 3, random.integers(1, 6))).astype(np.int8)
+        sentences = random.standard_normal((len(kinds), C)).astype(np.float32)
+        faces = random.standard_normal((random.integers(0, 3), F)).astype(np.float32)
+        made.append(FrameScript(f"x-{i:06d}", sentences, kinds, faces))
+    return made
+
+
+def references(seed: int = 5) -> torch.Tensor:
+    return torch.randn(3, L, D, generator=torch.Generator().manual_seed(seed))
+
+
+def by_full_forward(net: AutoregressiveModel, request: Request, config: GenerationConfig) -> torch.Tensor:
+    """The same movie with the whole window run anew for every single token."""
+    history = torch.zeros(0, L, D) if request.history_TLD is None else request.history_TLD
+    every = [*request.history_scripts, *request.scripts]
+    known, start = history, len(history)
+    first = 0 if start < config.window else start - config.keep
+    while len(known) < len(every):
+        if len(known) - first == config.window:
+            first = len(known) - config.keep
+        keyframe = torch.zeros(1, L, D)
+        for place in range(L):
+            run = torch.cat([known[first:], keyframe])
+            window = Window(every[first : len(known) + 1], run, request.references_RLD, request.reference_scripts)
+            mixture = net(net.pack([window]))
+            t = len(known) - start
+            generator = torch.Generator().manual_seed((request.seed * 1_000_003 + t) * L + place)
+            uniform, normal_D = torch.rand((), generator=generator), torch.randn(D, generator=generator)
+            drawn = mixture.draw(uniform.expand(mixture.batch_shape), normal_D, config.temperature)
+            keyframe[0, place] = drawn[0, -1, place]
+        known = torch.cat([known, keyframe])
+    return known[start:]
+
+
+@pytest.mark.parametrize("layout", ["paper", "compact"])
+@pytest.mark.parametrize("recall", [True, False])
+@pytest.mark.parametrize("shown", ["nothing", "tokens", "tokens and scripts"])
+def test_the_cache_gives_what_the_full_forward_gives(layout, recall, shown):
+    net = model(layout=layout, recall=recall)
+    request = Request(
+        scripts(7),
+        seed=11,
+        references_RLD=None if shown == "nothing" else references(),
+        reference_scripts=scripts(3, 9) if shown == "tokens and scripts" else (),
+    )
+    with torch.inference_mode():
+        (got,) = generate(net, [request], CONFIG)
+        torch.testing.assert_close(got, by_full_forward(net, request, CONFIG), atol=1e-4, rtol=1e-4)
+    assert got.shape == (7, L, D)  # more than a window: the cache was rebuilt twice
+
+
+@pytest.mark.parametrize("before", [2, 6])
+def test_a_history_is_continued(before):
+    net, history = model(), torch.randn(6, L, D, generator=torch.Generator().manual_seed(1))[:before]
+    request = Request(scripts(3), seed=2, history_scripts=scripts(before, 4), history_TLD=history)
+    with torch.inference_mode():
+        (got,) = generate(net, [request], CONFIG)
+        torch.testing.assert_close(got, by_full_forward(net, request, CONFIG), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(got, generate(net, [Request(scripts(3), seed=2)], CONFIG)[0])
+
+
+def test_a_movie_is_the_same_alone_and_among_others():
+    net = model()
+    requests = [
+        Request(scripts(6, 1), seed=1),
+        Request(scripts(6, 2), seed=2, references_RLD=references()),
+        Request([script.without_faces() for script in scripts(3, 1)], seed=1),
+        Request(scripts(5, 3), seed=3, history_scripts=scripts(2), history_TLD=torch.ones(2, L, D)),
+    ]
+    together = generate(net, requests, CONFIG)
+    assert [len(tokens) for tokens in together] == [6, 6, 3, 5]
+    for request, tokens in zip(requests, together, strict=True):
+        torch.testing.assert_close(tokens, generate(net, [request], CONFIG)[0], atol=1e-4, rtol=1e-4)
+
+
+def test_seed_and_temperature():
+    net, told = model(), scripts(3)
+
+    def dream(seed: int, temperature: float) -> torch.Tensor:
+        return generate(net, [Request(told, seed)], GenerationConfig(temperature=temperature))[0]
+
+    assert torch.equal(dream(0, 0.7), dream(0, 0.7))
+    assert not torch.allclose(dream(0, 0.7), dream(1, 0.7))
+    with torch.inference_mode():
+        mixture = net(net.pack([Window(told[:1], torch.zeros(1, L, D))]))
+    first = dream(0, 0.0)[0, 0]
+    assert (mixture.means[0, 0, 0] - first).abs().amax(-1).min() < 1e-4  # a component's mean
+
+
+def test_two_forwards_a_keyframe(monkeypatch):
+    net, calls = model(), []
+    run = net.run
+    monkeypatch.setattr(net, "run", lambda *args: calls.append(args[0].shape[1]) or run(*args))
+    generate(net, [Request(scripts(4))], CONFIG)
+    assert len(calls) == 2 * 4
+    assert calls[1::2] == [1] * 4
+
+
+def test_it_leaves_the_model_as_it_was_and_refuses_what_does_not_fit():
+    net = model().train()
+    generate(net, [Request(scripts(1))], CONFIG)
+    assert net.training
+    assert generate(net, [Request([])], CONFIG)[0].shape == (0, L, D)
+    with pytest.raises(ValueError, match="1 history scripts but tokens of 2"):
+        generate(net, [Request(scripts(1), history_scripts=scripts(1), history_TLD=torch.ones(2, L, D))], CONFIG)
+    with pytest.raises(ValueError, match=r"\(2, 5\), the model's are \(2, 6\)"):
+        generate(net, [Request(scripts(1), history_scripts=scripts(1), history_TLD=torch.ones(1, L, 5))], CONFIG)
+    with pytest.raises(ValueError, match="got 4 and 4"):
+        GenerationConfig(window=4, keep=4)

@@ -1,0 +1,190 @@
+"""Training of the autoregressive model: determinism, resume, losses, augmentation, and that it learns."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.backbone import LlamaTinyBackbone
+from models.likelihood import compare
+from models.script_tokens import FrameScript
+from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig, Episode
+
+L, D, C, F = 2, 6, 16, 8
+MODEL = AutoregressiveConfig(
+    backbone=LlamaTinyBackbone(hidden=32, layers=2), tokens=L, width=D, sentence_width=C, face_width=F
+)
+CONFIG = AutoregressiveTrainingConfig(model=MODEL, steps=6, batch=2, window=4, references=2, warmup=2)
+
+
+def film(frames: int = 12, seed: int = 0, first: int = 0) -> Episode:
+    """Shots of three keyframes in four places: the place decides tokens and sentences."""
+    random = np.random.default_rng(seed)
+    places_4LD, words_4C = random.standard_normal((4, L, D)), random.standard_normal((4, C))
+    faces_2F = random.standard_normal((2, F))
+    scripts, tokens = [], []
+    for t in range(first + frames):
+        place = (t // 3 * 7 + t // 12) % 4
+        sentences = np.stack([words_4C[place], random.standard_normal(C) * 0.3]).astype(np.float32)
+        face = (faces_2F[t % 2] + 0.01 * random.standard_normal(F)).astype(np.float32)[None]
+        choices = (faces_2F[t % 2] + 0.01 * random.standard_normal((3, F))).astype(np.float32)
+        scripts.append(FrameScript(f"f-{t:06d}", sentences, np.array([1, 2], np.int8), face, (choices,)))
+        tokens.append(places_4LD[place] + 0.15 * random.standard_normal((L, D)))
+    tokens_TLD = torch.from_numpy(np.stack(tokens).astype(np.float32))[first:]
+    return Episode("f", scripts[first:], tokens_TLD, tokens_TLD * -1)
+
+
+def run(training: AutoregressiveTraining, steps: range, optimizer=None):
+    parameters = list(training.parameters(0))
+    optimizer = optimizer or torch.optim.AdamW(parameters, weight_decay=training.weight_decay)
+    for step in steps:
+        loss, _ = training.loss(training.batch(step), step)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.param_groups[0]["lr"] = training.lr(step)
+        optimizer.step()
+        training.stepped(step)
+    return optimizer
+
+
+def weights(training: AutoregressiveTraining) -> torch.Tensor:
+    return torch.cat([value.flatten().float() for value in training.module.state_dict().values()])
+
+
+def test_a_resumed_run_is_the_run_that_was_never_stopped():
+    whole = AutoregressiveTraining(CONFIG, [film()])
+    run(whole, range(6))
+    first = AutoregressiveTraining(CONFIG, [film()])
+    optimizer = run(first, range(3))
+    torch.manual_seed(999)  # a new process: another global state
+    second = AutoregressiveTraining(CONFIG, [film()])
+    second.module.load_state_dict(first.module.state_dict())
+    fresh = torch.optim.AdamW(list(second.parameters(0)), weight_decay=second.weight_decay)
+    fresh.load_state_dict(optimizer.state_dict())
+    run(second, range(3, 6), fresh)
+    assert torch.equal(weights(whole), weights(second))
+
+
+def test_batches_depend_on_seed_step_and_rank_alone():
+    first, again = AutoregressiveTraining(CONFIG, [film()]), AutoregressiveTraining(CONFIG, [film()])
+    other = AutoregressiveTraining(CONFIG.model_copy(update={"seed": 1}), [film()])
+
+    def same(a, b) -> bool:
+        return a.seed == b.seed and torch.equal(a.packed.tokens_ND, b.packed.tokens_ND)
+
+    assert same(first.batch(3), again.batch(3))
+    assert same(first.batch(3, 1, 2), again.batch(3, 1, 2))
+    assert not same(first.batch(3), first.batch(4))
+    assert not same(first.batch(3), first.batch(3, 1, 2))
+    assert not same(first.batch(3), other.batch(3))
+
+
+def test_the_loss_is_equation_four_and_terms_can_be_left_out():
+    training = AutoregressiveTraining(CONFIG, [film()])
+    batch = training.batch(0)
+    total, terms = training.loss(batch, 0)
+    assert float(total.detach()) == pytest.approx(sum(terms.values()), rel=1e-5)
+    for losses in (("nll",), ("l1", "l2")):
+        part = AutoregressiveTraining(CONFIG.model_copy(update={"losses": losses}), [film()])
+        assert float(part.loss(batch, 0)[0].detach()) == pytest.approx(sum(terms[name] for name in losses), rel=1e-5)
+
+
+def test_each_term_by_hand():
+    still = {"dropout": 0.0, "masking": 0.0, "noise": 0.0, "forgetting": 0.0}
+    config = CONFIG.model_copy(update={"model": MODEL.model_copy(update=still), "batch": 1})
+    training = AutoregressiveTraining(config, [film()])
+    batch = training.batch(0)
+    _, terms = training.loss(batch, 0)
+    net = training.module.eval()
+    mixture = net(batch.packed)
+    targets = batch.packed.targets_BTLD
+    error = (mixture.mean - targets) / net.token_std_LD
+    assert terms["nll"] == pytest.approx(float(-mixture.log_prob(targets).mean()) / D, rel=1e-4)
+    assert terms["l1"] == pytest.approx(float(error.abs().mean()), rel=1e-4)
+    assert terms["l2"] == pytest.approx(float((error**2).mean()), rel=1e-4)
+
+
+def windows(count: int = 200, **changes):
+    training = AutoregressiveTraining(CONFIG.model_copy(update=changes), [film()])
+    return training.episodes[0], [training._window(np.random.default_rng(i)) for i in range(count)]
+
+
+def test_flips_and_reversed_time_come_as_often_as_asked():
+    episode, drawn = windows(flip=0.25, reverse=0.5, short_windows=0.0, random_faces=False)
+    flipped = [not (episode.tokens_TLD == window.tokens_TLD[0]).all(-1).all(-1).any() for window in drawn]
+    assert np.mean(flipped) == pytest.approx(0.25, abs=0.1)
+    backwards = [window.scripts[0].row_id > window.scripts[-1].row_id for window in drawn]
+    assert np.mean(backwards) == pytest.approx(0.5, abs=0.1)
+    for window in drawn:  # every script stays with its keyframe
+        for script, tokens in zip(window.scripts, window.tokens_TLD, strict=True):
+            true = episode.tokens_TLD[int(script.row_id[-6:])]
+            assert torch.equal(tokens, true) or torch.equal(tokens, -true)
+
+
+def test_references_are_prepended_stochastically_and_do_not_give_the_answer_away():
+    episode, drawn = windows(reference_probability=0.5, flip=0.0)
+    shown = [window for window in drawn if window.references_RLD is not None]
+    assert len(shown) / len(drawn) == pytest.approx(0.5, abs=0.1)
+    for window in shown:
+        assert window.references_RLD.shape == (2, L, D)
+        ids = {script.row_id for script in window.scripts}
+        assert not ids & {script.row_id for script in window.reference_scripts}
+        for script, tokens in zip(window.reference_scripts, window.references_RLD, strict=True):
+            assert torch.equal(tokens, episode.tokens_TLD[int(script.row_id[-6:])])
+
+
+def test_faces_come_from_other_keyframes():
+    episode, drawn = windows(20, random_faces=True)
+    for window in drawn:
+        for script in window.scripts:
+            choices = episode.scripts[int(script.row_id[-6:])].face_choices[0]
+            assert any(np.array_equal(script.faces[0], choice) for choice in choices)
+    _, drawn = windows(5, random_faces=False)
+    assert np.array_equal(drawn[0].scripts[0].faces, episode.scripts[int(drawn[0].scripts[0].row_id[-6:])].faces)
+
+
+def test_windows_are_short_now_and_then():
+    _, drawn = windows(short_windows=0.5)
+    lengths = [len(window.scripts) for window in drawn]
+    assert set(lengths) == {1, 2, 3, 4}
+    assert lengths.count(4) > 100
+
+
+def test_learning_rates():
+    cosine = AutoregressiveTraining(CONFIG, [film()])
+    rates = [cosine.lr(step) for step in range(6)]
+    assert rates[0] < rates[1] == max(rates)
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    constant = AutoregressiveTraining(CONFIG.model_copy(update={"schedule": "constant"}), [film()])
+    assert {constant.lr(step) for step in range(2, 6)} == {CONFIG.learning_rate}
+
+
+def test_exported_and_taken_up_again(tmp_path):
+    training = AutoregressiveTraining(CONFIG, [film()])
+    run(training, range(2))
+    training.export(tmp_path)
+    again = AutoregressiveTraining(CONFIG, [film(seed=3)], init=tmp_path)
+    assert torch.equal(weights(again), weights(training))
+    assert AutoregressiveModel.from_pretrained(tmp_path).config == MODEL
+    with pytest.raises(ValueError, match="another config"):
+        AutoregressiveTraining(
+            CONFIG.model_copy(update={"model": MODEL.model_copy(update={"dropout": 0.4})}), [film()], init=tmp_path
+        )
+
+
+def test_bad_episodes_are_refused():
+    with pytest.raises(ValueError, match="at least one episode"):
+        AutoregressiveTraining(CONFIG, [])
+    good = film()
+    with pytest.raises(ValueError, match=r"f: an episode needs .* 11 scripts, 12 keyframes"):
+        Episode("f", good.scripts[:-1], good.tokens_TLD)
+
+
+def test_in_a_few_steps_scripts_help_on_keyframes_that_were_never_seen():
+    config = CONFIG.model_copy(update={"steps": 60, "batch": 2, "window": 8, "learning_rate": 3e-3})
+    training = AutoregressiveTraining(config, [film(24)])
+    run(training, range(60))
+    held_out = film(12, first=24)
+    result = compare(training.module, film(24).tokens_TLD, held_out.scripts, held_out.tokens_TLD)
+    assert result.right < result.shuffled - 0.05
+    assert result.keyframes == 12
