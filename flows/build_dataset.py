@@ -23,7 +23,7 @@ from tasks.ingest import Ingested
 from tasks.stage import Work
 
 
-@flow(name="build_dataset", validate_parameters=True)
+@flow(name="build_dataset")
 def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> str:
     """Curates the films of a recipe.
 
@@ -104,7 +104,7 @@ def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:
         show_rows("rejects", rejects, "What was left out, or is damaged, and why")
     first, *_ = made.films
     rows = tables.read("keyframes", {first.film_id: made.work["keyframes"][first.film_id]}, ["row_id", "image"])
-    images = [bytes(image) for image in rows["image"].to_pylist()]
+    images: list[bytes] = [row["image"] for row in rows.to_pylist()]
     some = images[:: max(1, len(images) // pictures)][:pictures]
     sheet = {f"row {row + 1}": some[row * 8 : row * 8 + 8] for row in range(3)}
     show_sheet("keyframes", f"Keyframes of {first.title}", sheet)

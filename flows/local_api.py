@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-STARTUP_LIMIT = 120  # seconds; the very first start takes 12 to 27 on two cores
+STARTUP_LIMIT = 300  # seconds; the very first start takes 12 to 27 on two cores that have nothing else to do
 
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "WARNING",

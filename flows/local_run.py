@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,9 +41,10 @@ def run_here(flow: str, recipe: str, uri: str, overrides: Sequence[str], console
     storage.check_writable()
     home = _home(storage)
     with _alone(home, storage), local_api(home) as ready:
-        _silence_prefect()
-        function = catalogue.flow(flow)
-        ready()
+        _quiet()
+        with console.status("starting"):
+            function = catalogue.flow(flow)
+            ready()
         with Terminal(console) as terminal, listening(terminal):
             try:
                 result = function(recipe=recipe, storage=uri, overrides=list(overrides))
@@ -116,11 +118,11 @@ def _read(lock: IO[str]) -> str:
     return lock.read() or "unknown"
 
 
-def _silence_prefect() -> None:
-    """Errors reach people once, as one line, by the command line; Prefect's own server still gets its logs."""
-    if not os.environ.get("MOVIEDREAMER_DEBUG"):
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-        if not sys.warnoptions:
-            import warnings
-
-            warnings.simplefilter("ignore")
+def _quiet() -> None:
+    """Errors reach people once, as one line, by the command line; a Prefect server of theirs still gets its logs."""
+    if os.environ.get("MOVIEDREAMER_DEBUG"):
+        return
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # transformers draws bars of its own
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")

@@ -46,7 +46,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
 
     name: str = "laptop"
     ingest: IngestConfig = IngestConfig()
-    keyframes: KeyframesConfig = KeyframesConfig()
+    keyframes: KeyframesConfig = KeyframesConfig(trim_start=4, trim_end=4)
     detector: DetectorConfig = MtcnnConfig()
     face: FaceConfig = DlibConfig()
     captioner: CaptionerConfig = DescriberConfig()
@@ -95,7 +95,7 @@ def smoke() -> Recipe:
     return Recipe(
         name="smoke",
         ingest=IngestConfig(drawn=DrawnConfig(seconds=12, width=448, height=256)),
-        keyframes=KeyframesConfig(width=448, height=256),
+        keyframes=KeyframesConfig(trim_start=1, trim_end=1, width=448, height=256),
         writer=TemplateConfig(),
         frozen=FrozenConfig(codec=PCACodecConfig(width=224, height=128, channels=24)),
         autoencoder=AutoencoderTrainingConfig(model=autoencoder, warmup_steps=20, warmup_batch=4, steps=24, batch=4),

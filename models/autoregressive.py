@@ -29,7 +29,12 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
 
     `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), components 16, layout "paper", context of 128
     keyframes (about 5,000 slots), dropout 0.5, masking 0.15, sentence_width 768 (LongCLIP), face_width 512 (FaRL),
-    width 64-256 through the autoencoder's bottleneck (at 2,048 the components' responsibilities saturate).
+    width 64-256 through the autoencoder's bottleneck (at 2,048 the components' responsibilities saturate),
+    recall off.
+
+    In training only: `masking` of input slots, `dropout` (inputs, residual branches, before the head), `noise` on
+    teacher-forced tokens in units of their deviation, `forgetting`: how often a keyframe must do without recall.
+    `sigma_floor` is in the same units.
     """
 
     backbone: BackboneConfig = SmolLM2Backbone()
@@ -39,13 +44,13 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     sentence_width: int = Field(default=384, ge=1)
     face_width: int = Field(default=128, ge=1)
     components: int = Field(default=4, ge=1)
-    sigma_floor: float = Field(default=0.1, ge=0)
+    sigma_floor: float = Field(default=0.3, ge=0)
     frozen_layers: int = Field(default=0, ge=0)
     dropout: float = Field(default=0.2, ge=0, lt=1)
     masking: float = Field(default=0.15, ge=0, lt=1)
-    noise: float = Field(default=0.2, ge=0)
+    noise: float = Field(default=0.3, ge=0)
     recall: bool = True
-    forgetting: float = Field(default=0.3, ge=0, le=1)
+    forgetting: float = Field(default=0.5, ge=0, le=1)
 
 
 class AutoregressiveModel(nn.Module):
@@ -59,7 +64,7 @@ class AutoregressiveModel(nn.Module):
         self.config = config
         self.identifiers = dict(backbone.identifiers)
         self.source = {"name": backbone.name, "revision": backbone.revision, "licence": backbone.licence}
-        self.backbone: Any = backbone.model
+        self.backbone = backbone.model
         self.sentence_mlp = _mlp(config.sentence_width, hidden)
         self.face_mlp = _mlp(config.face_width, hidden)
         self.token_mlp = _mlp(config.width, hidden)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 class CoarseConfig(BaseModel, frozen=True, extra="forbid"):
     hidden: int = Field(192, gt=0, description="width of the layer between tokens and the smallest grid")
     channels: tuple[int, ...] = Field((192, 128, 64), min_length=1, description="of each grid, smallest first")
+    spread: float = Field(0.15, gt=0, description="std of latents around the map, as the decoder assumes at first")
 
 
 class Residual(nn.Module):

@@ -19,7 +19,7 @@ from models.coarse import CoarseConfig, CoarseHead
 class UNetConfig(BaseModel, frozen=True, extra="forbid"):
     """The sizes of a diffusers UNet2DConditionModel built as SDXL's is; `SDXL_UNET` has the paper's."""
 
-    channels: tuple[int, ...] = Field((64, 96, 160), min_length=1, description="of each level, finest first")
+    channels: tuple[int, ...] = Field((64, 96, 128), min_length=1, description="of each level, finest first")
     layers: int = Field(1, gt=0, description="ResNet blocks of a level")
     transformers: tuple[int, ...] = Field((0, 0, 1), description="transformer layers of each level; 0: no attention")
     head_width: int = Field(32, gt=0, description="channels of an attention head")
@@ -77,6 +77,9 @@ class DiffusionDecoder(nn.Module):
         self.sentence_mlp = _mlp(config.sentence_width, token_width) if config.identity else None
         self.face_mlp = _mlp(config.face_width, token_width) if config.identity else None
         self.coarse = CoarseHead(config.coarse, tokens, token_width, grid) if config.coarse else None
+        if config.coarse:  # the U-Net starts as no correction to the guess that the map allows (`diffusion.predict`)
+            nn.init.zeros_(self.unet.conv_out.weight)
+            nn.init.zeros_(self.unet.conv_out.bias)
 
     @property
     def context_length(self) -> int:

@@ -40,14 +40,27 @@ def corrupt(
     config: DiffusionConfig, latents_BCHW: Tensor, noise_BCHW: Tensor, timestep_B: Tensor
 ) -> tuple[Tensor, Tensor]:
     """z_t = alpha_t x + sigma_t noise, and what the decoder shall predict from it."""
+    alpha_B, sigma_B = alpha_sigma(config, timestep_B)
+    alpha, sigma = alpha_B[:, None, None, None], sigma_B[:, None, None, None]
+    noisy_BCHW = alpha * latents_BCHW + sigma * noise_BCHW
+    match config.prediction:
+        case "epsilon":
+            return noisy_BCHW, noise_BCHW
+        case "v":
+            return noisy_BCHW, alpha * noise_BCHW - sigma * latents_BCHW
+        case "flow":
+            return noisy_BCHW, noise_BCHW - latents_BCHW
+
+
+def alpha_sigma(config: DiffusionConfig, timestep_B: Tensor) -> tuple[Tensor, Tensor]:
+    """alpha_t and sigma_t of z_t: a straight line for `flow`, else SDXL's schedule (interpolated between steps)."""
     if config.prediction == "flow":
-        time = (timestep_B / TIMESTEPS)[:, None, None, None]
-        return (1 - time) * latents_BCHW + time * noise_BCHW, noise_BCHW - latents_BCHW
-    schedule = _training_schedule()
-    noisy_BCHW = schedule.add_noise(latents_BCHW, noise_BCHW, timestep_B)
-    if config.prediction == "epsilon":
-        return noisy_BCHW, noise_BCHW
-    return noisy_BCHW, schedule.get_velocity(latents_BCHW, noise_BCHW, timestep_B)
+        time_B = timestep_B / TIMESTEPS
+        return 1 - time_B, time_B
+    bar_T = _alphas_cumprod().to(timestep_B.device)
+    low_B = timestep_B.long().clamp(0, TIMESTEPS - 1)
+    bar_B = torch.lerp(bar_T[low_B], bar_T[(low_B + 1).clamp(max=TIMESTEPS - 1)], (timestep_B - low_B).float())
+    return bar_B.sqrt(), (1 - bar_B).sqrt()
 
 
 def diffusion_loss(
@@ -60,8 +73,36 @@ def diffusion_loss(
 ) -> Tensor:
     """Eq. 1 (and eq. 2, when the condition holds scripts): the mean squared error of the prediction, a scalar."""
     noisy_BCHW, target_BCHW = corrupt(config, latents_BCHW, noise_BCHW, timestep_B)
+    return (predict(decoder, config, noisy_BCHW, timestep_B, condition) - target_BCHW).square().mean()
+
+
+def predict(
+    decoder: DiffusionDecoder, config: DiffusionConfig, noisy_BCHW: Tensor, timestep_B: Tensor, condition: Condition
+) -> Tensor:
+    """The prediction that eq. 1 compares with its target: the U-Net's or, with a coarse map, the U-Net's correction
+    to what latents that lie around the map with a std of `coarse.spread` would make of the noisy ones.
+
+    Such a decoder draws the coarse map before its first step, and learns details from there. A dropped map (all
+    zeros) says nothing.
+    """
     prediction_BCHW: Tensor = decoder(noisy_BCHW, timestep_B, condition)
-    return (prediction_BCHW - target_BCHW).square().mean()
+    if condition.coarse_BCHW is None or decoder.config.coarse is None:
+        return prediction_BCHW
+    alpha_B, sigma_B = alpha_sigma(config, timestep_B)
+    alpha, sigma = alpha_B[:, None, None, None], sigma_B[:, None, None, None]
+    map_BCHW, variance = condition.coarse_BCHW, decoder.config.coarse.spread**2
+    total = sigma**2 + alpha**2 * variance
+    noise_BCHW = sigma * (noisy_BCHW - alpha * map_BCHW) / total
+    latents_BCHW = (sigma**2 * map_BCHW + alpha * variance * noisy_BCHW) / total
+    match config.prediction:
+        case "epsilon":
+            guess_BCHW = noise_BCHW
+        case "v":
+            guess_BCHW = alpha * noise_BCHW - sigma * latents_BCHW
+        case "flow":
+            guess_BCHW = noise_BCHW - latents_BCHW
+    known = map_BCHW.flatten(1).any(1)[:, None, None, None]
+    return prediction_BCHW + guess_BCHW * known
 
 
 @torch.no_grad()
@@ -97,9 +138,9 @@ def sample(
         scaled_BCHW = latents_BCHW
         if config.prediction != "flow":
             scaled_BCHW = schedule.scale_model_input(latents_BCHW, timestep)
-        prediction_BCHW = decoder(scaled_BCHW, timestep_B, condition)
+        prediction_BCHW = predict(decoder, config, scaled_BCHW, timestep_B, condition)
         if guidance != 1.0:
-            unconditional_BCHW = decoder(scaled_BCHW, timestep_B, nothing)
+            unconditional_BCHW = predict(decoder, config, scaled_BCHW, timestep_B, nothing)
             prediction_BCHW = unconditional_BCHW + guidance * (prediction_BCHW - unconditional_BCHW)
         latents_BCHW = schedule.step(prediction_BCHW, timestep, latents_BCHW).prev_sample
     return latents_BCHW
@@ -124,7 +165,9 @@ _SDXL: dict[str, Any] = {
 
 
 @lru_cache(maxsize=1)
-def _training_schedule() -> Any:
+def _alphas_cumprod() -> Tensor:
     from diffusers import DDPMScheduler
 
-    return DDPMScheduler(**_SDXL)
+    schedule: Any = DDPMScheduler(**_SDXL)
+    alphas_cumprod: Tensor = schedule.alphas_cumprod
+    return alphas_cumprod

@@ -26,8 +26,8 @@ class Mixture(MixtureSameFamily):
 
     def nll_per_dimension(self, tokens_ND: Tensor) -> Tensor:
         """Eq. 9 without the expectation: -log p(token) / D, in nats, shape (N,)."""
-        nll_N: Tensor = -self.log_prob(tokens_ND) / tokens_ND.shape[-1]
-        return nll_N
+        log_prob_N: Tensor = self.log_prob(tokens_ND)  # type: ignore[no-untyped-call]
+        return -log_prob_N / tokens_ND.shape[-1]
 
     def affine(self, shift: Tensor, scale: Tensor) -> "Mixture":
         """The distribution of `token * scale + shift` (both broadcast against means_NKD)."""

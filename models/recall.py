@@ -63,8 +63,8 @@ class Recall(nn.Module):
         """Cosine of the centred summaries, one an aspect: (B, T, J, A)."""
 
         def aspects(summaries: Tensor) -> list[Tensor]:
-            missing = [part.abs().amax(-1, keepdim=True) == 0 for part in summaries.split(self.widths, -1)]
-            centred = (summaries - self.centre_C).split(self.widths, -1)
+            missing = [part.abs().amax(-1, keepdim=True) == 0 for part in torch.split(summaries, self.widths, -1)]
+            centred = torch.split(summaries - self.centre_C, self.widths, -1)
             return [F.normalize(part, dim=-1).masked_fill(gone, 0) for part, gone in zip(centred, missing, strict=True)]
 
         pairs = zip(aspects(summaries_BTC), aspects(others_BJC), strict=True)

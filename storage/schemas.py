@@ -81,6 +81,7 @@ FEATURES = _schema(
     ("second", pa.int32()),
     ("shot", pa.int32()),
     ("sentences", pa.binary()),  # float16 [S, 384], S <= 15
+    ("sentences_flipped", pa.binary()),  # float16 [S, 384] of the mirrored keyframe
     ("sentence_kinds", pa.list_(pa.int8())),  # [S] 0 character, 1 scene element, 2 plot
     ("faces", pa.binary()),  # float16 [F, 128], F <= 5
     ("face_characters", pa.list_(pa.int32())),  # [F]

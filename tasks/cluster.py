@@ -5,6 +5,8 @@ import os
 
 from pydantic import BaseModel, Field
 
+from storage.errors import MovieDreamerError
+
 _QUIET = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
@@ -14,6 +16,11 @@ _ONE_THREAD = {  # of each worker: on small CPUs two threads are slower than one
     "OMP_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+_STARTS = 3  # on a busy machine the first may take too long
+
+
+class ClusterError(MovieDreamerError):
+    """Ray is not there."""
 
 
 class ClusterConfig(BaseModel, frozen=True, extra="forbid"):
@@ -33,20 +40,39 @@ class ClusterConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def connect(config: ClusterConfig) -> None:
-    """Connects this process to the cluster of RAY_ADDRESS or, where there is none, to a Ray of its own; once."""
+    """Connects this process to the cluster of RAY_ADDRESS or, where there is none, to a Ray of its own; once.
+
+    Raises:
+        ClusterError: when no Ray answers.
+    """
     for name, value in (_QUIET | _ONE_THREAD).items():  # read by Ray where it is imported, and by its workers
         os.environ.setdefault(name, value)
     import ray
 
     if ray.is_initialized():
         return
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        ray.init(
-            num_cpus=config.cpus,
-            object_store_memory=config.object_store_mb * 2**20,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+    if address := os.environ.get("RAY_ADDRESS"):
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError) as error:
+            raise ClusterError(f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}") from error
+        return
+    for start in range(_STARTS):
+        try:
+            return _start(config)
+        except Exception as error:  # Ray's own type for a start that takes more than 30 s
+            ray.shutdown()
+            if "timed out during startup" not in str(error) or start + 1 == _STARTS:
+                raise ClusterError(f"Ray does not start on this machine: {error}") from error
+
+
+def _start(config: ClusterConfig) -> None:
+    import ray
+
+    ray.init(
+        num_cpus=config.cpus,
+        object_store_memory=config.object_store_mb * 2**20,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )

@@ -28,7 +28,7 @@ class FilmData:
 
     Attributes:
         row_ids, seconds [T], shots [T]: of the keyframes; numbers are int32.
-        scripts: each with the faces of the same characters in other keyframes of the split to choose from.
+        scripts, scripts_flipped: of the keyframes and of their mirror images; each with the faces of the same characters in other keyframes of the split to choose from.
         face_characters: for each keyframe the characters [F] of its script's faces, -1 for a face like no other.
     """
 
@@ -37,6 +37,7 @@ class FilmData:
     seconds: NDArray[np.int32]
     shots: NDArray[np.int32]
     scripts: tuple[FrameScript, ...]
+    scripts_flipped: tuple[FrameScript, ...]
     face_characters: tuple[NDArray[np.int32], ...]
 
 
@@ -87,20 +88,27 @@ def _film(film: SnapshotFilm, rows: list[Row], widths: tuple[int, int]) -> FilmD
         tuple(row["row_id"] for row in rows),
         np.array([row["second"] for row in rows], np.int32),
         np.array([row["shot"] for row in rows], np.int32),
-        tuple(_script(row, faces_F, bank, widths[0]) for row, faces_F in zip(rows, faces, strict=True)),
+        *(
+            tuple(_script(row, row[said], faces_F, bank, widths[0]) for row, faces_F in zip(rows, faces, strict=True))
+            for said in ("sentences", "sentences_flipped")
+        ),
         tuple(np.array(row["face_characters"], np.int32) for row in rows),
     )
 
 
 def _script(
-    row: Row, faces_F: NDArray[np.float32], bank: Mapping[int, list[tuple[str, NDArray[np.float32]]]], width: int
+    row: Row,
+    sentences: bytes,
+    faces_F: NDArray[np.float32],
+    bank: Mapping[int, list[tuple[str, NDArray[np.float32]]]],
+    width: int,
 ) -> FrameScript:
     choices = []
     for character in row["face_characters"]:
         others = [face for row_id, face in bank[character] if character >= 0 and row_id != row["row_id"]]
         choices.append(np.stack(others) if others else np.zeros((0, faces_F.shape[1]), np.float32))
     kinds = np.array(row["sentence_kinds"], np.int8)
-    return FrameScript(row["row_id"], _matrix(row["sentences"], len(kinds), width), kinds, faces_F, tuple(choices))
+    return FrameScript(row["row_id"], _matrix(sentences, len(kinds), width), kinds, faces_F, tuple(choices))
 
 
 def _width(rows: Sequence[Row], blob: str, counted: str, default: int) -> int:

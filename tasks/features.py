@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from models import sentence
+from models.captioner.mirror import mirrored
 from models.script_tokens import CHARACTER, MAX_FACES, MAX_SENTENCES, PLOT, SCENE_ELEMENT
 from models.sentence import SentenceConfig, SentenceEncoder
 from storage.root import Storage
@@ -24,7 +25,7 @@ STAGE = "features"
 
 
 def run(config: SentenceConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
-    """One row a keyframe: a vector for each sentence, in the script's order, and the faces that go with it."""
+    """One row a keyframe: a vector for each sentence and its mirror image, in the script's order, and the faces."""
     return run_stage(
         storage,
         STAGE,
@@ -87,8 +88,9 @@ def _area(row: rows.Row) -> float:
 
 
 def _vectors(model: SentenceEncoder, described: Sequence[_Described]) -> dict[str, np.ndarray]:
-    """Sentence -> vector; films say the same thing often, so each sentence is encoded once."""
-    texts = sorted({text for one in described for text in one.sentences})
+    """Sentence or mirrored sentence -> vector; films say the same thing often, so each is encoded once."""
+    said = {text for one in described for text in one.sentences}
+    texts = sorted(said | {mirrored(text) for text in said})
     vectors_NS = model.encode(texts).astype(np.float16)
     return dict(zip(texts, vectors_NS, strict=True))
 
@@ -99,6 +101,7 @@ def _row(keyframe: rows.Row, described: _Described, vectors: dict[str, np.ndarra
         "second": keyframe["second"],
         "shot": keyframe["shot"],
         "sentences": b"".join(vectors[text].tobytes() for text in described.sentences),
+        "sentences_flipped": b"".join(vectors[mirrored(text)].tobytes() for text in described.sentences),
         "sentence_kinds": described.kinds,
         "faces": b"".join(
             np.frombuffer(face["embedding"], np.float32).astype(np.float16).tobytes() for face in described.faces

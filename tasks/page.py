@@ -131,7 +131,7 @@ def portrait(name: str, image: bytes, box: tuple[float, float, float, float], si
 
 def tile(name: str, figure: Figure) -> Tile:
     """A figure under a name made of words: `rebuilt_top1` reads "rebuilt top1"."""
-    return Tile(name.replace("_", " "), number(figure.value), figure.n, figure.what)
+    return Tile(name.replace("_", " "), number(figure.value), figure.n, figure.what[:1].upper() + figure.what[1:])
 
 
 def number(value: float | None) -> str:

@@ -45,7 +45,7 @@ Work that takes long yields a Step now and then, and last what it made."""
 
 @dataclass(frozen=True)
 class Answer:
-    """What an actor says of a film: how far it is or, last, its rows, why it is rejected, the traceback of a failure."""
+    """What an actor says of a film: how far it is or, last, its rows, why it is rejected, a failure's traceback."""
 
     film_id: str
     attempts: int

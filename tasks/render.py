@@ -23,7 +23,7 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset, rows, tokens
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made
+from tasks.pool import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from models.autoregressive import AutoregressiveModel
 
 STAGE = "renders"
+_BATCH = 16  # keyframes that are drawn together
 Variant = Literal["rebuilt", "dreamt", "few_shot", "no_faces"]
 
 
@@ -110,7 +111,7 @@ class _Halves:
 
 def _make(
     config: RenderConfig, storage: Storage, snapshot: Snapshot, work: Work, decoder: str, autoregressive: str
-) -> Callable[[str], Made]:
+) -> Callable[[str], Iterator[Step | Made]]:
     from models.autoencoder import DiffusionAutoencoder
     from models.autoregressive import AutoregressiveModel
 
@@ -125,7 +126,7 @@ def _make(
         )
     }
 
-    def draw(film_id: str) -> Made:
+    def draw(film_id: str) -> Iterator[Step | Made]:
         train, test = films[film_id]
         halves = _Halves(
             train.scripts,
@@ -133,12 +134,13 @@ def _make(
             tokens.read(storage, work, train.row_ids)[0],
             tokens.read(storage, work, test.row_ids)[0],
         )
-        drawn = [
-            {"row_id": script.row_id, "variant": draft.variant, "image": image}
-            for draft in _drafts(config, dreamer, halves)
-            for script, image in zip(draft.scripts, _paint(config, painter, draft), strict=True)
-        ]
-        return Made({STAGE: rows.table(STAGE, film_id, drawn)})
+        total = sum(len(test.scripts) + len(train.scripts) * (variant == "rebuilt") for variant in config.variants)
+        drawn: list[rows.Row] = []
+        for draft in _drafts(config, dreamer, halves):
+            for script, image in zip(draft.scripts, _paint(config, painter, draft), strict=True):
+                drawn.append({"row_id": script.row_id, "variant": draft.variant, "image": image})
+                yield Step(len(drawn), total)
+        yield Made({STAGE: rows.table(STAGE, film_id, drawn)})
 
     return draw
 
@@ -181,19 +183,22 @@ def _paint(config: RenderConfig, model: "DiffusionAutoencoder", draft: _Draft) -
     if decoder.identity:
         sentences = pad([script.sentences for script in draft.scripts], decoder.sentences)
         faces = pad([script.faces for script in draft.scripts], decoder.faces)
-    latents_TCHW = model.reconstruct(
-        draft.tokens,
-        sentences,
-        faces,
-        seeds=[config.seed + zlib.crc32(script.row_id.encode()) for script in draft.scripts],
-        steps=config.steps,
-        guidance=config.guidance,
-    )
-    for latents_CHW in latents_TCHW:
-        image_13HW = model.codec.decode(latents_CHW[None])
-        image_13HW = F.interpolate(image_13HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
-        pixels = (image_13HW[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-        yield encode(Image.fromarray(pixels), config.quality)
+    seeds = [config.seed + zlib.crc32(script.row_id.encode()) for script in draft.scripts]
+    for start in range(0, len(seeds), _BATCH):
+        part = slice(start, start + _BATCH)
+        latents_BCHW = model.reconstruct(
+            draft.tokens[part],
+            None if sentences is None else sentences[part],
+            None if faces is None else faces[part],
+            seeds=seeds[part],
+            steps=config.steps,
+            guidance=config.guidance,
+        )
+        images_B3HW = model.codec.decode(latents_BCHW)
+        images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
+        for image_3HW in images_B3HW:
+            pixels = (image_3HW.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+            yield encode(Image.fromarray(pixels), config.quality)
 
 
 def spread(count: int, wanted: int) -> list[int]:

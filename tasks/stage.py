@@ -54,6 +54,7 @@ def run_stage(
         work: what is done; the films of `inputs` in it are worked on.
         identity: what else changes the rows: the stage's settings and its models.
         make: is pickled, so it carries configs and references.
+        progress: is told (stage, films done, films) and, of long work, (a film's file name, keyframes done, keyframes).
         sources: film_id -> where the film is, for the rejects; as the table `films` says when None.
 
     Returns:
@@ -89,8 +90,7 @@ class _Bench:
         with closing(answers(pending, make, cluster)) as arriving:
             for answer in arriving:
                 if answer.step:
-                    title = PurePath(self.sources[answer.film_id]).name
-                    progress(f"{self.stage} of {title}", answer.step.done, answer.step.total)
+                    progress(PurePath(self.sources[answer.film_id]).name, answer.step.done, answer.step.total)
                     continue
                 self._keep(answer)
                 missing.remove(answer.film_id)

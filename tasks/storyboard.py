@@ -130,10 +130,11 @@ class _Story:
 
     def lead(self) -> str:
         shots = len({(row["film_id"], row["shot"]) for row in self.keyframes})
+        counts = _count(len(self.keyframes), "keyframe"), _count(shots, "shot"), _count(len(self.names), "character")
         return (
-            f"{len(self.keyframes)} keyframes of {shots} shots with {len(self.names)} recurring characters. The models "
-            "learnt from the first half. The second half they never saw: there each keyframe is dreamt from its script "
-            "alone, and once more with a few reference frames of the first half to go by."
+            f"{counts[0]}, {counts[1]}, {counts[2]} seen more than once. The models learnt from the first half. The "
+            "second half they never saw: there each keyframe is dreamt from its script alone, and once more with a few "
+            "reference frames of the first half to go by."
         )
 
     def spans(self, half: str) -> str:
@@ -162,8 +163,7 @@ class _Story:
         for key, name in list(self.names.items())[: self.config.characters]:
             best = max(of_character[key], key=lambda row: row["score"] * (row["x1"] - row["x0"]))
             count = len({row["row_id"] for row in of_character[key]})
-            note = f"{count} keyframes" if count > 1 else "1 keyframe"
-            cast.append(portrait(name, self.images[best["row_id"]], _box(best), 96, note))
+            cast.append(portrait(name, self.images[best["row_id"]], _box(best), 96, _count(count, "keyframe")))
         return tuple(cast)
 
     def made_with(self) -> Iterable[Part]:
@@ -220,6 +220,10 @@ def _names(films: Sequence[SnapshotFilm], faces: Sequence[Row]) -> dict[tuple[st
     if len(titles) == 1:
         return {key: f"Character {key[1] + 1}" for key in ordered}
     return {key: f"Character {key[1] + 1} of {titles[key[0]]}" for key in ordered}
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _box(row: Row) -> tuple[float, float, float, float]:

@@ -65,5 +65,5 @@ class Make:
         episodes = []
         for film in dataset.load(self.storage, self.snapshot, "train"):
             tokens_TLD, flipped_TLD = tokens.read(self.storage, self.work, film.row_ids)
-            episodes.append(Episode(film.film.film_id, film.scripts, tokens_TLD, flipped_TLD))
+            episodes.append(Episode(film.film.film_id, film.scripts, tokens_TLD, flipped_TLD, film.scripts_flipped))
         return AutoregressiveTraining(self.config.training, episodes)

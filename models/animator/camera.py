@@ -134,7 +134,7 @@ def _between(start: tuple[Array, Array], end: tuple[Array, Array], t: float) -> 
     """The cubic from pose to pose with the given velocities at both ends, kept where no border shows."""
     (p, v), (q, w) = start, end
     square, cube = t * t, t * t * t
-    pose = (
+    pose: Array = (
         p * (2 * cube - 3 * square + 1)
         + v * (cube - 2 * square + t)
         + q * (3 * square - 2 * cube)

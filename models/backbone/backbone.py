@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 
 @dataclass(frozen=True)
 class Backbone:
     """`model` is a transformers LlamaModel without its logit layer; `identifiers` maps each identifier of the script
     to rows of `model.embed_tokens`, which keeps those rows only (a script uses no other word)."""
 
-    model: nn.Module
+    model: Any
     identifiers: Mapping[str, tuple[int, ...]]
     name: str
     revision: str

@@ -29,7 +29,7 @@ class AutoencoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     warmup_steps: int = Field(700, ge=0, description="first steps, with the U-Net frozen; the paper: 20,000")
     warmup_batch: int = Field(16, gt=0)
     warmup_learning_rate: float = Field(1e-3, gt=0)
-    steps: int = Field(1000, gt=0, description="all steps, the frozen ones included; the paper: 120,000")
+    steps: int = Field(900, gt=0, description="all steps, the frozen ones included; the paper: 120,000")
     batch: int = Field(8, gt=0)
     learning_rate: float = Field(6e-4, gt=0, description="the paper: 1e-4 falling to 2e-5, then 2e-5")
     schedule: Schedule = "cosine"
@@ -56,7 +56,8 @@ class AutoencoderTraining:
 
     The first `warmup_steps` leave the U-Net as it is. Without a coarse head they minimise eq. 1 through the frozen
     decoder, as the paper does with a pretrained one; with a coarse head they minimise its l2 loss alone, which
-    doesn't run the U-Net and costs little.
+    doesn't run the U-Net and costs little. With `init`, a folder that `export` wrote, training goes on from there; the
+    latents must come from that folder's codec.
     """
 
     def __init__(
@@ -84,6 +85,12 @@ class AutoencoderTraining:
             autoencoder = DiffusionAutoencoder.from_pretrained(init)
             if autoencoder.config != config.model:
                 raise ValueError(f"{str(init)!r} holds an autoencoder of another config: {autoencoder.config!r}")
+            ours, theirs = codec.state_dict(), autoencoder.codec.state_dict()
+            if codec.config != autoencoder.codec.config or any(not torch.equal(ours[k], theirs[k]) for k in ours):
+                raise ValueError(
+                    f"the latents come from another codec than {str(init)!r} was trained on; encode the "
+                    f"keyframes with load_codec({str(init / 'codec')!r})"
+                )
         self.module = Averaged(autoencoder, config.average)
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:

@@ -32,7 +32,7 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """
 
     model: AutoregressiveConfig = AutoregressiveConfig()
-    steps: int = Field(default=160, ge=1)
+    steps: int = Field(default=120, ge=1)
     batch: int = Field(default=1, ge=1)
     window: int = Field(default=16, ge=1)
     short_windows: float = Field(default=0.5, ge=0, le=1, description="share of windows cut to a random length")

@@ -23,7 +23,7 @@ from models.training.average import Averaged, learning_rate
 class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """The defaults are the laptop's. The paper: 120k steps at a constant 2e-5."""
 
-    steps: int = Field(60, gt=0)
+    steps: int = Field(200, gt=0)
     batch: int = Field(8, gt=0)
     learning_rate: float = Field(3e-4, gt=0)
     schedule: Schedule = "cosine"

@@ -21,7 +21,9 @@ def autoencoder() -> DiffusionAutoencoder:
     codec = PCACodec(PCACodecConfig(width=64, height=32, block=8, channels=6))
     codec.fit(torch.rand(6, 3, 32, 64, generator=torch.Generator().manual_seed(0)))
     torch.manual_seed(0)
-    return DiffusionAutoencoder(CONFIG, codec).eval()
+    model = DiffusionAutoencoder(CONFIG, codec).eval()
+    torch.nn.init.normal_(model.decoder.unet.conv_out.weight, std=0.1)  # as after some training
+    return model
 
 
 def test_features_to_tokens_to_pictures(autoencoder: DiffusionAutoencoder) -> None:

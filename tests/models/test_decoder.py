@@ -127,7 +127,7 @@ def test_gradients_reach_every_parameter(coarse: CoarseConfig | None, identity: 
     for name, parameter in model.named_parameters():  # what starts at zero hides what lies before it
         if parameter.abs().sum() == 0:
             torch.nn.init.normal_(parameter, std=0.1)
-            assert "bias" in name or "coarse" in name
+            assert "bias" in name or "coarse" in name or "conv_out" in name
     condition = model.condition(tokens, *((sentences, faces) if identity else ()))
     out = model(torch.randn(2, *GRID), torch.tensor([10.0, 900.0]), condition)
     assert out.shape == (2, *GRID)
@@ -137,7 +137,7 @@ def test_gradients_reach_every_parameter(coarse: CoarseConfig | None, identity: 
 
 
 def test_picture_depends_on_tokens_sentences_and_faces() -> None:
-    model = decoder().eval()
+    model = decoder(WITH_SCRIPTS.model_copy(update={"coarse": None})).eval()
     tokens, sentences, faces = scripts(2)
     noise, time = torch.randn(2, *GRID), torch.full((2,), 500.0)
     base = model(noise, time, model.condition(tokens, sentences, faces))

@@ -6,18 +6,19 @@ from typing import Literal
 import pytest
 import torch
 
+from models.coarse import CoarseConfig
 from models.decoder import Condition, DecoderConfig, DiffusionDecoder, UNetConfig
-from models.diffusion import DiffusionConfig, corrupt, diffusion_loss, draw_noise, sample, sampling_schedule
+from models.diffusion import DiffusionConfig, corrupt, diffusion_loss, draw_noise, predict, sample, sampling_schedule
 
 GRID = (3, 4, 4)
+UNET = UNetConfig(channels=(32,), transformers=(1,), head_width=16, cross_width=8, pooled_width=8, size_width=8)
 Prediction = Literal["epsilon", "v", "flow"]
 ALL: list[Prediction] = ["epsilon", "v", "flow"]
 
 
 def tiny_decoder() -> DiffusionDecoder:
     torch.manual_seed(0)
-    unet = UNetConfig(channels=(32,), transformers=(1,), head_width=16, cross_width=8, pooled_width=8, size_width=8)
-    return DiffusionDecoder(DecoderConfig(unet=unet, coarse=None), tokens=2, token_width=8, grid=GRID).eval()
+    return DiffusionDecoder(DecoderConfig(unet=UNET, coarse=None), tokens=2, token_width=8, grid=GRID).eval()
 
 
 def draw(config: DiffusionConfig, batch: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,9 +41,8 @@ def test_equation_1_by_hand() -> None:
 
 
 def test_equation_2_by_hand() -> None:
-    unet = UNetConfig(channels=(32,), transformers=(1,), head_width=16, cross_width=8, pooled_width=8, size_width=8)
     torch.manual_seed(0)
-    decoder = DiffusionDecoder(DecoderConfig(unet=unet, coarse=None, identity=True), 2, 8, GRID).eval()
+    decoder = DiffusionDecoder(DecoderConfig(unet=UNET, coarse=None, identity=True), 2, 8, GRID).eval()
     config = DiffusionConfig(prediction="epsilon")
     latents, (noise, timestep) = torch.randn(2, *GRID), draw(config, 2)
     tokens, descriptions, faces = torch.randn(2, 2, 8), torch.randn(2, 15, 384), torch.randn(2, 5, 128)
@@ -96,15 +96,18 @@ class Oracle(torch.nn.Module):
 
     def __init__(self, config: DiffusionConfig, latents: torch.Tensor) -> None:
         super().__init__()
-        self.config, self.latents = config, latents
+        self.diffusion, self.latents = config, latents
+        self.config = DecoderConfig(coarse=None)
 
     def forward(self, noisy: torch.Tensor, timestep_B: torch.Tensor, condition: Condition) -> torch.Tensor:
-        if self.config.prediction == "flow":
+        if self.diffusion.prediction == "flow":
             return (noisy - self.latents) / (timestep_B / 1000)[:, None, None, None]
         bar = alpha_bar(timestep_B.round().long())
         epsilon = (noisy - bar.sqrt() * self.latents) / (1 - bar).sqrt()
         return (
-            epsilon if self.config.prediction == "epsilon" else bar.sqrt() * epsilon - (1 - bar).sqrt() * self.latents
+            epsilon
+            if self.diffusion.prediction == "epsilon"
+            else bar.sqrt() * epsilon - (1 - bar).sqrt() * self.latents
         )
 
 
@@ -115,6 +118,36 @@ def test_a_perfect_decoder_draws_its_picture(prediction: Prediction, steps: int)
     condition = Condition(torch.zeros(2, 2, 8), torch.zeros(2, 8), None)
     drawn = sample(Oracle(config, latents), config, condition, [1, 2], steps)  # type: ignore[arg-type]
     torch.testing.assert_close(drawn, latents, atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("prediction", ALL)
+def test_before_its_first_step_a_decoder_draws_the_coarse_map(prediction: Prediction) -> None:
+    torch.manual_seed(0)
+    coarse = CoarseConfig(hidden=8, channels=(8,), spread=0.01)
+    decoder = DiffusionDecoder(DecoderConfig(unet=UNET, coarse=coarse), tokens=2, token_width=8, grid=GRID).eval()
+    config, condition = DiffusionConfig(prediction=prediction), decoder.condition(torch.randn(2, 2, 8))
+    drawn = sample(decoder, config, condition, [1, 2], steps=8)
+    assert condition.coarse_BCHW is not None
+    torch.testing.assert_close(drawn, condition.coarse_BCHW, atol=0.06, rtol=0.02)
+
+
+@pytest.mark.parametrize("prediction", ALL)
+def test_the_guess_is_the_best_for_latents_around_the_map(prediction: Prediction) -> None:
+    """No prediction that is linear in the noisy latents and the map has a smaller error than the guess."""
+    torch.manual_seed(0)
+    coarse = CoarseConfig(hidden=8, channels=(8,), spread=0.5)
+    decoder = DiffusionDecoder(DecoderConfig(unet=UNET, coarse=coarse), tokens=2, token_width=8, grid=GRID).eval()
+    config = DiffusionConfig(prediction=prediction)
+    condition = decoder.condition(torch.randn(300, 2, 8))
+    assert condition.coarse_BCHW is not None
+    map_BCHW = condition.coarse_BCHW.detach()
+    latents, noise = map_BCHW + 0.5 * torch.randn(300, *GRID), torch.randn(300, *GRID)
+    timestep = torch.full((300,), 400)
+    noisy, target = corrupt(config, latents, noise, timestep)
+    error = float((predict(decoder, config, noisy, timestep, condition).detach() - target).square().mean())
+    given = torch.stack([noisy.flatten(), map_BCHW.flatten(), torch.ones(noisy.numel())], 1)
+    best = given @ torch.linalg.lstsq(given, target.flatten()[:, None]).solution
+    assert error == pytest.approx(float((best[:, 0] - target.flatten()).square().mean()), rel=0.01)
 
 
 @pytest.mark.parametrize("prediction", ALL)

@@ -156,7 +156,7 @@ def test_generators_differ_by_each_part() -> None:
 def test_loss_falls_and_export_rebuilds(tmp_path) -> None:
     trained = training(CONFIG.model_copy(update={"warmup_steps": 60, "steps": 80, "warmup_learning_rate": 5e-3}))
     losses = Run(trained).advance(0, 80)
-    assert losses[55] < 0.7 * losses[0]
+    assert losses[55] < 0.85 * losses[0]
     trained.export(tmp_path)
     autoencoder = DiffusionAutoencoder.from_pretrained(tmp_path)
     tokens = autoencoder.encode(torch.cat([trained.features[0], trained.features[1]])).detach()
@@ -172,6 +172,9 @@ def test_init_continues_from_a_folder_with_its_codec(tmp_path) -> None:
         assert torch.equal(again.module.live.state_dict()[name], value), name
     with pytest.raises(ValueError, match="another config"):
         training(AS_PAPER, init=tmp_path)
+    other = PCACodec(first.module.live.codec.config)
+    with pytest.raises(ValueError, match="load_codec"):
+        AutoencoderTraining(CONFIG, other, *first.features, *first.latents, tmp_path)
 
 
 def test_average_forgets_its_start_and_follows() -> None:

@@ -21,7 +21,7 @@ def run_toy(root: Path, workers: int = 0, kills: str = "[]") -> int:
 
 
 def fit_here(root: Path, make, progress=silent) -> str:
-    return fit(Storage(str(root)), "toy", "0", make, FitConfig(workers=0), ClusterConfig(), progress)
+    return fit(Storage(str(root)), "toy", "0", make, FitConfig(workers=0, checkpoint_every=5), ClusterConfig(), progress)
 
 
 def result(root: Path) -> tuple[bytes, bytes]:
@@ -56,12 +56,13 @@ def test_killed_twice_and_run_again_equals_undisturbed_bit_for_bit(undisturbed, 
     assert run_toy(tmp_path, kills=kills) < 0
     assert checkpoints.finished(Storage(str(tmp_path)), "toy", "0") is None
     assert run_toy(tmp_path, kills=kills) < 0
-    assert run_toy(tmp_path, kills=kills) == 0
+    assert fit_here(tmp_path, Toy) == FINAL
     assert result(tmp_path) == result(undisturbed)
 
 
 def test_half_a_checkpoint_does_not_count(undisturbed, tmp_path):
-    assert run_toy(tmp_path, kills='[[12, "driver"]]') < 0
+    with pytest.raises(RuntimeError, match="broken"):
+        fit_here(tmp_path, lambda: Toy(breaks_at=12))
     whole = tmp_path / "checkpoints/toy/0/000010"
     half = tmp_path / "checkpoints/toy/0/000020"
     half.mkdir()

@@ -86,7 +86,7 @@ def test_figures_show_value_n_and_meaning():
     assert "rebuilt top1" in html
     assert "0.75" in html
     assert "n = 4" in html
-    assert "what it is" in html
+    assert "What it is" in html
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A tiny training run, for tests: `python toy_training.py STORAGE WORKERS KILL` runs it in a process that can be killed.
+"""A tiny training run, for tests: `python toy_training.py STORAGE WORKERS KILL` runs it in a process of its own.
 
 KILL is JSON, [[step, who], ...]: at that step the worker kills itself, or "driver" and itself, once.
 """
@@ -23,6 +23,7 @@ class Toy:
     kills: tuple = ()
     ghosts: str = ""
     diverges_at: int = -1
+    breaks_at: int = -1
     steps: int = STEPS
     weight_decay: float = 0.1
 
@@ -47,6 +48,8 @@ class Toy:
                 ghost.touch()
                 for victim in {pid or os.getpid(), os.getpid()}:
                     os.kill(victim, signal.SIGKILL)
+        if step == self.breaks_at:
+            raise RuntimeError("broken")
         generator = torch.Generator().manual_seed(1000 * step + rank)
         return torch.randn(16, 4, generator=generator)
 

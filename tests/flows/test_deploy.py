@@ -1,0 +1,106 @@
+"""prefect.yaml: `prefect deploy --all` against a real server, and a real worker that runs studio."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import catalogue
+
+REPOSITORY = Path(__file__).parents[2]
+PREFECT = Path(sys.executable).with_name("prefect")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as open_socket:
+        return int(open_socket.getsockname()[1])
+
+
+@contextmanager
+def _running(*command: str, log: Path, **options: Any) -> Iterator[None]:
+    with log.open("wb") as file:
+        process = subprocess.Popen([str(PREFECT), *command], stdout=file, stderr=file, **options)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A Prefect server with a pool; yields the environment that names it."""
+    home, port = tmp_path_factory.mktemp("prefect"), _free_port()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "RAY_"))}
+    names = clean | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PATH": f"{PREFECT.parent}{os.pathsep}{clean.get('PATH', '')}",
+    }
+    with _running("server", "start", "--port", str(port), log=home / "server.log", env=names):
+        _wait_for(names)
+        subprocess.run([PREFECT, "work-pool", "create", "laptop", "--type", "process"], env=names, check=True)
+        yield names
+
+
+def _call(names: dict[str, str], path: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(names["PREFECT_API_URL"] + path, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def _wait_for(names: dict[str, str], seconds: float = 600) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            _call(names, "/health")
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)  # a server that starts cannot be asked to tell
+
+
+@pytest.mark.slow
+def test_every_flow_is_deployed_and_a_worker_runs_studio(environment: dict[str, str], tmp_path: Path) -> None:
+    subprocess.run([PREFECT, "--no-prompt", "deploy", "--all"], env=environment, cwd=REPOSITORY, check=True)
+    deployments = _call(environment, "/deployments/filter", body={})
+    assert {deployment["entrypoint"] for deployment in deployments} == {
+        f"flows.{name}.{name}" for name in catalogue.FLOWS
+    }
+    for deployment in deployments:
+        assert str(REPOSITORY) not in json.dumps(deployment["pull_steps"])
+        form = deployment["parameter_openapi_schema"]["properties"]
+        assert form["recipe"]["type"] == form["storage"]["type"] == "string"
+        assert form["overrides"]["type"] == "array"
+
+    worker = {"env": environment | {"MOVIEDREAMER_HOME": str(tmp_path)}}
+    with _running("worker", "start", "--pool", "laptop", log=tmp_path / "worker.log", **worker):
+        call = ["deployment", "run", "studio/laptop", "--param", "recipe=smoke", "--watch"]
+        ran = subprocess.run([PREFECT, *call], env=environment, capture_output=True, text=True, check=False)
+    log = (tmp_path / "worker.log").read_text()
+    assert ran.returncode == 0, log
+    assert "could not show" not in log
+    assert (tmp_path / "out/movie.mp4").stat().st_size > 1000
+
+    artifacts = _call(environment, "/artifacts/latest/filter", body={})
+    found = {artifact["key"]: artifact for artifact in artifacts}
+    assert {"rows", "metrics", "keyframes", "renders-held-out", "movie", "autoencoder"} <= set(found)
+    assert {found[key]["type"] for key in ("rows", "metrics")} == {"table"}
+    assert "data:image/jpeg;base64," in found["renders-held-out"]["data"]
+    assert found["autoencoder"]["type"] == "progress"
+    assert found["autoencoder"]["data"] == 100.0
+    shutil.rmtree(tmp_path / "out")

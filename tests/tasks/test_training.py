@@ -1,0 +1,237 @@
+"""From a curated film to a movie and its figures, with tiny models of the real classes, in one process."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import tasks.stage
+from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
+from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.backbone import LlamaTinyBackbone
+from models.coarse import CoarseConfig
+from models.codec import PCACodecConfig
+from models.compressor import CompressorConfig
+from models.decoder import DecoderConfig, UNetConfig
+from models.training.autoencoder import AutoencoderTrainingConfig
+from models.training.autoregressive import AutoregressiveTrainingConfig
+from models.training.decoder import DecoderTrainingConfig
+from storage.pictures import decode
+from storage.root import Storage
+from storage.tables import Tables
+from tasks import evaluate, movie, render, storyboard, tokens, train_autoencoder, train_autoregressive, train_decoder
+from tasks.cluster import ClusterConfig
+from tasks.fit import FitConfig
+from tasks.frozen import FrozenConfig, keyframes, seen
+from tasks.pool import Answer, Made, Step
+from tasks.progress import silent
+from tests.tasks.small_story import FILM, HEIGHT, SECONDS, WIDTH, small_story, webp
+
+CLUSTER = ClusterConfig()
+HERE = FitConfig(workers=0)
+FROZEN = FrozenConfig(codec=PCACodecConfig(width=WIDTH, height=HEIGHT, block=16, channels=8), width=128, height=64)
+AUTOENCODER = AutoencoderConfig(
+    compressor=CompressorConfig(channels=1392, positions=8, token_width=16, width=32, heads=2, blocks=1),
+    decoder=DecoderConfig(
+        unet=UNetConfig(
+            channels=(32, 32), layers=1, transformers=(0, 1), head_width=32, cross_width=16, pooled_width=16
+        ),
+        coarse=CoarseConfig(hidden=16, channels=(16, 16)),
+        image_size=(HEIGHT, WIDTH),
+    ),
+)
+TRAIN_AUTOENCODER = train_autoencoder.TrainAutoencoderConfig(
+    frozen=FROZEN,
+    training=AutoencoderTrainingConfig(model=AUTOENCODER, warmup_steps=2, warmup_batch=2, steps=4, batch=2),
+    fit=HERE,
+)
+TRAIN_DECODER = train_decoder.TrainDecoderConfig(
+    frozen=FROZEN, training=DecoderTrainingConfig(steps=2, batch=2), fit=HERE
+)
+TRAIN_AUTOREGRESSIVE = train_autoregressive.TrainAutoregressiveConfig(
+    training=AutoregressiveTrainingConfig(
+        model=AutoregressiveConfig(backbone=LlamaTinyBackbone(), width=16), steps=2, window=4, references=2
+    ),
+    fit=HERE,
+)
+RENDER = render.RenderConfig(width=WIDTH, height=HEIGHT, steps=1, references=2)
+
+
+class Run:
+    """All stages after the curation, on one storage."""
+
+    def __init__(self, root):
+        self.storage = Storage(str(root))
+        self.snapshot = small_story(self.storage)
+        given = (self.storage, self.snapshot)
+        self.autoencoder = train_autoencoder.run(TRAIN_AUTOENCODER, *given, CLUSTER, silent)
+        self.work = tokens.run(FROZEN, *given, self.autoencoder, CLUSTER, silent)
+        self.decoder = train_decoder.run(TRAIN_DECODER, *given, self.autoencoder, self.work, CLUSTER, silent)
+        self.autoregressive = train_autoregressive.run(TRAIN_AUTOREGRESSIVE, *given, self.work, CLUSTER, silent)
+        self.work = render.run(RENDER, *given, self.work, self.decoder, self.autoregressive, CLUSTER, silent)
+        self.movie = movie.run(movie.MovieConfig(fps=4), *given, self.work, silent)
+        self.metrics = evaluate.run(
+            evaluate.EvaluateConfig(width=32, height=24, shuffles=2), *given, self.work, self.autoregressive, silent
+        )
+        self.urls = storyboard.run(
+            storyboard.StoryboardConfig(width=64), *given, self.work, self.movie, self.metrics, silent
+        )
+
+
+def in_process(film_ids, make, cluster):
+    """Ray's pool of actors is tested elsewhere; here its work is done in this process."""
+    work = make()
+    for film_id in film_ids:
+        made = work(film_id)
+        for part in [made] if isinstance(made, Made) else made:
+            match part:
+                case Step():
+                    yield Answer(film_id, 1, step=part)
+                case Made():
+                    yield Answer(film_id, 1, tables=part.tables)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks.stage, "answers", in_process)
+        yield Run(tmp_path_factory.mktemp("run"))
+
+
+def test_the_codec_is_fitted_on_the_training_half_only(run):
+    row_ids, train, images = keyframes(run.storage, run.snapshot, (HEIGHT, WIDTH))
+    assert train.tolist() == [True] * 6 + [False] * 6
+    with seen(FROZEN, run.storage, run.snapshot) as see:
+        fitted = type(see.codec)(FROZEN.codec).fit(images[train].float() / 255)
+        assert torch.equal(fitted.basis_CK, see.codec.basis_CK)
+        assert see.row_ids == tuple(row_ids)
+
+
+def test_what_the_frozen_models_see_of_a_mirrored_keyframe_is_of_the_mirrored_picture(run):
+    _, _, images = keyframes(run.storage, run.snapshot, (HEIGHT, WIDTH))
+    with seen(FROZEN, run.storage, run.snapshot) as see:
+        mirrored = see.codec.encode(images[3:4].float().flip(-1) / 255)[0]
+        assert torch.allclose(see.latents_flipped[3].float(), mirrored, atol=5e-3)
+
+
+def test_a_compressor_that_does_not_fit_the_image_encoder_says_what_to_set(run):
+    wrong = AUTOENCODER.model_copy(update={"compressor": CompressorConfig(channels=1392, positions=3)})
+    config = TRAIN_AUTOENCODER.model_copy(update={"training": AutoencoderTrainingConfig(model=wrong)})
+    with pytest.raises(Exception, match=r"3 positions of 1392 channels.*gives 8 of 1392"):
+        train_autoencoder.run(config, run.storage, run.snapshot, CLUSTER, silent)
+
+
+def test_tokens_are_those_of_the_trained_autoencoder(run):
+    with run.storage.local(run.autoencoder) as folder:
+        model = DiffusionAutoencoder.from_pretrained(folder)
+    with seen(FROZEN, run.storage, run.snapshot) as see, torch.inference_mode():
+        expected = model.encode(see.features[[7, 2]].float()), model.encode(see.features_flipped[[7, 2]].float())
+    for read, wanted in zip(
+        tokens.read(run.storage, run.work, [see.row_ids[7], see.row_ids[2]]), expected, strict=True
+    ):
+        assert torch.allclose(read, wanted, atol=1e-5)
+
+
+def test_asking_for_tokens_of_an_unknown_keyframe_names_it(run):
+    with pytest.raises(ValueError, match="nowhere-000001"):
+        tokens.read(run.storage, run.work, ["nowhere-000001"])
+
+
+def test_the_decoder_reads_scripts_and_the_models_open(run):
+    with run.storage.local(run.decoder) as folder:
+        assert DiffusionAutoencoder.from_pretrained(folder).config.decoder.identity
+    with run.storage.local(run.autoregressive) as folder:
+        assert AutoregressiveModel.from_pretrained(folder).config.width == 16
+
+
+def test_every_keyframe_is_rebuilt_and_the_held_out_half_is_dreamt_in_each_variant(run):
+    found = Tables(run.storage).read("renders", run.work["renders"]).to_pylist()
+    seconds = {variant: [] for variant in RENDER.variants}
+    for row in found:
+        seconds[row["variant"]].append(int(row["row_id"][-6:]))
+        assert decode(row["image"]).shape == (HEIGHT, WIDTH, 3)
+    assert seconds == {
+        "rebuilt": list(range(SECONDS)),
+        **{variant: list(range(6, 12)) for variant in ("dreamt", "few_shot", "no_faces")},
+    }
+
+
+def test_a_second_run_finds_everything_done(run, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in sorted((tmp_path / run.storage.uri).rglob("*.*"))}
+    given = (run.storage, run.snapshot)
+    assert train_autoencoder.run(TRAIN_AUTOENCODER, *given, CLUSTER, silent) == run.autoencoder
+    again = tokens.run(FROZEN, *given, run.autoencoder, CLUSTER, silent)
+    assert train_decoder.run(TRAIN_DECODER, *given, run.autoencoder, again, CLUSTER, silent) == run.decoder
+    assert movie.run(movie.MovieConfig(fps=4), *given, run.work, silent) == run.movie
+    storyboard.run(storyboard.StoryboardConfig(width=64), *given, run.work, run.movie, run.metrics, silent)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_the_movie_shows_a_second_for_each_held_out_second(run):
+    import av
+
+    with av.open(f"{run.storage.uri}/movie.mp4") as container:
+        (video,) = container.streams.video
+        assert sum(1 for _ in container.decode(video)) == 6 * 4
+        assert (video.width, video.height) == (WIDTH, HEIGHT)
+
+
+def test_a_plot_that_goes_on_stays_on_the_screen():
+    scenes = [movie.Scene("r", t, shot, b"", plot) for t, (shot, plot) in enumerate([(0, "a"), (0, "a"), (1, "a")])]
+    assert movie.subtitles(scenes, 1.0) == [(0.0, 2.0, "a"), (2.0, 3.0, "a")]
+
+
+def test_a_variant_that_was_not_rendered_is_named(run):
+    told = movie.MovieConfig(variant="dreamt", fps=5)
+    only = {**run.work, "renders": {FILM: "none"}}
+    with pytest.raises(ValueError, match="not rendered as 'dreamt'"):
+        movie.run(told, run.storage, run.snapshot, only, silent)
+
+
+def test_figures_come_with_samples_and_meaning_and_without_nan(run):
+    text = run.storage.read_bytes("metrics.json").decode()
+    assert "NaN" not in text
+    figures = json.loads(text)
+    assert all(set(figure) == {"value", "n", "what"} for figure in figures.values())
+    assert figures["rebuilt_top1_train"]["n"] == 6
+    assert figures["nll_right_script"]["n"] == 6
+    assert figures["lt_original"] == figures["lt_original"] | {"value": 1.0, "n": 3}
+    assert figures["lt_dreamt"]["n"] == figures["lt_no_faces"]["n"] == 3
+
+
+def looks(pixels):
+    row_ids = tuple(f"r{t}" for t in range(len(pixels)))
+    return evaluate.Looks(row_ids, pixels, pixels, [np.zeros((0, 1), np.float32)] * len(pixels))
+
+
+def test_perfectly_rebuilt_keyframes_find_their_originals():
+    pixels = np.random.default_rng(0).random((6, 30), dtype=np.float32)
+    found = evaluate.rebuilt_figures(
+        evaluate.EvaluateConfig(), looks(pixels), looks(pixels + 0.01), {"train": ["r0", "r1"], "held_out": ["r5"]}
+    )
+    assert (found["rebuilt_top1_train"].value, found["rebuilt_top1_train"].n) == (1.0, 2)
+    assert found["rebuilt_within_2_held_out"].value == 1.0
+    assert found["rebuilt_psnr_held_out"].value == pytest.approx(40, abs=0.1)
+
+
+def test_the_storyboard_shows_each_half_with_its_versions(run):
+    html = run.storage.read_bytes("storyboard.html").decode()
+    learnt, dreamt = html.split('id="dreamt"')
+    assert learnt.count("<article") == dreamt.count("<article") == 6
+    assert learnt.count("rebuilt through its tokens</figcaption>") == 6
+    assert "dreamt from the script</figcaption>" not in learnt
+    assert dreamt.count("dreamt from the script</figcaption>") == 6
+    assert dreamt.count("dreamt, with reference frames</figcaption>") == 6
+    assert re.search(r"Script by|script by template \(chosen\)", html)
+    assert run.urls == [f"{run.storage.uri}/{name}" for name in ("movie.mp4", "storyboard.html", "metrics.json")]
+
+
+def test_keyframes_to_show_are_spread_evenly():
+    assert render.spread(10, 4) == [0, 3, 6, 9]
+    assert render.spread(3, 10) == [0, 1, 2]
+
+
+def test_the_small_story_is_a_picture():
+    assert decode(webp(0)).shape == (HEIGHT, WIDTH, 3)
