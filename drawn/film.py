@@ -83,6 +83,7 @@ def draw_film(
     part = path.with_name(f".{path.stem}.{os.getpid()}.part")
     try:
         with av.open(str(part), "w", format="mp4", options={"movflags": "faststart"}) as out:
+            out.metadata["title"] = told.title
             video = out.add_stream(
                 "libx264", rate=fps, options={"preset": "veryfast", "crf": "18", "g": str(2 * fps), "threads": "1"}
             )

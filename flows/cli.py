@@ -133,7 +133,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        err.print("stopped; what was finished is kept, and the same command goes on from there")
+        err.print("stopped by Ctrl-C")
         raise typer.Exit(130) from None
     except typer.Exit:
         raise

@@ -28,7 +28,8 @@ class FilmData:
 
     Attributes:
         row_ids, seconds [T], shots [T]: of the keyframes; numbers are int32.
-        scripts, scripts_flipped: of the keyframes and of their mirror images; each with the faces of the same characters in other keyframes of the split to choose from.
+        scripts, scripts_flipped: of the keyframes and of their mirror images; each with the faces of the same
+            characters in other keyframes of the split to choose from.
         face_characters: for each keyframe the characters [F] of its script's faces, -1 for a face like no other.
     """
 

@@ -72,9 +72,9 @@ def test_the_catalogue_is_true() -> None:
     [
         (["studoi"], "unknown flow 'studoi': did you mean 'studio'?"),
         (["studio", "--recipe", "labtop"], "unknown recipe 'labtop': did you mean 'laptop'?"),
-        (["studio", "--set", "sed=1"], "there is no setting 'sed': did you mean 'seed'?"),
-        (["studio", "--set", "seed"], "--set 'seed' is not of the form key=value"),
-        (["studio", "--set", "seed=soon"], "'soon' does not fit"),
+        (["studio", "--set", "render.sed=1"], "there is no setting 'render.sed': did you mean 'render.seed'?"),
+        (["studio", "--set", "render.seed"], "--set 'render.seed' is not of the form key=value"),
+        (["studio", "--set", "render.seed=soon"], "'soon' does not fit"),
     ],
 )
 def test_bad_usage_ends_with_2_and_writes_nothing(
@@ -101,17 +101,17 @@ def test_unwritable_storage_ends_with_1_and_is_quoted(tmp_path: Path) -> None:
 
 
 def test_show_prints_every_setting_as_set_takes_it() -> None:
-    code, printed, _ = _call("show", "studio", "--recipe", "smoke", "--set", "seed=5", "--json")
+    code, printed, _ = _call("show", "studio", "--recipe", "smoke", "--set", "render.seed=5", "--json")
     assert code == 0
     shown = json.loads(printed)
-    assert shown["recipe"]["seed"] == 5
-    _, lines, _ = _call("show", "studio", "--recipe", "smoke", "--set", "seed=5")
-    assert "seed=5" in lines.splitlines()
+    assert shown["recipe"]["render"]["seed"] == 5
+    _, lines, _ = _call("show", "studio", "--recipe", "smoke", "--set", "render.seed=5")
+    assert "render.seed=5" in lines.splitlines()
 
     from flows.recipes import resolve
 
     settings = [line for line in lines.splitlines() if not line.startswith("#")]
-    assert resolve("smoke", settings) == resolve("smoke", ["seed=5"])
+    assert resolve("smoke", settings) == resolve("smoke", ["render.seed=5"])
 
 
 def test_debug_shows_where(tmp_path: Path) -> None:

@@ -1,0 +1,115 @@
+"""What people see of stages: summaries, estimates, plain lines, bars, and who is told."""
+
+import io
+import threading
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from flows.artifacts import contact_sheet
+from flows.console import Terminal
+from flows.reporting import Stage, clock, listening, pace, reported
+from flows.training import _side_by_side
+
+
+def _terminal(is_terminal: bool = False) -> tuple[Terminal, io.StringIO]:
+    written = io.StringIO()
+    return Terminal(Console(file=written, force_terminal=is_terminal, width=100)), written
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (65, "1:05"), (7384, "2:03:04")])
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_the_estimate_counts_only_what_this_run_did() -> None:
+    stage = Stage("decoder", began=0.0)
+    stage.update("steps", 60, 100)  # as a resumed run begins
+    assert stage.remaining("steps") is None
+    stage.update("steps", 80, 100)
+    assert stage.remaining("steps") == pytest.approx(stage.seconds, rel=0.01)
+    assert stage.fraction == 0.8
+    assert pace(stage, "steps").startswith("steps 80/100, ")
+
+
+def test_a_stage_that_worked_and_one_that_had_nothing_to_do() -> None:
+    terminal, written = _terminal()
+    with listening(terminal), terminal:
+        with reported("captions") as progress:
+            progress("captions", 0, 0)
+        with reported("captions"):  # asked for again by a later flow
+            pass
+        with reported("faces"):
+            pass
+    first, second = written.getvalue().splitlines()
+    assert "captions" in first
+    assert "nothing to do" in first
+    assert "faces" in second
+    assert terminal.finished == ["captions", "faces"]
+
+
+def test_a_stage_that_fails_names_what_is_kept() -> None:
+    terminal, written = _terminal()
+    with listening(terminal), terminal:
+        with reported("ingest"):
+            pass
+        with pytest.raises(ValueError, match="broken"), reported("faces [1]"):
+            raise ValueError("broken")
+        terminal.name_what_is_kept("out")
+    text = written.getvalue()
+    assert "stopped faces [1]" in text
+    assert "finished and kept in out: ingest; the same command goes on from there" in text
+
+
+def test_bars_show_steps_on_a_terminal() -> None:
+    terminal, _ = _terminal(is_terminal=True)
+    with terminal:
+        stage = Stage("autoencoder")
+        terminal.begins(stage)
+        for done in (1, 2):
+            stage.update("autoencoder", done, 4)
+            terminal.moves(stage, "autoencoder")
+        (bar,) = terminal._progress.tasks
+        assert (bar.completed, bar.total) == (2, 4)
+        assert "to go" in bar.fields["times"]
+        terminal.ends(stage)
+        assert terminal._progress.tasks == []
+
+
+def test_contact_sheet_is_a_grid_of_one_size() -> None:
+    def picture(width: int, height: int, colour: str) -> bytes:
+        out = io.BytesIO()
+        Image.new("RGB", (width, height), colour).save(out, "WEBP", lossless=True)
+        return out.getvalue()
+
+    row = [picture(896, 512, "red"), picture(448, 256, "blue")]
+    sheet = Image.open(io.BytesIO(contact_sheet([row, row[:1]], width=70)))
+    assert sheet.size == (2 * 70 + 4, 2 * 40 + 4)
+    assert [max(range(3), key=lambda c: sheet.getpixel(place)[c]) for place in ((35, 20), (110, 20))] == [0, 2]
+    assert min(sheet.getpixel((110, 64))) > 240
+
+
+def test_side_by_side_works_meet_and_keep_their_order() -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    def work(name: str) -> str:
+        both.wait()
+        return name
+
+    assert _side_by_side(lambda: work("a"), lambda: work("b")) == ["a", "b"]
+
+
+def test_side_by_side_raises_the_first_error_without_waiting() -> None:
+    forever = threading.Event()
+
+    def fail() -> str:
+        raise ValueError("broken")
+
+    def wait() -> str:
+        forever.wait(60)
+        return "late"
+
+    with pytest.raises(ValueError, match="broken"):
+        _side_by_side(wait, fail)
+    forever.set()
