@@ -64,7 +64,7 @@ def _assign(config: Config, path: list[str], value: str) -> Config:
     elif not isinstance(old, BaseModel):
         raise _UnknownKeyError
     elif rest == ["kind"] and hasattr(old, "kind"):  # another member of the union: its other fields are not these
-        candidates = [old if value == old.kind else {"kind": value}]
+        candidates = [old if kind == old.kind else {"kind": kind} for kind in _readings(value, several=False)]
     else:
         candidates = [_assign(old, rest, value)]
     given = {field: getattr(config, field) for field in type(config).model_fields}

@@ -84,15 +84,19 @@ def _film(film: SnapshotFilm, rows: list[Row], widths: tuple[int, int]) -> FilmD
     for row, faces_F in zip(rows, faces, strict=True):
         for character, face in zip(row["face_characters"], faces_F, strict=True):
             bank[character].append((row["row_id"], face))
+
+    def scripts(said: str) -> tuple[FrameScript, ...]:
+        return tuple(
+            _script(row, row[said], faces_F, bank, widths[0]) for row, faces_F in zip(rows, faces, strict=True)
+        )
+
     return FilmData(
         film,
         tuple(row["row_id"] for row in rows),
         np.array([row["second"] for row in rows], np.int32),
         np.array([row["shot"] for row in rows], np.int32),
-        *(
-            tuple(_script(row, row[said], faces_F, bank, widths[0]) for row, faces_F in zip(rows, faces, strict=True))
-            for said in ("sentences", "sentences_flipped")
-        ),
+        scripts("sentences"),
+        scripts("sentences_flipped"),
         tuple(np.array(row["face_characters"], np.int32) for row in rows),
     )
 

@@ -74,7 +74,7 @@ class Run:
         _train_only(trainable.module, active)
         self.optimizer.zero_grad(set_to_none=True)
         loss, parts = trainable.loss(trainable.batch(step, self.rank, self.world), step)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         figures = self._mean_over_workers({"loss": float(loss.detach()), **parts}, active)
         norm = float(nn.utils.clip_grad_norm_([p for p in active if p.grad is not None], CLIP))
         if not all(map(math.isfinite, (norm, *figures.values()))):

@@ -67,7 +67,7 @@ def test_values(assignment: str, key: str, value: object) -> None:
 def test_kind_changes_the_backend_and_its_defaults() -> None:
     template = assign_all(Whole(), ["writer.kind=template"])
     assert template.writer == Template()
-    again = assign_all(template, ["writer.kind=model", "writer.layers=2", "writer.kind=model"])
+    again = assign_all(template, ["writer.kind=model", "writer.layers=2", 'writer.kind="model"'])
     assert again.writer == Model(layers=2)
 
 

@@ -46,7 +46,7 @@ class Toy:
             ghost = Path(self.ghosts) / str(at)
             if at == step and not ghost.exists():
                 ghost.touch()
-                for victim in {pid or os.getpid(), os.getpid()}:
+                for victim in [pid] * (pid > 0) + [os.getpid()]:  # the driver first
                     os.kill(victim, signal.SIGKILL)
         if step == self.breaks_at:
             raise RuntimeError("broken")
