@@ -99,9 +99,9 @@ def test_each_term_by_hand():
     mixture = net(batch.packed)
     targets = batch.packed.targets_BTLD
     error = (mixture.mean - targets) / net.token_std_LD
-    assert terms["nll"] == pytest.approx(float(-mixture.log_prob(targets).mean()) / D, rel=1e-4)
-    assert terms["l1"] == pytest.approx(float(error.abs().mean()), rel=1e-4)
-    assert terms["l2"] == pytest.approx(float((error**2).mean()), rel=1e-4)
+    assert terms["nll"] == pytest.approx(float(-mixture.log_prob(targets).mean().detach()) / D, rel=1e-4)
+    assert terms["l1"] == pytest.approx(float(error.detach().abs().mean()), rel=1e-4)
+    assert terms["l2"] == pytest.approx(float((error.detach() ** 2).mean()), rel=1e-4)
 
 
 def windows(count: int = 200, **changes):
