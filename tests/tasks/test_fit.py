@@ -21,7 +21,9 @@ def run_toy(root: Path, workers: int = 0, kills: str = "[]") -> int:
 
 
 def fit_here(root: Path, make, progress=silent) -> str:
-    return fit(Storage(str(root)), "toy", "0", make, FitConfig(workers=0, checkpoint_every=5), ClusterConfig(), progress)
+    return fit(
+        Storage(str(root)), "toy", "0", make, FitConfig(workers=0, checkpoint_every=5), ClusterConfig(), progress
+    )
 
 
 def result(root: Path) -> tuple[bytes, bytes]:
