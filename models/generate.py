@@ -25,7 +25,7 @@ class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
 
     window: int = Field(default=16, ge=2)
     keep: int = Field(default=8, ge=1)
-    temperature: float = Field(default=0.7, ge=0)
+    temperature: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _keep_fits(self) -> "GenerationConfig":

@@ -61,7 +61,8 @@ def small_story(storage: Storage, source: str = "film.mp4") -> Snapshot:
         kinds = [0, 1, 2] if second % 2 else [1, 2]
         rows["features"].append(
             {**row, "second": second, "shot": shot, "sentences": sentences[: len(kinds)].tobytes(),
-             "sentences_flipped": sentences[: len(kinds)].tobytes(), "sentence_kinds": kinds, "faces": b"".join(face.astype(np.float16).tobytes() for face in faces),
+             "sentences_flipped": sentences[: len(kinds)].tobytes(), "sentence_kinds": kinds,
+             "faces": b"".join(face.astype(np.float16).tobytes() for face in faces),
              "face_characters": [0] * len(faces)}
         )  # fmt: skip
     tables = Tables(storage)
