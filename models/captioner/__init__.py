@@ -53,6 +53,13 @@ class DescriberConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["describer"] = "describer"
 
+    @property
+    def revision(self) -> str:
+        """Of the code; part of the fingerprint of the rows that it makes."""
+        from models.captioner.describer import Describer
+
+        return Describer.revision
+
 
 CaptionerConfig = Annotated[DescriberConfig, Field(discriminator="kind")]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import BaseModel, Field
 
 from models.face import Face, Image, MtcnnFinderConfig
+from models.packaged import MODELS
 
 MOST_PERSONS = 5
 
@@ -37,6 +38,11 @@ class MtcnnConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["mtcnn"] = "mtcnn"
     finder: MtcnnFinderConfig = MtcnnFinderConfig()
+
+    @property
+    def revision(self) -> str:
+        """Of the pinned weights; part of the fingerprint of the rows that they make."""
+        return MODELS["mtcnn"].revision
 
 
 DetectorConfig = Annotated[MtcnnConfig, Field(discriminator="kind")]

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from models.packaged import MODELS
+
 Image = NDArray[np.uint8]  # RGB, height x width x 3
 
 
@@ -49,6 +51,11 @@ class DlibConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["dlib"] = "dlib"
     finder: MtcnnFinderConfig = MtcnnFinderConfig()
+
+    @property
+    def revision(self) -> str:
+        """Of the pinned weights; part of the fingerprint of the rows that they make."""
+        return f"{MODELS['mtcnn'].revision}, {MODELS['dlib-face'].revision}"
 
 
 FaceConfig = Annotated[DlibConfig, Field(discriminator="kind")]

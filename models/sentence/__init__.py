@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from models.packaged import MODELS
+
 
 class SentenceEncoder(Protocol):
     """Turns sentences into vectors of `width` numbers."""
@@ -26,6 +28,11 @@ class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["minilm"] = "minilm"
     batch: int = Field(default=32, ge=1)
+
+    @property
+    def revision(self) -> str:
+        """Of the pinned weights; part of the fingerprint of the rows that they make."""
+        return MODELS["minilm"].revision
 
 
 SentenceConfig = Annotated[MiniLmConfig, Field(discriminator="kind")]

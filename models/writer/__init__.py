@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
+from models.packaged import MODELS
 from models.writer.script import Script
 
 
@@ -35,6 +36,13 @@ class TemplateConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["template"] = "template"
 
+    @property
+    def revision(self) -> str:
+        """Of the code; part of the fingerprint of the rows that it makes."""
+        from models.writer.template import TemplateWriter
+
+        return TemplateWriter.revision
+
 
 class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
     """The packaged SmolLM2-135M-Instruct writes the plot; what it gets wrong is left to the template.
@@ -45,6 +53,11 @@ class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["smollm2"] = "smollm2"
     batch: int = Field(default=16, ge=1)
     longest: int = Field(default=48, ge=8)
+
+    @property
+    def revision(self) -> str:
+        """Of the pinned weights; part of the fingerprint of the rows that they make."""
+        return MODELS["smollm2"].revision
 
 
 WriterConfig = Annotated[TemplateConfig | SmolLm2Config, Field(discriminator="kind")]
