@@ -131,3 +131,14 @@ def test_the_newest_movie_is_copied_to_the_root(storage):
     assert publish.movies(storage) == ["m1"]
     assert publish.publish(storage, "m1") == [storage.url(name) for name in publish.PUBLISHED]
     assert storage.list("") == ["metrics.json", "movie.mp4", "movies", "storyboard.html"]
+
+
+def test_the_movies_of_further_films_are_published_and_leave_with_their_set(storage):
+    for movie, names in (("m1", ("movie-2.mp4", "movie-3.mp4")), ("m2", ("movie-2.mp4",))):
+        for name in (*names, *publish.PUBLISHED):
+            storage.write_bytes(f"movies/{movie}/{name}", movie.encode())
+    publish.publish(storage, "m1")
+    assert storage.exists("movie-3.mp4")
+    publish.publish(storage, "m2")
+    assert storage.read_bytes("movie-2.mp4") == b"m2"
+    assert not storage.exists("movie-3.mp4")
