@@ -78,7 +78,9 @@ def run(
         storage.write_bytes(page, html.encode())
         storage.write_bytes(last, figures)
         progress("storyboard", 1, 1)
-    if all(map(storage.exists, PUBLISHED)) and storage.read_bytes("storyboard.html") == storage.read_bytes(page):
+    if all(map(storage.exists, PUBLISHED)) and all(
+        storage.read_bytes(name) == storage.read_bytes(f"{folder}/{name}") for name in PUBLISHED[1:]
+    ):
         return [storage.url(name) for name in PUBLISHED]
     return publish(storage, movie_id)
 

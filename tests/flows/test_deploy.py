@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,12 +30,16 @@ def _free_port() -> int:
 @contextmanager
 def _running(*command: str, log: Path, **options: Any) -> Iterator[None]:
     with log.open("wb") as file:
-        process = subprocess.Popen([str(PREFECT), *command], stdout=file, stderr=file, **options)
+        process = subprocess.Popen([PREFECT, *command], stdout=file, stderr=file, start_new_session=True, **options)
     try:
         yield
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:  # where SIGINT is ignored, as in a shell's background, Prefect stays
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @pytest.fixture(scope="module")
