@@ -10,6 +10,7 @@ fitted to the training tokens, which is what a user has without a model.
 import json
 import sys
 
+from models.generate import GenerationConfig
 from storage import snapshot
 from storage.root import Storage
 from storage.tables import Tables
@@ -21,7 +22,9 @@ def main(storage: Storage) -> None:
     data = snapshot.load(storage, snapshot.ids(storage)[-1])
     work = data.work | {"tokens": dict(Tables(storage).done("tokens"))}
     model = f"checkpoints/autoregressive/{storage.list('checkpoints/autoregressive')[-1]}/final"
-    figures = likelihood_figures.figures(storage, data, work, model, references=10, shuffles=4, seed=0)
+    figures = likelihood_figures.figures(
+        storage, data, work, model, GenerationConfig(), references=10, shuffles=4, seed=0
+    )
     for name, figure in figures.items():
         print(f"{name} {figure.value} (n = {figure.n}): {figure.what}")
     right, alone = figures["nll_right_script"], figures["nll_unconditional"]

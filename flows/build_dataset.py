@@ -14,8 +14,9 @@ import tasks.keyframes
 import tasks.scripts
 import tasks.snapshot
 from flows.artifacts import show_counts, show_rows, show_sheet
-from flows.recipes import Recipe, resolve
+from flows.recipes import Recipe
 from flows.reporting import reported
+from flows.workplace import workplace
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
@@ -35,17 +36,17 @@ def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Seque
     Returns:
         The id of the snapshot, under snapshots/ in the storage.
     """
-    settings, place = resolve(recipe, overrides), Storage(storage)
-    films = ingest(settings, place)
-    work = keyframes(settings, place, films)
-    work = characters(settings, place, work)
-    work = faces(settings, place, work)
-    work = captions(settings, place, work)
-    work = scripts(settings, place, work)
-    work = features(settings, place, work)
-    made = snapshot(settings, place, work)
-    show_dataset(place, made)
-    return made.id
+    with workplace(recipe, storage, overrides) as (settings, place):
+        films = ingest(settings, place)
+        work = keyframes(settings, place, films)
+        work = characters(settings, place, work)
+        work = faces(settings, place, work)
+        work = captions(settings, place, work)
+        work = scripts(settings, place, work)
+        work = features(settings, place, work)
+        made = snapshot(settings, place, work)
+        show_dataset(place, made)
+        return made.id
 
 
 @task(cache_policy=NO_CACHE)

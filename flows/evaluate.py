@@ -8,10 +8,11 @@ from prefect.cache_policies import NO_CACHE
 import tasks.evaluate
 import tasks.render
 from flows.artifacts import show_rows, show_sheet
-from flows.recipes import Recipe, resolve
+from flows.recipes import Recipe
 from flows.reporting import reported
 from flows.train_autoencoder import tokens
 from flows.training import Trained, trained
+from flows.workplace import workplace
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot
@@ -39,11 +40,11 @@ def evaluate(
     Returns:
         Where metrics.json is in the storage.
     """
-    settings, place = resolve(recipe, overrides), Storage(storage)
-    models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
-    data = snapshots.load(place, models.snapshot)
-    work = renders(settings, place, data, models)
-    return figures(settings, place, data, models, work)
+    with workplace(recipe, storage, overrides) as (settings, place):
+        models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
+        data = snapshots.load(place, models.snapshot)
+        work = renders(settings, place, data, models)
+        return figures(settings, place, data, models, work)
 
 
 @task(cache_policy=NO_CACHE)
@@ -61,7 +62,9 @@ def renders(settings: Recipe, place: Storage, data: Snapshot, models: Trained) -
 @task(cache_policy=NO_CACHE)
 def figures(settings: Recipe, place: Storage, data: Snapshot, models: Trained, work: Work) -> str:
     with reported("figures") as progress:
-        rel = tasks.evaluate.run(settings.evaluate, place, data, work, models.autoregressive, progress)
+        rel = tasks.evaluate.run(
+            settings.evaluate, place, data, work, models.autoregressive, settings.render.generation, progress
+        )
     metrics = tasks.evaluate.read(place, rel)
     show_rows("metrics", [{"metric": name, **figure.model_dump()} for name, figure in metrics.items()], "The figures")
     return rel

@@ -1,14 +1,11 @@
 """Runs a flow in this process for the command line: no server to set up, bars to watch, one summary at the end."""
 
-import fcntl
 import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,8 +15,6 @@ from flows import catalogue
 from flows.console import Terminal
 from flows.local_api import local_api
 from flows.reporting import listening
-from storage.errors import StorageError
-from storage.fingerprint import fingerprint
 from storage.root import Storage
 
 Result = dict[str, Any]
@@ -34,13 +29,9 @@ def run_here(flow: str, recipe: str, uri: str, overrides: Sequence[str], console
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
     catalogue.check("flow", flow, catalogue.FLOWS)
-    from flows.recipes import resolve
+    from flows.workplace import home, workplace
 
-    resolve(recipe, overrides)
-    storage = Storage(uri)
-    storage.check_writable()
-    home = _home(storage)
-    with _alone(home, storage), local_api(home) as ready:
+    with workplace(recipe, uri, overrides) as (_, storage), local_api(home(storage)) as ready:
         _quiet()
         with console.status("starting"):
             function = catalogue.flow(flow)
@@ -85,37 +76,6 @@ def _results(storage: Storage, flow: str, result: Any) -> Result:
 
 def _figure(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _home(storage: Storage) -> Path:
-    """Where the local API keeps its database: inside a local storage, else in the user's cache."""
-    if storage.is_local:
-        return Path(storage.uri) / ".prefect"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "moviedreamer" / fingerprint(storage.base)
-
-
-@contextmanager
-def _alone(home: Path, storage: Storage) -> Iterator[None]:
-    """Keeps a second local run out of the same storage; the system lifts the lock however this process ends."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StorageError(
-                f"another run (process {_read(lock)}) is at work in {storage.base!r}: "
-                "wait for it, or name another place with --storage"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def _read(lock: IO[str]) -> str:
-    lock.seek(0)
-    return lock.read() or "unknown"
 
 
 def _quiet() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pydantic import BaseModel
 
 from flows import catalogue
-from flows.assignments import assign_all
+from flows.assignments import assign_all, fields
 from models.autoencoder import AutoencoderConfig
 from models.autoregressive import AutoregressiveConfig
 from models.backbone import LlamaTinyBackbone
@@ -23,6 +23,7 @@ from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.writer import SmolLm2Config, TemplateConfig, WriterConfig
 from storage.decode import KeyframesConfig
+from storage.errors import ConfigError
 from tasks.cluster import ClusterConfig
 from tasks.evaluate import EvaluateConfig
 from tasks.fit import FitConfig
@@ -121,4 +122,22 @@ def resolve(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
         ConfigError: unknown recipe or setting, or a value that does not fit.
     """
     catalogue.check("recipe", recipe, RECIPES)
-    return assign_all(RECIPES[recipe](), overrides)
+    settings = assign_all(RECIPES[recipe](), overrides)
+    _check_fit(settings)
+    return settings
+
+
+def _check_fit(settings: Recipe) -> None:
+    """Raises a ConfigError that names both settings where one model would not take what another makes."""
+    compressor, decoder = "autoencoder.model.compressor", "autoencoder.model.decoder"
+    values = fields(settings)
+    for mine, other in (
+        ("autoregressive.model.tokens", f"{compressor}.tokens"),
+        ("autoregressive.model.width", f"{compressor}.token_width"),
+        ("autoregressive.model.sentence_width", f"{decoder}.sentence_width"),
+        ("autoregressive.model.face_width", f"{decoder}.face_width"),
+    ):
+        if values[mine] != values[other]:
+            raise ConfigError(
+                f"{mine}={values[mine]} does not go with {other}={values[other]}: set both to the same number"
+            )

@@ -9,9 +9,10 @@ import tasks.movie
 import tasks.storyboard
 from flows.artifacts import show_markdown
 from flows.evaluate import evaluate, renders
-from flows.recipes import Recipe, resolve
+from flows.recipes import Recipe
 from flows.reporting import reported
 from flows.training import Trained, trained
+from flows.workplace import workplace
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot
@@ -38,15 +39,15 @@ def render_movies(
     Returns:
         URLs of movie.mp4, storyboard.html and metrics.json.
     """
-    settings, place = resolve(recipe, overrides), Storage(storage)
-    models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
-    data = snapshots.load(place, models.snapshot)
-    work = renders(settings, place, data, models)
-    name = movie(settings, place, data, work)
-    metrics = evaluate(
-        recipe, storage, overrides, models.snapshot, models.autoencoder, models.decoder, models.autoregressive
-    )
-    return storyboard(settings, place, data, work, name, metrics)
+    with workplace(recipe, storage, overrides) as (settings, place):
+        models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
+        data = snapshots.load(place, models.snapshot)
+        work = renders(settings, place, data, models)
+        name = movie(settings, place, data, work)
+        metrics = evaluate(
+            recipe, storage, overrides, models.snapshot, models.autoencoder, models.decoder, models.autoregressive
+        )
+        return storyboard(settings, place, data, work, name, metrics)
 
 
 @task(cache_policy=NO_CACHE)

@@ -7,6 +7,7 @@ from prefect import flow
 
 from flows.render_movies import render_movies
 from flows.training import Trained, trained
+from flows.workplace import workplace
 
 
 @flow(name="studio")
@@ -19,5 +20,6 @@ def studio(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str
     Returns:
         References to all that was made: snapshot, models, and the URLs of movie, storyboard and figures.
     """
-    models = asdict(trained(recipe, storage, overrides, Trained()))
-    return models | {"files": render_movies(recipe, storage, overrides, **models)}
+    with workplace(recipe, storage, overrides):
+        models = asdict(trained(recipe, storage, overrides, Trained()))
+        return models | {"files": render_movies(recipe, storage, overrides, **models)}

@@ -8,8 +8,9 @@ from prefect.cache_policies import NO_CACHE
 import tasks.tokens
 import tasks.train_autoencoder
 from flows.build_dataset import build_dataset
-from flows.recipes import Recipe, resolve
+from flows.recipes import Recipe
 from flows.reporting import reported
+from flows.workplace import workplace
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot
@@ -29,11 +30,11 @@ def train_autoencoder(
     Returns:
         The model's folder in the storage.
     """
-    settings, place = resolve(recipe, overrides), Storage(storage)
-    data = snapshots.load(place, snapshot or build_dataset(recipe, storage, overrides))
-    model = autoencoder(settings, place, data)
-    tokens(settings, place, data, model)
-    return model
+    with workplace(recipe, storage, overrides) as (settings, place):
+        data = snapshots.load(place, snapshot or build_dataset(recipe, storage, overrides))
+        model = autoencoder(settings, place, data)
+        tokens(settings, place, data, model)
+        return model
 
 
 @task(cache_policy=NO_CACHE)

@@ -7,9 +7,10 @@ from prefect.cache_policies import NO_CACHE
 
 import tasks.train_decoder
 from flows.build_dataset import build_dataset
-from flows.recipes import Recipe, resolve
+from flows.recipes import Recipe
 from flows.reporting import reported
 from flows.train_autoencoder import tokens, train_autoencoder
+from flows.workplace import workplace
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot
@@ -34,11 +35,11 @@ def train_decoder(
     Returns:
         The decoder's folder in the storage.
     """
-    settings, place = resolve(recipe, overrides), Storage(storage)
-    snapshot = snapshot or build_dataset(recipe, storage, overrides)
-    autoencoder = autoencoder or train_autoencoder(recipe, storage, overrides, snapshot)
-    data = snapshots.load(place, snapshot)
-    return decoder(settings, place, data, autoencoder, tokens(settings, place, data, autoencoder))
+    with workplace(recipe, storage, overrides) as (settings, place):
+        snapshot = snapshot or build_dataset(recipe, storage, overrides)
+        autoencoder = autoencoder or train_autoencoder(recipe, storage, overrides, snapshot)
+        data = snapshots.load(place, snapshot)
+        return decoder(settings, place, data, autoencoder, tokens(settings, place, data, autoencoder))
 
 
 @task(cache_policy=NO_CACHE)

@@ -4,7 +4,6 @@ Shapes: T keyframes, R reference frames, L tokens a keyframe, D token width.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,8 +20,9 @@ def held_out_nll(
     tokens_TLD: Tensor,
     references_RLD: Tensor | None = None,
     reference_scripts: Sequence[FrameScript] = (),
-    window: int = 16,
-    keep: int = 8,
+    *,
+    window: int,
+    keep: int,
 ) -> Tensor:
     """Teacher-forced -log p of each keyframe's tokens, shape (T,), nats per dimension (eq. 9, averaged over L).
 
@@ -81,36 +81,3 @@ def unconditional_nll(
     if best is None:
         raise ValueError(f"{len(train_NE)} training keyframes are too few for any of {tuple(components)} components")
     return best
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    """Means over `keyframes` held-out keyframes, nats per dimension, lower is better."""
-
-    right: float
-    shuffled: float
-    unconditional: float
-    components: int
-    keyframes: int
-    shuffles: int
-
-
-def compare(
-    model: AutoregressiveModel,
-    train_TLD: Tensor,
-    scripts: Sequence[FrameScript],
-    tokens_TLD: Tensor,
-    shuffles: int = 4,
-    seed: int = 0,
-) -> Likelihood:
-    """The held-out keyframes with the right script, with scripts exchanged among them, and without any model."""
-    wrong = [held_out_nll(model, shuffled(scripts, seed + i), tokens_TLD) for i in range(shuffles)]
-    baseline_T, components = unconditional_nll(train_TLD, tokens_TLD, seed=seed)
-    return Likelihood(
-        right=float(held_out_nll(model, scripts, tokens_TLD).mean()),
-        shuffled=float(torch.stack(wrong).mean()),
-        unconditional=float(baseline_T.mean()),
-        components=components,
-        keyframes=len(scripts),
-        shuffles=shuffles,
-    )

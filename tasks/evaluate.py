@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from models import face, vision
 from models.face import DlibConfig, FaceConfig
+from models.generate import GenerationConfig
 from models.vision import EfficientNetLite0Config, VisionConfig
 from storage.fingerprint import fingerprint
 from storage.pictures import decode
@@ -64,6 +65,7 @@ def run(
     snapshot: Snapshot,
     work: Work,
     autoregressive: str,
+    generation: GenerationConfig,
     progress: Progress,
 ) -> str:
     """Computes all figures, unless that was done.
@@ -71,13 +73,15 @@ def run(
     Args:
         work: as tasks.render returns it.
         autoregressive: the model's folder in the storage.
+        generation: how its tokens were generated.
 
     Returns:
         where they are in the storage: evaluations/<fingerprint>/metrics.json.
     """
-    rel = f"evaluations/{fingerprint('evaluate', config, snapshot.id, work, autoregressive)}/metrics.json"
+    parts = "evaluate", config, snapshot.id, work, autoregressive, generation
+    rel = f"evaluations/{fingerprint(*parts)}/metrics.json"
     if not storage.exists(rel):
-        figures = _figures(config, storage, snapshot, work, autoregressive, progress)
+        figures = _figures(config, storage, snapshot, work, autoregressive, generation, progress)
         plain = {name: figure.model_dump(mode="json") for name, figure in figures.items()}
         storage.write_bytes(rel, (json.dumps(plain, indent=1) + "\n").encode())
     return rel
@@ -133,7 +137,13 @@ class Eyes:
 
 
 def _figures(
-    config: EvaluateConfig, storage: Storage, snapshot: Snapshot, work: Work, autoregressive: str, progress: Progress
+    config: EvaluateConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    work: Work,
+    autoregressive: str,
+    generation: GenerationConfig,
+    progress: Progress,
 ) -> Figures:
     eyes = Eyes(config, vision.build(config.vision), face.build(config.face))
     train = [row_id for film in dataset.load(storage, snapshot, "train") for row_id in film.row_ids]
@@ -151,7 +161,7 @@ def _figures(
     if "rebuilt" in looks:
         figures |= rebuilt_figures(config, looks["original"], looks["rebuilt"], {"train": train, "held_out": test})
     figures |= likelihood_figures.figures(
-        storage, snapshot, work, autoregressive, config.references, config.shuffles, config.seed
+        storage, snapshot, work, autoregressive, generation, config.references, config.shuffles, config.seed
     )
     figures |= identity_figures.figures(storage, snapshot, looks, config.same_face, config.main_faces)
     figures |= dreamt_figures(looks, test)

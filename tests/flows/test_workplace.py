@@ -1,0 +1,57 @@
+"""A storage belongs to one run at a time, however the run was started; settings that don't fit are named at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.recipes import resolve
+from flows.workplace import alone, workplace
+from storage.errors import ConfigError, StorageError
+from storage.root import Storage
+
+INTRUDER = "import sys; from flows.workplace import workplace\nwith workplace('smoke', sys.argv[1], []): print('in')"
+
+
+def intrude(place: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", INTRUDER, str(place)], capture_output=True, text=True, check=False, cwd=Path.cwd()
+    )
+
+
+def test_another_process_is_kept_out_while_a_flow_and_those_it_calls_are_at_work(tmp_path: Path) -> None:
+    with workplace("smoke", str(tmp_path), []):
+        with workplace("smoke", str(tmp_path), ["render.seed=1"]) as (settings, _):
+            assert settings.render.seed == 1
+        kept_out = intrude(tmp_path)
+        assert kept_out.returncode == 1
+        assert f"is at work in {str(tmp_path)!r}" in kept_out.stderr
+    assert intrude(tmp_path).stdout == "in\n"
+
+
+def test_the_lock_goes_with_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="stop"), alone(Storage(str(tmp_path))):
+        raise RuntimeError("stop")
+    assert intrude(tmp_path).stdout == "in\n"
+
+
+def test_a_storage_that_cannot_be_written_is_quoted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="file/out"), alone(Storage(str(tmp_path / "file/out"))):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ("autoencoder.model.compressor.token_width=32", "autoregressive.model.width=16 does not go with"),
+        ("autoregressive.model.tokens=8", "autoencoder.model.compressor.tokens=2"),
+        ("autoencoder.model.decoder.face_width=512", "autoregressive.model.face_width=128"),
+    ],
+)
+def test_models_that_would_not_take_each_others_tokens_are_named(changed: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        resolve("smoke", [changed])
+    both = ["autoencoder.model.compressor.token_width=32", "autoregressive.model.width=32"]
+    assert resolve("smoke", both).autoregressive.model.width == 32
