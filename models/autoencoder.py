@@ -68,13 +68,14 @@ class DiffusionAutoencoder(nn.Module):
         """
         if len(seeds) != len(tokens_BLD):
             raise ValueError(f"{len(seeds)} seeds for {len(tokens_BLD)} keyframes: give one seed a keyframe")
+        device = self.token_mean_LD.device
         latents = []
         for start in range(0, len(tokens_BLD), batch):
             part = slice(start, start + batch)
             condition = self.decoder.condition(
-                tokens_BLD[part],
-                None if sentences_BSE is None else sentences_BSE[part],
-                None if faces_BFG is None else faces_BFG[part],
+                tokens_BLD[part].to(device),
+                None if sentences_BSE is None else sentences_BSE[part].to(device),
+                None if faces_BFG is None else faces_BFG[part].to(device),
             )
             latents.append(sample(self.decoder, self.config.diffusion, condition, seeds[part], steps, guidance))
         return torch.cat(latents)

@@ -97,6 +97,11 @@ class PCACodec(nn.Module):
         size = self.config.block
         return rearrange(blocks_BHWK, "b h w (c p q) -> b c (h p) (w q)", c=3, p=size, q=size).clamp(0, 1)
 
+    def same_as(self, other: "PCACodec") -> bool:
+        """Whether both make the same latents of the same image."""
+        ours, theirs = self.state_dict(), other.state_dict()
+        return self.config == other.config and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
     def save_pretrained(self, folder: Path) -> None:
         """Write config.json and model.safetensors."""
         folder.mkdir(parents=True, exist_ok=True)

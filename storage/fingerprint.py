@@ -14,9 +14,9 @@ def fingerprint(*parts: object) -> str:
     """16 hex digits that name a piece of work.
 
     Args:
-        parts: pydantic models (dumped in JSON mode) and plain JSON values; sets count as sorted lists. Put in what
-            changes the result (the stage's name and config, model revisions, the inputs' fingerprints); never a path,
-            a host or hardware.
+        parts: pydantic models and plain JSON values; sets count as sorted lists. Put in what changes the result (the
+            stage's name and config, the inputs' fingerprints); never a path, a host or hardware. A config's property
+            `revision`, of the weights or the code behind it, counts as one of its fields.
 
     Raises:
         TypeError: for a part that has no JSON form, a pathlib.Path among them.
@@ -35,7 +35,8 @@ def file_id(path: str | Path) -> str:
 def _plain(part: object) -> object:
     match part:
         case BaseModel():
-            return part.model_dump(mode="json")
+            values = {name: getattr(part, name) for name in type(part).model_fields}
+            return _plain(values | ({"revision": part.revision} if hasattr(part, "revision") else {}))
         case Mapping():
             return {_key(key): _plain(value) for key, value in part.items()}
         case list() | tuple():

@@ -17,6 +17,7 @@ REASONS: dict[str, str] = {
     "partly_decoded": "damaged; the keyframes that decode are used",
     "crashed": "the decoder crashed",
     "out_of_memory": "decoding takes more memory than allowed",
+    "silent": "the film's sound cannot be read; its movie has none",
     "timed_out": "decoding takes more time than allowed",
 }
 

@@ -8,11 +8,10 @@ from storage.root import Storage
 
 
 class SnapshotFilm(BaseModel, frozen=True, extra="forbid"):
-    """A film and its halves; (first, last) keyframe second, both included."""
+    """A film and its halves; (first, last) keyframe second, both included. Where it lies says the table `films`."""
 
     film_id: str
     title: str
-    source: str
     train: tuple[int, int]
     test: tuple[int, int]
 
@@ -21,7 +20,7 @@ class Snapshot(BaseModel, frozen=True, extra="forbid"):
     """Immutable; made by `Snapshot.of`, kept under snapshots/<id>.json.
 
     Attributes:
-        id: fingerprint of the films' ids and halves and of the work. Not of titles, sources or table versions: the same
+        id: fingerprint of the films' ids and halves and of the work. Not of titles or table versions: the same
             data is the same snapshot wherever it lies and however often its run was resumed.
         work: stage -> film_id -> fingerprint, as storage.tables.Tables.read takes it.
         versions: Delta versions of the tables that it was made from, for people.

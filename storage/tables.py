@@ -76,6 +76,10 @@ class Tables:
         rows = self._all(table, list(dict.fromkeys([*names, *KEYS[table]])), wanted)
         return rows.sort_by([(key, "ascending") for key in KEYS[table]]).select(names)
 
+    def sources(self, work: Mapping[str, str]) -> dict[str, str]:
+        """film_id -> where a decoded film lies now; `work` is the stage keyframes'."""
+        return {row["film_id"]: row["source"] for row in self.read("films", work, ["film_id", "source"]).to_pylist()}
+
     def count(self) -> dict[str, int]:
         """Finished rows of every table; of `work` and `rejects` all rows."""
         finished, counts = self._finished(), dict.fromkeys(SCHEMAS, 0)

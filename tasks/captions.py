@@ -12,7 +12,7 @@ from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.pool import Made, Step
 from tasks.progress import Progress
-from tasks.stage import Work, identity, run_stage
+from tasks.stage import Work, run_stage
 
 STAGE = "captions"
 
@@ -24,7 +24,7 @@ def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterC
         STAGE,
         inputs=["keyframes", "characters", "faces"],
         work=work,
-        identity=identity(config),
+        identity=config,
         make=partial(_make, config, storage, work),
         cluster=cluster,
         progress=progress,

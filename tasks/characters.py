@@ -11,7 +11,7 @@ from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.pool import Made, Step
 from tasks.progress import Progress
-from tasks.stage import Work, identity, run_stage
+from tasks.stage import Work, run_stage
 
 STAGE = "characters"
 
@@ -23,7 +23,7 @@ def run(config: DetectorConfig, storage: Storage, work: Work, cluster: ClusterCo
         STAGE,
         inputs=["keyframes"],
         work=work,
-        identity=identity(config),
+        identity=config,
         make=partial(_make, config, storage, work),
         cluster=cluster,
         progress=progress,

@@ -1,23 +1,24 @@
 """The reading side of a snapshot: what models learn from and are asked about, film by film, without any pixels.
 
-Shapes: T keyframes, S sentences and F faces of a keyframe.
+Shapes: T keyframes, S sentences of width E and F faces of width G of a keyframe.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.script_tokens import FrameScript
+from models.face.bank import FaceBank
+from models.script_tokens import CHARACTER, FrameScript
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.tables import Tables
 from tasks.rows import Row
 
-Split = Literal["train", "test", "all"]
+Split = Literal["train", "test"]
 
 _SENTENCE_WIDTH, _FACE_WIDTH = 384, 128  # of films without any
 
@@ -28,9 +29,11 @@ class FilmData:
 
     Attributes:
         row_ids, seconds [T], shots [T]: of the keyframes; numbers are int32.
-        scripts, scripts_flipped: of the keyframes and of their mirror images; each with the faces of the same
-            characters in other keyframes of the split to choose from.
-        face_characters: for each keyframe the characters [F] of its script's faces, -1 for a face like no other.
+        scripts, scripts_flipped: of the keyframes and of their mirror images. Those of "train" come with their own
+            faces and the same characters' in other keyframes to choose from. Those of "test" tell nothing of their
+            pictures: each character has the most typical of its faces in the training half or, where it isn't in
+            there, in other keyframes (Appendix C).
+        face_characters: for each keyframe the characters [F] of the faces in it, -1 for a face like no other.
     """
 
     film: SnapshotFilm
@@ -52,10 +55,7 @@ def load(storage: Storage, snapshot: Snapshot, split: Split) -> list[FilmData]:
     of_film = defaultdict(list)
     for row in rows:
         of_film[row["film_id"]].append(row)
-    return [
-        _film(film, [row for row in of_film[film.film_id] if _within(film, split, row["second"])], widths)
-        for film in snapshot.films
-    ]
+    return [_film(film, split, of_film[film.film_id], widths) for film in snapshot.films]
 
 
 def images(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> dict[str, bytes]:
@@ -74,46 +74,76 @@ def images(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> dict
 
 
 def _within(film: SnapshotFilm, split: Split, second: int) -> bool:
-    halves = {"train": [film.train], "test": [film.test], "all": [film.train, film.test]}[split]
-    return any(first <= second <= last for first, last in halves)
+    first, last = film.train if split == "train" else film.test
+    return first <= second <= last
 
 
-def _film(film: SnapshotFilm, rows: list[Row], widths: tuple[int, int]) -> FilmData:
-    faces = [_matrix(row["faces"], len(row["face_characters"]), widths[1]) for row in rows]
-    bank: dict[int, list[tuple[str, NDArray[np.float32]]]] = defaultdict(list)
-    for row, faces_F in zip(rows, faces, strict=True):
-        for character, face in zip(row["face_characters"], faces_F, strict=True):
-            bank[character].append((row["row_id"], face))
+def _film(film: SnapshotFilm, split: Split, rows: list[Row], widths: tuple[int, int]) -> FilmData:
+    mine, train = ([row for row in rows if _within(film, each, row["second"])] for each in (split, "train"))
+    banks = [_bank(some, widths[1]) for some in (train, mine)]
 
     def scripts(said: str) -> tuple[FrameScript, ...]:
-        return tuple(
-            _script(row, row[said], faces_F, bank, widths[0]) for row, faces_F in zip(rows, faces, strict=True)
-        )
+        if split == "train":
+            return tuple(_learnt_from(row, row[said], banks[0], widths) for row in mine)
+        return tuple(_foreseen(row, row[said], banks, widths) for row in mine)
 
     return FilmData(
         film,
-        tuple(row["row_id"] for row in rows),
-        np.array([row["second"] for row in rows], np.int32),
-        np.array([row["shot"] for row in rows], np.int32),
+        tuple(row["row_id"] for row in mine),
+        np.array([row["second"] for row in mine], np.int32),
+        np.array([row["shot"] for row in mine], np.int32),
         scripts("sentences"),
         scripts("sentences_flipped"),
-        tuple(np.array(row["face_characters"], np.int32) for row in rows),
+        tuple(np.array(row["face_characters"], np.int32) for row in mine),
     )
 
 
-def _script(
-    row: Row,
-    sentences: bytes,
-    faces_F: NDArray[np.float32],
-    bank: Mapping[int, list[tuple[str, NDArray[np.float32]]]],
-    width: int,
-) -> FrameScript:
-    choices = []
-    for character in row["face_characters"]:
-        others = [face for row_id, face in bank[character] if character >= 0 and row_id != row["row_id"]]
-        choices.append(np.stack(others) if others else np.zeros((0, faces_F.shape[1]), np.float32))
+def _bank(rows: Sequence[Row], width: int) -> FaceBank:
+    faces = [
+        (row["row_id"], place, character) for row in rows for place, character in enumerate(row["face_characters"])
+    ]
+    embeddings = [_matrix(row["faces"], len(row["face_characters"]), width) for row in rows]
+    return FaceBank(
+        [f"{row_id}-{place}" for row_id, place, _ in faces],
+        [row_id for row_id, _, _ in faces],
+        [character for _, _, character in faces],
+        np.concatenate([np.zeros((0, width), np.float32), *embeddings]),
+    )
+
+
+def _learnt_from(row: Row, sentences: bytes, bank: FaceBank, widths: tuple[int, int]) -> FrameScript:
+    """A script with its keyframe's own faces, and those in other keyframes to choose from."""
     kinds = np.array(row["sentence_kinds"], np.int8)
-    return FrameScript(row["row_id"], _matrix(sentences, len(kinds), width), kinds, faces_F, tuple(choices))
+    faces_FG = _matrix(row["faces"], len(row["face_characters"]), widths[1])
+    choices = (bank.others(character, row["row_id"]) for character in row["face_characters"])
+    return FrameScript(
+        row["row_id"],
+        _matrix(sentences, len(kinds), widths[0]),
+        kinds,
+        faces_FG,
+        tuple(bank.embeddings_NE[places] for places in choices),
+    )
+
+
+def _foreseen(row: Row, sentences: bytes, banks: Sequence[FaceBank], widths: tuple[int, int]) -> FrameScript:
+    """A script with typical faces from other keyframes, out of the first bank that has one.
+
+    A face that no other keyframe has is left out, and the sentence about that character goes behind those of the
+    others: the i-th face stays with the i-th sentence.
+    """
+    kinds, row_id = np.array(row["sentence_kinds"], np.int8), row["row_id"]
+    sentences_SE, faces, places = _matrix(sentences, len(kinds), widths[0]), [], []
+    for place, character in enumerate(row["face_characters"]):
+        found = ((bank, bank.typical(character, row_id)) for bank in banks)
+        face = next((bank.embeddings_NE[typical] for bank, typical in found if typical is not None), None)
+        if face is not None:
+            faces.append(face)
+            places.append(place)
+    characters = np.flatnonzero(kinds == CHARACTER)
+    first = [int(characters[place]) for place in places if place < len(characters)]
+    order = [*first, *(place for place in range(len(kinds)) if place not in first)]
+    faces_FG = np.stack(faces) if faces else np.zeros((0, widths[1]), np.float32)
+    return FrameScript(row_id, sentences_SE[order], kinds[order], faces_FG)
 
 
 def _width(rows: Sequence[Row], blob: str, counted: str, default: int) -> int:

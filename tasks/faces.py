@@ -14,7 +14,7 @@ from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.pool import Made, Step
 from tasks.progress import Progress
-from tasks.stage import Work, identity, run_stage
+from tasks.stage import Work, run_stage
 
 STAGE = "faces"
 INSIDE = 0.5  # the least share of a face that lies in its person's box
@@ -27,7 +27,7 @@ def run(config: FaceConfig, storage: Storage, work: Work, cluster: ClusterConfig
         STAGE,
         inputs=["keyframes", "characters"],
         work=work,
-        identity=identity(config),
+        identity=config,
         make=partial(_make, config, storage, work),
         cluster=cluster,
         progress=progress,

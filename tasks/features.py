@@ -19,7 +19,7 @@ from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.pool import Made
 from tasks.progress import Progress
-from tasks.stage import Work, identity, run_stage
+from tasks.stage import Work, run_stage
 
 STAGE = "features"
 
@@ -31,7 +31,7 @@ def run(config: SentenceConfig, storage: Storage, work: Work, cluster: ClusterCo
         STAGE,
         inputs=["keyframes", "scripts", "faces"],
         work=work,
-        identity=identity(config),
+        identity=config,
         make=partial(_make, config, storage, work),
         cluster=cluster,
         progress=progress,

@@ -40,7 +40,7 @@ _QUIET = {
 
 
 class FitConfig(BaseModel, frozen=True, extra="forbid"):
-    """How a training is run; none of it changes what a single worker computes.
+    """How a training is run. Only the number of workers changes the result: each of them adds a batch to a step.
 
     Args:
         workers: of Ray Train; 0 is its local mode: the training runs in this process and no Ray is started.
@@ -53,6 +53,11 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
     checkpoint_every: int = Field(default=100, ge=1)
     threads: int = Field(default=1, ge=1)
     gpus: float = Field(default=0, ge=0)
+
+    @property
+    def world(self) -> int:
+        """How many batches a step sees: part of a training's fingerprint."""
+        return max(self.workers, 1)
 
 
 class TrainingError(MovieDreamerError):

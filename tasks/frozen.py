@@ -103,8 +103,8 @@ def init_identity(init: str) -> list[str]:
 def frozen_fingerprint(config: FrozenConfig, snapshot: Snapshot) -> str:
     """Names what `seen` yields: which keyframes, which of them train, and the models."""
     halves = [(film.film_id, film.train, film.test) for film in snapshot.films]
-    parts = config.model_dump(mode="json", exclude={"init"})
-    return fingerprint("frozen", parts, init_identity(config.init), halves, snapshot.work["keyframes"])
+    parts = [config.vision, config.width, config.height, config.codec, init_identity(config.init)]
+    return fingerprint("frozen", parts, halves, snapshot.work["keyframes"])
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.face.bank import medoid
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
@@ -64,9 +65,7 @@ def reference_faces(storage: Storage, snapshot: Snapshot, film: FilmData, main_f
         if row["character"] >= 0 and first <= second <= last:
             faces.setdefault(row["character"], []).append(np.frombuffer(row["embedding"], np.float32))
     return {
-        character: metrics.reference_face(np.stack(mine))
-        for character, mine in sorted(faces.items())
-        if len(mine) >= main_faces
+        character: mine[medoid(np.stack(mine))] for character, mine in sorted(faces.items()) if len(mine) >= main_faces
     }
 
 

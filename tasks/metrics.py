@@ -72,13 +72,6 @@ def cosine(left_TC: Floats, right_TC: Floats) -> Floats:
     return cosine_T
 
 
-def reference_face(embeddings_FD: Floats) -> Floats:
-    """[D] the face of a character that lies nearest to all its others (the medoid)."""
-    apart_FF = np.linalg.norm(embeddings_FD[:, None] - embeddings_FD[None, :], axis=2)
-    medoid_D: Floats = embeddings_FD[apart_FF.sum(axis=1).argmin()]
-    return medoid_D
-
-
 def presence(faces: Sequence[Floats], reference_D: Floats, threshold: float) -> Bools:
     """[T] whether a keyframe shows a face within `threshold` of the reference (Appendix B).
 

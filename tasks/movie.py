@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.animator import AnimatorConfig, CameraConfig, build
+from storage.errors import FilmError
 from storage.fingerprint import fingerprint
 from storage.movie import WrittenMovie, write_movie
 from storage.pictures import decode
+from storage.rejects import Reject
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.sound import AudioTrack
@@ -26,6 +28,8 @@ from tasks import dataset
 from tasks.progress import Progress
 from tasks.render import Variant
 from tasks.stage import Work
+
+STAGE = "movie"
 
 Image = NDArray[np.uint8]
 
@@ -70,22 +74,35 @@ def run(config: MovieConfig, storage: Storage, snapshot: Snapshot, work: Work, p
         work: as tasks.render returns it, with `config.variant` among the variants.
 
     Returns:
-        the id of the movies.
+        the id of the movies. One whose sound cannot be read is silent, and the table `rejects` says why.
 
     Raises:
         ValueError: when the keyframes were not rendered in that variant.
     """
-    key = movie_id(config, snapshot, work)
+    key, tables = movie_id(config, snapshot, work), Tables(storage)
     for film in snapshot.films:
         rel = f"movies/{key}/{names(snapshot)[film.film_id]}"
         if storage.exists(rel):
             continue
         told = _scenes(config, storage, snapshot, film, work)
+        source = _sound_source(tables, snapshot, film)
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder:
             path = Path(folder) / "movie.mp4"
-            _write(config, path, film, told, progress)
+            written = _write(config, path, film.title, told, source, progress)
+            if source:
+                tables.withdraw(STAGE, str(source))
+            if written.silent:
+                reject = Reject.of(FilmError("silent", written.silent), str(source), film.film_id, STAGE)
+                tables.reject(reject.model_copy(update={"fingerprint": key}))
             storage.upload(path, rel)
     return key
+
+
+def _sound_source(tables: Tables, snapshot: Snapshot, film: SnapshotFilm) -> Path | None:
+    """The film's file, None when the film has no sound."""
+    work = {film.film_id: snapshot.work["keyframes"][film.film_id]}
+    (row,) = tables.read("films", work, ["source", "has_audio"]).to_pylist()
+    return Path(row["source"]) if row["has_audio"] else None
 
 
 def _scenes(config: MovieConfig, storage: Storage, snapshot: Snapshot, film: SnapshotFilm, work: Work) -> list[Scene]:
@@ -105,19 +122,20 @@ def _scenes(config: MovieConfig, storage: Storage, snapshot: Snapshot, film: Sna
 
 
 def _write(
-    config: MovieConfig, path: Path, film: SnapshotFilm, scenes: Sequence[Scene], progress: Progress
+    config: MovieConfig, path: Path, title: str, scenes: Sequence[Scene], source: Path | None, progress: Progress
 ) -> WrittenMovie:
     height, width = decode(scenes[0].image).shape[:2]
-    audio = AudioTrack(Path(film.source), [(scene.second, scene.second + config.seconds) for scene in scenes])
-    frames = _frames(config, film, scenes, progress)
+    spans = [(scene.second, scene.second + config.seconds) for scene in scenes]
+    audio = AudioTrack(source, spans) if source else None
+    frames = _frames(config, title, scenes, progress)
     return write_movie(path, frames, (width, height), config.fps, audio, subtitles(scenes, config.seconds))
 
 
-def _frames(config: MovieConfig, film: SnapshotFilm, scenes: Sequence[Scene], progress: Progress) -> Iterator[Image]:
+def _frames(config: MovieConfig, title: str, scenes: Sequence[Scene], progress: Progress) -> Iterator[Image]:
     """All frames of the movie; a clip knows its neighbours inside the shot, and nothing across a cut."""
     animator = build(config.animator)
     images = [decode(scene.image) for scene in scenes]
-    what = f"movie of {film.title}"
+    what = f"movie of {title}"
     for place, scene in enumerate(scenes):
         progress(what, place, len(scenes))
         before = place > 0 and scenes[place - 1].shot == scene.shot

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from models.device import device
 from models.generate import GenerationConfig
 from models.script_tokens import FrameScript
 from storage.root import Storage
@@ -116,9 +117,9 @@ def _make(
     from models.autoregressive import AutoregressiveModel
 
     with storage.local(decoder) as folder:
-        painter = DiffusionAutoencoder.from_pretrained(folder)
+        painter = DiffusionAutoencoder.from_pretrained(folder).to(device())
     with storage.local(autoregressive) as folder:
-        dreamer = AutoregressiveModel.from_pretrained(folder)
+        dreamer = AutoregressiveModel.from_pretrained(folder).to(device())
     films = {
         train.film.film_id: (train, test)
         for train, test in zip(
@@ -197,7 +198,7 @@ def _paint(config: RenderConfig, model: "DiffusionAutoencoder", draft: _Draft) -
         images_B3HW = model.codec.decode(latents_BCHW)
         images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
         for image_3HW in images_B3HW:
-            pixels = (image_3HW.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+            pixels = (image_3HW.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
             yield encode(Image.fromarray(pixels), config.quality)
 
 

@@ -29,7 +29,7 @@ def run(config: SnapshotConfig, storage: Storage, work: Work) -> Snapshot:
         raise ValueError(f"no film has come through all of {sorted(work)}: see the table rejects")
     kept = {stage: {film_id: done[film_id] for film_id in film_ids} for stage, done in sorted(work.items())}
     tables = Tables(storage)
-    rows = tables.read("films", kept["keyframes"], ["film_id", "title", "source"]).to_pylist()
+    rows = tables.read("films", kept["keyframes"], ["film_id", "title"]).to_pylist()
     seconds = tables.read("keyframes", kept["keyframes"], ["film_id", "second"])
     films = tuple(_film(row, _seconds(seconds, row["film_id"]), config.train_fraction) for row in rows)
     made = Snapshot.of(films, kept, tables.versions())

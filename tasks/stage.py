@@ -10,8 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from pydantic import BaseModel
-
 from storage.errors import FilmError, MovieDreamerError
 from storage.fingerprint import fingerprint
 from storage.rejects import Reject
@@ -29,11 +27,6 @@ Work = Mapping[str, Mapping[str, str]]
 
 class StageError(MovieDreamerError):
     """A stage that failed for another reason than its films; the message carries the worker's traceback."""
-
-
-def identity(config: BaseModel) -> dict[str, object]:
-    """What a backend adds to the fingerprint of its stage: its settings, and the pinned revision of its weights."""
-    return {"config": config, "revision": getattr(config, "revision", None)}
 
 
 def run_stage(
@@ -132,5 +125,4 @@ def _given_up(tables: Tables) -> set[tuple[str, str]]:
 def _sources(tables: Tables, films: Sequence[str]) -> dict[str, str]:
     """Where the films came from, as the stage that decoded them wrote it down."""
     decoded = {film_id: key for film_id, key in tables.done("keyframes") if film_id in set(films)}
-    rows = tables.read("films", decoded, ["film_id", "source"]).to_pylist()
-    return {film_id: film_id for film_id in films} | {row["film_id"]: row["source"] for row in rows}
+    return {film_id: film_id for film_id in films} | tables.sources(decoded)

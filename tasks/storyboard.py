@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import BaseModel, Field
 
+from storage.fingerprint import fingerprint
 from storage.publish import PUBLISHED, publish
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
@@ -72,9 +73,10 @@ def run(
     """
     folder, figures = f"movies/{movie_id}", storage.read_bytes(metrics)
     page, last = f"{folder}/storyboard.html", f"{folder}/metrics.json"
-    if not storage.exists(last) or storage.read_bytes(last) != figures:
+    key = fingerprint("storyboard", config, movie_id, metrics)
+    if not storage.exists(last) or storage.read_bytes(last) != figures or key.encode() not in storage.read_bytes(page):
         progress("storyboard", 0, 1)
-        html = render(_page(config, storage, snapshot, work, movie_id, metrics))
+        html = render(_page(config, storage, snapshot, work, movie_id, metrics, key))
         storage.write_bytes(page, html.encode())
         storage.write_bytes(last, figures)
         progress("storyboard", 1, 1)
@@ -86,7 +88,7 @@ def run(
 
 
 def _page(
-    config: StoryboardConfig, storage: Storage, snapshot: Snapshot, work: Work, movie_id: str, metrics: str
+    config: StoryboardConfig, storage: Storage, snapshot: Snapshot, work: Work, movie_id: str, metrics: str, key: str
 ) -> Page:
     story = _Story(config, storage, snapshot, work)
     figures = evaluate.read(storage, metrics)
@@ -105,7 +107,7 @@ def _page(
         figures=tuple(tile(name, figure) for name, figure in figures.items()),
         cast=story.cast(),
         made_with=tuple(story.made_with()),
-        footer=f"Snapshot {snapshot.id}, movie {movie_id}, made by moviedreamer.",
+        footer=f"Snapshot {snapshot.id}, movie {movie_id}, page {key}, made by moviedreamer.",
     )
 
 

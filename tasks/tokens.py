@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from models.device import device
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.frozen import FrozenConfig, seen
+from tasks.frozen import FrozenConfig, frozen_fingerprint, seen
 from tasks.pool import Made
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
@@ -42,7 +43,7 @@ def run(
         STAGE,
         inputs=["keyframes"],
         work=snapshot.work,
-        identity=[autoencoder, [(film.film_id, film.train, film.test) for film in snapshot.films]],
+        identity=[autoencoder, frozen_fingerprint(config, snapshot)],
         make=partial(_make, config, storage, snapshot, autoencoder),
         cluster=cluster,
         progress=progress,
@@ -77,10 +78,10 @@ def _make(config: FrozenConfig, storage: Storage, snapshot: Snapshot, autoencode
     from models.autoencoder import DiffusionAutoencoder
 
     with storage.local(autoencoder) as folder:
-        model = DiffusionAutoencoder.from_pretrained(folder)
+        model = DiffusionAutoencoder.from_pretrained(folder).to(device())
     with seen(config, storage, snapshot) as see, torch.inference_mode():
         tokens_TLD, flipped_TLD = (
-            torch.cat([model.encode(part.float()) for part in torch.split(features, 64)])
+            torch.cat([model.encode(part.float().to(device())).cpu() for part in torch.split(features, 64)])
             for features in (see.features, see.features_flipped)
         )
     of_row = {row_id: t for t, row_id in enumerate(see.row_ids)}

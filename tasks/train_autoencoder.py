@@ -38,7 +38,8 @@ def run(
     Raises:
         TrainingError: see tasks.fit.
     """
-    key = fingerprint("autoencoder", config.training, frozen_fingerprint(config.frozen, snapshot))
+    parts = [config.training, config.fit.world]
+    key = fingerprint("autoencoder", *parts, frozen_fingerprint(config.frozen, snapshot))
     return fit(storage, "autoencoder", key, Make(config, storage, snapshot), config.fit, cluster, progress)
 
 

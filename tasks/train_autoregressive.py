@@ -45,7 +45,8 @@ def run(
     Raises:
         TrainingError: see tasks.fit.
     """
-    key = fingerprint("autoregressive", config.training, work["tokens"], snapshot.work["features"])
+    parts = [config.training, config.fit.world]
+    key = fingerprint("autoregressive", *parts, work["tokens"], snapshot.work["features"])
     make = Make(config, storage, snapshot, work)
     return fit(storage, "autoregressive", key, make, config.fit, cluster, progress)
 

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from models.codec import load_codec
 from models.training.decoder import DecoderTrainingConfig
+from storage.errors import ConfigError
 from storage.fingerprint import fingerprint
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset, tokens
 from tasks.cluster import ClusterConfig
 from tasks.fit import FitConfig, fit
-from tasks.frozen import FrozenConfig, seen
+from tasks.frozen import FrozenConfig, frozen_fingerprint, seen
 from tasks.progress import Progress
 from tasks.stage import Work
 
@@ -50,7 +52,8 @@ def run(
     Raises:
         TrainingError: see tasks.fit.
     """
-    key = fingerprint("decoder", config.training, autoencoder, work["tokens"], snapshot.work["features"])
+    parts = [config.training, config.fit.world, frozen_fingerprint(config.frozen, snapshot)]
+    key = fingerprint("decoder", *parts, autoencoder, work["tokens"], snapshot.work["features"])
     make = Make(config, storage, snapshot, autoencoder, work)
     return fit(storage, "decoder", key, make, config.fit, cluster, progress)
 
@@ -82,6 +85,12 @@ class Make:
             seen(self.config.frozen, self.storage, self.snapshot) as see,
             self.storage.local(self.autoencoder) as folder,
         ):
+            if not see.codec.same_as(load_codec(folder / "codec")):
+                raise ConfigError(
+                    f"the autoencoder {self.autoencoder!r} was trained on latents of another codec than the recipe's "
+                    "settings under `frozen` make of this snapshot: train the decoder with the settings and the "
+                    "snapshot of its autoencoder"
+                )
             places = see.rows(row_ids)
             return DecoderTraining(
                 self.config.training,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from models.device import device
 from storage import checkpoints
 from storage.errors import MovieDreamerError
 from tasks.fit import PROGRESS, Job
@@ -45,7 +46,9 @@ def train(job: Job) -> None:
     rank, world = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(job.threads)
     torch.manual_seed(0)
-    run = Run(job, job.make(), rank, world)
+    trainable = job.make()
+    trainable.module.to(device())
+    run = Run(job, trainable, rank, world)
     run.resume()
     while run.done < run.trainable.steps:
         run.step()
@@ -109,7 +112,9 @@ class Run:
         checkpoint = checkpoints.latest(job.storage, job.model, job.fingerprint)
         if checkpoint is None:
             return
-        state = torch.load(io.BytesIO(job.storage.read_bytes(f"{checkpoint.rel}/{_STATE}")), weights_only=True)
+        state = torch.load(
+            io.BytesIO(job.storage.read_bytes(f"{checkpoint.rel}/{_STATE}")), map_location="cpu", weights_only=True
+        )
         self.trainable.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.done, self.curve = state["done"], state["curve"]

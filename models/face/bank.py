@@ -1,7 +1,7 @@
 """The face bank (Appendix C): from a character to a face of theirs in another frame.
 
 The autoregressive model would otherwise copy the very face that it is to draw ("face embedding randomization", §3.4).
-Shapes: N faces, E numbers an embedding.
+Shapes: N faces of a film, F of a character, E numbers an embedding.
 """
 
 from collections import Counter, defaultdict
@@ -25,6 +25,14 @@ class Purity(NamedTuple):
     purity: float  # share of faces that show the person whom most of their character's faces show
     coverage: float  # share of faces with a truth that have a character at all
     faces: int
+
+
+def medoid(embeddings_FE: NDArray[np.float32]) -> int:
+    """The place of the face that lies nearest to all the others: the most typical one."""
+    faces_FE = embeddings_FE.astype(np.float64)
+    squares_F = (faces_FE**2).sum(1)
+    apart_FF = np.sqrt(np.maximum(squares_F[:, None] + squares_F - 2 * faces_FE @ faces_FE.T, 0.0))
+    return int(apart_FF.sum(1).argmin())
 
 
 class FaceBank:
@@ -52,6 +60,7 @@ class FaceBank:
             if self.characters[index] >= 0:
                 faces_of[self.characters[index]].append(index)
         self._faces_of = dict(faces_of)
+        self._typical: dict[int, int] = {}
 
     def retrieve(self, character: int, not_row: str, seed: int) -> Retrieved:
         """A face of `character`, drawn with `seed` from the frames other than `not_row`; does not depend on row order.
@@ -60,11 +69,24 @@ class FaceBank:
         """
         if character not in self._faces_of:
             raise ValueError(f"no face shows character {character}; the bank knows {sorted(self._faces_of)}")
-        mine = self._faces_of[character]
-        others = [index for index in mine if self.row_ids[index] != not_row]
-        choices = others or mine
+        others = self.others(character, not_row)
+        choices = others or self._faces_of[character]
         draw = np.random.default_rng([seed, character, *not_row.encode()])
         return Retrieved(choices[int(draw.integers(len(choices)))], bool(others))
+
+    def others(self, character: int, not_row: str) -> list[int]:
+        """All faces of `character` in frames other than `not_row`, sorted by id; none for -1 and unknown characters."""
+        return [index for index in self._faces_of.get(character, ()) if self.row_ids[index] != not_row]
+
+    def typical(self, character: int, not_row: str) -> int | None:
+        """The place of the most typical face of `character` in frames other than `not_row`; None when there is none."""
+        if character not in self._typical and (mine := self._faces_of.get(character)):
+            self._typical[character] = mine[medoid(self.embeddings_NE[mine])]
+        best = self._typical.get(character)
+        if best is not None and self.row_ids[best] == not_row:
+            others = self.others(character, not_row)
+            return others[medoid(self.embeddings_NE[others])] if others else None
+        return best
 
     def purity(self, truth: Sequence[str | None]) -> Purity:
         """Agreement with `truth`, one name for each face; None where nobody knows (such faces don't count)."""

@@ -31,7 +31,7 @@ class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the pinned weights; part of the fingerprint of the rows that they make."""
+        """Of the pinned weights; part of every fingerprint that this config is in."""
         return MODELS["minilm"].revision
 
 

@@ -85,8 +85,7 @@ class AutoencoderTraining:
             autoencoder = DiffusionAutoencoder.from_pretrained(init)
             if autoencoder.config != config.model:
                 raise ValueError(f"{str(init)!r} holds an autoencoder of another config: {autoencoder.config!r}")
-            ours, theirs = codec.state_dict(), autoencoder.codec.state_dict()
-            if codec.config != autoencoder.codec.config or any(not torch.equal(ours[k], theirs[k]) for k in ours):
+            if not codec.same_as(autoencoder.codec):
                 raise ValueError(
                     f"the latents come from another codec than {str(init)!r} was trained on; encode the "
                     f"keyframes with load_codec({str(init / 'codec')!r})"

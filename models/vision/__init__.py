@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from models.packaged import MODELS
+
 if TYPE_CHECKING:
     from models.vision.encoder import ImageEncoder
 
@@ -17,6 +19,11 @@ class EfficientNetLite0Config(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["efficientnet_lite0"] = "efficientnet_lite0"
     middle: bool = True
+
+    @property
+    def revision(self) -> str:
+        """Of the pinned weights; part of every fingerprint that this config is in."""
+        return MODELS["efficientnet-lite0"].revision
 
 
 VisionConfig = Annotated[EfficientNetLite0Config, Field(discriminator="kind")]

@@ -38,7 +38,7 @@ class TemplateConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the code; part of the fingerprint of the rows that it makes."""
+        """Of the code; part of every fingerprint that this config is in."""
         from models.writer.template import TemplateWriter
 
         return TemplateWriter.revision
@@ -56,7 +56,7 @@ class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the pinned weights; part of the fingerprint of the rows that they make."""
+        """Of the pinned weights; part of every fingerprint that this config is in."""
         return MODELS["smollm2"].revision
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.face import DlibConfig, Face, MtcnnFinderConfig, build
-from models.face.bank import FaceBank
+from models.face.bank import FaceBank, medoid
 from models.face.cluster import chinese_whispers
 from models.face.mtcnn import FaceFinder
 
@@ -113,6 +113,17 @@ def test_retrieval_says_when_only_the_same_frame_is_left():
 def test_retrieval_of_nobody_is_refused():
     with pytest.raises(ValueError, match=r"character -1; the bank knows \[0, 1\]"):
         bank().retrieve(-1, "a-000004", 0)
+
+
+def test_the_most_typical_face_lies_in_the_middle_and_in_another_frame():
+    faces = np.array([[0.0], [1.0], [2.5], [9.0]], dtype=np.float32)
+    assert medoid(faces) == 1
+    some = FaceBank([f"f{i}" for i in range(4)], ["a", "b", "c", "d"], [0, 0, 0, 0], faces)
+    assert some.typical(0, "elsewhere") == 1
+    assert some.typical(0, "b") == 2  # of 0, 2.5 and 9
+    assert some.others(0, "b") == [0, 2, 3]
+    assert bank().typical(1, "a-000004") is None
+    assert bank().typical(-1, "a-000001") is bank().typical(7, "a-000001") is None
 
 
 def test_purity_counts_only_faces_with_a_character_and_a_truth():

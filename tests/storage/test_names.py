@@ -34,6 +34,27 @@ def test_what_has_no_json_form_is_refused(part):
         fingerprint(part)
 
 
+class Weights(Config, frozen=True):
+    @property
+    def revision(self) -> str:
+        return "1"
+
+
+class NewWeights(Weights, frozen=True):
+    @property
+    def revision(self) -> str:
+        return "2"
+
+
+class Whole(BaseModel, frozen=True):
+    part: Config = Config()
+
+
+def test_the_revision_behind_a_config_counts_however_deep_it_lies():
+    assert fingerprint(Weights()) == fingerprint({"size": 3, "name": "a", "revision": "1"})
+    assert len({fingerprint(Whole(part=part)) for part in (Config(), Weights(), NewWeights())}) == 3
+
+
 def test_infinity_is_refused():
     with pytest.raises(ValueError, match="JSON"):
         fingerprint(float("inf"))

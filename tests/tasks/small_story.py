@@ -26,7 +26,7 @@ def webp(second: int) -> bytes:
     return file.getvalue()
 
 
-def small_story(storage: Storage, source: str = "film.mp4") -> Snapshot:
+def small_story(storage: Storage, source: str = "film.mp4", has_audio: bool = False) -> Snapshot:
     """Twelve keyframes with a script each, a face in every second one; six to learn from, six held out."""
     random = np.random.default_rng(0)
     sentences = random.normal(size=(4, 384)).astype(np.float16)
@@ -35,7 +35,7 @@ def small_story(storage: Storage, source: str = "film.mp4") -> Snapshot:
                                                          "faces", "features")}  # fmt: skip
     rows["films"].append(
         {"source": source, "title": "small story", "seconds": 12.0, "fps": 24.0, "width": WIDTH, "height": HEIGHT,
-         "has_audio": False, "licence": "none"}
+         "has_audio": has_audio, "licence": "none"}
     )  # fmt: skip
     for second in range(SECONDS):
         row = {"row_id": f"{FILM}-{second:06d}"}
@@ -72,7 +72,7 @@ def small_story(storage: Storage, source: str = "film.mp4") -> Snapshot:
         tables.commit(name, FILM, "f00d", pa.Table.from_pylist(whole, schema=schema))
         tables.finish(name, FILM, "f00d", len(found))
     work = {name: {FILM: "f00d"} for name in rows if name != "films"}
-    film = SnapshotFilm(film_id=FILM, title="small story", source=source, train=(0, 5), test=(6, 11))
+    film = SnapshotFilm(film_id=FILM, title="small story", train=(0, 5), test=(6, 11))
     snapshot = Snapshot.of((film,), work, {})
     save(storage, snapshot)
     return snapshot

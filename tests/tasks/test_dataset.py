@@ -4,20 +4,36 @@ import numpy as np
 import pytest
 
 from storage.pictures import decode
+from storage.tables import Tables
 from tasks import dataset
 from tests.tasks.conftest import DRAWN, Curated
 
 
 def test_the_halves_make_the_whole(curated: Curated) -> None:
-    train, test, everything = (
-        dataset.load(curated.storage, curated.snapshot, split)[0] for split in ("train", "test", "all")
-    )
-    assert train.row_ids + test.row_ids == everything.row_ids
+    train, test = (dataset.load(curated.storage, curated.snapshot, split)[0] for split in ("train", "test"))
     assert train.seconds.tolist() + test.seconds.tolist() == list(range(DRAWN.seconds))
-    assert [script.row_id for script in everything.scripts] == list(everything.row_ids)
-    for mine, whole in zip(train.scripts + test.scripts, everything.scripts, strict=True):
-        assert np.array_equal(mine.sentences, whole.sentences)
-        assert np.array_equal(mine.faces, whole.faces)
+    for film in (train, test):
+        assert [script.row_id for script in film.scripts] == list(film.row_ids)
+
+
+def test_scripts_of_the_held_out_half_tell_no_face_of_their_own_keyframe(curated: Curated) -> None:
+    """With the faces of the training half, each beside the sentence about the character that it belongs to."""
+    train, test = (dataset.load(curated.storage, curated.snapshot, split)[0] for split in ("train", "test"))
+    rows = Tables(curated.storage).read("features", curated.snapshot.work["features"]).to_pylist()
+    own = {row["row_id"]: row for row in rows}
+    known = {tuple(face) for script in train.scripts for face in script.faces}
+    shown = 0
+    for script, characters in zip(test.scripts, test.face_characters, strict=True):
+        row = own[script.row_id]
+        measured = np.frombuffer(row["faces"], np.float16).astype(np.float32).reshape(-1, 128)
+        assert not {tuple(face) for face in script.faces} & {tuple(face) for face in measured}
+        kept = [place for place, who in enumerate(characters) if any(who in seen for seen in train.face_characters)]
+        assert {tuple(face) for face in script.faces[: len(kept)]} <= known
+        said = np.frombuffer(row["sentences"], np.float16).astype(np.float32).reshape(-1, 384)
+        assert np.array_equal(script.sentences[: len(kept)], said[kept])
+        assert sorted(map(tuple, script.sentences)) == sorted(map(tuple, said))
+        shown += len(kept)
+    assert shown
 
 
 def test_faces_to_choose_from_are_of_the_same_character_in_other_keyframes_of_the_split(curated: Curated) -> None:

@@ -38,11 +38,6 @@ def test_psnr_of_a_known_error():
     assert metrics.psnr(zeros, zeros)[0] == pytest.approx(100)
 
 
-def test_reference_face_is_the_one_in_the_middle():
-    faces = np.array([[0.0], [1.0], [2.0], [9.0]], dtype=np.float32)
-    assert metrics.reference_face(faces)[0] in (1.0, 2.0)
-
-
 def test_long_term_is_the_papers_example():
     """GT frames 1, 2, 3, 4, 5 and generated 1, 2, 3, 6 make 3/5 (Appendix B)."""
     original = np.array([1, 1, 1, 1, 1, 0], dtype=bool)

@@ -73,7 +73,12 @@ class Run:
         self.work = render.run(RENDER, *given, self.work, self.decoder, self.autoregressive, CLUSTER, silent)
         self.movie = movie.run(movie.MovieConfig(fps=4), *given, self.work, silent)
         self.metrics = evaluate.run(
-            evaluate.EvaluateConfig(width=32, height=24, shuffles=2), *given, self.work, self.autoregressive, silent
+            evaluate.EvaluateConfig(width=32, height=24, shuffles=2),
+            *given,
+            self.work,
+            self.autoregressive,
+            RENDER.generation,
+            silent,
         )
         self.urls = storyboard.run(
             storyboard.StoryboardConfig(width=64), *given, self.work, self.movie, self.metrics, silent
@@ -176,6 +181,41 @@ def test_the_movie_shows_a_second_for_each_held_out_second(run):
         (video,) = container.streams.video
         assert sum(1 for _ in container.decode(video)) == 6 * 4
         assert (video.width, video.height) == (WIDTH, HEIGHT)
+
+
+def test_a_film_whose_sound_cannot_be_read_makes_a_silent_movie_and_says_why(run, tmp_path):
+    from tests.tasks.clips import write_clip
+
+    gone = tmp_path / "gone.mp4"
+    storage = Storage(str(tmp_path / "out"))
+    snapshot = small_story(storage, str(gone), has_audio=True)
+    renders = Tables(run.storage).read("renders", run.work["renders"])
+    Tables(storage).commit("renders", FILM, run.work["renders"][FILM], renders)
+    Tables(storage).finish("renders", FILM, run.work["renders"][FILM], renders.num_rows)
+    work = {**snapshot.work, "renders": run.work["renders"]}
+    movie.run(movie.MovieConfig(fps=4), storage, snapshot, work, silent)
+    (reject,) = Tables(storage).rejects()
+    assert (reject.reason, reject.stage, reject.film_id) == ("silent", "movie", FILM)
+    assert str(gone) in reject.detail
+    write_clip(gone, 12)
+    movie.run(movie.MovieConfig(fps=5), storage, snapshot, work, silent)
+    assert [again.reason for again in Tables(storage).rejects()] == ["silent"]  # this one has no sound at all
+
+
+def test_a_decoder_whose_settings_make_other_latents_than_its_autoencoders_is_refused(run):
+    frozen = FROZEN.model_copy(update={"codec": FROZEN.codec.model_copy(update={"temper": 0.25})})
+    config = TRAIN_DECODER.model_copy(update={"frozen": frozen})
+    with pytest.raises(Exception, match=r"was trained on latents of another codec"):
+        train_decoder.run(config, run.storage, run.snapshot, run.autoencoder, run.work, CLUSTER, silent)
+
+
+def test_other_settings_make_another_page(run, tmp_path):
+    given = (run.storage, run.snapshot, run.work, run.movie, run.metrics, silent)
+    before = run.storage.read_bytes("storyboard.html")
+    storyboard.run(storyboard.StoryboardConfig(width=32), *given)
+    assert run.storage.read_bytes("storyboard.html") != before
+    storyboard.run(storyboard.StoryboardConfig(width=64), *given)
+    assert run.storage.read_bytes("storyboard.html") == before
 
 
 def test_a_plot_that_goes_on_stays_on_the_screen():
