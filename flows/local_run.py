@@ -83,6 +83,7 @@ def _quiet() -> None:
     if os.environ.get("MOVIEDREAMER_DEBUG"):
         return
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("TQDM_DISABLE", "1")  # transformers draws bars of its own
+    for name in ("TQDM_DISABLE", "HF_HUB_DISABLE_PROGRESS_BARS"):  # libraries draw bars of their own
+        os.environ.setdefault(name, "1")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
