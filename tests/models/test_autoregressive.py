@@ -129,10 +129,10 @@ def test_units_are_the_tokens_own():
     net = model(recall=False)
     before = window(3)
     shift, scale = 7.0, 0.1
-    nll = held_out_nll(net, before.scripts, before.tokens_TLD)
+    nll = held_out_nll(net, before.scripts, before.tokens_TLD, window=16, keep=8)
     net.token_mean_LD.fill_(shift)
     net.token_std_LD.fill_(scale)
-    moved = held_out_nll(net, before.scripts, before.tokens_TLD * scale + shift)
+    moved = held_out_nll(net, before.scripts, before.tokens_TLD * scale + shift, window=16, keep=8)
     torch.testing.assert_close(moved, nll + float(np.log(scale)), atol=1e-3, rtol=1e-3)
 
 
