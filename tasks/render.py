@@ -52,7 +52,7 @@ class RenderConfig(BaseModel, frozen=True, extra="forbid"):
     width: int = Field(default=896, ge=32)
     height: int = Field(default=512, ge=32)
     quality: int = Field(default=90, ge=1, le=100)
-    steps: int = Field(default=10, ge=1)
+    steps: int = Field(default=4, ge=1)
     guidance: float = Field(default=1.0, ge=0)
     generation: GenerationConfig = GenerationConfig()
     references: int = Field(default=10, ge=1)

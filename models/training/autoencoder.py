@@ -26,15 +26,20 @@ class AutoencoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """
 
     model: AutoencoderConfig = AutoencoderConfig()
-    warmup_steps: int = Field(700, ge=0, description="first steps, with the U-Net frozen; the paper: 20,000")
+    warmup_steps: int = Field(800, ge=0, description="first steps, with the U-Net frozen; the paper: 20,000")
     warmup_batch: int = Field(16, gt=0)
     warmup_learning_rate: float = Field(1e-3, gt=0)
-    steps: int = Field(900, gt=0, description="all steps, the frozen ones included; the paper: 120,000")
+    steps: int = Field(1050, gt=0, description="all steps, the frozen ones included; the paper: 120,000")
     batch: int = Field(8, gt=0)
     learning_rate: float = Field(6e-4, gt=0, description="the paper: 1e-4 falling to 2e-5, then 2e-5")
     schedule: Schedule = "cosine"
     weight_decay: float = Field(0.01, ge=0)
-    token_noise: float = Field(0.05, ge=0, description="std of the noise on tokens, which have unit variance")
+    token_noise: float = Field(
+        0.4,
+        ge=0,
+        description="std of the noise on tokens, which have unit variance: what lies near a known keyframe's "
+        "tokens decodes to that keyframe, not to a blend",
+    )
     flip: float = Field(0.5, ge=0, le=1, description="share of mirrored keyframes")
     coarse_weight: float = Field(1.0, ge=0, description="of the coarse head's l2 loss")
     average: float = Field(0.98, ge=0, lt=1, description="decay of the weights' moving average that is exported")

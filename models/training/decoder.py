@@ -31,7 +31,7 @@ class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     masked: float = Field(0.2, ge=0, le=1, description="chance of each context vector to become zero; the paper: 0.2")
     dropped: float = Field(0.05, ge=0, le=1, description="chance of a keyframe to lose everything, for guidance")
     other_face: float = Field(0.5, ge=0, le=1, description="chance of a face to come from another of its keyframes")
-    token_noise: float = Field(0.05, ge=0, description="std of the noise on tokens, which have unit variance")
+    token_noise: float = Field(0.4, ge=0, description="std of the noise on tokens, which have unit variance")
     flip: float = Field(0.0, ge=0, le=1, description="share of mirrored keyframes; their scripts are not mirrored")
     coarse_weight: float = Field(1.0, ge=0, description="of the coarse head's l2 loss")
     average: float = Field(0.95, ge=0, lt=1, description="decay of the weights' moving average that is exported")
