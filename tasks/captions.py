@@ -1,6 +1,6 @@
 """Stage 4 of the curation: what each keyframe and each person in it look like, in sentences (app. C)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import pyarrow as pa
@@ -50,8 +50,8 @@ def _make(config: CaptionerConfig, storage: Storage, work: Work) -> Callable[[st
         persons = rows.grouped(rows.read(storage, work, "characters", film_id))
         faces = {row["character_id"]: row for row in rows.read(storage, work, "faces", film_id)}
         first = {row["shot"]: row["second"] for row in reversed(keyframes)}
-        said: list[Caption] = []
-        subjects: dict[tuple[str, int], str] = {}
+        said: list[rows.Row] = []
+        refused: list[Caption] = []
         for step, some in rows.chunks(keyframes):
             bodies = [persons.get(row["row_id"], []) for row in some]
             facts = [
@@ -60,38 +60,12 @@ def _make(config: CaptionerConfig, storage: Storage, work: Work) -> Callable[[st
             ]
             captions = rows.by_row(model.caption(facts), lambda given: given[0].row_id, [one.row_id for one in facts])
             for row, mine in zip(some, bodies, strict=True):
-                said += captions[row["row_id"]]
-                subjects |= _subjects(row["row_id"], captions[row["row_id"]], [body["character_id"] for body in mine])
+                said += _rows(captions[row["row_id"]], [body["character_id"] for body in mine])
+                refused += [one for one in captions[row["row_id"]] if one.reason]
             yield step
-        yield _made(film_id, said, subjects, model)
+        yield Made({"captions": _table(film_id, said, model)}, _note(film_id, refused, len(said), model))
 
     return describe
-
-
-def _made(film_id: str, said: Sequence[Caption], subjects: Mapping[tuple[str, int], str], model: Captioner) -> Made:
-    """The captioner's rows and, where its answer could not be used, the describer's, with a note of how many."""
-
-    def table(captions: Sequence[Caption], backend: Captioner) -> pa.Table:
-        found = [
-            {"row_id": one.row_id, "subject": subjects[one.row_id, one.subject_index], "text": one.text}
-            for one in captions
-        ]
-        return rows.table("captions", film_id, found, backend)
-
-    refused = [one for one in said if one.reason]
-    if not refused:
-        return Made({"captions": table(said, model)})
-    first = (
-        f"the first: {refused[0].row_id} {subjects[refused[0].row_id, refused[0].subject_index]!r}, {refused[0].reason}"
-    )
-    if len(refused) == len(said) >= ENOUGH:
-        raise StageError(f"none of the {len(said)} captions of film {film_id} by {model.name} can be used; {first}")
-    own = table([one for one in said if not one.reason], model)
-    measured = table(refused, captioner.build(DescriberConfig()))
-    note = FilmError(
-        "partly_captioned", f"film {film_id}: {len(refused)} of {len(said)} captions are measured; {first}"
-    )
-    return Made({"captions": pa.concat_tables([own, measured])}, note)
 
 
 def _facts(row: rows.Row, image: Image, persons: Sequence[Person], shot_second: int) -> FrameFacts:
@@ -104,9 +78,36 @@ def _person(body: rows.Row, faces: dict[str, rows.Row]) -> Person:
     return Person((body["x0"], body["y0"], body["x1"], body["y1"]), body["score"], seen)
 
 
-def _subjects(row_id: str, captions: Sequence[Caption], character_ids: Sequence[str]) -> dict[tuple[str, int], str]:
-    """What the rows call the subjects of a keyframe's captions, whatever the order in which the captioner spoke."""
-    names = {FRAME: "frame"} | dict(enumerate(character_ids))
-    if sorted((one.row_id, one.subject_index) for one in captions) != [(row_id, index) for index in sorted(names)]:
-        raise ValueError(f"captions of {row_id!r} don't fit its {len(character_ids)} persons: {captions}")
-    return {(row_id, index): name for index, name in names.items()}
+def _rows(captions: Sequence[Caption], character_ids: Sequence[str]) -> list[rows.Row]:
+    """One row for the frame and one for each person, whatever the order in which the captioner spoke of them."""
+    subjects = {FRAME: "frame"} | dict(enumerate(character_ids))
+    if sorted(caption.subject_index for caption in captions) != sorted(subjects):
+        raise ValueError(f"captions of {captions[0].row_id!r} don't fit its {len(character_ids)} persons: {captions}")
+    return [
+        {"row_id": caption.row_id, "subject": subjects[caption.subject_index], "text": caption.text}
+        | {"measured": bool(caption.reason)}
+        for caption in captions
+    ]
+
+
+def _table(film_id: str, said: Sequence[rows.Row], model: Captioner) -> pa.Table:
+    """The captioner's rows under its name, those that were measured in its place under the describer's."""
+    own = rows.table("captions", film_id, [row for row in said if not row["measured"]], model)
+    measured = [row for row in said if row["measured"]]
+    describer = captioner.build(DescriberConfig())
+    return pa.concat_tables([own, rows.table("captions", film_id, measured, describer)]) if measured else own
+
+
+def _note(film_id: str, refused: Sequence[Caption], count: int, model: Captioner) -> FilmError | None:
+    """How many of a film's captions are measured, and why the first is.
+
+    Raises:
+        StageError: when all are, and there are enough of them to tell that the captioner is at fault.
+    """
+    if not refused:
+        return None
+    subject = "frame" if refused[0].subject_index == FRAME else f"person {refused[0].subject_index}"
+    first = f"the first, of {refused[0].row_id} ({subject}), because {refused[0].reason}"
+    if len(refused) == count >= ENOUGH:
+        raise StageError(f"none of the {count} captions of film {film_id} by {model.name} can be used; {first}")
+    return FilmError("partly_captioned", f"film {film_id}: {len(refused)} of {count} captions are measured; {first}")

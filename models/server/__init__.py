@@ -18,7 +18,7 @@ class BudgetError(RuntimeError):
     """The requests or tokens that a film may cost are used up; the message names the setting."""
 
 
-class ServerConfig(BaseModel, frozen=True, extra="forbid"):
+class ServerConfig(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """Which model of which server, and how hard it is pressed.
 
     The key is read from the environment variable `key_variable`, and stands in no config, fingerprint, row or log. At

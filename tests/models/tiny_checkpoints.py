@@ -13,8 +13,9 @@ SENTENCES = (
     "Two people sit at a table!",
 )
 CHAT = (
-    "{% for m in messages %}{{ m['role'] | capitalize }}: {% for part in m['content'] %}{% if part['type'] == 'image' %}"
-    "<image_placeholder>{% else %}{{ part['text'] }}{% endif %}{% endfor %}\n\n{% endfor %}Assistant:"
+    "{% for m in messages %}{{ m['role'] | capitalize }}: {% for part in m['content'] %}"
+    "{% if part['type'] == 'image' %}<image_placeholder>{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}\n\n{% endfor %}Assistant:"
 )
 
 
@@ -51,8 +52,9 @@ def deepseek_vl(folder: Path, hybrid: bool = False, old_tokenizer: bool = False,
     torch.manual_seed(seed)
     if hybrid:
         options["high_res_vision_config"] = {
-            "model_type": "sam_vision_model", "image_size": 64, "patch_size": 8, "hidden_size": 16, "output_channels": 16,
-            "num_hidden_layers": 2, "num_attention_heads": 2, "global_attn_indexes": [0], "window_size": 2, "mlp_dim": 16,
+            "model_type": "sam_vision_model", "image_size": 64, "patch_size": 8, "window_size": 2,
+            "hidden_size": 16, "output_channels": 16, "mlp_dim": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "global_attn_indexes": [0],
         }  # fmt: skip
         pictures["high_res_size"] = {"height": 64, "width": 64}
         model = hf.DeepseekVLHybridForConditionalGeneration(hf.DeepseekVLHybridConfig(**options))
