@@ -2,7 +2,8 @@
 
 Each question is a coroutine of its own that keeps its key from the request to the accepted answer, so neither the order
 of completion nor a retry nor two equal pictures can exchange answers. What a server gets wrong on its side is looked
-for too: a reply whose id came before, with another request, is a repetition and is not accepted.
+for too: when replies to different requests have the same id, all of those questions are asked again. (A reply that only
+the wrong question gets can't be told from a right one.)
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from models.server import Answer, Message, Question, Reply, ServerConfig, ServerError
@@ -19,6 +21,7 @@ from models.server.waiting import Clock, backoff, retry_after
 if TYPE_CHECKING:
     import httpx
 
+REPEATED = "the server gave the same answer to another question"
 MAY_PASS = {408, 425, 429, *range(500, 600)}
 REMEMBERED = 10_000  # replies whose ids are known
 THIS_REQUEST = {400, 413, 422}  # the server refuses this question, others may be fine
@@ -40,6 +43,7 @@ class Client:
         self._url = f"{config.base_url}/chat/completions"
         self._not_before = 0.0  # the clock's time until which the server asked to be left alone
         self._seen: OrderedDict[str, str] = OrderedDict()  # id of a reply -> hash of the request that it answered
+        self._shared: set[str] = set()  # ids that answered several requests: whose the reply is can't be told
         self.budget = Budget(config)
 
     def ask(self, questions: Sequence[Question], fault: Fault) -> dict[str, Answer]:
@@ -62,6 +66,16 @@ class Client:
         return answers
 
     async def _ask_all(self, questions: Sequence[Question], fault: Fault) -> dict[str, Answer]:
+        """Asks all, and those again whose answer has turned out to be shared with another question."""
+        answers: dict[str, Answer] = {}
+        for _ in range(self._config.answers):
+            left = [one for one in questions if one.key not in answers or answers[one.key].reason == REPEATED]
+            answers |= {answer.key: answer for answer in await self._round(left, fault)}
+            if all(answer.reason != REPEATED for answer in answers.values()):
+                break
+        return answers
+
+    async def _round(self, questions: Sequence[Question], fault: Fault) -> list[Answer]:
         import httpx
 
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -71,12 +85,13 @@ class Client:
             asyncio.TaskGroup() as group,
         ):
             tasks = [group.create_task(self._answer(http, gate, question, fault)) for question in questions]
-        return {answer.key: answer for answer in (task.result() for task in tasks)}
+        given = [task.result() for task in tasks]
+        return [replace(answer, reason=REPEATED) if name in self._shared else answer for answer, name in given]
 
     async def _answer(
         self, http: "httpx.AsyncClient", gate: asyncio.Semaphore, question: Question, fault: Fault
-    ) -> Answer:
-        """Asks until a reply can be used, and tells the model each time what was wrong with the last one."""
+    ) -> tuple[Answer, str]:
+        """Asks until a reply can be used, and tells the model what was wrong with the last one; and the reply's id."""
         messages: list[Message] = [*question.messages]
         for _ in range(self._config.answers):
             body = self._body(question, messages)
@@ -84,17 +99,20 @@ class Client:
                 async with gate:
                     said = await self._said(http, question, body)
             except _RefusedError as refused:
-                return Answer(question.key, Reply(""), str(refused))
-            reply = _reply(said)
-            reason = self._repeated(said, body) or fault(question, reply)
+                return Answer(question.key, Reply(""), str(refused)), ""
+            reply, name = _reply(said), str(said.get("id") or "")
+            if self._repeated(name, body):
+                reason = REPEATED
+                continue
+            reason = fault(question, reply)
             if not reason:
-                return Answer(question.key, reply)
+                return Answer(question.key, reply), name
             messages = [
                 *question.messages,
                 {"role": "assistant", "content": reply.text or "..."},
                 {"role": "user", "content": self._again.format(reason=reason)},
             ]
-        return Answer(question.key, reply, reason)
+        return Answer(question.key, reply, reason), name
 
     def _body(self, question: Question, messages: Sequence[Message]) -> bytes:
         body: dict[str, Any] = {
@@ -167,16 +185,16 @@ class Client:
             self._not_before = max(self._not_before, self._clock.now() + asked)
         return asked
 
-    def _repeated(self, said: Mapping[str, Any], body: bytes) -> str:
-        """Why a reply belongs to another request: its id came before. Equal requests may share a cached reply."""
-        name = said.get("id")
-        if not isinstance(name, str) or not name:
-            return ""
+    def _repeated(self, name: str, body: bytes) -> bool:
+        """Whether a reply's id came before, with another request. Equal requests may share a cached reply."""
+        if not name:
+            return False
         request = hashlib.sha256(body).hexdigest()
-        first = self._seen.setdefault(name, request)
+        if self._seen.setdefault(name, request) != request:
+            self._shared.add(name)
         if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
-        return "" if first == request else f"the server repeated its answer {name!r}"
+            self._shared.discard(self._seen.popitem(last=False)[0])
+        return name in self._shared
 
     def _quoted(self, response: "httpx.Response") -> str:
         """Status and the beginning of what the server says, without the key that some servers quote."""

@@ -18,8 +18,12 @@ class Grammar:
     """A JSON schema, compiled once for a tokenizer; raises ValueError for a schema that llguidance can't hold to."""
 
     def __init__(self, tokenizer: Any, vocabulary: int, schema: Mapping[str, Any]) -> None:
-        from llguidance import LLMatcher
-        from llguidance.hf import from_tokenizer
+        try:
+            from llguidance import LLMatcher
+            from llguidance.hf import from_tokenizer
+        except ModuleNotFoundError as error:
+            cure = "a language model is held to its schema by llguidance: pip install 'moviedreamer[llm]'"
+            raise ModuleNotFoundError(cure) from error
 
         self.tokenizer = from_tokenizer(tokenizer, n_vocab=max(vocabulary, len(tokenizer)))
         self.grammar = LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides={"whitespace_flexible": False})

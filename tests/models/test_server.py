@@ -167,17 +167,29 @@ def test_an_answer_that_was_cut_says_so() -> None:
     assert answers[KEYS[0]].reply == Reply("A man", cut=True)
 
 
-def test_a_repeated_answer_is_not_taken_for_another_question() -> None:
-    """The server gives its first answer to the second question too; a cached one to the same question is fine."""
-    first = Said(f"this is {KEYS[0]}", name="chatcmpl-1")
-    with ChatServer(lambda asked: first if KEYS[0] in asked.prompt or asked.times == 0 else echo(asked)) as server:
-        mine = client(server, concurrency=1)
-        answers = mine.ask(questions(KEYS[:2]), any_text)
-        again = mine.ask(questions(KEYS[:1]), any_text)
-    assert [answers[key].reply.text for key in KEYS[:2]] == [f"this is {key}" for key in KEYS[:2]]
-    assert server.asked[2].prompt == "No: the server repeated its answer 'chatcmpl-1'"
-    assert again[KEYS[0]].reply.text == f"this is {KEYS[0]}"
-    assert not again[KEYS[0]].reason
+def mixed_up(asked: Asked) -> Said:
+    """All first answers are the one to the first question; from then on each its own."""
+    return Said(f"this is {KEYS[0]}", name="chatcmpl-1") if asked.times == 0 else echo(asked)
+
+
+@pytest.mark.parametrize("order", [KEYS[:4], KEYS[3::-1]], ids=["owner first", "owner last"])
+def test_a_repeated_answer_is_taken_for_no_question(order: list[str]) -> None:
+    """Whoever gets it first: whose it is can't be told, so all who got it ask again."""
+    with ChatServer(mixed_up) as server:
+        answers = client(server, concurrency=1).ask(questions(order), any_text)
+    assert {key: answer.reply.text for key, answer in answers.items()} == {key: f"this is {key}" for key in order}
+    assert not any(answer.reason for answer in answers.values())
+    assert len(server.asked) == 8
+    with ChatServer(lambda _: Said("this is it", name="chatcmpl-1")) as server:
+        answers = client(server, answers=2).ask(questions(KEYS[:2]), any_text)
+    assert {answer.reason for answer in answers.values()} == {"the server gave the same answer to another question"}
+
+
+def test_equal_questions_may_share_a_cached_answer() -> None:
+    same = [Question(key, "film", [{"role": "user", "content": "what is it?"}], 100) for key in KEYS[:2]]
+    with ChatServer(lambda _: Said("a wall", name="chatcmpl-1")) as server:
+        answers = client(server).ask(same, any_text)
+    assert [(answer.reply.text, answer.reason) for answer in answers.values()] == [("a wall", "")] * 2
 
 
 def test_two_questions_with_one_key_are_refused() -> None:
