@@ -123,7 +123,7 @@ def read(origin: Origin, source: str, inside: str = "") -> "dict[str, Tensor]":
 def pretrained(
     origin: Origin, kind: Any, source: str, hub_revision: str, may_miss: Sequence[str] = (), **options: Any
 ) -> Any:
-    """`kind.from_pretrained` of a folder or hub id, in evaluation mode; `may_miss` are tails of names of unused tensors.
+    """`kind.from_pretrained` of a folder or hub id, in evaluation mode; `may_miss`: tails of names of unused tensors.
 
     Raises:
         CheckpointError: when it can't be had, or doesn't hold all the tensors of `kind` in their shapes.

@@ -11,7 +11,7 @@ import torch
 from models.checkpoint import CheckpointError
 from models.sentences import tokens
 from models.server import ServerConfig
-from models.writer import LlmConfig, OpenAiWriterConfig, ScriptFacts, build
+from models.writer import LlmConfig, OpenAiWriterConfig, ScriptFacts
 from models.writer.answers import AnswerError, messages, schema, script
 from models.writer.grounding import invented_names, support
 from models.writer.llm import LlmWriter
@@ -238,11 +238,15 @@ def test_weights_name_the_rows_and_a_missing_checkpoint_is_explained(llama: Path
 
 
 @pytest.mark.slow
-def test_the_packaged_model_writes_scripts_that_hold() -> None:
-    model = build(LlmConfig(source="smollm2", dtype="float32", most_tokens=200))
-    made = model.write([FACTS, row(1)])
+def test_the_packaged_model_answers_in_json_and_what_it_invents_is_not_kept() -> None:
+    model = LlmWriter(LlmConfig(source="smollm2", dtype="float32", most_tokens=200, answers=1))
     assert model.licence == "Apache-2.0"
-    assert {one.written_by for one in made} >= {"llm"}
-    for one, facts in zip(made, [FACTS, row(1)], strict=True):
-        for sentence in one.scene_elements + one.plots:
-            assert support(sentence, f"{facts.frame_caption} {' '.join(facts.character_captions)}") >= 0.5
+    facts = [FACTS, row(1)]
+    made = model.write(facts)
+    for one, reply in zip(facts, model._replies([messages(one, model._prompts) for one in facts]), strict=True):
+        if not reply.cut:
+            jsonschema.validate(json.loads(reply.text), schema())
+        (mine,) = [script for script in made if script.row_id == one.row_id]
+        assert (mine.written_by == "llm") == (mine.reason == "")
+        captions = " ".join([one.frame_caption, *one.character_captions])
+        assert all(support(sentence, captions) >= 0.5 for sentence in mine.scene_elements + mine.plots)
