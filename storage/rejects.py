@@ -15,6 +15,7 @@ REASONS: dict[str, str] = {
     "truncated": "the end of the file is missing, and nothing decodes without it",
     "decode_failed": "no, or only one, keyframe decodes",
     "partly_decoded": "damaged; the keyframes that decode are used",
+    "partly_captioned": "some captions are the describer's, because the captioner's own can't be used",
     "crashed": "the decoder crashed",
     "out_of_memory": "decoding takes more memory than allowed",
     "silent": "the film's sound cannot be read; its movie has none",

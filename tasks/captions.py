@@ -3,22 +3,33 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+import pyarrow as pa
+
 from models import captioner
-from models.captioner import FRAME, Caption, CaptionerConfig, FrameFacts
+from models.captioner import FRAME, Caption, Captioner, CaptionerConfig, DescriberConfig, FrameFacts
 from models.detector import Person
 from models.face import Face, Image
+from storage.errors import FilmError
 from storage.root import Storage
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.pool import Made, Step
 from tasks.progress import Progress
-from tasks.stage import Work, run_stage
+from tasks.stage import StageError, Work, run_stage
 
 STAGE = "captions"
+ENOUGH = 16  # captions of a film; when not one of as many can be used, it is not the pictures' fault
 
 
 def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
-    """A caption of each keyframe (subject "frame") and of each person in it (subject: the character_id)."""
+    """A caption of each keyframe (subject "frame") and of each person in it (subject: the character_id).
+
+    Where the captioner's own answer can't be used the caption is the describer's, whose name its row then carries; the
+    film gets a row in `rejects` that says how many those are, and why the first.
+
+    Raises:
+        StageError: a server that can't be reached, a budget that is used up, or a film without one usable answer.
+    """
     return run_stage(
         storage,
         STAGE,
@@ -39,7 +50,8 @@ def _make(config: CaptionerConfig, storage: Storage, work: Work) -> Callable[[st
         persons = rows.grouped(rows.read(storage, work, "characters", film_id))
         faces = {row["character_id"]: row for row in rows.read(storage, work, "faces", film_id)}
         first = {row["shot"]: row["second"] for row in reversed(keyframes)}
-        said = []
+        said: list[rows.Row] = []
+        refused: list[Caption] = []
         for step, some in rows.chunks(keyframes):
             bodies = [persons.get(row["row_id"], []) for row in some]
             facts = [
@@ -49,8 +61,9 @@ def _make(config: CaptionerConfig, storage: Storage, work: Work) -> Callable[[st
             captions = rows.by_row(model.caption(facts), lambda given: given[0].row_id, [one.row_id for one in facts])
             for row, mine in zip(some, bodies, strict=True):
                 said += _rows(captions[row["row_id"]], [body["character_id"] for body in mine])
+                refused += [one for one in captions[row["row_id"]] if one.reason]
             yield step
-        yield Made({"captions": rows.table("captions", film_id, said, model)})
+        yield Made({"captions": _table(film_id, said, model)}, _note(film_id, refused, len(said), model))
 
     return describe
 
@@ -72,5 +85,29 @@ def _rows(captions: Sequence[Caption], character_ids: Sequence[str]) -> list[row
         raise ValueError(f"captions of {captions[0].row_id!r} don't fit its {len(character_ids)} persons: {captions}")
     return [
         {"row_id": caption.row_id, "subject": subjects[caption.subject_index], "text": caption.text}
+        | {"measured": bool(caption.reason)}
         for caption in captions
     ]
+
+
+def _table(film_id: str, said: Sequence[rows.Row], model: Captioner) -> pa.Table:
+    """The captioner's rows under its name, those that were measured in its place under the describer's."""
+    own = rows.table("captions", film_id, [row for row in said if not row["measured"]], model)
+    measured = [row for row in said if row["measured"]]
+    describer = captioner.build(DescriberConfig())
+    return pa.concat_tables([own, rows.table("captions", film_id, measured, describer)]) if measured else own
+
+
+def _note(film_id: str, refused: Sequence[Caption], count: int, model: Captioner) -> FilmError | None:
+    """How many of a film's captions are measured, and why the first is.
+
+    Raises:
+        StageError: when all are, and there are enough of them to tell that the captioner is at fault.
+    """
+    if not refused:
+        return None
+    subject = "frame" if refused[0].subject_index == FRAME else f"person {refused[0].subject_index}"
+    first = f"the first, of {refused[0].row_id} ({subject}), because {refused[0].reason}"
+    if len(refused) == count >= ENOUGH:
+        raise StageError(f"none of the {count} captions of film {film_id} by {model.name} can be used; {first}")
+    return FilmError("partly_captioned", f"film {film_id}: {len(refused)} of {count} captions are measured; {first}")

@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
+from models import prompts
+from models.checkpoint import CheckpointConfig, Origin
 from models.detector import Person
 from models.face import Image
+from models.server import ServerConfig
 
+PROMPTS = Path(__file__).parent / "prompts"
 FRAME = -1  # the subject index of a caption that describes the whole picture
 
 
@@ -29,11 +34,16 @@ class FrameFacts:
 
 @dataclass(frozen=True)
 class Caption:
-    """Sentences about the frame (`subject_index` -1) or about one of its persons; carries the id of its row."""
+    """Sentences about the frame (`subject_index` -1) or about one of its persons; carries the id of its row.
+
+    `reason` says why the captioner's own answer could not be used, and is empty where it could; `text` is then what the
+    describer measured.
+    """
 
     row_id: str
     subject_index: int
     text: str
+    reason: str = ""
 
 
 class Captioner(Protocol):
@@ -61,13 +71,69 @@ class DescriberConfig(BaseModel, frozen=True, extra="forbid"):
         return Describer.revision
 
 
-CaptionerConfig = Annotated[DescriberConfig, Field(discriminator="kind")]
+class DeepseekVlConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """DeepSeek-VL, the paper's captioner (app. C), in transformers' port: 7B (hybrid) by default, 1.3B as well.
+
+    Args:
+        batch: pictures that are described together, greedily, in at most `most_tokens` tokens each.
+        margin: how much of its width and height a person's box grows on each side before it is cut out.
+    """
+
+    origin: ClassVar[Origin] = Origin(
+        name="DeepSeek-VL",
+        licence="DeepSeek Model License",
+        fetch="the folder deepseek-community/deepseek-vl-7b-chat (or -1.3b-chat) from the Hugging Face hub",
+        setting="captioner.source",
+    )
+
+    kind: Literal["deepseek_vl"] = "deepseek_vl"
+    source: str = "deepseek-community/deepseek-vl-7b-chat"
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    batch: int = Field(default=16, ge=1)
+    most_tokens: int = Field(default=256, ge=1)
+    margin: float = Field(default=0.1, ge=0)
+
+    @property
+    def revision(self) -> str:
+        """Of the weights and the prompts; raises CheckpointError when `source` is a folder that is not there."""
+        return f"{super().revision}, prompts {prompts.digest(prompts.read(PROMPTS))}"
 
 
-def build(config: DescriberConfig) -> Captioner:
+class OpenAiConfig(BaseModel, frozen=True, extra="forbid"):
+    """A vision-language model behind an OpenAI-compatible server, such as vLLM or SGLang.
+
+    `weights` names the served weights' commit where the server's operator knows it: a server doesn't tell. Pictures are
+    sent as JPEG, a person's with a `margin` as in DeepseekVlConfig.
+    """
+
+    kind: Literal["openai"] = "openai"
+    server: ServerConfig = ServerConfig(model="Qwen/Qwen2.5-VL-7B-Instruct")
+    weights: str = "as served"
+    licence: str = "see the served model"
+    most_tokens: int = Field(default=256, ge=1)
+    margin: float = Field(default=0.1, ge=0)
+
+    @property
+    def revision(self) -> str:
+        """Of the model and the prompts; part of every fingerprint that this config is in."""
+        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}"
+
+
+CaptionerConfig = Annotated[DescriberConfig | DeepseekVlConfig | OpenAiConfig, Field(discriminator="kind")]
+
+
+def build(config: DescriberConfig | DeepseekVlConfig | OpenAiConfig) -> Captioner:
     """The captioner that `config` describes."""
     match config:
         case DescriberConfig():
             from models.captioner.describer import Describer
 
             return Describer()
+        case DeepseekVlConfig():
+            from models.captioner.deepseek_vl import DeepseekVl
+
+            return DeepseekVl(config)
+        case OpenAiConfig():
+            from models.captioner.openai import OpenAiCaptioner
+
+            return OpenAiCaptioner(config)

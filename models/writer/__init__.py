@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
+from models import prompts
+from models.checkpoint import CheckpointConfig, Origin
 from models.packaged import MODELS
+from models.server import ServerConfig
 from models.writer.script import Script
+
+PROMPTS = Path(__file__).parent / "prompts"
 
 
 @dataclass(frozen=True)
@@ -60,10 +66,64 @@ class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
         return MODELS["smollm2"].revision
 
 
-WriterConfig = Annotated[TemplateConfig | SmolLm2Config, Field(discriminator="kind")]
+class LlmConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """A causal language model of transformers writes scene elements and plots, held to a JSON schema (app. C).
+
+    The paper doesn't name its model. What can't be used is asked for again, `answers` times in all, and then left to
+    the template.
+
+    Args:
+        source: a folder, a hub id or `smollm2`, the packaged one.
+        batch: keyframes that are written together, greedily, in at most `most_tokens` tokens each.
+        grounded: the share of a sentence's words that must stand in the captions; 0 asks for none.
+    """
+
+    origin: ClassVar[Origin] = Origin(
+        name="the script writer's language model",
+        licence="see the checkpoint",
+        fetch="the folder Qwen/Qwen2.5-7B-Instruct (or any causal model's) from the Hugging Face hub",
+        setting="writer.source",
+    )
+
+    kind: Literal["llm"] = "llm"
+    source: str = "Qwen/Qwen2.5-7B-Instruct"
+    licence: str = "see the checkpoint"
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    batch: int = Field(default=16, ge=1)
+    most_tokens: int = Field(default=512, ge=16)
+    answers: int = Field(default=3, ge=1)
+    grounded: float = Field(default=0.5, ge=0, le=1)
+
+    @property
+    def revision(self) -> str:
+        """Of the weights and the prompts; raises CheckpointError when `source` is a folder that is not there."""
+        weights = MODELS[self.source].revision if self.source in MODELS else super().revision
+        return f"{weights}, prompts {prompts.digest(prompts.read(PROMPTS))}"
 
 
-def build(config: TemplateConfig | SmolLm2Config) -> ScriptWriter:
+class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
+    """The same by a language model behind an OpenAI-compatible server that takes a JSON schema (vLLM, SGLang).
+
+    `weights` names the served weights' commit where the server's operator knows it: a server doesn't tell.
+    """
+
+    kind: Literal["openai"] = "openai"
+    server: ServerConfig = ServerConfig(model="Qwen/Qwen2.5-7B-Instruct")
+    weights: str = "as served"
+    licence: str = "see the served model"
+    most_tokens: int = Field(default=512, ge=16)
+    grounded: float = Field(default=0.5, ge=0, le=1)
+
+    @property
+    def revision(self) -> str:
+        """Of the model and the prompts; part of every fingerprint that this config is in."""
+        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}"
+
+
+WriterConfig = Annotated[TemplateConfig | SmolLm2Config | LlmConfig | OpenAiWriterConfig, Field(discriminator="kind")]
+
+
+def build(config: TemplateConfig | SmolLm2Config | LlmConfig | OpenAiWriterConfig) -> ScriptWriter:
     """The script writer that `config` describes."""
     match config:
         case TemplateConfig():
@@ -74,3 +134,11 @@ def build(config: TemplateConfig | SmolLm2Config) -> ScriptWriter:
             from models.writer.smollm2 import SmolLm2Writer
 
             return SmolLm2Writer(config)
+        case LlmConfig():
+            from models.writer.llm import LlmWriter
+
+            return LlmWriter(config)
+        case OpenAiWriterConfig():
+            from models.writer.openai import OpenAiWriter
+
+            return OpenAiWriter(config)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from models.sentences import fitted, split
 from models.writer import ScriptFacts
 from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS, Script
 
@@ -12,8 +13,8 @@ PLOT_WORDS = re.compile(
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a caption, without repetitions."""
-    return list(dict.fromkeys(part for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part))
+    """The sentences of a caption, without repetitions, each short enough for the text encoder."""
+    return list(dict.fromkeys(map(fitted, split(text))))
 
 
 class TemplateWriter:
@@ -33,7 +34,7 @@ def arrange(facts: ScriptFacts, reason: str) -> Script:
     said = sentences(facts.frame_caption)
     return Script(
         row_id=facts.row_id,
-        characters=facts.character_captions[:MOST_CHARACTERS],
+        characters=tuple(map(fitted, facts.character_captions[:MOST_CHARACTERS])),
         scene_elements=tuple(one for one in said if not PLOT_WORDS.search(one))[:MOST_SCENE_ELEMENTS],
         plots=tuple(one for one in said if PLOT_WORDS.search(one))[:MOST_PLOTS],
         written_by="template",

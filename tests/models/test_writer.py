@@ -1,7 +1,13 @@
 """Scripts: the paper's format, who wrote them and why, and that nothing is invented."""
 
+import re
+
+import numpy as np
 import pytest
 
+from models.captioner import FrameFacts
+from models.captioner.describer import Describer
+from models.detector import Person
 from models.writer import ScriptFacts, SmolLm2Config, TemplateConfig, build
 from models.writer.script import Script, parts, render
 from models.writer.smollm2 import invention
@@ -96,3 +102,16 @@ def test_sentences_do_not_depend_on_the_batch(smollm2):
 def test_invention_is_found(sentence, reason):
     found = invention(sentence, ("A close-up of one person on the left.", "The picture moves."))
     assert (reason in found) if reason else found == ""
+
+
+def test_what_the_describer_says_is_split_as_ever():
+    """Rows that describer and template have made stay as they are: their sentences end where they always did."""
+    random = np.random.default_rng(0)
+    for n in range(40):
+        image = random.integers(0, 255, (8, 14, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+        persons = tuple(Person((0.2 * i, 0.1, 0.2 * i + 0.3, 0.9), 0.9) for i in range(n % 4))
+        ((frame, *people),) = Describer().caption([FrameFacts("r", image, persons, motion=n, shot_second=n % 3)])
+        for caption in (frame, *people):
+            assert sentences(caption.text) == re.split(r"(?<=[.!?])\s+", caption.text)
+        script = arrange(ScriptFacts("r", frame.text, tuple(one.text for one in people)), "")
+        assert script.characters == tuple(one.text for one in people)

@@ -1,0 +1,64 @@
+"""Captions by a vision-language model behind an OpenAI-compatible server."""
+
+import base64
+import io
+from collections.abc import Sequence
+
+from models import prompts
+from models.captioner import PROMPTS, Caption, FrameFacts, OpenAiConfig
+from models.captioner.answers import fault, tidied
+from models.captioner.subjects import Subject, joined, subjects
+from models.face import Image
+from models.server import Answer, Question, Reply
+from models.server.client import Client
+from models.server.waiting import Clock
+
+JPEG_QUALITY = 95
+
+
+class OpenAiCaptioner:
+    """One request a subject; the answers are joined by row id and subject index."""
+
+    name = "openai"
+
+    def __init__(self, config: OpenAiConfig, clock: Clock | None = None) -> None:
+        self.config = config
+        self.revision = config.revision
+        self.licence = config.licence
+        self._prompts = prompts.read(PROMPTS)
+        self.client = Client(config.server, self._prompts["again"], clock)
+
+    def caption(self, frames: Sequence[FrameFacts]) -> list[list[Caption]]:
+        """For each frame one caption of the whole (subject -1), then one for each person in their order."""
+        asked = subjects(frames, self.config.margin)
+        answers = self.client.ask([self._question(one) for one in asked], _fault)
+        return joined(frames, [_caption(one, answers[_key(one)]) for one in asked])
+
+    def _question(self, subject: Subject) -> Question:
+        content = [
+            {"type": "image_url", "image_url": {"url": data_uri(subject.image)}},
+            {"type": "text", "text": self._prompts[subject.prompt]},
+        ]
+        film_id = subject.row_id.rpartition("-")[0]
+        return Question(_key(subject), film_id, [{"role": "user", "content": content}], self.config.most_tokens)
+
+
+def _key(subject: Subject) -> str:
+    return f"{subject.row_id}/{subject.index}"
+
+
+def _fault(_: Question, reply: Reply) -> str:
+    return fault(reply.text, reply.cut)
+
+
+def _caption(subject: Subject, answer: Answer) -> Caption:
+    return Caption(subject.row_id, subject.index, tidied(answer.reply.text, answer.reply.cut), answer.reason)
+
+
+def data_uri(image: Image) -> str:
+    """A picture inside a URI, as JPEG."""
+    from PIL import Image as Pillow
+
+    file = io.BytesIO()
+    Pillow.fromarray(image).save(file, "JPEG", quality=JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

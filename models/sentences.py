@@ -1,0 +1,113 @@
+"""Sentences of a text in any language, and how much of a long one a text encoder can read.
+
+A sentence ends at . ! ? or …, with the quotes and brackets that close there and the emoji that follow, when space or
+the end of the line comes next; at the full stops of Chinese, Japanese, Hindi and Arabic with or without space. It does
+not end at an abbreviation, at the initial of a name, inside a number, or at an ellipsis or a quoted ! or ? after which
+the sentence goes on in small letters. A line that ends, ends a sentence too; marks of lists are left out.
+"""
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from open_clip.tokenizer import SimpleTokenizer
+
+MOST_TOKENS = 248  # of LongCLIP, its two end marks among them
+
+_CLOSERS = "\"'”’»)\\]｣」』）】〉》"
+_EMOJI = "\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d"
+_END = re.compile(
+    rf"(?:(?P<wide>[。！？．｡।॥؟۔]+)|(?P<marks>[.!?…]+))(?P<closed>[{_CLOSERS}]*)(?P<emoji>(?:[ \t]*[{_EMOJI}]+)*)"
+)
+_BULLET = re.compile(r"^(?:[-*•–—]|\(?\d{1,2}[.)])[ \t]+")
+_GOES_ON = re.compile(  # after these a sentence goes on, whatever follows
+    r"mrs?|ms|dra?|prof|st|mt|rev|gen|sgt|capt|lt|col|hon|pres|gov|sra?|srta|m|mme|mlle|vs|cf|ca|approx|fig|nr|e\.g|i\.e"
+    r"|z\.b|d\.h"
+)
+_ABBREVIATION = re.compile(  # after these it goes on in small letters or figures
+    r"jr|etc|vol|ed|est|dept|inc|ltd|co|corp|bros|a\.m|p\.m|u\.s|u\.k|u\.n|d\.c|ph\.d|bzw|usw"
+)
+
+
+def split(text: str) -> list[str]:
+    """The sentences of a text, in order, each without the space around it; [] when there are none."""
+    return [sentence for line in text.splitlines() for sentence in _of_line(_BULLET.sub("", line.strip()))]
+
+
+def _of_line(line: str) -> list[str]:
+    found, start = [], 0
+    for end in _END.finditer(line):
+        if end.end() > start and _ends(line, start, end):
+            found.append(line[start : end.end()].strip())
+            start = end.end()
+    found.append(line[start:].strip())
+    return [sentence for sentence in found if sentence]
+
+
+def _ends(line: str, start: int, end: re.Match[str]) -> bool:
+    """Whether the sentence that began at `start` ends with these marks."""
+    rest = line[end.end() :]
+    if end["wide"] or not rest.strip():
+        return True
+    if not rest[0].isspace():
+        return bool(end["emoji"])
+    following = rest.strip().lstrip("\"'“‘«([")[:1]
+    if end["marks"] != ".":
+        return not following.islower() or not (end["closed"] or set(end["marks"]) <= {".", "…"})
+    word = re.split(r"[\s(\[\"'“‘«]", line[start : end.start()])[-1]
+    name = word.casefold()
+    if _GOES_ON.fullmatch(name):
+        return False
+    if name == "no":
+        return not following.isdigit()
+    if _ABBREVIATION.fullmatch(name):
+        return following.isupper()
+    initial = len(word) == 1 and word.isupper() and word != "I"
+    return not (initial and following.isupper())
+
+
+def tokens(text: str) -> int:
+    """How many of CLIP's tokens a text takes, the two end marks among them."""
+    return len(_tokenizer().encode(text)) + 2
+
+
+def fitted(text: str, most: int = MOST_TOKENS) -> str:
+    """A description that the text encoder reads whole: `text` itself, or as much of it as fits into `most` tokens.
+
+    What is too long loses its last sentences. A first sentence that is too long by itself ends after the last clause
+    that fits or, without one in its second half, after the last word that does, and then with an ellipsis.
+    """
+    if len(text.encode()) + 2 <= most or tokens(text) <= most:  # a token is at least a byte
+        return text
+    first, *others = split(text)
+    if tokens(first) > most:
+        return _shortened(first, most)
+    kept = first
+    for sentence in others:
+        if tokens(f"{kept} {sentence}") > most:
+            break
+        kept = f"{kept} {sentence}"
+    return kept
+
+
+def _shortened(sentence: str, most: int) -> str:
+    """The longest beginning that fits, with an ellipsis; halved towards because tokens only grow with the text."""
+    low, high = 0, len(sentence)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if tokens(sentence[:middle].rstrip() + "…") <= most else (low, middle)
+    fits = sentence[:low]
+    clauses = [mark.start() for mark in re.finditer(r"[,;:、，；：](?=\s|[^\x00-\x7f])| [-–—] ", fits)]
+    words = [mark.start() for mark in re.finditer(r"\s", fits)]
+    for places in (clauses, words):
+        if places and places[-1] > low / 2:
+            return fits[: places[-1]].rstrip() + "…"
+    return fits.rstrip() + "…"
+
+
+@cache
+def _tokenizer() -> "SimpleTokenizer":
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer()

@@ -1,0 +1,224 @@
+"""Many questions to one OpenAI-compatible server: bounded, repeated where it helps, and answered by key.
+
+Each question is a coroutine of its own that keeps its key from the request to the accepted answer, so neither the order
+of completion nor a retry nor two equal pictures can exchange answers. What a server gets wrong on its side is looked
+for too: when replies to different requests have the same id, all of those questions are asked again. (A reply that only
+the wrong question gets can't be told from a right one.)
+"""
+
+import asyncio
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from models.server import Answer, Message, Question, Reply, ServerConfig, ServerError
+from models.server.budget import Budget
+from models.server.waiting import Clock, backoff, retry_after
+
+if TYPE_CHECKING:
+    import httpx
+
+REPEATED = "the server gave the same answer to another question"
+MAY_PASS = {408, 425, 429, *range(500, 600)}
+REMEMBERED = 10_000  # replies whose ids are known
+THIS_REQUEST = {400, 413, 422}  # the server refuses this question, others may be fine
+Fault = Callable[[Question, Reply], str]  # why a reply can't be used, "" when it can
+
+
+class _RefusedError(Exception):
+    """The server will not answer this question."""
+
+
+class Client:
+    """Asks one server. `again` is what it is told when a reply can't be used, with {reason} in it."""
+
+    def __init__(self, config: ServerConfig, again: str, clock: Clock | None = None) -> None:
+        self._config = config
+        self._again = again
+        self._clock = clock or Clock()
+        self._key = config.key()
+        self._url = f"{config.base_url}/chat/completions"
+        self._not_before = 0.0  # the clock's time until which the server asked to be left alone
+        self._seen: OrderedDict[str, str] = OrderedDict()  # id of a reply -> hash of the request that it answered
+        self._shared: set[str] = set()  # ids that answered several requests: whose the reply is can't be told
+        self.budget = Budget(config)
+
+    def ask(self, questions: Sequence[Question], fault: Fault) -> dict[str, Answer]:
+        """An answer for each question, by key.
+
+        Raises:
+            ValueError: when two questions have the same key.
+            ServerError: when the server gives no answer, or refuses all.
+            BudgetError: when a film's budget is used up.
+        """
+        keys = [question.key for question in questions]
+        if len(set(keys)) != len(keys):
+            doubled = sorted(key for key in set(keys) if keys.count(key) > 1)
+            raise ValueError(f"{len(keys)} questions with {len(set(keys))} keys; doubled: {doubled[:3]}")
+        try:
+            answers = asyncio.run(self._ask_all(questions, fault))
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        assert {key: answer.key for key, answer in answers.items()} == dict(zip(keys, keys, strict=True))
+        return answers
+
+    async def _ask_all(self, questions: Sequence[Question], fault: Fault) -> dict[str, Answer]:
+        """Asks all, and those again whose answer has turned out to be shared with another question."""
+        answers: dict[str, Answer] = {}
+        for _ in range(self._config.answers):
+            left = [one for one in questions if one.key not in answers or answers[one.key].reason == REPEATED]
+            answers |= {answer.key: answer for answer in await self._round(left, fault)}
+            if all(answer.reason != REPEATED for answer in answers.values()):
+                break
+        return answers
+
+    async def _round(self, questions: Sequence[Question], fault: Fault) -> list[Answer]:
+        import httpx
+
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        gate = asyncio.Semaphore(self._config.concurrency)
+        async with (
+            httpx.AsyncClient(headers=headers, timeout=None) as http,  # the whole request has a time limit, see _said
+            asyncio.TaskGroup() as group,
+        ):
+            tasks = [group.create_task(self._answer(http, gate, question, fault)) for question in questions]
+        given = [task.result() for task in tasks]
+        return [replace(answer, reason=REPEATED) if name in self._shared else answer for answer, name in given]
+
+    async def _answer(
+        self, http: "httpx.AsyncClient", gate: asyncio.Semaphore, question: Question, fault: Fault
+    ) -> tuple[Answer, str]:
+        """Asks until a reply can be used, and tells the model what was wrong with the last one; and the reply's id."""
+        messages: list[Message] = [*question.messages]
+        for _ in range(self._config.answers):
+            body = self._body(question, messages)
+            try:
+                async with gate:
+                    said = await self._said(http, question, body)
+            except _RefusedError as refused:
+                return Answer(question.key, Reply(""), str(refused)), ""
+            reply, name = _reply(said), str(said.get("id") or "")
+            if self._repeated(name, body):
+                reason = REPEATED
+                continue
+            reason = fault(question, reply)
+            if not reason:
+                return Answer(question.key, reply), name
+            messages = [
+                *question.messages,
+                {"role": "assistant", "content": reply.text or "..."},
+                {"role": "user", "content": self._again.format(reason=reason)},
+            ]
+        return Answer(question.key, reply, reason), name
+
+    def _body(self, question: Question, messages: Sequence[Message]) -> bytes:
+        body: dict[str, Any] = {
+            "model": self._config.model,
+            "messages": list(messages),
+            "max_tokens": question.most_tokens,
+            "temperature": 0,
+            "seed": 0,
+        }
+        if question.schema is not None:
+            schema = {"name": "answer", "strict": True, "schema": question.schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return json.dumps(body, ensure_ascii=False).encode()
+
+    async def _said(self, http: "httpx.AsyncClient", question: Question, body: bytes) -> Mapping[str, Any]:
+        """The server's JSON; sends the request again while the error may pass."""
+        import httpx
+
+        problem = ""
+        for attempt in range(1, self._config.attempts + 1):
+            await self._hold()
+            self.budget.request(question.film_id)
+            asked = 0.0
+            try:
+                async with asyncio.timeout(self._config.timeout_s):
+                    response = await http.post(
+                        self._url,
+                        content=body,
+                        headers={"Content-Type": "application/json", "X-Request-Id": question.key},
+                    )
+                if response.status_code == 200:
+                    return self._paid(question, response.json())
+                problem = self._quoted(response)
+                if response.status_code in THIS_REQUEST:
+                    raise _RefusedError(problem)
+                if response.status_code not in MAY_PASS:
+                    self._give_up(problem)
+                asked = self._asked_to_wait(response)
+            except TimeoutError:
+                problem = f"nothing within server.timeout_s={self._config.timeout_s}"
+            except httpx.RequestError as error:
+                problem = f"{type(error).__name__} {error}".strip()
+            except ValueError as error:
+                problem = f"an answer that is not JSON ({error})"
+            if attempt < self._config.attempts:
+                config = self._config
+                wait = backoff(attempt, config.backoff_s, config.longest_wait_s, self._clock.random)
+                await self._clock.sleep(max(wait, asked * self._clock.random.uniform(1, 1.1)))
+        self._give_up(f"no answer in {self._config.attempts} attempts, the last time {problem}")
+
+    def _paid(self, question: Question, said: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = dict(said) if isinstance(said, Mapping) else {}
+        usage = answer.get("usage")
+        tokens = usage.get("total_tokens") if isinstance(usage, Mapping) else None
+        self.budget.spent(question.film_id, tokens if isinstance(tokens, int) else 0)
+        return answer
+
+    async def _hold(self) -> None:
+        """Waits until the time is over for which the server asked all of its clients to leave it alone."""
+        while (left := self._not_before - self._clock.now()) > 0:
+            await self._clock.sleep(left)
+
+    def _asked_to_wait(self, response: "httpx.Response") -> float:
+        asked = retry_after(response.headers.get("Retry-After"))
+        if asked > self._config.longest_wait_s:
+            self._give_up(
+                f"it asks to wait {asked:.0f} s, longer than server.longest_wait_s={self._config.longest_wait_s}"
+            )
+        if asked:
+            self._not_before = max(self._not_before, self._clock.now() + asked)
+        return asked
+
+    def _repeated(self, name: str, body: bytes) -> bool:
+        """Whether a reply's id came before, with another request. Equal requests may share a cached reply."""
+        if not name:
+            return False
+        request = hashlib.sha256(body).hexdigest()
+        if self._seen.setdefault(name, request) != request:
+            self._shared.add(name)
+        if len(self._seen) > REMEMBERED:
+            self._shared.discard(self._seen.popitem(last=False)[0])
+        return name in self._shared
+
+    def _quoted(self, response: "httpx.Response") -> str:
+        """Status and the beginning of what the server says, without the key that some servers quote."""
+        text = " ".join(response.text.split())[:300]
+        return f"HTTP {response.status_code}: {text.replace(self._key, '***') if self._key else text}"
+
+    def _give_up(self, problem: str) -> NoReturn:
+        raise ServerError(
+            f"{self._url}: {problem}. Start a server with `vllm serve {self._config.model}` or "
+            f"`python -m sglang.launch_server --model-path {self._config.model} --port 8000`, or set server.base_url, "
+            "server.model and server.key_variable to one that runs"
+        )
+
+
+def _reply(said: Mapping[str, Any]) -> Reply:
+    """What the first choice says; empty where the server's JSON has none."""
+    try:
+        choice = said["choices"][0]
+        text = choice["message"]["content"]
+    except (KeyError, IndexError, TypeError):
+        return Reply("")
+    return Reply(text if isinstance(text, str) else "", choice.get("finish_reason") == "length")
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error of a group of groups."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

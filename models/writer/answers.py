@@ -1,0 +1,92 @@
+"""What a language model is asked for a keyframe, in which JSON it answers, and when an answer is a script."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from models.sentences import MOST_TOKENS, fitted, split, tokens
+from models.server import Message
+from models.writer import ScriptFacts
+from models.writer.grounding import invented_names, support
+from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS, Script
+
+LONGEST = 300  # characters of a sentence
+SECTIONS = {"scene_elements": MOST_SCENE_ELEMENTS, "plots": MOST_PLOTS}
+
+
+class AnswerError(ValueError):
+    """An answer that is no script; the message is for the model that gave it, and for the row if it gives no better."""
+
+
+def schema() -> Mapping[str, Any]:
+    """The JSON schema of an answer."""
+    sentence = {"type": "string", "minLength": 1, "maxLength": LONGEST}
+    lists = {name: {"type": "array", "items": sentence, "maxItems": most} for name, most in SECTIONS.items()}
+    return {"type": "object", "properties": lists, "required": list(lists), "additionalProperties": False}
+
+
+def messages(facts: ScriptFacts, prompts: Mapping[str, str]) -> list[Message]:
+    """The chat that asks for the script of one keyframe."""
+    task = prompts["task"].format(
+        frame=facts.frame_caption.strip(),
+        characters="\n".join(f"- {caption}" for caption in facts.character_captions) or "(nobody is seen)",
+        most_scene_elements=MOST_SCENE_ELEMENTS,
+        most_plots=MOST_PLOTS,
+    )
+    return [{"role": "system", "content": prompts["system"]}, {"role": "user", "content": task}]
+
+
+def script(facts: ScriptFacts, text: str, cut: bool, grounded: float) -> Script:
+    """The script in an answer; its characters are the captions of the persons (app. C).
+
+    Raises:
+        AnswerError: not the JSON that was asked for, too many, no, over-long or ungrounded sentences, invented names.
+    """
+    lists = _lists(text, cut)
+    captions = " ".join([facts.frame_caption, *facts.character_captions])
+    said: dict[str, tuple[str, ...]] = {}
+    for name, most in SECTIONS.items():
+        said[name] = _sentences(name, lists[name], most)
+        for sentence in said[name]:
+            _check(sentence, captions, grounded)
+    scene_elements = said["scene_elements"]
+    plots = tuple(sentence for sentence in said["plots"] if sentence not in scene_elements)
+    if not scene_elements + plots:
+        raise AnswerError("both lists are empty")
+    characters = tuple(map(fitted, facts.character_captions[:MOST_CHARACTERS]))
+    return Script(facts.row_id, characters, scene_elements, plots, written_by="llm")
+
+
+def _lists(text: str, cut: bool) -> Mapping[str, list[str]]:
+    if cut:
+        raise AnswerError("it was cut off because it is too long")
+    try:
+        lists = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise AnswerError(f"it is not JSON: {error}") from error
+    if not isinstance(lists, dict) or set(lists) != set(SECTIONS):
+        raise AnswerError(f"it is not a JSON object of {' and '.join(SECTIONS)}")
+    for name, said in lists.items():
+        if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+            raise AnswerError(f"{name} is not a list of sentences")
+    return lists
+
+
+def _sentences(name: str, entries: Sequence[str], most: int) -> tuple[str, ...]:
+    """Each sentence once, though an entry may hold several."""
+    if any(not any(letter.isalpha() for letter in entry) for entry in entries):
+        raise AnswerError(f"{name} has an entry without words")
+    said = tuple(dict.fromkeys(sentence for entry in entries for sentence in split(entry)))
+    if len(said) > most:
+        raise AnswerError(f"{name} has {len(said)} sentences, at most {most} fit")
+    return said
+
+
+def _check(sentence: str, captions: str, grounded: float) -> None:
+    if len(sentence) > LONGEST or (len(sentence.encode()) + 2 > MOST_TOKENS and tokens(sentence) > MOST_TOKENS):
+        raise AnswerError(f"a sentence is longer than {LONGEST} characters or {MOST_TOKENS} tokens: {sentence[:60]!r}")
+    if names := invented_names(sentence, captions):
+        raise AnswerError(f"the descriptions have no {names[0]!r}")
+    share = support(sentence, captions)
+    if share < grounded:
+        raise AnswerError(f"only {share:.0%} of the words of {sentence[:80]!r} stand in the descriptions")

@@ -1,0 +1,106 @@
+"""Scripts by a causal language model of transformers, held to a JSON schema while it writes.
+
+Shapes: B keyframes written together, T tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from models import prompts
+from models.checkpoint import missing, pretrained, tokenizer
+from models.device import device
+from models.packaged import MODELS, packaged
+from models.server import Message, Reply
+from models.writer import PROMPTS, LlmConfig, ScriptFacts
+from models.writer.answers import AnswerError, messages, schema, script
+from models.writer.constrained import Constraint, Grammar
+from models.writer.script import Script
+from models.writer.template import arrange
+
+
+class LlmWriter:
+    """Scene elements and plots are the model's where they hold, the template's with the reason where they don't."""
+
+    name = "llm"
+
+    def __init__(self, config: LlmConfig) -> None:
+        from transformers import AutoModelForCausalLM
+
+        self.config = config
+        self.revision = config.revision
+        self.licence = MODELS[config.source].licence if config.source in MODELS else config.licence
+        source = str(packaged(config.source)) if config.source in MODELS else config.source
+        dtype = getattr(torch, config.dtype)
+        model = pretrained(config.origin, AutoModelForCausalLM, source, config.hub_revision, dtype=dtype)
+        self._model = model.to(device())
+        self._tokenizer = tokenizer(config.origin, source, config.hub_revision)
+        self._tokenizer.padding_side = "left"
+        if self._tokenizer.eos_token_id is None:
+            raise missing(config.origin, config.source, "its tokenizer has no token that ends a text")
+        self._tokenizer.pad_token_id = self._tokenizer.eos_token_id
+        self._grammar = Grammar(self._tokenizer, self._model.config.vocab_size, schema())
+        self._prompts = prompts.read(PROMPTS)
+
+    def write(self, facts: Sequence[ScriptFacts]) -> list[Script]:
+        """One script for each keyframe, in order."""
+        written: dict[str, Script] = {}
+        chats = {one.row_id: messages(one, self._prompts) for one in facts}
+        for _ in range(self.config.answers):
+            open_ = [one for one in facts if one.row_id not in written or written[one.row_id].reason]
+            for start in range(0, len(open_), self.config.batch):
+                batch = open_[start : start + self.config.batch]
+                for one, reply in zip(batch, self._replies([chats[one.row_id] for one in batch]), strict=True):
+                    written[one.row_id] = self._script(one, reply)
+                    chats[one.row_id] = self._again(one, reply, written[one.row_id].reason)
+        return [written[one.row_id] for one in facts]
+
+    def _script(self, facts: ScriptFacts, reply: Reply) -> Script:
+        try:
+            return script(facts, reply.text, reply.cut, self.config.grounded)
+        except AnswerError as error:
+            return arrange(facts, str(error))
+
+    def _again(self, facts: ScriptFacts, reply: Reply, reason: str) -> list[Message]:
+        """The chat that tells the model what was wrong with its last answer."""
+        return [
+            *messages(facts, self._prompts),
+            {"role": "assistant", "content": reply.text},
+            {"role": "user", "content": self._prompts["again"].format(reason=reason)},
+        ]
+
+    @torch.inference_mode()
+    def _replies(self, chats: Sequence[Sequence[Message]]) -> list[Reply]:
+        """One answer to each chat, greedily; prompts are padded on the left."""
+        from transformers import LogitsProcessorList
+
+        texts = [self._text(chat) for chat in chats]
+        inputs = self._tokenizer(texts, add_special_tokens=False, padding=True, return_tensors="pt")
+        prompt = inputs["input_ids"].shape[1]
+        said_BT = self._model.generate(
+            **inputs.to(self._model.device),
+            do_sample=False,
+            max_new_tokens=self.config.most_tokens,
+            eos_token_id=self._tokenizer.eos_token_id,
+            pad_token_id=self._tokenizer.pad_token_id,
+            logits_processor=LogitsProcessorList([Constraint(self._grammar, len(chats), prompt)]),
+        )[:, prompt:]
+        return [self._reply(said_T.tolist()) for said_T in said_BT]
+
+    def _reply(self, tokens: list[int]) -> Reply:
+        end = self._tokenizer.eos_token_id
+        text = self._tokenizer.decode(tokens[: tokens.index(end)] if end in tokens else tokens)
+        return Reply(text, cut=end not in tokens)
+
+    def _text(self, chat: Sequence[Message]) -> str:
+        """A chat as the model knows it, or, for one that has no template, as plain lines."""
+        if self._tokenizer.chat_template:
+            text: str = self._tokenizer.apply_chat_template(list(chat), tokenize=False, add_generation_prompt=True)
+            return text
+        lines = [_line(message) for message in chat]
+        return (self._tokenizer.bos_token or "") + "\n\n".join([*lines, "Answer:"])
+
+
+def _line(message: Mapping[str, Any]) -> str:
+    return f"Answer:\n{message['content']}" if message["role"] == "assistant" else str(message["content"])

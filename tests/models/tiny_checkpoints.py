@@ -1,0 +1,89 @@
+"""Tiny random checkpoints of the real classes, saved in the layout in which the hub has them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+SENTENCES = (
+    "A man in a red coat stands in the street.",
+    "The light is dim.",
+    "她走进房间。",
+    "Two people sit at a table!",
+)
+CHAT = (
+    "{% for m in messages %}{{ m['role'] | capitalize }}: {% for part in m['content'] %}"
+    "{% if part['type'] == 'image' %}<image_placeholder>{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}\n\n{% endfor %}Assistant:"
+)
+
+
+def tokenizer(**named: str) -> Any:
+    """A byte-level BPE as DeepSeek's and Qwen's, learnt from a few sentences."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    learnt = Tokenizer(models.BPE())
+    learnt.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    learnt.decoder = decoders.ByteLevel()
+    special = ["<bos>", "<eos>", "<image_placeholder>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    learnt.train_from_iterator(
+        SENTENCES, trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=learnt, bos_token="<bos>", eos_token="<eos>", **named)
+
+
+def deepseek_vl(folder: Path, hybrid: bool = False, old_tokenizer: bool = False, seed: int = 0) -> Path:
+    """DeepSeek-VL with one layer a part; four tokens a picture. `old_tokenizer`: as saved before transformers 5."""
+    import transformers as hf
+
+    words = tokenizer(extra_special_tokens={"image_token": "<image_placeholder>"}, pad_token="<eos>")
+    vision = {"image_size": 32, "patch_size": 16, "hidden_size": 16, "intermediate_size": 16}
+    options: dict[str, Any] = {
+        "text_config": {"model_type": "llama", "vocab_size": len(words), "hidden_size": 32, "intermediate_size": 32}
+        | {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2},
+        "vision_config": {"model_type": "siglip_vision_model", "num_hidden_layers": 1, "num_attention_heads": 2}
+        | vision,
+        "image_token_id": words.convert_tokens_to_ids("<image_placeholder>"),
+    }
+    pictures: dict[str, Any] = {"size": {"height": 32, "width": 32}, "min_size": 4}
+    torch.manual_seed(seed)
+    if hybrid:
+        options["high_res_vision_config"] = {
+            "model_type": "sam_vision_model", "image_size": 64, "patch_size": 8, "window_size": 2,
+            "hidden_size": 16, "output_channels": 16, "mlp_dim": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "global_attn_indexes": [0],
+        }  # fmt: skip
+        pictures["high_res_size"] = {"height": 64, "width": 64}
+        model = hf.DeepseekVLHybridForConditionalGeneration(hf.DeepseekVLHybridConfig(**options))
+        reader, processor = hf.DeepseekVLHybridImageProcessor(**pictures), hf.DeepseekVLHybridProcessor
+    else:
+        model = hf.DeepseekVLForConditionalGeneration(hf.DeepseekVLConfig(**options))
+        reader, processor = hf.DeepseekVLImageProcessor(**pictures), hf.DeepseekVLProcessor
+    model.save_pretrained(folder)
+    processor(reader, words, chat_template=CHAT, num_image_tokens=4).save_pretrained(folder)
+    if old_tokenizer:
+        file = folder / "tokenizer_config.json"
+        said = json.loads(file.read_text())
+        for key in ("image_token", "extra_special_tokens", "model_specific_special_tokens"):
+            said.pop(key, None)
+        file.write_text(json.dumps(said))
+    return folder
+
+
+def llama(folder: Path, seed: int = 0) -> Path:
+    """A causal language model of one layer with its tokenizer, and without a chat template."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    words = tokenizer()
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(words) + 7,  # padded, as large checkpoints are
+        hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
+        max_position_embeddings=4096, bos_token_id=words.bos_token_id, eos_token_id=words.eos_token_id,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
