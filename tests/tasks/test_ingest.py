@@ -78,7 +78,7 @@ def test_the_film_is_drawn_once_a_storage_with_its_truth(tmp_path: Path) -> None
     first = ingest.run(config, storage, lambda what, done, total: frames.append(done))
     assert storage.exists("films/drawn-7-12s-128x96.mp4")
     assert storage.exists("films/drawn-7-12s-128x96.truth.json")
-    assert frames[-1] == 12 * 24
+    assert 12 * 24 in frames
     frames.clear()
     assert ingest.run(config, storage, lambda what, done, total: frames.append(done)) == first
     assert frames == []
