@@ -31,7 +31,7 @@ from tasks.frozen import FrozenConfig
 from tasks.ingest import DrawnConfig, IngestConfig
 from tasks.movie import MovieConfig
 from tasks.render import RenderConfig
-from tasks.snapshot import SnapshotConfig
+from tasks.split import HalvesConfig, SnapshotConfig
 from tasks.storyboard import StoryboardConfig
 from tasks.train_autoencoder import TrainAutoencoderConfig
 from tasks.train_autoregressive import TrainAutoregressiveConfig
@@ -53,7 +53,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     captioner: CaptionerConfig = DescriberConfig()
     writer: WriterConfig = SmolLm2Config()
     sentence: SentenceConfig = MiniLmConfig()
-    snapshot: SnapshotConfig = SnapshotConfig()
+    snapshot: SnapshotConfig = HalvesConfig()
     frozen: FrozenConfig = FrozenConfig()
     autoencoder: AutoencoderTrainingConfig = AutoencoderTrainingConfig()
     decoder: DecoderTrainingConfig = DecoderTrainingConfig()

@@ -5,7 +5,7 @@ Frames are taken at fixed shares of the film's length, so a copy whose beginning
 Shapes: F frames of N films.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,17 +54,22 @@ def perceptual_hash(path: Path | str) -> str:
 def near_duplicates(hashes: Sequence[str]) -> dict[int, int]:
     """place -> the earliest place of a film that looks the same; films that are near to none are not in it.
 
-    All pairs are compared; a film that is near to an earlier one is nobody's original.
+    A film that is near to an earlier one is nobody's original.
     """
-    bits_FN, told_FN = _parsed(hashes)
     found: dict[int, int] = {}
-    original_N = np.ones(len(hashes), np.bool_)
-    for place in range(1, len(hashes)):
-        candidates = np.flatnonzero(_may_be_alike(bits_FN, told_FN, place) & original_N[:place])
-        near = candidates[_alike(bits_FN, told_FN, candidates, place)]
-        if len(near):
-            found[place], original_N[place] = int(near[0]), False
+    for later, earlier in near_pairs(hashes):
+        if later not in found and earlier not in found:
+            found[later] = earlier
     return found
+
+
+def near_pairs(hashes: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """(later place, earlier place) of all pairs of films that look the same, sorted."""
+    bits_FN, told_FN = _parsed(hashes)
+    for place in range(1, len(hashes)):
+        candidates = np.flatnonzero(_may_be_alike(bits_FN, told_FN, place))
+        for near in candidates[_alike(bits_FN, told_FN, candidates, place)]:
+            yield place, int(near)
 
 
 def alike(one: str, other: str) -> bool:
