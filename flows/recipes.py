@@ -25,7 +25,9 @@ from models.writer import SmolLm2Config, TemplateConfig, WriterConfig
 from storage.decode import KeyframesConfig
 from storage.errors import ConfigError
 from tasks.cluster import ClusterConfig
+from tasks.data_card import DataCardConfig
 from tasks.evaluate import EvaluateConfig
+from tasks.export import ExportConfig
 from tasks.fit import FitConfig
 from tasks.frozen import FrozenConfig
 from tasks.ingest import DrawnConfig, IngestConfig
@@ -62,6 +64,8 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     movie: MovieConfig = MovieConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     storyboard: StoryboardConfig = StoryboardConfig()
+    data_card: DataCardConfig = DataCardConfig()
+    export: ExportConfig = ExportConfig()
     fit: FitConfig = FitConfig()
     cluster: ClusterConfig = ClusterConfig()
     side_by_side: bool = False

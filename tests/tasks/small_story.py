@@ -77,6 +77,7 @@ def write_story(storage: Storage, film_id: str, source: str, has_audio: bool) ->
         if second % 2:
             faces = [person + random.normal(size=128).astype(np.float32) / 1000]
             rows["characters"].append({"character_id": f"{row['row_id']}-p0", **row, **box, "score": 0.9, **BACKEND})
+            rows["captions"].append({**row, "subject": f"{row['row_id']}-p0", "text": "A person in blue.", **BACKEND})
             rows["faces"].append(
                 {"face_id": f"{row['row_id']}-f0", **row, "character_id": f"{row['row_id']}-p0", **box, "score": 0.9,
                  "embedding": faces[0].tobytes(), "character": 0, **BACKEND}
