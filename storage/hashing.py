@@ -206,11 +206,9 @@ class _Child:
 
     def phash(self, path: Path) -> str:
         """ "" when the film's pictures cannot be read, or not in time."""
-        process = self._process
-        if process is None or process.poll() is not None:
-            process = self._process = _start()
+        process = self._process = self._process or _start()
         if self._stopped:
-            self.stop()
+            process.kill()
         assert process.stdin is not None
         assert process.stdout is not None
         watch = threading.Timer(_PATIENCE, process.kill)
@@ -218,8 +216,11 @@ class _Child:
         try:
             process.stdin.write(json.dumps(str(path.absolute())) + "\n")
             process.stdin.flush()
-            return str(json.loads(process.stdout.readline() or '""'))
-        except (BrokenPipeError, ValueError):  # it ended before, or in the middle of, its answer
+            return str(json.loads(process.stdout.readline()))
+        except (BrokenPipeError, ValueError):  # it ended before its answer, or in the middle of it
+            process.kill()
+            process.wait()
+            self._process = None
             return ""
         finally:
             watch.cancel()
