@@ -22,9 +22,7 @@ def main(storage: Storage) -> None:
     data = snapshot.load(storage, snapshot.ids(storage)[-1])
     work = data.work | {"tokens": dict(Tables(storage).done("tokens"))}
     model = f"checkpoints/autoregressive/{storage.list('checkpoints/autoregressive')[-1]}/final"
-    figures = likelihood_figures.figures(
-        storage, data, work, model, GenerationConfig(), references=10, shuffles=4, seed=0
-    )
+    figures = likelihood_figures.figures(storage, data, work, model, GenerationConfig(), count=10, shuffles=4, seed=0)
     for name, figure in figures.items():
         print(f"{name} {figure.value} (n = {figure.n}): {figure.what}")
     right, alone = figures["nll_right_script"], figures["nll_unconditional"]

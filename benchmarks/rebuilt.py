@@ -36,7 +36,7 @@ def main(storage: Storage) -> None:
     }
     originals_TP = np.stack([small(row["image"]) for row in keyframes])
     rebuilt_TP = np.stack([rebuilt[row["row_id"]] for row in keyframes])
-    learnt_T = np.array([film.train[0] <= row["second"] <= film.train[1] for row in keyframes])
+    learnt_T = np.array([film.part(row["second"]) == "train" for row in keyframes])
     peer_TP = by_components(originals_TP, learnt_T)
     figures = {}
     for half, rows_T in (("training", learnt_T), ("held-out", ~learnt_T)):

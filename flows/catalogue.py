@@ -18,6 +18,8 @@ FLOWS: dict[str, str] = {
     "render_movies": "models and snapshot -> keyframes, movie.mp4 and storyboard.html",
     "evaluate": "models and keyframes -> metrics.json",
     "studio": "all of the above: films in, a movie out",
+    "data_card": "snapshot -> data_card.html: counts, distributions, pictures, licences, rejects, known biases",
+    "export_webdataset": "snapshot -> WebDataset shards for other trainers",
 }
 """Name of the flow, which is also its module in this folder and its function there -> what it does."""
 

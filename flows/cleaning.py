@@ -8,7 +8,9 @@ from storage.root import Storage
 MADE = {
     "movies": r"[0-9a-f]{16}",
     "evaluations": r"[0-9a-f]{16}",
-    "films": r"drawn-.*",
+    "films": r"drawn-.*|hashes\.parquet",
+    "cards": r"[0-9a-f]{16}",
+    "exports": r"[0-9a-f]{16}",
     "snapshots": r"[0-9a-f]{16}\.json",
     "checkpoints": r"[a-z_]+",
     "tables": r"[a-z_]+",

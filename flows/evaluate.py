@@ -15,7 +15,7 @@ from flows.training import Trained, trained
 from flows.workplace import workplace
 from storage import snapshot as snapshots
 from storage.root import Storage
-from storage.snapshot import Snapshot
+from storage.snapshot import Part, Snapshot
 from storage.tables import Tables
 from tasks.stage import Work
 
@@ -30,7 +30,7 @@ def evaluate(
     decoder: str = "",
     autoregressive: str = "",
 ) -> str:
-    """Computes the figures of a snapshot's models, on both halves of its films.
+    """Computes the figures of a snapshot's models, on what was learnt from and on what was held out.
 
     Args:
         recipe, storage, overrides: as build_dataset has them.
@@ -72,14 +72,17 @@ def figures(settings: Recipe, place: Storage, data: Snapshot, models: Trained, w
 
 def show_renders(place: Storage, data: Snapshot, work: Work, pictures: int = 8) -> None:
     """A contact sheet of the first film: originals above, what was rebuilt and dreamt of them below."""
-    tables, film = Tables(place), data.films[0]
+    tables, (film, *_) = Tables(place), data.of_part("test")
     mine = {stage: {film.film_id: work[stage][film.film_id]} for stage in ("keyframes", "renders")}
     originals = {row["row_id"]: row for row in tables.read("keyframes", mine["keyframes"]).to_pylist()}
     drawn: dict[str, dict[str, bytes]] = {}
     for row in tables.read("renders", mine["renders"]).to_pylist():
         drawn.setdefault(row["variant"], {})[row["row_id"]] = row["image"]
-    for half, (first, last) in {"learnt": film.train, "held-out": film.test}.items():
-        row_ids = [row_id for row_id, row in originals.items() if first <= row["second"] <= last]
+    parts: dict[str, Part] = {"learnt": "train", "held-out": "test"}
+    for half, part in parts.items():
+        row_ids = [row_id for row_id, row in originals.items() if film.part(row["second"]) == part]
+        if not row_ids:
+            continue
         row_ids = row_ids[:: max(1, len(row_ids) // pictures)][:pictures]
         sheet = {"original": [originals[row_id]["image"] for row_id in row_ids]}
         sheet |= {

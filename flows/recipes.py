@@ -25,13 +25,15 @@ from models.writer import SmolLm2Config, TemplateConfig, WriterConfig
 from storage.decode import KeyframesConfig
 from storage.errors import ConfigError
 from tasks.cluster import ClusterConfig
+from tasks.data_card import DataCardConfig
 from tasks.evaluate import EvaluateConfig
+from tasks.export import ExportConfig
 from tasks.fit import FitConfig
 from tasks.frozen import FrozenConfig
 from tasks.ingest import DrawnConfig, IngestConfig
 from tasks.movie import MovieConfig
 from tasks.render import RenderConfig
-from tasks.snapshot import SnapshotConfig
+from tasks.split import HalvesConfig, SnapshotConfig
 from tasks.storyboard import StoryboardConfig
 from tasks.train_autoencoder import TrainAutoencoderConfig
 from tasks.train_autoregressive import TrainAutoregressiveConfig
@@ -53,7 +55,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     captioner: CaptionerConfig = DescriberConfig()
     writer: WriterConfig = SmolLm2Config()
     sentence: SentenceConfig = MiniLmConfig()
-    snapshot: SnapshotConfig = SnapshotConfig()
+    snapshot: SnapshotConfig = HalvesConfig()
     frozen: FrozenConfig = FrozenConfig()
     autoencoder: AutoencoderTrainingConfig = AutoencoderTrainingConfig()
     decoder: DecoderTrainingConfig = DecoderTrainingConfig()
@@ -62,6 +64,8 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     movie: MovieConfig = MovieConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     storyboard: StoryboardConfig = StoryboardConfig()
+    data_card: DataCardConfig = DataCardConfig()
+    export: ExportConfig = ExportConfig()
     fit: FitConfig = FitConfig()
     cluster: ClusterConfig = ClusterConfig()
     side_by_side: bool = False

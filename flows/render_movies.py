@@ -29,7 +29,7 @@ def render_movies(
     decoder: str = "",
     autoregressive: str = "",
 ) -> list[str]:
-    """Renders a movie of the held-out half of each film of a snapshot.
+    """Renders a movie of what is held out of each film of a snapshot.
 
     Args:
         recipe, storage, overrides: as build_dataset has them.
@@ -61,6 +61,6 @@ def storyboard(settings: Recipe, place: Storage, data: Snapshot, work: Work, nam
     with reported("storyboard") as progress:
         urls = tasks.storyboard.run(settings.storyboard, place, data, work, name, metrics, progress)
     lines = "\n".join(f"- [{url.rsplit('/', 1)[-1]}]({url})" for url in urls)
-    titles = ", ".join(film.title for film in data.films)
+    titles = tasks.storyboard.listed([film.title for film in data.of_part("test")])
     show_markdown("movie", f"# {titles}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures")
     return urls

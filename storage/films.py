@@ -1,18 +1,22 @@
-"""What the user gave as films: files, folders and patterns, resolved; and what a file says of itself."""
+"""What the user gave as films, each set of bytes once; and what a file says of itself."""
 
-import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pydantic import BaseModel
 
 from storage.container import opened
 from storage.errors import FilmError
-from storage.fingerprint import file_id
+from storage.hashing import Hashed, by_bytes
+from storage.inputs import found
+from storage.perceptual import near_duplicates
+from storage.provenance import UNKNOWN, Named, Provenance
 from storage.rejects import Reject
+from storage.remote import is_remote, local_path
 from storage.schemas import SCHEMAS
 
 if TYPE_CHECKING:
@@ -20,27 +24,25 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-FILM_ENDINGS = frozenset(
-    [
-        *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
-        *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
-    ]
-)
-
 
 class FilmSource(BaseModel, frozen=True, extra="forbid"):
-    """A file that may be a film; `source` is the path as the user reaches it."""
+    """A file that may be a film; `source` is the path or URI as the user reaches it."""
 
     film_id: str
     source: str
+    phash: str = ""
+    said: Provenance = Provenance()
 
     @property
     def path(self) -> Path:
-        return Path(self.source)
+        """Of a local film."""
+        return local_path(self.source)
 
     @property
     def title(self) -> str:
-        return self.path.stem.replace("_", " ")
+        """As somebody said it, else the file's name."""
+        place = urlsplit(self.source).path if is_remote(self.source) else self.source
+        return self.said.title or PurePosixPath(place).stem.replace("_", " ")
 
 
 class FilmProbe(BaseModel, frozen=True, extra="forbid"):
@@ -55,39 +57,52 @@ class FilmProbe(BaseModel, frozen=True, extra="forbid"):
     licence: str  # the header's copyright line, else "unknown"
 
 
-def resolve(inputs: Sequence[str]) -> tuple[list[FilmSource], list[Reject]]:
-    """The films behind paths, folders (searched to the bottom, by ending) and patterns such as "films/*.mp4".
+def resolve(
+    inputs: Sequence[str], hashed: Callable[[Sequence[str]], Hashed] = by_bytes
+) -> tuple[list[FilmSource], list[Reject]]:
+    """The films behind what a user may name: see storage.inputs.
+
+    Args:
+        hashed: names the bytes of files, and may look at their pictures too (storage.hashing.Hasher).
 
     Returns:
-        Films in the order given, a folder's sorted by name, each set of bytes once; and what could not be used:
-        "missing" and "unreadable" inputs, and "duplicate" files.
+        Films in the order given, each set of bytes once; and what could not be used: "missing", "unreadable" and
+        "unreachable" inputs, rows of manifests, and "duplicate" files.
     """
-    films: dict[str, FilmSource] = {}
+    named: dict[str, Named] = {}
     rejects: list[Reject] = []
-    seen: set[Path] = set()
-    for given in inputs:
-        paths = list(_paths(given))
-        if not paths:
-            rejects.append(Reject(source=given, reason="missing", detail=_nothing_at(given)))
-        for path in paths:
-            if path.resolve() in seen:  # the same file, named twice
-                continue
-            seen.add(path.resolve())
-            if not path.is_file():  # a pipe or a device: reading it may never end
-                detail = f"{str(path)!r} is not a file"
-                rejects.append(Reject(source=str(path), reason="not_a_video", detail=detail))
-                continue
-            try:
-                film = FilmSource(film_id=file_id(path), source=str(path))
-            except OSError as error:
-                detail = f"{str(path)!r} cannot be read: {error.strerror}"
-                rejects.append(Reject(source=str(path), reason="unreadable", detail=detail))
-                continue
-            first = films.setdefault(film.film_id, film)
-            if first is not film:
-                detail = f"{film.source!r} holds the same bytes as {first.source!r}"
-                rejects.append(Reject(source=film.source, reason="duplicate", detail=detail, film_id=film.film_id))
+    for one in (one for given in inputs for one in found(given)):
+        if isinstance(one, Reject):
+            rejects.append(one)
+        else:
+            named.setdefault(_place(one.source), one)  # the same file may be named twice
+    hashes = hashed([one.source for one in named.values()])
+    films: dict[str, FilmSource] = {}
+    for one in named.values():
+        result = hashes[one.source]
+        if isinstance(result, FilmError):
+            rejects.append(Reject.of(result, one.source))
+            continue
+        film = FilmSource(source=one.source, said=one.said, **result.model_dump())
+        first = films.setdefault(film.film_id, film)
+        if first is not film:
+            detail = f"{film.source!r} holds the same bytes as {first.source!r}"
+            rejects.append(Reject(source=film.source, reason="duplicate", detail=detail, film_id=film.film_id))
     return list(films.values()), rejects
+
+
+def without_near_duplicates(films: Sequence[FilmSource]) -> tuple[list[FilmSource], list[Reject]]:
+    """The films without those whose pictures are an earlier one's, and "near_duplicate" for each of these."""
+    near = near_duplicates([film.phash for film in films])
+    rejects = []
+    for place, first in near.items():
+        film = films[place]
+        detail = (
+            f"{film.source!r} shows the same pictures as {films[first].source!r}; "
+            "if they are two films, set ingest.near_duplicates=false"
+        )
+        rejects.append(Reject(source=film.source, reason="near_duplicate", detail=detail, film_id=film.film_id))
+    return [film for place, film in enumerate(films) if place not in near], rejects
 
 
 def probe(path: Path | str) -> FilmProbe:
@@ -134,30 +149,11 @@ def film_rows(film: FilmSource, probe: FilmProbe) -> pa.Table:
     """The film's row for the table `films`, without its fingerprint."""
     if probe.seconds is None:
         raise ValueError(f"the length of {film.source!r} is not known: take the probe of its DecodedFilm")
-    row = probe.model_dump() | {"film_id": film.film_id, "source": film.source, "title": probe.title or film.title}
+    named = {"film_id": film.film_id, "source": film.source, "title": probe.title or film.title, "phash": film.phash}
+    row = UNKNOWN | probe.model_dump() | named | film.said.given()
     schema = SCHEMAS["films"]
     return pa.Table.from_pylist([row], schema=schema.remove(schema.get_field_index("fingerprint")))
 
 
-def _paths(given: str) -> Iterator[Path]:
-    path = Path(given).expanduser()
-    if path.is_dir():
-        yield from sorted(_in_folder(path))
-    elif path.exists():
-        yield path
-    else:
-        for match in sorted(map(Path, glob.glob(str(path), recursive=True))):  # noqa: PTH207 - takes absolute patterns
-            yield from sorted(_in_folder(match)) if match.is_dir() else (match,)
-
-
-def _in_folder(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in FILM_ENDINGS and path.is_file() and not hidden:
-            yield path
-
-
-def _nothing_at(given: str) -> str:
-    if Path(given).expanduser().is_dir():
-        return f"the folder {given!r} holds no film: no file that ends in {' '.join(sorted(FILM_ENDINGS))}"
-    return f"nothing matches {given!r}" if glob.has_magic(given) else f"there is no file or folder {given!r}"
+def _place(source: str) -> str:
+    return source if is_remote(source) else str(local_path(source).resolve())

@@ -7,7 +7,11 @@ from storage.errors import FilmError
 REASONS: dict[str, str] = {
     "missing": "no file there, or a folder or pattern without films",
     "duplicate": "the same bytes as a film that came earlier",
+    "near_duplicate": "the same pictures as a film that came earlier, encoded in another way",
+    "bad_manifest": "a manifest that cannot be read",
+    "bad_row": "a row of a manifest that cannot be used",
     "unreadable": "the system does not let the file be read",
+    "unreachable": "a place that does not answer, or broke off; the next run tries again",
     "not_a_video": "not a media file",
     "no_video_stream": "a media file without moving pictures",
     "too_small": "a picture of too few pixels",

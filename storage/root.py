@@ -2,8 +2,10 @@
 
 tables/<table>/                                 Delta tables (storage.tables)
 snapshots/<id>.json                             storage.snapshot
+cards/<snapshot>/                               data_card.html, data_card.json
+exports/<id>/                                   shards for other trainers, index.json
 checkpoints/<model>/<fingerprint>/<step>/       storage.checkpoints
-films/                                          the drawn film
+films/                                          the drawn film; hashes.parquet (storage.hashing)
 movies/<movie_id>/                              movie.mp4, storyboard.html, metrics.json, ...
 movie.mp4, storyboard.html, metrics.json        copies of the newest movie's (storage.publish)
 """
@@ -248,6 +250,16 @@ class Storage:
     def list(self, rel: str) -> Names:
         """Names of the files and folders right below `rel`, sorted; none when there is no such folder."""
         return self._names(rel, recursive=False)
+
+    def newest(self, rel: str, ending: str) -> str | None:
+        """Name of the file right below `rel` with such an ending that was written last; None where there is none."""
+        from pyarrow.fs import FileSelector
+
+        filesystem, path = self._at(rel)
+        with guarded("list", self.url(rel)):
+            infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True))
+        files = [info for info in infos if info.base_name.endswith(ending) and not info.base_name.startswith(".")]
+        return max(files, key=lambda info: (info.mtime_ns or 0, info.base_name)).base_name if files else None
 
     def _names(self, rel: str, recursive: bool) -> Names:
         from pyarrow.fs import FileSelector, FileType

@@ -31,6 +31,11 @@ FILMS = _schema(
     ("height", pa.int32()),
     ("has_audio", pa.bool_()),
     ("licence", pa.string()),
+    ("origin", pa.string()),  # where the film was had, "" when nobody said
+    ("availability", pa.string()),  # to whom it is open, "" when nobody said
+    ("year", pa.int32()),  # 0 when nobody said
+    ("movie", pa.string()),  # that the file is a part of, "" for a movie of its own
+    ("phash", pa.string()),  # see storage.perceptual
 )
 
 KEYFRAMES = _schema(

@@ -1,26 +1,49 @@
 """A snapshot names what a model is trained on: which seconds of which films, and which finished work on them."""
 
+from typing import Literal, Self
+
 from pydantic import BaseModel, ValidationError, model_validator
 
 from storage.errors import StorageError
 from storage.fingerprint import fingerprint
 from storage.root import Storage
 
+Part = Literal["train", "test"]
+Span = tuple[int, int]
+"""(first, last) keyframe second, both included."""
+
 
 class SnapshotFilm(BaseModel, frozen=True, extra="forbid"):
-    """A film and its halves; (first, last) keyframe second, both included. Where it lies says the table `films`."""
+    """A film, and what of it is learnt from and what is held out; where it lies says the table `films`.
+
+    Args:
+        train, test: a half each or, where films are split as wholes, one of them and None.
+        movie: that the film is a part of, "" for a movie of its own.
+    """
 
     film_id: str
     title: str
-    train: tuple[int, int]
-    test: tuple[int, int]
+    train: Span | None
+    test: Span | None
+    movie: str = ""
+
+    @model_validator(mode="after")
+    def _is_of_use(self) -> Self:
+        if self.train is None and self.test is None:
+            raise ValueError(f"film {self.film_id!r} has nothing to learn from and nothing held out")
+        return self
+
+    def part(self, second: int) -> Part | None:
+        """Where a keyframe belongs; None for one that the spans leave out."""
+        spans: dict[Part, Span | None] = {"train": self.train, "test": self.test}
+        return next((name for name, span in spans.items() if span and span[0] <= second <= span[1]), None)
 
 
 class Snapshot(BaseModel, frozen=True, extra="forbid"):
     """Immutable; made by `Snapshot.of`, kept under snapshots/<id>.json.
 
     Attributes:
-        id: fingerprint of the films' ids and halves and of the work. Not of titles or table versions: the same
+        id: fingerprint of the films' ids and spans and of the work. Not of titles or table versions: the same
             data is the same snapshot wherever it lies and however often its run was resumed.
         work: stage -> film_id -> fingerprint, as storage.tables.Tables.read takes it.
         versions: Delta versions of the tables that it was made from, for people.
@@ -36,6 +59,15 @@ class Snapshot(BaseModel, frozen=True, extra="forbid"):
         cls, films: tuple[SnapshotFilm, ...], work: dict[str, dict[str, str]], versions: dict[str, int]
     ) -> "Snapshot":
         return cls(id=_identity(films, work), films=films, work=work, versions=versions)
+
+    @property
+    def by_films(self) -> bool:
+        """Whether films are learnt from or held out as wholes."""
+        return any(film.train is None or film.test is None for film in self.films)
+
+    def of_part(self, part: Part) -> tuple[SnapshotFilm, ...]:
+        """The films that have such a part."""
+        return tuple(film for film in self.films if getattr(film, part) is not None)
 
     @model_validator(mode="after")
     def _names_itself(self) -> "Snapshot":
@@ -59,6 +91,14 @@ def load(storage: Storage, snapshot_id: str) -> Snapshot:
         return Snapshot.model_validate_json(storage.read_bytes(_rel(snapshot_id)))
     except ValidationError as error:
         raise StorageError(f"cannot read {storage.url(_rel(snapshot_id))!r}: {error.errors()[0]['msg']}") from error
+
+
+def newest(storage: Storage) -> str:
+    """Id of the snapshot that was written last. Raises StorageError when there is none."""
+    name = storage.newest("snapshots", ".json")
+    if name is None:
+        raise StorageError(f"no snapshot in {storage.base!r}: make one with build_dataset")
+    return name.removesuffix(".json")
 
 
 def ids(storage: Storage) -> list[str]:

@@ -6,7 +6,6 @@ Shapes: T keyframes, S sentences of width E and F faces of width G of a keyframe
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,9 @@ from numpy.typing import NDArray
 from models.face.bank import FaceBank
 from models.script_tokens import CHARACTER, FrameScript
 from storage.root import Storage
-from storage.snapshot import Snapshot, SnapshotFilm
+from storage.snapshot import Part, Snapshot, SnapshotFilm
 from storage.tables import Tables
 from tasks.rows import Row
-
-Split = Literal["train", "test"]
 
 _SENTENCE_WIDTH, _FACE_WIDTH = 384, 128  # of films without any
 
@@ -32,7 +29,7 @@ class FilmData:
         scripts, scripts_flipped: of the keyframes and of their mirror images. Those of "train" come with their own
             faces and the same characters' in other keyframes to choose from. Those of "test" tell nothing of their
             pictures: each character has the most typical of its faces in the training half or, where it isn't in
-            there, in other keyframes (Appendix C).
+            it or there is none, in other keyframes of the film (Appendix C).
         face_characters: for each keyframe the characters [F] of the faces in it, -1 for a face like no other.
     """
 
@@ -45,17 +42,20 @@ class FilmData:
     face_characters: tuple[NDArray[np.int32], ...]
 
 
-def load(storage: Storage, snapshot: Snapshot, split: Split) -> list[FilmData]:
-    """All films of a snapshot; rows that a film's halves leave out are in no split."""
-    rows = Tables(storage).read("features", snapshot.work["features"]).to_pylist()
-    widths = (
-        _width(rows, "sentences", "sentence_kinds", _SENTENCE_WIDTH),
-        _width(rows, "faces", "face_characters", _FACE_WIDTH),
-    )
+def load(storage: Storage, snapshot: Snapshot, split: Part) -> list[FilmData]:
+    """The films of a snapshot that have such a part; rows that a film's spans leave out are in none."""
+    films, tables = snapshot.of_part(split), Tables(storage)
+    work = {film.film_id: snapshot.work["features"][film.film_id] for film in films}
+    rows = tables.read("features", work).to_pylist()
+    sentences, faces = _width(rows, "sentences", "sentence_kinds"), _width(rows, "faces", "face_characters")
+    if faces is None and snapshot.by_films:  # the films of the other part may know
+        others = tables.read("features", snapshot.work["features"], ["faces", "face_characters"]).to_pylist()
+        faces = _width(others, "faces", "face_characters")
+    widths = sentences or _SENTENCE_WIDTH, faces or _FACE_WIDTH
     of_film = defaultdict(list)
     for row in rows:
         of_film[row["film_id"]].append(row)
-    return [_film(film, split, of_film[film.film_id], widths) for film in snapshot.films]
+    return [_film(film, split, of_film[film.film_id], widths) for film in films]
 
 
 def images(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> dict[str, bytes]:
@@ -73,13 +73,8 @@ def images(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> dict
     return {row_id: pictures[row_id] for row_id in row_ids}
 
 
-def _within(film: SnapshotFilm, split: Split, second: int) -> bool:
-    first, last = film.train if split == "train" else film.test
-    return first <= second <= last
-
-
-def _film(film: SnapshotFilm, split: Split, rows: list[Row], widths: tuple[int, int]) -> FilmData:
-    mine, train = ([row for row in rows if _within(film, each, row["second"])] for each in (split, "train"))
+def _film(film: SnapshotFilm, split: Part, rows: list[Row], widths: tuple[int, int]) -> FilmData:
+    mine, train = ([row for row in rows if film.part(row["second"]) == each] for each in (split, "train"))
     banks = [_bank(some, widths[1]) for some in (train, mine)]
 
     def scripts(said: str) -> tuple[FrameScript, ...]:
@@ -146,10 +141,9 @@ def _foreseen(row: Row, sentences: bytes, banks: Sequence[FaceBank], widths: tup
     return FrameScript(row_id, sentences_SE[order], kinds[order], faces_FG)
 
 
-def _width(rows: Sequence[Row], blob: str, counted: str, default: int) -> int:
+def _width(rows: Sequence[Row], blob: str, counted: str) -> int | None:
     """Numbers a vector, from the first row that has one."""
-    widths = (len(row[blob]) // 2 // len(row[counted]) for row in rows if row[counted])
-    return next(widths, default)
+    return next((len(row[blob]) // 2 // len(row[counted]) for row in rows if row[counted]), None)
 
 
 def _matrix(blob: bytes, count: int, width: int) -> NDArray[np.float32]:

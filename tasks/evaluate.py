@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from models.vision.encoder import ImageEncoder
 
 Figures = dict[str, Figure]
-_HALVES = {"train": "training", "held_out": "held-out"}
+_PARTS = {"train": "training", "held_out": "held-out"}
 
 
 class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
@@ -39,10 +39,10 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     Args:
         width, height: of the pictures that are compared pixel by pixel.
         same_face: largest distance of two faces of one person (Appendix B leaves it open; dlib's suits 0.55 to 0.6).
-        main_faces: a main character has so many faces in the training half at least.
+        main_faces: a main character has so many faces in the training half at least, or in a film without one.
         smallest_face: height in pixels from which a drawn face counts.
         neighbours: how many keyframes beside its own also count in the retrieval "within".
-        references: frames of the training half for the few-shot likelihood.
+        references: frames that are put before for the few-shot likelihood; see tasks.references.
         shuffles: how often scripts are exchanged for the likelihood under wrong scripts.
     """
 
@@ -159,7 +159,8 @@ def _figures(
     looks["original"] = replace(looks["original"], faces=_known_faces(storage, snapshot, looks["original"].row_ids))
     figures: Figures = {}
     if "rebuilt" in looks:
-        figures |= rebuilt_figures(config, looks["original"], looks["rebuilt"], {"train": train, "held_out": test})
+        parts = {"train": train, "held_out": test}
+        figures |= rebuilt_figures(config, looks["original"], looks["rebuilt"], parts, _side(snapshot))
     figures |= likelihood_figures.figures(
         storage, snapshot, work, autoregressive, generation, config.references, config.shuffles, config.seed
     )
@@ -183,17 +184,21 @@ def _known_faces(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -
 
 
 def rebuilt_figures(
-    config: EvaluateConfig, original: Looks, rebuilt: Looks, halves: Mapping[str, Sequence[str]]
+    config: EvaluateConfig, original: Looks, rebuilt: Looks, parts: Mapping[str, Sequence[str]], side: str = "half"
 ) -> Figures:
-    """How well two tokens hold a keyframe: is the rebuilt one nearest to its own original, and how near?"""
+    """How well two tokens hold a keyframe: is the rebuilt one nearest to its own original, and how near?
+
+    Args:
+        side: what a part is of the snapshot, in words: "half" or "films".
+    """
     places = {row_id: t for t, row_id in enumerate(original.row_ids)}
     figures: Figures = {}
-    for half, row_ids in halves.items():
+    for half, row_ids in parts.items():
         mine, own = rebuilt.at(row_ids), original.at(row_ids)
         own_Q = np.array([places[row_id] for row_id in row_ids], dtype=np.int64)
         pixels_QN = metrics.squared_distances(mine.pixels, original.pixels)
         features_QN = metrics.squared_distances(mine.embeddings, original.embeddings)
-        words = f"of the rebuilt keyframes of the {_HALVES[half]} half"
+        words = f"of the rebuilt keyframes of the {_PARTS[half]} {side}"
         near = metrics.steps_to_nearest(pixels_QN, own_Q) <= config.neighbours
         figures |= {
             f"rebuilt_top1_{half}": metrics.mean(
@@ -235,9 +240,13 @@ def dreamt_figures(looks: Mapping[str, Looks], test: Sequence[str]) -> Figures:
 def _counts(storage: Storage, snapshot: Snapshot, train: Sequence[str], test: Sequence[str]) -> Figures:
     tables = Tables(storage)
     scripts = tables.read("scripts", snapshot.work["scripts"], ["row_id", "written_by"]).to_pylist()
-    shown = set(train) | set(test)
+    shown, sides = set(train) | set(test), "sides" if snapshot.by_films else "halves"
     by_llm = [row["written_by"] == "llm" for row in scripts if row["row_id"] in shown]
     return {
         "scripts_by_llm": metrics.mean(by_llm, "share of scripts that the language model wrote, the rest by template"),
-        "keyframes": Figure(value=len(shown), n=len(shown), what="keyframes of all films, both halves"),
+        "keyframes": Figure(value=len(shown), n=len(shown), what=f"keyframes of all films, both {sides}"),
     }
+
+
+def _side(snapshot: Snapshot) -> str:
+    return "films" if snapshot.by_films else "half"

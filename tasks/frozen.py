@@ -54,7 +54,7 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Seen:
-    """All keyframes of the snapshot's halves, sorted by row id; `train` says which are learnt from.
+    """All keyframes of the snapshot's spans, sorted by row id; `train` says which are learnt from.
 
     features [T, N, C] and latents [T, K, H, W], and those of the mirrored keyframes, all float16.
     """
@@ -102,9 +102,9 @@ def init_identity(init: str) -> list[str]:
 
 def frozen_fingerprint(config: FrozenConfig, snapshot: Snapshot) -> str:
     """Names what `seen` yields: which keyframes, which of them train, and the models."""
-    halves = [(film.film_id, film.train, film.test) for film in snapshot.films]
+    spans = [(film.film_id, film.train, film.test) for film in snapshot.films]
     parts = [config.vision, config.width, config.height, config.codec, init_identity(config.init)]
-    return fingerprint("frozen", parts, halves, snapshot.work["keyframes"])
+    return fingerprint("frozen", parts, spans, snapshot.work["keyframes"])
 
 
 @contextmanager
@@ -148,21 +148,20 @@ def _look(config: FrozenConfig, storage: Storage, snapshot: Snapshot, folder: Pa
 
 
 def keyframes(storage: Storage, snapshot: Snapshot, size: tuple[int, int]) -> tuple[list[str], "Tensor", "Tensor"]:
-    """(row ids, which train [T], pictures [T, 3, height, width] uint8) of the snapshot's halves, sorted by row id."""
+    """(row ids, which train [T], pictures [T, 3, height, width] uint8) of the snapshot's spans, sorted by row id."""
     import numpy as np
     import torch
     from PIL import Image
 
-    halves = {film.film_id: film for film in snapshot.films}
+    films = {film.film_id: film for film in snapshot.films}
     rows = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["row_id", "film_id", "second", "image"])
     row_ids, train, pictures = [], [], []
     for row in rows.to_pylist():
-        film, second = halves[row["film_id"]], row["second"]
-        learnt = film.train[0] <= second <= film.train[1]
-        if not (learnt or film.test[0] <= second <= film.test[1]):
+        part = films[row["film_id"]].part(row["second"])
+        if part is None:
             continue
         image = Image.fromarray(decode(row["image"])).resize((size[1], size[0]), Image.Resampling.BOX)
         row_ids.append(row["row_id"])
-        train.append(learnt)
+        train.append(part == "train")
         pictures.append(torch.from_numpy(np.array(image)).permute(2, 0, 1))
     return row_ids, torch.tensor(train), torch.stack(pictures)

@@ -56,13 +56,16 @@ def figures(
 
 
 def reference_faces(storage: Storage, snapshot: Snapshot, film: FilmData, main_faces: int) -> dict[int, Floats]:
-    """character -> a face of it in the training half, for characters with at least `main_faces` faces there."""
+    """character -> a typical face of it, for characters with at least `main_faces` faces.
+
+    Those of the training half count; all of the film's where it has none.
+    """
     work = {film.film.film_id: snapshot.work["faces"][film.film.film_id]}
-    first, last = film.film.train
+    part = "train" if film.film.train else "test"
     faces: dict[int, list[Floats]] = {}
     for row in Tables(storage).read("faces", work).to_pylist():
         second = int(row["row_id"].rsplit("-", 1)[1])
-        if row["character"] >= 0 and first <= second <= last:
+        if row["character"] >= 0 and film.film.part(second) == part:
             faces.setdefault(row["character"], []).append(np.frombuffer(row["embedding"], np.float32))
     return {
         character: mine[medoid(np.stack(mine))] for character, mine in sorted(faces.items()) if len(mine) >= main_faces

@@ -1,16 +1,22 @@
 """Which films: those that the user names or, when none is named, one that the project draws itself."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 from pydantic import BaseModel, Field
 
+from storage.delta import replace_rows
 from storage.errors import MovieDreamerError
-from storage.films import FilmSource, resolve
+from storage.evolve import add_columns
+from storage.films import FilmSource, resolve, without_near_duplicates
+from storage.hashing import Hasher
 from storage.rejects import Reject
 from storage.root import Storage
+from storage.schemas import SCHEMAS
 from storage.tables import Tables
 from tasks.progress import Progress
 
@@ -32,9 +38,16 @@ class DrawnConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class IngestConfig(BaseModel, frozen=True, extra="forbid"):
-    """`films`: files, folders (searched to the bottom) and patterns; none for the drawn film."""
+    """What to work on.
+
+    Args:
+        films: files, folders (searched to the bottom), patterns, manifests (.csv, .parquet; see storage.manifest) and
+            the folder of Condensed Movies, by path or URI; none for the drawn film.
+        near_duplicates: whether films that show an earlier one's pictures, encoded in another way, are left out.
+    """
 
     films: tuple[str, ...] = ()
+    near_duplicates: bool = True
     drawn: DrawnConfig = DrawnConfig()
 
 
@@ -58,16 +71,25 @@ def run(config: IngestConfig, storage: Storage, progress: Progress) -> Ingested:
         StorageError: when the storage cannot be written.
     """
     given = config.films or (str(drawn_film(config.drawn, storage, progress)),)
-    films, rejects = resolve(given)
-    tables = Tables(storage)
-    known = {reject.source for reject in tables.rejects() if reject.stage == STAGE}
-    for film in films:
-        if film.source in known:
-            tables.withdraw(STAGE, film.source)
-    for reject in rejects:
-        tables.reject(reject)
+    add_columns(storage, "films")
+    films, rejects = resolve(given, Hasher(storage, partial(progress, "naming the films")))
+    if config.near_duplicates:
+        films, near = without_near_duplicates(films)
+        rejects += near
+    _keep(storage, {film.source for film in films}, rejects)
     require_films([film.film_id for film in films], rejects)
     return Ingested({film.film_id: film for film in films}, tuple(rejects))
+
+
+def _keep(storage: Storage, fine: Set[str], rejects: Sequence[Reject]) -> None:
+    """Puts this run's rejects in place of what earlier runs said of the same sources, in one commit."""
+    old = [reject for reject in Tables(storage).rejects() if reject.stage == STAGE]
+    said = {reject.source for reject in rejects}
+    new = [reject for reject in old if reject.source not in fine | said] + list(rejects)
+    rows = sorted({reject.model_dump_json(): reject.model_dump() for reject in new}.items())
+    if [row for _, row in rows] != [reject.model_dump() for reject in sorted(old, key=Reject.model_dump_json)]:
+        table = pa.Table.from_pylist([row for _, row in rows], schema=SCHEMAS["rejects"])
+        replace_rows(storage, "rejects", table, {"stage": STAGE})
 
 
 def require_films(film_ids: Sequence[str], rejects: Sequence[Reject]) -> None:

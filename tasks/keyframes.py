@@ -10,6 +10,8 @@ from storage.child import decode_in_child
 from storage.decode import KeyframesConfig
 from storage.errors import FilmError
 from storage.films import FilmSource, film_rows
+from storage.provenance import UNKNOWN
+from storage.remote import fetched
 from storage.root import Storage
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig
@@ -51,7 +53,8 @@ def run(
 def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Made]:
     def decode(film_id: str) -> Made:
         film = films[film_id]
-        decoded = decode_in_child(folder / film.path, config)
+        with fetched(film.source, folder) as path:
+            decoded = decode_in_child(path, config)
         if decoded.film_id != film_id:
             raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
         note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
@@ -61,11 +64,11 @@ def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path
 
 
 def _follow_moved_films(tables: Tables, work: Work, films: Mapping[str, FilmSource]) -> None:
-    """Says in the table `films` where a film is now, when it was somewhere else in an earlier run."""
+    """Says in the table `films` where a film is now, and what is said of it now, when that was otherwise earlier."""
     rows = tables.read("films", work[STAGE])
-    for index, row in enumerate(rows.to_pylist()):
-        film_id, source = row["film_id"], films[row["film_id"]].source
-        if row["source"] != source:
-            place = rows.schema.get_field_index("source")
-            moved = rows.slice(index, 1).set_column(place, "source", pa.array([source]))
-            tables.commit("films", film_id, row["fingerprint"], moved)
+    for row in rows.to_pylist():
+        film = films[row["film_id"]]
+        known = {name: value for name, value in row.items() if value is not None}
+        now = UNKNOWN | known | {"source": film.source, "phash": film.phash} | film.said.given()
+        if now != row:
+            tables.commit("films", film.film_id, row["fingerprint"], pa.Table.from_pylist([now], schema=rows.schema))

@@ -1,4 +1,4 @@
-"""Keyframes become a movie (section 3.5): each kept second of a film's held-out half is one second of movie.
+"""Keyframes become a movie (section 3.5): each second of a film that is held out is one second of movie.
 
 A film's own sound of exactly these seconds goes with it, and its plots as subtitles. One movie a film, in
 movies/<movie_id>/: movie.mp4, movie-2.mp4, ... in the order of the snapshot.
@@ -7,6 +7,7 @@ movies/<movie_id>/: movie.mp4, movie-2.mp4, ... in the order of the snapshot.
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from storage.fingerprint import fingerprint
 from storage.movie import WrittenMovie, write_movie
 from storage.pictures import decode
 from storage.rejects import Reject
+from storage.remote import fetched
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.sound import AudioTrack
@@ -60,10 +62,10 @@ def movie_id(config: MovieConfig, snapshot: Snapshot, work: Work) -> str:
 
 
 def names(snapshot: Snapshot) -> dict[str, str]:
-    """film_id -> file name of its movie."""
+    """film_id -> file name of its movie, for the films of which something is held out."""
     return {
         film.film_id: f"movie-{place}.mp4" if place > 1 else "movie.mp4"
-        for place, film in enumerate(snapshot.films, start=1)
+        for place, film in enumerate(snapshot.of_part("test"), start=1)
     }
 
 
@@ -80,29 +82,42 @@ def run(config: MovieConfig, storage: Storage, snapshot: Snapshot, work: Work, p
         ValueError: when the keyframes were not rendered in that variant.
     """
     key, tables = movie_id(config, snapshot, work), Tables(storage)
-    for film in snapshot.films:
+    for film in snapshot.of_part("test"):
         rel = f"movies/{key}/{names(snapshot)[film.film_id]}"
         if storage.exists(rel):
             continue
         told = _scenes(config, storage, snapshot, film, work)
         source = _sound_source(tables, snapshot, film)
-        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder:
+        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder, _local(source) as (sound, lost):
             path = Path(folder) / "movie.mp4"
-            written = _write(config, path, film.title, told, source, progress)
+            silent = _write(config, path, film.title, told, sound, progress).silent or lost
             if source:
-                tables.withdraw(STAGE, str(source))
-            if written.silent:
-                reject = Reject.of(FilmError("silent", written.silent), str(source), film.film_id, STAGE)
+                tables.withdraw(STAGE, source)
+            if silent:
+                reject = Reject.of(FilmError("silent", silent), source, film.film_id, STAGE)
                 tables.reject(reject.model_copy(update={"fingerprint": key}))
             storage.upload(path, rel)
     return key
 
 
-def _sound_source(tables: Tables, snapshot: Snapshot, film: SnapshotFilm) -> Path | None:
-    """The film's file, None when the film has no sound."""
+def _sound_source(tables: Tables, snapshot: Snapshot, film: SnapshotFilm) -> str:
+    """Where the film is, "" when it has no sound."""
     work = {film.film_id: snapshot.work["keyframes"][film.film_id]}
     (row,) = tables.read("films", work, ["source", "has_audio"]).to_pylist()
-    return Path(row["source"]) if row["has_audio"] else None
+    return str(row["source"]) if row["has_audio"] else ""
+
+
+@contextmanager
+def _local(source: str) -> Iterator[tuple[Path | None, str]]:
+    """The film's file while the block runs; None for no film, and for one that cannot be fetched, with the reason."""
+    with ExitStack() as stack:
+        path, lost = None, ""
+        if source:
+            try:
+                path = stack.enter_context(fetched(source))
+            except FilmError as error:
+                lost = error.detail
+        yield path, lost
 
 
 def _scenes(config: MovieConfig, storage: Storage, snapshot: Snapshot, film: SnapshotFilm, work: Work) -> list[Scene]:

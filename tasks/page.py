@@ -73,7 +73,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Part:
+class MadeWith:
     """A backend that took part."""
 
     stage: str
@@ -93,7 +93,7 @@ class Page:
     tiles: tuple[Tile, ...] = ()
     figures: tuple[Tile, ...] = ()
     cast: tuple[Portrait, ...] = ()
-    made_with: tuple[Part, ...] = ()
+    made_with: tuple[MadeWith, ...] = ()
     footer: str = ""
 
 

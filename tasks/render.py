@@ -1,8 +1,8 @@
 """Keyframes out of models: rebuilt from their own tokens, and dreamt from their scripts (sections 3.3 and 3.4).
 
     rebuilt   every keyframe from its own tokens, script and faces
-    dreamt    the held-out half from its scripts alone (zero-shot)
-    few_shot  the same with tokens of reference frames from the training half put before (few-shot)
+    dreamt    what is held out from its scripts alone (zero-shot)
+    few_shot  the same with tokens of reference frames put before (few-shot; tasks.references says which)
     no_faces  as dreamt, without face embeddings anywhere (the ablation of Fig. 5)
 
 Shapes: T keyframes, R reference frames, L tokens, D token width.
@@ -24,8 +24,10 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset, rows, tokens
 from tasks.cluster import ClusterConfig
+from tasks.dataset import FilmData
 from tasks.pool import Made, Step
 from tasks.progress import Progress
+from tasks.references import References, references
 from tasks.stage import Work, run_stage
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class RenderConfig(BaseModel, frozen=True, extra="forbid"):
     Args:
         width, height: of the pictures, in pixels.
         steps, guidance: of the diffusion sampler.
-        references: frames of the training half that few-shot generation starts from, evenly spread.
+        references: frames that few-shot generation starts from, evenly spread.
         variants: what is drawn.
     """
 
@@ -101,13 +103,11 @@ class _Draft:
 
 
 @dataclass(frozen=True)
-class _Halves:
-    """A film's scripts and tokens [T, L, D]."""
+class _Part:
+    """Scripts and tokens_TLD of what of a film is learnt from, or held out; T may be 0."""
 
-    train: Sequence[FrameScript]
-    test: Sequence[FrameScript]
-    train_tokens: "Tensor"
-    test_tokens: "Tensor"
+    scripts: Sequence[FrameScript]
+    tokens_TLD: "Tensor"
 
 
 def _make(
@@ -120,24 +120,17 @@ def _make(
         painter = DiffusionAutoencoder.from_pretrained(folder).to(device())
     with storage.local(autoregressive) as folder:
         dreamer = AutoregressiveModel.from_pretrained(folder).to(device())
-    films = {
-        train.film.film_id: (train, test)
-        for train, test in zip(
-            dataset.load(storage, snapshot, "train"), dataset.load(storage, snapshot, "test"), strict=True
-        )
-    }
+    trains = {film.film.film_id: film for film in dataset.load(storage, snapshot, "train")}
+    tests = {film.film.film_id: film for film in dataset.load(storage, snapshot, "test")}
 
     def draw(film_id: str) -> Iterator[Step | Made]:
-        train, test = films[film_id]
-        halves = _Halves(
-            train.scripts,
-            test.scripts,
-            tokens.read(storage, work, train.row_ids)[0],
-            tokens.read(storage, work, test.row_ids)[0],
-        )
-        total = sum(len(test.scripts) + len(train.scripts) * (variant == "rebuilt") for variant in config.variants)
+        train, test = (_part(storage, work, films.get(film_id)) for films in (trains, tests))
+        counts = {
+            variant: len(test.scripts) + len(train.scripts) * (variant == "rebuilt") for variant in config.variants
+        }
+        total = sum(counts.values())
         drawn: list[rows.Row] = []
-        for draft in _drafts(config, dreamer, halves):
+        for draft in _drafts(config, dreamer, train, test):
             for script, image in zip(draft.scripts, _paint(config, painter, draft), strict=True):
                 drawn.append({"row_id": script.row_id, "variant": draft.variant, "image": image})
                 yield Step(len(drawn), total)
@@ -146,29 +139,42 @@ def _make(
     return draw
 
 
-def _drafts(config: RenderConfig, model: "AutoregressiveModel", halves: _Halves) -> Iterator[_Draft]:
+def _part(storage: Storage, work: Work, film: FilmData | None) -> _Part:
+    import torch
+
+    if film is None:
+        return _Part((), torch.zeros(0))
+    return _Part(film.scripts, tokens.read(storage, work, film.row_ids)[0])
+
+
+def _drafts(config: RenderConfig, model: "AutoregressiveModel", train: _Part, test: _Part) -> Iterator[_Draft]:
     """The variants of a film, each as scripts with tokens: their own, or generated."""
+    import torch
+
+    for variant in config.variants:
+        if variant == "rebuilt":
+            known_TLD = torch.cat([part.tokens_TLD for part in (train, test) if part.scripts])
+            yield _Draft(variant, [*train.scripts, *test.scripts], known_TLD)
+        elif test.scripts:
+            yield _dreamt(config, model, variant, train, test)
+
+
+def _dreamt(config: RenderConfig, model: "AutoregressiveModel", variant: Variant, train: _Part, test: _Part) -> _Draft:
     import torch
 
     from models.generate import Request, generate
 
-    known_TLD = torch.cat([halves.train_tokens, halves.test_tokens])
-    silent = [script.without_faces() for script in halves.test]
-    places = spread(len(halves.train), config.references)
-    references_RLD, described = halves.train_tokens[places], [halves.train[place] for place in places]
-    for variant in config.variants:
-        match variant:
-            case "rebuilt":
-                yield _Draft(variant, [*halves.train, *halves.test], known_TLD)
-                continue
-            case "dreamt":
-                request = Request(halves.test, config.seed)
-            case "few_shot":
-                request = Request(halves.test, config.seed, references_RLD, described)
-            case "no_faces":
-                request = Request(silent, config.seed)
-        (tokens_TLD,) = generate(model, [request], config.generation)
-        yield _Draft(variant, request.scripts, tokens_TLD)
+    scripts, given = test.scripts, [References((), None, list(range(len(test.scripts))))]
+    if variant == "few_shot":
+        given = references(train.scripts, train.tokens_TLD, test.scripts, test.tokens_TLD, config.references)
+    if variant == "no_faces":
+        scripts = [script.without_faces() for script in scripts]
+    requests = [Request(scripts, config.seed, one.tokens_RLD, one.scripts) for one in given]
+    made = generate(model, requests, config.generation)
+    tokens_TLD = torch.empty_like(made[0])
+    for one, mine_TLD in zip(given, made, strict=True):
+        tokens_TLD[one.places] = mine_TLD[one.places]
+    return _Draft(variant, scripts, tokens_TLD)
 
 
 def _paint(config: RenderConfig, model: "DiffusionAutoencoder", draft: _Draft) -> Iterator[bytes]:
@@ -200,8 +206,3 @@ def _paint(config: RenderConfig, model: "DiffusionAutoencoder", draft: _Draft) -
         for image_3HW in images_B3HW:
             pixels = (image_3HW.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
             yield encode(Image.fromarray(pixels), config.quality)
-
-
-def spread(count: int, wanted: int) -> list[int]:
-    """At most `wanted` of `count` places, evenly spread, each once."""
-    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, wanted))})

@@ -1,47 +1,51 @@
-"""The end of the curation: a snapshot of the films that came through, each with a training and a held-out half."""
+"""The end of the curation: a snapshot of the films that came through, with what of them is held out."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from pydantic import BaseModel, Field
 
 from storage import snapshot
 from storage.root import Storage
-from storage.snapshot import Snapshot, SnapshotFilm
+from storage.snapshot import Snapshot
 from storage.tables import Tables
-from tasks.rows import Row
+from tasks.split import FilmRow, SnapshotConfig, audit, split
 from tasks.stage import Work
 
 
-class SnapshotConfig(BaseModel, frozen=True, extra="forbid"):
-    """`train_fraction`: the share of each film's keyframes, from its beginning, that models learn from."""
-
-    train_fraction: float = Field(default=0.5, gt=0.0, lt=1.0)
-
-
 def run(config: SnapshotConfig, storage: Storage, work: Work) -> Snapshot:
-    """Names, and keeps, what this run's films have become; the same films and work give the same snapshot.
+    """Names, audits and keeps what this run's films have become; the same films and work give the same snapshot.
 
     Raises:
         ValueError: when no film has come through all stages.
+        ConfigError: when there are too few for the split.
+        LeakError: when something is on both sides.
     """
     film_ids = sorted(set.intersection(*(set(done) for done in work.values())))
     if not film_ids:
         raise ValueError(f"no film has come through all of {sorted(work)}: see the table rejects")
     kept = {stage: {film_id: done[film_id] for film_id in film_ids} for stage, done in sorted(work.items())}
     tables = Tables(storage)
-    rows = tables.read("films", kept["keyframes"], ["film_id", "title"]).to_pylist()
-    seconds = tables.read("keyframes", kept["keyframes"], ["film_id", "second"])
-    films = tuple(_film(row, _seconds(seconds, row["film_id"]), config.train_fraction) for row in rows)
-    made = Snapshot.of(films, kept, tables.versions())
+    films = film_rows(tables, kept)
+    made = Snapshot.of(split(config, films), kept, tables.versions())
+    audit(made, films)
     snapshot.save(storage, made)
     return made
 
 
-def _seconds(rows: pa.Table, film_id: str) -> list[int]:
-    return [int(row["second"]) for row in rows.filter(pc.field("film_id") == film_id).to_pylist()]
+def film_rows(tables: Tables, work: Work) -> list[FilmRow]:
+    """The films of finished work, sorted by id, with the seconds of their keyframes."""
+    seconds = _seconds(tables.read("keyframes", work["keyframes"], ["film_id", "second"]))
+    films = tables.read("films", work["keyframes"], ["film_id", "title", "movie", "phash"]).to_pylist()
+    return [
+        FilmRow(
+            film_id=row["film_id"],
+            title=row["title"],
+            movie=row["movie"] or "",  # null in storages of earlier versions
+            phash=row["phash"] or "",
+            seconds=seconds[row["film_id"]],
+        )
+        for row in films
+    ]
 
 
-def _film(row: Row, seconds: list[int], fraction: float) -> SnapshotFilm:
-    """Each half has one keyframe at least."""
-    middle = min(max(round(len(seconds) * fraction), 1), len(seconds) - 1)
-    return SnapshotFilm(**row, train=(seconds[0], seconds[middle - 1]), test=(seconds[middle], seconds[-1]))
+def _seconds(rows: pa.Table) -> dict[str, tuple[int, ...]]:
+    groups = rows.group_by("film_id", use_threads=False).aggregate([("second", "list")])
+    return {row["film_id"]: tuple(row["second_list"]) for row in groups.to_pylist()}

@@ -19,7 +19,7 @@ from tasks.cluster import ClusterConfig
 from tasks.pool import ATTEMPTS, Answer, Make, answers
 from tasks.progress import Progress
 
-NOT_FINAL = frozenset({"crashed", "out_of_memory", "timed_out", "partly_decoded"})  # the next run tries again
+NOT_FINAL = frozenset({"crashed", "out_of_memory", "timed_out", "partly_decoded", "unreachable"})  # tried again
 
 Work = Mapping[str, Mapping[str, str]]
 """stage -> film_id -> fingerprint of what the stage made of that film: what stages hand on, and snapshots name."""

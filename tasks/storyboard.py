@@ -4,20 +4,20 @@ Gathers rows and figures, lets tasks.page make the page, and publishes movie, pa
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, Field
 
 from storage.fingerprint import fingerprint
 from storage.publish import PUBLISHED, publish
 from storage.root import Storage
-from storage.snapshot import Snapshot, SnapshotFilm
+from storage.snapshot import Part, Snapshot, SnapshotFilm
 from storage.tables import Tables
 from tasks import evaluate, rows
 from tasks.movie import names
-from tasks.page import Half, Keyframe, Page, Part, Portrait, clock, picture, portrait, render, tile
+from tasks.page import Half, Keyframe, MadeWith, Page, Portrait, clock, picture, portrait, render, tile
 from tasks.progress import Progress
-from tasks.render import spread
+from tasks.references import spread
 from tasks.rows import Row
 from tasks.stage import Work
 
@@ -26,6 +26,7 @@ LABELS = {
     "dreamt": "dreamt from the script",
     "few_shot": "dreamt, with reference frames",
 }
+_LISTED = 8  # names that a sentence holds
 MADE = ("characters", "faces", "captions", "scripts")  # tables whose rows name their backend
 
 
@@ -92,15 +93,16 @@ def _page(
 ) -> Page:
     story = _Story(config, storage, snapshot, work)
     figures = evaluate.read(storage, metrics)
-    titles = [film.title for film in snapshot.films]
-    links = [(name, f"Movie: {film.title}" if len(titles) > 1 else "Watch the movie")
-             for film, name in zip(snapshot.films, names(snapshot).values(), strict=True)]  # fmt: skip
+    titles = {film.film_id: film.title for film in snapshot.of_part("test")}
+    links = [(name, f"Movie: {titles[film_id]}" if len(titles) > 1 else "Watch the movie")
+             for film_id, name in names(snapshot).items()]  # fmt: skip
+    side = "films" if snapshot.by_films else "half"
     return Page(
-        title=", ".join(titles[:-1]) + " and " + titles[-1] if len(titles) > 1 else titles[0],
+        title=listed(list(titles.values())),
         lead=story.lead(),
         halves=(
-            Half("learnt", "Training half", "learnt from", story.spans("train"), story.half("train")),
-            Half("dreamt", "Held-out half", "held out", story.spans("test"), story.half("test")),
+            Half("learnt", f"Training {side}", "learnt from", story.spans("train"), story.half("train")),
+            Half("dreamt", f"Held-out {side}", "held out", story.spans("test"), story.half("test")),
         ),
         links=(*links, ("metrics.json", "Figures as JSON")),
         tiles=tuple(tile(name, figures[name]) for name in config.tiles if name in figures),
@@ -123,8 +125,8 @@ class _Story:
         self.backends = {
             name: Counter((r["backend"], r["revision"], r["licence"]) for r in read[name]) for name in MADE
         }
-        films = {film.film_id: film for film in snapshot.films}
-        self.keyframes = [row for row in read["keyframes"] if _half(films[row["film_id"]], row["second"])]
+        self.films = {film.film_id: film for film in snapshot.films}
+        self.keyframes = [row for row in read["keyframes"] if self.films[row["film_id"]].part(row["second"])]
         self.images: dict[str, bytes] = {row["row_id"]: row["image"] for row in self.keyframes}
         self.renders = {(row["row_id"], row["variant"]): row["image"] for row in read["renders"]}
         self.scripts = {row["row_id"]: row for row in read["scripts"]}
@@ -135,25 +137,31 @@ class _Story:
     def lead(self) -> str:
         shots = len({(row["film_id"], row["shot"]) for row in self.keyframes})
         counts = _count(len(self.keyframes), "keyframe"), _count(shots, "shot"), _count(len(self.names), "character")
+        seen = f"{counts[0]}, {counts[1]}, {counts[2]} seen more than once."
+        if self.snapshot.by_films:
+            held_out = [film.title for film in self.snapshot.of_part("test")]
+            return (
+                f"{seen} The models never saw {listed(held_out)}: there each keyframe is dreamt from its script alone, "
+                "and once more with a few other keyframes of the film to go by."
+            )
         return (
-            f"{counts[0]}, {counts[1]}, {counts[2]} seen more than once. The models learnt from the first half. The "
+            f"{seen} The models learnt from the first half. The "
             "second half they never saw: there each keyframe is dreamt from its script alone, and once more with a few "
             "reference frames of the first half to go by."
         )
 
-    def spans(self, half: str) -> str:
-        spans = [film.train if half == "train" else film.test for film in self.snapshot.films]
-        said = ", ".join(f"{clock(first)} to {clock(last + 1)}" for first, last in spans)
+    def spans(self, half: Part) -> str:
+        spans = [film.train if half == "train" else film.test for film in self.snapshot.of_part(half)]
+        said = listed([f"{clock(span[0])} to {clock(span[1] + 1)}" for span in spans if span], ", ")
         shown = len(self._shown(half))
         total = sum(self._in_half(row, half) for row in self.keyframes)
         return said if shown == total else f"{said}; {shown} of {total} keyframes are shown"
 
-    def half(self, half: str) -> tuple[Keyframe, ...]:
-        films = {film.film_id: film for film in self.snapshot.films}
+    def half(self, half: Part) -> tuple[Keyframe, ...]:
         made, before = [], None
         for row in self._shown(half):
             here = (row["film_id"], row["shot"])
-            title = f"{films[row['film_id']].title}, " if len(films) > 1 else ""
+            title = f"{self.films[row['film_id']].title}, " if len(self.films) > 1 else ""
             made.append(self._keyframe(row, f"{title}shot {row['shot'] + 1}" if here != before else ""))
             before = here
         return tuple(made)
@@ -170,18 +178,17 @@ class _Story:
             cast.append(portrait(name, self.images[best["row_id"]], _box(best), 96, _count(count, "keyframe")))
         return tuple(cast)
 
-    def made_with(self) -> Iterable[Part]:
+    def made_with(self) -> Iterable[MadeWith]:
         for name, backends in self.backends.items():
             for backend, revision, licence in sorted(backends):
-                yield Part(name, backend, revision, licence)
+                yield MadeWith(name, backend, revision, licence)
 
-    def _shown(self, half: str) -> list[Row]:
+    def _shown(self, half: Part) -> list[Row]:
         mine = [row for row in self.keyframes if self._in_half(row, half)]
         return [mine[place] for place in spread(len(mine), self.config.keyframes // 2)]
 
-    def _in_half(self, row: Row, half: str) -> bool:
-        (film,) = (film for film in self.snapshot.films if film.film_id == row["film_id"])
-        return _half(film, row["second"]) == half
+    def _in_half(self, row: Row, half: Part) -> bool:
+        return self.films[row["film_id"]].part(row["second"]) == half
 
     def _keyframe(self, row: Row, begins: str) -> Keyframe:
         row_id, width = row["row_id"], self.config.width
@@ -210,10 +217,11 @@ class _Story:
         )
 
 
-def _half(film: SnapshotFilm, second: int) -> str:
-    """ "train", "test", or "" for a second that the film's halves leave out."""
-    halves: Mapping[str, tuple[int, int]] = {"train": film.train, "test": film.test}
-    return next((name for name, (first, last) in halves.items() if first <= second <= last), "")
+def listed(names: Sequence[str], last: str = " and ") -> str:
+    """ "A, B and C"; of many the first few, and how many more."""
+    if len(names) > _LISTED:
+        return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"
+    return ", ".join(names[:-1]) + last + names[-1] if len(names) > 1 else "".join(names)
 
 
 def _names(films: Sequence[SnapshotFilm], faces: Sequence[Row]) -> dict[tuple[str, int], str]:

@@ -29,7 +29,7 @@ def run(
     cluster: ClusterConfig,
     progress: Progress,
 ) -> Work:
-    """One row for each keyframe of the snapshot's halves.
+    """One row for each keyframe of the snapshot's spans.
 
     Args:
         config: the frozen parts that the autoencoder was trained with.

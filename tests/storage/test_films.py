@@ -78,6 +78,11 @@ def test_a_clip_says_what_it_is(clip):
         "height": 256,
         "has_audio": True,
         "licence": "unknown",
+        "origin": "",
+        "availability": "",
+        "year": 0,
+        "movie": "",
+        "phash": "",
     }
     assert set(row) == set(SCHEMAS["films"].names) - {"fingerprint"}
 

@@ -16,7 +16,7 @@ from tasks import captions, characters, faces, features, ingest, keyframes, scri
 from tasks.cluster import ClusterConfig
 from tasks.ingest import DrawnConfig, IngestConfig
 from tasks.progress import silent
-from tasks.snapshot import SnapshotConfig
+from tasks.split import HalvesConfig
 from tasks.stage import Work
 
 DRAWN = DrawnConfig(seconds=16, width=448, height=256)
@@ -43,4 +43,4 @@ def curated(tmp_path_factory: pytest.TempPathFactory, cluster: ClusterConfig) ->
     work = captions.run(DescriberConfig(), storage, work, cluster, silent)
     work = scripts.run(TemplateConfig(), storage, work, cluster, silent)
     work = features.run(MiniLmConfig(), storage, work, cluster, silent)
-    return Curated(storage, work, snapshot.run(SnapshotConfig(), storage, work))
+    return Curated(storage, work, snapshot.run(HalvesConfig(), storage, work))

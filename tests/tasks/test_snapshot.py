@@ -5,7 +5,7 @@ import pytest
 from storage import snapshot as stored
 from storage.tables import Tables
 from tasks import snapshot
-from tasks.snapshot import SnapshotConfig
+from tasks.split import HalvesConfig
 from tests.tasks.conftest import DRAWN, Curated
 
 
@@ -22,7 +22,7 @@ def test_the_same_work_is_the_same_snapshot_whatever_the_versions_of_its_tables(
     before = tables.versions()["films"]
     tables.commit("films", film, key, tables.read("films", {film: key}))
     assert tables.versions()["films"] > before
-    again = snapshot.run(SnapshotConfig(), curated.storage, curated.work)
+    again = snapshot.run(HalvesConfig(), curated.storage, curated.work)
     assert again.id == curated.snapshot.id
 
 
@@ -30,13 +30,13 @@ def test_the_same_work_is_the_same_snapshot_whatever_the_versions_of_its_tables(
 def test_each_half_has_a_keyframe(
     curated: Curated, fraction: float, train: tuple[int, int], test: tuple[int, int]
 ) -> None:
-    made = snapshot.run(SnapshotConfig(train_fraction=fraction), curated.storage, curated.work)
+    made = snapshot.run(HalvesConfig(train_fraction=fraction), curated.storage, curated.work)
     assert (made.films[0].train, made.films[0].test) == (train, test)
     assert made.id != curated.snapshot.id
 
 
 def test_films_that_fell_out_on_the_way_are_not_in_it(curated: Curated) -> None:
     work = {**curated.work, "keyframes": {**curated.work["keyframes"], "f" * 16: "0" * 16}}
-    assert snapshot.run(SnapshotConfig(), curated.storage, work).id == curated.snapshot.id
+    assert snapshot.run(HalvesConfig(), curated.storage, work).id == curated.snapshot.id
     with pytest.raises(ValueError, match="no film has come through all of"):
-        snapshot.run(SnapshotConfig(), curated.storage, {**curated.work, "faces": {}})
+        snapshot.run(HalvesConfig(), curated.storage, {**curated.work, "faces": {}})

@@ -21,13 +21,24 @@ from models.training.decoder import DecoderTrainingConfig
 from storage.pictures import decode
 from storage.root import Storage
 from storage.tables import Tables
-from tasks import evaluate, movie, render, storyboard, tokens, train_autoencoder, train_autoregressive, train_decoder
+from tasks import (
+    dataset,
+    evaluate,
+    movie,
+    render,
+    storyboard,
+    tokens,
+    train_autoencoder,
+    train_autoregressive,
+    train_decoder,
+)
 from tasks.cluster import ClusterConfig
 from tasks.fit import FitConfig
 from tasks.frozen import FrozenConfig, keyframes, seen
 from tasks.pool import Answer, Made, Step
 from tasks.progress import silent
-from tests.tasks.small_story import FILM, HEIGHT, SECONDS, WIDTH, small_story, webp
+from tasks.references import spread
+from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_story, two_stories, webp
 
 CLUSTER = ClusterConfig()
 HERE = FitConfig(workers=0)
@@ -62,9 +73,9 @@ RENDER = render.RenderConfig(width=WIDTH, height=HEIGHT, steps=1, references=2)
 class Run:
     """All stages after the curation, on one storage."""
 
-    def __init__(self, root):
+    def __init__(self, root, story=small_story):
         self.storage = Storage(str(root))
-        self.snapshot = small_story(self.storage)
+        self.snapshot = story(self.storage)
         given = (self.storage, self.snapshot)
         self.autoencoder = train_autoencoder.run(TRAIN_AUTOENCODER, *given, CLUSTER, silent)
         self.work = tokens.run(FROZEN, *given, self.autoencoder, CLUSTER, silent)
@@ -268,9 +279,61 @@ def test_the_storyboard_shows_each_half_with_its_versions(run):
     assert run.urls == [f"{run.storage.uri}/{name}" for name in ("movie.mp4", "storyboard.html", "metrics.json")]
 
 
+@pytest.fixture(scope="module")
+def by_films(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks.stage, "answers", in_process)
+        yield Run(tmp_path_factory.mktemp("by_films"), two_stories)
+
+
+def test_where_films_are_held_out_as_wholes_only_the_others_are_learnt_from(by_films):
+    row_ids, train, _ = keyframes(by_films.storage, by_films.snapshot, (HEIGHT, WIDTH))
+    assert [row_id.startswith(FILM) for row_id in row_ids] == train.tolist()
+    assert int(train.sum()) == SECONDS
+    (learnt,), (held_out,) = (dataset.load(by_films.storage, by_films.snapshot, part) for part in ("train", "test"))
+    assert (learnt.film.film_id, held_out.film.film_id) == (FILM, OTHER)
+    assert len(learnt.row_ids) == len(held_out.row_ids) == SECONDS
+
+
+def test_a_film_that_is_held_out_as_a_whole_is_dreamt_and_only_it_has_a_movie(by_films):
+    drawn = Tables(by_films.storage).read("renders", by_films.work["renders"], ["row_id", "variant"]).to_pylist()
+    for variant, films in (
+        ("rebuilt", {FILM, OTHER}),
+        ("dreamt", {OTHER}),
+        ("few_shot", {OTHER}),
+        ("no_faces", {OTHER}),
+    ):
+        mine = [row["row_id"] for row in drawn if row["variant"] == variant]
+        assert {row_id.split("-")[0] for row_id in mine} == films
+        assert len(mine) == SECONDS * len(films)
+    assert by_films.storage.list(f"movies/{by_films.movie}") == ["metrics.json", "movie.mp4", "storyboard.html"]
+    html = by_films.storage.read_bytes("storyboard.html").decode()
+    assert "Held-out films" in html
+    assert "another story" in html
+
+
+def test_figures_of_a_film_that_is_held_out_as_a_whole_count_all_its_keyframes(by_films):
+    figures = json.loads(by_films.storage.read_bytes("metrics.json"))
+    for name in ("rebuilt_top1_train", "rebuilt_top1_held_out", "nll_right_script", "nll_right_script_few_shot"):
+        assert figures[name]["n"] == SECONDS
+    assert figures["lt_original"]["n"] == SECONDS // 2
+    assert "training films" in figures["rebuilt_psnr_train"]["what"]
+    assert "the film's other keyframes" in figures["nll_right_script_few_shot"]["what"]
+
+
+def test_scripts_of_a_film_that_is_held_out_as_a_whole_carry_its_other_faces(by_films):
+    (film,) = dataset.load(by_films.storage, by_films.snapshot, "test")
+    rows = Tables(by_films.storage).read("features", by_films.snapshot.work["features"]).to_pylist()
+    own = {row["row_id"]: np.frombuffer(row["faces"], np.float16).astype(np.float32).reshape(-1, 128) for row in rows}
+    everyone = {tuple(face) for row_id, faces in own.items() if row_id.startswith(OTHER) for face in faces}
+    for script in film.scripts:
+        assert len(script.faces) == len(own[script.row_id])
+        assert {tuple(face) for face in script.faces} <= everyone - {tuple(face) for face in own[script.row_id]}
+
+
 def test_keyframes_to_show_are_spread_evenly():
-    assert render.spread(10, 4) == [0, 3, 6, 9]
-    assert render.spread(3, 10) == [0, 1, 2]
+    assert spread(10, 4) == [0, 3, 6, 9]
+    assert spread(3, 10) == [0, 1, 2]
 
 
 def test_the_small_story_is_a_picture():

@@ -1,0 +1,184 @@
+"""What a film looks like, in 64 bits a frame: the same for its re-encoded, rescaled and letterboxed copies.
+
+Frames are taken at fixed shares of the film's length, so a copy whose beginning or end was cut off is another film.
+
+Shapes: F frames of N films.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.container import opened
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+Pixels = NDArray[np.float32]
+Bits = NDArray[np.uint64]
+
+FRAMES = 8
+VERSION = 1  # of what follows: hashes of another one are made anew
+BITS = 14  # of 64, by which two pictures of one moment may differ: copies 0-14 where cut fast, other films from 20
+SHARE = 0.75  # of the frames that can be compared must be alike
+_SCREEN = 3  # frames of which one is alike, or cannot be compared, when SHARE of at most FRAMES is
+FEWEST = 4  # frames that must be comparable
+
+_LOOK = (160, 96)  # pixels at which borders are looked for
+_SIDE, _KEPT = 32, 8  # of the picture that is transformed, and of the frequencies that are kept
+_BLACK = 28  # luma of a border, at most
+_FLAT = 6.0  # deviation of luma below which a picture says nothing: black, white, fog
+_PLAIN = "-"
+_EARLIER = (0.0, 1.0, 5.0)  # seconds before the time of a picture at which reading begins
+
+
+def perceptual_hash(path: Path | str) -> str:
+    """FRAMES hashes of 16 hex digits, "-" for a picture that says nothing, joined by dots; "" for an unknown length.
+
+    Raises:
+        FilmError: as storage.container.opened does.
+    """
+    with opened(Path(path)) as (container, stream):
+        frames = _frames(container, stream)
+    if not frames:
+        return ""
+    cropped = _without_borders(np.stack(frames))
+    return ".".join(_hash(picture) for picture in cropped)
+
+
+def near_duplicates(hashes: Sequence[str]) -> dict[int, int]:
+    """place -> the earliest place of a film that looks the same; films that are near to none are not in it.
+
+    A film that is near to an earlier one is nobody's original.
+    """
+    found: dict[int, int] = {}
+    for later, earlier in near_pairs(hashes):
+        if later not in found and earlier not in found:
+            found[later] = earlier
+    return found
+
+
+def near_pairs(hashes: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """(later place, earlier place) of all pairs of films that look the same, sorted."""
+    bits_FN, told_FN = _parsed(hashes)
+    for place in range(1, len(hashes)):
+        candidates = np.flatnonzero(_may_be_alike(bits_FN, told_FN, place))
+        for near in candidates[_alike(bits_FN, told_FN, candidates, place)]:
+            yield place, int(near)
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two perceptual hashes are of the same film."""
+    return bool(near_duplicates([one, other]))
+
+
+def _may_be_alike(bits_FN: Bits, told_FN: NDArray[np.bool_], place: int) -> NDArray[np.bool_]:
+    """[place] false where an earlier film is surely another: of alike films one of any three pictures is alike."""
+    maybe_N = np.zeros(place, np.bool_)
+    for frame in range(_SCREEN):
+        untold_N = ~(told_FN[frame, :place] & told_FN[frame, place])
+        maybe_N |= untold_N | (np.bitwise_count(bits_FN[frame, :place] ^ bits_FN[frame, place]) <= BITS)
+    return maybe_N
+
+
+def _alike(bits_FN: Bits, told_FN: NDArray[np.bool_], others: NDArray[np.int64], place: int) -> NDArray[np.bool_]:
+    compared_FN = told_FN[:, others] & told_FN[:, place, None]
+    near_FN = (np.bitwise_count(bits_FN[:, others] ^ bits_FN[:, place, None]) <= BITS) & compared_FN
+    compared_N = compared_FN.sum(axis=0)
+    alike_N: NDArray[np.bool_] = (compared_N >= FEWEST) & (near_FN.sum(axis=0) >= SHARE * compared_N)
+    return alike_N
+
+
+def _parsed(hashes: Sequence[str]) -> tuple[Bits, NDArray[np.bool_]]:
+    """[F, N] the bits, and whether the picture says anything."""
+    bits_FN = np.zeros((FRAMES, len(hashes)), np.uint64)
+    told_FN = np.zeros((FRAMES, len(hashes)), np.bool_)
+    for place, text in enumerate(hashes):
+        for frame, digits in enumerate(text.split(".") if text else ()):
+            if digits != _PLAIN:
+                bits_FN[frame, place], told_FN[frame, place] = int(digits, 16), True
+    return bits_FN, told_FN
+
+
+def _frames(container: "InputContainer", stream: "VideoStream") -> list[Pixels]:
+    """Luma [H, W] of one picture from the middle of each of FRAMES equal parts of the film."""
+    length = _length(container, stream)
+    if length is None:
+        return []
+    stream.codec_context.skip_frame = "NONREF"  # a picture more or less makes no difference
+    start = float((stream.start_time or 0) * (stream.time_base or 0))
+    frames: list[Pixels] = []
+    for place in range(FRAMES):
+        frame = _frame_at(container, stream, start, start + length * (place + 0.5) / FRAMES)
+        if frame is None:
+            frames.append(np.zeros(_LOOK[::-1], np.float32))
+            continue
+        small = frame.reformat(*_LOOK, format="gray", interpolation="AREA").to_ndarray().astype(np.float32)
+        turned = np.rot90(small, round(frame.rotation / 90) % 4)
+        frames.append(_resized(turned, _LOOK) if turned.shape != small.shape else turned)
+    return frames
+
+
+def _frame_at(container: "InputContainer", stream: "VideoStream", start: float, at: float) -> "VideoFrame | None":
+    """The first picture at or after a time, in seconds; None where none decodes."""
+    import av
+
+    for earlier in _EARLIER:  # some formats are entered too late
+        try:
+            container.seek(int(max(start, at - earlier) * 1_000_000))
+            first = True
+            for frame in container.decode(stream):
+                if frame.time is None:
+                    continue
+                if first and frame.time > at and earlier != _EARLIER[-1]:
+                    break
+                first = False
+                if frame.time >= at:
+                    return frame
+        except av.error.FFmpegError:
+            continue
+    return None
+
+
+def _length(container: "InputContainer", stream: "VideoStream") -> float | None:
+    if container.duration:
+        return container.duration / 1_000_000
+    return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
+
+
+def _without_borders(frames_FHW: Pixels) -> list[Pixels]:
+    """Cuts off the rows and columns that are black in all frames: letterbox and pillarbox."""
+    brightest_HW = frames_FHW.max(axis=0)
+    rows = np.flatnonzero(np.percentile(brightest_HW, 95, axis=1) > _BLACK)
+    columns = np.flatnonzero(np.percentile(brightest_HW, 95, axis=0) > _BLACK)
+    if len(rows) < _SIDE or len(columns) < _SIDE:
+        return list(frames_FHW)
+    return [frame[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] for frame in frames_FHW]
+
+
+def _hash(picture_HW: Pixels) -> str:
+    small = _resized(picture_HW, (_SIDE, _SIDE))
+    if small.std() < _FLAT:
+        return _PLAIN
+    waves = _cosines()
+    low = (waves @ small @ waves.T).reshape(-1)[1:]  # without the mean
+    bits = np.append(low > np.median(low), False)
+    return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
+
+
+def _cosines() -> Pixels:
+    """The first _KEPT waves of the discrete cosine transform, [_KEPT, _SIDE]."""
+    places = (np.arange(_SIDE) + 0.5) * np.pi / _SIDE
+    waves: Pixels = np.cos(np.arange(_KEPT)[:, None] * places).astype(np.float32)
+    return waves
+
+
+def _resized(picture_HW: Pixels, size: tuple[int, int]) -> Pixels:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture_HW)).resize(size, Image.Resampling.BOX))

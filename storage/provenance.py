@@ -1,0 +1,34 @@
+"""Where a film comes from, and on what terms, as the user says it; a film's header knows some of it too."""
+
+from pydantic import BaseModel, Field
+
+UNKNOWN: dict[str, str | int] = {"origin": "", "availability": "", "year": 0, "movie": "", "phash": ""}
+"""Columns of the table `films` that storages of earlier versions lack -> what stands there when nobody knows."""
+
+
+class Provenance(BaseModel, frozen=True, extra="forbid"):
+    """All of it is optional: "", and 0 for the year, where nobody said.
+
+    Args:
+        origin: from where the film was had: an archive, a page, a disc. In manifests the column `source`.
+        availability: to whom it is open: "public", "on request", ...
+        movie: what is told or shown in several files, such as an IMDb id; they stay on one side of a split.
+    """
+
+    title: str = ""
+    year: int = Field(default=0, ge=0, le=2200)
+    origin: str = ""
+    licence: str = ""
+    availability: str = ""
+    movie: str = ""
+
+    def given(self) -> dict[str, str | int]:
+        """What was said, by column of the table `films`."""
+        return {name: value for name, value in self.model_dump().items() if value}
+
+
+class Named(BaseModel, frozen=True, extra="forbid"):
+    """One file that somebody named, by path or URI, with what was said of it."""
+
+    source: str
+    said: Provenance = Provenance()

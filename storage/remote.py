@@ -1,0 +1,161 @@
+"""Films by path or URI: looked up where they are, and copied here only while somebody works on them.
+
+s3:// and gs:// are read as storages are (storage.root says how keys and options are given); everything else that fsspec
+knows is read by fsspec, with the package that it asks for.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from storage.errors import FilmError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+_PYARROW = ("s3", "gs")
+_VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
+_COPIES = "moviedreamer-film-"  # and the process that works on it
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What tells, without reading it, that a file is still the same; `version` is "" where nothing does."""
+
+    size: int
+    version: str
+
+
+def is_remote(source: str) -> bool:
+    return "://" in source and urlsplit(source).scheme != "file"
+
+
+def local_path(source: str) -> Path:
+    """Of a path or a file:// URI."""
+    return Path(unquote(urlsplit(source).path) if source.startswith("file://") else source).expanduser()
+
+
+def look(source: str) -> Seen:
+    """Raises FilmError (missing, unreadable, unreachable)."""
+    if is_remote(source):
+        with _explained(source):
+            filesystem, path = _opened(source)
+            info = filesystem.info(path)
+        version = next((str(info[name]) for name in _VERSIONS if info.get(name)), "")
+        return Seen(int(info.get("size") or 0), version)
+    with _explained(source):
+        stat = local_path(source).stat()
+    return Seen(stat.st_size, str(stat.st_mtime_ns))
+
+
+def listed(pattern: str) -> list[str]:
+    """URIs of the files behind a remote URI: itself, a folder's files to the bottom, or those that match, sorted."""
+    with _explained(pattern):
+        filesystem, path = _opened(pattern)
+        pattern_like = "*" in path or "[" in path
+        names = sorted(filesystem.glob(path)) if pattern_like else [filesystem.info(path)["name"]]
+        files = [name for name in names if filesystem.isfile(name)]
+        for folder in (name for name in names if filesystem.isdir(name)):
+            files += sorted(filesystem.find(folder))
+    scheme, query = urlsplit(pattern).scheme, urlsplit(pattern).query
+    ending = f"?{query}" if query and scheme in _PYARROW else ""
+    if scheme in _PYARROW:
+        return [f"{scheme}://{name}{ending}" for name in files]
+    return [filesystem.unstrip_protocol(name) for name in files]
+
+
+def read_bytes(source: str) -> bytes:
+    """All of a small file. Raises FilmError as `look` does."""
+    with _explained(source):
+        if not is_remote(source):
+            return local_path(source).read_bytes()
+        filesystem, path = _opened(source)
+        return bytes(filesystem.cat_file(path))
+
+
+@contextmanager
+def fetched(source: str, folder: Path = Path()) -> Iterator[Path]:
+    """A local file to read a film from: itself, or a copy that lasts as long as the block.
+
+    Args:
+        folder: from where relative paths start.
+
+    Raises:
+        FilmError: missing, unreadable, unreachable.
+    """
+    if not is_remote(source):
+        yield folder / local_path(source)
+        return
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=f"{_COPIES}{os.getpid()}-") as place:
+        copy = Path(place) / (PurePosixPath(urlsplit(source).path).name or "film")
+        with _explained(source):
+            filesystem, path = _opened(source)
+            filesystem.get_file(path, str(copy))
+        yield copy
+
+
+def _sweep() -> None:
+    """Removes what processes left here that were killed at work."""
+    import shutil
+
+    for left in Path(tempfile.gettempdir()).glob(f"{_COPIES}*"):
+        owner = left.name.removeprefix(_COPIES).split("-")[0]
+        if owner.isdigit() and not _lives(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
+    import fsspec
+
+    parts = urlsplit(uri)
+    if parts.password:
+        raise ValueError("a password stands in it: give keys in the environment, which is never shown or kept")
+    if parts.scheme in _PYARROW:
+        from fsspec.implementations.arrow import ArrowFSWrapper
+        from pyarrow.fs import FileSystem
+
+        bucket = f"{parts.scheme}://{parts.netloc}" + (f"?{parts.query}" if parts.query else "")
+        filesystem, _ = FileSystem.from_uri(bucket)
+        return ArrowFSWrapper(filesystem), f"{parts.netloc}{parts.path}".rstrip("/")
+    filesystem, path = fsspec.core.url_to_fs(uri)
+    return filesystem, str(path)
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Raises FilmError in place of what file systems raise."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FilmError("missing", f"there is no file {source!r}") from error
+    except ImportError as error:
+        raise FilmError("unreadable", f"{source!r} cannot be read without another package: {error}") from error
+    except PermissionError as error:
+        raise FilmError("unreadable", f"{source!r} may not be read: check its permissions") from error
+    except ValueError as error:  # also what no file system has the protocol of
+        raise FilmError("unreadable", f"{_masked(source)!r} cannot be read: {error}") from error
+    except OSError as error:
+        said = error.strerror or " ".join(str(error).split())[:300]
+        reason = "unreachable" if is_remote(source) else "unreadable"
+        raise FilmError(reason, f"{source!r} cannot be read: {said}") from error
+
+
+def _masked(source: str) -> str:
+    parts = urlsplit(source)
+    return source.replace(f"{parts.netloc.rpartition('@')[0]}@", "***@") if parts.password else source

@@ -1,0 +1,54 @@
+"""Reference frames for few-shot generation (section 3.4): of the training half or, where there is none, of the film.
+
+A keyframe is never its own reference: a film that is held out as a whole gives two sets, each for the keyframes that
+the other one shows and for those that neither does.
+
+Shapes: T held-out keyframes, R references, L tokens, D token width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.script_tokens import FrameScript
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class References:
+    """What is put before a film's held-out keyframes, as far as it may be for those at `places`; nothing when alone."""
+
+    scripts: Sequence[FrameScript]
+    tokens_RLD: "Tensor | None"
+    places: list[int]
+
+
+def references(
+    train: Sequence[FrameScript],
+    train_TLD: "Tensor",
+    test: Sequence[FrameScript],
+    test_TLD: "Tensor",
+    count: int,
+) -> list[References]:
+    """At most `count` references, evenly spread; every held-out keyframe is at the places of exactly one set."""
+    if len(train):
+        places = spread(len(train), count)
+        return [References([train[place] for place in places], train_TLD[places], list(range(len(test))))]
+    if len(test) < 2:
+        return [References((), None, list(range(len(test))))]
+    both = spread(len(test), 2 * min(count, len(test) // 2))
+    first, second = both[::2], both[1::2]
+    others = [place for place in range(len(test)) if place not in set(first)]
+    return [
+        References([test[place] for place in mine], test_TLD[mine], theirs)
+        for mine, theirs in ((first, others), (second, first))
+    ]
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """At most `wanted` of `count` places, evenly spread, each once."""
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, wanted))})

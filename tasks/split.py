@@ -1,0 +1,188 @@
+"""Which keyframes models learn from and which are held out: half of each film, or whole movies. And the audit of it."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from storage.errors import ConfigError, MovieDreamerError
+from storage.perceptual import near_pairs
+from storage.snapshot import Snapshot, SnapshotFilm
+
+_NAMED = 5  # leaks that a message names
+
+
+class HalvesConfig(BaseModel, frozen=True, extra="forbid"):
+    """The beginning of each film trains, the rest is held out: for few films.
+
+    `train_fraction`: the share of each film's keyframes, from its beginning, that models learn from.
+    """
+
+    kind: Literal["halves"] = "halves"
+    train_fraction: float = Field(default=0.5, gt=0.0, lt=1.0)
+
+
+class FilmsConfig(BaseModel, frozen=True, extra="forbid"):
+    """A movie, with all its files, trains or is held out as a whole (section 4.1 of the paper, which holds out 100).
+
+    Args:
+        test: from 1 on the number of movies that are held out, below 1 their share.
+        seed: of the draw. Movies are drawn by the hash of what names them: under a share, films that come later leave
+            the others where they are.
+    """
+
+    kind: Literal["films"] = "films"
+    test: float = Field(default=0.1, gt=0.0)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _counts_whole_movies(self) -> Self:
+        if self.test >= 1 and self.test != int(self.test):
+            raise ValueError(f"test={self.test}: a share below 1, or a whole number of movies")
+        return self
+
+
+SnapshotConfig = Annotated[HalvesConfig | FilmsConfig, Field(discriminator="kind")]
+
+
+class FilmRow(BaseModel, frozen=True):
+    """What the split has to know of a film; `seconds` are its keyframes'."""
+
+    film_id: str
+    title: str
+    movie: str
+    phash: str
+    seconds: tuple[int, ...]
+
+
+class Audit(BaseModel, frozen=True, extra="forbid"):
+    """What was found on each side by an audit that found no leak; `unseen`: films whose pictures were not compared."""
+
+    films: dict[str, int]
+    movies: dict[str, int]
+    unseen: int
+
+
+class LeakError(MovieDreamerError):
+    """What is learnt from is also held out; the message names it."""
+
+
+def split(config: SnapshotConfig, films: Sequence[FilmRow]) -> tuple[SnapshotFilm, ...]:
+    """The films with what of each trains and what is held out, in their order.
+
+    Raises:
+        ConfigError: when fewer movies are there than the split needs.
+    """
+    match config:
+        case HalvesConfig():
+            return tuple(_halves(film, config.train_fraction) for film in films)
+        case FilmsConfig():
+            held_out = _drawn(config, _movies(films))
+            return tuple(_whole(film, film.film_id in held_out) for film in films)
+
+
+def audit(snapshot: Snapshot, films: Sequence[FilmRow]) -> Audit:
+    """Makes sure that no film, movie, pair of near duplicates or keyframe is on both sides.
+
+    Where each film has two halves its movie is on both sides by design; near duplicates and keyframes still are not.
+
+    Raises:
+        LeakError: naming what leaks.
+    """
+    parts = {film.film_id: film for film in snapshot.films}
+    leaks = [f"film {film.title!r} is there twice" for film in snapshot.films if parts[film.film_id] is not film]
+    for film in parts.values():
+        if film.train and film.test and film.train[0] <= film.test[1] and film.test[0] <= film.train[1]:
+            leaks.append(f"{film.title!r} has the seconds {film.train} to learn from and {film.test} held out")
+    sides: dict[str, dict[str, str]] = {"train": {}, "test": {}}
+    for film in parts.values():
+        for side in ("train", "test"):
+            if getattr(film, side) is not None:
+                sides[side].setdefault(film.movie or film.film_id, film.title)
+    if snapshot.by_films:
+        leaks += [
+            f"movie {movie!r} is learnt from in {sides['train'][movie]!r} and held out in {sides['test'][movie]!r}"
+            for movie in sorted(sides["train"].keys() & sides["test"].keys())
+        ]
+    known = [film for film in films if film.film_id in parts]
+    for later, earlier in near_pairs([film.phash for film in known]):
+        one, other = parts[known[earlier].film_id], parts[known[later].film_id]
+        if (one.train and other.test) or (one.test and other.train):
+            leaks.append(f"{other.title!r} shows the same pictures as {one.title!r}, on the other side")
+    if leaks:
+        more = f", and {len(leaks) - _NAMED} more" if len(leaks) > _NAMED else ""
+        raise LeakError(
+            f"snapshot {snapshot.id}: what is learnt from is also held out: {'; '.join(leaks[:_NAMED])}{more}; "
+            "leave near duplicates out with ingest.near_duplicates=true, or split by snapshot.kind=films"
+        )
+    counts = {side: sum(getattr(film, side) is not None for film in parts.values()) for side in sides}
+    return Audit(
+        films=counts,
+        movies={side: len(movies) for side, movies in sides.items()},
+        unseen=sum(not film.phash for film in known),
+    )
+
+
+def _halves(film: FilmRow, fraction: float) -> SnapshotFilm:
+    """Each half has one keyframe at least."""
+    seconds = film.seconds
+    middle = min(max(round(len(seconds) * fraction), 1), len(seconds) - 1)
+    return SnapshotFilm(
+        film_id=film.film_id,
+        title=film.title,
+        movie=film.movie,
+        train=(seconds[0], seconds[middle - 1]),
+        test=(seconds[middle], seconds[-1]),
+    )
+
+
+def _whole(film: FilmRow, held_out: bool) -> SnapshotFilm:
+    span = film.seconds[0], film.seconds[-1]
+    return SnapshotFilm(
+        film_id=film.film_id,
+        title=film.title,
+        movie=film.movie,
+        train=None if held_out else span,
+        test=span if held_out else None,
+    )
+
+
+def _movies(films: Sequence[FilmRow]) -> dict[str, list[str]]:
+    """What names a movie -> its films; movies that share the pictures of a film count as one."""
+    named = [film.movie or film.film_id for film in films]
+    first: dict[str, str] = {name: name for name in named}
+
+    def root(name: str) -> str:
+        while first[name] != name:
+            name = first[name]
+        return name
+
+    for later, earlier in near_pairs([film.phash for film in films]):
+        one, other = sorted((root(named[later]), root(named[earlier])))
+        first[other] = one
+    movies: dict[str, list[str]] = defaultdict(list)
+    for film, name in zip(films, named, strict=True):
+        movies[root(name)].append(film.film_id)
+    return movies
+
+
+def _drawn(config: FilmsConfig, movies: Mapping[str, Sequence[str]]) -> set[str]:
+    """The films of the movies that are held out."""
+    wanted, there = (int(config.test) if config.test >= 1 else 1), len(movies)
+    if there <= wanted:
+        raise ConfigError(
+            f"snapshot.test={config.test:g} needs {wanted + 1} movies, one to learn from among them, and there "
+            f"{'is' if there == 1 else 'are'} {there}: give more films, or split each with snapshot.kind=halves"
+        )
+    draws = {movie: _draw(config.seed, movie) for movie in movies}
+    if config.test < 1:
+        wanted = min(max(sum(draw < config.test for draw in draws.values()), 1), there - 1)
+    held_out = sorted(movies, key=lambda movie: (draws[movie], movie))[:wanted]
+    return {film_id for movie in held_out for film_id in movies[movie]}
+
+
+def _draw(seed: int, movie: str) -> float:
+    """In 0-1, the same for a movie whatever others there are."""
+    return int(hashlib.sha256(f"{seed} {movie}".encode()).hexdigest()[:13], 16) / 16**13

@@ -1,0 +1,103 @@
+"""Films behind URIs: found, looked at, and here only as long as somebody works on them."""
+
+import tempfile
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from storage import remote
+from storage.errors import FilmError
+from storage.films import resolve
+from storage.inputs import found
+from storage.provenance import Named
+
+
+@pytest.fixture
+def memory():
+    place = fsspec.filesystem("memory")
+    place.pipe({"/films/a.mp4": b"a", "/films/deep/b.webm": b"b", "/films/notes.txt": b"words", "/list/own.mp4": b"o"})
+    yield place
+    place.rm("/films", recursive=True)
+    place.rm("/list", recursive=True)
+
+
+def sources(given):
+    return [one.source for one in found(given)]
+
+
+def test_files_folders_and_patterns_behind_a_uri(memory):
+    assert sources("memory://films") == ["memory:///films/a.mp4", "memory:///films/deep/b.webm"]
+    assert sources("memory://films/*.mp4") == ["memory:///films/a.mp4"]
+    assert len(sources("memory://films/a.mp4")) == 1
+
+
+def test_a_manifest_behind_a_uri_names_files_beside_it(memory):
+    memory.pipe("/list/films.csv", b"path,title\nown.mp4,Own\nmemory://films/a.mp4,A\n")
+    assert [(one.source, one.said.title) for one in found("memory://list/films.csv")] == [
+        ("memory://list/own.mp4", "Own"),
+        ("memory://films/a.mp4", "A"),
+    ]
+
+
+def test_a_copy_is_here_only_inside_the_block(memory):
+    with remote.fetched("memory://films/a.mp4") as path:
+        assert path.read_bytes() == b"a"
+        assert path.name == "a.mp4"
+    assert not path.exists()
+    assert not path.parent.exists()
+
+
+def test_what_a_killed_process_left_is_removed(memory, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "moviedreamer-film-999999999-x"
+    left.mkdir()
+    with remote.fetched("memory://films/a.mp4") as path:
+        assert path.is_relative_to(tmp_path)
+        assert not left.exists()
+
+
+def test_local_files_are_read_where_they_are(tmp_path):
+    (tmp_path / "a b.mp4").write_bytes(b"x")
+    with remote.fetched("a b.mp4", tmp_path) as path:
+        assert path == tmp_path / "a b.mp4"
+    assert sources((tmp_path / "a b.mp4").as_uri()) == [str(tmp_path / "a b.mp4")]
+    assert list(found(str(tmp_path))) == [Named(source=str(tmp_path / "a b.mp4"))]
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason", "what"),
+    [
+        ("memory://films/none.mp4", "missing", "there is no file"),
+        ("memory://films/*.mkv", "missing", "there is no film at"),
+        ("nonsense://x/a.mp4", "unreadable", "nonsense"),
+        ("s3://key:secret@bucket/a.mp4", "unreadable", "environment"),
+    ],
+)
+def test_what_cannot_be_reached_is_a_reject_with_a_reason(memory, uri, reason, what):
+    films, (reject,) = resolve([uri])
+    assert films == []
+    assert (reject.reason, what in reject.detail, "secret" in reject.detail) == (reason, True, False)
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    def refuse(uri):
+        raise ImportError("Install aiohttp to access HTTP")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refuse)
+    with pytest.raises(FilmError, match="another package: Install aiohttp"):
+        remote.look("http://host/a.mp4")
+
+
+def test_the_same_bytes_behind_a_uri_and_here_are_one_film(memory, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"a")
+    (film,), (reject,) = resolve([str(tmp_path / "a.mp4"), "memory://films/a.mp4"])
+    assert Path(film.source) == tmp_path / "a.mp4"
+    assert reject.reason == "duplicate"
+
+
+def test_a_change_is_seen_without_reading(memory):
+    before = remote.look("memory://films/a.mp4")
+    memory.pipe("/films/a.mp4", b"b")
+    assert before.version
+    assert remote.look("memory://films/a.mp4") != before
