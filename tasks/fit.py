@@ -171,24 +171,25 @@ def _train(settings: dict[str, Job]) -> str:
 @contextmanager
 def _told(job: Job, progress: Progress) -> Iterator[None]:
     """Passes on how far the workers say they are, from a thread with this thread's context, until the block ends."""
-    over, steps = threading.Event(), 0
+    over = threading.Event()
 
     def look() -> None:
-        nonlocal steps
-        while not over.wait(_LOOK_SECONDS):
-            if job.storage.exists(f"{job.folder}/{PROGRESS}"):
-                note = json.loads(job.storage.read_bytes(f"{job.folder}/{PROGRESS}"))
-                steps = note["steps"]
-                progress(job.model, note["step"], steps)
+        if job.storage.exists(f"{job.folder}/{PROGRESS}"):
+            note = json.loads(job.storage.read_bytes(f"{job.folder}/{PROGRESS}"))
+            progress(job.model, note["step"], note["steps"])
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(look,), daemon=True)
+    def look_on() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            look()
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(look_on,), daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
-    progress(job.model, steps, steps)
+    look()
 
 
 @contextmanager

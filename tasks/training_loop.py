@@ -91,7 +91,9 @@ class Run:
         trainable.stepped(step)
         self.curve.append({"step": step, **figures})
         self.done = step + 1
-        self._tell()
+        if self.rank == 0 and time.monotonic() - self._told >= _TELL_SECONDS:
+            self._told = time.monotonic()
+            self.tell()
 
     def save(self) -> None:
         """Keeps everything that the next step depends on."""
@@ -121,6 +123,7 @@ class Run:
 
     def finish(self) -> None:
         """Exports the model, with the curve beside it."""
+        self.tell()
         job = self.job
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
             folder = Path(scratch)
@@ -142,11 +145,10 @@ class Run:
             parameter.grad = mean.view_as(parameter)
         return dict(zip(figures, values.tolist(), strict=True))
 
-    def _tell(self) -> None:
-        if self.rank == 0 and time.monotonic() - self._told >= _TELL_SECONDS:
-            self._told = time.monotonic()
-            note = {"step": self.done, "steps": self.trainable.steps}
-            self.job.storage.write_bytes(f"{self.job.folder}/{PROGRESS}", json.dumps(note).encode())
+    def tell(self) -> None:
+        """Notes how far the run is, for people."""
+        note = {"step": self.done, "steps": self.trainable.steps}
+        self.job.storage.write_bytes(f"{self.job.folder}/{PROGRESS}", json.dumps(note).encode())
 
 
 def _train_only(module: nn.Module, active: Sequence[nn.Parameter]) -> None:
