@@ -21,7 +21,7 @@ def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[
         recipe, storage, overrides: as build_dataset has them.
 
     Returns:
-        URL of the page.
+        Where the page is in the storage; data_card.json lies beside it.
     """
     with workplace(recipe, storage, overrides) as (settings, place):
         return card(settings, place)
@@ -30,6 +30,7 @@ def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[
 @task(cache_policy=NO_CACHE)
 def card(settings: Recipe, place: Storage) -> str:
     with reported("data card") as progress:
-        url = place.url(tasks.data_card.run(settings.data_card, place, progress))
+        rel = tasks.data_card.run(settings.data_card, place, progress)
+    url = place.url(rel)
     show_markdown("data-card", f"# Data card\n\n[{url}]({url})\n", "What a snapshot holds and what it lacks")
-    return url
+    return rel

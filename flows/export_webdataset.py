@@ -20,7 +20,7 @@ def export_webdataset(recipe: str = "laptop", storage: str = "out", overrides: S
         recipe, storage, overrides: as build_dataset has them.
 
     Returns:
-        URL of index.json, which names the shards beside it.
+        Where index.json is in the storage; it names the shards beside it.
     """
     with workplace(recipe, storage, overrides) as (settings, place):
         return shards(settings, place)
@@ -29,4 +29,4 @@ def export_webdataset(recipe: str = "laptop", storage: str = "out", overrides: S
 @task(cache_policy=NO_CACHE)
 def shards(settings: Recipe, place: Storage) -> str:
     with reported("export") as progress:
-        return place.url(tasks.export.run(settings.export, place, progress))
+        return tasks.export.run(settings.export, place, progress)

@@ -110,13 +110,13 @@ def grouped(count: int) -> str:
 def _of_pictures(found: Census, looks: Looks) -> Iterator[str]:
     shares, faces = found.shares, found.histograms["face_height"]
     yield f"{percent(shares['nobody'])} of the keyframes show nobody whom the detector finds."
-    if shares["faceless"] is not None:
+    if shares["faceless"]:
         yield f"{percent(shares['faceless'])} of the keyframes with a person show no face, or none that is found."
     if faces.n:
-        small = f"{number(faces.edges[1])} % of the picture's height" if len(faces.edges) > 1 else "this"
+        least, few = number(faces.edges[1]), faces.counts[0] or "none"
         yield (
-            f"Half of the faces are at least {number(faces.median)} % of the picture's height; "
-            f"{faces.counts[0]} of {faces.n} are smaller than {small}, so that small faces are hardly learnt."
+            f"Half of the faces are at least {number(faces.median)} % of the picture's height, and {few} of {faces.n} "
+            f"smaller than {least} %: small faces are missed or rare, and hardly learnt."
         )
     if shares["still"]:
         yield f"{percent(shares['still'])} of the keyframes hardly differ from the one before."

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 _BARS = 16  # at most
 _WIDTH, _HEIGHT, _BASE = 320.0, 116.0, 92.0  # of the drawing, and where its axis lies
+_WIDEST = 48.0  # a bar
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -50,7 +51,7 @@ class Histogram(BaseModel, frozen=True, extra="forbid"):
 
     def svg(self) -> str:
         """An SVG element; colours are the page's (`bar` and `tick` are classes)."""
-        slot = _WIDTH / max(len(self.counts), 1)
+        slot = min(_WIDTH / max(len(self.counts), 1), _WIDEST)
         most = max(self.counts, default=1)
         parts = []
         for place, count in enumerate(self.counts):
