@@ -16,7 +16,8 @@ def fingerprint(*parts: object) -> str:
     Args:
         parts: pydantic models and plain JSON values; sets count as sorted lists. Put in what changes the result (the
             stage's name and config, the inputs' fingerprints); never a path, a host or hardware. A config's property
-            `revision`, of the weights or the code behind it, counts as one of its fields.
+            `revision`, of the weights or the code behind it, counts as one of its fields; those named in its
+            `not_identity` (where the weights lie, how many run together) don't.
 
     Raises:
         TypeError: for a part that has no JSON form, a pathlib.Path among them.
@@ -35,7 +36,8 @@ def file_id(path: str | Path) -> str:
 def _plain(part: object) -> object:
     match part:
         case BaseModel():
-            values = {name: getattr(part, name) for name in type(part).model_fields}
+            skipped = getattr(type(part), "not_identity", ())
+            values = {name: getattr(part, name) for name in type(part).model_fields if name not in skipped}
             return _plain(values | ({"revision": part.revision} if hasattr(part, "revision") else {}))
         case Mapping():
             return {_key(key): _plain(value) for key, value in part.items()}

@@ -15,6 +15,7 @@ REASONS: dict[str, str] = {
     "truncated": "the end of the file is missing, and nothing decodes without it",
     "decode_failed": "no, or only one, keyframe decodes",
     "partly_decoded": "damaged; the keyframes that decode are used",
+    "long_sentences": "some sentences of its scripts are too long for the encoder, which reads their first words",
     "crashed": "the decoder crashed",
     "out_of_memory": "decoding takes more memory than allowed",
     "silent": "the film's sound cannot be read; its movie has none",

@@ -20,8 +20,6 @@ from tasks.rows import Row
 
 Split = Literal["train", "test"]
 
-_SENTENCE_WIDTH, _FACE_WIDTH = 384, 128  # of films without any
-
 
 @dataclass(frozen=True)
 class FilmData:
@@ -48,10 +46,7 @@ class FilmData:
 def load(storage: Storage, snapshot: Snapshot, split: Split) -> list[FilmData]:
     """All films of a snapshot; rows that a film's halves leave out are in no split."""
     rows = Tables(storage).read("features", snapshot.work["features"]).to_pylist()
-    widths = (
-        _width(rows, "sentences", "sentence_kinds", _SENTENCE_WIDTH),
-        _width(rows, "faces", "face_characters", _FACE_WIDTH),
-    )
+    widths = _widths(rows)
     of_film = defaultdict(list)
     for row in rows:
         of_film[row["film_id"]].append(row)
@@ -146,10 +141,16 @@ def _foreseen(row: Row, sentences: bytes, banks: Sequence[FaceBank], widths: tup
     return FrameScript(row_id, sentences_SE[order], kinds[order], faces_FG)
 
 
-def _width(rows: Sequence[Row], blob: str, counted: str, default: int) -> int:
-    """Numbers a vector, from the first row that has one."""
-    widths = (len(row[blob]) // 2 // len(row[counted]) for row in rows if row[counted])
-    return next(widths, default)
+def _widths(rows: Sequence[Row]) -> tuple[int, int]:
+    """Numbers of a sentence's and of a face's vector.
+
+    Raises:
+        ValueError: when films of one snapshot differ.
+    """
+    found = sorted({(row["sentence_width"], row["face_width"]) for row in rows})
+    if len(found) != 1:
+        raise ValueError(f"the films of a snapshot have vectors of one width, got (sentence, face) {found}")
+    return found[0]
 
 
 def _matrix(blob: bytes, count: int, width: int) -> NDArray[np.float32]:

@@ -1,0 +1,190 @@
+"""Weights that no package carries: a file, a folder or a hub id. What is missing is named, with where to get it.
+
+A source is looked for as it stands and then inside `packaged.cache_folder()`, so that a checkpoint put there is found
+by its plain name; what is found nowhere and reads owner/name is a hub id. Pickles are only ever opened with
+`weights_only=True`, and every tensor of a model must come from its checkpoint.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel
+
+from models.packaged import cache_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_WEIGHT_FILES = (".pth", ".pt", ".bin", ".safetensors")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing or holds something else; the message says what to fetch and where to put it."""
+
+
+class Origin(NamedTuple):
+    """What a checkpoint is called, its licence, what to fetch from where, and the setting that points to it."""
+
+    name: str
+    licence: str
+    fetch: str
+    setting: str
+
+
+class CheckpointConfig(BaseModel, frozen=True, extra="forbid"):
+    """A backend whose weights are a checkpoint.
+
+    Args:
+        source: a file, a folder or a hub id; see the module.
+        hub_revision: branch, tag or commit, for a hub id.
+    """
+
+    origin: ClassVar[Origin]
+    not_identity: ClassVar[tuple[str, ...]] = ("source", "hub_revision", "batch")
+    """Fields that tell where weights lie or how fast they run: no part of a fingerprint, `revision` stands for them."""
+
+    source: str
+    hub_revision: str = "main"
+
+    @property
+    def revision(self) -> str:
+        """The hub id and its revision, or a hash of what lies in `source`; part of every fingerprint of this config.
+
+        Raises:
+            CheckpointError: when there is nothing.
+        """
+        return identity(self.origin, self.source, self.hub_revision)
+
+
+def find(source: str) -> Path | None:
+    """The file or folder that `source` means, None when it lies nowhere here."""
+    for path in (Path(source).expanduser(), cache_folder() / source):
+        if path.exists():
+            return path
+    return None
+
+
+def identity(origin: Origin, source: str, hub_revision: str) -> str:
+    """Names the weights, not their place."""
+    path = find(source)
+    if path is None:
+        if not _is_hub_id(source):
+            raise missing(origin, source, "there is no such file or folder")
+        return f"{source}@{hub_revision}"
+    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if _counts(one, path))
+    parts = [f"{one.relative_to(path)} {_digest(one, one.stat().st_size, one.stat().st_mtime_ns)}" for one in files]
+    return f"sha256 {hashlib.sha256(''.join(parts).encode()).hexdigest()[:16]}"
+
+
+def missing(origin: Origin, source: str, why: str) -> CheckpointError:
+    """What to raise: `why` the weights of `origin` can't be had from `source`, and the cure."""
+    return CheckpointError(
+        f"{origin.name} can't be loaded from {source!r}: {why}. Fetch {origin.fetch}, and set {origin.setting} to "
+        f"where it lies or put it at {str(cache_folder() / source)!r}"
+    )
+
+
+def read(origin: Origin, source: str, inside: str = "") -> "dict[str, Tensor]":
+    """The state dict in a file: safetensors, or a pickle of nothing but tensors.
+
+    Args:
+        inside: the key under which a training checkpoint keeps the weights; a bare state dict is taken too.
+    """
+    import pickle
+
+    from safetensors import SafetensorError
+
+    path = find(source)
+    if path is None or not path.is_file():
+        raise missing(origin, source, "there is no such file")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            loaded: Any = load_file(path)
+        else:
+            import torch
+
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, SafetensorError) as error:
+        raise missing(origin, source, f"it is no plain file of tensors ({str(error).splitlines()[0]})") from error
+    loaded = loaded.get(inside, loaded) if isinstance(loaded, Mapping) else {}
+    weights = {str(key).removeprefix("module."): value for key, value in loaded.items() if hasattr(value, "shape")}
+    if not weights:
+        raise missing(origin, source, "it holds no tensors")
+    return weights
+
+
+def pretrained(
+    origin: Origin, kind: Any, source: str, hub_revision: str, may_miss: Sequence[str] = (), **options: Any
+) -> Any:
+    """`kind.from_pretrained` of a folder or hub id, in evaluation mode; `may_miss`: tails of names of unused tensors.
+
+    Raises:
+        CheckpointError: when it can't be had, or doesn't hold all the tensors of `kind` in their shapes.
+    """
+    path = find(source)
+    if path is None and not _is_hub_id(source):
+        raise missing(origin, source, "there is no such folder")
+    options |= {} if path else {"revision": hub_revision}
+    try:
+        loaded, info = kind.from_pretrained(path or source, output_loading_info=True, **options)
+    except (OSError, ValueError) as error:
+        raise missing(origin, source, f"{str(error).splitlines()[0]}") from error
+    return complete(origin, source, loaded, info, may_miss)
+
+
+def assembled(
+    origin: Origin, kind: Any, source: str, config: Any, weights: "Mapping[str, Tensor]", may_miss: Sequence[str] = ()
+) -> Any:
+    """A transformers model of `config` with converted weights, in evaluation mode; every tensor must be there."""
+    import torch
+
+    model, info = kind.from_pretrained(
+        None, config=config, state_dict=dict(weights), output_loading_info=True, dtype=torch.float32
+    )
+    return complete(origin, source, model, info, may_miss)
+
+
+def complete(origin: Origin, source: str, model: Any, info: Mapping[str, Any], may_miss: Sequence[str] = ()) -> Any:
+    """`model` when transformers' loading `info` says that each of its tensors came from the checkpoint."""
+    lost = sorted(key for key in info["missing_keys"] if not key.endswith(tuple(may_miss)))
+    if lost:
+        raise missing(origin, source, f"{len(lost)} of its tensors are missing, {lost[0]!r} among them")
+    if misfits := sorted(str(one[0]) for one in info["mismatched_keys"]):
+        raise missing(origin, source, f"{len(misfits)} of its tensors have another shape, {misfits[0]!r} among them")
+    return model.eval().requires_grad_(False)
+
+
+def tokenizer(origin: Origin, source: str, hub_revision: str) -> Any:
+    """The tokenizer that lies beside a model."""
+    from transformers import AutoTokenizer
+
+    path = find(source)
+    if path is None and not _is_hub_id(source):
+        raise missing(origin, source, "there is no such folder")
+    try:
+        return AutoTokenizer.from_pretrained(path or source, **({} if path else {"revision": hub_revision}))
+    except (OSError, ValueError) as error:
+        raise missing(origin, source, f"no tokenizer: {str(error).splitlines()[0]}") from error
+
+
+def _is_hub_id(source: str) -> bool:
+    return _HUB_ID.fullmatch(source) is not None and not source.endswith(_WEIGHT_FILES)
+
+
+def _counts(path: Path, folder: Path) -> bool:
+    """Whether a file belongs to a checkpoint; hidden ones are a downloader's."""
+    return path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+@cache
+def _digest(path: Path, size: int, changed: int) -> str:
+    """Of a file's bytes; read again when its size or time has changed."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
