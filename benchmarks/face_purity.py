@@ -1,6 +1,6 @@
 """Do the characters of the face bank show one person each? On drawn films, whose faces are known.
 
-    python benchmarks/face_purity.py --films 5 --seconds 48 --step 2
+    python benchmarks/face_purity.py --films 5 --seconds 48 --step 3
 
 Every `step`-th second of several drawn films goes through finder, embedder and quality filter, and each film's faces
 are clustered into characters. The baseline is plain linking at the same threshold: faces that are alike, and all whom a
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--films", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=48)
-    parser.add_argument("--step", type=int, default=2)
+    parser.add_argument("--step", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1, help="of the first film")
     parser.add_argument("--farl", default="", help="FaRL's checkpoint; dlib's embedder when empty")
     parser.add_argument("--threshold", type=float, help="of the distance; the embedder's own when left out")

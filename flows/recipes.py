@@ -131,6 +131,16 @@ def _check_fit(settings: Recipe) -> None:
     """Raises a ConfigError that names both settings where one model would not take what another makes."""
     compressor, decoder = "autoencoder.model.compressor", "autoencoder.model.decoder"
     values = fields(settings)
+    for mine, other in (
+        ("autoregressive.model.tokens", f"{compressor}.tokens"),
+        ("autoregressive.model.width", f"{compressor}.token_width"),
+        ("autoregressive.model.sentence_width", f"{decoder}.sentence_width"),
+        ("autoregressive.model.face_width", f"{decoder}.face_width"),
+    ):
+        if values[mine] != values[other]:
+            raise ConfigError(
+                f"{mine}={values[mine]} does not go with {other}={values[other]}: set both to the same number"
+            )
     for backend, given, wanted in (
         ("sentence", settings.sentence.width, f"{decoder}.sentence_width"),
         ("face", settings.face.width, f"{decoder}.face_width"),
@@ -145,13 +155,3 @@ def _check_fit(settings: Recipe) -> None:
             f"evaluate.face.kind={settings.evaluate.face.kind} compares its faces with those of "
             f"face.kind={settings.face.kind}: set both to the same"
         )
-    for mine, other in (
-        ("autoregressive.model.tokens", f"{compressor}.tokens"),
-        ("autoregressive.model.width", f"{compressor}.token_width"),
-        ("autoregressive.model.sentence_width", f"{decoder}.sentence_width"),
-        ("autoregressive.model.face_width", f"{decoder}.face_width"),
-    ):
-        if values[mine] != values[other]:
-            raise ConfigError(
-                f"{mine}={values[mine]} does not go with {other}={values[other]}: set both to the same number"
-            )

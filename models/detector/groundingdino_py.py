@@ -81,7 +81,7 @@ def architecture(name: str) -> Any:
     except ImportError as error:
         raise CheckpointError(
             f"the backend 'groundingdino_py' needs its authors' package ({error}): pip install --no-deps "
-            "groundingdino-py==0.4.0 supervision==0.6.0 addict yapf pycocotools matplotlib"
+            "groundingdino-py==0.4.0, and pip install 'moviedreamer[groundingdino]' for what it imports"
         ) from error
     packaged = Path(groundingdino.__file__).parent / "config" / name
     path = packaged if packaged.is_file() else Path(name)
