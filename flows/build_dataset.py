@@ -88,7 +88,7 @@ def scripts(settings: Recipe, place: Storage, work: Work) -> Work:
 @task(cache_policy=NO_CACHE)
 def features(settings: Recipe, place: Storage, work: Work) -> Work:
     with reported("features") as progress:
-        return tasks.features.run(settings.sentence, place, work, settings.cluster, progress)
+        return tasks.features.run(settings.sentence, place, work, settings.cluster, progress, settings.face.width)
 
 
 @task(cache_policy=NO_CACHE)

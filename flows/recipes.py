@@ -145,3 +145,17 @@ def _check_fit(settings: Recipe) -> None:
             raise ConfigError(
                 f"{mine}={values[mine]} does not go with {other}={values[other]}: set both to the same number"
             )
+    for backend, given, wanted in (
+        ("sentence", settings.sentence.width, f"{decoder}.sentence_width"),
+        ("face", settings.face.width, f"{decoder}.face_width"),
+    ):
+        if given != values[wanted]:
+            raise ConfigError(
+                f"{backend}.kind={values[f'{backend}.kind']} gives {given} numbers, {wanted}={values[wanted]} does "
+                f"not go with it: set it, and autoregressive.model.{wanted.rsplit('.', 1)[-1]}, to {given}"
+            )
+    if settings.face.kind != settings.evaluate.face.kind or settings.face.width != settings.evaluate.face.width:
+        raise ConfigError(
+            f"evaluate.face.kind={settings.evaluate.face.kind} compares its faces with those of "
+            f"face.kind={settings.face.kind}: set both to the same"
+        )

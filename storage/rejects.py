@@ -20,6 +20,7 @@ REASONS: dict[str, str] = {
     "decode_failed": "no, or only one, keyframe decodes",
     "partly_decoded": "damaged; the keyframes that decode are used",
     "partly_captioned": "some captions are the describer's, because the captioner's own can't be used",
+    "long_sentences": "some sentences of its scripts are too long for the encoder, which reads their first words",
     "crashed": "the decoder crashed",
     "out_of_memory": "decoding takes more memory than allowed",
     "silent": "the film's sound cannot be read; its movie has none",

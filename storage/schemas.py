@@ -76,8 +76,9 @@ FACES = _schema(
     ("character_id", pa.string()),  # "" when the face belongs to no person box
     *_BOX,
     ("score", pa.float32()),
-    ("embedding", pa.binary()),  # 128 float32
-    ("character", pa.int32()),  # cluster in the film, -1 = alone
+    ("embedding", pa.binary()),  # float32, as many as the embedder gives (dlib 128, FaRL 512)
+    ("character", pa.int32()),  # cluster in the film, -1 = alone or rejected
+    ("rejected", pa.string()),  # why it is not in the face bank (models.face.quality.REASONS), "" when it is
     *_BACKEND,
 )
 
@@ -85,10 +86,12 @@ FEATURES = _schema(
     *_ROW,
     ("second", pa.int32()),
     ("shot", pa.int32()),
-    ("sentences", pa.binary()),  # float16 [S, 384], S <= 15
-    ("sentences_flipped", pa.binary()),  # float16 [S, 384] of the mirrored keyframe
+    ("sentences", pa.binary()),  # float16 [S, E], S <= 15, E as the encoder gives (MiniLM 384, LongCLIP 768)
+    ("sentences_flipped", pa.binary()),  # float16 [S, E] of the mirrored keyframe
+    ("sentence_width", pa.int32()),  # E
     ("sentence_kinds", pa.list_(pa.int8())),  # [S] 0 character, 1 scene element, 2 plot
-    ("faces", pa.binary()),  # float16 [F, 128], F <= 5
+    ("faces", pa.binary()),  # float16 [F, G], F <= 5, G as the embedder gives (dlib 128, FaRL 512)
+    ("face_width", pa.int32()),  # G
     ("face_characters", pa.list_(pa.int32())),  # [F]
 )
 

@@ -17,8 +17,6 @@ from storage.snapshot import Part, Snapshot, SnapshotFilm
 from storage.tables import Tables
 from tasks.rows import Row
 
-_SENTENCE_WIDTH, _FACE_WIDTH = 384, 128  # of films without any
-
 
 @dataclass(frozen=True)
 class FilmData:
@@ -44,14 +42,10 @@ class FilmData:
 
 def load(storage: Storage, snapshot: Snapshot, split: Part) -> list[FilmData]:
     """The films of a snapshot that have such a part; rows that a film's spans leave out are in none."""
-    films, tables = snapshot.of_part(split), Tables(storage)
+    films = snapshot.of_part(split)
     work = {film.film_id: snapshot.work["features"][film.film_id] for film in films}
-    rows = tables.read("features", work).to_pylist()
-    sentences, faces = _width(rows, "sentences", "sentence_kinds"), _width(rows, "faces", "face_characters")
-    if faces is None and snapshot.by_films:  # the films of the other part may know
-        others = tables.read("features", snapshot.work["features"], ["faces", "face_characters"]).to_pylist()
-        faces = _width(others, "faces", "face_characters")
-    widths = sentences or _SENTENCE_WIDTH, faces or _FACE_WIDTH
+    rows = Tables(storage).read("features", work).to_pylist()
+    widths = _widths(rows)
     of_film = defaultdict(list)
     for row in rows:
         of_film[row["film_id"]].append(row)
@@ -141,9 +135,16 @@ def _foreseen(row: Row, sentences: bytes, banks: Sequence[FaceBank], widths: tup
     return FrameScript(row_id, sentences_SE[order], kinds[order], faces_FG)
 
 
-def _width(rows: Sequence[Row], blob: str, counted: str) -> int | None:
-    """Numbers a vector, from the first row that has one."""
-    return next((len(row[blob]) // 2 // len(row[counted]) for row in rows if row[counted]), None)
+def _widths(rows: Sequence[Row]) -> tuple[int, int]:
+    """Numbers of a sentence's and of a face's vector.
+
+    Raises:
+        ValueError: when films of one snapshot differ.
+    """
+    found = sorted({(row["sentence_width"], row["face_width"]) for row in rows})
+    if len(found) != 1:
+        raise ValueError(f"the films of a snapshot have vectors of one width, got (sentence, face) {found}")
+    return found[0]
 
 
 def _matrix(blob: bytes, count: int, width: int) -> NDArray[np.float32]:

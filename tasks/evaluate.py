@@ -38,7 +38,8 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
 
     Args:
         width, height: of the pictures that are compared pixel by pixel.
-        same_face: largest distance of two faces of one person (Appendix B leaves it open; dlib's suits 0.55 to 0.6).
+        same_face: largest Euclidean distance of two faces of one person (Appendix B leaves it open; dlib's suits 0.55
+            to 0.6; FaRL's vectors are of unit length, so that it is the root of twice a cosine distance).
         main_faces: a main character has so many faces in the training half at least, or in a film without one.
         smallest_face: height in pixels from which a drawn face counts.
         neighbours: how many keyframes beside its own also count in the retrieval "within".

@@ -8,6 +8,7 @@ import numpy as np
 from models import face
 from models.face import Face, FaceConfig
 from models.face.cluster import chinese_whispers
+from models.face.quality import GOOD, reasons
 from storage.root import Storage
 from storage.schemas import face_id
 from tasks import rows
@@ -21,7 +22,7 @@ INSIDE = 0.5  # the least share of a face that lies in its person's box
 
 
 def run(config: FaceConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
-    """Faces with embeddings, joined to the person boxes and clustered into the film's characters."""
+    """Faces with embeddings, joined to the person boxes; those good enough are clustered into the film's characters."""
     return run_stage(
         storage,
         STAGE,
@@ -41,19 +42,24 @@ def _make(config: FaceConfig, storage: Storage, work: Work) -> Callable[[str], I
         persons = rows.grouped(rows.read(storage, work, "characters", film_id))
         found = []
         for step, keyframes in rows.chunks(rows.read(storage, work, "keyframes", film_id)):
-            for keyframe, faces in zip(keyframes, model.faces(rows.pictures(keyframes)), strict=True):
-                found += _rows(keyframe["row_id"], faces, persons.get(keyframe["row_id"], []))
+            images = rows.pictures(keyframes)
+            for keyframe, image, faces in zip(keyframes, images, model.faces(images), strict=True):
+                rejected = reasons(image, faces, config.quality)
+                found += _rows(keyframe["row_id"], faces, rejected, persons.get(keyframe["row_id"], []))
             yield step
         found.sort(key=lambda row: str(row["face_id"]))  # clustering depends on the order
-        embeddings_NE = np.stack([row["embedding"] for row in found]) if found else np.zeros((0, 1), np.float32)
-        for row, character in zip(found, chinese_whispers(embeddings_NE).tolist(), strict=True):
-            row |= {"character": character, "embedding": row["embedding"].tobytes()}
+        good = [row for row in found if row["rejected"] == GOOD]
+        embeddings_NE = np.stack([row["embedding"] for row in good]) if good else np.zeros((0, 1), np.float32)
+        for row, character in zip(good, chinese_whispers(embeddings_NE, config.clustering).tolist(), strict=True):
+            row["character"] = character
+        for row in found:
+            row["embedding"] = row["embedding"].tobytes()
         yield Made({"faces": rows.table("faces", film_id, found, model)})
 
     return bank
 
 
-def _rows(row_id: str, faces: Sequence[Face], persons: Sequence[rows.Row]) -> list[rows.Row]:
+def _rows(row_id: str, faces: Sequence[Face], rejected: Sequence[str], persons: Sequence[rows.Row]) -> list[rows.Row]:
     owners = whose([one.box for one in faces], [_box(person) for person in persons])
     return [
         {
@@ -63,8 +69,10 @@ def _rows(row_id: str, faces: Sequence[Face], persons: Sequence[rows.Row]) -> li
             **dict(zip(("x0", "y0", "x1", "y1"), one.box, strict=True)),
             "score": one.score,
             "embedding": np.asarray(one.embedding, np.float32),
+            "character": -1,
+            "rejected": reason,
         }
-        for index, (one, owner) in enumerate(zip(faces, owners, strict=True))
+        for index, (one, owner, reason) in enumerate(zip(faces, owners, rejected, strict=True))
     ]
 
 

@@ -13,6 +13,7 @@ from models import sentence
 from models.captioner.mirror import mirrored
 from models.script_tokens import CHARACTER, MAX_FACES, MAX_SENTENCES, PLOT, SCENE_ELEMENT
 from models.sentence import SentenceConfig, SentenceEncoder
+from storage.errors import FilmError
 from storage.root import Storage
 from storage.schemas import character_id
 from tasks import rows
@@ -24,15 +25,20 @@ from tasks.stage import Work, run_stage
 STAGE = "features"
 
 
-def run(config: SentenceConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
-    """One row a keyframe: a vector for each sentence and its mirror image, in the script's order, and the faces."""
+def run(
+    config: SentenceConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress, face_width: int
+) -> Work:
+    """One row a keyframe: a vector for each sentence and its mirror image, in the script's order, and the faces.
+
+    Faces that were rejected are left out. `face_width` is what the face embedder gives, for keyframes without any.
+    """
     return run_stage(
         storage,
         STAGE,
         inputs=["keyframes", "scripts", "faces"],
         work=work,
         identity=config,
-        make=partial(_make, config, storage, work),
+        make=partial(_make, config, storage, work, face_width),
         cluster=cluster,
         progress=progress,
     )
@@ -47,20 +53,28 @@ class _Described:
     faces: list[rows.Row]
 
 
-def _make(config: SentenceConfig, storage: Storage, work: Work) -> Callable[[str], Made]:
+def _make(config: SentenceConfig, storage: Storage, work: Work, face_width: int) -> Callable[[str], Made]:
     model = sentence.build(config)
 
     def encode(film_id: str) -> Made:
         keyframes = rows.read(storage, work, "keyframes", film_id, ["row_id", "second", "shot"])
         wanted = [row["row_id"] for row in keyframes]
         scripts = rows.by_row(rows.read(storage, work, "scripts", film_id), lambda row: str(row["row_id"]), wanted)
-        faces = rows.grouped(rows.read(storage, work, "faces", film_id))
+        faces = rows.grouped([row for row in rows.read(storage, work, "faces", film_id) if row["rejected"] == ""])
         described = {row_id: describe(row_id, script, faces.get(row_id, [])) for row_id, script in scripts.items()}
         vectors = _vectors(model, list(described.values()))
-        made = [_row(keyframe, described[keyframe["row_id"]], vectors) for keyframe in keyframes]
-        return Made({"features": rows.table("features", film_id, made)})
+        widths = {"sentence_width": model.width, "face_width": face_width}
+        made = [_row(keyframe, described[keyframe["row_id"]], vectors) | widths for keyframe in keyframes]
+        return Made({"features": rows.table("features", film_id, made)}, _note(model, film_id, list(vectors)))
 
     return encode
+
+
+def _note(model: SentenceEncoder, film_id: str, texts: Sequence[str]) -> FilmError | None:
+    if long := model.too_long(texts):
+        said = f"{len(long)} of the {len(texts)} sentences of film {film_id}, such as {long[0][:60]!r}..."
+        return FilmError("long_sentences", f"{said}, are too long for {model.name}: only their first words are encoded")
+    return None
 
 
 def describe(row_id: str, script: rows.Row, faces: Sequence[rows.Row]) -> _Described:

@@ -71,7 +71,8 @@ def run(config: IngestConfig, storage: Storage, progress: Progress) -> Ingested:
         StorageError: when the storage cannot be written.
     """
     given = config.films or (str(drawn_film(config.drawn, storage, progress)),)
-    add_columns(storage, "films")
+    for table in SCHEMAS:
+        add_columns(storage, table)
     films, rejects = resolve(given, Hasher(storage, partial(progress, "naming the films")))
     if config.near_duplicates:
         films, near = without_near_duplicates(films)

@@ -1,11 +1,11 @@
 """Where a film's truth is known, as of the drawn one: do detectors find who is there, are characters told apart?"""
 
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
 from drawn.truth import Second, Truth
+from models.face.bank import agreement
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
@@ -62,19 +62,16 @@ def _boxes(found: list[Row]) -> np.ndarray:
 
 def _pure(known: dict[str, Second], faces: dict[str, list[Row]]) -> list[bool]:
     """For each clustered face of a known person: does it show the person that prevails in its cluster?"""
-    people: dict[int, list[str]] = defaultdict(list)
-    for row_id, second in known.items():
-        for face in faces.get(row_id, []):
-            shown = _shown(second, face)
-            if shown and face["character"] >= 0:
-                people[face["character"]].append(shown)
-    return [name == max(sorted(set(names)), key=names.count) for names in people.values() for name in names]
+    shown = [
+        (face["character"], _shown(second, face)) for row_id, second in known.items() for face in faces.get(row_id, [])
+    ]
+    return agreement([character for character, _ in shown], [name for _, name in shown])
 
 
-def _shown(second: Second, face: Row) -> str:
-    """The drawn character whose face has its centre in the found one, "" for nobody."""
+def _shown(second: Second, face: Row) -> str | None:
+    """The drawn character whose face has its centre in the found one."""
     for one in second.appearances:
         x, y = (one.face[0] + one.face[2]) / 2, (one.face[1] + one.face[3]) / 2
         if face["x0"] <= x <= face["x1"] and face["y0"] <= y <= face["y1"]:
             return one.character
-    return ""
+    return None

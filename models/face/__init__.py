@@ -1,16 +1,19 @@
-"""Faces: found (MTCNN), embedded (dlib), grouped into characters (cluster.py) and looked up again (bank.py)."""
+"""Faces: found (MTCNN), embedded (dlib, FaRL), judged (quality.py), grouped (cluster.py), looked up again (bank.py)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from models.checkpoint import CheckpointConfig, Origin
 from models.packaged import MODELS
 
 Image = NDArray[np.uint8]  # RGB, height x width x 3
+
+MOST_FACES = 5  # of a frame (Appendix A)
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Face:
     box: tuple[float, float, float, float]  # x0, y0, x1, y1
     score: float
     landmarks_52: NDArray[np.float32] | None = None  # left eye, right eye, nose, mouth corners (as seen)
-    embedding: NDArray[np.float32] | None = None  # [128]
+    embedding: NDArray[np.float32] | None = None  # as wide as the backend's config says
 
 
 class FaceEmbedder(Protocol):
@@ -46,25 +49,98 @@ class MtcnnFinderConfig(BaseModel, frozen=True, extra="forbid"):
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.9)
 
 
+class QualityConfig(BaseModel, frozen=True, extra="forbid"):
+    """Which faces enter the bank; the measures are quality.py's.
+
+    Args:
+        smallest: height of the face's box in pixels.
+        least_sharpness: below which a face counts as blurred: drawn faces have 0.05 to 0.16, and 0.006 to 0.018 when
+            they are blurred by a sixteenth of their height.
+        largest_turn: of the nose from the middle of the eyes, in distances of the eyes; a profile has 0.5 and more.
+    """
+
+    smallest: float = Field(default=32, ge=0)
+    least_sharpness: float = Field(default=0.02, ge=0)
+    largest_turn: float = Field(default=0.6, ge=0)
+
+
+class ClusteringConfig(BaseModel, frozen=True, extra="forbid"):
+    """When two faces count as alike: their distance is below `threshold`. Cosine distance is 1 minus the cosine."""
+
+    metric: Literal["euclidean", "cosine"]
+    threshold: float = Field(gt=0)
+
+
 class DlibConfig(BaseModel, frozen=True, extra="forbid"):
-    """MTCNN finds, dlib's 5-point predictor aligns, dlib's ResNet embeds (distances of one person mostly below 0.5)."""
+    """MTCNN finds, dlib's 5-point predictor aligns, dlib's ResNet embeds (distances of one person mostly below 0.5).
+
+    With MTCNN's landmarks 0.5 kept apart what 0.55 joined (two actors in one kind of hat, a machine taken for a face)
+    on three real films, and 0.46 tore single actors apart.
+    """
 
     kind: Literal["dlib"] = "dlib"
     finder: MtcnnFinderConfig = MtcnnFinderConfig()
+    quality: QualityConfig = QualityConfig()
+    clustering: ClusteringConfig = ClusteringConfig(metric="euclidean", threshold=0.5)
 
     @property
     def revision(self) -> str:
         """Of the pinned weights; part of every fingerprint that this config is in."""
         return f"{MODELS['mtcnn'].revision}, {MODELS['dlib-face'].revision}"
 
+    @property
+    def width(self) -> int:
+        """Numbers of an embedding."""
+        return 128
 
-FaceConfig = Annotated[DlibConfig, Field(discriminator="kind")]
+
+class FarlConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """MTCNN finds and aligns, FaRL-B/16 embeds: the paper's face embedding.
+
+    FaRL learnt faces and their captions, not identities; `clustering.threshold` is a start, to be chosen with
+    benchmarks/face_purity.py.
+
+    Args:
+        source: FaRL's own .pth (a CLIP state dict), or a folder or hub id of transformers.
+        feature: "projection", the vector of CLIP's joint space, is what FaRL's authors show and its users take (512
+            numbers); "pooled" is the class token before it (768), and all that a plain CLIPVisionModel has.
+        width: numbers of an embedding; checked against the checkpoint.
+        batch: faces that run together.
+    """
+
+    origin: ClassVar[Origin] = Origin(
+        name="FaRL-B/16",
+        licence="MIT",
+        fetch="FaRL-Base-Patch16-LAIONFace20M-ep64.pth as github.com/FacePerceiver/FaRL says",
+        setting="face.source",
+    )
+
+    kind: Literal["farl"] = "farl"
+    source: str = "FaRL-Base-Patch16-LAIONFace20M-ep64.pth"
+    feature: Literal["projection", "pooled"] = "projection"
+    width: int = Field(default=512, ge=1)
+    batch: int = Field(default=32, ge=1)
+    finder: MtcnnFinderConfig = MtcnnFinderConfig()
+    quality: QualityConfig = QualityConfig()
+    clustering: ClusteringConfig = ClusteringConfig(metric="cosine", threshold=0.25)
+
+    @property
+    def revision(self) -> str:
+        """Of the finder's pinned weights and of the checkpoint."""
+        return f"{MODELS['mtcnn'].revision}, {super().revision}"
 
 
-def build(config: DlibConfig) -> FaceEmbedder:
+FaceConfig = Annotated[DlibConfig | FarlConfig, Field(discriminator="kind")]
+
+
+def build(config: DlibConfig | FarlConfig) -> FaceEmbedder:
     """The face embedder that `config` describes."""
     match config:
         case DlibConfig():
             from models.face.dlib_resnet import DlibFaceEmbedder
 
             return DlibFaceEmbedder(config)
+        case FarlConfig():
+            from models.face.farl import FarlFaceEmbedder
+
+            return FarlFaceEmbedder(config)

@@ -90,13 +90,18 @@ class FaceBank:
 
     def purity(self, truth: Sequence[str | None]) -> Purity:
         """Agreement with `truth`, one name for each face; None where nobody knows (such faces don't count)."""
-        if len(truth) != len(self.face_ids):
-            raise ValueError(f"purity needs one truth for each of {len(self.face_ids)} faces, got {len(truth)}")
-        names = defaultdict(list)
-        for character, name in zip(self.characters, truth, strict=True):
-            if character >= 0 and name is not None:
-                names[character].append(name)
-        faces = sum(len(mine) for mine in names.values())
-        known = sum(name is not None for name in truth)
-        agreeing = sum(Counter(mine).most_common(1)[0][1] for mine in names.values())
-        return Purity(agreeing / faces if faces else 0.0, faces / known if known else 0.0, faces)
+        agreeing = agreement(self.characters, truth)
+        faces, known = len(agreeing), sum(name is not None for name in truth)
+        return Purity(sum(agreeing) / faces if faces else 0.0, faces / known if known else 0.0, faces)
+
+
+def agreement(characters: Sequence[int], truth: Sequence[str | None]) -> list[bool]:
+    """For each face with a character and a truth: does it show the person whom most of its character's faces show?"""
+    if len(truth) != len(characters):
+        raise ValueError(f"purity needs one truth for each of {len(characters)} faces, got {len(truth)}")
+    names = defaultdict(list)
+    for character, name in zip(characters, truth, strict=True):
+        if character >= 0 and name is not None:
+            names[character].append(name)
+    prevailing = {character: Counter(sorted(mine)).most_common(1)[0][0] for character, mine in names.items()}
+    return [name == prevailing[character] for character, mine in names.items() for name in mine]

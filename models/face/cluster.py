@@ -1,44 +1,88 @@
 """Which faces of a film show the same character: Chinese whispers (Biemann 2006) on distances of embeddings.
 
-With dlib's embeddings of MTCNN-aligned faces 0.5 kept apart what 0.55 joined (two actors in one kind of hat, a
-machine taken for a face) on three real films, and 0.46 tore single actors apart.
-Shapes: N faces, E numbers an embedding.
+When two faces are alike is the embedder's to say: see the `clustering` of its config.
+Shapes: N faces, M some of them, E numbers an embedding.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.face import ClusteringConfig
+
 ROUNDS = 50  # the labels usually stand still after five
+BLOCK = 256  # faces whose distances to all others are in memory at a time
 
 
-def chinese_whispers(embeddings_NE: NDArray[np.float32], threshold: float = 0.5, seed: int = 0) -> NDArray[np.int32]:
+def chinese_whispers(embeddings_NE: NDArray[np.float32], config: ClusteringConfig, seed: int = 0) -> NDArray[np.int32]:
     """Labels [N]: 0 for the most frequent character, 1 for the next, ...; -1 for a face that is like no other.
 
-    Two faces are neighbours when their Euclidean distance is below `threshold`; every face takes again and again the
-    label with the greatest weight among its neighbours, in an order drawn from `seed`. Ties go to the lower label, so
-    the same faces in the same order give the same characters.
+    Two faces are neighbours when their distance is below the threshold; every face takes again and again the label
+    with the greatest weight among its neighbours, in an order drawn from `seed`. Ties go to the lower label, so the
+    same faces in the same order give the same characters. Distances are computed anew in each round, a block of faces
+    at a time: memory grows with the number of faces, not with its square.
     """
-    if embeddings_NE.ndim != 2:
-        raise ValueError(f"embeddings are [faces, numbers], got {list(embeddings_NE.shape)}")
-    if not np.isfinite(embeddings_NE).all():
-        raise ValueError("embeddings hold NaN or infinity: embed those faces again or leave them out")
-    count = len(embeddings_NE)
-    if count == 0:
-        return np.zeros(0, np.int32)
-    squares_N = (embeddings_NE.astype(np.float64) ** 2).sum(1)
-    distance_NN = squares_N[:, None] + squares_N[None] - 2 * embeddings_NE.astype(np.float64) @ embeddings_NE.T
-    weight_NN = np.maximum(0.0, threshold - np.sqrt(np.maximum(distance_NN, 0.0)))
-    np.fill_diagonal(weight_NN, 0.0)
+    points_NE = _points(embeddings_NE, config)
+    count = len(points_NE)
     labels_N = np.arange(count)
     draw = np.random.default_rng(seed)
     for _ in range(ROUNDS):
         before_N = labels_N.copy()
-        for i in draw.permutation(count):
-            if weight_NN[i].any():
-                labels_N[i] = np.bincount(labels_N, weights=weight_NN[i], minlength=count).argmax()
+        order_N = draw.permutation(count)
+        for start in range(0, count, BLOCK):
+            some_M = order_N[start : start + BLOCK]
+            weight_MN = np.maximum(0.0, config.threshold - distances(points_NE[some_M], points_NE, config))
+            for i, weight_N in zip(some_M, weight_MN, strict=True):
+                weight_N[i] = 0.0
+                beside = np.flatnonzero(weight_N)
+                if len(beside):
+                    labels_N[i] = np.bincount(labels_N[beside], weights=weight_N[beside]).argmax()
         if (labels_N == before_N).all():
             break
-    return _by_size(labels_N)
+    return _by_size(labels_N) if count else np.zeros(0, np.int32)
+
+
+def linked(embeddings_NE: NDArray[np.float32], config: ClusteringConfig) -> NDArray[np.int32]:
+    """Labels as above by plain linking: whoever is alike shares a label, and so do all whom such a chain connects."""
+    points_NE = _points(embeddings_NE, config)
+    labels_N = np.full(len(points_NE), -1)
+    for first in range(len(points_NE)):
+        if labels_N[first] >= 0:
+            continue
+        labels_N[first], edge = first, np.array([first])
+        while len(edge):
+            near = (distances(points_NE[edge[:BLOCK]], points_NE, config) < config.threshold).any(0)
+            new = np.flatnonzero(near & (labels_N < 0))
+            labels_N[new] = first
+            edge = np.concatenate([edge[BLOCK:], new])
+    return _by_size(labels_N) if len(labels_N) else np.zeros(0, np.int32)
+
+
+def distances(
+    some_ME: NDArray[np.float32], others_NE: NDArray[np.float32], config: ClusteringConfig
+) -> NDArray[np.float64]:
+    """[M, N] in the embedder's metric; for cosines the embeddings may have any length."""
+    if config.metric == "cosine":
+        some_ME, others_NE = _unit(some_ME), _unit(others_NE)
+    products_MN = (some_ME @ others_NE.T).astype(np.float64)
+    if config.metric == "cosine":
+        return 1.0 - products_MN
+    squares_M, squares_N = ((points.astype(np.float64) ** 2).sum(1) for points in (some_ME, others_NE))
+    apart_MN: NDArray[np.float64] = np.sqrt(np.maximum(squares_M[:, None] + squares_N - 2 * products_MN, 0.0))
+    return apart_MN
+
+
+def _points(embeddings_NE: NDArray[np.float32], config: ClusteringConfig) -> NDArray[np.float32]:
+    if embeddings_NE.ndim != 2:
+        raise ValueError(f"embeddings are [faces, numbers], got {list(embeddings_NE.shape)}")
+    if not np.isfinite(embeddings_NE).all():
+        raise ValueError("embeddings hold NaN or infinity: embed those faces again or leave them out")
+    return _unit(embeddings_NE) if config.metric == "cosine" else embeddings_NE
+
+
+def _unit(points_NE: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths_N1 = np.maximum(np.linalg.norm(points_NE, axis=1, keepdims=True), 1e-12)
+    unit_NE: NDArray[np.float32] = (points_NE / lengths_N1).astype(np.float32)
+    return unit_NE
 
 
 def _by_size(labels_N: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -43,6 +43,13 @@ class MiniLm:
             self._known.update(zip(batch, self._encode(batch), strict=True))
         return np.stack([self._known[one] for one in sentences]) if sentences else np.zeros((0, 384), np.float32)
 
+    def too_long(self, sentences: Sequence[str]) -> list[str]:
+        """Those whose end is not encoded."""
+        if not sentences:
+            return []
+        pieces = self._tokenizer(list(sentences)).input_ids
+        return [sentence for sentence, ids in zip(sentences, pieces, strict=True) if len(ids) > LONGEST]
+
     @torch.inference_mode()
     def _encode(self, batch: list[str]) -> NDArray[np.float32]:
         pieces = self._tokenizer(batch, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")

@@ -1,9 +1,11 @@
 """Frozen image encoders: a grid of features for the compressor (§3.2), a vector for retrieval."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from models.checkpoint import CheckpointConfig, Origin
+from models.clip_layout import Activation
 from models.packaged import MODELS
 
 if TYPE_CHECKING:
@@ -26,13 +28,37 @@ class EfficientNetLite0Config(BaseModel, frozen=True, extra="forbid"):
         return MODELS["efficientnet-lite0"].revision
 
 
-VisionConfig = Annotated[EfficientNetLite0Config, Field(discriminator="kind")]
+class ClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """CLIP ViT-L/14, the paper's encoder E: 1024 channels at 1/14 of the picture, retrieval vectors of 768.
+
+    Args:
+        source: a folder or hub id of transformers, or a checkpoint file of open_clip's layout.
+        activation: of such a file; "quick_gelu" for OpenAI's weights, "gelu" for most that open_clip trained.
+    """
+
+    origin: ClassVar[Origin] = Origin(
+        name="CLIP ViT-L/14",
+        licence="MIT",
+        fetch="the folder openai/clip-vit-large-patch14, or an open_clip checkpoint, from the Hugging Face hub",
+        setting="frozen.vision.source",
+    )
+
+    kind: Literal["clip"] = "clip"
+    source: str = "openai/clip-vit-large-patch14"
+    activation: Activation = "quick_gelu"
 
 
-def build(config: EfficientNetLite0Config) -> "ImageEncoder":
+VisionConfig = Annotated[EfficientNetLite0Config | ClipConfig, Field(discriminator="kind")]
+
+
+def build(config: EfficientNetLite0Config | ClipConfig) -> "ImageEncoder":
     """The image encoder that `config` describes, with its weights, frozen and in evaluation mode."""
     match config:
         case EfficientNetLite0Config():
             from models.vision.efficientnet_lite0 import EfficientNetLite0
 
             return EfficientNetLite0(config)
+        case ClipConfig():
+            from models.vision.clip import Clip
+
+            return Clip(config)

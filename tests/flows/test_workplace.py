@@ -55,3 +55,27 @@ def test_models_that_would_not_take_each_others_tokens_are_named(changed: str, n
         resolve("smoke", [changed])
     both = ["autoencoder.model.compressor.token_width=32", "autoregressive.model.width=32"]
     assert resolve("smoke", both).autoregressive.model.width == 32
+
+
+PAPER_FACES = ["autoencoder.model.decoder.face_width=512", "autoregressive.model.face_width=512", "face.kind=farl"]
+PAPER_SENTENCES = ["autoencoder.model.decoder.sentence_width=768", "autoregressive.model.sentence_width=768"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (["sentence.kind=longclip"], "sentence.kind=longclip gives 768 numbers, .*sentence_width=384 does not go with"),
+        (PAPER_SENTENCES, "sentence.kind=minilm gives 384 numbers"),
+        (["face.kind=farl"], "face.kind=farl gives 512 numbers, .*face_width=128 .*to 512"),
+        (PAPER_FACES, "evaluate.face.kind=dlib compares its faces with those of face.kind=farl"),
+    ],
+)
+def test_backends_whose_vectors_do_not_fit_are_named(changed: list[str], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        resolve("smoke", changed)
+
+
+def test_the_papers_backends_fit_each_other() -> None:
+    chosen = ["detector.kind=grounding_dino", "frozen.vision.kind=clip", "sentence.kind=longclip"]
+    made = resolve("smoke", [*PAPER_FACES, *PAPER_SENTENCES, *chosen, "evaluate.face.kind=farl"])
+    assert (made.face.width, made.sentence.width) == (512, 768)

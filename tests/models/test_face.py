@@ -1,15 +1,18 @@
 """Faces: MTCNN against its original, embeddings, clustering and the bank."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.face import DlibConfig, Face, MtcnnFinderConfig, build
+from models.face import ClusteringConfig, DlibConfig, Face, FarlConfig, MtcnnFinderConfig, QualityConfig, build
 from models.face.bank import FaceBank, medoid
-from models.face.cluster import chinese_whispers
+from models.face.cluster import chinese_whispers, distances, linked
 from models.face.mtcnn import FaceFinder
+from models.face.quality import REASONS, reasons, sharpness, turn
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,10 @@ def test_pictures_of_another_kind_are_refused():
         FaceFinder(MtcnnFinderConfig()).find([np.zeros((8, 8))])
 
 
+EUCLIDEAN = DlibConfig().clustering
+COSINE = ClusteringConfig(metric="cosine", threshold=0.25)
+
+
 def crowd(sizes, seed=0):
     """Embeddings in tight groups far from each other, in a shuffled order, and the group of each."""
     draw = np.random.default_rng(seed)
@@ -74,7 +81,7 @@ def crowd(sizes, seed=0):
 
 def test_clusters_are_numbered_by_size_and_loners_are_minus_one():
     embeddings, truth = crowd([3, 7, 1, 5])
-    labels = chinese_whispers(embeddings)
+    labels = chinese_whispers(embeddings, EUCLIDEAN)
     assert [int(labels[truth == group][0]) for group in range(4)] == [2, 0, -1, 1]
     assert all(len(set(labels[truth == group])) == 1 for group in range(4))
 
@@ -83,15 +90,112 @@ def test_clusters_are_numbered_by_size_and_loners_are_minus_one():
 @given(st.lists(st.integers(2, 6), min_size=1, max_size=6), st.integers(0, 100))
 def test_clusters_do_not_depend_on_the_seed_when_people_differ(sizes, seed):
     embeddings, truth = crowd(sizes, seed)
-    labels = chinese_whispers(embeddings, seed=seed)
+    labels = chinese_whispers(embeddings, EUCLIDEAN, seed)
     assert len(set(labels)) == len(sizes)
     assert all(len(set(labels[truth == group])) == 1 for group in range(len(sizes)))
 
 
 def test_clustering_of_nothing_and_of_broken_numbers():
-    assert chinese_whispers(np.zeros((0, 128), np.float32)).shape == (0,)
+    assert chinese_whispers(np.zeros((0, 128), np.float32), EUCLIDEAN).shape == (0,)
     with pytest.raises(ValueError, match="NaN"):
-        chinese_whispers(np.full((2, 128), np.nan, np.float32))
+        chinese_whispers(np.full((2, 128), np.nan, np.float32), EUCLIDEAN)
+
+
+def with_all_distances_at_once(embeddings, threshold, seed=0):
+    """Chinese whispers on one N x N matrix, as short as it can be written."""
+    points = embeddings.astype(np.float64)
+    weights = np.maximum(0, threshold - np.linalg.norm(points[:, None] - points[None], axis=2))
+    np.fill_diagonal(weights, 0)
+    labels, draw = np.arange(len(points)), np.random.default_rng(seed)
+    for _ in range(50):
+        before = labels.copy()
+        for i in draw.permutation(len(points)):
+            if weights[i].any():
+                labels[i] = np.bincount(labels, weights=weights[i]).argmax()
+        if (labels == before).all():
+            break
+    return labels
+
+
+def test_blocks_give_what_one_large_matrix_gives(monkeypatch):
+    monkeypatch.setattr("models.face.cluster.BLOCK", 7)
+    draw = np.random.default_rng(1)
+    embeddings = (draw.normal(size=(5, 16))[draw.integers(0, 5, 90)] * 0.12 + draw.normal(size=(90, 16)) * 0.07).astype(
+        np.float32
+    )
+    mine = chinese_whispers(embeddings, EUCLIDEAN)
+    theirs = with_all_distances_at_once(embeddings, 0.5)
+    pairs = {(a, b) for a, b in zip(mine.tolist(), theirs.tolist(), strict=True) if a >= 0}
+    assert len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs) > 1
+
+
+def test_memory_does_not_grow_with_the_square_of_the_faces():
+    embeddings, _ = crowd([40] * 100)
+    tracemalloc.start()
+    chinese_whispers(embeddings, EUCLIDEAN)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < len(embeddings) ** 2 * 8 / 3
+
+
+def test_the_metric_is_the_backends():
+    assert (DlibConfig().clustering.metric, FarlConfig().clustering.metric) == ("euclidean", "cosine")
+    embeddings, truth = crowd([5, 4])
+    longer = embeddings * np.linspace(1, 9, len(embeddings), dtype=np.float32)[:, None]
+    labels = chinese_whispers(longer, COSINE)  # the length says nothing about who it is
+    assert [set(labels[truth == group]) for group in range(2)] == [{0}, {1}]
+    assert set(chinese_whispers(longer, EUCLIDEAN)) != {0, 1}
+    apart = distances(np.eye(2, dtype=np.float32) * 5, np.array([[2, 2]], np.float32), COSINE)
+    np.testing.assert_allclose(apart, 1 - np.sqrt(0.5), atol=1e-6)
+
+
+def test_a_chain_is_one_character_for_plain_linking_alone():
+    draw = np.random.default_rng(0)
+    ends = [np.linspace(0, 1, 8) * 0.2 + place for place in (0.0, 1.35)]
+    chain = np.concatenate([*ends, [0.2 + 0.45, 0.2 + 0.9]])[:, None] + draw.normal(0, 1e-4, (18, 1))
+    embeddings = np.concatenate([chain, np.zeros((18, 3))], axis=1).astype(np.float32)
+    assert set(linked(embeddings, EUCLIDEAN)) == {0}
+    assert len({int(label) for label in chinese_whispers(embeddings, EUCLIDEAN)}) > 1
+    assert linked(np.zeros((0, 4), np.float32), EUCLIDEAN).shape == (0,)
+
+
+def frontal(x=0.5, nose=0.0, height=0.4):
+    """A face of `height` in a square picture, its nose shifted in distances of the eyes."""
+    offsets = np.array([[-0.15, -0.1], [0.15, -0.1], [0.3 * nose, 0.05], [-0.1, 0.2], [0.1, 0.2]], np.float32)
+    box = (x - height / 2, 0.5 - height / 2, x + height / 2, 0.5 + height / 2)
+    return Face(box, 1.0, np.array([x, 0.5], np.float32) + offsets * np.float32(height))
+
+
+def test_each_reason_to_stay_out_of_the_bank():
+    sharp = picture(height=400, width=400)
+    config = QualityConfig()
+    assert reasons(sharp, [frontal()], config) == [""]
+    assert reasons(sharp, [frontal(height=0.07)], config) == ["small"]
+    assert reasons(sharp, [frontal(nose=0.9)], config) == ["turned"]
+    smooth = np.linspace(0, 255, 400)[None, :, None].repeat(400, 0).repeat(3, 2).astype(np.uint8)
+    assert reasons(smooth, [frontal()], config) == ["blurred"]
+    assert reasons(smooth, [frontal()], config.model_copy(update={"least_sharpness": 0})) == [""]
+    assert set(REASONS) == {"small", "turned", "blurred", "beyond_five"}
+
+
+def test_the_five_largest_good_faces_of_a_frame_enter_the_bank():
+    sharp = picture(height=400, width=400)
+    sizes = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.05)
+    faces = [frontal(height=size, nose=0.9 if size == 0.45 else 0) for size in sizes]
+    assert reasons(sharp, faces, QualityConfig()) == ["", "turned", "", "", "", "", "small"]
+    faces = [frontal(height=size) for size in sizes]
+    assert reasons(sharp, faces, QualityConfig()) == [""] * 5 + ["beyond_five", "small"]
+
+
+def test_sharpness_falls_with_blur_and_turn_grows_with_the_nose():
+    import cv2
+
+    coarse = picture(height=40, width=40).repeat(10, 0).repeat(10, 1)
+    levels = [sharpness(cv2.GaussianBlur(coarse, (0, 0), sigma), frontal()) for sigma in (1, 4, 10)]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[0] > 2 * levels[-1]
+    assert [round(turn(frontal(nose=nose), 1.0), 3) for nose in (0, 0.25, -0.5)] == [0, 0.25, 0.5]
+    assert turn(Face((0, 0, 1, 1), 1.0), 1.0) == 0
 
 
 def bank():

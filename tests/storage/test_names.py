@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pydantic import BaseModel
@@ -53,6 +54,15 @@ class Whole(BaseModel, frozen=True):
 def test_the_revision_behind_a_config_counts_however_deep_it_lies():
     assert fingerprint(Weights()) == fingerprint({"size": 3, "name": "a", "revision": "1"})
     assert len({fingerprint(Whole(part=part)) for part in (Config(), Weights(), NewWeights())}) == 3
+
+
+class Somewhere(Weights, frozen=True):
+    not_identity: ClassVar[tuple[str, ...]] = ("source",)
+    source: str
+
+
+def test_where_weights_lie_does_not_count():
+    assert fingerprint(Somewhere(source="here")) == fingerprint(Somewhere(source="there")) == fingerprint(Weights())
 
 
 def test_infinity_is_refused():

@@ -42,5 +42,5 @@ def curated(tmp_path_factory: pytest.TempPathFactory, cluster: ClusterConfig) ->
     work = faces.run(DlibConfig(), storage, work, cluster, silent)
     work = captions.run(DescriberConfig(), storage, work, cluster, silent)
     work = scripts.run(TemplateConfig(), storage, work, cluster, silent)
-    work = features.run(MiniLmConfig(), storage, work, cluster, silent)
+    work = features.run(MiniLmConfig(), storage, work, cluster, silent, DlibConfig().width)
     return Curated(storage, work, snapshot.run(HalvesConfig(), storage, work))

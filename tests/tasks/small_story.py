@@ -80,14 +80,14 @@ def write_story(storage: Storage, film_id: str, source: str, has_audio: bool) ->
             rows["captions"].append({**row, "subject": f"{row['row_id']}-p0", "text": "A person in blue.", **BACKEND})
             rows["faces"].append(
                 {"face_id": f"{row['row_id']}-f0", **row, "character_id": f"{row['row_id']}-p0", **box, "score": 0.9,
-                 "embedding": faces[0].tobytes(), "character": 0, **BACKEND}
+                 "embedding": faces[0].tobytes(), "character": 0, "rejected": "", **BACKEND}
             )  # fmt: skip
         kinds = [0, 1, 2] if second % 2 else [1, 2]
         rows["features"].append(
             {**row, "second": second, "shot": shot, "sentences": sentences[: len(kinds)].tobytes(),
-             "sentences_flipped": sentences[: len(kinds)].tobytes(), "sentence_kinds": kinds,
+             "sentences_flipped": sentences[: len(kinds)].tobytes(), "sentence_width": 384, "sentence_kinds": kinds,
              "faces": b"".join(face.astype(np.float16).tobytes() for face in faces),
-             "face_characters": [0] * len(faces)}
+             "face_width": 128, "face_characters": [0] * len(faces)}
         )  # fmt: skip
     tables = Tables(storage)
     for name, found in rows.items():

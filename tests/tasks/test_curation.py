@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.face import DlibConfig, QualityConfig
 from models.script_tokens import CHARACTER, PLOT, SCENE_ELEMENT
+from models.sentence import MiniLmConfig, build
+from storage.rejects import REASONS
 from storage.schemas import character_id, row_id
 from storage.tables import Tables
 from tasks import rows
-from tasks.faces import whose
-from tasks.features import describe
+from tasks.faces import _make, whose
+from tasks.features import _note, describe
+from tasks.pool import Made
 from tests.tasks.conftest import DRAWN, Curated
 
 
@@ -145,3 +149,31 @@ def test_answers_that_are_lost_doubled_or_strange_are_refused(answers: list[str]
     assert rows.by_row(["b", "a"], str, ["a", "b"]) == {"a": "a", "b": "b"}
     with pytest.raises(ValueError, match="answers"):
         rows.by_row(answers, str, ["a", "b"])
+
+
+def test_faces_that_are_not_good_enough_keep_their_row_with_the_reason_and_stay_out_of_the_bank(
+    curated: Curated,
+) -> None:
+    tall = [face for face in table(curated, "faces") if face["rejected"] == ""]
+    limit = float(np.median([(face["y1"] - face["y0"]) * DRAWN.height for face in tall]))
+    config = DlibConfig(quality=QualityConfig(smallest=limit))
+    *_, made = _make(config, curated.storage, curated.work)(curated.film_id)
+    assert isinstance(made, Made)
+    found = made.tables["faces"].to_pylist()
+    assert [face["face_id"] for face in found] == [face["face_id"] for face in table(curated, "faces")]
+    small = [face for face in found if face["rejected"]]
+    assert {face["rejected"] for face in small} == {"small"}
+    assert 0 < len(small) < len(found)
+    assert {face["character"] for face in small} == {-1}
+    assert all(len(face["embedding"]) == 4 * config.width for face in small)
+
+
+def test_sentences_that_are_cut_are_told_and_others_are_not() -> None:
+    model = build(MiniLmConfig())
+    long = "word " * 300
+    note = _note(model, "film", ["A short one.", long])
+    assert note is not None
+    assert note.reason == "long_sentences"
+    assert "1 of the 2 sentences of film film, such as 'word word" in note.detail
+    assert _note(model, "film", ["A short one."]) is None
+    assert note.reason in REASONS

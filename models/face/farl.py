@@ -1,0 +1,88 @@
+"""Face embeddings by FaRL-B/16 (Zheng et al. 2022): CLIP's image tower, trained on faces and their captions.
+
+The crop is that of the authors' own attribute model for 224 pixels: the eyes a sixth of the side apart, so that hair
+and chin are seen. Shapes: N faces, C numbers of an embedding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models import checkpoint
+from models.clip_layout import DEVIATION, MEAN, is_file, load_vision
+from models.device import device
+from models.face import Face, FarlConfig, Image
+from models.face.crop import aligned
+from models.face.mtcnn import FaceFinder
+
+PLACES_52 = np.array(  # eyes, nose, mouth corners in fractions of the crop
+    [[0.416, 0.476], [0.582, 0.473], [0.511, 0.578], [0.437, 0.653], [0.591, 0.651]], np.float32
+)
+
+
+class FarlFaceEmbedder:
+    """MTCNN finds and aligns, FaRL embeds; vectors are of unit length, so that cosines compare them."""
+
+    name = "farl"
+
+    def __init__(self, config: FarlConfig) -> None:
+        self.config = config
+        self.revision = config.revision
+        self.licence = config.origin.licence
+        self.finder = FaceFinder(config.finder)
+        self.device = device()
+        self.tower = _tower(config).to(self.device)
+        sizes = self.tower.config
+        width = sizes.projection_dim if config.feature == "projection" else sizes.hidden_size
+        if width != config.width:
+            why = f"its {config.feature} feature has {width} numbers, face.width is {config.width}"
+            raise checkpoint.missing(config.origin, config.source, why)
+        self._side = sizes.image_size
+
+    def faces(self, images: Sequence[Image]) -> list[list[Face]]:
+        """All faces of each picture, largest first, with embeddings [C]."""
+        found = self.finder.find(images)
+        chips = [self._chip(image, face) for image, faces in zip(images, found, strict=True) for face in faces]
+        vectors = iter(self._embed(chips))
+        return [[replace(face, embedding=next(vectors)) for face in faces] for faces in found]
+
+    def embed(self, image: Image, faces: Sequence[Face]) -> list[Face]:
+        """The same faces in the same order, with embeddings [C]; aligned by their landmarks where they have them."""
+        vectors_NC = self._embed([self._chip(image, face) for face in faces])
+        return [replace(face, embedding=row_C) for face, row_C in zip(faces, vectors_NC, strict=True)]
+
+    def _chip(self, image: Image, face: Face) -> Image:
+        return aligned(image, face, PLACES_52, self._side)
+
+    @torch.inference_mode()
+    def _embed(self, chips: Sequence[Image]) -> NDArray[np.float32]:
+        made = [np.zeros((0, self.config.width), np.float32)]
+        for start in range(0, len(chips), self.config.batch):
+            pixels_NHW3 = np.stack(chips[start : start + self.config.batch]).astype(np.float32) / 255
+            pixels_NHW3 = (pixels_NHW3 - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
+            pixels_N3HW = torch.from_numpy(pixels_NHW3.transpose(0, 3, 1, 2).copy()).to(self.device)
+            feature_NC = self._feature(self.tower(pixel_values=pixels_N3HW))
+            made.append(torch.nn.functional.normalize(feature_NC, dim=-1).cpu().numpy())
+        return np.concatenate(made)
+
+    def _feature(self, seen: Any) -> Tensor:
+        if self.config.feature == "projection":
+            vectors_NC: Tensor = seen.image_embeds
+            return vectors_NC
+        pooled_NC: Tensor = seen.pooler_output
+        return pooled_NC
+
+
+def _tower(config: FarlConfig) -> Any:
+    if config.feature == "projection":
+        return load_vision(config.origin, config.source, config.hub_revision)
+    if is_file(config.source):
+        return load_vision(config.origin, config.source, config.hub_revision).vision_model
+    from transformers import CLIPVisionModel
+
+    return checkpoint.pretrained(config.origin, CLIPVisionModel, config.source, config.hub_revision)

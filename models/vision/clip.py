@@ -1,0 +1,69 @@
+"""CLIP's image tower (the paper's is ViT-L/14), from transformers' layout or open_clip's.
+
+Shapes: B pictures, H and W pixels, N = rows times columns of patches, C channels, E numbers of the joint space.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.clip_layout import DEVIATION, MEAN, load_vision
+from models.device import device
+from models.vision import ClipConfig
+from models.vision.encoder import ImageEncoder
+
+
+class Clip(ImageEncoder):
+    """Features [B, N, C] of the last hidden layer without the class token; retrieval vectors [B, E].
+
+    It runs on the GPU where there is one; what it gives lies where the pictures lie.
+    """
+
+    name = "clip"
+    mean_311: Tensor
+    deviation_311: Tensor
+
+    def __init__(self, config: ClipConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.revision = config.revision
+        self.licence = config.origin.licence
+        self.tower = load_vision(config.origin, config.source, config.hub_revision, config.activation)
+        sizes = self.tower.config
+        self.channels, self.width = sizes.hidden_size, sizes.projection_dim
+        self.patch, self.side = sizes.patch_size, sizes.image_size
+        self.register_buffer("mean_311", torch.tensor(MEAN)[:, None, None])
+        self.register_buffer("deviation_311", torch.tensor(DEVIATION)[:, None, None])
+        self.requires_grad_(False)
+        self.train()
+        self.to(device())
+
+    def forward(self, images_B3HW: Tensor) -> Tensor:
+        """RGB 0-1 -> features [B, N, C], row by row; of another size than CLIP's own with interpolated positions."""
+        features_BNC: Tensor = self._look(images_B3HW).last_hidden_state[:, 1:]
+        return features_BNC.to(images_B3HW.device)
+
+    def embed(self, images_B3HW: Tensor) -> Tensor:
+        """RGB 0-1 -> vectors of unit length [B, E] of the centre square, at the size that CLIP was trained on."""
+        height, width = images_B3HW.shape[-2:]
+        scale = self.side / min(height, width)
+        size = (max(self.side, round(height * scale)), max(self.side, round(width * scale)))
+        resized_B3HW = F.interpolate(images_B3HW, size, mode="bicubic", antialias=True).clamp(0, 1)
+        top, left = ((pixels - self.side) // 2 for pixels in size)
+        square_B3HW = resized_B3HW[..., top : top + self.side, left : left + self.side]
+        return F.normalize(self._look(square_B3HW).image_embeds, dim=-1).to(images_B3HW.device)
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns: whole patches; what is left at the right and at the bottom is not seen."""
+        return height // self.patch, width // self.patch
+
+    def _look(self, images_B3HW: Tensor) -> Any:
+        if images_B3HW.ndim != 4 or images_B3HW.shape[1] != 3 or min(images_B3HW.shape[2:]) < self.patch:
+            raise ValueError(
+                f"pictures are [B, 3, height, width] of {self.patch} pixels or more, got {list(images_B3HW.shape)}"
+            )
+        pixels_B3HW = (images_B3HW.to(self.mean_311.device) - self.mean_311) / self.deviation_311
+        own = tuple(pixels_B3HW.shape[2:]) == (self.side, self.side)
+        return self.tower(pixel_values=pixels_B3HW, interpolate_pos_encoding=not own)
