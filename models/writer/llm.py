@@ -44,7 +44,9 @@ class LlmWriter:
         self._prompts = prompts.read(PROMPTS)
 
     def write(self, facts: Sequence[ScriptFacts]) -> list[Script]:
-        """One script for each keyframe, in order."""
+        """One script for each keyframe, in order; raises ValueError when two have the same row id."""
+        if len({one.row_id for one in facts}) != len(facts):
+            raise ValueError(f"{len(facts)} keyframes don't have {len(facts)} ids: {[one.row_id for one in facts]}")
         written: dict[str, Script] = {}
         chats = {one.row_id: messages(one, self._prompts) for one in facts}
         for _ in range(self.config.answers):

@@ -186,7 +186,7 @@ def test_a_random_model_is_held_to_the_schema(llama: Path, monkeypatch: pytest.M
     small |= {"properties": {"plots": {"type": "array", "items": sentence, "minItems": 1, "maxItems": 2}}}
     monkeypatch.setattr("models.writer.llm.schema", lambda: small)
     model = LlmWriter(config(llama, most_tokens=80))
-    chats = [messages(one, model._prompts) for one in (FACTS, row(1), row(22))]
+    chats = [messages(one, model._prompts) for one in (FACTS, row(2), row(22))]
     replies = model._replies(chats)
     assert not any(reply.cut for reply in replies)
     for reply in replies:
@@ -205,6 +205,11 @@ def test_what_a_random_model_writes_is_left_to_the_template(llama: Path) -> None
     ]
     assert len(asked) == 6
     assert asked[3].startswith("That answer can't be used: it was cut off")
+
+
+def test_two_keyframes_with_one_id_are_refused(llama: Path) -> None:
+    with pytest.raises(ValueError, match="2 keyframes don't have 2 ids"):
+        LlmWriter(config(llama)).write([FACTS, FACTS])
 
 
 def test_a_model_that_writes_well_is_told_nothing_more(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +246,7 @@ def test_weights_name_the_rows_and_a_missing_checkpoint_is_explained(llama: Path
 def test_the_packaged_model_answers_in_json_and_what_it_invents_is_not_kept() -> None:
     model = LlmWriter(LlmConfig(source="smollm2", dtype="float32", most_tokens=200, answers=1))
     assert model.licence == "Apache-2.0"
-    facts = [FACTS, row(1)]
+    facts = [FACTS, row(2)]
     made = model.write(facts)
     for one, reply in zip(facts, model._replies([messages(one, model._prompts) for one in facts]), strict=True):
         if not reply.cut:
