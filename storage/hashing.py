@@ -162,6 +162,8 @@ def _hash(source: str, children: "queue.SimpleQueue[_Child]") -> FilmHash | Film
 def _readable(source: str) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as error:
+        raise FilmError("missing", f"there is no file {source!r}") from error
     except OSError as error:
         raise FilmError("unreadable", f"{source!r} cannot be read: {error.strerror}") from error
 
