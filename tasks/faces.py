@@ -8,11 +8,12 @@ import numpy as np
 from models import face
 from models.face import Face, FaceConfig
 from models.face.cluster import chinese_whispers
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.schemas import face_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made, Step
+from tasks.made import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
@@ -36,12 +37,13 @@ def run(config: FaceConfig, storage: Storage, work: Work, cluster: ClusterConfig
 
 def _make(config: FaceConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
     model = face.build(config)
+    keyframes, characters = (FilmRows(storage, name, work[name]) for name in ("keyframes", "characters"))
 
     def bank(film_id: str) -> Iterator[Step | Made]:
-        persons = rows.grouped(rows.read(storage, work, "characters", film_id))
         found = []
-        for step, keyframes in rows.chunks(rows.read(storage, work, "keyframes", film_id)):
-            for keyframe, faces in zip(keyframes, model.faces(rows.pictures(keyframes)), strict=True):
+        for step, some, pictures in rows.pictured(keyframes, film_id):
+            persons = rows.of(characters, film_id, [row["row_id"] for row in some])
+            for keyframe, faces in zip(some, model.faces(pictures), strict=True):
                 found += _rows(keyframe["row_id"], faces, persons.get(keyframe["row_id"], []))
             yield step
         found.sort(key=lambda row: str(row["face_id"]))  # clustering depends on the order

@@ -24,7 +24,7 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset, rows, tokens
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made, Step
+from tasks.made import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
@@ -136,12 +136,13 @@ def _make(
             tokens.read(storage, work, test.row_ids)[0],
         )
         total = sum(len(test.scripts) + len(train.scripts) * (variant == "rebuilt") for variant in config.variants)
-        drawn: list[rows.Row] = []
+        done = 0
         for draft in _drafts(config, dreamer, halves):
             for script, image in zip(draft.scripts, _paint(config, painter, draft), strict=True):
-                drawn.append({"row_id": script.row_id, "variant": draft.variant, "image": image})
-                yield Step(len(drawn), total)
-        yield Made({STAGE: rows.table(STAGE, film_id, drawn)})
+                drawn = {"row_id": script.row_id, "variant": draft.variant, "image": image}
+                yield Made({STAGE: rows.table(STAGE, film_id, [drawn])})
+                done += 1
+                yield Step(done, total)
 
     return draw
 

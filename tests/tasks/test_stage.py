@@ -14,7 +14,7 @@ from storage.errors import FilmError
 from storage.root import Storage
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made, Make, Step
+from tasks.made import Made, Make, Step
 from tasks.progress import silent
 from tasks.stage import ATTEMPTS, StageError, Work, run_stage
 
