@@ -36,7 +36,7 @@ def storage(request, tmp_path):
         for _ in range(16):
             run.commit({"tokens": [write_file(storage, "tokens", [rows(list(FILMS)[1], "h")])]}, work)
         run.tidy()
-        assert len([name for name in Tables(storage).versions()]) == 2
+        assert len(list(Tables(storage).versions())) == 2
     return storage
 
 
