@@ -87,9 +87,7 @@ def curate(
         decodes = stage == "keyframes"
         make: Make = partial(_decoder, fakes) if decodes else partial(_stage, stage, fakes, storage, work)
         tables = ["keyframes", "films"] if decodes else [stage]
-        work = run_stage(
-            storage, stage, inputs[stage], work, "fake", make, cluster, progress, sources, tables, decodes
-        )
+        work = run_stage(storage, stage, inputs[stage], work, "fake", make, cluster, progress, sources, tables, decodes)
     return work
 
 
@@ -169,9 +167,8 @@ def _stage(stage: str, fakes: Fakes, storage: Storage, work: Work) -> Callable[[
     }[stage]
     setattr(module, backend, SimpleNamespace(build=lambda _: Model(fakes.model)))
     if fakes.decoding:
-        rows = import_module("tasks.rows")
         real = import_module("storage.pictures").decode
-        rows.decode = lambda image: (time.sleep(fakes.decoding), real(image))[1]  # type: ignore[attr-defined]
+        setattr(import_module("tasks.rows"), "decode", partial(_slowly, fakes.decoding, real))  # noqa: B010
     made: Callable[[str], Iterator[Step | Made]] = module._make(None, storage, work)
 
     def begun(film_id: str) -> Iterator[Step | Made]:
@@ -181,9 +178,14 @@ def _stage(stage: str, fakes: Fakes, storage: Storage, work: Work) -> Callable[[
     return begun
 
 
+def _slowly(seconds: float, decode: Callable[[bytes], Any], image: bytes) -> Any:
+    time.sleep(seconds)
+    return decode(image)
+
+
 @dataclass
 class Model:
-    """Every backend of the curation; takes `seconds` a picture or text, and adds up how long it was busy."""
+    """Every backend of the curation; takes `seconds` a picture or text."""
 
     seconds: float
     name: str = "fake"

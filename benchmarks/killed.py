@@ -20,12 +20,15 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import fakes
 
 from storage.root import Storage
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig
+
+Rows = dict[str, list[dict[str, Any]]]
 
 
 def main() -> None:
@@ -78,9 +81,10 @@ def measure(folder: Path, args: argparse.Namespace) -> None:
         again += len(begun - committed)
         print(f"kill {kill + 1}: {len(begun)} films begun, {len(committed - before)} committed", flush=True)
     lost, doubled = difference(fakes.everything(Storage(str(whole))), fakes.everything(Storage(str(killed))))
-    print(f"rows lost {lost}, doubled or changed {doubled}; finished work done again {repeated}, in flight at a kill {again}")
-    result = {"name": "killed_lost_and_doubled", "value": lost + doubled, "unit": "rows", "baseline": peer(folder, args)}
-    print(json.dumps(result | {"ratio": None, "n": args.kills}))
+    print(f"rows lost {lost}, doubled or changed {doubled}")
+    print(f"films that were begun in a stage: {again} in flight at a kill, {repeated} committed before and done again")
+    result = {"name": "killed_lost_and_doubled", "value": lost + doubled, "unit": "rows"}
+    print(json.dumps(result | {"baseline": peer(folder, args), "ratio": None, "n": args.kills}))
 
 
 def start(args: argparse.Namespace, storage: Path, log: Path) -> "subprocess.Popen[bytes]":
@@ -94,7 +98,7 @@ def finish(child: "subprocess.Popen[bytes]") -> None:
         raise SystemExit(f"the run ended with exit code {child.returncode}")
 
 
-def difference(whole: dict, killed: dict) -> tuple[int, int]:
+def difference(whole: Rows, killed: Rows) -> tuple[int, int]:
     """Rows that the second has not, and those that it has beyond the first."""
     lost = doubled = 0
     for table in whole:

@@ -1,6 +1,6 @@
 """Stage 1 of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -57,17 +57,18 @@ def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path
         decoded = decode_in_child(folder / film.path, config)
         if decoded.film_id != film_id:
             raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
-        note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
         for rows in _parts(decoded.rows):
             yield Made({"keyframes": rows})
+        note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
         yield Made({"films": film_rows(film, decoded.probe)}, note)
 
     return decode
 
 
-def _parts(rows: pa.Table) -> Iterator[pa.Table]:
-    for start in range(0, rows.num_rows, _PART):
-        yield rows.slice(start, _PART)
+def _parts(rows: pa.Table | Iterable[pa.Table]) -> Iterator[pa.Table]:
+    for some in [rows] if isinstance(rows, pa.Table) else rows:
+        for start in range(0, some.num_rows, _PART):
+            yield some.slice(start, _PART)
 
 
 def _follow_moved_films(tables: Tables, work: Work, films: Mapping[str, FilmSource]) -> None:

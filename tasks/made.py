@@ -55,6 +55,7 @@ class Answer:
     """What a worker says of a film: how far it is or, last, its rows, why it is rejected, a failure's traceback.
 
     Attributes:
+        begins: whether it says only that the work begins.
         files: of each table, that hold rows of this film alone, for a commit to name.
         rest: of each table, the rows that are in none of them.
         rows: of each table, how many there are.
@@ -62,6 +63,7 @@ class Answer:
 
     film_id: str
     attempts: int
+    begins: bool = False
     step: Step | None = None
     files: Mapping[str, list[DataFile]] = field(default_factory=dict)
     rest: Mapping[str, pa.Table] = field(default_factory=dict)
@@ -69,6 +71,10 @@ class Answer:
     note: FilmError | None = None
     reject: FilmError | None = None
     failure: str = ""
+
+    @property
+    def final(self) -> bool:
+        return not (self.begins or self.step)
 
 
 def answered(storage: Storage, film: Film, attempt: int, work: Work) -> Iterator[Answer]:

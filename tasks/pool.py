@@ -6,6 +6,7 @@ import pickle
 import sys
 import warnings
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from storage.root import Storage
@@ -16,13 +17,16 @@ from tasks.worker import Worker
 if TYPE_CHECKING:
     from ray.data import DataContext, Dataset
 
+_ROUNDS = 3 * ATTEMPTS  # of which a film may lose some without its own fault
+
 
 def answers(
     storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
 ) -> Generator[Answer]:
     """The steps and the final answer of each film, as they come; no final one where it ended its worker each time.
 
-    A film that ends its worker is tried again when all others have had their turn, so it never holds them back.
+    A film that ends its worker is tried again when all others have had their turn, so it never holds them back. One
+    that was waiting for that worker loses no attempt.
 
     Args:
         keys: film_id -> fingerprint of the rows that are wanted.
@@ -30,9 +34,9 @@ def answers(
     connect(cluster)
     from ray.data import DataContext
 
-    left = dict(keys)
-    for attempt in range(ATTEMPTS):
-        films = [Film(film_id, key, attempt) for film_id, key in left.items()]
+    left = {film_id: Film(film_id, key) for film_id, key in keys.items()}
+    for _ in range(_ROUNDS):
+        films = [film for film in left.values() if film.attempts < ATTEMPTS]
         if not films:
             return
         with DataContext.current(_quiet(DataContext.get_current().copy())), contextlib.redirect_stdout(sys.stderr):
@@ -43,7 +47,10 @@ def answers(
             for batch in batches:
                 for pickled in batch["answer"].to_pylist():
                     answer: Answer = pickle.loads(pickled)
-                    if answer.step is None:
+                    if answer.begins:
+                        left[answer.film_id] = replace(left[answer.film_id], attempts=answer.attempts)
+                        continue
+                    if answer.final:
                         del left[answer.film_id]
                     yield answer
 
@@ -58,8 +65,8 @@ def _chain(films: list[Film], storage: Storage, make: Make, pool: Pool) -> "Data
             Worker,
             fn_constructor_args=(storage, make, pool.limits),
             batch_size=1,
-            # One film in flight an actor, so that no other film loses an attempt when one ends it.
-            compute=ray.data.ActorPoolStrategy(size=min(pool.size, len(films)), max_tasks_in_flight_per_actor=1),
+            # A second film waits at each actor, so that none is idle while Ray brings it the next.
+            compute=ray.data.ActorPoolStrategy(size=min(pool.size, len(films)), max_tasks_in_flight_per_actor=2),
             num_cpus=pool.cpus,
             num_gpus=pool.gpus or None,
             max_restarts=len(films),

@@ -1,6 +1,7 @@
 """Rows of one film inside an actor: read and taken a few at a time, joined with a model's answers by their ids."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +19,7 @@ Row = dict[str, Any]
 Picture = NDArray[np.uint8]
 T = TypeVar("T")
 
+_READERS = 4  # threads that decode pictures for one model
 CHUNK = 16  # keyframes that a model gets, and whose pictures are in memory, at a time
 
 
@@ -47,12 +49,13 @@ def pictured(keyframes: FilmRows, film_id: str) -> Iterator[tuple[Step, list[Row
 
 def _pictured(keyframes: FilmRows, film_id: str, total: int) -> Iterator[tuple[Step, list[Row], list[Picture]]]:
     done = 0
-    for batch in keyframes.batches(film_id):
-        for start in range(0, batch.num_rows, CHUNK):
-            some = batch.slice(start, CHUNK)
-            images = [decode(image.as_py()) for image in some["image"]]
-            done += some.num_rows
-            yield Step(done, total), some.drop_columns(["image"]).to_pylist(), images
+    with ThreadPoolExecutor(_READERS) as readers:
+        for batch in keyframes.batches(film_id):
+            for start in range(0, batch.num_rows, CHUNK):
+                some = batch.slice(start, CHUNK)
+                images = list(readers.map(decode, some["image"].to_pylist()))
+                done += some.num_rows
+                yield Step(done, total), some.drop_columns(["image"]).to_pylist(), images
 
 
 def of(table: FilmRows, film_id: str, row_ids: Sequence[str]) -> dict[str, list[Row]]:

@@ -46,6 +46,7 @@ class Worker:
 
     def _watched(self, film: Film) -> Iterator[Answer]:
         self._base = 0
+        yield Answer(film.film_id, film.attempts + 1, begins=True)
         self._films.put(film)
         heard = time.monotonic()
         while True:

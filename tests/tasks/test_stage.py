@@ -164,8 +164,8 @@ def test_the_later_of_two_runs_on_a_storage_says_so(tmp_path: Path, cluster: Clu
 
     work = {"keyframes": {film_id: f"of {film_id}" for film_id in ("a", "b")}}
     sources = {film_id: film_id for film_id in ("a", "b")}
+    make = partial(captioner, log)
     with pytest.raises(StorageError, match="another run has committed captions"):
-        make = partial(captioner, log)
         run_stage(storage, "captions", ["keyframes"], work, "v1", make, cluster, other_run_commits, sources)
     assert Tables(storage).count()["captions"] == 2
 
