@@ -1,23 +1,30 @@
-"""One Delta table: opened, and some of its rows replaced in one step."""
+"""One Delta table: opened, made, kept tidy, and some of its rows replaced in one step."""
 
 import random
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from storage.datafiles import ROWS_A_GROUP
 from storage.guard import guarded
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
+    from deltalake import DeltaTable, WriterProperties
+    from pyarrow.dataset import Expression
 
-ROWS_A_GROUP = 128  # a window of 128 keyframes reads one or two row groups
-_TRIES = 12
+Work = set[tuple[str, str]]
+"""Pairs of film_id and fingerprint."""
+
+FILE_BYTES = 32 << 20  # that a table's files have, about, when there is enough for them
+TRIES = 12  # of a commit, when another writer was first
 _SPARE = 1 << 20  # bytes for a commit's log
 _TIDY_EVERY = 200  # commits; small tables would otherwise be one file a commit
+_SMALL_FILES = 16  # that are put together
+_KEPT_HOURS = 7 * 24  # of files that no version needs any more, for readers of older versions
 
 
 def open_table(storage: Storage, table: str) -> "DeltaTable | None":
@@ -37,39 +44,83 @@ def open_table(storage: Storage, table: str) -> "DeltaTable | None":
             return None
 
 
+def create_table(storage: Storage, table: str) -> "DeltaTable":
+    """The newest version of a table, which is made when there is none."""
+    from deltalake import DeltaTable
+
+    return DeltaTable.create(
+        storage.url(f"tables/{table}"), SCHEMAS[table], mode="ignore", storage_options=storage.delta_options
+    )
+
+
 def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[str, str]) -> None:
     """Puts `rows` in place of all rows whose columns equal `where`: in one Delta commit, seen whole or not at all.
 
-    Tries again, a little later each time, when another writer was first.
+    Looks into every file that may hold such rows: for a few rows at a time. Tries again, a little later each time,
+    when another writer was first.
 
     Raises:
         StorageError: when the storage cannot be written, or is full.
     """
-    from deltalake import DeltaTable, WriterProperties, write_deltalake
+    from deltalake import write_deltalake
     from deltalake.exceptions import CommitFailedError
 
-    url = storage.url(f"tables/{table}")
     predicate = " AND ".join(f"{column} = {_quoted(value)}" for column, value in where.items())
-    with guarded("write", url):
+    with guarded("write", storage.url(f"tables/{table}")):
         storage.check_room(rows.nbytes + _SPARE)
-        for attempt in range(_TRIES):
+        for attempt in range(TRIES):
             try:
-                delta = DeltaTable.create(url, SCHEMAS[table], mode="ignore", storage_options=storage.delta_options)
+                delta = create_table(storage, table)
                 write_deltalake(
-                    delta,
-                    rows,
-                    mode="overwrite",
-                    predicate=predicate,
-                    writer_properties=WriterProperties(max_row_group_size=ROWS_A_GROUP, compression="ZSTD"),
+                    delta, rows, mode="overwrite", predicate=predicate, writer_properties=_writer_properties()
                 )
                 break
             except CommitFailedError:
-                if attempt + 1 == _TRIES:
+                if attempt + 1 == TRIES:
                     raise
                 time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))
         delta.update_incremental()
         if table in ("work", "rejects", "films") and delta.version() % _TIDY_EVERY == 0:
-            delta.optimize.compact()
+            tidy(storage, delta, table)
+
+
+def tidy(storage: Storage, delta: "DeltaTable", table: str) -> None:
+    """Puts a table's small files together when there are many, and removes files that no recent version needs.
+
+    Readers see the same rows. A conflict with another writer leaves everything as it is, for the next time.
+    """
+    from deltalake.exceptions import CommitFailedError
+
+    sizes: list[Any] = pa.table(delta.get_add_actions())["size_bytes"].to_pylist()
+    if sum(size < FILE_BYTES // 2 for size in sizes) < _SMALL_FILES:
+        return
+    with guarded("write", storage.url(f"tables/{table}")):
+        try:
+            delta.optimize.compact(
+                target_size=FILE_BYTES, max_concurrent_tasks=1, writer_properties=_writer_properties()
+            )
+            delta.vacuum(retention_hours=_KEPT_HOURS, dry_run=False, full=True)
+        except CommitFailedError:
+            delta.update_incremental()
+
+
+def pairs(delta: "DeltaTable | None", where: "Expression | None" = None) -> Work:
+    """The films and fingerprints of a table's rows, each once."""
+    if delta is None:
+        return set()
+    found: Work = set()
+    with guarded("read", delta.table_uri):
+        for batch in delta.to_pyarrow_dataset().to_batches(columns=["film_id", "fingerprint"], filter=where):
+            some = pa.Table.from_batches([batch]).group_by(["film_id", "fingerprint"]).aggregate([])
+            films: Any = zip(some["film_id"].to_pylist(), some["fingerprint"].to_pylist(), strict=True)
+            found |= set(films)
+    return found
+
+
+def _writer_properties() -> "WriterProperties":
+    from deltalake import WriterProperties
+
+    return WriterProperties(max_row_group_size=ROWS_A_GROUP, compression="ZSTD")
 
 
 def _quoted(value: str) -> str:

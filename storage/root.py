@@ -27,6 +27,7 @@ from storage.errors import ConfigError, StorageError
 from storage.guard import guarded, storage_error
 
 if TYPE_CHECKING:
+    from pyarrow import NativeFile
     from pyarrow.fs import FileSystem
 
 Names = list[str]  # inside Storage the name `list` is the method
@@ -154,6 +155,18 @@ class Storage:
         filesystem, path = self._at(rel)
         with guarded("read", self.url(rel)), filesystem.open_input_file(path) as file:
             return bytes(file.read())
+
+    def open(self, rel: str) -> "NativeFile":
+        """The file at `rel` for reading here and there in it; mapped into memory where it lies in a folder.
+
+        Raises:
+            StorageError: when `rel` is not there.
+        """
+        from pyarrow import memory_map
+
+        filesystem, path = self._at(rel)
+        with guarded("read", self.url(rel)):
+            return memory_map(path) if self.is_local else filesystem.open_input_file(path)
 
     def write_bytes(self, rel: str, data: bytes) -> None:
         """Whole or not at all: nobody ever sees half of `data` under `rel`."""

@@ -1,19 +1,19 @@
 """Rows in Delta tables, film by film, so that a run can be killed at any moment and nothing is lost or doubled.
 
-The unit of work is (film, stage, fingerprint). A stage first commits the film's rows to its tables, each commit
-replacing what an earlier, killed attempt left, and last one row to the table `work`. Rows count only when their
-(film_id, fingerprint) stands in `work`, so a fingerprint names the stage too.
+The unit of work is (film, stage, fingerprint). A film's rows are committed first, and last one row to the table
+`work`. Rows count only when their (film_id, fingerprint) stands in `work`, so a fingerprint names the stage too.
+Stages commit many films at a time (storage.batches) and read film by film (storage.filmrows); here is the rest.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.delta import open_table, replace_rows
+from storage.checks import checked
+from storage.delta import Work, open_table, pairs, replace_rows
 from storage.guard import guarded
 from storage.rejects import Reject
 from storage.root import Storage
@@ -21,9 +21,6 @@ from storage.schemas import KEYS, SCHEMAS
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Expression
-
-Work = set[tuple[str, str]]
-"""Pairs of film_id and fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,8 @@ class Tables:
     def commit(self, table: str, film_id: str, fingerprint: str, rows: pa.Table) -> None:
         """Makes `rows` the rows of this film and fingerprint in `table`, in one step, in place of earlier ones.
 
+        Looks into every file that may hold some: for single films; a stage has storage.batches.
+
         Args:
             rows: the columns of SCHEMAS[table] in any order; `film_id` and `fingerprint` may be left out.
 
@@ -42,7 +41,7 @@ class Tables:
             ValueError: when columns, types, ids or uniqueness are wrong.
             StorageError: when the storage cannot be written, or is full; nothing counts then.
         """
-        rows = _checked(table, film_id, fingerprint, rows)
+        rows = checked(table, film_id, fingerprint, rows)
         replace_rows(self.storage, table, rows, {"film_id": film_id, "fingerprint": fingerprint})
 
     def finish(self, stage: str, film_id: str, fingerprint: str, rows: int, attempts: int = 1) -> None:
@@ -53,7 +52,7 @@ class Tables:
 
     def done(self, stage: str) -> Work:
         """(film_id, fingerprint) of all finished work of a stage."""
-        return _pairs(self._all("work", ["film_id", "fingerprint"], pc.field("stage") == stage))
+        return pairs(open_table(self.storage, "work"), pc.field("stage") == stage)
 
     def read(self, table: str, work: Mapping[str, str], columns: Sequence[str] | None = None) -> pa.Table:
         """The finished rows of some films, sorted by the table's id.
@@ -64,16 +63,19 @@ class Tables:
         """
         schema = SCHEMAS[table]
         names = list(columns) if columns is not None else schema.names
-        films: dict[str, list[str]] = defaultdict(list)
-        for film_id, fingerprint in sorted(set(work.items()) & self._finished()):
-            films[fingerprint].append(film_id)
-        wanted: Expression | None = None
-        for fingerprint, film_ids in films.items():
-            some = (pc.field("fingerprint") == fingerprint) & pc.field("film_id").isin(film_ids)
-            wanted = some if wanted is None else wanted | some
-        if wanted is None:
+        some = pc.field("film_id").isin(list(work))
+        finished = set(work.items()) & pairs(open_table(self.storage, "work"), some) if work else set()
+        if not finished:
             return schema.empty_table().select(names)
-        rows = self._all(table, list(dict.fromkeys([*names, *KEYS[table]])), wanted)
+        wanted = pc.field("film_id").isin([film_id for film_id, _ in finished])
+        wanted &= pc.field("fingerprint").isin(sorted({fingerprint for _, fingerprint in finished}))
+        needed = list(dict.fromkeys([*names, *KEYS[table], "film_id", "fingerprint"]))
+        rows = self._all(table, needed, wanted)
+        if len({fingerprint for _, fingerprint in finished}) > 1:  # each film has one of them
+            keys = pa.table(dict(zip(("film_id", "fingerprint"), map(list, zip(*finished, strict=True)), strict=True)))
+            places = pa.table({**{name: rows[name] for name in keys.column_names}, "place": range(rows.num_rows)})
+            mine = places.join(keys, keys.column_names, join_type="left semi")["place"]
+            rows = rows.take(mine) if len(mine) < rows.num_rows else rows
         return rows.sort_by([(key, "ascending") for key in KEYS[table]]).select(names)
 
     def sources(self, work: Mapping[str, str]) -> dict[str, str]:
@@ -81,17 +83,32 @@ class Tables:
         return {row["film_id"]: row["source"] for row in self.read("films", work, ["film_id", "source"]).to_pylist()}
 
     def count(self) -> dict[str, int]:
-        """Finished rows of every table; of `work` and `rejects` all rows."""
-        finished, counts = self._finished(), dict.fromkeys(SCHEMAS, 0)
-        for table in SCHEMAS:
-            if table in ("work", "rejects"):
-                counts[table] = self._all(table, ["film_id"]).num_rows
+        """Finished rows of every table; of `work` and `rejects` all rows.
+
+        Where a stage's table has as many rows as `work` says that were finished, those are its rows; where it has
+        others, left by a run that was killed, rows are counted film by film.
+        """
+        work = self._all("work", ["film_id", "stage", "fingerprint", "rows"])
+        films: Any = zip(work["film_id"].to_pylist(), work["fingerprint"].to_pylist(), strict=True)
+        finished = set(films)
+        by_stage = work.group_by("stage").aggregate([("rows", "sum"), ([], "count_all")]).to_pylist()
+        said = {row["stage"]: row["rows_sum"] for row in by_stage}
+        said["films"] = sum(row["count_all"] for row in by_stage if row["stage"] == "keyframes")
+        counts = dict.fromkeys(SCHEMAS, 0) | {"work": work.num_rows}
+        for table in set(SCHEMAS) - {"work"}:
+            delta = open_table(self.storage, table)
+            if delta is None:
                 continue
-            groups = self._all(table, ["film_id", "fingerprint"]).group_by(["film_id", "fingerprint"])
-            for group in groups.aggregate([([], "count_all")]).to_pylist():
-                if (group["film_id"], group["fingerprint"]) in finished:
-                    counts[table] += group["count_all"]
+            records: list[Any] = pa.table(delta.get_add_actions())["num_records"].to_pylist()
+            counts[table] = sum(records)
+            if table != "rejects" and counts[table] != said.get(table):
+                counts[table] = self._counted(table, finished)
         return counts
+
+    def _counted(self, table: str, finished: Work) -> int:
+        groups = self._all(table, ["film_id", "fingerprint"]).group_by(["film_id", "fingerprint"])
+        films = groups.aggregate([([], "count_all")]).to_pylist()
+        return sum(row["count_all"] for row in films if (row["film_id"], row["fingerprint"]) in finished)
 
     def reject(self, reject: Reject) -> None:
         """Keeps why something was left out; said again, it stands there once, with the newest reason."""
@@ -110,13 +127,16 @@ class Tables:
         rows = self._all("rejects", SCHEMAS["rejects"].names)
         return [Reject(**row) for row in rows.sort_by([(key, "ascending") for key in KEYS["rejects"]]).to_pylist()]
 
+    def given_up(self, stage: str) -> list[tuple[str, str, str, str]]:
+        """(film_id, fingerprint, source, reason) of a stage's rejects."""
+        columns = ["film_id", "fingerprint", "source", "reason"]
+        rows = self._all("rejects", columns, pc.field("stage") == stage)
+        return list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
+
     def versions(self) -> dict[str, int]:
         """Delta version of every table that exists; runs that were killed and resumed have more of them."""
         tables = {name: open_table(self.storage, name) for name in SCHEMAS}
         return {name: table.version() for name, table in tables.items() if table is not None}
-
-    def _finished(self) -> Work:
-        return _pairs(self._all("work", ["film_id", "fingerprint"]))
 
     def _all(self, table: str, columns: list[str], where: "Expression | None" = None) -> pa.Table:
         schema = pa.schema([SCHEMAS[table].field(name) for name in columns])
@@ -126,31 +146,3 @@ class Tables:
         with guarded("read", self.storage.url(f"tables/{table}")):
             rows: pa.Table = delta.to_pyarrow_dataset().to_table(columns=columns, filter=where)
         return rows.cast(schema)
-
-
-def _pairs(rows: pa.Table) -> Work:
-    return {(row["film_id"], row["fingerprint"]) for row in rows.select(["film_id", "fingerprint"]).to_pylist()}
-
-
-def _checked(table: str, film_id: str, fingerprint: str, rows: pa.Table) -> pa.Table:
-    if table not in SCHEMAS or table in ("work", "rejects"):
-        raise ValueError(f"no table {table!r} to commit rows to: one of {sorted(set(SCHEMAS) - {'work', 'rejects'})}")
-    schema = SCHEMAS[table]
-    for name, value in (("film_id", film_id), ("fingerprint", fingerprint)):
-        if name not in rows.column_names:
-            rows = rows.append_column(name, pa.array([value] * rows.num_rows, pa.string()))
-        elif others := set(rows[name].unique().to_pylist()) - {value}:
-            raise ValueError(f"rows for {table!r} of {name} {value!r} hold others: {sorted(map(str, others))[:3]}")
-    missing, unknown = set(schema.names) - set(rows.column_names), set(rows.column_names) - set(schema.names)
-    if missing or unknown:
-        raise ValueError(f"rows for {table!r}: missing columns {sorted(missing)}, unknown columns {sorted(unknown)}")
-    try:
-        rows = rows.select(schema.names).cast(schema)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"rows for {table!r} do not fit its schema: {error}") from error
-    if gaps := [name for name in schema.names if rows[name].null_count]:
-        raise ValueError(f"rows for {table!r} have nulls in {gaps}")
-    keys = rows.select(list(KEYS[table]))
-    if keys.group_by(keys.column_names).aggregate([]).num_rows != rows.num_rows:
-        raise ValueError(f"rows for {table!r} of film {film_id!r} repeat a {' + '.join(KEYS[table])}")
-    return rows.sort_by([(key, "ascending") for key in KEYS[table]])

@@ -10,15 +10,17 @@ from models.captioner import FRAME, Caption, Captioner, CaptionerConfig, Describ
 from models.detector import Person
 from models.face import Face, Image
 from storage.errors import FilmError
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made, Step
+from tasks.made import Made, Step
 from tasks.progress import Progress
 from tasks.stage import StageError, Work, run_stage
 
 STAGE = "captions"
 ENOUGH = 16  # captions of a film; when not one of as many can be used, it is not the pictures' fault
+_FACE = ("character_id", "x0", "y0", "x1", "y1", "score")
 
 
 def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
@@ -44,26 +46,39 @@ def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterC
 
 def _make(config: CaptionerConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
     model = captioner.build(config)
+    keyframes, characters, faces = (
+        FilmRows(storage, name, work[name]) for name in ("keyframes", "characters", "faces")
+    )
 
     def describe(film_id: str) -> Iterator[Step | Made]:
-        keyframes = rows.read(storage, work, "keyframes", film_id)
-        persons = rows.grouped(rows.read(storage, work, "characters", film_id))
-        faces = {row["character_id"]: row for row in rows.read(storage, work, "faces", film_id)}
-        first = {row["shot"]: row["second"] for row in reversed(keyframes)}
-        said: list[rows.Row] = []
         refused: list[Caption] = []
-        for step, some in rows.chunks(keyframes):
-            bodies = [persons.get(row["row_id"], []) for row in some]
+        count = 0
+        first: dict[int, int] = {}  # second of each shot's first keyframe; shots come in order
+        for step, some, pictures in rows.pictured(keyframes, film_id):
+            row_ids = [row["row_id"] for row in some]
+            persons = rows.of(characters, film_id, row_ids)
+            seen = faces.between(film_id, row_ids[0], row_ids[-1], _FACE).to_pylist()
+            face_of = {row["character_id"]: row for row in seen}
+            bodies = [persons.get(row_id, []) for row_id in row_ids]
             facts = [
-                _facts(row, image, [_person(body, faces) for body in mine], row["second"] - first[row["shot"]])
-                for row, image, mine in zip(some, rows.pictures(some), bodies, strict=True)
+                _facts(
+                    row,
+                    image,
+                    [_person(body, face_of) for body in mine],
+                    row["second"] - first.setdefault(row["shot"], row["second"]),
+                )
+                for row, image, mine in zip(some, pictures, bodies, strict=True)
             ]
-            captions = rows.by_row(model.caption(facts), lambda given: given[0].row_id, [one.row_id for one in facts])
-            for row, mine in zip(some, bodies, strict=True):
-                said += _rows(captions[row["row_id"]], [body["character_id"] for body in mine])
-                refused += [one for one in captions[row["row_id"]] if one.reason]
+            captions = rows.by_row(model.caption(facts), lambda given: given[0].row_id, row_ids)
+            said: list[rows.Row] = []
+            for row_id, mine in zip(row_ids, bodies, strict=True):
+                said += _rows(captions[row_id], [body["character_id"] for body in mine])
+                refused += [one for one in captions[row_id] if one.reason]
+            count += len(said)
+            yield Made({"captions": _table(film_id, said, model)})
             yield step
-        yield Made({"captions": _table(film_id, said, model)}, _note(film_id, refused, len(said), model))
+        if note := _note(film_id, refused, count, model):
+            yield Made({}, note)
 
     return describe
 

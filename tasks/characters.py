@@ -5,11 +5,12 @@ from functools import partial
 
 from models import detector
 from models.detector import DetectorConfig, Person
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.schemas import character_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made, Step
+from tasks.made import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
@@ -31,16 +32,15 @@ def run(config: DetectorConfig, storage: Storage, work: Work, cluster: ClusterCo
 
 
 def _make(config: DetectorConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
-    model = detector.build(config)
+    model, keyframes = detector.build(config), FilmRows(storage, "keyframes", work["keyframes"])
 
     def detect(film_id: str) -> Iterator[Step | Made]:
-        found = []
-        for step, keyframes in rows.chunks(rows.read(storage, work, "keyframes", film_id)):
-            persons_of = model.detect(rows.pictures(keyframes))
-            for keyframe, persons in zip(keyframes, persons_of, strict=True):
+        for step, some, pictures in rows.pictured(keyframes, film_id):
+            found = []
+            for keyframe, persons in zip(some, model.detect(pictures), strict=True):
                 found += [_row(keyframe["row_id"], index, person) for index, person in enumerate(persons)]
+            yield Made({"characters": rows.table("characters", film_id, found, model)})
             yield step
-        yield Made({"characters": rows.table("characters", film_id, found, model)})
 
     return detect
 

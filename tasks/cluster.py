@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
 
@@ -19,6 +20,24 @@ _ONE_THREAD = {  # of each worker: on small CPUs two threads are slower than one
 _STARTS = 3  # on a busy machine the first may take too long
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Seconds from one step to the next, loading of models included; GiB by which a film may make its worker grow."""
+
+    patience: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The actors of one stage: how many, and what each of them takes."""
+
+    size: int
+    cpus: float
+    gpus: float
+    limits: Limits
+
+
 class ClusterError(MovieDreamerError):
     """Ray is not there."""
 
@@ -31,12 +50,28 @@ class ClusterConfig(BaseModel, frozen=True, extra="forbid"):
         object_store_mb: shared memory for what workers hand back.
         workers: films that a curation stage works on at a time, each in an actor with its own models.
         gpus_a_worker: of each such actor.
+        decoders: films that are decoded at a time; no GPU waits for them, decoding is a stage of its own.
+        patience: seconds for which a worker may come no further with a film before the film is given up.
+        film_memory: GiB by which a film may make its worker grow before it is given up.
     """
 
     cpus: int = Field(default=4, ge=2)
     object_store_mb: int = Field(default=512, ge=80)
     workers: int = Field(default=1, ge=1)
     gpus_a_worker: float = Field(default=0, ge=0)
+    decoders: int = Field(default=1, ge=1)
+    patience: float = Field(default=7200, gt=0)
+    film_memory: float = Field(default=8, gt=0)
+
+    @property
+    def decoder_pool(self) -> Pool:
+        """Decodes films: each in one thread of a child process, which has limits of its own."""
+        return Pool(self.decoders, cpus=1, gpus=0, limits=Limits(self.patience, self.film_memory))
+
+    @property
+    def model_pool(self) -> Pool:
+        """Runs a model beside a thread that reads and decodes pictures ahead of it."""
+        return Pool(self.workers, cpus=1, gpus=self.gpus_a_worker, limits=Limits(self.patience, self.film_memory))
 
 
 def connect(config: ClusterConfig) -> None:

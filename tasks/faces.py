@@ -9,11 +9,12 @@ from models import face
 from models.face import Face, FaceConfig
 from models.face.cluster import chinese_whispers
 from models.face.quality import GOOD, reasons
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.schemas import face_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made, Step
+from tasks.made import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
@@ -37,13 +38,13 @@ def run(config: FaceConfig, storage: Storage, work: Work, cluster: ClusterConfig
 
 def _make(config: FaceConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
     model = face.build(config)
+    keyframes, characters = (FilmRows(storage, name, work[name]) for name in ("keyframes", "characters"))
 
     def bank(film_id: str) -> Iterator[Step | Made]:
-        persons = rows.grouped(rows.read(storage, work, "characters", film_id))
         found = []
-        for step, keyframes in rows.chunks(rows.read(storage, work, "keyframes", film_id)):
-            images = rows.pictures(keyframes)
-            for keyframe, image, faces in zip(keyframes, images, model.faces(images), strict=True):
+        for step, some, pictures in rows.pictured(keyframes, film_id):
+            persons = rows.of(characters, film_id, [row["row_id"] for row in some])
+            for keyframe, image, faces in zip(some, pictures, model.faces(pictures), strict=True):
                 rejected = reasons(image, faces, config.quality)
                 found += _rows(keyframe["row_id"], faces, rejected, persons.get(keyframe["row_id"], []))
             yield step

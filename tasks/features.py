@@ -3,7 +3,7 @@
 Shapes: S sentences (at most 15), F faces (at most 5).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,11 +14,12 @@ from models.captioner.mirror import mirrored
 from models.script_tokens import CHARACTER, MAX_FACES, MAX_SENTENCES, PLOT, SCENE_ELEMENT
 from models.sentence import SentenceConfig, SentenceEncoder
 from storage.errors import FilmError
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.schemas import character_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made
+from tasks.made import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
@@ -53,21 +54,38 @@ class _Described:
     faces: list[rows.Row]
 
 
-def _make(config: SentenceConfig, storage: Storage, work: Work, face_width: int) -> Callable[[str], Made]:
+def _make(
+    config: SentenceConfig, storage: Storage, work: Work, face_width: int
+) -> Callable[[str], Iterator[Step | Made]]:
     model = sentence.build(config)
+    keyframes, scripts, faces = (FilmRows(storage, name, work[name]) for name in ("keyframes", "scripts", "faces"))
 
-    def encode(film_id: str) -> Made:
-        keyframes = rows.read(storage, work, "keyframes", film_id, ["row_id", "second", "shot"])
-        wanted = [row["row_id"] for row in keyframes]
-        scripts = rows.by_row(rows.read(storage, work, "scripts", film_id), lambda row: str(row["row_id"]), wanted)
-        faces = rows.grouped([row for row in rows.read(storage, work, "faces", film_id) if row["rejected"] == ""])
-        described = {row_id: describe(row_id, script, faces.get(row_id, [])) for row_id, script in scripts.items()}
-        vectors = _vectors(model, list(described.values()))
+    def encode(film_id: str) -> Iterator[Step | Made]:
+        total, done = len(keyframes.row_ids(film_id)), 0
         widths = {"sentence_width": model.width, "face_width": face_width}
-        made = [_row(keyframe, described[keyframe["row_id"]], vectors) | widths for keyframe in keyframes]
-        return Made({"features": rows.table("features", film_id, made)}, _note(model, film_id, list(vectors)))
+        said: set[str] = set()
+        for batch in keyframes.batches(film_id, ["row_id", "second", "shot"]):
+            some = batch.to_pylist()
+            wanted = [row["row_id"] for row in some]
+            written = scripts.between(film_id, wanted[0], wanted[-1]).to_pylist()
+            script_of = rows.by_row(written, lambda row: str(row["row_id"]), wanted)
+            seen = rows.grouped([row for row in _faces(faces, film_id, wanted) if row["rejected"] == ""])
+            described = {row_id: describe(row_id, script, seen.get(row_id, [])) for row_id, script in script_of.items()}
+            vectors = _vectors(model, list(described.values()))
+            said |= set(vectors)
+            made = [_row(keyframe, described[keyframe["row_id"]], vectors) | widths for keyframe in some]
+            yield Made({"features": rows.table("features", film_id, made)})
+            done += len(some)
+            yield Step(done, total)
+        if note := _note(model, film_id, sorted(said)):
+            yield Made({}, note)
 
     return encode
+
+
+def _faces(table: FilmRows, film_id: str, row_ids: Sequence[str]) -> list[rows.Row]:
+    found: list[rows.Row] = table.between(film_id, row_ids[0], row_ids[-1]).to_pylist()
+    return found
 
 
 def _note(model: SentenceEncoder, film_id: str, texts: Sequence[str]) -> FilmError | None:
@@ -102,7 +120,7 @@ def _area(row: rows.Row) -> float:
 
 
 def _vectors(model: SentenceEncoder, described: Sequence[_Described]) -> dict[str, np.ndarray]:
-    """Sentence or mirrored sentence -> vector; films say the same thing often, so each is encoded once."""
+    """Sentence or mirrored sentence -> vector; neighbours say the same thing often, so each is encoded once."""
     said = {text for one in described for text in one.sentences}
     texts = sorted(said | {mirrored(text) for text in said})
     vectors_NS = model.encode(texts).astype(np.float16)

@@ -1,6 +1,6 @@
 """Stage 1 of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from storage.root import Storage
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.ingest import Ingested, require_films
-from tasks.pool import Made
+from tasks.made import Made
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
 STAGE = "keyframes"
+_PART = 64  # keyframes that are handed on together
 
 
 def run(
@@ -42,6 +43,8 @@ def run(
         cluster=cluster,
         progress=progress,
         sources={film_id: film.source for film_id, film in films.items()},
+        tables=[STAGE, "films"],
+        decodes=True,
     )
     tables = Tables(storage)
     mine = [reject for reject in tables.rejects() if reject.stage == STAGE and reject.film_id in films]
@@ -50,17 +53,25 @@ def run(
     return {STAGE: work[STAGE]}
 
 
-def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Made]:
-    def decode(film_id: str) -> Made:
+def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Iterator[Made]]:
+    def decode(film_id: str) -> Iterator[Made]:
         film = films[film_id]
         with fetched(film.source, folder) as path:
             decoded = decode_in_child(path, config)
         if decoded.film_id != film_id:
             raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
+        for rows in _parts(decoded.rows):
+            yield Made({"keyframes": rows})
         note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
-        return Made({"keyframes": decoded.rows, "films": film_rows(film, decoded.probe)}, note)
+        yield Made({"films": film_rows(film, decoded.probe)}, note)
 
     return decode
+
+
+def _parts(rows: pa.Table | Iterable[pa.Table]) -> Iterator[pa.Table]:
+    for some in [rows] if isinstance(rows, pa.Table) else rows:
+        for start in range(0, some.num_rows, _PART):
+            yield some.slice(start, _PART)
 
 
 def _follow_moved_films(tables: Tables, work: Work, films: Mapping[str, FilmSource]) -> None:

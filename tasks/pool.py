@@ -4,91 +4,73 @@ import contextlib
 import logging
 import pickle
 import sys
-import traceback
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from storage.errors import FilmError
-from tasks.cluster import ClusterConfig, connect
+from storage.root import Storage
+from tasks.cluster import ClusterConfig, Pool, connect
+from tasks.made import ATTEMPTS, Answer, Film, Make
+from tasks.worker import Worker
 
 if TYPE_CHECKING:
     from ray.data import DataContext, Dataset
 
-ATTEMPTS = 3  # at a film that crashes
+_ROUNDS = 3 * ATTEMPTS  # of which a film may lose some without its own fault
 
 
-@dataclass(frozen=True)
-class Made:
-    """What a stage made of one film: rows for each table, the stage's own table first; a note when it is damaged."""
+def answers(
+    storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
+) -> Generator[Answer]:
+    """The steps and the final answer of each film, as they come; no final one where it ended its worker each time.
 
-    tables: Mapping[str, pa.Table]
-    note: FilmError | None = None
+    A film that ends its worker is tried again when all others have had their turn, so it never holds them back. One
+    that was waiting for that worker loses no attempt.
 
-
-@dataclass(frozen=True)
-class Step:
-    """How far the work on one film is, in keyframes."""
-
-    done: int
-    total: int
-
-
-Make = Callable[[], Callable[[str], Made | Iterator[Step | Made]]]
-"""Runs in the actor, where it loads models. What it returns makes a film's rows, or raises FilmError to reject it.
-
-Work that takes long yields a Step now and then, and last what it made."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What an actor says of a film: how far it is or, last, its rows, why it is rejected, a failure's traceback."""
-
-    film_id: str
-    attempts: int
-    step: Step | None = None
-    tables: Mapping[str, pa.Table] = field(default_factory=dict)
-    note: FilmError | None = None
-    reject: FilmError | None = None
-    failure: str = ""
-
-
-def answers(film_ids: Sequence[str], make: Make, cluster: ClusterConfig) -> Generator[Answer]:
-    """The steps and the final answer of each film, as they come; no final one where it ended its worker each time."""
+    Args:
+        keys: film_id -> fingerprint of the rows that are wanted.
+    """
     connect(cluster)
     from ray.data import DataContext
 
-    with DataContext.current(_quiet(DataContext.get_current().copy())), contextlib.redirect_stdout(sys.stderr):
-        # When a worker dies Ray prints so, on stdout, which is for what a command answers.
-        batches = _chain(film_ids, make, cluster).iter_batches(
-            batch_size=None, batch_format="pyarrow", prefetch_batches=0
-        )
-        for batch in batches:
-            for answer in batch["answer"].to_pylist():
-                yield pickle.loads(answer)
+    left = {film_id: Film(film_id, key) for film_id, key in keys.items()}
+    for _ in range(_ROUNDS):
+        films = [film for film in left.values() if film.attempts < ATTEMPTS]
+        if not films:
+            return
+        with DataContext.current(_quiet(DataContext.get_current().copy())), contextlib.redirect_stdout(sys.stderr):
+            # When a worker dies Ray prints so, on stdout, which is for what a command answers.
+            batches = _chain(films, storage, make, pool).iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=0
+            )
+            for batch in batches:
+                for pickled in batch["answer"].to_pylist():
+                    answer: Answer = pickle.loads(pickled)
+                    if answer.begins:
+                        left[answer.film_id] = replace(left[answer.film_id], attempts=answer.attempts)
+                        continue
+                    if answer.final:
+                        del left[answer.film_id]
+                    yield answer
 
 
-def _chain(film_ids: Sequence[str], make: Make, cluster: ClusterConfig) -> "Dataset":
+def _chain(films: list[Film], storage: Storage, make: Make, pool: Pool) -> "Dataset":
     import ray.data
 
-    films = ray.data.from_items([{"film_id": film_id} for film_id in film_ids], override_num_blocks=len(film_ids))
+    rows = [{"film_id": film.film_id, "fingerprint": film.fingerprint, "attempts": film.attempts} for film in films]
     with warnings.catch_warnings():  # Ray has no other way yet to say max_restarts
         warnings.simplefilter("ignore", DeprecationWarning)
-        return films.map_batches(
-            _Worker,
-            fn_constructor_args=(make,),
+        return ray.data.from_items(rows, override_num_blocks=len(films)).map_batches(
+            Worker,
+            fn_constructor_args=(storage, make, pool.limits),
             batch_size=1,
-            # One film in flight an actor, so that no other film loses an attempt when one ends it.
-            compute=ray.data.ActorPoolStrategy(
-                size=min(cluster.workers, len(film_ids)), max_tasks_in_flight_per_actor=1
-            ),
-            num_cpus=1,
-            num_gpus=cluster.gpus_a_worker or None,
-            max_restarts=ATTEMPTS * len(film_ids),
-            max_task_retries=ATTEMPTS - 1,
+            # A second film waits at each actor, so that none is idle while Ray brings it the next.
+            compute=ray.data.ActorPoolStrategy(size=min(pool.size, len(films)), max_tasks_in_flight_per_actor=2),
+            num_cpus=pool.cpus,
+            num_gpus=pool.gpus or None,
+            max_restarts=len(films),
+            max_task_retries=0,  # the next round does
         )
 
 
@@ -100,34 +82,3 @@ def _quiet(context: "DataContext") -> "DataContext":
     context.target_max_block_size = 1  # byte: each answer is a block of its own, and arrives at once
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     return context
-
-
-@dataclass
-class _Worker:
-    """Lives in an actor. The models are loaded at the first film: there a failure has a traceback to hand back."""
-
-    make: Make
-    _work: Callable[[str], Made | Iterator[Step | Made]] | None = field(default=None, init=False)
-
-    def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, list[bytes]]]:
-        (film_id,) = batch["film_id"]
-        for answer in self._answers(str(film_id)):
-            yield {"answer": [pickle.dumps(answer)]}
-
-    def _answers(self, film_id: str, attempt: int = 1) -> Iterator[Answer]:
-        try:
-            self._work = self._work or self.make()
-            made = self._work(film_id)
-            for part in [made] if isinstance(made, Made) else made:
-                match part:
-                    case Step():
-                        yield Answer(film_id, attempt, step=part)
-                    case Made():
-                        yield Answer(film_id, attempt, tables=part.tables, note=part.note)
-        except FilmError as error:
-            if error.reason == "crashed" and attempt < ATTEMPTS:  # a child process did
-                yield from self._answers(film_id, attempt + 1)
-            else:
-                yield Answer(film_id, attempt, reject=error)
-        except Exception:  # for the driver, which stops: Ray Data would drop the film
-            yield Answer(film_id, attempt, failure=traceback.format_exc())

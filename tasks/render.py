@@ -25,7 +25,7 @@ from storage.snapshot import Snapshot
 from tasks import dataset, rows, tokens
 from tasks.cluster import ClusterConfig
 from tasks.dataset import FilmData
-from tasks.pool import Made, Step
+from tasks.made import Made, Step
 from tasks.progress import Progress
 from tasks.references import References, references
 from tasks.stage import Work, run_stage
@@ -128,13 +128,13 @@ def _make(
         counts = {
             variant: len(test.scripts) + len(train.scripts) * (variant == "rebuilt") for variant in config.variants
         }
-        total = sum(counts.values())
-        drawn: list[rows.Row] = []
+        total, done = sum(counts.values()), 0
         for draft in _drafts(config, dreamer, train, test):
             for script, image in zip(draft.scripts, _paint(config, painter, draft), strict=True):
-                drawn.append({"row_id": script.row_id, "variant": draft.variant, "image": image})
-                yield Step(len(drawn), total)
-        yield Made({STAGE: rows.table(STAGE, film_id, drawn)})
+                drawn = {"row_id": script.row_id, "variant": draft.variant, "image": image}
+                yield Made({STAGE: rows.table(STAGE, film_id, [drawn])})
+                done += 1
+                yield Step(done, total)
 
     return draw
 

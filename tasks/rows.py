@@ -1,6 +1,7 @@
-"""Rows of one film inside an actor: read, taken a few at a time, joined with a model's answers by their ids."""
+"""Rows of one film inside an actor: read and taken a few at a time, joined with a model's answers by their ids."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
@@ -8,15 +9,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from storage.filmrows import FilmRows
 from storage.pictures import decode
-from storage.root import Storage
 from storage.schemas import SCHEMAS
-from storage.tables import Tables
-from tasks.pool import Step
+from tasks.ahead import ahead
+from tasks.made import Step
 
 Row = dict[str, Any]
+Picture = NDArray[np.uint8]
 T = TypeVar("T")
 
+_READERS = 4  # threads that decode pictures for one model
 CHUNK = 16  # keyframes that a model gets, and whose pictures are in memory, at a time
 
 
@@ -28,17 +31,6 @@ class Backend(Protocol):
     licence: str
 
 
-def read(
-    storage: Storage,
-    work: Mapping[str, Mapping[str, str]],
-    table: str,
-    film_id: str,
-    columns: Sequence[str] | None = None,
-) -> list[Row]:
-    """The rows that the stage `table` made of a film, sorted by id."""
-    return Tables(storage).read(table, {film_id: work[table][film_id]}, columns).to_pylist()
-
-
 def chunks(rows: Sequence[T]) -> Iterator[tuple[Step, Sequence[T]]]:
     """A few at a time, and how far the work is when they are done."""
     for start in range(0, len(rows), CHUNK):
@@ -46,9 +38,29 @@ def chunks(rows: Sequence[T]) -> Iterator[tuple[Step, Sequence[T]]]:
         yield Step(start + len(some), len(rows)), some
 
 
-def pictures(keyframes: Sequence[Row]) -> list[NDArray[np.uint8]]:
-    """RGB [H, W, 3] of each."""
-    return [decode(row["image"]) for row in keyframes]
+def pictured(keyframes: FilmRows, film_id: str) -> Iterator[tuple[Step, list[Row], list[Picture]]]:
+    """A film's keyframes, without their encoded images, and their pictures, RGB [H, W, 3]; a few at a time.
+
+    The next ones are read and decoded while the taker is busy, so that its model never waits for a file.
+    """
+    total = len(keyframes.row_ids(film_id))
+    return ahead(_pictured(keyframes, film_id, total))
+
+
+def _pictured(keyframes: FilmRows, film_id: str, total: int) -> Iterator[tuple[Step, list[Row], list[Picture]]]:
+    done = 0
+    with ThreadPoolExecutor(_READERS) as readers:
+        for batch in keyframes.batches(film_id):
+            for start in range(0, batch.num_rows, CHUNK):
+                some = batch.slice(start, CHUNK)
+                images = list(readers.map(decode, some["image"].to_pylist()))
+                done += some.num_rows
+                yield Step(done, total), some.drop_columns(["image"]).to_pylist(), images
+
+
+def of(table: FilmRows, film_id: str, row_ids: Sequence[str]) -> dict[str, list[Row]]:
+    """row_id -> the rows of that keyframe, in their order, for some consecutive keyframes of a film."""
+    return grouped(table.between(film_id, row_ids[0], row_ids[-1]).to_pylist())
 
 
 def by_row(answers: Iterable[T], row_id: Callable[[T], str], wanted: Sequence[str]) -> dict[str, T]:

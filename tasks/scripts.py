@@ -6,10 +6,11 @@ from functools import partial
 from models import writer
 from models.writer import ScriptFacts, WriterConfig
 from models.writer.script import Script, render
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made, Step
+from tasks.made import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
@@ -31,17 +32,15 @@ def run(config: WriterConfig, storage: Storage, work: Work, cluster: ClusterConf
 
 
 def _make(config: WriterConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
-    model = writer.build(config)
+    model, captions = writer.build(config), FilmRows(storage, "captions", work["captions"])
 
     def write(film_id: str) -> Iterator[Step | Made]:
-        captions = rows.grouped(rows.read(storage, work, "captions", film_id))
-        written: list[rows.Row] = []
-        for step, row_ids in rows.chunks(list(captions)):
-            facts = [_facts(row_id, captions[row_id]) for row_id in row_ids]
+        for step, row_ids in rows.chunks(captions.row_ids(film_id)):
+            said = rows.of(captions, film_id, row_ids)
+            facts = [_facts(row_id, said[row_id]) for row_id in row_ids]
             scripts = rows.by_row(model.write(facts), lambda script: script.row_id, row_ids)
-            written += map(_row, scripts.values())
+            yield Made({"scripts": rows.table("scripts", film_id, list(map(_row, scripts.values())), model)})
             yield step
-        yield Made({"scripts": rows.table("scripts", film_id, written, model)})
 
     return write
 

@@ -1,22 +1,31 @@
 """The one mechanism of all curation stages: for each film that is not done yet, make its rows and commit them.
 
-A pool of actors makes the rows (tasks.pool). The driver commits a film as soon as they arrive, and writes its row of
-`work` last, so a killed run loses only what was in flight. A film that cannot be used leaves the chain with a reason;
-so does one that ended its worker at each of three attempts.
+A pool of actors makes the rows (tasks.pool). The driver gathers those of finished films into files of a sensible size
+and commits many films at a time (storage.batches); a killed run loses what was in flight and at most the last
+fiftieth of its time. A film that cannot be used leaves the chain with a reason; so does one that ended its worker at
+each of three attempts.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
+import pyarrow as pa
+
+from storage.batches import Batches
+from storage.datafiles import Sheaf
+from storage.delta import FILE_BYTES
 from storage.errors import FilmError, MovieDreamerError
 from storage.fingerprint import fingerprint
 from storage.rejects import Reject
 from storage.root import Storage
+from storage.schemas import SCHEMAS
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig
-from tasks.pool import ATTEMPTS, Answer, Make, answers
+from tasks.made import ATTEMPTS, Answer, Make
+from tasks.pool import answers
 from tasks.progress import Progress
 
 NOT_FINAL = frozenset({"crashed", "out_of_memory", "timed_out", "partly_decoded", "unreachable"})  # tried again
@@ -39,6 +48,8 @@ def run_stage(
     cluster: ClusterConfig,
     progress: Progress,
     sources: Mapping[str, str] | None = None,
+    tables: Sequence[str] = (),
+    decodes: bool = False,
 ) -> Work:
     """Brings a stage to its end for all films that have all its inputs; starts no Ray when nothing is left to do.
 
@@ -47,82 +58,159 @@ def run_stage(
         work: what is done; the films of `inputs` in it are worked on.
         identity: what else changes the rows: the stage's settings and its models.
         make: is pickled, so it carries configs and references.
-        progress: is told (stage, films done, films) and, of long work, (a film's file name, keyframes done, keyframes).
+        progress: is told (stage, films committed, films) and, of long work, (a film's file name, keyframes done,
+            keyframes).
         sources: film_id -> where the film is, for the rejects; as the table `films` says when None.
+        tables: that it writes, its own, whose rows are counted, first; one of the stage's name when empty.
+        decodes: whether it decodes films and runs no model: it gets the cluster's decoders, and no GPU.
 
     Returns:
         `work` and, under `stage`, the films that are done; rejected ones are left out.
 
     Raises:
         StageError: when a worker failed for another reason than its film.
-        StorageError: when the storage cannot be read or written.
+        StorageError: when the storage cannot be read or written, or another run is at work on the same stage.
     """
     films = sorted(set.intersection(*(set(work[name]) for name in inputs)))
     keys = {film_id: fingerprint(stage, identity, [work[name][film_id] for name in inputs]) for film_id in films}
-    tables = Tables(storage)
-    finished = set(keys.items()) & tables.done(stage)
-    if pending := sorted(set(keys.items()) - finished - _given_up(tables)):
-        bench = _Bench(tables, stage, keys, sources or _sources(tables, films))
-        bench.work_off([film_id for film_id, _ in pending], make, cluster, progress)
-        finished = set(keys.items()) & tables.done(stage)
+    store = Tables(storage)
+    finished = set(keys.items()) & store.done(stage)
+    if unfinished := set(keys.items()) - finished:
+        rejects = store.given_up(stage)
+        final = {(film_id, key) for film_id, key, _, reason in rejects if reason not in NOT_FINAL}
+        if pending := dict(sorted(unfinished - final)):
+            bench = _Bench(
+                store,
+                stage,
+                Batches(storage, stage, tables or (stage,)),
+                {table: Sheaf(storage, table, FILE_BYTES) for table in tables or (stage,)},
+                pending,
+                len(keys),
+                sources or _sources(store, films),
+                {source for _, _, source, _ in rejects},
+                progress,
+            )
+            bench.work_off(make, cluster, decodes)
+            finished = set(keys.items()) & store.done(stage)
     return {**work, stage: dict(sorted(finished))}
 
 
-@dataclass(frozen=True)
+@dataclass
+class _Pace:
+    """How often to commit: seldom enough to cost little and to make few files, often enough to lose little."""
+
+    began: float = field(default_factory=time.monotonic)
+    last: float = field(default_factory=time.monotonic)
+    took: float = 0.0
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        return now - self.last >= min(60.0, max(4 * self.took, (now - self.began) / 50))
+
+    @contextmanager
+    def commit(self) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.last = time.monotonic()
+        self.took = self.last - began
+
+
+@dataclass
 class _Bench:
     """One stage at work: takes the actors' answers and keeps them."""
 
     tables: Tables
     stage: str
-    keys: Mapping[str, str]
+    batches: Batches
+    sheaves: Mapping[str, Sheaf]
+    pending: Mapping[str, str]
+    total: int
     sources: Mapping[str, str]
+    rejected: set[str]  # sources
+    progress: Progress
+    gathered: list[Answer] = field(default_factory=list)
+    settled: int = 0  # films
+    pace: _Pace = field(default_factory=_Pace)
 
-    def work_off(self, pending: Sequence[str], make: Make, cluster: ClusterConfig, progress: Progress) -> None:
-        missing, total = set(pending), len(self.keys)
-        progress(self.stage, total - len(missing), total)
-        with closing(answers(pending, make, cluster)) as arriving:
+    def work_off(self, make: Make, cluster: ClusterConfig, decodes: bool) -> None:
+        missing = dict(self.pending)
+        self.settled = self.total - len(missing)
+        self.progress(self.stage, self.settled, self.total)
+        pool = cluster.decoder_pool if decodes else cluster.model_pool
+        with closing(answers(self.tables.storage, self.pending, make, pool, cluster)) as arriving:
             for answer in arriving:
                 if answer.step:
-                    progress(PurePath(self.sources[answer.film_id]).name, answer.step.done, answer.step.total)
-                    continue
-                self._keep(answer)
-                missing.remove(answer.film_id)
-                progress(self.stage, total - len(missing), total)
-        for film_id in sorted(missing):
+                    name = PurePath(self.sources[answer.film_id]).name
+                    self.progress(name, answer.step.done, answer.step.total)
+                else:
+                    self._keep(answer)
+                    missing.pop(answer.film_id)
+                if self.gathered and self.pace.due():
+                    self._commit()
+        self._commit()
+        for film_id in missing:
             detail = f"{self.sources[film_id]!r} ended its worker at each of {ATTEMPTS} attempts in {self.stage}"
             self._reject(film_id, FilmError("crashed", detail), ATTEMPTS)
-        if missing:
-            progress(self.stage, total, total)
+            self._settle(1)
+        self.batches.tidy()
 
     def _keep(self, answer: Answer) -> None:
-        film_id = answer.film_id
-        key, source = self.keys[film_id], self.sources[film_id]
+        film_id, source = answer.film_id, self.sources[answer.film_id]
         if answer.failure:
+            self._commit()
             raise StageError(f"{self.stage} failed at film {film_id} ({source!r}):\n{answer.failure}")
         if answer.reject:
             self._reject(film_id, answer.reject, answer.attempts)
+            self._settle(1)
             return
-        for table, rows in answer.tables.items():
-            self.tables.commit(table, film_id, key, rows)
         if answer.note:
             self._reject(film_id, answer.note, answer.attempts)
-        else:
+        elif source in self.rejected:
             self.tables.withdraw(self.stage, source)
-        self.tables.finish(self.stage, film_id, key, next(iter(answer.tables.values())).num_rows, answer.attempts)
+        for table, sheaf in self.sheaves.items():
+            sheaf.files += answer.files.get(table, [])
+            if table in answer.rest:
+                sheaf.add(answer.rest[table])
+        self.gathered.append(answer)
+
+    def _commit(self) -> None:
+        """Makes the gathered films count."""
+        if not self.gathered:
+            return
+        own = next(iter(self.sheaves))
+        rows = [
+            {
+                "film_id": answer.film_id,
+                "stage": self.stage,
+                "fingerprint": self.pending[answer.film_id],
+                "rows": answer.rows.get(own, 0),
+                "attempts": answer.attempts,
+            }
+            for answer in self.gathered
+        ]
+        with self.pace.commit():
+            files = {table: sheaf.close() for table, sheaf in self.sheaves.items()}
+            self.batches.commit(files, pa.Table.from_pylist(rows, schema=SCHEMAS["work"]))
+        self.gathered.clear()
+        self._settle(len(rows))
+
+    def _settle(self, films: int) -> None:
+        for _ in range(films):
+            self.settled += 1
+            self.progress(self.stage, self.settled, self.total)
 
     def _reject(self, film_id: str, error: FilmError, attempts: int) -> None:
         """Keeps the reason in place of what was said of this film under other settings."""
-        self.tables.withdraw(self.stage, self.sources[film_id])
-        reject = Reject.of(error, self.sources[film_id], film_id, self.stage)
-        self.tables.reject(reject.model_copy(update={"fingerprint": self.keys[film_id], "attempts": attempts}))
-
-
-def _given_up(tables: Tables) -> set[tuple[str, str]]:
-    """Films, with the stage's fingerprint, that an earlier run rejected for good."""
-    return {(reject.film_id, reject.fingerprint) for reject in tables.rejects() if reject.reason not in NOT_FINAL}
+        source = self.sources[film_id]
+        if source in self.rejected:
+            self.tables.withdraw(self.stage, source)
+        reject = Reject.of(error, source, film_id, self.stage)
+        self.tables.reject(reject.model_copy(update={"fingerprint": self.pending[film_id], "attempts": attempts}))
+        self.rejected.add(source)
 
 
 def _sources(tables: Tables, films: Sequence[str]) -> dict[str, str]:
     """Where the films came from, as the stage that decoded them wrote it down."""
-    decoded = {film_id: key for film_id, key in tables.done("keyframes") if film_id in set(films)}
+    wanted = set(films)
+    decoded = {film_id: key for film_id, key in tables.done("keyframes") if film_id in wanted}
     return {film_id: film_id for film_id in films} | tables.sources(decoded)

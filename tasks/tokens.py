@@ -5,13 +5,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from models.device import device
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.frozen import FrozenConfig, frozen_fingerprint, seen
-from tasks.pool import Made
+from tasks.made import Made
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
@@ -85,6 +86,7 @@ def _make(config: FrozenConfig, storage: Storage, snapshot: Snapshot, autoencode
             for features in (see.features, see.features_flipped)
         )
     of_row = {row_id: t for t, row_id in enumerate(see.row_ids)}
+    keyframes = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
 
     def encode(film_id: str) -> Made:
         made = [
@@ -96,7 +98,8 @@ def _make(config: FrozenConfig, storage: Storage, snapshot: Snapshot, autoencode
                 "count": tokens_TLD.shape[1],
                 "width": tokens_TLD.shape[2],
             }
-            for keyframe in rows.read(storage, snapshot.work, "keyframes", film_id)
+            for batch in keyframes.batches(film_id, ["row_id", "second"])
+            for keyframe in batch.to_pylist()
             if keyframe["row_id"] in of_row
         ]
         return Made({STAGE: rows.table(STAGE, film_id, made)})

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from storage import batches
+from storage.batches import _Fenced
 from storage.delta import open_table
 from storage.root import Storage
 from storage.schemas import KEYS
@@ -63,18 +65,20 @@ def test_a_run_that_dies_at_each_of_its_writes_ends_as_an_undisturbed_one(
     writes = last = 0
 
     def counted(write: Any) -> Any:
-        def call(*args: Any, **kwargs: Any) -> None:
+        def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal writes
             writes += 1
-            write(*args, **kwargs)
+            made = write(*args, **kwargs)
             if writes == last:
                 raise PowerCutError
+            return made
 
         return call
 
-    for name in ("commit", "finish", "reject"):
-        monkeypatch.setattr(Tables, name, counted(getattr(Tables, name)))
-    for moment in (2, 3, 1):  # the write after which a run ends; the rejects and withdrawals count too
+    monkeypatch.setattr(Tables, "reject", counted(Tables.reject))
+    monkeypatch.setattr(batches, "write_file", counted(batches.write_file))
+    monkeypatch.setattr(_Fenced, "append", counted(_Fenced.append))
+    for moment in (2, 3, 4, 5, 1):  # the write after which a run ends; the rejects and withdrawals count too
         writes, last = 0, moment
         with pytest.raises(PowerCutError):
             decode_all(killed, films, cluster)

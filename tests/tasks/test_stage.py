@@ -10,11 +10,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from storage.errors import FilmError
+from storage.errors import FilmError, StorageError
 from storage.root import Storage
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig
-from tasks.pool import Made, Make, Step
+from tasks.made import Made, Make, Step
 from tasks.progress import silent
 from tasks.stage import ATTEMPTS, StageError, Work, run_stage
 
@@ -153,3 +153,63 @@ def test_progress_counts_films_and_the_steps_of_long_work(tmp_path: Path, cluste
     run_stage(storage, "captions", ["keyframes"], work, "v1", make, cluster, lambda *now: seen.append(now), sources)
     assert [now for now in seen if now[0] == "captions"] == [("captions", done, 3) for done in (1, 2, 3)]
     assert [now for now in seen if now[0] != "captions"] == [("flaky.mp4", done, 3) for done in (1, 2, 3)]
+
+
+def test_the_later_of_two_runs_on_a_storage_says_so(tmp_path: Path, cluster: ClusterConfig) -> None:
+    storage, log = Storage(str(tmp_path / "out")), tmp_path / "log"
+
+    def other_run_commits(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("captions", 0):
+            run(storage, ["a"], partial(captioner, log), cluster)
+
+    work = {"keyframes": {film_id: f"of {film_id}" for film_id in ("a", "b")}}
+    sources = {film_id: film_id for film_id in ("a", "b")}
+    make = partial(captioner, log)
+    with pytest.raises(StorageError, match="another run has committed captions"):
+        run_stage(storage, "captions", ["keyframes"], work, "v1", make, cluster, other_run_commits, sources)
+    assert Tables(storage).count()["captions"] == 2
+
+
+def uneasy(hang: bool) -> Callable[[str], Iterator[Step | Made]]:
+    def work(film_id: str) -> Iterator[Step | Made]:
+        yield Made({"captions": caption_rows(film_id)})
+        yield Step(1, 2)
+        if film_id == "uneasy":
+            held = []
+            while True:
+                held.append(bytearray(b"x") * (1 << 20 if not hang else 1))
+
+    return work
+
+
+@pytest.mark.parametrize(("hang", "reason"), [(True, "timed_out"), (False, "out_of_memory")])
+def test_a_film_that_hangs_or_eats_memory_ends_its_worker_only(
+    hang: bool, reason: str, tmp_path: Path, cluster: ClusterConfig
+) -> None:
+    storage = Storage(str(tmp_path / "out"))
+    limits = {"patience": 5.0} if hang else {"film_memory": 0.25}
+    done = run(storage, ["a", "uneasy", "z"], partial(uneasy, hang), cluster.model_copy(update=limits))["captions"]
+    assert set(done) == {"a", "z"}
+    (reject,) = Tables(storage).rejects()
+    assert (reject.film_id, reject.reason, reject.attempts) == ("uneasy", reason, 1)
+    assert Tables(storage).count()["captions"] == 4
+
+
+def test_parts_of_a_film_are_one_film_and_an_id_comes_once(tmp_path: Path, cluster: ClusterConfig) -> None:
+    storage = Storage(str(tmp_path / "out"))
+
+    def parts() -> Callable[[str], Iterator[Made]]:
+        def work(film_id: str) -> Iterator[Made]:
+            rows = caption_rows(film_id, 300)
+            for start in range(0, 300, 7):
+                yield Made({"captions": rows.slice(start, 7)})
+            if film_id == "twice":
+                yield Made({"captions": rows.slice(5, 1)})
+
+        return work
+
+    with pytest.raises(StageError, match=r"captions .* twice.*'twice-000005'"):
+        run(storage, ["a", "twice"], parts, cluster)
+    done = Tables(storage).done("captions")
+    assert {film_id for film_id, _ in done} == {"a"}
+    assert Tables(storage).read("captions", dict(done))["row_id"].to_pylist() == [f"a-{n:06d}" for n in range(300)]

@@ -35,7 +35,7 @@ from tasks import (
 from tasks.cluster import ClusterConfig
 from tasks.fit import FitConfig
 from tasks.frozen import FrozenConfig, keyframes, seen
-from tasks.pool import Answer, Made, Step
+from tasks.made import Film, answered
 from tasks.progress import silent
 from tasks.references import spread
 from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_story, two_stories, webp
@@ -96,17 +96,11 @@ class Run:
         )
 
 
-def in_process(film_ids, make, cluster):
+def in_process(storage, keys, make, pool, cluster):
     """Ray's pool of actors is tested elsewhere; here its work is done in this process."""
     work = make()
-    for film_id in film_ids:
-        made = work(film_id)
-        for part in [made] if isinstance(made, Made) else made:
-            match part:
-                case Step():
-                    yield Answer(film_id, 1, step=part)
-                case Made():
-                    yield Answer(film_id, 1, tables=part.tables)
+    for film_id, key in keys.items():
+        yield from answered(storage, Film(film_id, key), 1, work)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,194 @@
+"""Rows of single films, a few at a time, out of a table of any size.
+
+Delta's log says between which films a data file lies, its footer the same of each group of 128 rows; only groups
+that may hold what is asked for are read. Nothing of the rest of the table is looked at.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from storage.delta import open_table
+from storage.guard import guarded
+from storage.root import Storage
+from storage.schemas import KEYS, SCHEMAS, row_id
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+_OPEN_FILES = 64
+_END = "~"  # sorts behind what row ids are made of
+
+
+_Ends = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A row group that may hold rows of a film: its file, its place there, and the least and greatest row id."""
+
+    file: str
+    index: int
+    least: str
+    greatest: str
+
+
+@dataclass(frozen=True)
+class FilmRows:
+    """The rows of `table`, one of those with a row_id, that `work` made; as the table is when it is first read.
+
+    Args:
+        work: film_id -> fingerprint, of finished work.
+    """
+
+    storage: Storage
+    table: str
+    work: Mapping[str, str]
+    _files: dict[str, "tuple[ParquetFile, list[_Ends]]"] = field(default_factory=dict, repr=False)
+
+    def row_ids(self, film_id: str) -> list[str]:
+        """Of a film's keyframes that have rows, in order, each once."""
+        found: dict[str, None] = {}
+        for rows in self.batches(film_id, ["row_id"]):
+            found |= dict.fromkeys(map(str, rows["row_id"].to_pylist()))
+        return list(found)
+
+    def batches(self, film_id: str, columns: Sequence[str] | None = None, first: str = "") -> Iterator[pa.Table]:
+        """A film's rows from the row id `first` on, sorted by the table's id; 128 or so at a time."""
+        for groups in _disjoint(self._groups(film_id, first)):
+            rows = self._read(groups, film_id, columns, first, _END)
+            if rows.num_rows:
+                yield rows
+
+    def between(self, film_id: str, first: str, last: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A film's rows from one row id to another, both included, sorted by the table's id."""
+        groups = [group for group in self._groups(film_id, first) if group.least <= last]
+        return self._read(groups, film_id, columns, first, last)
+
+    def window(self, film_id: str, first_second: int, keyframes: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of a film's next `keyframes` from a second on; fewer at its end. For tables of one row a keyframe.
+
+        Raises:
+            ValueError: for a film that `work` does not have.
+        """
+        found, missing = [self._empty(columns)], keyframes
+        for rows in self.batches(film_id, columns, row_id(film_id, first_second)):
+            found.append(rows.slice(0, missing))
+            missing -= found[-1].num_rows
+            if not missing:
+                break
+        return pa.concat_tables(found)
+
+    def _groups(self, film_id: str, first: str) -> list[_Group]:
+        if film_id not in self.work:
+            raise ValueError(f"no finished {self.table} of film {film_id!r}")
+        groups, key = [], self.work[film_id]
+        names, least, greatest = self._ranges
+        for name in names[(least <= film_id) & (greatest >= film_id)]:
+            for index, (films, keys, row_ids) in enumerate(self._open(name)[1]):
+                if _may_hold(films, film_id) and _may_hold(keys, key) and row_ids[1] >= first:
+                    # of groups that hold further films, what this film's rows can be
+                    groups.append(_Group(name, index, max(row_ids[0], film_id), min(row_ids[1], film_id + _END)))
+        return sorted(groups, key=lambda group: (group.least, group.greatest))
+
+    def _read(
+        self, groups: Sequence[_Group], film_id: str, columns: Sequence[str] | None, first: str, last: str
+    ) -> pa.Table:
+        empty = self._empty(columns)
+        needed = list(dict.fromkeys([*empty.column_names, *KEYS[self.table], "film_id", "fingerprint", "row_id"]))
+        found = [empty]
+        for group in groups:
+            with guarded("read", self.storage.url(f"tables/{self.table}/{group.file}")):
+                rows = self._open(group.file)[0].read_row_group(group.index, needed, use_threads=False)
+            found.append(_cut(rows, film_id, self.work[film_id], first, last).select(needed).cast(self._schema(needed)))
+        if len(found) == 1:
+            return empty
+        whole = pa.concat_tables(found[1:])
+        if len(KEYS[self.table]) > 1 or not _is_sorted(whole[KEYS[self.table][0]].to_pylist()):
+            whole = whole.sort_by([(key, "ascending") for key in KEYS[self.table]])
+        return whole.select(empty.column_names)
+
+    def _schema(self, columns: Sequence[str]) -> pa.Schema:
+        return pa.schema([SCHEMAS[self.table].field(name) for name in columns])
+
+    def _empty(self, columns: Sequence[str] | None) -> pa.Table:
+        return self._schema(SCHEMAS[self.table].names if columns is None else columns).empty_table()
+
+    @cached_property
+    def _ranges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Names of the data files, and their least and greatest film_id."""
+        delta = open_table(self.storage, self.table)
+        if delta is None:
+            return (np.empty(0, object),) * 3
+        files = pa.table(delta.get_add_actions(flatten=True))
+
+        def column(name: str, unknown: str) -> np.ndarray:
+            values = files[name].to_pylist() if name in files.column_names else [None] * files.num_rows
+            return np.array([unknown if value is None else value for value in values], object)
+
+        return column("path", ""), column("min.film_id", ""), column("max.film_id", _END)
+
+    def _open(self, name: str) -> "tuple[ParquetFile, list[_Ends]]":
+        import pyarrow.parquet as pq
+
+        if name in self._files:
+            self._files[name] = self._files.pop(name)  # the newest last
+            return self._files[name]
+        rel = f"tables/{self.table}/{name}"
+        with guarded("read", self.storage.url(rel)):
+            file = pq.ParquetFile(self.storage.open(rel))
+        while len(self._files) >= _OPEN_FILES:
+            oldest = next(iter(self._files))
+            self._files.pop(oldest)[0].close()
+        self._files[name] = file, _footer(file)
+        return self._files[name]
+
+
+def _footer(file: "ParquetFile") -> "list[_Ends]":
+    """Least and greatest film_id, fingerprint and row_id of each row group."""
+    metadata, found = file.metadata, []
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        columns = {group.column(i).path_in_schema: group.column(i) for i in range(metadata.num_columns)}
+        said = [columns[name].statistics for name in ("film_id", "fingerprint", "row_id")]
+        found.append(
+            [(str(one.min), str(one.max)) if one is not None and one.has_min_max else ("", _END) for one in said]
+        )
+    return found
+
+
+def _may_hold(ends: tuple[str, str], value: str) -> bool:
+    return ends[0] <= value <= ends[1]
+
+
+def _disjoint(groups: Sequence[_Group]) -> Iterator[list[_Group]]:
+    """Groups whose row ids overlap must be sorted together; those of a stage's own files don't."""
+    some: list[_Group] = []
+    for group in groups:
+        if some and group.least >= max(one.greatest for one in some):
+            yield some
+            some = []
+        some.append(group)
+    if some:
+        yield some
+
+
+def _cut(rows: pa.Table, film_id: str, fingerprint: str, first: str, last: str) -> pa.Table:
+    """A film's rows between two row ids; without a copy where they lie together, as they mostly do."""
+    films, keys, row_ids = (np.asarray(rows[name]) for name in ("film_id", "fingerprint", "row_id"))
+    mask = (films == film_id) & (keys == fingerprint) & (row_ids >= first) & (row_ids <= last)
+    places = np.flatnonzero(mask)
+    if not len(places):
+        return rows.slice(0, 0)
+    if places[-1] - places[0] + 1 == len(places):
+        return rows.slice(int(places[0]), len(places))
+    return rows.take(places)
+
+
+def _is_sorted(values: Sequence[Any]) -> bool:
+    return all(one <= other for one, other in pairwise(values))
