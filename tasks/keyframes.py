@@ -51,11 +51,12 @@ def run(
 def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Made]:
     def decode(film_id: str) -> Made:
         film = films[film_id]
-        decoded = decode_in_child(folder / film.path, config)
-        if decoded.film_id != film_id:
-            raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
-        note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
-        return Made({"keyframes": decoded.rows, "films": film_rows(film, decoded.probe)}, note)
+        with decode_in_child(folder / film.path, config) as decoded:
+            if decoded.film_id != film_id:
+                raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
+            note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
+            keyframes = pa.concat_tables(decoded.batches())
+        return Made({"keyframes": keyframes, "films": film_rows(film, decoded.probe)}, note)
 
     return decode
 
