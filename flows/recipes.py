@@ -24,6 +24,7 @@ from models.training.decoder import DecoderTrainingConfig
 from models.writer import SmolLm2Config, TemplateConfig, WriterConfig
 from storage.decode import KeyframesConfig
 from storage.errors import ConfigError
+from storage.trim import TrimSeconds
 from tasks.cluster import ClusterConfig
 from tasks.data_card import DataCardConfig
 from tasks.evaluate import EvaluateConfig
@@ -49,7 +50,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
 
     name: str = "laptop"
     ingest: IngestConfig = IngestConfig()
-    keyframes: KeyframesConfig = KeyframesConfig(trim_start=4, trim_end=4)
+    keyframes: KeyframesConfig = KeyframesConfig(trim=TrimSeconds(start=4, end=4))
     detector: DetectorConfig = MtcnnConfig()
     face: FaceConfig = DlibConfig()
     captioner: CaptionerConfig = DescriberConfig()
@@ -100,7 +101,7 @@ def smoke() -> Recipe:
     return Recipe(
         name="smoke",
         ingest=IngestConfig(drawn=DrawnConfig(seconds=12, width=448, height=256)),
-        keyframes=KeyframesConfig(trim_start=1, trim_end=1, width=448, height=256),
+        keyframes=KeyframesConfig(trim=TrimSeconds(start=1, end=1), width=448, height=256),
         writer=TemplateConfig(),
         frozen=FrozenConfig(codec=PCACodecConfig(width=224, height=128, channels=24)),
         autoencoder=AutoencoderTrainingConfig(model=autoencoder, warmup_steps=20, warmup_batch=4, steps=24, batch=4),

@@ -1,38 +1,57 @@
 """Decodes a film in a process of its own: a film that hangs, crashes or eats memory takes nobody with it.
 
-The child is `python -m storage.child`. It reads its orders from its arguments, answers on its standard output with one
-line of JSON and, if all went well, the keyframes as an Arrow stream; and it ends when its parent does.
+The child is `python -m storage.child`. It reads its orders from its arguments, writes the pictures to a file without a
+name that its parent opened, and answers on its standard output with one line of JSON and, if all went well, the
+keyframes' numbers as an Arrow stream; and it ends when its parent does.
 """
 
+import errno
 import io
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import pyarrow as pa
 
 from storage.decode import DecodedFilm, KeyframesConfig, decode_film
-from storage.errors import FilmError
+from storage.errors import FilmError, StorageError
 from storage.films import FilmProbe
 
 _GIB = 1 << 30
+_GRACE = 5  # seconds of CPU time from the signal to the end
 
 
 def decode_in_child(path: Path | str, config: KeyframesConfig) -> DecodedFilm:
-    """As storage.decode.decode_film, in a child process within `config.time_limit` and `config.memory_limit`.
+    """As storage.decode.decode_film, in a child process within the limits of `config`.
+
+    Close the film that is returned (`with`): its pictures lie in a temporary file without a name, which goes with it,
+    or with this process.
 
     Raises:
         FilmError: as decode_film does, and crashed, out_of_memory or timed_out.
+        StorageError: when the temporary file does not fit the disk.
     """
-    name = repr(str(path))
-    command = [sys.executable, "-m", __name__, str(path), config.model_dump_json()]
+    spool = TemporaryFile()  # noqa: SIM115 - the film that is returned closes it
+    try:
+        return _film(path, config, spool)
+    except BaseException:
+        spool.close()
+        raise
+
+
+def _film(path: Path | str, config: KeyframesConfig, spool: IO[bytes]) -> DecodedFilm:
+    name, place = repr(str(path)), spool.fileno()
+    command = [sys.executable, "-m", __name__, str(path), config.model_dump_json(), str(place)]
     alive, parent = os.pipe()  # the child sees its end close when this process ends, however it ends
     try:
-        child = subprocess.Popen(command, stdin=alive, stdout=-1, stderr=-1, env=_environment())
+        child = subprocess.Popen(command, stdin=alive, stdout=-1, stderr=-1, env=_environment(), pass_fds=[place])
         os.close(alive)
         try:
             answer, errors = child.communicate(timeout=config.time_limit)
@@ -43,19 +62,24 @@ def decode_in_child(path: Path | str, config: KeyframesConfig) -> DecodedFilm:
             child.wait()
     finally:
         os.close(parent)
-    head, _, rows = answer.partition(b"\n")
+    if child.returncode == -signal.SIGXCPU:
+        raise FilmError("timed_out", f"decoding {name} takes more than {config.cpu_limit:g} s of CPU time")
+    head, _, numbers = answer.partition(b"\n")
     if child.returncode or not head:
         raise FilmError("crashed", f"decoding {name} ended with {_ending(child.returncode)}: {_last_line(errors)}")
     film = json.loads(head)
+    if "full" in film:
+        raise StorageError(f"no room for the keyframes of {name} among the temporary files: {film['full']}; set TMPDIR")
     if "reason" in film:
         raise FilmError(film["reason"], film["detail"])
     return DecodedFilm(
         film_id=film["film_id"],
         probe=FilmProbe.model_validate(film["probe"]),
-        rows=pa.ipc.open_stream(rows).read_all(),
+        numbers=pa.ipc.open_stream(numbers).read_all(),
         cuts=tuple(film["cuts"]),
         frames=film["frames"],
         damage=film["damage"],
+        spool=spool,
     )
 
 
@@ -78,14 +102,18 @@ def _last_line(errors: bytes) -> str:
     return lines[-1][:300] if lines else "no message"
 
 
-def _answer(path: str, config: KeyframesConfig) -> bytes:
+def _answer(path: str, config: KeyframesConfig, spool: IO[bytes]) -> bytes:
     try:
-        film = decode_film(path, config)
+        film = decode_film(path, config, spool)
     except FilmError as error:
-        return json.dumps({"reason": error.reason, "detail": error.detail}).encode() + b"\n"
+        return _line({"reason": error.reason, "detail": error.detail})
     except MemoryError:
         detail = f"decoding {path!r} takes more than {config.memory_limit:g} GiB"
-        return json.dumps({"reason": "out_of_memory", "detail": detail}).encode() + b"\n"
+        return _line({"reason": "out_of_memory", "detail": detail})
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _line({"full": error.strerror})
     head = {
         "film_id": film.film_id,
         "probe": film.probe.model_dump(mode="json"),
@@ -93,10 +121,14 @@ def _answer(path: str, config: KeyframesConfig) -> bytes:
         "frames": film.frames,
         "damage": film.damage,
     }
-    rows = io.BytesIO()
-    with pa.ipc.new_stream(rows, film.rows.schema) as stream:
-        stream.write_table(film.rows)
-    return json.dumps(head).encode() + b"\n" + rows.getvalue()
+    numbers = io.BytesIO()
+    with pa.ipc.new_stream(numbers, film.numbers.schema) as stream:
+        stream.write_table(film.numbers)
+    return _line(head) + numbers.getvalue()
+
+
+def _line(answer: dict[str, object]) -> bytes:
+    return json.dumps(answer).encode() + b"\n"
 
 
 def _end_with_parent() -> None:
@@ -104,18 +136,19 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _main(path: str, config: str) -> None:
+def _main(path: str, config: str, place: str) -> None:
     import resource
 
     answers = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no answer
     threading.Thread(target=_end_with_parent, daemon=True).start()
     settings = KeyframesConfig.model_validate_json(config)
-    limit = int(settings.memory_limit * _GIB)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    memory, cpu = int(settings.memory_limit * _GIB), math.ceil(settings.cpu_limit)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + _GRACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with os.fdopen(answers, "wb") as file:
-        file.write(_answer(path, settings))
+    with os.fdopen(answers, "wb") as file, os.fdopen(int(place), "w+b") as spool:
+        file.write(_answer(path, settings, spool))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,19 @@ if TYPE_CHECKING:
 
 SMALLEST_SIDE = 64  # pixels
 
+_FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns lead to other files and servers
+    *("3g2", "av1", "avi", "asf", "dv", "flv", "gif", "gxf", "h264", "hevc", "ivf", "live_flv", "m4v", "matroska"),
+    *("mjpeg", "mov", "mpeg", "mpegts", "mpegvideo", "mxf", "nsv", "nut", "obu", "ogg", "rm", "vc1", "vvc", "wtv"),
+    "yuv4mpegpipe",
+)
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     """The file's container and its largest moving picture; nothing but the file itself is read, whatever it refers to.
+
+    No other protocol than files, none of the formats that name other files, and no external media of a MOV.
 
     Raises:
         FilmError: missing, unreadable, not_a_video, truncated, no_video_stream or too_small.
@@ -25,14 +34,12 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     import av
 
     try:
-        container = av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container = av.open(f"file:{path}", options=dict(_OPTIONS), metadata_errors="replace")
     except FileNotFoundError as error:
         raise FilmError("missing", f"there is no file {str(path)!r}") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _unopenable(path, error) from error
     with container:
-        if container.format.name == "tty":  # FFmpeg draws *.txt as a picture
-            raise FilmError("not_a_video", f"{str(path)!r} is text, not a video")
         yield container, _moving_picture(path, container)
 
 

@@ -7,34 +7,97 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from storage.bars import Bars
+from storage.hdr import HLG, PQ, to_sdr
+
 if TYPE_CHECKING:
+    from av.filter import Graph
     from av.video.frame import VideoFrame
 
 _LUMA_SIZE = (112, 64)  # on which motion is measured
 _HD_HEIGHT = 720  # films of this height and more are in BT.709 when they don't say
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
+_CLOCK = Fraction(1, 1000)
+_SCALING = "lanczos+accurate_rnd+full_chroma_int+full_chroma_inp"
+_TURNS = {1: Image.Transpose.ROTATE_90, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_270}
 
 
-def keyframe(frame: "VideoFrame", pixel_aspect: Fraction, width: int, height: int) -> Image.Image:
-    """The largest centred part of a frame with the shape width : height, as an RGB picture of that size.
+class Developer:
+    """Makes keyframes of frames: the largest centred part of the shape width : height, as an RGB picture of that size.
+
+    Interlaced frames become whole, high dynamic range becomes ordinary, what is transparent becomes black.
 
     Args:
         pixel_aspect: width of one of the frame's pixels in heights.
+        bars: what to leave out.
     """
-    image = _rgb(frame)
-    aspect = float(pixel_aspect)
-    match round(frame.rotation / 90) % 4:  # counterclockwise quarters that the film asks for
-        case 1:
-            image, aspect = image.transpose(Image.Transpose.ROTATE_90), 1 / aspect
-        case 2:
-            image = image.transpose(Image.Transpose.ROTATE_180)
-        case 3:
-            image, aspect = image.transpose(Image.Transpose.ROTATE_270), 1 / aspect
-    shape = width / height / aspect  # wanted, in the picture's own pixels
-    wide, high = min(image.width, image.height * shape), min(image.height, image.width / shape)
-    left, top = (image.width - wide) / 2, (image.height - high) / 2
-    box = (left, top, left + wide, top + high)
-    return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+
+    def __init__(self, width: int, height: int, pixel_aspect: Fraction, bars: Bars) -> None:
+        self._size = (width, height)
+        self._pixel_aspect = pixel_aspect
+        self._bars = bars
+        self._graphs: dict[object, Graph] = {}
+
+    def keyframe(self, frame: "VideoFrame") -> Image.Image:
+        """The frame's picture; frames of one film may differ in size, format and rotation."""
+        turns = round(frame.rotation / 90) % 4  # counterclockwise quarters that the film asks for
+        image = self._developed(frame, sideways=turns % 2 == 1)
+        return image.transpose(_TURNS[turns]) if turns else image
+
+    def _developed(self, frame: "VideoFrame", sideways: bool) -> Image.Image:
+        wide_range = frame.color_trc in (PQ, HLG)
+        alpha = any(component.is_alpha for component in frame.format.components)
+        pixels = "rgb48le" if wide_range else "rgba" if alpha else "rgb24"
+        colours = (frame.colorspace, frame.color_range, frame.color_trc, frame.color_primaries)
+        look = (frame.width, frame.height, frame.format.name, *colours, sideways)
+        if frame.interlaced_frame:
+            graph = self._graph(frame, pixels, sideways)  # it sees one frame, so it can't wait for the next
+            graph.push(frame)
+            graph.push(None)
+        else:
+            if look not in self._graphs:
+                self._graphs[look] = self._graph(frame, pixels, sideways)
+            graph = self._graphs[look]
+            graph.push(frame)
+        image = graph.pull().to_ndarray()
+        if wide_range:
+            return Image.fromarray(to_sdr(image, frame.color_trc))
+        if alpha:
+            clear = Image.fromarray(image)
+            return Image.alpha_composite(Image.new("RGBA", clear.size, (0, 0, 0, 255)), clear).convert("RGB")
+        return Image.fromarray(image)
+
+    def _graph(self, frame: "VideoFrame", pixels: str, sideways: bool) -> "Graph":
+        from av.filter import Graph
+
+        width, height = reversed(self._size) if sideways else self._size
+        options = f"{width}:{height}:flags={_SCALING}:out_range=pc"
+        if frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT:
+            options += ":in_color_matrix=bt709"
+        graph = Graph()
+        graph.threads = 1
+        nodes = [graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=_CLOCK)]
+        if frame.interlaced_frame:
+            nodes.append(graph.add("estdif", "mode=frame"))
+        nodes.append(graph.add("crop", "{}:{}:{}:{}".format(*self._part(frame, width / height))))
+        nodes.append(graph.add("scale", options))
+        nodes.append(graph.add("format", pixels))
+        nodes.append(graph.add("buffersink"))
+        graph.link_nodes(*nodes)
+        graph.configure()
+        return graph
+
+    def _part(self, frame: "VideoFrame", shape: float) -> tuple[int, int, int, int]:
+        """Width, height, left and top of what is kept, even numbers of the frame's own pixels."""
+        shape /= float(self._pixel_aspect)
+        bars = self._bars
+        inner_wide, inner_high = (1 - bars.left - bars.right) * frame.width, (1 - bars.top - bars.bottom) * frame.height
+        wide, high = min(inner_wide, inner_high * shape), min(inner_high, inner_wide / shape)
+        left = bars.left * frame.width + (inner_wide - wide) / 2
+        top = bars.top * frame.height + (inner_high - high) / 2
+        width, height = min(_even(wide), frame.width // 2 * 2), min(_even(high), frame.height // 2 * 2)
+        left, top = _even(left + (wide - width) / 2), _even(top + (high - height) / 2)
+        return width, height, min(left, frame.width - width), min(top, frame.height - height)
 
 
 def luma(image: Image.Image) -> np.ndarray:
@@ -55,9 +118,5 @@ def decode(data: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def _rgb(frame: "VideoFrame") -> Image.Image:
-    from av.video.reformatter import Colorspace
-
-    silent = frame.colorspace == _UNSPECIFIED
-    source = Colorspace.ITU709 if silent and frame.height >= _HD_HEIGHT else None
-    return Image.fromarray(frame.to_ndarray(format="rgb24", src_colorspace=source, threads=1))
+def _even(pixels: float) -> int:
+    return 2 * max(0, round(pixels / 2))

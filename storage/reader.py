@@ -1,11 +1,13 @@
 """The frames of a film in order of presentation, whatever state its file is in."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import ceil
+from fractions import Fraction
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from storage.films import FilmProbe, described
+from storage.plan import PlanError, planned
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 Timed = tuple[float, "VideoFrame"]
 """Seconds after the film's first frame, and the frame."""
 
+_SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # frames marked as no reference are none, by the standard
 _MISSED = 2.0  # seconds by which a whole film may be shorter than its header says
 _GAP = 1.5  # seconds, and frames, without a picture before it counts as damage
 _GAP_FRAMES = 10
@@ -23,7 +26,10 @@ _GAP_FRAMES = 10
 
 @dataclass
 class FilmReader:
-    """Iterating yields each frame that decodes; the attributes then tell how it went.
+    """Iterating yields the frames of a film; the attributes then tell how it went.
+
+    With a step, only the frames that other frames or keyframes need are decoded: a frame that no other refers to is
+    skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each frame that decodes.
 
     Attributes:
         probe: of the first frame; None when no frame decodes.
@@ -32,10 +38,14 @@ class FilmReader:
         bad: packets and frames that were damaged and left out.
         gaps: seconds without a frame inside the film.
         stopped: why reading ended before the file did, "" otherwise.
+
+    Raises:
+        PlanError: with a step, when the film can't be read in this way: read all of it.
     """
 
     container: "InputContainer"
     stream: "VideoStream"
+    step: float | None = None
     probe: FilmProbe | None = None
     frames: int = 0
     end: float = 0.0
@@ -43,27 +53,22 @@ class FilmReader:
     gaps: float = 0.0
     stopped: str = ""
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
+    _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
 
     def __iter__(self) -> Iterator[Timed]:
-        import av
-
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
         start: float | None = None
-        for packet in self._packets():
-            try:
-                frames = packet.decode()
-            except av.error.MemoryError:
-                raise
-            except av.error.FFmpegError:
-                self.bad += 1
+        for frame in self._decoded() if self.step is None else self._needed(self.step):
+            if frame.time is None or frame.is_corrupt:
+                self._fail()
                 continue
-            for frame in frames:
-                if frame.time is None or frame.is_corrupt:
-                    self.bad += 1
-                    continue
-                start = frame.time if start is None else start
-                if frame.time - start > self._seconds:
-                    yield self._seen(frame, frame.time - start)
+            start = frame.time if start is None else start
+            if frame.time - start > self._seconds:
+                yield self._seen(frame, frame.time - start)
+            elif self.step is not None:
+                raise PlanError
+        if self._due:
+            raise PlanError
 
     def damage(self) -> str:
         """What did not decode, in words, "" when all did."""
@@ -87,6 +92,44 @@ class FilmReader:
         self.end = seconds + shown
         return seconds, frame
 
+    def _decoded(self) -> Iterator["VideoFrame"]:
+        for packet in self._packets():
+            yield from self._frames_of(packet)
+
+    def _needed(self, step: float) -> Iterator["VideoFrame"]:
+        context = self.stream.codec_context
+        skips, skipping = context.name in _SKIPPABLE, False
+        for packet, wanted in planned(self._packets(), self.stream.time_base or Fraction(1), step):
+            if wanted and packet.pts is not None:
+                heappush(self._due, packet.pts)
+            if skips and skipping == wanted:
+                skipping = not wanted
+                context.skip_frame = "NONREF" if skipping else "DEFAULT"
+            yield from self._arrived(self._frames_of(packet))
+
+    def _arrived(self, frames: Iterator["VideoFrame"]) -> Iterator["VideoFrame"]:
+        for frame in frames:
+            if frame.pts is None or (self._due and self._due[0] < frame.pts):
+                raise PlanError
+            if self._due and self._due[0] == frame.pts:
+                heappop(self._due)
+            yield frame
+
+    def _frames_of(self, packet: "Packet[VideoStream]") -> Iterator["VideoFrame"]:
+        import av
+
+        try:
+            yield from packet.decode()
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError:
+            self._fail()
+
+    def _fail(self) -> None:
+        if self.step is not None:
+            raise PlanError
+        self.bad += 1
+
     def _packets(self) -> Iterator["Packet[VideoStream]"]:
         import av
 
@@ -96,21 +139,5 @@ class FilmReader:
             raise
         except av.error.FFmpegError as error:
             self.stopped = f"reading stopped early ({error.strerror})"
-
-
-def nearest(frames: Iterable[Timed], every: float) -> Iterator[tuple[int, float, "VideoFrame"]]:
-    """(nominal second, seconds, frame) of the frame nearest to each multiple of `every` seconds.
-
-    A frame is taken once at most, and never for a time that is half a step or more away: gaps have no keyframes.
-    """
-    step = 0
-    before: Timed | None = None
-    for now in frames:
-        while (target := step * every) <= now[0]:
-            pick = before if before and target - before[0] <= now[0] - target else now
-            if abs(target - pick[0]) < every / 2:
-                yield int(target), *pick
-            step += 1
-            if before is None or step * every - before[0] >= every / 2:  # skip what no frame is near to
-                step = max(step, ceil(now[0] / every - 0.5))
-        before = now
+            if self.step is not None:
+                raise PlanError from error

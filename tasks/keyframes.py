@@ -1,6 +1,6 @@
 """Stage 1 of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
 STAGE = "keyframes"
-_PART = 64  # keyframes that are handed on together
 
 
 def run(
@@ -56,22 +55,15 @@ def run(
 def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Iterator[Made]]:
     def decode(film_id: str) -> Iterator[Made]:
         film = films[film_id]
-        with fetched(film.source, folder) as path:
-            decoded = decode_in_child(path, config)
-        if decoded.film_id != film_id:
-            raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
-        for rows in _parts(decoded.rows):
-            yield Made({"keyframes": rows})
-        note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
-        yield Made({"films": film_rows(film, decoded.probe)}, note)
+        with fetched(film.source, folder) as path, decode_in_child(path, config) as decoded:
+            if decoded.film_id != film_id:
+                raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
+            for rows in decoded.batches():
+                yield Made({"keyframes": rows})
+            note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
+            yield Made({"films": film_rows(film, decoded.probe)}, note)
 
     return decode
-
-
-def _parts(rows: pa.Table | Iterable[pa.Table]) -> Iterator[pa.Table]:
-    for some in [rows] if isinstance(rows, pa.Table) else rows:
-        for start in range(0, some.num_rows, _PART):
-            yield some.slice(start, _PART)
 
 
 def _follow_moved_films(tables: Tables, work: Work, films: Mapping[str, FilmSource]) -> None:

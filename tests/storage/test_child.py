@@ -21,8 +21,8 @@ def test_the_child_decodes_as_this_process_does(clips, monkeypatch, tmp_path):
     clip = clips(tmp_path / "a film.mp4", [number / 10 for number in range(30)])
     monkeypatch.chdir(tmp_path)  # and finds its way from anywhere
     here, there = decode_film(clip, SMALL), decode_in_child(clip, SMALL)
-    assert there.rows.equals(here.rows)
-    assert there.rows.schema == here.rows.schema
+    assert there.rows().equals(here.rows())
+    assert there.rows().schema == here.rows().schema
     assert (there.film_id, there.probe, there.cuts, there.frames, there.damage) == (
         here.film_id,
         here.probe,

@@ -7,20 +7,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage import reader
 from storage.decode import KeyframesConfig, decode_film
 from storage.encoder import ffmpeg_binary
 from storage.errors import FilmError
 from storage.fingerprint import file_id, fingerprint
 from storage.pictures import decode
+from storage.plan import nearest
 from storage.schemas import SCHEMAS
 from storage.shots import CutFinder
+from storage.trim import TrimSeconds
 
 SMALL = KeyframesConfig(width=448, height=256)
 
 
 def images(film):
-    return [decode(data) for data in film.rows["image"].to_pylist()]
+    return [decode(data) for data in film.rows()["image"].to_pylist()]
 
 
 @pytest.fixture
@@ -43,15 +44,15 @@ def test_a_keyframe_a_second_with_its_shot_and_motion(clip, tools):
     film = decode_film(clip, KeyframesConfig())
     assert film.film_id == file_id(clip)
     schema = SCHEMAS["keyframes"]
-    assert film.rows.schema == schema.remove(schema.get_field_index("fingerprint"))
-    assert film.rows["row_id"].to_pylist() == [f"{film.film_id}-{second:06d}" for second in range(10)]
-    assert film.rows["pts"].to_pylist() == pytest.approx(range(10))
+    assert film.rows().schema == schema.remove(schema.get_field_index("fingerprint"))
+    assert film.rows()["row_id"].to_pylist() == [f"{film.film_id}-{second:06d}" for second in range(10)]
+    assert film.rows()["pts"].to_pylist() == pytest.approx(range(10))
     assert [tools.number_of(image) for image in images(film)] == list(range(0, 250, 25))
     assert {image.shape for image in images(film)} == {(512, 896, 3)}
     assert film.cuts == pytest.approx((4.0, 8.0))
-    assert film.rows["shot"].to_pylist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
-    assert film.rows["to_cut"].to_pylist() == pytest.approx([0, 1, 2, 1, 0, 1, 2, 1, 0, 1], abs=1e-3)
-    motion = film.rows["motion"].to_pylist()
+    assert film.rows()["shot"].to_pylist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
+    assert film.rows()["to_cut"].to_pylist() == pytest.approx([0, 1, 2, 1, 0, 1, 2, 1, 0, 1], abs=1e-3)
+    motion = film.rows()["motion"].to_pylist()
     assert motion[0] == 0
     assert min(motion[4], motion[8]) > 2 * max(motion[1:4])
     assert (film.frames, film.damage, film.probe.seconds) == (250, "", 10.0)
@@ -59,35 +60,35 @@ def test_a_keyframe_a_second_with_its_shot_and_motion(clip, tools):
 
 def test_decoding_again_gives_the_same_rows(tmp_path, clips, tools):
     clip = clips(tmp_path / "short.mp4", tools.steady(3, fps=10))
-    assert decode_film(clip, SMALL).rows.equals(decode_film(clip, SMALL).rows)
+    assert decode_film(clip, SMALL).rows().equals(decode_film(clip, SMALL).rows())
 
 
 def test_keyframes_follow_presentation_time_and_not_frame_numbers(tmp_path, clips, tools):
     times = [0.0, 0.3, 0.9, 1.2, 1.3, 1.9, 2.05, 2.95, 3.02, 3.4, 5.2, 5.9, 6.0]
     film = decode_film(clips(tmp_path / "vfr.mp4", [2.0 + time for time in times]), SMALL)
-    assert film.rows["second"].to_pylist() == [0, 1, 2, 3, 5, 6]  # nothing is near to 4
+    assert film.rows()["second"].to_pylist() == [0, 1, 2, 3, 5, 6]  # nothing is near to 4
     assert [tools.number_of(image) for image in images(film)] == [0, 2, 6, 8, 10, 12]
-    assert film.rows["pts"].to_pylist() == pytest.approx([0, 0.9, 2.05, 3.02, 5.2, 6.0], abs=2e-3)
+    assert film.rows()["pts"].to_pylist() == pytest.approx([0, 0.9, 2.05, 3.02, 5.2, 6.0], abs=2e-3)
 
 
 def test_nearest_takes_no_frame_twice_and_leaps_over_gaps():
     times = [0.0, 1.5, 2.4, 1e9, 1e9 + 0.5, 1e9 + 1]
-    found = [(second, seconds) for second, seconds, _ in reader.nearest(((time, None) for time in times), 1.0)]
+    found = [(second, seconds) for second, seconds, _ in nearest(((time, None) for time in times), 1.0)]
     assert found == [(0, 0.0), (2, 2.4), (1_000_000_000, 1e9), (1_000_000_001, 1e9 + 1)]
-    even = reader.nearest(((number / 2, None) for number in range(9)), 2.0)
+    even = nearest(((number / 2, None) for number in range(9)), 2.0)
     assert [second for second, _, _ in even] == [0, 2, 4]
 
 
 def test_both_ends_are_trimmed(clip):
-    film = decode_film(clip, SMALL.model_copy(update={"trim_start": 2.0, "trim_end": 3.0}))
-    assert film.rows["second"].to_pylist() == [2, 3, 4, 5, 6]
-    assert film.rows["motion"][0].as_py() == 0
-    assert film.rows["shot"].to_pylist() == [0, 0, 1, 1, 1]
+    film = decode_film(clip, SMALL.model_copy(update={"trim": TrimSeconds(start=2, end=3)}))
+    assert film.rows()["second"].to_pylist() == [2, 3, 4, 5, 6]
+    assert film.rows()["motion"][0].as_py() == 0
+    assert film.rows()["shot"].to_pylist() == [0, 0, 1, 1, 1]
 
 
 def test_a_film_shorter_than_the_trim(clip):
-    config = SMALL.model_copy(update={"trim_start": 6.0, "trim_end": 5.0})
-    with pytest.raises(FilmError, match=r"too_short: .*ten seconds.*lasts 10.00 s.*trim_start 6 s.*trim_end 5 s"):
+    config = SMALL.model_copy(update={"trim": TrimSeconds(start=6, end=5)})
+    with pytest.raises(FilmError, match=r"too_short: .*ten seconds.*lasts 10.00 s.*trim.start 6 s.*trim.end 5 s"):
         decode_film(clip, config)
 
 
@@ -173,7 +174,7 @@ def test_a_film_that_does_not_say_how_long_it_is(tmp_path, clips, tools):
     with av.open(str(path)) as container:
         assert container.duration is None
     film = decode_film(path, SMALL)
-    assert film.rows.num_rows == 3
+    assert film.rows().num_rows == 3
     assert (film.probe.seconds, film.damage) == (pytest.approx(3.0, abs=0.05), "")
 
 
@@ -223,10 +224,10 @@ def test_a_truncated_film_is_used_as_far_as_it_goes(tmp_path, clip):
     ffmpeg("-i", clip, "-c", "copy", "-movflags", "+faststart", front)
     half.write_bytes(front.read_bytes()[: front.stat().st_size * 6 // 10])
     film = decode_film(half, SMALL)
-    assert 3 <= film.rows.num_rows < 10
+    assert 3 <= film.rows().num_rows < 10
     assert "half.mp4' is damaged" in film.damage
     assert "10.0 s that its header declares" in film.damage
-    assert f"{film.rows.num_rows} keyframes are used" in film.damage
+    assert f"{film.rows().num_rows} keyframes are used" in film.damage
     half.write_bytes(front.read_bytes()[: front.read_bytes().index(b"mdat") + 400])
     assert reason(half) == "truncated"
 
@@ -243,7 +244,7 @@ def test_a_film_damaged_in_the_middle_keeps_its_good_keyframes(tmp_path, clip, t
     assert "damaged packets" in film.damage
     good = [
         tools.number_of(image) == 25 * second
-        for image, second in zip(images(film), film.rows["second"].to_pylist(), strict=True)
+        for image, second in zip(images(film), film.rows()["second"].to_pylist(), strict=True)
     ]
     assert sum(good) >= 5
     for at in range(start + 400, start + length - 8):

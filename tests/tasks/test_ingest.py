@@ -9,6 +9,7 @@ from storage.fingerprint import file_id
 from storage.rejects import Reject
 from storage.root import Storage
 from storage.tables import Tables
+from storage.trim import TrimSeconds
 from tasks import ingest, keyframes
 from tasks.cluster import ClusterConfig
 from tasks.ingest import DrawnConfig, IngestConfig, NoFilmsError
@@ -49,10 +50,10 @@ def test_when_no_film_is_left_the_error_names_each_reason(tmp_path: Path, cluste
     text.write_text("words\n" * 500)
     short = write_clip(tmp_path / "short.mp4", 3)
     ingested = ingest.run(IngestConfig(films=(str(gone), str(text), str(short))), storage, silent)
-    trimmed = SMALL.model_copy(update={"trim_start": 60.0})
+    trimmed = SMALL.model_copy(update={"trim": TrimSeconds(start=60)})
     with pytest.raises(NoFilmsError) as caught:
         keyframes.run(trimmed, storage, ingested, cluster, silent)
-    for said in ("missing: ", "gone.mp4", "not_a_video: ", "text.mp4", "too_short: ", "trim_start 60"):
+    for said in ("missing: ", "gone.mp4", "not_a_video: ", "text.mp4", "too_short: ", "trim.start 60"):
         assert said in str(caught.value)
 
 

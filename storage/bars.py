@@ -1,0 +1,101 @@
+"""Black bars beside, above and below the picture, found over a whole film and not in one frame."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from storage.container import opened
+from storage.errors import FilmError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from av.video.frame import VideoFrame
+
+_BLACK = 10.0  # mean of a row or column, 0-255, that belongs to a bar: noise and ringing included
+_LIT = 24.0  # mean of a frame, 0-255, that can tell a bar from darkness
+_FEWEST = 4  # frames that must tell
+_EXCEPTIONS = 0.1  # share of the frames that may show more, for subtitles in the bars
+_SMALLEST = 0.015  # of the side: a bar
+_EDGE = 0.002  # of the side: what a bar's blurred edge takes of the picture
+_LEAST_LEFT = 0.3  # of a side: a picture
+_GLANCES = 24  # frames of a film from which its bars are guessed, one every ten seconds at most
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Shares of a frame's width and height, as it is stored."""
+
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 0.0
+    bottom: float = 0.0
+
+    def like(self, other: "Bars") -> bool:
+        """Whether one may stand for the other: no farther apart than a bar's blurred edge."""
+        mine, others = (np.array([each.left, each.top, each.right, each.bottom]) for each in (self, other))
+        return bool(np.abs(mine - others).max() <= 3 * _EDGE)
+
+
+class BarFinder:
+    """Keeps four numbers of each frame that it sees."""
+
+    def __init__(self) -> None:
+        self._depths: list[tuple[float, float, float, float]] = []
+
+    def see(self, frame: "VideoFrame") -> None:
+        """Looks at a frame; dark ones tell nothing."""
+        import cv2
+
+        gray = frame.to_ndarray(format="gray8", threads=1)
+        columns, rows = (cv2.reduce(gray, axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel() for axis in (0, 1))
+        if columns.mean() >= _LIT:
+            self._depths.append((_depth(columns), _depth(rows), _depth(columns[::-1]), _depth(rows[::-1])))
+
+    def bars(self) -> Bars:
+        """What nine in ten lit frames leave black, on both sides alike; nothing where too few frames are lit."""
+        if len(self._depths) < _FEWEST:
+            return Bars()
+        left, top, right, bottom = np.quantile(self._depths, _EXCEPTIONS, axis=0, method="lower").tolist()
+        left, right = _pair(left, right)
+        top, bottom = _pair(top, bottom)
+        return Bars(left, top, right, bottom)
+
+
+def guess(path: "Path") -> Bars:
+    """The bars that a few frames from all over the film show, to begin with; none where they can't be reached."""
+    import av
+
+    finder = BarFinder()
+    try:
+        with opened(path) as (container, stream):
+            context, seen = stream.codec_context, set()
+            context.thread_count = 1
+            seconds = (container.duration or 0) / av.time_base
+            count = min(_GLANCES, round(seconds / 10))
+            for index in range(count):
+                container.seek(round((index + 0.5) / count * seconds * av.time_base) + (container.start_time or 0))
+                packet = next(container.demux(stream))
+                if packet.pts not in seen and packet.size:
+                    seen.add(packet.pts)
+                    for frame in [*context.decode(packet), *context.decode(None)][:1]:
+                        finder.see(frame)
+                    context.flush_buffers()
+    except (av.error.FFmpegError, FilmError):
+        return Bars()
+    return finder.bars()
+
+
+def _depth(means: np.ndarray) -> float:
+    lit = np.flatnonzero(means > _BLACK)
+    return float(lit[0] / len(means)) if len(lit) else 1.0
+
+
+def _pair(one: float, other: float) -> tuple[float, float]:
+    less = min(one, other)
+    if less < _SMALLEST:
+        return 0.0, 0.0
+    most = 1.25 * less + 2 * _EDGE  # the rest is darkness on one side
+    one, other = min(one, most) + _EDGE, min(other, most) + _EDGE
+    return (one, other) if 1 - one - other >= _LEAST_LEFT else (0.0, 0.0)

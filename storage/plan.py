@@ -1,0 +1,127 @@
+"""Which frames of a film become keyframes: by the times of its frames, or of its packets before one is decoded."""
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from math import ceil
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+T = TypeVar("T")
+
+_MOST_WAITING = 20_000  # packets that are held back until their fate is known
+
+
+class PlanError(Exception):
+    """The packets of a film don't tell the times of its frames: all of it must be decoded."""
+
+
+class Nearest(Generic[T]):
+    """Takes the frame nearest to each multiple of `every` seconds, the earlier one of two as near.
+
+    A frame is taken once at most, and never for a time that is half a step or more away: gaps have no keyframes.
+    """
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._step = 0
+        self._before: tuple[float, T] | None = None
+
+    def see(self, seconds: float, item: T) -> Iterator[tuple[int, float, T]]:
+        """(nominal second, seconds, item) of what is taken now that the next one is seen; in order of presentation."""
+        before, self._before = self._before, (seconds, item)
+        while (target := self._step * self._every) <= seconds:
+            pick = before if before and target - before[0] <= seconds - target else (seconds, item)
+            if abs(target - pick[0]) < self._every / 2:
+                yield int(target), *pick
+            self._step += 1
+            if before is None or self._step * self._every - before[0] >= self._every / 2:  # leap over gaps
+                self._step = max(self._step, ceil(seconds / self._every - 0.5))
+
+
+def nearest(frames: Iterable[tuple[float, T]], every: float) -> Iterator[tuple[int, float, T]]:
+    """As `Nearest`, of (seconds, frame)."""
+    taken: Nearest[T] = Nearest(every)
+    for seconds, frame in frames:
+        yield from taken.see(seconds, frame)
+
+
+def planned(
+    packets: Iterable["Packet[VideoStream]"], time_base: Fraction, every: float
+) -> Iterator[tuple["Packet[VideoStream]", bool]]:
+    """Each packet in order of decoding, and whether its frame will be a keyframe, or is the film's last.
+
+    Packets wait until half a step more of the film is known, which a film's decoding times bound.
+
+    Raises:
+        PlanError: for packets without times, with times out of order, or of damaged files.
+    """
+    fates = _Fates(every, time_base)
+    waiting: deque[Packet[VideoStream]] = deque()
+    for packet in packets:
+        if not packet.size:  # the demuxer's last, which empties the decoder
+            break
+        fates.know(packet)
+        waiting.append(packet)
+        if len(waiting) > _MOST_WAITING:
+            raise PlanError
+        while waiting and fates.settled(waiting[0]):
+            yield (first := waiting.popleft()), fates.pop(first)
+    else:
+        raise PlanError
+    fates.end()
+    for held in waiting:
+        yield held, fates.pop(held)
+    yield packet, False
+
+
+class _Fates:
+    """What is known of the packets' frames; times are in the stream's ticks, but for what `Nearest` sees."""
+
+    def __init__(self, every: float, time_base: Fraction) -> None:
+        self._half = every / 2
+        self._time_base = time_base
+        self._nearest: Nearest[int] = Nearest(every)
+        self._early: list[int] = []  # a heap of times that an earlier one may still join
+        self._picked: set[int] = set()
+        self._start = 0.0
+        self._last: tuple[float, int] | None = None  # seconds and time of the last that is seen
+
+    def know(self, packet: "Packet[VideoStream]") -> None:
+        if packet.pts is None or packet.is_corrupt:
+            raise PlanError
+        if not packet.is_discard:  # an edit list hides it
+            heapq.heappush(self._early, packet.pts)
+        while packet.dts is not None and self._early and self._early[0] <= packet.dts:
+            self._see(heapq.heappop(self._early))
+
+    def settled(self, packet: "Packet[VideoStream]") -> bool:
+        assert packet.pts is not None  # it is known
+        return self._last is not None and self._last[0] >= self._seconds(packet.pts) - self._start + self._half
+
+    def pop(self, packet: "Packet[VideoStream]") -> bool:
+        if wanted := packet.pts in self._picked and not packet.is_discard:
+            self._picked.remove(packet.pts)
+        return wanted
+
+    def end(self) -> None:
+        """No packet follows; the film's last frame is decoded too, for it tells how long the film is."""
+        while self._early:
+            self._see(heapq.heappop(self._early))
+        if self._last:
+            self._picked.add(self._last[1])
+
+    def _see(self, pts: int) -> None:
+        if self._last is None:
+            self._start = self._seconds(pts)
+        elif pts <= self._last[1]:
+            raise PlanError
+        self._last = (self._seconds(pts) - self._start, pts)
+        self._picked.update(pick for _, _, pick in self._nearest.see(*self._last))
+
+    def _seconds(self, pts: int) -> float:
+        return float(pts * self._time_base)
