@@ -15,7 +15,7 @@ from storage.tables import Tables
 from tasks import rows
 from tasks.faces import _make, whose
 from tasks.features import _note, describe
-from tasks.pool import Made
+from tasks.made import Made
 from tests.tasks.conftest import DRAWN, Curated
 
 
