@@ -103,7 +103,7 @@ def picture(size: tuple[int, int], seed: int) -> bytes:
 
 def keyframe_rows(film_id: str, first: int, count: int, image: bytes, size: tuple[int, int]) -> pa.Table:
     seconds = range(first, first + count)
-    columns = {
+    columns: dict[str, Any] = {
         "row_id": [row_id(film_id, second) for second in seconds],
         "film_id": [film_id] * count,
         "second": list(seconds),
@@ -199,7 +199,10 @@ class Model:
     def faces(self, images: Sequence[Any]) -> list[list[Face]]:
         self._work(len(images))
         some = np.random.default_rng(0).normal(size=128).astype(np.float32)
-        return [[Face((0.2, 0.2, 0.4, 0.4), 0.9, embedding=some)] for _ in images]
+        return [
+            [Face((0.2, 0.2, 0.4, 0.4), 0.9, embedding=some)] if place % 16 == 0 else []
+            for place, _ in enumerate(images)
+        ]
 
     def caption(self, frames: Sequence[FrameFacts]) -> list[list[Caption]]:
         self._work(len(frames))

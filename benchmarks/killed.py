@@ -142,7 +142,7 @@ def peer(folder: Path, args: argparse.Namespace) -> int:
     from deltalake import DeltaTable
 
     found = Counter(DeltaTable(str(folder / "by hand")).to_pyarrow_table(columns=["row_id"])["row_id"].to_pylist())
-    wanted = args.films * args.keyframes
+    wanted = int(args.films) * int(args.keyframes)
     missing, twice = wanted - len(found), sum(found.values()) - len(found)
     print(f"appended by hand: rows lost {missing}, doubled {twice}")
     return missing + twice

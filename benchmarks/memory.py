@@ -10,7 +10,6 @@ film's rows at once.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -60,34 +59,40 @@ def ray_data(storage: Storage, films: int, keyframes: int, size: tuple[int, int]
 
     def decode(row: dict[str, Any]) -> list[dict[str, Any]]:
         image = fakes.picture(size, 1)
-        return fakes.keyframe_rows(row["item"], 0, keyframes, image, size).to_pylist()
+        rows: list[dict[str, Any]] = fakes.keyframe_rows(row["item"], 0, keyframes, image, size).to_pylist()
+        return rows
 
     ray.data.from_items(fakes.film_ids(films)).flat_map(decode).write_parquet(storage.url("rows"))
 
 
 def peak(what: str, storage: str, keyframes: int, args: argparse.Namespace) -> float:
-    """MiB of the process group of a run, at their most."""
+    """MiB of the processes of a run, at their most."""
     command = [sys.executable, __file__, "--films", str(args.films), "--width", str(args.width)]
     command += ["--child", what, storage, str(keyframes)]
-    child = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     most = 0.0
     while child.poll() is None:
-        most = max(most, sum(map(_proportional, _group(child.pid))))
+        most = max(most, resident(child.pid))
         time.sleep(0.3)
     if child.returncode:
         raise SystemExit(f"{what} ended with exit code {child.returncode}")
-    return most / 1024
+    return most
 
 
-def _group(leader: int) -> list[int]:
-    found = []
+def resident(process: int) -> float:
+    """MiB that a process and all that it started hold now."""
+    children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         try:
-            if folder.name.isdigit() and os.getsid(int(folder.name)) == leader:
-                found.append(int(folder.name))
+            stat = (folder / "stat").read_text() if folder.name.isdigit() else ""
         except OSError:
             continue
-    return found
+        if stat:
+            children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(folder.name))
+    found = [process]
+    for one in found:
+        found += children.get(one, [])
+    return sum(map(_proportional, found)) / 1024
 
 
 def _proportional(process: int) -> int:

@@ -67,7 +67,8 @@ def main() -> None:
 
 def measure(readers: dict[str, Reader], films: list[str], args: argparse.Namespace) -> dict[str, float]:
     """Median seconds of each reader on the same windows, one after the other."""
-    draw, took = random.Random(0), {name: [] for name in readers}  # type: dict[str, list[float]]
+    draw = random.Random(0)
+    took: dict[str, list[float]] = {name: [] for name in readers}
     for _ in range(args.windows):
         film_id, first = draw.choice(films), draw.randrange(args.keyframes - WINDOW)
         for name, read in readers.items():
@@ -146,7 +147,7 @@ def pictures(film_id: str, args: argparse.Namespace) -> pa.Table:
 
 
 def rows_of(table: str, film_id: str, count: int, columns: dict[str, list[Any]]) -> pa.Table:
-    said = {
+    said: dict[str, Any] = {
         "row_id": [row_id(film_id, second) for second in range(count)],
         "film_id": [film_id] * count,
         "fingerprint": ["f"] * count,
