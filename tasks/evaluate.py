@@ -4,9 +4,8 @@ Shapes: T keyframes, P pixels times colours, E numbers of an embedding.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -16,18 +15,14 @@ from models.face import DlibConfig, FaceConfig
 from models.generate import GenerationConfig
 from models.vision import EfficientNetLite0Config, VisionConfig
 from storage.fingerprint import fingerprint
-from storage.pictures import decode
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks import dataset, identity_figures, likelihood_figures, metrics, rows, truth_figures
+from tasks.looks import Eyes, Looks
 from tasks.metrics import Figure, Floats
 from tasks.progress import Progress
 from tasks.stage import Work
-
-if TYPE_CHECKING:
-    from models.face import FaceEmbedder
-    from models.vision.encoder import ImageEncoder
 
 Figures = dict[str, Figure]
 _PARTS = {"train": "training", "held_out": "held-out"}
@@ -93,50 +88,6 @@ def read(storage: Storage, rel: str) -> Figures:
     return {name: Figure(**figure) for name, figure in json.loads(storage.read_bytes(rel)).items()}
 
 
-@dataclass(frozen=True)
-class Looks:
-    """Keyframes in one version: small pixels [T, P] in 0-1, embeddings [T, E] by the image encoder, faces [F, D]."""
-
-    row_ids: tuple[str, ...]
-    pixels: Floats
-    embeddings: Floats
-    faces: Sequence[Floats]
-
-    def at(self, row_ids: Sequence[str]) -> "Looks":
-        """The same of some of them."""
-        places = {row_id: t for t, row_id in enumerate(self.row_ids)}
-        chosen = [places[row_id] for row_id in row_ids]
-        return Looks(tuple(row_ids), self.pixels[chosen], self.embeddings[chosen], [self.faces[t] for t in chosen])
-
-
-@dataclass(frozen=True)
-class Eyes:
-    """The models that look at pictures."""
-
-    config: EvaluateConfig
-    encoder: "ImageEncoder"
-    embedder: "FaceEmbedder"
-
-    def look(self, images: Mapping[str, bytes], with_faces: Collection[str]) -> Looks:
-        """Looks at encoded pictures, one after the other; for faces only at those of `with_faces`, which takes long."""
-        import torch
-        from PIL import Image
-
-        pixels, embeddings, faces = [], [], []
-        for row_id, data in images.items():
-            image = decode(data)
-            found = self.embedder.faces([image])[0] if row_id in with_faces else []
-            known = [one.embedding for one in found if one.embedding is not None]
-            faces.append(np.stack(known) if known else np.zeros((0, 1), np.float32))
-            with torch.inference_mode():
-                image_13HW = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
-                half_13HW = torch.nn.functional.interpolate(image_13HW, scale_factor=0.5, mode="area")
-                embeddings.append(self.encoder.embed(half_13HW)[0].numpy())
-            small = Image.fromarray(image).resize((self.config.width, self.config.height), Image.Resampling.BOX)
-            pixels.append(np.asarray(small, np.float32).reshape(-1) / 255)
-        return Looks(tuple(images), np.stack(pixels), np.stack(embeddings), faces)
-
-
 def _figures(
     config: EvaluateConfig,
     storage: Storage,
@@ -146,7 +97,7 @@ def _figures(
     generation: GenerationConfig,
     progress: Progress,
 ) -> Figures:
-    eyes = Eyes(config, vision.build(config.vision), face.build(config.face))
+    eyes = Eyes(config.width, config.height, vision.build(config.vision), face.build(config.face))
     train = [row_id for film in dataset.load(storage, snapshot, "train") for row_id in film.row_ids]
     test = [row_id for film in dataset.load(storage, snapshot, "test") for row_id in film.row_ids]
     versions: dict[str, dict[str, bytes]] = {"original": dataset.images(storage, snapshot, sorted(train + test))}

@@ -12,7 +12,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
@@ -21,12 +20,12 @@ from storage import checkpoints
 from storage.errors import MovieDreamerError
 from storage.root import Storage
 from tasks.cluster import ClusterConfig, connect
+from tasks.job import PROGRESS, Job
 from tasks.progress import Progress
 
 if TYPE_CHECKING:
     from models.training import Trainable
 
-PROGRESS = "progress.json"  # how far a run is: for people, dropped at its end
 _RESTARTS = 2  # of the workers, after one died
 _LOOK_SECONDS = 1.0
 _QUIET = {
@@ -62,29 +61,6 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
 
 class TrainingError(MovieDreamerError):
     """A training that did not come to its end."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A training run, as it is sent to its workers.
-
-    Args:
-        model, fingerprint: where its checkpoints lie (storage.checkpoints).
-        make: builds the Trainable inside the worker, always the same one; reads its data from storage.
-        checkpoint_every: steps between two checkpoints.
-        threads: of torch in each worker.
-    """
-
-    storage: Storage
-    model: str
-    fingerprint: str
-    make: "Callable[[], Trainable]"
-    checkpoint_every: int
-    threads: int
-
-    @property
-    def folder(self) -> str:
-        return f"checkpoints/{self.model}/{self.fingerprint}"
 
 
 def fit(

@@ -4,7 +4,6 @@ Shapes: T held-out keyframes, D face embedding.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +13,8 @@ from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks import dataset, metrics
 from tasks.dataset import FilmData
+from tasks.looks import Looks
 from tasks.metrics import Bools, Figure, Floats
-
-if TYPE_CHECKING:
-    from tasks.evaluate import Looks
 
 VERSIONS = {
     "original": "the originals themselves",
@@ -29,7 +26,7 @@ VERSIONS = {
 
 
 def figures(
-    storage: Storage, snapshot: Snapshot, looks: "Mapping[str, Looks]", same_face: float, main_faces: int
+    storage: Storage, snapshot: Snapshot, looks: Mapping[str, Looks], same_face: float, main_faces: int
 ) -> dict[str, Figure]:
     """LT and ST of every version of the held-out keyframes; characters are looked for in their own film."""
     found: dict[str, Figure] = {}

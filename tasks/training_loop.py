@@ -19,7 +19,7 @@ from torch import nn
 from models.device import device
 from storage import checkpoints
 from storage.errors import MovieDreamerError
-from tasks.fit import PROGRESS, Job
+from tasks.job import PROGRESS, Job
 
 if TYPE_CHECKING:
     from models.training import Trainable

@@ -35,6 +35,7 @@ from tasks import (
 from tasks.cluster import ClusterConfig
 from tasks.fit import FitConfig
 from tasks.frozen import FrozenConfig, keyframes, seen
+from tasks.looks import Looks
 from tasks.made import Film, answered
 from tasks.progress import silent
 from tasks.references import spread
@@ -248,7 +249,7 @@ def test_figures_come_with_samples_and_meaning_and_without_nan(run):
 
 def looks(pixels):
     row_ids = tuple(f"r{t}" for t in range(len(pixels)))
-    return evaluate.Looks(row_ids, pixels, pixels, [np.zeros((0, 1), np.float32)] * len(pixels))
+    return Looks(row_ids, pixels, pixels, [np.zeros((0, 1), np.float32)] * len(pixels))
 
 
 def test_perfectly_rebuilt_keyframes_find_their_originals():

@@ -1,0 +1,35 @@
+"""A training run as the driver sends it to its workers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage.root import Storage
+
+if TYPE_CHECKING:
+    from models.training import Trainable
+
+PROGRESS = "progress.json"  # how far a run is: for people, dropped at its end
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run, as it is sent to its workers.
+
+    Args:
+        model, fingerprint: where its checkpoints lie (storage.checkpoints).
+        make: builds the Trainable inside the worker, always the same one; reads its data from storage.
+        checkpoint_every: steps between two checkpoints.
+        threads: of torch in each worker.
+    """
+
+    storage: Storage
+    model: str
+    fingerprint: str
+    make: "Callable[[], Trainable]"
+    checkpoint_every: int
+    threads: int
+
+    @property
+    def folder(self) -> str:
+        return f"checkpoints/{self.model}/{self.fingerprint}"
