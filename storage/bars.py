@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _BLACK = 10.0  # mean of a row or column, 0-255, that belongs to a bar: noise and ringing included
 _LIT = 24.0  # mean of a frame, 0-255, that can tell a bar from darkness
 _FEWEST = 4  # frames that must tell
+_SAMPLES = 64  # pixels of each row and column that are looked at
 _EXCEPTIONS = 0.1  # share of the frames that may show more, for subtitles in the bars
 _SMALLEST = 0.015  # of the side: a bar
 _EDGE = 0.002  # of the side: what a bar's blurred edge takes of the picture
@@ -42,14 +43,16 @@ class BarFinder:
     """Keeps four numbers of each frame that it sees."""
 
     def __init__(self) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._scalers = (VideoReformatter(), VideoReformatter())
         self._depths: list[tuple[float, float, float, float]] = []
 
     def see(self, frame: "VideoFrame") -> None:
         """Looks at a frame; dark ones tell nothing."""
-        import cv2
-
-        gray = frame.to_ndarray(format="gray8", threads=1)
-        columns, rows = (cv2.reduce(gray, axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel() for axis in (0, 1))
+        wide, high = frame.width, frame.height
+        columns = self._gray(0, frame, wide, min(_SAMPLES, high)).mean(axis=0)
+        rows = self._gray(1, frame, min(_SAMPLES, wide), high).mean(axis=1)
         if columns.mean() >= _LIT:
             self._depths.append((_depth(columns), _depth(rows), _depth(columns[::-1]), _depth(rows[::-1])))
 
@@ -61,6 +64,11 @@ class BarFinder:
         left, right = _pair(left, right)
         top, bottom = _pair(top, bottom)
         return Bars(left, top, right, bottom)
+
+    def _gray(self, scaler: int, frame: "VideoFrame", width: int, height: int) -> np.ndarray:
+        small = self._scalers[scaler].reformat(frame, width, height, "gray8", interpolation="FAST_BILINEAR", threads=1)
+        gray: np.ndarray = small.to_ndarray()
+        return gray
 
 
 def guess(path: "Path") -> Bars:

@@ -18,7 +18,7 @@ _LUMA_SIZE = (112, 64)  # on which motion is measured
 _HD_HEIGHT = 720  # films of this height and more are in BT.709 when they don't say
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 _CLOCK = Fraction(1, 1000)
-_SCALING = "lanczos+accurate_rnd+full_chroma_int+full_chroma_inp"
+_SCALING = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 _TURNS = {1: Image.Transpose.ROTATE_90, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_270}
 
 
@@ -102,7 +102,11 @@ class Developer:
 
 def luma(image: Image.Image) -> np.ndarray:
     """[64, 112] uint8, small enough that noise and film grain do not count as motion."""
-    return np.asarray(image.convert("L").resize(_LUMA_SIZE, Image.Resampling.BOX))
+    import cv2
+
+    gray = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY)
+    small: np.ndarray = cv2.resize(gray, _LUMA_SIZE, interpolation=cv2.INTER_AREA)
+    return small
 
 
 def encode(image: Image.Image, quality: int) -> bytes:

@@ -84,7 +84,7 @@ class _Fates:
 
     def __init__(self, every: float, time_base: Fraction) -> None:
         self._half = every / 2
-        self._time_base = time_base
+        self._ticks, self._unit = time_base.denominator, time_base.numerator  # a second has ticks / unit
         self._nearest: Nearest[int] = Nearest(every)
         self._early: list[int] = []  # a heap of times that an earlier one may still join
         self._picked: set[int] = set()
@@ -124,4 +124,4 @@ class _Fates:
         self._picked.update(pick for _, _, pick in self._nearest.see(*self._last))
 
     def _seconds(self, pts: int) -> float:
-        return float(pts * self._time_base)
+        return pts * self._unit / self._ticks

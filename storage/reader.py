@@ -86,7 +86,7 @@ class FilmReader:
         self.probe = self.probe or described(self.container, self.stream, frame)
         if self.frames and (gap := seconds - self._seconds) > max(_GAP, _GAP_FRAMES / self.probe.fps):
             self.gaps += gap
-        shown = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 1 / self.probe.fps
+        shown = frame.duration * float(frame.time_base) if frame.duration and frame.time_base else 1 / self.probe.fps
         self.frames += 1
         self._seconds = seconds
         self.end = seconds + shown

@@ -1,9 +1,11 @@
 """Where one shot ends and the next begins, found while the frames go by."""
 
+import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,11 +14,18 @@ from storage.reader import Timed
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-_WIDTH = 64  # pixels that are looked at, so few that noise and small things in motion count for little
+_WIDTH = 64  # pixels: so few that noise and small things in motion count for little
 _SHORTEST_SHOT = 0.4  # seconds
 _LEAST_CHANGE = 10.0  # mean absolute difference of two pictures, 0-255, for a cut between them
+_NEIGHBOURS = 2  # frames on either side that a cut stands out of
 _BLACK, _LIT = 4.0, 16.0  # means of a picture, 0-255, that has faded out, and in
 _CLOCK = 90_000  # ticks a second
+
+
+class _Glance(NamedTuple):
+    seconds: float
+    picture: np.ndarray  # uint8 [height, 3 * width], small, its colours apart
+    change: float  # from the frame before: mean absolute difference, 0-255
 
 
 class CutFinder:
@@ -26,27 +35,31 @@ class CutFinder:
     red, green and blue: in the detector's own HSV, reds leap between hue 0 and 179 and look like cuts. Frames may be
     missing: motion changes a picture about as the square root of the frames from one to the next.
 
+    The detector is asked only where the change is large enough to be a cut.
+
     Args:
         threshold: how many times a cut's change exceeds the mean change of its neighbours.
         fps: frames a second, approximately.
     """
 
     def __init__(self, threshold: float, fps: float) -> None:
-        self._detector = _detector(threshold, fps)
-        self._fps = Fraction(fps).limit_denominator(1001)
+        from av.video.reformatter import VideoReformatter
+
+        self._threshold = threshold
+        self._fps = fps
+        self._scaler = VideoReformatter()  # a frame's own would last for one frame
+        self._glances: deque[_Glance] = deque(maxlen=2 * _NEIGHBOURS + 2)
         self._fades = _FadeFinder()
         self._found: list[float] = []
 
     def watch(self, frames: Iterable[Timed]) -> Iterator[Timed]:
-        """Hands the frames through and looks at each."""
-        from scenedetect.common import FrameTimecode, Timecode
-
+        """Hands the frames through and glances at each."""
         for seconds, frame in frames:
-            clock = FrameTimecode(Timecode(pts=round(seconds * _CLOCK), time_base=Fraction(1, _CLOCK)), self._fps)
-            planes = _planes(frame)
-            gray = np.repeat(planes[:, :, None], 3, axis=2)  # the detector takes colour pictures
-            self._found += [cut.seconds for cut in self._detector.process_frame(clock, gray)]
-            self._found += self._fades.see(seconds, float(planes.mean()))
+            picture = self._small(frame)
+            self._glances.append(_Glance(seconds, picture, self._change(seconds, picture)))
+            if self._suspicious():
+                self._found += self._seen_by_detector()
+            self._found += self._fades.see(seconds, float(picture.mean()))
             yield seconds, frame
 
     def cuts(self) -> list[float]:
@@ -56,6 +69,41 @@ class CutFinder:
             if cut - (cuts[-1] if cuts else 0.0) >= _SHORTEST_SHOT:
                 cuts.append(cut)
         return cuts
+
+    def _small(self, frame: "VideoFrame") -> np.ndarray:
+        width = min(_WIDTH, frame.width)
+        height = max(2, round(frame.height * width / frame.width))
+        small = self._scaler.reformat(frame, width, height, "rgb24", interpolation="FAST_BILINEAR", threads=1)
+        pixels: np.ndarray = small.to_ndarray()
+        return pixels.reshape(height, 3 * width)
+
+    def _change(self, seconds: float, picture: np.ndarray) -> float:
+        import cv2
+
+        if not self._glances or self._glances[-1].picture.shape != picture.shape:
+            return 0.0
+        frames = max(1.0, (seconds - self._glances[-1].seconds) * self._fps)
+        return float(cv2.norm(picture, self._glances[-1].picture, cv2.NORM_L1)) / picture.size / math.sqrt(frames)
+
+    def _suspicious(self) -> bool:
+        """Whether the frame in the middle, of which two neighbours on either side are known, may begin a shot."""
+        if len(self._glances) < 2 * _NEIGHBOURS + 2:
+            return False
+        _, *before, here, after, last = (glance.change for glance in self._glances)
+        around = (sum(before) + after + last) / (2 * _NEIGHBOURS)
+        return here >= 0.9 * max(_LEAST_CHANGE, self._threshold * around)
+
+    def _seen_by_detector(self) -> list[float]:
+        from scenedetect.common import FrameTimecode, Timecode
+
+        detector, found = _detector(self._threshold, self._fps), []
+        for seconds, picture, _ in self._glances:
+            ticks = Timecode(pts=round(seconds * _CLOCK), time_base=Fraction(1, _CLOCK))
+            gray = np.repeat(picture[:, :, None], 3, axis=2)  # the detector takes colour pictures
+            clock = FrameTimecode(ticks, Fraction(self._fps).limit_denominator(1001))
+            found += [cut.seconds for cut in detector.process_frame(clock, gray)]
+        middle = self._glances[_NEIGHBOURS + 1].seconds
+        return [cut for cut in found if abs(cut - middle) < 2 / _CLOCK]
 
 
 def _detector(threshold: float, fps: float) -> Any:
@@ -73,7 +121,11 @@ def _detector(threshold: float, fps: float) -> Any:
             return float(super()._calculate_frame_score(timecode, frame_img) / max(1.0, frames) ** 0.5)
 
     return PerFrame(
-        adaptive_threshold=threshold, min_scene_len=_SHORTEST_SHOT, min_content_val=_LEAST_CHANGE, luma_only=True
+        adaptive_threshold=threshold,
+        min_scene_len=0,  # CutFinder.cuts sees to it
+        window_width=_NEIGHBOURS,
+        min_content_val=_LEAST_CHANGE,
+        luma_only=True,
     )
 
 
@@ -91,14 +143,3 @@ class _FadeFinder:
             black, self.lit, self.black = self.black, True, None
             return [(black[0] + black[1]) / 2] if black else []
         return []
-
-
-def _planes(frame: "VideoFrame") -> np.ndarray:
-    """uint8 [height, 3 * width]: a small copy of the frame, its colours apart."""
-    import cv2
-
-    width = min(2 * _WIDTH, frame.width)  # FFmpeg's fastest way takes single pixels; pairs of them are averaged
-    height = max(4, round(frame.height * width / frame.width))
-    large = frame.to_ndarray(width=width, height=height, format="rgb24", interpolation="FAST_BILINEAR", threads=1)
-    small: np.ndarray = cv2.resize(large, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    return small.reshape(height // 2, -1)

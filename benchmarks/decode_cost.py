@@ -1,0 +1,160 @@
+"""What does a keyframe a second cost, beside ffmpeg's own `-vf fps=1`?
+
+    python benchmarks/decode_cost.py --seconds 60 --runs 5
+
+Encodes moving pictures with x264 (720p and 1080p, groups of 250 frames, with and without B-frames) and takes a frame a
+second of 896x512 from each, in CPU-seconds of user and system time:
+
+- ffmpeg: `-vf fps=1` with its own settings, cropped and scaled by the same filters with the same flags, to RGB. Its
+  cost with one decoding thread, a little less, is printed beside it.
+- moviedreamer: storage.decode.decode_film with all that it does besides: choosing the nearest frames, finding bars and
+  cuts, measuring motion, hashing the file. Encoding to WebP is left out on both sides, and the start of the Python
+  process is printed apart: a film pays it once, whatever its length. (A film of two seconds is decoded before.)
+
+Both sides run in turn. Last, the chosen frames are compared with those of a complete decode, by time and pixels.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+from storage import decode
+from storage.container import opened
+from storage.encoder import ffmpeg_binary
+from storage.plan import nearest
+from storage.reader import FilmReader
+
+WIDTH, HEIGHT = 896, 512
+SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
+WANTED = {0: 1.0, 3: 0.6}  # B-frames, and what is asked of the ratio
+FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--source", default="testsrc2", help="an lavfi source of moving pictures, such as mandelbrot")
+    parser.add_argument("--preset", default="veryfast", help="of x264")
+    parser.add_argument("--film", type=Path, nargs=2, help="a child of this program: a short film, and one to measure")
+    args = parser.parse_args()
+    if args.film:
+        keyframes(*args.film)
+        return
+    ratios: dict[int, list[float]] = {b_frames: [] for b_frames in WANTED}
+    with TemporaryDirectory() as folder:
+        for name, size in SIZES.items():
+            for b_frames in WANTED:
+                short, film = Path(folder) / "short.mp4", Path(folder) / "film.mp4"
+                encode(short, args, size, b_frames, 2)
+                encode(film, args, size, b_frames, args.seconds)
+                print(f"{name}, {b_frames} B-frames: ", end="", flush=True)
+                ratios[b_frames].append(compare(short, film, b_frames, args.runs))
+    worst = {"exact": max(ratios[0]), "skipping": max(ratios[3])}
+    for kind, value in worst.items():
+        print(
+            json.dumps(
+                {
+                    "name": f"decode_cost_{kind}",
+                    "value": round(value, 3),
+                    "unit": "CPU-seconds over ffmpeg's, the worse of 720p and 1080p",
+                    "baseline": 1.0,
+                    "ratio": round(value, 3),
+                    "n": args.runs,
+                }
+            )
+        )
+
+
+def encode(path: Path, args: argparse.Namespace, size: tuple[int, int], b_frames: int, seconds: int) -> None:
+    """A film in groups of 250 frames, 25 frames a second."""
+    picture = f"{args.source}=size={size[0]}x{size[1]}:rate=25"
+    command = [ffmpeg_binary(), "-y", "-loglevel", "error", "-f", "lavfi", "-i", picture, "-t", str(seconds)]
+    codec = ["-c:v", "libx264", "-preset", args.preset, "-pix_fmt", "yuv420p", "-bf", str(b_frames)]
+    groups = ["-g", "250", "-keyint_min", "250", "-sc_threshold", "0"]
+    subprocess.run([*command, *codec, *groups, str(path)], check=True)
+
+
+def compare(short: Path, film: Path, b_frames: int, runs: int) -> float:
+    """CPU-seconds of both, in turn; the ratio of their medians."""
+    times: dict[str, list[float]] = {"ffmpeg": [], "ffmpeg with one thread": [], "moviedreamer": [], "start": []}
+    for _ in range(runs):
+        times["ffmpeg"].append(of_ffmpeg(film))
+        times["ffmpeg with one thread"].append(of_ffmpeg(film, "-threads", "1"))
+        before = cpu(children=True)
+        mine = json.loads(output([sys.executable, __file__, "--film", str(short), str(film)]))["seconds"]
+        times["moviedreamer"].append(mine)
+        times["start"].append(cpu(children=True) - before - mine)
+    middle = {name: statistics.median(values) for name, values in times.items()}
+    ratio = middle["moviedreamer"] / middle["ffmpeg"]
+    told = ", ".join(f"{name} {value:.2f}" for name, value in middle.items())
+    print(f"{told} CPU-seconds; ratio {ratio:.2f} (wanted: at most {WANTED[b_frames]}); {same(film)}", flush=True)
+    return ratio
+
+
+def of_ffmpeg(film: Path, *options: str) -> float:
+    """CPU-seconds of ffmpeg's program."""
+    width, height, left, top = part(film)
+    picture = f"fps=1,crop={width}:{height}:{left}:{top},scale={WIDTH}:{HEIGHT}:flags={FLAGS},format=rgb24"
+    command = [ffmpeg_binary(), "-loglevel", "error", *options, "-i", str(film), "-map", "0:v:0", "-vf", picture]
+    before = cpu(children=True)
+    subprocess.run([*command, "-f", "rawvideo", "-y", os.devnull], check=True)
+    return cpu(children=True) - before
+
+
+def part(film: Path) -> tuple[int, int, int, int]:
+    """Width, height, left and top of the centre that has the keyframes' shape."""
+    with opened(film) as (_, stream):
+        width = round(stream.height * WIDTH / HEIGHT / 2) * 2
+        return width, stream.height, (stream.width - width) // 4 * 2, 0
+
+
+def keyframes(short: Path, film: Path) -> None:
+    """Prints the CPU-seconds that the keyframes of a film take in this process, without WebP."""
+    with patch.object(decode, "encode", lambda image, quality: b""):
+        config = decode.KeyframesConfig(width=WIDTH, height=HEIGHT)
+        decode.decode_film(short, config).close()
+        before = cpu(children=False)
+        decode.decode_film(film, config).close()
+        print(json.dumps({"seconds": cpu(children=False) - before}))
+
+
+def same(film: Path) -> str:
+    """Whether a complete decode finds the same frames, with the same pixels."""
+    taken = []
+    for step in (1.0, None):
+        with opened(film) as (container, stream):
+            reader = FilmReader(container, stream, step)
+            frames = [(second, pts, hash(frame.to_ndarray().tobytes())) for second, pts, frame in nearest(reader, 1.0)]
+            taken.append((frames, reader.frames))
+    (some, decoded), (full, total) = taken
+    alike = sum(one == other for one, other in zip(some, full, strict=True))
+    return f"{alike} of {len(full)} keyframes identical to a complete decode's, {decoded} of {total} frames decoded"
+
+
+def output(command: list[str]) -> str:
+    """What a program of this project prints."""
+    home = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": home}
+    )
+    return done.stdout
+
+
+def cpu(children: bool) -> float:
+    """User and system time so far, of this process or of those that it has waited for."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main()
