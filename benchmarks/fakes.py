@@ -19,10 +19,11 @@ import pyarrow as pa
 
 from models.captioner import FRAME, Caption, FrameFacts
 from models.detector import Person
-from models.face import Face
+from models.face import DlibConfig, Face
 from models.writer import ScriptFacts
 from models.writer.script import Script
 from storage.errors import FilmError
+from storage.provenance import UNKNOWN
 from storage.root import Storage
 from storage.schemas import SCHEMAS, row_id
 from tasks.cluster import ClusterConfig
@@ -131,7 +132,7 @@ def _decoder(fakes: Fakes) -> Callable[[str], Iterator[Step | Made]]:
             _misbehave(fakes.faults.get(film_id, ""), film_id)
         film = {"source": f"films/{film_id}.mp4", "title": film_id, "seconds": float(fakes.keyframes), "fps": 24.0}
         more = {"width": fakes.size[0], "height": fakes.size[1], "has_audio": False, "licence": "none"}
-        yield Made({"films": pa.Table.from_pylist([film | more])})
+        yield Made({"films": pa.Table.from_pylist([film | more | UNKNOWN])})
 
     return decode
 
@@ -169,7 +170,9 @@ def _stage(stage: str, fakes: Fakes, storage: Storage, work: Work) -> Callable[[
     if fakes.decoding:
         real = import_module("storage.pictures").decode
         setattr(import_module("tasks.rows"), "decode", partial(_slowly, fakes.decoding, real))  # noqa: B010
-    made: Callable[[str], Iterator[Step | Made]] = module._make(None, storage, work)
+    config = DlibConfig() if stage == "faces" else None
+    width = [128] if stage == "features" else []
+    made: Callable[[str], Iterator[Step | Made]] = module._make(config, storage, work, *width)
 
     def begun(film_id: str) -> Iterator[Step | Made]:
         fakes.begin(stage, film_id)
@@ -191,6 +194,10 @@ class Model:
     name: str = "fake"
     revision: str = "1"
     licence: str = "none"
+    width: int = 384
+
+    def too_long(self, texts: Sequence[str]) -> list[str]:
+        return []
 
     def detect(self, images: Sequence[Any]) -> list[list[Person]]:
         self._work(len(images))

@@ -59,8 +59,9 @@ def main() -> None:
         stopped.set()
         counts = Tables(storage).count()
         print("rows:", ", ".join(f"{table} {count}" for table, count in counts.items() if count))
-        if any(counts[stage] < args.rows for stage in fakes.STAGES):
-            raise SystemExit(f"rows are missing: {counts}")
+        keyframes = len(films) * args.keyframes
+        if any(counts[stage] != keyframes for stage in ("keyframes", "scripts", "features")):
+            raise SystemExit(f"rows are missing, or there twice: {counts}, of {keyframes} keyframes")
     worst = max(growth, key=lambda name: growth[name])
     result = {"name": f"memory_growth_of_{worst}", "value": round(growth[worst], 3), "unit": "last third over second"}
     print(json.dumps(result | {"baseline": 1.0, "ratio": round(growth[worst], 3), "n": args.rows}))

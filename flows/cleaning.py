@@ -14,7 +14,7 @@ MADE = {
     "snapshots": r"[0-9a-f]{16}\.json",
     "checkpoints": r"[a-z_]+",
     "tables": r"[a-z_]+",
-    "": r"movie\.mp4|storyboard\.html|metrics\.json|\.prefect",
+    "": r"movie(-\d+)?\.mp4|storyboard\.html|metrics\.json|\.prefect",
 }
 """Folder of a storage -> the names in it that are ours; in the order of their removal."""
 

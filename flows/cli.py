@@ -116,6 +116,7 @@ def clean(
     """Removes from a storage what runs have made there."""
     with _explained():
         from flows import cleaning
+        from flows.lock import alone
         from storage.root import Storage
 
         place = Storage(storage)
@@ -123,7 +124,9 @@ def clean(
         if found and not yes and not typer.confirm(f"Remove {', '.join(found)} from {place.base}?", err=True):
             err.print("nothing was removed")
             raise typer.Exit(1)
-        cleaning.clean(place)
+        if found:
+            with alone(place):
+                cleaning.clean(place)
         print(json.dumps({"removed": found}) if json_ else f"removed {', '.join(found) or 'nothing'}")
 
 

@@ -29,7 +29,8 @@ def run_here(flow: str, recipe: str, uri: str, overrides: Sequence[str], console
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
     catalogue.check("flow", flow, catalogue.FLOWS)
-    from flows.workplace import home, workplace
+    from flows.lock import home
+    from flows.workplace import workplace
 
     with workplace(recipe, uri, overrides) as (_, storage), local_api(home(storage)) as ready:
         _quiet()

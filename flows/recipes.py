@@ -44,8 +44,8 @@ from tasks.train_decoder import TrainDecoderConfig
 class Recipe(BaseModel, frozen=True, extra="forbid"):
     """The settings of all stages, in the order of the run.
 
-    The last three change nothing that comes out: `fit` and `cluster` say how and where the work is done, and
-    `side_by_side` that decoder and autoregressive model are trained at the same time.
+    The last three say how and where the work is done; `side_by_side`, that decoder and autoregressive model are trained
+    at the same time. Of all they hold, only `fit.workers` changes what comes out.
     """
 
     name: str = "laptop"

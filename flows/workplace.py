@@ -1,17 +1,10 @@
-"""Where a flow works: its settings, and a storage in which no other run of this machine is at work."""
+"""Where a flow works: its settings, and a storage that is its own as long as it works."""
 
-import fcntl
-import os
-import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
 
+from flows.lock import alone
 from flows.recipes import Recipe, resolve
-from storage.errors import StorageError
-from storage.fingerprint import fingerprint
 from storage.root import Storage
 
 
@@ -26,53 +19,3 @@ def workplace(recipe: str, uri: str, overrides: Sequence[str]) -> Iterator[tuple
     settings, storage = resolve(recipe, overrides), Storage(uri)
     with alone(storage):
         yield settings, storage
-
-
-def home(storage: Storage) -> Path:
-    """A local folder for what belongs to the runs and not to the storage: inside a local one, else in a cache."""
-    if storage.is_local:
-        return Path(storage.uri) / ".prefect"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "moviedreamer" / fingerprint(storage.base)
-
-
-@contextmanager
-def alone(storage: Storage) -> Iterator[None]:
-    """Keeps other processes of this machine out of a storage; the system lifts the lock however this one ends."""
-    place = home(storage)
-    with _guard:
-        if not _inside[place]:
-            storage.check_writable()
-            _locks[place] = _locked(place, storage)
-        _inside[place] += 1
-    try:
-        yield
-    finally:
-        with _guard:
-            _inside[place] -= 1
-            if not _inside[place]:
-                _locks.pop(place).close()
-
-
-_guard = threading.Lock()
-_inside: Counter[Path] = Counter()  # how many flows of this process are at work in a place
-_locks: dict[Path, IO[str]] = {}
-
-
-def _locked(place: Path, storage: Storage) -> IO[str]:
-    place.mkdir(parents=True, exist_ok=True)
-    lock = (place / "lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        holder = lock.read() or "unknown"
-        lock.close()
-        raise StorageError(
-            f"another run (process {holder}) is at work in {storage.base!r}: "
-            "wait for it, or name another place with --storage"
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock

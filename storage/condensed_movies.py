@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from storage.manifest import year_of
 from storage.provenance import Named, Provenance
 from storage.rejects import Reject
 
@@ -50,7 +51,7 @@ def _said(clip: dict[str, str], movie: dict[str, str]) -> Provenance:
     name = clip.get("clip_name", "")
     return Provenance(
         title=f"{title}: {name}" if name else title,
-        year=int(year) if year.isdecimal() else 0,
+        year=year_of(year) or 0,
         origin=f"https://www.youtube.com/watch?v={clip['videoid']}",
         movie=clip.get("imdbid") or f"{title} ({year})",
     )

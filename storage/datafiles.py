@@ -121,14 +121,18 @@ class Sheaf:
             self._parts.append(rows)
             self._bytes += rows.nbytes
         if self._bytes >= self.size:
-            self.close()
+            self._write()
 
     def close(self) -> list[DataFile]:
         """Puts what was gathered into a file; returns, and forgets, all files so far."""
+        self._write()
+        files, self.files = self.files, []
+        return files
+
+    def _write(self) -> None:
         if self._parts:
             self.files.append(write_file(self.storage, self.table, by_film(self._parts)))
             self._parts, self._bytes = [], 0
-        return self.files
 
     def rest(self) -> pa.Table:
         """What was gathered since the last file."""

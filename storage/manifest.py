@@ -35,14 +35,18 @@ Row = Mapping[str, Any]
 
 
 def is_manifest(source: str) -> bool:
-    return PurePosixPath(urlsplit(source).path if is_remote(source) else source).suffix.lower() in ENDINGS
+    return _ending(source) in ENDINGS
+
+
+def _ending(source: str) -> str:
+    return PurePosixPath(urlsplit(source).path if is_remote(source) else source).suffix.lower()
 
 
 def read(source: str) -> Iterator[Named | Reject]:
     """The films of a manifest, in its order, and its rows that cannot be used: "bad_row" names row and column."""
     try:
         data = read_bytes(source)
-        rows = _parquet(source, data) if source.lower().endswith(".parquet") else _csv(source, data)
+        rows = _parquet(source, data) if _ending(source) == ".parquet" else _csv(source, data)
         for number, row in rows:
             yield row if isinstance(row, Reject) else _named(source, number, row)
     except FilmError as error:
@@ -59,7 +63,7 @@ def _named(manifest: str, number: int, row: Row) -> Named | Reject:
         if not value:
             continue
         if field == "year":
-            year = _year(value)
+            year = year_of(value)
             if year is None:
                 return _bad(manifest, number, column, f"{value!r} is not a year between {_YEARS[0]} and {_YEARS[-1]}")
             said[field] = year
@@ -128,7 +132,7 @@ def _text(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _year(text: str) -> int | None:
+def year_of(text: str) -> int | None:
     """2012 of "2012" and of "2012.0", which spreadsheets and pandas write."""
     whole = text.removesuffix(".0")
     return int(whole) if whole.isdecimal() and int(whole) in _YEARS else None

@@ -28,6 +28,13 @@ REASONS: dict[str, str] = {
 }
 
 
+NOTES = frozenset({"partly_decoded", "partly_captioned", "long_sentences", "silent"})
+"""Reasons that tell of a film that is used all the same."""
+
+PASSING = frozenset({"missing", "unreadable", "unreachable", "crashed", "out_of_memory", "timed_out"})
+"""Reasons that may be gone the next time."""
+
+
 class Reject(BaseModel, frozen=True, extra="forbid"):
     """One row of the table `rejects`; `film_id` is "" when there are no bytes to name the film by."""
 

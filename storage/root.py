@@ -6,7 +6,8 @@ cards/<snapshot>/                               data_card.html, data_card.json
 exports/<id>/                                   shards for other trainers, index.json
 checkpoints/<model>/<fingerprint>/<step>/       storage.checkpoints
 films/                                          the drawn film; hashes.parquet (storage.hashing)
-movies/<movie_id>/                              movie.mp4, storyboard.html, metrics.json, ...
+evaluations/<fingerprint>/                      metrics.json
+movies/<movie_id>/                              movie.mp4, movie-2.mp4 ..., storyboard.html, metrics.json
 movie.mp4, storyboard.html, metrics.json        copies of the newest movie's (storage.publish)
 """
 

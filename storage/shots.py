@@ -56,6 +56,8 @@ class CutFinder:
         """Hands the frames through and glances at each."""
         for seconds, frame in frames:
             picture = self._small(frame)
+            if self._glances and self._glances[-1].picture.shape != picture.shape:
+                self._glances.clear()  # pictures of two shapes cannot be compared
             self._glances.append(_Glance(seconds, picture, self._change(seconds, picture)))
             if self._suspicious():
                 self._found += self._seen_by_detector()
@@ -80,7 +82,7 @@ class CutFinder:
     def _change(self, seconds: float, picture: np.ndarray) -> float:
         import cv2
 
-        if not self._glances or self._glances[-1].picture.shape != picture.shape:
+        if not self._glances:
             return 0.0
         frames = max(1.0, (seconds - self._glances[-1].seconds) * self._fps)
         return float(cv2.norm(picture, self._glances[-1].picture, cv2.NORM_L1)) / picture.size / math.sqrt(frames)

@@ -77,16 +77,19 @@ def run(config: IngestConfig, storage: Storage, progress: Progress) -> Ingested:
     if config.near_duplicates:
         films, near = without_near_duplicates(films)
         rejects += near
-    _keep(storage, {film.source for film in films}, rejects)
+    _keep(storage, given, {film.source for film in films}, rejects)
     require_films([film.film_id for film in films], rejects)
     return Ingested({film.film_id: film for film in films}, tuple(rejects))
 
 
-def _keep(storage: Storage, fine: Set[str], rejects: Sequence[Reject]) -> None:
-    """Puts this run's rejects in place of what earlier runs said of the same sources, in one commit."""
+def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Sequence[Reject]) -> None:
+    """Puts this run's rejects in place of what earlier runs said of the same inputs and files, in one commit."""
+    places = tuple(f"{each.rstrip('/')}{sign}" for each in given for sign in "/:")  # in a folder, a manifest's row
     old = [reject for reject in Tables(storage).rejects() if reject.stage == STAGE]
     said = {reject.source for reject in rejects}
-    new = [reject for reject in old if reject.source not in fine | said] + list(rejects)
+    again = fine | said | set(given)
+    others = [reject for reject in old if reject.source not in again and not reject.source.startswith(places)]
+    new = others + list(rejects)
     rows = sorted({reject.model_dump_json(): reject.model_dump() for reject in new}.items())
     if [row for _, row in rows] != [reject.model_dump() for reject in sorted(old, key=Reject.model_dump_json)]:
         table = pa.Table.from_pylist([row for _, row in rows], schema=SCHEMAS["rejects"])

@@ -19,7 +19,7 @@ from storage.datafiles import Sheaf
 from storage.delta import FILE_BYTES
 from storage.errors import FilmError, MovieDreamerError
 from storage.fingerprint import fingerprint
-from storage.rejects import Reject
+from storage.rejects import NOTES, PASSING, Reject
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.tables import Tables
@@ -27,8 +27,6 @@ from tasks.cluster import ClusterConfig
 from tasks.made import ATTEMPTS, Answer, Make
 from tasks.pool import answers
 from tasks.progress import Progress
-
-NOT_FINAL = frozenset({"crashed", "out_of_memory", "timed_out", "partly_decoded", "unreachable"})  # tried again
 
 Work = Mapping[str, Mapping[str, str]]
 """stage -> film_id -> fingerprint of what the stage made of that film: what stages hand on, and snapshots name."""
@@ -77,7 +75,7 @@ def run_stage(
     finished = set(keys.items()) & store.done(stage)
     if unfinished := set(keys.items()) - finished:
         rejects = store.given_up(stage)
-        final = {(film_id, key) for film_id, key, _, reason in rejects if reason not in NOT_FINAL}
+        final = {(film_id, key) for film_id, key, _, reason in rejects if reason not in NOTES | PASSING}
         if pending := dict(sorted(unfinished - final)):
             bench = _Bench(
                 store,

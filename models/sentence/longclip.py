@@ -21,6 +21,7 @@ from models.sentence import LongClipConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
+MOST_KNOWN = 20_000  # sentences whose vectors a process keeps
 KEPT = 20  # positions that LongCLIP leaves as CLIP had them
 
 
@@ -53,6 +54,8 @@ class LongClip:
         empty = [i for i, sentence in enumerate(sentences) if not sentence.strip()]
         if empty:
             raise ValueError(f"sentence {empty[0]} of {len(sentences)} is empty: leave it out of the script")
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
         new = sorted(dict.fromkeys(one for one in sentences if one not in self._known), key=len)
         for start in range(0, len(new), self.config.batch):
             batch = new[start : start + self.config.batch]

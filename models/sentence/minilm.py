@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.packaged import MODELS, packaged
 from models.sentence import MiniLmConfig
 
+MOST_KNOWN = 20_000  # sentences whose vectors a process keeps
 LONGEST = 256  # word pieces; what the model was trained on
 
 
@@ -37,6 +38,8 @@ class MiniLm:
         empty = [i for i, sentence in enumerate(sentences) if not sentence.strip()]
         if empty:
             raise ValueError(f"sentence {empty[0]} of {len(sentences)} is empty: leave it out of the script")
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
         new = sorted(dict.fromkeys(one for one in sentences if one not in self._known), key=len)
         for start in range(0, len(new), self.config.batch):
             batch = new[start : start + self.config.batch]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.lock import alone
 from flows.recipes import resolve
-from flows.workplace import alone, workplace
+from flows.workplace import workplace
 from storage.errors import ConfigError, StorageError
 from storage.root import Storage
 
