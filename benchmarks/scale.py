@@ -59,7 +59,7 @@ def main() -> None:
         stopped.set()
         counts = Tables(storage).count()
         print("rows:", ", ".join(f"{table} {count}" for table, count in counts.items() if count))
-        if any(counts[stage] < args.rows for stage in fakes.STAGES):
+        if any(counts[stage] < args.rows for stage in fakes.STAGES if stage != "faces"):  # not each has one
             raise SystemExit(f"rows are missing: {counts}")
     worst = max(growth, key=lambda name: growth[name])
     result = {"name": f"memory_growth_of_{worst}", "value": round(growth[worst], 3), "unit": "last third over second"}
