@@ -54,12 +54,14 @@ class CutFinder:
 
     def watch(self, frames: Iterable[Timed]) -> Iterator[Timed]:
         """Hands the frames through and glances at each."""
+        import cv2
+
         for seconds, frame in frames:
             picture = self._small(frame)
             self._glances.append(_Glance(seconds, picture, self._change(seconds, picture)))
             if self._suspicious():
                 self._found += self._seen_by_detector()
-            self._found += self._fades.see(seconds, float(picture.mean()))
+            self._found += self._fades.see(seconds, cv2.mean(picture)[0])
             yield seconds, frame
 
     def cuts(self) -> list[float]:
