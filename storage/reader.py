@@ -52,10 +52,12 @@ class FilmReader:
     stopped: str = ""
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
     _ticks: int = field(default=0, init=False)  # that it is shown
+    _tick: float = field(default=0.0, init=False)  # seconds
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
 
     def __iter__(self) -> Iterator[Timed]:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
+        self._tick = float(self.stream.time_base or 0)
         start: float | None = None
         for frame in self._decoded() if self.step is None else self._needed(self.step):
             time = frame.time
@@ -88,8 +90,7 @@ class FilmReader:
         """Seconds at which the last frame ends."""
         if self.probe is None:
             return 0.0
-        time_base = self.stream.time_base
-        return self._seconds + (self._ticks * float(time_base) if self._ticks and time_base else 1 / self.probe.fps)
+        return self._seconds + (self._ticks * self._tick or 1 / self.probe.fps)
 
     def _see(self, frame: "VideoFrame", seconds: float) -> None:
         if self.probe is None:
