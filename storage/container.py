@@ -35,8 +35,6 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
 
     try:
         container = av.open(f"file:{path}", options=dict(_OPTIONS), metadata_errors="replace")
-    except FileNotFoundError as error:
-        raise FilmError("missing", f"there is no file {str(path)!r}") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _unopenable(path, error) from error
     with container:
@@ -58,6 +56,8 @@ def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
 
 
 def _unopenable(path: Path, error: Exception) -> FilmError:
+    if not path.exists():
+        return FilmError("missing", f"there is no file {str(path)!r}")
     if path.is_dir():
         return FilmError("not_a_video", f"{str(path)!r} is a folder, not a file")
     if not os.access(path, os.R_OK):

@@ -34,7 +34,6 @@ class FilmReader:
     Attributes:
         probe: of the first frame; None when no frame decodes.
         frames: how many decoded.
-        end: seconds at which the last frame ends.
         bad: packets and frames that were damaged and left out.
         gaps: seconds without a frame inside the film.
         stopped: why reading ended before the file did, "" otherwise.
@@ -48,23 +47,27 @@ class FilmReader:
     step: float | None = None
     probe: FilmProbe | None = None
     frames: int = 0
-    end: float = 0.0
     bad: int = 0
     gaps: float = 0.0
     stopped: str = ""
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
+    _ticks: int = field(default=0, init=False)  # that it is shown
+    _tick: float = field(default=0.0, init=False)  # seconds
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
 
     def __iter__(self) -> Iterator[Timed]:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
+        self._tick = float(self.stream.time_base or 0)
         start: float | None = None
         for frame in self._decoded() if self.step is None else self._needed(self.step):
-            if frame.time is None or frame.is_corrupt:
+            time = frame.time
+            if time is None or frame.is_corrupt:
                 self._fail()
                 continue
-            start = frame.time if start is None else start
-            if frame.time - start > self._seconds:
-                yield self._seen(frame, frame.time - start)
+            start = time if start is None else start
+            if time - start > self._seconds:
+                self._see(frame, time - start)
+                yield time - start, frame
             elif self.step is not None:
                 raise PlanError
         if self._due:
@@ -82,15 +85,20 @@ class FilmReader:
             faults.append(f"{self.end:.1f} s of the {told:.1f} s that its header declares")
         return ", ".join(faults)
 
-    def _seen(self, frame: "VideoFrame", seconds: float) -> Timed:
-        self.probe = self.probe or described(self.container, self.stream, frame)
-        if self.frames and (gap := seconds - self._seconds) > max(_GAP, _GAP_FRAMES / self.probe.fps):
+    @property
+    def end(self) -> float:
+        """Seconds at which the last frame ends."""
+        if self.probe is None:
+            return 0.0
+        return self._seconds + (self._ticks * self._tick or 1 / self.probe.fps)
+
+    def _see(self, frame: "VideoFrame", seconds: float) -> None:
+        if self.probe is None:
+            self.probe = described(self.container, self.stream, frame)
+        elif (gap := seconds - self._seconds) > max(_GAP, _GAP_FRAMES / self.probe.fps):
             self.gaps += gap
-        shown = frame.duration * float(frame.time_base) if frame.duration and frame.time_base else 1 / self.probe.fps
         self.frames += 1
-        self._seconds = seconds
-        self.end = seconds + shown
-        return seconds, frame
+        self._seconds, self._ticks = seconds, frame.duration
 
     def _decoded(self) -> Iterator["VideoFrame"]:
         for packet in self._packets():

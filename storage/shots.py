@@ -54,6 +54,8 @@ class CutFinder:
 
     def watch(self, frames: Iterable[Timed]) -> Iterator[Timed]:
         """Hands the frames through and glances at each."""
+        import cv2
+
         for seconds, frame in frames:
             picture = self._small(frame)
             if self._glances and self._glances[-1].picture.shape != picture.shape:
@@ -61,7 +63,7 @@ class CutFinder:
             self._glances.append(_Glance(seconds, picture, self._change(seconds, picture)))
             if self._suspicious():
                 self._found += self._seen_by_detector()
-            self._found += self._fades.see(seconds, float(picture.mean()))
+            self._found += self._fades.see(seconds, cv2.mean(picture)[0])
             yield seconds, frame
 
     def cuts(self) -> list[float]:

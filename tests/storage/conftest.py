@@ -1,5 +1,6 @@
 """Clips that say what they show: each frame carries its number as bars, in Gray code: one bar changes a frame."""
 
+import subprocess
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
+from storage.encoder import ffmpeg_binary
 
 BITS = 12
 WIDTH, HEIGHT = 448, 256
@@ -89,3 +92,14 @@ def clips() -> Callable[..., Path]:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten seconds at 25 frames a second with sound, and cuts at 4 and 8 s."""
     return write_clip(tmp_path_factory.mktemp("clip") / "ten seconds.mp4", steady(10), sound=True)
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> Callable[..., Path]:
+    """Runs ffmpeg's program; the last argument is the file that it writes, and is returned."""
+
+    def run(*arguments: object) -> Path:
+        subprocess.run([ffmpeg_binary(), "-y", "-loglevel", "error", *map(str, arguments)], check=True)
+        return Path(str(arguments[-1]))
+
+    return run

@@ -1,14 +1,19 @@
 """Decoding in a child process: the same rows, and nothing that a film does reaches the parent."""
 
+import errno
+import io
 import os
 import select
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from storage import child
 from storage.child import decode_in_child
 from storage.decode import KeyframesConfig, decode_film
 from storage.errors import FilmError
@@ -37,6 +42,36 @@ def test_the_childs_errors_come_through(tmp_path):
     with pytest.raises(FilmError, match="holds text") as caught:
         decode_in_child(tmp_path / "text.mp4", SMALL)
     assert caught.value.reason == "not_a_video"
+
+
+def test_keyframes_come_in_batches_and_their_file_goes(clips, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    clip = clips(tmp_path / "film.mp4", [number / 5 for number in range(40)])
+    with decode_in_child(clip, SMALL) as film:
+        assert list((tmp_path / "temporary").iterdir()) == []  # it has no name, so nobody must remove it
+        batches = list(film.batches(rows=3))
+        assert [batch.num_rows for batch in batches] == [3, 3, 2]
+        assert pa.concat_tables(batches).equals(film.rows())
+        assert film.numbers.nbytes < 3000
+    with pytest.raises(ValueError, match="closed file"):
+        next(film.batches())
+
+
+@pytest.mark.skipif(not LINUX, reason="needs limits")
+def test_a_film_that_takes_too_much_of_the_cpu_is_given_up(clips, tmp_path):
+    clip = clips(tmp_path / "film.mp4", [number / 25 for number in range(1500)])
+    with pytest.raises(FilmError, match=r"film\.mp4' takes more than 1 s of CPU time") as caught:
+        decode_in_child(clip, SMALL.model_copy(update={"cpu_limit": 1.0, "width": 1792, "height": 1024}))
+    assert caught.value.reason == "timed_out"
+
+
+def test_a_full_disk_is_not_the_films_fault(clip):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert child._answer(str(clip), SMALL, Full()) == b'{"full": "No space left on device"}\n'
 
 
 @pytest.mark.skipif(not LINUX, reason="needs named pipes and limits")
@@ -71,8 +106,8 @@ def waiting(tmp_path):
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     with (tmp_path / "endless.mp4").open("wb"):  # opens once the child reads
-        (child,) = children(parent.pid)
-        yield parent, child
+        (process,) = children(parent.pid)
+        yield parent, process
     parent.kill()
     parent.wait()
     parent.stdout.close()

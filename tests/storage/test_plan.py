@@ -1,0 +1,102 @@
+"""Frames are chosen before they are decoded: those that a complete decode chooses, the nearest in presentation time."""
+
+import pytest
+
+from storage.container import opened
+from storage.plan import PlanError, nearest
+from storage.reader import FilmReader
+
+SOURCE = ("-f", "lavfi", "-i")
+
+
+def read(path, step):
+    """(second, pts, pixels) of each keyframe, and the reader."""
+    with opened(path) as (container, stream):
+        reader = FilmReader(container, stream, step)
+        return [(second, pts, frame.to_ndarray().tobytes()) for second, pts, frame in nearest(reader, 1.0)], reader
+
+
+def moving(rate, seconds=5, size="320x192"):
+    return (*SOURCE, f"testsrc2=size={size}:rate={rate}:duration={seconds}")
+
+
+X264 = ("-c:v", "libx264", "-preset", "veryfast", "-g", 250, "-pix_fmt", "yuv420p")
+FILMS = {
+    "film.mp4": (*moving("24000/1001"), *X264, "-bf", 3),
+    "ntsc.mp4": (*moving("30000/1001"), *X264, "-bf", 2),
+    "no_b.mp4": (*moving(25), *X264, "-bf", 0),
+    "many_b.mkv": (*moving(50), *X264, "-bf", 8, "-b-pyramid", "none"),
+    "fields.mp4": (*moving(25), "-vf", "interlace", *X264, "-flags", "+ilme+ildct", "-bf", 2),
+    "open_groups.ts": (*moving(25), *X264, "-g", 25, "-x264opts", "open-gop=1", "-bf", 3),
+    "dvd.mpg": (*moving(25), "-c:v", "mpeg2video", "-bf", 2, "-q:v", 4),
+    "hevc.mp4": (*moving(25), "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none"),
+    "vp9.webm": (*moving(25, 3), "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", 8, "-auto-alt-ref", 1),
+    "ten_bits.mp4": (*moving(25), *X264[:-1], "yuv420p10le", "-bf", 3),
+    "vfr.mp4": (
+        *(*moving(30), "-vf", "select='not(between(mod(n,37),11,17))*not(eq(mod(n,5),2))'"),
+        *("-fps_mode", "vfr", *X264, "-bf", 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_planned_decode_chooses_as_a_complete_one_does(tmp_path, ffmpeg, name):
+    path = ffmpeg(*FILMS[name], tmp_path / name)
+    planned, some = read(path, 1.0)
+    complete, full = read(path, None)
+    assert planned == complete
+    assert some.end == full.end
+    assert some.damage() == full.damage() == ""
+    if name in ("film.mp4", "ntsc.mp4", "many_b.mkv", "dvd.mpg", "ten_bits.mp4", "open_groups.ts"):
+        assert some.frames < 0.8 * full.frames
+    times = [pts for pts, _ in timed(path)]
+    for second, pts, _ in planned:
+        assert abs(pts - second) == min(abs(time - second) for time in times)
+    assert [second for second, _, _ in planned] == list(range(len(planned)))
+
+
+def timed(path):
+    with opened(path) as (container, stream):
+        return [(seconds, None) for seconds, _ in FilmReader(container, stream)]
+
+
+def test_an_edit_list_hides_frames_and_times_before_zero_are_times(tmp_path, ffmpeg):
+    whole = ffmpeg(*FILMS["film.mp4"], tmp_path / "film.mp4")
+    cut = ffmpeg("-ss", 1.4, "-i", whole, "-c", "copy", tmp_path / "cut.mp4")  # begins inside a group of frames
+    shifted = ffmpeg("-i", whole, "-c", "copy", "-output_ts_offset", -2, tmp_path / "shifted.mkv")
+    for path in (cut, shifted):
+        planned, some = read(path, 1.0)
+        complete, full = read(path, None)
+        assert planned == complete
+        assert (some.end, planned[0][1]) == (full.end, 0.0)
+    frame = 1001 / 24000
+    whole_frames = {pixels for _, _, pixels in read(whole, None)[0]}
+    assert read(cut, None)[0][0][2] not in whole_frames  # 1.4 s of the film is nobody's second
+    assert read(cut, None)[1].end == pytest.approx(5 - 1.4, abs=2 * frame)
+
+
+def test_packets_without_times_are_no_plan(tmp_path, ffmpeg):
+    path = ffmpeg(*FILMS["film.mp4"], tmp_path / "stream.h264")
+    with pytest.raises(PlanError):
+        read(path, 1.0)
+
+
+def test_damage_is_no_plan(tmp_path, ffmpeg):
+    path = ffmpeg(*FILMS["film.mp4"], tmp_path / "film.mp4")
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat")
+    middle = start + int.from_bytes(data[start - 4 : start], "big") // 2
+    data[middle : middle + 2000] = b"\xff" * 2000
+    path.write_bytes(data)
+    with pytest.raises(PlanError):
+        read(path, 1.0)
+
+
+def test_a_step_of_several_seconds(tmp_path, ffmpeg):
+    path = ffmpeg(*FILMS["film.mp4"], tmp_path / "film.mp4")
+    chosen = []
+    for step in (2.5, None):
+        with opened(path) as (container, stream):
+            chosen.append([found[:2] for found in nearest(FilmReader(container, stream, step), 2.5)])
+    assert chosen[0] == chosen[1]
+    assert [second for second, _ in chosen[0]] == [0, 2]
