@@ -49,6 +49,16 @@ def test_every_value_of_every_column_is_found(table, tmp_path):
             assert found.num_rows == wanted, (column.name, value)
 
 
+def test_a_sheaf_forgets_the_files_that_it_gave_away(tmp_path):
+    sheaf, some = Sheaf(Storage(str(tmp_path / "out")), "captions", 1 << 20), rows("captions").slice(0, 1)
+    sheaf.add(some)
+    (first,) = sheaf.close()
+    assert sheaf.close() == []
+    sheaf.add(some)
+    (second,) = sheaf.close()
+    assert first.name != second.name
+
+
 def test_a_sheaf_makes_files_of_its_size_and_hands_out_the_rest(tmp_path):
     storage = Storage(str(tmp_path / "out"))
     sheaf, some = Sheaf(storage, "captions", 200), rows("captions").filter(pc.field("film_id") == "z")

@@ -10,8 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+import storage.batches
 import tasks.stage
+from storage.delta import open_table
 from storage.errors import FilmError, StorageError
+from storage.fingerprint import fingerprint
+from storage.rejects import NOTES, PASSING, Reject
 from storage.root import Storage
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig, Pool
@@ -132,6 +136,49 @@ def test_a_bug_stops_the_stage_with_its_traceback(tmp_path: Path, cluster: Clust
     assert Tables(storage).rejects() == []
 
 
+def test_rows_of_many_commits_lie_once_in_their_table_also_after_it_was_tidied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_process(
+        storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
+    ) -> Iterator[Answer]:
+        work = make()
+        for film_id, key in keys.items():
+            yield from answered(storage, Film(film_id, key), 1, work)
+
+    monkeypatch.setattr(tasks.stage, "answers", in_process)
+    monkeypatch.setattr(tasks.stage._Pace, "due", lambda _: True)
+    monkeypatch.setattr(storage.batches, "_TIDY_EVERY", 17)
+    place, films = Storage(str(tmp_path / "out")), [f"film{number:02d}" for number in range(40)]
+    done = run(place, films, partial(captioner, tmp_path / "log"), ClusterConfig())["captions"]
+    assert len(done) == 40
+    table = open_table(place, "captions")
+    assert table is not None
+    assert table.to_pyarrow_dataset().count_rows() == Tables(place).count()["captions"] == 80
+
+
+@pytest.mark.parametrize("reason", sorted(NOTES | PASSING))
+def test_a_note_or_a_passing_trouble_does_not_give_a_film_up(
+    reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as that of a run that was killed after it was kept and before the film's rows were."""
+    place = Storage(str(tmp_path / "out"))
+    asked: list[str] = []
+
+    def nobody(
+        storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
+    ) -> Iterator[Answer]:
+        asked.extend(keys)
+        yield from answered(storage, Film("a", keys["a"]), 1, make())
+
+    monkeypatch.setattr(tasks.stage, "answers", nobody)
+    key = fingerprint("captions", "v1", ["of a"])
+    told = Reject(source="films/a.mp4", reason=reason, detail="x", stage="captions", film_id="a", fingerprint=key)
+    Tables(place).reject(told)
+    assert run(place, ["a"], partial(captioner, tmp_path / "log"), ClusterConfig())["captions"] == {"a": key}
+    assert asked == ["a"]
+
+
 def test_a_stage_that_stops_keeps_what_was_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def one_after_the_other(
         storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
@@ -224,6 +271,7 @@ def test_parts_of_a_film_are_one_film_and_an_id_comes_once(tmp_path: Path, clust
 
         return work
 
+    run(storage, ["a"], parts, cluster)
     with pytest.raises(StageError, match=r"captions .* twice.*'twice-000005'"):
         run(storage, ["a", "twice"], parts, cluster)
     done = Tables(storage).done("captions")
