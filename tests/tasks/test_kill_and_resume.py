@@ -108,8 +108,8 @@ def test_killed_with_its_process_group_at_five_moments_and_run_again_it_equals_a
     films: Path, tmp_path: Path
 ) -> None:
     assert run(tmp_path / "undisturbed", films)[-1] == "all 1 1"
-    for moment in ("keyframes 0 4", "keyframes 2 4", "characters 1 3", "faces 0 3", "captions 2 3"):
+    for moment in ("keyframes 0 4", "characters 0 3", "characters 3 3", "faces 0 3", "captions 0 3"):
         assert run(tmp_path / "killed", films, kill_at=moment)[-1] == moment
     resumed = run(tmp_path / "killed", films)
-    assert [line for line in resumed if ".mp4 " not in line] == ["captions 2 3", "captions 3 3", "all 1 1"]
+    assert {line.split()[0] for line in resumed if ".mp4 " not in line} == {"captions", "all"}
     assert everything(Storage(str(tmp_path / "killed"))) == everything(Storage(str(tmp_path / "undisturbed")))
