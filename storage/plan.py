@@ -92,12 +92,13 @@ class _Fates:
         self._last: tuple[float, int] | None = None  # seconds and time of the last that is seen
 
     def know(self, packet: "Packet[VideoStream]") -> None:
-        if packet.pts is None or packet.is_corrupt:
+        pts, dts, early = packet.pts, packet.dts, self._early
+        if pts is None or packet.is_corrupt:
             raise PlanError
         if not packet.is_discard:  # an edit list hides it
-            heapq.heappush(self._early, packet.pts)
-        while packet.dts is not None and self._early and self._early[0] <= packet.dts:
-            self._see(heapq.heappop(self._early))
+            heapq.heappush(early, pts)
+        while dts is not None and early and early[0] <= dts:
+            self._see(heapq.heappop(early))
 
     def settled(self, packet: "Packet[VideoStream]") -> bool:
         assert packet.pts is not None  # it is known
