@@ -4,7 +4,7 @@
 
 Draws films whose frames carry their number (at 23.976 and 29.97 frames a second, at a changing rate, with B-frames),
 takes a frame a second of each in the ways below, reads the numbers from the pictures, and compares each frame's time
-with its second. A frame is right when no other is nearer: at a steady rate, when it is within half a frame of its second.
+with its second. A frame is right when no other is nearer: at a steady rate, when it lies within half a frame of it.
 
 - moviedreamer: storage.decode.decode_film.
 - decord, where installed: frames 0, n, 2n, ... with n = round(fps), as its users do, and as users of Ray Data's
@@ -138,7 +138,8 @@ def by_moviedreamer(film: Film) -> list[int]:
     with decode_film(film.path, KeyframesConfig(width=WIDTH, height=HEIGHT)) as found:
         rows = found.rows()
     assert rows["second"].to_pylist() == list(range(rows.num_rows))
-    return [number_of(decode(data)) for data in rows["image"].to_pylist()]
+    images: list[Any] = rows["image"].to_pylist()
+    return [number_of(decode(data)) for data in images]
 
 
 def by_decord(film: Film) -> list[int]:
@@ -154,7 +155,7 @@ def by_opencv(film: Film) -> list[int]:
     """Every n-th frame of OpenCV."""
     import cv2
 
-    capture, frames = cv2.VideoCapture(str(film.path)), []
+    capture, frames = cv2.VideoCapture(str(film.path)), list[np.ndarray]()
     stride = round(capture.get(cv2.CAP_PROP_FPS))
     while True:
         found, frame = capture.read()
