@@ -28,7 +28,7 @@ def assign_all(config: Config, assignments: Sequence[str]) -> Config:
     for assignment in assignments:
         key, equals, value = (part.strip() for part in assignment.partition("="))
         if not equals or not key:
-            raise ConfigError(f"--set {assignment!r} is not of the form key=value, such as --set seed=1")
+            raise ConfigError(f"--set {assignment!r} is not of the form key=value, such as --set render.seed=1")
         try:
             config = _assign(config, key.split("."), value)
         except _UnknownKeyError:

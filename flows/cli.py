@@ -140,6 +140,9 @@ def _explained() -> Iterator[None]:
         raise typer.Exit(130) from None
     except typer.Exit:
         raise
+    except typer.Abort:  # asked, and nobody there to answer
+        err.print("nothing was removed; --yes doesn't ask")
+        raise typer.Exit(1) from None
     except Exception as error:
         if os.environ.get("MOVIEDREAMER_DEBUG"):
             raise

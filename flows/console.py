@@ -72,12 +72,14 @@ class Terminal:
     def fails(self, stage: Stage) -> None:
         self._clear(stage)
         self.failed.append(stage)
-        self._print(f"[red]stopped[/] {stage.name} after {clock(stage.seconds)}: {escape(stage.summary())}")
+        done = f": {stage.summary()}" if stage.steps else ""
+        self._print(f"[red]stopped[/] {stage.name} after {clock(stage.seconds)}{escape(done)}")
 
     def name_what_is_kept(self, place: str) -> None:
         """Says, of a run that ends early, what the next one need not do again."""
-        done = f"finished and kept in {place}: {', '.join(self.finished)}" if self.finished else "no stage was finished"
-        self._print(f"{escape(done)}; the same command goes on from there")
+        if self.finished:
+            done = f"finished and kept in {place}: {', '.join(self.finished)}"
+            self._print(f"{escape(done)}; the same command goes on from there")
 
     def _clear(self, stage: Stage) -> None:
         for key in [key for key in self._bars if key[0] == stage.name]:

@@ -17,6 +17,8 @@ from flows.local_api import local_api
 from flows.reporting import listening
 from storage.root import Storage
 
+_API_ROOM = 8 << 20  # bytes that Prefect's database takes, and a little more
+
 Result = dict[str, Any]
 """What `run --json` prints: flow, storage, result, files, metrics, rejects."""
 
@@ -26,13 +28,20 @@ def run_here(flow: str, recipe: str, uri: str, overrides: Sequence[str], console
 
     Raises:
         ConfigError: unknown flow, recipe or setting; nothing has been written then.
-        StorageError: a storage that cannot be written, or in which another run is at work.
+        StorageError: a storage that cannot be written, is full, or in which another run is at work.
     """
     catalogue.check("flow", flow, catalogue.FLOWS)
-    from flows.lock import home
     from flows.workplace import workplace
 
-    with workplace(recipe, uri, overrides) as (_, storage), local_api(home(storage)) as ready:
+    with workplace(recipe, uri, overrides) as (_, storage):
+        storage.check_room(_API_ROOM)
+        return _run(flow, recipe, uri, overrides, storage, console)
+
+
+def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: Storage, console: Console) -> Result:
+    from flows.lock import home
+
+    with local_api(home(storage)) as ready:
         _quiet()
         with console.status("starting"):
             function = catalogue.flow(flow)

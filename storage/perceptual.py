@@ -23,7 +23,7 @@ Pixels = NDArray[np.float32]
 Bits = NDArray[np.uint64]
 
 FRAMES = 8
-VERSION = 1  # of what follows: hashes of another one are made anew
+VERSION = 2  # of what follows: hashes of another one are made anew
 BITS = 14  # of 64, by which two pictures of one moment may differ: copies 0-14 where cut fast, other films from 20
 SHARE = 0.75  # of the frames that can be compared must be alike
 _SCREEN = 3  # frames of which one is alike, or cannot be compared, when SHARE of at most FRAMES is
@@ -38,7 +38,7 @@ _EARLIER = (0.0, 1.0, 5.0)  # seconds before the time of a picture at which read
 
 
 def perceptual_hash(path: Path | str) -> str:
-    """FRAMES hashes of 16 hex digits, "-" for a picture that says nothing, joined by dots; "" for an unknown length.
+    """FRAMES hashes of 16 hex digits, "-" for a picture that says nothing, joined by dots; "" where not all could be had.
 
     Raises:
         FilmError: as storage.container.opened does.
@@ -115,9 +115,8 @@ def _frames(container: "InputContainer", stream: "VideoStream") -> list[Pixels]:
     frames: list[Pixels] = []
     for place in range(FRAMES):
         frame = _frame_at(container, stream, start, start + length * (place + 0.5) / FRAMES)
-        if frame is None:
-            frames.append(np.zeros(_LOOK[::-1], np.float32))
-            continue
+        if frame is None:  # damaged: of a film and a piece of it, the film is the one to keep
+            return []
         small = frame.reformat(*_LOOK, format="gray", interpolation="AREA").to_ndarray().astype(np.float32)
         turned = np.rot90(small, round(frame.rotation / 90) % 4)
         frames.append(_resized(turned, _LOOK) if turned.shape != small.shape else turned)
