@@ -38,7 +38,7 @@ _EARLIER = (0.0, 1.0, 5.0)  # seconds before the time of a picture at which read
 
 
 def perceptual_hash(path: Path | str) -> str:
-    """FRAMES hashes of 16 hex digits, "-" for a picture that says nothing, joined by dots; "" where not all could be had.
+    """FRAMES hashes of 16 hex digits, "-" for a picture that says nothing, joined by dots; "" where one is missing.
 
     Raises:
         FilmError: as storage.container.opened does.
