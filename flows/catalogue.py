@@ -24,7 +24,7 @@ FLOWS: dict[str, str] = {
 """Name of the flow, which is also its module in this folder and its function there -> what it does."""
 
 RECIPES: dict[str, str] = {
-    "smoke": "seconds: a short drawn film and tiny models of the real classes, for tests",
+    "smoke": "a minute: a short drawn film and tiny models of the real classes, for tests",
     "laptop": "minutes on two CPU cores, no GPU, nothing downloaded: the default",
 }
 """Name of the recipe, which is also its function in flows.recipes -> what it is for."""

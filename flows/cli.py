@@ -104,6 +104,7 @@ def status(storage: StorageUri = "out", json_: AsJson = False) -> None:
         if json_:
             print(json.dumps(found, indent=2, ensure_ascii=False))
         else:
+            out.print(f"[bold]{escape(Storage(storage).base)}[/]", soft_wrap=True)
             report.show(found, out)
 
 
@@ -135,6 +136,9 @@ def _explained() -> Iterator[None]:
     """One clear line instead of a traceback, unless MOVIEDREAMER_DEBUG is set."""
     try:
         yield
+    except BrokenPipeError:  # of `status | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         err.print("stopped by Ctrl-C")
         raise typer.Exit(130) from None

@@ -63,36 +63,27 @@ def _relative(storage: Storage, text: str) -> str:
 
 def show(found: Status, console: Console) -> None:
     """Prints a status for people."""
-    _print(console, "Rows", ["table", "rows"], [[name, count] for name, count in found["tables"].items()])
-    _print(
-        console,
-        "Snapshots",
-        ["snapshot", "films"],
-        [[row["snapshot"], ", ".join(row["films"])] for row in found["snapshots"]],
-    )
-    _print(
-        console,
-        "Checkpoints",
-        ["model", "fingerprint", "state"],
-        [[row["model"], row["fingerprint"], _state(row)] for row in found["checkpoints"]],
-    )
-    _print(console, "Movies", ["movie", "files"], [[row["movie"], ", ".join(row["files"])] for row in found["movies"]])
-    _print(
-        console, "Rejects", ["source", "stage", "reason", "detail"], [list(row.values()) for row in found["rejects"]]
-    )
+    kept = ("snapshots", "checkpoints", "movies", "rejects")
+    if not any(found["tables"].values()) and not any(found[part] for part in kept):
+        console.print("nothing is kept here yet")
+        return
+    table = Table("table", "rows")
+    for name, count in found["tables"].items():
+        table.add_row(name, str(count))
+    console.print(table)
+    lines = {
+        "Snapshots": [f"{row['snapshot']}: {', '.join(row['films'])}" for row in found["snapshots"]],
+        "Checkpoints": [f"{row['model']} {row['fingerprint']}: {_state(row)}" for row in found["checkpoints"]],
+        "Movies": [f"{row['movie']}: {', '.join(row['files'])}" for row in found["movies"]],
+        "Left out or damaged": [
+            f"{row['source']} ({row['reason']}, {row['stage']}): {row['detail']}" for row in found["rejects"]
+        ],
+    }
+    for title, rows in lines.items():
+        console.print(f"[bold]{title}[/]" + (": none" if not rows else ""))
+        for row in rows:
+            console.print(f"  {escape(row)}", soft_wrap=True)
 
 
 def _state(checkpoint: dict[str, Any]) -> str:
     return f"{'finished' if checkpoint['finished'] else 'stopped'} at step {checkpoint['step']}"
-
-
-def _print(console: Console, title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    if not rows:
-        console.print(f"[bold]{title}[/]: none")
-        return
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
-    console.print(table)

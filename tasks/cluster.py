@@ -10,7 +10,6 @@ from storage.errors import MovieDreamerError
 
 _QUIET = {
     "RAY_AUTH_MODE": "disabled",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 _ONE_THREAD = {  # of each worker: on small CPUs two threads are slower than one
