@@ -105,7 +105,7 @@ def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:
         show_rows("rejects", rejects, "What was left out, or is damaged, and why")
     first, *_ = made.films
     rows = tables.read("keyframes", {first.film_id: made.work["keyframes"][first.film_id]}, ["second", "image"])
-    some = rows.take(range(0, len(rows), max(1, len(rows) // pictures)))[:pictures].to_pylist()
+    some = rows.take(list(range(0, len(rows), max(1, len(rows) // pictures))))[:pictures].to_pylist()
     lines = [some[start : start + 8] for start in range(0, len(some), 8)]
     sheet = {f"from {line[0]['second']} s": [row["image"] for row in line] for line in lines}
     show_sheet("keyframes", f"Keyframes of {first.title}", sheet)
