@@ -27,7 +27,8 @@ from storage.provenance import UNKNOWN
 from storage.root import Storage
 from storage.schemas import SCHEMAS, row_id
 from tasks.cluster import ClusterConfig
-from tasks.made import Made, Make, Step
+from tasks.made import Made, Make, ReadsAhead, Step
+from tasks.made import Work as FilmWork
 from tasks.progress import Progress, silent
 from tasks.stage import Work, run_stage
 
@@ -154,7 +155,7 @@ def _misbehave(fault: str, film_id: str) -> None:
             raise FilmError("decode_failed", f"{film_id!r} does not decode")
 
 
-def _stage(stage: str, fakes: Fakes, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
+def _stage(stage: str, fakes: Fakes, storage: Storage, work: Work) -> FilmWork:
     """The real stage with a fake model."""
     from importlib import import_module
 
@@ -172,13 +173,13 @@ def _stage(stage: str, fakes: Fakes, storage: Storage, work: Work) -> Callable[[
         setattr(import_module("tasks.rows"), "decode", partial(_slowly, fakes.decoding, real))  # noqa: B010
     config = DlibConfig() if stage == "faces" else None
     width = [128] if stage == "features" else []
-    made: Callable[[str], Iterator[Step | Made]] = module._make(config, storage, work, *width)
+    made: FilmWork = module._make(config, storage, work, *width)
 
-    def begun(film_id: str) -> Iterator[Step | Made]:
+    def begun(film_id: str) -> Made | Iterator[Step | Made]:
         fakes.begin(stage, film_id)
-        yield from made(film_id)
+        return made(film_id)
 
-    return begun
+    return ReadsAhead(begun, made.expect) if isinstance(made, ReadsAhead) else begun
 
 
 def _slowly(seconds: float, decode: Callable[[bytes], Any], image: bytes) -> Any:

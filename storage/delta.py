@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -53,11 +53,14 @@ def create_table(storage: Storage, table: str) -> "DeltaTable":
     )
 
 
-def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[str, str]) -> None:
-    """Puts `rows` in place of all rows whose columns equal `where`: in one Delta commit, seen whole or not at all.
+def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[str, str | Collection[str]]) -> None:
+    """Puts `rows` in place of all rows that `where` tells: in one Delta commit, seen whole or not at all.
 
     Looks into every file that may hold such rows: for a few rows at a time. Tries again, a little later each time,
     when another writer was first.
+
+    Args:
+        where: column -> its value, or one of its values.
 
     Raises:
         StorageError: when the storage cannot be written, or is full.
@@ -65,7 +68,7 @@ def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[st
     from deltalake import write_deltalake
     from deltalake.exceptions import CommitFailedError
 
-    predicate = " AND ".join(f"{column} = {_quoted(value)}" for column, value in where.items())
+    predicate = " AND ".join(_condition(column, value) for column, value in where.items())
     with guarded("write", storage.url(f"tables/{table}")):
         storage.check_room(rows.nbytes + _SPARE)
         for attempt in range(TRIES):
@@ -121,6 +124,12 @@ def _writer_properties() -> "WriterProperties":
     from deltalake import WriterProperties
 
     return WriterProperties(max_row_group_size=ROWS_A_GROUP, compression="ZSTD")
+
+
+def _condition(column: str, value: str | Collection[str]) -> str:
+    if isinstance(value, str):
+        return f"{column} = {_quoted(value)}"
+    return f"{column} IN ({', '.join(map(_quoted, value))})"
 
 
 def _quoted(value: str) -> str:

@@ -21,17 +21,18 @@ REASONS: dict[str, str] = {
     "partly_decoded": "damaged; the keyframes that decode are used",
     "partly_captioned": "some captions are the describer's, because the captioner's own can't be used",
     "long_sentences": "some sentences of its scripts are too long for the encoder, which reads their first words",
-    "crashed": "the decoder crashed",
-    "out_of_memory": "decoding takes more memory than allowed",
+    "crashed": "it ended the decoder, or its worker",
+    "out_of_memory": "work on it takes more memory than there is, or than allowed",
+    "over_budget": "the requests or tokens that it may cost are used up",
     "silent": "the film's sound cannot be read; its movie has none",
-    "timed_out": "decoding takes more time than allowed",
+    "timed_out": "work on it takes more time than allowed",
 }
 
 
 NOTES = frozenset({"partly_decoded", "partly_captioned", "long_sentences", "silent"})
 """Reasons that tell of a film that is used all the same."""
 
-PASSING = frozenset({"missing", "unreadable", "unreachable", "crashed", "out_of_memory", "timed_out"})
+PASSING = frozenset({"missing", "unreadable", "unreachable", "crashed", "out_of_memory", "over_budget", "timed_out"})
 """Reasons that may be gone the next time."""
 
 

@@ -110,17 +110,16 @@ class Tables:
         films = groups.aggregate([([], "count_all")]).to_pylist()
         return sum(row["count_all"] for row in films if (row["film_id"], row["fingerprint"]) in finished)
 
-    def reject(self, reject: Reject) -> None:
-        """Keeps why something was left out; said again, it stands there once, with the newest reason."""
-        row = reject.model_dump()
-        table = pa.Table.from_pylist([row], schema=SCHEMAS["rejects"])
-        replace_rows(self.storage, "rejects", table, {key: row[key] for key in KEYS["rejects"]})
+    def judge(self, stage: str, sources: Sequence[str], rejects: Sequence[Reject]) -> None:
+        """Puts `rejects`, why films were left out, in place of all that a stage said of `sources`; in one commit.
 
-    def withdraw(self, stage: str, source: str) -> None:
-        """Takes back a stage's rejects of a source, which is fine now."""
-        old = self._all("rejects", ["source"], (pc.field("stage") == stage) & (pc.field("source") == source))
-        if old.num_rows:
-            replace_rows(self.storage, "rejects", SCHEMAS["rejects"].empty_table(), {"stage": stage, "source": source})
+        A source of which nothing is said any more is fine now.
+        """
+        place = {"stage": stage, "source": sorted({*sources, *(reject.source for reject in rejects)})}
+        where = (pc.field("stage") == stage) & pc.field("source").isin(place["source"])
+        if rejects or self._all("rejects", ["source"], where).num_rows:
+            rows = pa.Table.from_pylist([reject.model_dump() for reject in rejects], schema=SCHEMAS["rejects"])
+            replace_rows(self.storage, "rejects", rows, place)
 
     def rejects(self) -> list[Reject]:
         """All of them, sorted by source."""

@@ -8,15 +8,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+_Entry = tuple[T | None, BaseException | None]
+
+
 def ahead(items: Iterable[T], depth: int = 1) -> Iterator[T]:
-    """The items; up to `depth` of them lie ready, and one more is in the making, while the taker is busy.
+    """The items; up to `depth` of them lie ready, and one more is in the making, from now on and while one is taken.
 
     An error comes where its item would have come. When the taker stops early, so does the making.
     """
-    ready: queue.Queue[tuple[T | None, BaseException | None] | None] = queue.Queue(depth)
+    ready: queue.Queue[_Entry[T] | None] = queue.Queue(depth)
     stopped = threading.Event()
 
-    def put(entry: tuple[T | None, BaseException | None] | None) -> None:
+    def put(entry: _Entry[T] | None) -> None:
         while not stopped.is_set():
             try:
                 return ready.put(entry, timeout=0.2)
@@ -34,6 +37,10 @@ def ahead(items: Iterable[T], depth: int = 1) -> Iterator[T]:
             put((None, error))
 
     threading.Thread(target=make, daemon=True).start()
+    return _taken(ready, stopped)
+
+
+def _taken(ready: "queue.Queue[_Entry[T] | None]", stopped: threading.Event) -> Iterator[T]:
     try:
         while (entry := ready.get()) is not None:
             item, error = entry

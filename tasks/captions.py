@@ -1,6 +1,6 @@
 """Stage 4 of the curation: what each keyframe and each person in it look like, in sentences (app. C)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from storage.filmrows import FilmRows
 from storage.root import Storage
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.made import Made, Step
+from tasks.made import Made, ReadsAhead, Step
 from tasks.progress import Progress
 from tasks.stage import StageError, Work, run_stage
 
@@ -30,7 +30,7 @@ def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterC
     film gets a row in `rejects` that says how many those are, and why the first.
 
     Raises:
-        StageError: a server that can't be reached, a budget that is used up, or a film without one usable answer.
+        StageError: a server that can't be reached, or a film without one usable answer.
     """
     return run_stage(
         storage,
@@ -44,17 +44,16 @@ def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterC
     )
 
 
-def _make(config: CaptionerConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
+def _make(config: CaptionerConfig, storage: Storage, work: Work) -> ReadsAhead:
     model = captioner.build(config)
-    keyframes, characters, faces = (
-        FilmRows(storage, name, work[name]) for name in ("keyframes", "characters", "faces")
-    )
+    keyframes = rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
+    characters, faces = (FilmRows(storage, name, work[name]) for name in ("characters", "faces"))
 
     def describe(film_id: str) -> Iterator[Step | Made]:
         refused: list[Caption] = []
         count = 0
         first: dict[int, int] = {}  # second of each shot's first keyframe; shots come in order
-        for step, some, pictures in rows.pictured(keyframes, film_id):
+        for step, some, pictures in keyframes.of(film_id):
             row_ids = [row["row_id"] for row in some]
             persons = rows.of(characters, film_id, row_ids)
             seen = faces.between(film_id, row_ids[0], row_ids[-1], _FACE).to_pylist()
@@ -80,7 +79,7 @@ def _make(config: CaptionerConfig, storage: Storage, work: Work) -> Callable[[st
         if note := _note(film_id, refused, count, model):
             yield Made({}, note)
 
-    return describe
+    return ReadsAhead(describe, keyframes.expect)
 
 
 def _facts(row: rows.Row, image: Image, persons: Sequence[Person], shot_second: int) -> FrameFacts:

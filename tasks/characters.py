@@ -1,6 +1,6 @@
 """Stage 2 of the curation: who is in each keyframe, at most five (app. C)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from models import detector
@@ -10,7 +10,7 @@ from storage.root import Storage
 from storage.schemas import character_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.made import Made, Step
+from tasks.made import Made, ReadsAhead, Step
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
@@ -31,18 +31,18 @@ def run(config: DetectorConfig, storage: Storage, work: Work, cluster: ClusterCo
     )
 
 
-def _make(config: DetectorConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
-    model, keyframes = detector.build(config), FilmRows(storage, "keyframes", work["keyframes"])
+def _make(config: DetectorConfig, storage: Storage, work: Work) -> ReadsAhead:
+    model, keyframes = detector.build(config), rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
 
     def detect(film_id: str) -> Iterator[Step | Made]:
-        for step, some, pictures in rows.pictured(keyframes, film_id):
+        for step, some, pictures in keyframes.of(film_id):
             found = []
             for keyframe, persons in zip(some, model.detect(pictures), strict=True):
                 found += [_row(keyframe["row_id"], index, person) for index, person in enumerate(persons)]
             yield Made({"characters": rows.table("characters", film_id, found, model)})
             yield step
 
-    return detect
+    return ReadsAhead(detect, keyframes.expect)
 
 
 def _row(row_id: str, index: int, person: Person) -> rows.Row:

@@ -1,6 +1,6 @@
 """Stage 3 of the curation: the face bank. Faces, whose they are, and which of them show the same character (app. C)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,7 +14,7 @@ from storage.root import Storage
 from storage.schemas import face_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.made import Made, Step
+from tasks.made import Made, ReadsAhead, Step
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
@@ -36,13 +36,14 @@ def run(config: FaceConfig, storage: Storage, work: Work, cluster: ClusterConfig
     )
 
 
-def _make(config: FaceConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
+def _make(config: FaceConfig, storage: Storage, work: Work) -> ReadsAhead:
     model = face.build(config)
-    keyframes, characters = (FilmRows(storage, name, work[name]) for name in ("keyframes", "characters"))
+    keyframes = rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
+    characters = FilmRows(storage, "characters", work["characters"])
 
     def bank(film_id: str) -> Iterator[Step | Made]:
         found = []
-        for step, some, pictures in rows.pictured(keyframes, film_id):
+        for step, some, pictures in keyframes.of(film_id):
             persons = rows.of(characters, film_id, [row["row_id"] for row in some])
             for keyframe, image, faces in zip(some, pictures, model.faces(pictures), strict=True):
                 rejected = reasons(image, faces, config.quality)
@@ -57,7 +58,7 @@ def _make(config: FaceConfig, storage: Storage, work: Work) -> Callable[[str], I
             row["embedding"] = row["embedding"].tobytes()
         yield Made({"faces": rows.table("faces", film_id, found, model)})
 
-    return bank
+    return ReadsAhead(bank, keyframes.expect)
 
 
 def _rows(row_id: str, faces: Sequence[Face], rejected: Sequence[str], persons: Sequence[rows.Row]) -> list[rows.Row]:

@@ -37,6 +37,18 @@ Work = Callable[[str], Made | Iterator[Step | Made]]
 Work that takes long yields a Step now and then. Rows that were yielded count when the work has come to its end.
 """
 
+
+@dataclass(frozen=True)
+class ReadsAhead:
+    """Work that begins to read of a film, in a thread of its own, when it is told to `expect` it next."""
+
+    work: Work
+    expect: Callable[[str], None]
+
+    def __call__(self, film_id: str) -> Made | Iterator[Step | Made]:
+        return self.work(film_id)
+
+
 Make = Callable[[], Work]
 """Runs in the actor, where it loads models."""
 

@@ -91,11 +91,8 @@ def run(config: MovieConfig, storage: Storage, snapshot: Snapshot, work: Work, p
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder, _local(source) as (sound, lost):
             path = Path(folder) / "movie.mp4"
             silent = _write(config, path, film.title, told, sound, progress).silent or lost
-            if source:
-                tables.withdraw(STAGE, source)
-            if silent:
-                reject = Reject.of(FilmError("silent", silent), source, film.film_id, STAGE)
-                tables.reject(reject.model_copy(update={"fingerprint": key}))
+            told_of = [Reject.of(FilmError("silent", silent), source, film.film_id, STAGE)] if silent else []
+            tables.judge(STAGE, [source], [reject.model_copy(update={"fingerprint": key}) for reject in told_of])
             storage.upload(path, rel)
     return key
 

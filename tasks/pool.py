@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from storage.errors import FilmError
 from storage.root import Storage
 from tasks.cluster import ClusterConfig, Pool, connect
 from tasks.made import ATTEMPTS, Answer, Film, Make
@@ -23,7 +24,7 @@ _ROUNDS = 3 * ATTEMPTS  # of which a film may lose some without its own fault
 def answers(
     storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
 ) -> Generator[Answer]:
-    """The steps and the final answer of each film, as they come; no final one where it ended its worker each time.
+    """The steps and the final answer of each film, as they come; last, those of films that ended their workers.
 
     A film that ends its worker is tried again when all others have had their turn, so it never holds them back. One
     that was waiting for that worker loses no attempt.
@@ -35,13 +36,13 @@ def answers(
     from ray.data import DataContext
 
     left = {film_id: Film(film_id, key) for film_id, key in keys.items()}
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         films = [film for film in left.values() if film.attempts < ATTEMPTS]
         if not films:
-            return
+            break
         with DataContext.current(_quiet(DataContext.get_current().copy())), contextlib.redirect_stdout(sys.stderr):
             # When a worker dies Ray prints so, on stdout, which is for what a command answers.
-            batches = _chain(films, storage, make, pool).iter_batches(
+            batches = _chain(films, storage, make, pool, alone=number > 0).iter_batches(
                 batch_size=None, batch_format="pyarrow", prefetch_batches=0
             )
             for batch in batches:
@@ -53,9 +54,14 @@ def answers(
                     if answer.final:
                         del left[answer.film_id]
                     yield answer
+    for film in left.values():
+        ended = f"ended its worker at {film.attempts} of {ATTEMPTS} attempts"
+        if film.attempts < ATTEMPTS:
+            ended += f", and workers ended before its turn in {_ROUNDS} rounds"
+        yield Answer(film.film_id, film.attempts, reject=FilmError("crashed", f"film {film.film_id} {ended}"))
 
 
-def _chain(films: list[Film], storage: Storage, make: Make, pool: Pool) -> "Dataset":
+def _chain(films: list[Film], storage: Storage, make: Make, pool: Pool, alone: bool) -> "Dataset":
     import ray.data
 
     rows = [{"film_id": film.film_id, "fingerprint": film.fingerprint, "attempts": film.attempts} for film in films]
@@ -65,8 +71,14 @@ def _chain(films: list[Film], storage: Storage, make: Make, pool: Pool) -> "Data
             Worker,
             fn_constructor_args=(storage, make, pool.limits),
             batch_size=1,
-            # A second film waits at each actor, so that none is idle while Ray brings it the next.
-            compute=ray.data.ActorPoolStrategy(size=min(pool.size, len(films)), max_tasks_in_flight_per_actor=2),
+            # A second film waits in each actor, so that none is idle while Ray brings it the next; but not where a film
+            # may have ended a worker, so that none is blamed for what reading ahead did.
+            compute=ray.data.ActorPoolStrategy(
+                size=min(pool.size, len(films)),
+                max_tasks_in_flight_per_actor=1 if alone else 2,
+                max_concurrent_calls_per_actor=1 if alone else 2,
+                enable_true_multi_threading=True,
+            ),
             num_cpus=pool.cpus,
             num_gpus=pool.gpus or None,
             max_restarts=len(films),

@@ -1,5 +1,6 @@
 """Rows of one film inside an actor: read and taken a few at a time, joined with a model's answers by their ids."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -17,6 +18,8 @@ from tasks.made import Step
 
 Row = dict[str, Any]
 Picture = NDArray[np.uint8]
+Pictured = tuple[Step, list[Row], list[Picture]]
+"""How far the work is when these are done, some keyframes, and their pictures."""
 T = TypeVar("T")
 
 _READERS = 4  # threads that decode pictures for one model
@@ -38,24 +41,42 @@ def chunks(rows: Sequence[T]) -> Iterator[tuple[Step, Sequence[T]]]:
         yield Step(start + len(some), len(rows)), some
 
 
-def pictured(keyframes: FilmRows, film_id: str) -> Iterator[tuple[Step, list[Row], list[Picture]]]:
-    """A film's keyframes, without their encoded images, and their pictures, RGB [H, W, 3]; a few at a time.
+class Pictures:
+    """Films' keyframes, without their encoded images, and their pictures, RGB [H, W, 3]; a few at a time.
 
-    The next ones are read and decoded while the taker is busy, so that its model never waits for a file.
+    The next ones are read and decoded while the taker is busy, and the first of the film that is expected next, so that
+    a model never waits for a file.
     """
-    total = len(keyframes.row_ids(film_id))
-    return ahead(_pictured(keyframes, film_id, total))
 
+    def __init__(self, keyframes: FilmRows) -> None:
+        self._keyframes = keyframes
+        self._reading = threading.Lock()
+        self._begun: dict[str, Iterator[Pictured]] = {}
 
-def _pictured(keyframes: FilmRows, film_id: str, total: int) -> Iterator[tuple[Step, list[Row], list[Picture]]]:
-    done = 0
-    with ThreadPoolExecutor(_READERS) as readers:
-        for batch in keyframes.batches(film_id):
-            for start in range(0, batch.num_rows, CHUNK):
-                some = batch.slice(start, CHUNK)
-                images = list(readers.map(decode, some["image"].to_pylist()))
-                done += some.num_rows
-                yield Step(done, total), some.drop_columns(["image"]).to_pylist(), images
+    def expect(self, film_id: str) -> None:
+        """Begins to read."""
+        if film_id not in self._begun:
+            self._begun[film_id] = ahead(self._read(film_id))
+
+    def of(self, film_id: str) -> Iterator[Pictured]:
+        self.expect(film_id)
+        return self._begun.pop(film_id)
+
+    def _read(self, film_id: str) -> Iterator[Pictured]:
+        with self._reading:
+            total = len(self._keyframes.row_ids(film_id))
+        done, batches = 0, self._keyframes.batches(film_id)
+        with ThreadPoolExecutor(_READERS) as readers:
+            while (batch := self._next(batches)) is not None:
+                for start in range(0, batch.num_rows, CHUNK):
+                    some = batch.slice(start, CHUNK)
+                    images = list(readers.map(decode, some["image"].to_pylist()))
+                    done += some.num_rows
+                    yield Step(done, total), some.drop_columns(["image"]).to_pylist(), images
+
+    def _next(self, batches: Iterator[pa.Table]) -> pa.Table | None:
+        with self._reading:  # FilmRows serves one thread at a time
+            return next(batches, None)
 
 
 def of(table: FilmRows, film_id: str, row_ids: Sequence[str]) -> dict[str, list[Row]]:

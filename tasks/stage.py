@@ -17,14 +17,14 @@ import pyarrow as pa
 from storage.batches import Batches
 from storage.datafiles import Sheaf
 from storage.delta import FILE_BYTES
-from storage.errors import FilmError, MovieDreamerError
+from storage.errors import MovieDreamerError
 from storage.fingerprint import fingerprint
 from storage.rejects import NOTES, PASSING, Reject
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig
-from tasks.made import ATTEMPTS, Answer, Make
+from tasks.made import Answer, Make
 from tasks.pool import answers
 from tasks.progress import Progress
 
@@ -127,12 +127,12 @@ class _Bench:
     rejected: set[str]  # sources
     progress: Progress
     gathered: list[Answer] = field(default_factory=list)
+    judged: dict[str, list[Reject]] = field(default_factory=dict)  # source -> what is said of it now
     settled: int = 0  # films
     pace: _Pace = field(default_factory=_Pace)
 
     def work_off(self, make: Make, cluster: ClusterConfig, decodes: bool) -> None:
-        missing = dict(self.pending)
-        self.settled = self.total - len(missing)
+        self.settled = self.total - len(self.pending)
         self.progress(self.stage, self.settled, self.total)
         pool = cluster.decoder_pool if decodes else cluster.model_pool
         with closing(answers(self.tables.storage, self.pending, make, pool, cluster)) as arriving:
@@ -142,14 +142,9 @@ class _Bench:
                     self.progress(name, answer.step.done, answer.step.total)
                 else:
                     self._keep(answer)
-                    missing.pop(answer.film_id)
-                if self.gathered and self.pace.due():
+                if self.pace.due():
                     self._commit()
         self._commit()
-        for film_id in missing:
-            detail = f"{self.sources[film_id]!r} ended its worker at each of {ATTEMPTS} attempts in {self.stage}"
-            self._reject(film_id, FilmError("crashed", detail), ATTEMPTS)
-            self._settle(1)
         self.batches.tidy()
 
     def _keep(self, answer: Answer) -> None:
@@ -157,14 +152,13 @@ class _Bench:
         if answer.failure:
             self._commit()
             raise StageError(f"{self.stage} failed at film {film_id} ({source!r}):\n{answer.failure}")
-        if answer.reject:
-            self._reject(film_id, answer.reject, answer.attempts)
-            self._settle(1)
-            return
-        if answer.note:
-            self._reject(film_id, answer.note, answer.attempts)
+        if said := answer.reject or answer.note:
+            about = {"fingerprint": self.pending[film_id], "attempts": answer.attempts}
+            self.judged[source] = [Reject.of(said, source, film_id, self.stage).model_copy(update=about)]
         elif source in self.rejected:
-            self.tables.withdraw(self.stage, source)
+            self.judged[source] = []
+        if answer.reject:
+            return
         for table, sheaf in self.sheaves.items():
             sheaf.files += answer.files.get(table, [])
             if table in answer.rest:
@@ -172,8 +166,8 @@ class _Bench:
         self.gathered.append(answer)
 
     def _commit(self) -> None:
-        """Makes the gathered films count."""
-        if not self.gathered:
+        """Makes the gathered films count, after what is said of them and of those that are left out."""
+        if not (self.gathered or self.judged):
             return
         own = next(iter(self.sheaves))
         rows = [
@@ -187,24 +181,20 @@ class _Bench:
             for answer in self.gathered
         ]
         with self.pace.commit():
-            files = {table: sheaf.close() for table, sheaf in self.sheaves.items()}
-            self.batches.commit(files, pa.Table.from_pylist(rows, schema=SCHEMAS["work"]))
+            if self.judged:
+                self.tables.judge(self.stage, list(self.judged), [one for said in self.judged.values() for one in said])
+            if rows:
+                files = {table: sheaf.close() for table, sheaf in self.sheaves.items()}
+                self.batches.commit(files, pa.Table.from_pylist(rows, schema=SCHEMAS["work"]))
+        left_out = sum(1 for said in self.judged.values() if said and said[0].reason not in NOTES)
         self.gathered.clear()
-        self._settle(len(rows))
+        self.judged.clear()
+        self._settle(len(rows) + left_out)
 
     def _settle(self, films: int) -> None:
         for _ in range(films):
             self.settled += 1
             self.progress(self.stage, self.settled, self.total)
-
-    def _reject(self, film_id: str, error: FilmError, attempts: int) -> None:
-        """Keeps the reason in place of what was said of this film under other settings."""
-        source = self.sources[film_id]
-        if source in self.rejected:
-            self.tables.withdraw(self.stage, source)
-        reject = Reject.of(error, source, film_id, self.stage)
-        self.tables.reject(reject.model_copy(update={"fingerprint": self.pending[film_id], "attempts": attempts}))
-        self.rejected.add(source)
 
 
 def _sources(tables: Tables, films: Sequence[str]) -> dict[str, str]:

@@ -126,16 +126,16 @@ def test_unknown_tables_are_named(tables):
 
 def test_a_reject_stands_there_once_with_its_newest_reason(tables):
     source = 'it\'s a \\ "film" -- ; é.mp4'
-    tables.reject(Reject(source=source, reason="crashed", detail="first", attempts=1))
-    tables.reject(Reject(source=source, reason="timed_out", detail="then", attempts=2))
-    tables.reject(Reject(source="another", reason="missing", detail="x"))
+    tables.judge("films", [], [Reject(source=source, reason="crashed", detail="first", attempts=1)])
+    then = Reject(source=source, reason="timed_out", detail="then", attempts=2)
+    tables.judge("films", [source], [then, Reject(source="another", reason="missing", detail="x")])
     assert [(each.source, each.reason, each.attempts) for each in tables.rejects()] == [
         ("another", "missing", 1),
         (source, "timed_out", 2),
     ]
     assert tables.count()["rejects"] == 2
-    tables.withdraw("films", source)
-    tables.withdraw("films", source)
+    tables.judge("films", [source], [])
+    tables.judge("films", [source, "a third"], [])
     assert [each.source for each in tables.rejects()] == ["another"]
     assert {"missing", "crashed", "timed_out", "partly_decoded"} <= set(REASONS)
 

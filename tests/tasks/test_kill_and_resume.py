@@ -75,7 +75,7 @@ def test_a_run_that_dies_at_each_of_its_writes_ends_as_an_undisturbed_one(
 
         return call
 
-    monkeypatch.setattr(Tables, "reject", counted(Tables.reject))
+    monkeypatch.setattr(Tables, "judge", counted(Tables.judge))
     monkeypatch.setattr(batches, "write_file", counted(batches.write_file))
     monkeypatch.setattr(_Fenced, "append", counted(_Fenced.append))
     for moment in (2, 3, 4, 5, 1):  # the write after which a run ends; the rejects and withdrawals count too

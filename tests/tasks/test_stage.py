@@ -1,5 +1,6 @@
 """The mechanism of all stages, with a stage that takes no models: rows, rejects, crashes, failures, identity."""
 
+import ctypes
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import storage.batches
 import tasks.stage
+from models.server import BudgetError
 from storage.delta import open_table
 from storage.errors import FilmError, StorageError
 from storage.fingerprint import fingerprint
@@ -19,9 +21,9 @@ from storage.rejects import NOTES, PASSING, Reject
 from storage.root import Storage
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig, Pool
-from tasks.made import Answer, Film, Made, Make, Step, answered
+from tasks.made import ATTEMPTS, Answer, Film, Made, Make, Step, answered
 from tasks.progress import silent
-from tasks.stage import ATTEMPTS, StageError, Work, run_stage
+from tasks.stage import StageError, Work, run_stage
 
 
 @pytest.fixture(autouse=True)
@@ -45,13 +47,17 @@ def captioner(log: Path) -> Callable[[str], Made | Iterator[Step | Made]]:
             file.write(f"{film_id}\n")
         match film_id.split("-")[0]:
             case "killer":
-                os.kill(os.getpid(), signal.SIGSEGV)
+                ctypes.string_at(0)
             case "short":
                 raise FilmError("too_short", f"{film_id!r} lasts 0.3 s")
             case "child":
                 raise FilmError("crashed", f"decoding {film_id!r} ended with SIGSEGV")
             case "flaky":
                 return flaky(film_id, log)
+            case "dear":
+                raise BudgetError(f"film {film_id} has used up its 8 requests")
+            case "hungry":
+                raise MemoryError("Unable to allocate 9 TiB")
             case "bug":
                 raise ZeroDivisionError("one by nothing")
             case "damaged":
@@ -80,7 +86,7 @@ def test_a_film_that_ends_its_worker_is_given_up_after_three_attempts_and_the_ot
     tmp_path: Path, cluster: ClusterConfig
 ) -> None:
     storage, log = Storage(str(tmp_path / "out")), tmp_path / "log"
-    films = ["a", "killer", "short", "b", "child", "damaged", "flaky"]
+    films = ["a", "killer", "short", "b", "child", "damaged", "flaky", "dear", "hungry"]
     done = run(storage, films, partial(captioner, log), cluster)["captions"]
     assert set(done) == {"a", "b", "flaky", "damaged"}
     rejects = {reject.film_id: reject for reject in Tables(storage).rejects()}
@@ -89,15 +95,18 @@ def test_a_film_that_ends_its_worker_is_given_up_after_three_attempts_and_the_ot
         "killer": ("crashed", ATTEMPTS),
         "child": ("crashed", ATTEMPTS),
         "short": ("too_short", 1),
+        "dear": ("over_budget", 1),
+        "hungry": ("out_of_memory", ATTEMPTS),
         "damaged": ("partly_decoded", 1),
     }
-    assert "'films/killer.mp4' ended its worker" in rejects["killer"].detail
+    assert f"film killer ended its worker at {ATTEMPTS} of {ATTEMPTS} attempts" in rejects["killer"].detail
     attempts = log.read_text().split()
     assert {film_id: attempts.count(film_id) for film_id in films} == {
         **dict.fromkeys(films, 1),
         "killer": ATTEMPTS,
         "child": ATTEMPTS,
         "flaky": ATTEMPTS,
+        "hungry": ATTEMPTS,
     }
     assert Tables(storage).read("captions", done).num_rows == 9
 
@@ -106,7 +115,7 @@ def test_a_film_that_ends_its_worker_is_given_up_after_three_attempts_and_the_ot
     assert (
         run(storage, [film for film in films if film != "killer"], partial(captioner, log), cluster)["captions"] == done
     )
-    assert set(log.read_text().split()) == {"child"}
+    assert set(log.read_text().split()) == {"child", "dear", "hungry"}
 
 
 def test_finished_work_is_not_done_again_and_another_identity_is_other_work(
@@ -157,6 +166,29 @@ def test_rows_of_many_commits_lie_once_in_their_table_also_after_it_was_tidied(
     assert table.to_pyarrow_dataset().count_rows() == Tables(place).count()["captions"] == 80
 
 
+def test_what_is_said_of_many_films_costs_one_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_process(
+        storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
+    ) -> Iterator[Answer]:
+        for film_id, key in keys.items():
+            if film_id.startswith("short"):
+                yield Answer(film_id, 1, reject=FilmError("too_short", film_id))
+            else:
+                yield from answered(storage, Film(film_id, key), 1, make())
+
+    monkeypatch.setattr(tasks.stage, "answers", in_process)
+    monkeypatch.setattr(tasks.stage._Pace, "due", lambda _: False)
+    place = Storage(str(tmp_path / "out"))
+    films = [f"{kind}-{number:02d}" for number in range(20) for kind in ("damaged", "short", "fine")]
+    done = run(place, films, partial(captioner, tmp_path / "log"), ClusterConfig())["captions"]
+    assert len(done) == 40
+    told = sorted((reject.film_id, reject.reason) for reject in Tables(place).rejects())
+    assert told == [(f"damaged-{n:02d}", "partly_decoded") for n in range(20)] + [
+        (f"short-{n:02d}", "too_short") for n in range(20)
+    ]
+    assert Tables(place).versions()["rejects"] == 1  # 0 made the table
+
+
 @pytest.mark.parametrize("reason", sorted(NOTES | PASSING))
 def test_a_note_or_a_passing_trouble_does_not_give_a_film_up(
     reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -174,7 +206,7 @@ def test_a_note_or_a_passing_trouble_does_not_give_a_film_up(
     monkeypatch.setattr(tasks.stage, "answers", nobody)
     key = fingerprint("captions", "v1", ["of a"])
     told = Reject(source="films/a.mp4", reason=reason, detail="x", stage="captions", film_id="a", fingerprint=key)
-    Tables(place).reject(told)
+    Tables(place).judge("captions", [], [told])
     assert run(place, ["a"], partial(captioner, tmp_path / "log"), ClusterConfig())["captions"] == {"a": key}
     assert asked == ["a"]
 

@@ -122,12 +122,15 @@ def test_what_the_captioner_can_not_say_is_measured_and_noted(
     assert "because it is empty" in reject.detail
 
 
-def test_a_budget_that_is_used_up_stops_the_stage_and_keeps_what_is_done(
+def test_a_film_whose_budget_is_used_up_is_left_out_until_the_budget_is_raised(
     storage: Storage, work: Work, one_worker: ClusterConfig
 ) -> None:
     with ChatServer(lambda _: Said("A wall.")) as server:
-        with pytest.raises(StageError, match=f"film {LONG} has used up its 8 requests: raise server.requests_a_film"):
-            captions.run(config(server, requests_a_film=8), storage, work, one_worker, silent)
+        done = captions.run(config(server, requests_a_film=8), storage, work, one_worker, silent)["captions"]
+        assert set(done) == {SHORT}
+        (reject,) = Tables(storage).rejects()
+        assert (reject.film_id, reject.reason) == (LONG, "over_budget")
+        assert f"film {LONG} has used up its 8 requests: raise server.requests_a_film" in reject.detail
         assert len(server.asked) <= 3 + 8  # those that were under way when the ninth was due may not have arrived
         assert {film_id for film_id, _ in Tables(storage).done("captions")} == {SHORT}
         before = len(server.asked)
