@@ -50,6 +50,7 @@ class FilmRows:
     table: str
     work: Mapping[str, str]
     _files: dict[str, "tuple[ParquetFile, list[_Ends]]"] = field(default_factory=dict, repr=False)
+    _newest: dict[tuple[str, int, tuple[str, ...]], pa.Table] = field(default_factory=dict, repr=False)
 
     def row_ids(self, film_id: str) -> list[str]:
         """Of a film's keyframes that have rows, in order, each once."""
@@ -99,19 +100,28 @@ class FilmRows:
     def _read(
         self, groups: Sequence[_Group], film_id: str, columns: Sequence[str] | None, first: str, last: str
     ) -> pa.Table:
-        empty = self._empty(columns)
-        needed = list(dict.fromkeys([*empty.column_names, *KEYS[self.table], "film_id", "fingerprint", "row_id"]))
-        found = [empty]
+        wanted = SCHEMAS[self.table].names if columns is None else list(columns)
+        needed = list(dict.fromkeys([*wanted, *KEYS[self.table], "film_id", "fingerprint", "row_id"]))
+        found = []
         for group in groups:
-            with guarded("read", self.storage.url(f"tables/{self.table}/{group.file}")):
-                rows = self._open(group.file)[0].read_row_group(group.index, needed, use_threads=False)
-            found.append(_cut(rows, film_id, self.work[film_id], first, last).select(needed).cast(self._schema(needed)))
-        if len(found) == 1:
-            return empty
-        whole = pa.concat_tables(found[1:])
+            rows = _cut(self._group(group, tuple(needed)), film_id, self.work[film_id], first, last)
+            found.append(rows.select(needed).cast(self._schema(needed)))
+        if not found:
+            return self._empty(columns)
+        whole = pa.concat_tables(found)
         if len(KEYS[self.table]) > 1 or not _is_sorted(whole[KEYS[self.table][0]].to_pylist()):
             whole = whole.sort_by([(key, "ascending") for key in KEYS[self.table]])
-        return whole.select(empty.column_names)
+        return whole.select(wanted)
+
+    def _group(self, group: _Group, columns: tuple[str, ...]) -> pa.Table:
+        """All rows of a group. The newest is kept: who asks for a few rows at a time asks for their neighbours next."""
+        key = group.file, group.index, columns
+        if key not in self._newest:
+            with guarded("read", self.storage.url(f"tables/{self.table}/{group.file}")):
+                rows = self._open(group.file)[0].read_row_group(group.index, list(columns), use_threads=False)
+            self._newest.clear()
+            self._newest[key] = rows
+        return self._newest[key]
 
     def _schema(self, columns: Sequence[str]) -> pa.Schema:
         return pa.schema([SCHEMAS[self.table].field(name) for name in columns])
