@@ -155,8 +155,15 @@ def _check_fit(settings: Recipe) -> None:
                 f"{backend}.kind={values[f'{backend}.kind']} gives {given} numbers, {wanted}={values[wanted]} does "
                 f"not go with it: set it, and autoregressive.model.{wanted.rsplit('.', 1)[-1]}, to {given}"
             )
-    if settings.face.kind != settings.evaluate.face.kind or settings.face.width != settings.evaluate.face.width:
-        raise ConfigError(
-            f"evaluate.face.kind={settings.evaluate.face.kind} compares its faces with those of "
-            f"face.kind={settings.face.kind}: set both to the same"
-        )
+    compared, kept = _embedding(settings.evaluate.face), _embedding(settings.face)
+    for name in ("kind", *(compared | kept)):
+        if compared.get(name) != kept.get(name):
+            raise ConfigError(
+                f"evaluation compares its faces with those of the snapshot, by other vectors: "
+                f"evaluate.face.{name}={compared.get(name)} and face.{name}={kept.get(name)}: set both to the same"
+            )
+
+
+def _embedding(face: FaceConfig) -> dict[str, object]:
+    """What an embedder's vectors depend on: those of two checkpoints can't be compared, however wide they are."""
+    return face.model_dump(exclude={"finder", "quality", "clustering", "batch"})

@@ -68,7 +68,11 @@ PAPER_SENTENCES = ["autoencoder.model.decoder.sentence_width=768", "autoregressi
         (["sentence.kind=longclip"], "sentence.kind=longclip gives 768 numbers, .*sentence_width=384 does not go with"),
         (PAPER_SENTENCES, "sentence.kind=minilm gives 384 numbers"),
         (["face.kind=farl"], "face.kind=farl gives 512 numbers, .*face_width=128 .*to 512"),
-        (PAPER_FACES, "evaluate.face.kind=dlib compares its faces with those of face.kind=farl"),
+        (PAPER_FACES, "evaluate.face.kind=dlib and face.kind=farl: set both to the same"),
+        (
+            [*PAPER_FACES, "evaluate.face.kind=farl", "evaluate.face.source=another.pth"],
+            r"evaluate.face.source=another\.pth and face.source=FaRL.*\.pth: set both to the same",
+        ),
     ],
 )
 def test_backends_whose_vectors_do_not_fit_are_named(changed: list[str], named: str) -> None:
