@@ -6,6 +6,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 import tasks.movie
+import tasks.page
 import tasks.storyboard
 from flows.artifacts import show_markdown
 from flows.evaluate import evaluate, renders
@@ -61,6 +62,6 @@ def storyboard(settings: Recipe, place: Storage, data: Snapshot, work: Work, nam
     with reported("storyboard") as progress:
         urls = tasks.storyboard.run(settings.storyboard, place, data, work, name, metrics, progress)
     lines = "\n".join(f"- [{url.rsplit('/', 1)[-1]}]({url})" for url in urls)
-    titles = tasks.storyboard.listed([film.title for film in data.of_part("test")])
+    titles = tasks.page.listed([film.title for film in data.of_part("test")])
     show_markdown("movie", f"# {titles}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures")
     return urls

@@ -64,6 +64,7 @@ class Census(BaseModel, frozen=True, extra="forbid"):
     shots: int
     characters: int
     faces: int
+    faces_rejected: dict[str, int]
     people: int
     sides: dict[str, Side]
     audit: Audit
@@ -108,6 +109,7 @@ def census(storage: Storage, snapshot: Snapshot, progress: Progress) -> Census:
         shots=len(tally.shots),
         characters=sum(tally.persons),
         faces=len(tally.face_heights),
+        faces_rejected=_sorted(tally.faces_rejected),
         people=tally.people,
         sides={
             part: Side(films=checked.films[part], movies=checked.movies[part], keyframes=count)
@@ -154,6 +156,7 @@ class _Tally:
         self.shots: Counter[tuple[str, int]] = Counter()
         self.persons: list[int] = []
         self.face_heights: list[float] = []
+        self.faces_rejected: Counter[str] = Counter()  # by reason
         self.sentences: list[int] = []
         self.words: list[int] = []
         self.written_by: Counter[str] = Counter()
@@ -177,9 +180,11 @@ class _Tally:
             used.add(row["row_id"])
         persons = Counter(row["row_id"] for row in self._made("characters", read, [], used))
         faces, people = Counter[str](), set()
-        for row in self._made("faces", read, ["film_id", "y0", "y1", "character"], used):
+        for row in self._made("faces", read, ["film_id", "y0", "y1", "character", "rejected"], used):
             faces[row["row_id"]] += 1
             self.face_heights.append(100 * (row["y1"] - row["y0"]))
+            if row["rejected"]:
+                self.faces_rejected[row["rejected"]] += 1
             if row["character"] >= 0:
                 people.add((row["film_id"], row["character"]))
         self.people += len(people)

@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field
 
 from storage import snapshot as snapshots
 from storage.evolve import add_columns
-from storage.picked import Picker
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
 from storage.tables import Tables
 from tasks.census import Census, census
-from tasks.page import Picture, clock, number, picture
+from tasks.page import Picture, clock, listed, number, picture
 from tasks.progress import Progress
 from tasks.references import spread
 
@@ -118,6 +118,10 @@ def _of_pictures(found: Census, looks: Looks) -> Iterator[str]:
             f"Half of the faces are at least {number(faces.median)} % of the picture's height, and {few} of {faces.n} "
             f"smaller than {least} %: small faces are missed or rare, and hardly learnt."
         )
+    if found.faces_rejected:
+        reasons = listed([f"{count} {reason.replace('_', ' ')}" for reason, count in found.faces_rejected.items()])
+        share = percent(sum(found.faces_rejected.values()) / found.faces)
+        yield f"{share} of the {found.faces} faces are not in the face bank: {reasons}."
     if shares["still"]:
         yield f"{percent(shares['still'])} of the keyframes hardly differ from the one before."
     if looks.dark or looks.grey:
@@ -155,7 +159,7 @@ def _of_films(found: Census) -> Iterator[str]:
 
 def _sheets(config: DataCardConfig, storage: Storage, snapshot: Snapshot) -> tuple[list[Sheet], Looks]:
     films = {film.film_id: film for film in snapshot.films}
-    picker = Picker(storage, snapshot.work)
+    keyframes = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
     rows = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["row_id", "film_id", "second"]).to_pylist()
     sheets, seen = [], []
     for part, title in _SIDES.items():
@@ -163,7 +167,8 @@ def _sheets(config: DataCardConfig, storage: Storage, snapshot: Snapshot) -> tup
         chosen = [mine[place] for place in spread(len(mine), config.pictures)]
         pictures = []
         for row_id in chosen:  # one at a time: each is in another place of the table
-            (row,) = picker.rows("keyframes", [row_id], ["film_id", "second", "image"]).to_pylist()
+            film_id, columns = row_id.rsplit("-", 1)[0], ["film_id", "second", "image"]
+            (row,) = keyframes.between(film_id, row_id, row_id, columns).to_pylist()
             pictures.append(
                 picture(f"{films[row['film_id']].title}, {clock(row['second'])}", row["image"], config.width)
             )

@@ -10,7 +10,7 @@ import io
 import json
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,21 @@ from pydantic import BaseModel, Field
 
 from storage import snapshot as snapshots
 from storage.evolve import add_columns
+from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
-from storage.picked import Picker
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
 from storage.tables import Tables
 from tasks.progress import Progress
 from tasks.rows import Row, grouped
 
-_FORMAT = 1  # of the members
+_FORMAT = 2  # of the members
 _BLOCK = 512  # bytes of a header, and what a member is filled up to
 _END = tarfile.RECORDSIZE + 2 * _BLOCK  # bytes of zeros at the end, at most
 _CHUNK = 128  # keyframes whose pictures are in memory at a time
 _PARTS: tuple[Part, ...] = ("train", "test")
 _EDGES = ("x0", "y0", "x1", "y1")
+_TABLES = ("keyframes", "scripts", "captions", "characters", "faces")
 _SAID = ("title", "movie", "year", "origin", "licence", "availability")
 
 
@@ -101,29 +102,31 @@ def run(config: ExportConfig, storage: Storage, progress: Progress) -> str:
 
 def samples(storage: Storage, snapshot: Snapshot, films: dict[str, Row], part: Part, after: str) -> Iterator[Sample]:
     """The keyframes of a part in the order of film and time, those behind the row `after` ("" for all)."""
-    picker, tables = Picker(storage, snapshot.work), Tables(storage)
+    tables = {name: FilmRows(storage, name, snapshot.work[name]) for name in _TABLES}
     for film in sorted(snapshot.of_part(part), key=lambda one: one.film_id):
         if film.film_id < after.rsplit("-", 1)[0]:
             continue
-        work = {film.film_id: snapshot.work["keyframes"][film.film_id]}
-        seconds = tables.read("keyframes", work, ["row_id", "second"])
-        row_ids = [row["row_id"] for row in seconds.to_pylist() if film.part(row["second"]) == part]
+        batches = tables["keyframes"].batches(film.film_id, ["row_id", "second"])
+        seconds = [row for batch in batches for row in batch.to_pylist()]
+        row_ids = [row["row_id"] for row in seconds if film.part(row["second"]) == part]
         for start in range(0, len(row_ids), _CHUNK):
             chunk = [row_id for row_id in row_ids[start : start + _CHUNK] if row_id > after]
             if chunk:
-                yield from _samples(picker, chunk, part, films[film.film_id])
+                yield from _samples(tables, film.film_id, chunk, part, films[film.film_id])
 
 
-def _samples(picker: Picker, row_ids: Sequence[str], part: Part, said: Row) -> Iterator[Sample]:
+def _samples(
+    tables: Mapping[str, FilmRows], film_id: str, row_ids: Sequence[str], part: Part, said: Row
+) -> Iterator[Sample]:
     def rows(table: str, *columns: str) -> dict[str, list[Row]]:
-        return grouped(picker.rows(table, row_ids, ["row_id", *columns]).to_pylist())
+        return grouped(tables[table].between(film_id, row_ids[0], row_ids[-1], ["row_id", *columns]).to_pylist())
 
     box = (*_EDGES, "score")
     keyframes = rows("keyframes", "film_id", "second", "pts", "shot", "to_cut", "motion", "width", "height", "image")
     scripts = rows("scripts", "characters", "scene_elements", "plots", "text", "written_by")
     captions = rows("captions", "subject", "text")
     persons = rows("characters", "character_id", *box)
-    faces = rows("faces", "face_id", "character_id", "character", *box)
+    faces = rows("faces", "face_id", "character_id", "character", "rejected", *box)
     for row_id in row_ids:
         (keyframe,), (script,) = keyframes[row_id], scripts[row_id]
         image = keyframe.pop("image")

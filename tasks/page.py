@@ -5,6 +5,7 @@ No scripts, no external requests: pictures are WebP data URIs, styles are inline
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Literal
@@ -155,3 +156,13 @@ def _webp(image: "object") -> str:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=70, method=4)  # type: ignore[attr-defined]
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+_LISTED = 8  # names that a sentence holds
+
+
+def listed(names: Sequence[str], last: str = " and ") -> str:
+    """ "A, B and C"; of many the first few, and how many more."""
+    if len(names) > _LISTED:
+        return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"
+    return ", ".join(names[:-1]) + last + names[-1] if len(names) > 1 else "".join(names)

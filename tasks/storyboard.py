@@ -15,7 +15,7 @@ from storage.snapshot import Part, Snapshot, SnapshotFilm
 from storage.tables import Tables
 from tasks import evaluate, rows
 from tasks.movie import names
-from tasks.page import Half, Keyframe, MadeWith, Page, Portrait, clock, picture, portrait, render, tile
+from tasks.page import Half, Keyframe, MadeWith, Page, Portrait, clock, listed, picture, portrait, render, tile
 from tasks.progress import Progress
 from tasks.references import spread
 from tasks.rows import Row
@@ -26,7 +26,6 @@ LABELS = {
     "dreamt": "dreamt from the script",
     "few_shot": "dreamt, with reference frames",
 }
-_LISTED = 8  # names that a sentence holds
 MADE = ("characters", "faces", "captions", "scripts")  # tables whose rows name their backend
 
 
@@ -209,19 +208,14 @@ class _Story:
                 ("Plots", tuple(script["plots"])),
             ),
             by=f"Caption by {caption['backend']}, script by {written}",
-            faces=tuple(
-                portrait(self.names.get((face["film_id"], face["character"]), "someone"), row["image"], _box(face), 64)
-                for face in self.faces.get(row_id, [])
-            ),
+            faces=tuple(portrait(self._who(face), row["image"], _box(face), 64) for face in self.faces.get(row_id, [])),
             begins=begins,
         )
 
-
-def listed(names: Sequence[str], last: str = " and ") -> str:
-    """ "A, B and C"; of many the first few, and how many more."""
-    if len(names) > _LISTED:
-        return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"
-    return ", ".join(names[:-1]) + last + names[-1] if len(names) > 1 else "".join(names)
+    def _who(self, face: Row) -> str:
+        if face["rejected"]:
+            return f"not in the face bank: {face['rejected'].replace('_', ' ')}"
+        return self.names.get((face["film_id"], face["character"]), "someone")
 
 
 def _names(films: Sequence[SnapshotFilm], faces: Sequence[Row]) -> dict[tuple[str, int], str]:

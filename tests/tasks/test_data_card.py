@@ -3,12 +3,14 @@
 import json
 import re
 
+import pyarrow as pa
 import pytest
 
 from storage import snapshot as snapshots
 from storage.errors import StorageError
 from storage.rejects import Reject
 from storage.root import Storage
+from storage.schemas import SCHEMAS
 from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks import data_card
@@ -31,10 +33,10 @@ def made(storage, **config):
 
 def test_it_counts_what_the_snapshot_holds(storage):
     snapshot = two_stories(storage)
-    Tables(storage).reject(
-        Reject(
-            source="x.mp4", reason="truncated", detail=f"{storage.uri}/films/x.mp4 <b>", film_id="", stage="keyframes"
-        )
+    Tables(storage).judge(
+        "keyframes",
+        [],
+        [Reject(source="x.mp4", reason="truncated", detail=f"{storage.uri}/films/x.mp4 <b>", stage="keyframes")],
     )
     card, page = made(storage)
     assert card["snapshot"] == snapshot.id
@@ -61,6 +63,19 @@ def test_it_counts_what_the_snapshot_holds(storage):
     assert (reject["reason"], reject["count"], reject["examples"]) == ("truncated", 1, ["films/x.mp4 <b>"])
     assert any("50 % of the keyframes show nobody" in bias for bias in card["known_biases"])
     assert "films/x.mp4 &lt;b&gt;" in page
+
+
+def test_faces_that_are_not_in_the_bank_are_counted_with_the_reason(storage):
+    snapshot = small_story(storage)
+    (film_id, key), *_ = snapshot.work["faces"].items()
+    rows = Tables(storage).read("faces", {film_id: key}).to_pylist()
+    for row in rows[:2]:
+        row |= {"rejected": "blurred", "character": -1}
+    Tables(storage).commit("faces", film_id, key, pa.Table.from_pylist(rows, schema=SCHEMAS["faces"]))
+    card, page = made(storage)
+    assert card["faces_rejected"] == {"blurred": 2}
+    assert f"33 % of the {len(rows)} faces are not in the face bank: 2 blurred." in card["known_biases"]
+    assert "2 blurred" in page
 
 
 def test_the_page_stands_alone(storage):

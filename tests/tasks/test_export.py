@@ -59,6 +59,7 @@ def test_every_keyframe_is_in_one_shard_of_its_split(storage):
     (person,), (face,) = said["persons"], said["faces"]
     assert person["caption"] == "A person in blue."
     assert person["box"] == face["box"] == [0.1, 0.2, 0.4, 0.7]
+    assert face["rejected"] == ""
     assert said["script"]["plots"] == ["Shot 0 goes on."]
     assert json.loads(everything[f"{OTHER}-000002.json"])["persons"] == []
 
