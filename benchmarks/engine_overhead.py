@@ -1,11 +1,11 @@
 """How much of a GPU's time does the engine leave unused?
 
-    python benchmarks/engine_overhead.py --keyframes 2000 --films 40
+    python benchmarks/engine_overhead.py --runs 5
 
 A sleeping model takes 30 ms a keyframe on a "GPU", and reading a keyframe's picture takes 20 ms on a CPU. One worker
-goes through all films: at the pace of its slower side, if reading never keeps the model waiting. Beside it the same
-job as Ray Data does it by default: read_parquet, map_batches that decodes, map_batches with a model in an actor. Ray
-runs already; wall time starts with the job and ends when its rows are committed.
+goes through all films: at the pace of its slower side, if reading never keeps the model waiting. In turns with it the
+same job as Ray Data does it by default: read_parquet, map_batches that decodes, map_batches with a model in an actor.
+Ray runs already; wall time starts with the job and ends when its rows are committed.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--films", type=int, default=40)
     parser.add_argument("--decoding", type=float, default=0.02)
     parser.add_argument("--model", type=float, default=0.03)
-    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
     cluster = ClusterConfig(object_store_mb=256)
     connect(cluster)
@@ -54,6 +54,8 @@ def main() -> None:
                 f"model busy {busy / walls[-1]:.2f} of the time, {ideal / walls[-1]:.2f} of what the slower side allows"
             )
     mine, peer = statistics.median(ours) / ideal, statistics.median(peers) / ideal
+    print(f"medians of {args.runs}: wall {mine:.2f} of ideal beside {peer:.2f}; ", end="")
+    print(f"model busy {1 / mine:.2f} of what the slower side allows beside {1 / peer:.2f}")
     result = {"name": "engine_overhead", "value": round(mine, 3), "unit": "wall over ideal"}
     print(json.dumps(result | {"baseline": round(peer, 3), "ratio": round(mine / peer, 3), "n": args.runs}))
 

@@ -44,12 +44,6 @@ class Tables:
         rows = checked(table, film_id, fingerprint, rows)
         replace_rows(self.storage, table, rows, {"film_id": film_id, "fingerprint": fingerprint})
 
-    def finish(self, stage: str, film_id: str, fingerprint: str, rows: int, attempts: int = 1) -> None:
-        """Makes what was committed count. The last thing that a stage does for a film."""
-        key = {"film_id": film_id, "stage": stage, "fingerprint": fingerprint}
-        table = pa.Table.from_pylist([{**key, "rows": rows, "attempts": attempts}], schema=SCHEMAS["work"])
-        replace_rows(self.storage, "work", table, key)
-
     def done(self, stage: str) -> Work:
         """(film_id, fingerprint) of all finished work of a stage."""
         return pairs(open_table(self.storage, "work"), pc.field("stage") == stage)

@@ -11,6 +11,7 @@ from storage.errors import StorageError
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.tables import Tables
+from tests.storage.finished import finish
 from tests.storage.test_tables import tokens
 
 
@@ -102,7 +103,7 @@ def test_other_stages_and_other_writers_are_no_conflict(storage):
     commit(run, [1])
     other = Batches(storage, "renders", ["renders"])
     other.commit({}, work([1], "renders"))
-    Tables(storage).finish("films", name(1), "f", 1)
+    finish(Tables(storage), "films", name(1), "f", 1)
     commit(run, [2])
     other.commit({}, work([2], "renders"))
     assert Tables(storage).count()["work"] == 5

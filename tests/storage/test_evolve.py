@@ -8,6 +8,7 @@ from storage.provenance import UNKNOWN
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.tables import Tables
+from tests.storage.finished import finish
 
 FILM = "0123456789abcdef"
 OLD = pa.schema([field for field in SCHEMAS["films"] if field.name not in UNKNOWN])
@@ -30,12 +31,12 @@ def test_old_rows_stay_and_new_ones_fit(tmp_path):
     }
     write_deltalake(storage.url("tables/films"), pa.Table.from_pylist([row], schema=OLD))
     tables = Tables(storage)
-    tables.finish("keyframes", FILM, "f00d", 9)
+    finish(tables, "keyframes", FILM, "f00d", 9)
     for _ in range(2):
         add_columns(storage, "films")
         assert tables.read("films", {FILM: "f00d"}).to_pylist() == [row | dict.fromkeys(UNKNOWN)]
     assert tables.versions()["films"] == 1
     other = row | UNKNOWN | {"film_id": "f" * 16, "year": 1940, "fingerprint": "beef"}
     tables.commit("films", "f" * 16, "beef", pa.Table.from_pylist([other], schema=SCHEMAS["films"]))
-    tables.finish("keyframes", "f" * 16, "beef", 9)
+    finish(tables, "keyframes", "f" * 16, "beef", 9)
     assert tables.read("films", {FILM: "f00d", "f" * 16: "beef"})["year"].to_pylist() == [None, 1940]

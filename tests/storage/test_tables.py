@@ -16,6 +16,7 @@ from storage.rejects import REASONS, Reject
 from storage.root import Storage
 from storage.schemas import KEYS, SCHEMAS, character_id, face_id, row_id
 from storage.tables import Tables
+from tests.storage.finished import finish
 
 FILM, OTHER = "0123456789abcdef", "fedcba9876543210"
 
@@ -43,7 +44,7 @@ def test_rows_count_when_their_work_is_finished_and_not_before(tables):
     tables.commit("tokens", FILM, "a", tokens(FILM))
     assert tables.count()["tokens"] == 0
     assert tables.read("tokens", {FILM: "a"}).num_rows == 0
-    tables.finish("encode", FILM, "a", rows=3)
+    finish(tables, "encode", FILM, "a", rows=3)
     assert tables.count()["tokens"] == 3
     assert tables.read("tokens", {FILM: "a"})["row_id"].to_pylist() == [row_id(FILM, second) for second in range(3)]
     assert tables.done("encode") == {(FILM, "a")}
@@ -69,7 +70,7 @@ def test_every_table_comes_back_as_its_schema_says(tables):
     for table in set(SCHEMAS) - {"work", "rejects"}:
         row = {field.name: values[field.type] for field in SCHEMAS[table]}
         tables.commit(table, FILM, "a", pa.Table.from_pylist([row | {"film_id": FILM, "fingerprint": "a"}]))
-    tables.finish("all", FILM, "a", rows=1)
+    finish(tables, "all", FILM, "a", rows=1)
     for table in set(SCHEMAS) - {"work", "rejects"}:
         rows = tables.read(table, {FILM: "a"})
         assert rows.schema == SCHEMAS[table]
@@ -81,12 +82,12 @@ def test_every_table_comes_back_as_its_schema_says(tables):
 def test_a_commit_said_again_replaces_and_leaves_the_others(tables):
     for film in (FILM, OTHER):
         tables.commit("tokens", film, "a", tokens(film))
-        tables.finish("encode", film, "a", rows=3)
+        finish(tables, "encode", film, "a", rows=3)
     tables.commit("tokens", FILM, "b", tokens(FILM, value=2))
-    tables.finish("encode", FILM, "b", rows=3)
+    finish(tables, "encode", FILM, "b", rows=3)
     for _ in range(2):
         tables.commit("tokens", FILM, "a", tokens(FILM, count=5, value=1))
-        tables.finish("encode", FILM, "a", rows=5)
+        finish(tables, "encode", FILM, "a", rows=5)
     assert tables.count() | {"tokens": 0, "work": 0} == dict.fromkeys(SCHEMAS, 0)
     assert (tables.count()["tokens"], tables.count()["work"]) == (11, 3)
     rows = tables.read("tokens", {FILM: "b", OTHER: "a"}, columns=["second", "tokens"])
@@ -96,7 +97,7 @@ def test_a_commit_said_again_replaces_and_leaves_the_others(tables):
 
 def test_a_film_without_rows_is_finished_work_too(tables):
     tables.commit("tokens", FILM, "a", tokens(FILM, count=0))
-    tables.finish("encode", FILM, "a", rows=0)
+    finish(tables, "encode", FILM, "a", rows=0)
     assert tables.done("encode") == {(FILM, "a")}
     assert tables.read("tokens", {FILM: "a"}).num_rows == 0
 
@@ -153,7 +154,7 @@ def test_two_writers_at_once_both_get_through(tables):
     def work(films: range) -> None:
         for film in films:
             tables.commit("tokens", f"{film:016x}", "a", tokens(f"{film:016x}"))
-            tables.finish("encode", f"{film:016x}", "a", rows=3)
+            finish(tables, "encode", f"{film:016x}", "a", rows=3)
 
     threads = [threading.Thread(target=work, args=(range(start, start + 4),)) for start in (0, 100)]
     for thread in threads:
@@ -182,6 +183,7 @@ import numpy as np, pyarrow as pa
 from storage.root import Storage
 from storage.schemas import row_id
 from storage.tables import Tables
+from tests.storage.finished import finish
 
 def step(name):
     global steps
@@ -203,7 +205,7 @@ for film in ("a" * 16, "b" * 16, "c" * 16):
     step("before the rows")
     tables.commit("tokens", film, "f", rows)
     step("between the rows and the work")
-    tables.finish("encode", film, "f", rows=3)
+    finish(tables, "encode", film, "f", rows=3)
 """
 
 

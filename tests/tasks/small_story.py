@@ -11,6 +11,7 @@ from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.snapshot import Snapshot, SnapshotFilm, save
 from storage.tables import Tables
+from tests.storage.finished import finish
 
 FILM, OTHER = "0123456789abcdef", "fedcba9876543210"
 SECONDS, WIDTH, HEIGHT = 12, 128, 96
@@ -94,5 +95,5 @@ def write_story(storage: Storage, film_id: str, source: str, has_audio: bool) ->
         schema = SCHEMAS[name]
         whole = [{**row, "film_id": film_id, "fingerprint": "f00d"} for row in found]
         tables.commit(name, film_id, "f00d", pa.Table.from_pylist(whole, schema=schema))
-        tables.finish(name, film_id, "f00d", len(found))
+        finish(tables, name, film_id, "f00d", len(found))
     return {name: {film_id: "f00d"} for name in rows if name != "films"}

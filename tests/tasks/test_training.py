@@ -39,6 +39,7 @@ from tasks.looks import Looks
 from tasks.made import Film, answered
 from tasks.progress import silent
 from tasks.references import spread
+from tests.storage.finished import finish
 from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_story, two_stories, webp
 
 CLUSTER = ClusterConfig()
@@ -197,7 +198,7 @@ def test_a_film_whose_sound_cannot_be_read_makes_a_silent_movie_and_says_why(run
     snapshot = small_story(storage, str(gone), has_audio=True)
     renders = Tables(run.storage).read("renders", run.work["renders"])
     Tables(storage).commit("renders", FILM, run.work["renders"][FILM], renders)
-    Tables(storage).finish("renders", FILM, run.work["renders"][FILM], renders.num_rows)
+    finish(Tables(storage), "renders", FILM, run.work["renders"][FILM], renders.num_rows)
     work = {**snapshot.work, "renders": run.work["renders"]}
     movie.run(movie.MovieConfig(fps=4), storage, snapshot, work, silent)
     (reject,) = Tables(storage).rejects()

@@ -19,6 +19,7 @@ from tasks.cluster import ClusterConfig
 from tasks.progress import silent
 from tasks.stage import StageError, Work
 from tests.models.chat_server import Asked, ChatServer, Said
+from tests.storage.finished import finish
 
 SHORT, LONG = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 SECONDS = {SHORT: 2, LONG: 20}
@@ -57,7 +58,7 @@ def work(storage: Storage) -> Work:
                 found["characters"].append({"character_id": f"{row['row_id']}-p0", **row, **box, **WHO})
         for name, rows in found.items():
             tables.commit(name, film_id, "f00d", pa.Table.from_pylist(rows, schema=SCHEMAS[name]))
-            tables.finish(name, film_id, "f00d", len(rows))
+            finish(tables, name, film_id, "f00d", len(rows))
     return {name: dict.fromkeys(SECONDS, "f00d") for name in ("keyframes", "characters", "faces")}
 
 
