@@ -26,7 +26,6 @@ from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.sound import AudioTrack
 from storage.tables import Tables
-from tasks import dataset
 from tasks.progress import Progress
 from tasks.render import Variant
 from tasks.stage import Work
@@ -86,7 +85,7 @@ def run(config: MovieConfig, storage: Storage, snapshot: Snapshot, work: Work, p
         rel = f"movies/{key}/{names(snapshot)[film.film_id]}"
         if storage.exists(rel):
             continue
-        told = _scenes(config, storage, snapshot, film, work)
+        told = _scenes(config, tables, film, work)
         source = _sound_source(tables, snapshot, film)
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder, _local(source) as (sound, lost):
             path = Path(folder) / "movie.mp4"
@@ -117,19 +116,19 @@ def _local(source: str) -> Iterator[tuple[Path | None, str]]:
         yield path, lost
 
 
-def _scenes(config: MovieConfig, storage: Storage, snapshot: Snapshot, film: SnapshotFilm, work: Work) -> list[Scene]:
-    tables = Tables(storage)
+def _scenes(config: MovieConfig, tables: Tables, film: SnapshotFilm, work: Work) -> list[Scene]:
     mine = {stage: {film.film_id: keys[film.film_id]} for stage, keys in work.items()}
     renders = tables.read("renders", mine["renders"]).to_pylist()
     images = {row["row_id"]: row["image"] for row in renders if row["variant"] == config.variant}
     scripts = tables.read("scripts", mine["scripts"], ["row_id", "plots"]).to_pylist()
     plots = {row["row_id"]: " ".join(row["plots"]) for row in scripts}
-    (data,) = (data for data in dataset.load(storage, snapshot, "test") if data.film == film)
-    if missing := [row_id for row_id in data.row_ids if row_id not in images]:
+    features = tables.read("features", mine["features"], ["row_id", "second", "shot"]).to_pylist()
+    held_out = [row for row in features if film.part(row["second"]) == "test"]
+    if missing := [row["row_id"] for row in held_out if row["row_id"] not in images]:
         raise ValueError(f"keyframe {missing[0]!r} was not rendered as {config.variant!r}: add it to render.variants")
     return [
-        Scene(row_id, int(second), int(shot), images[row_id], plots[row_id])
-        for row_id, second, shot in zip(data.row_ids, data.seconds, data.shots, strict=True)
+        Scene(row["row_id"], row["second"], row["shot"], images[row["row_id"]], plots[row["row_id"]])
+        for row in held_out
     ]
 
 
