@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import NoReturn
 
 import pyarrow as pa
 
@@ -66,7 +67,7 @@ def run_stage(
         `work` and, under `stage`, the films that are done; rejected ones are left out.
 
     Raises:
-        StageError: when a worker failed for another reason than its film.
+        StageError: when a worker failed for another reason than its film, or a model's stage rejected all films.
         StorageError: when the storage cannot be read or written, or another run is at work on the same stage.
     """
     films = sorted(set.intersection(*(set(work[name]) for name in inputs)))
@@ -90,6 +91,8 @@ def run_stage(
             )
             bench.work_off(make, cluster, decodes)
             finished = set(keys.items()) & store.done(stage)
+    if keys and not finished and not decodes:
+        _raise_for_all(store, stage, keys)
     return {**work, stage: dict(sorted(finished))}
 
 
@@ -195,6 +198,11 @@ class _Bench:
         for _ in range(films):
             self.settled += 1
             self.progress(self.stage, self.settled, self.total)
+
+
+def _raise_for_all(tables: Tables, stage: str, keys: Mapping[str, str]) -> NoReturn:
+    mine = [one for one in tables.rejects() if one.stage == stage and keys.get(one.film_id) == one.fingerprint]
+    raise StageError(f"{stage} rejected all films, {len(keys)}; {mine[0].source!r} for one: {mine[0].detail}")
 
 
 def _sources(tables: Tables, films: Sequence[str]) -> dict[str, str]:

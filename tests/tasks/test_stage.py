@@ -166,6 +166,19 @@ def test_rows_of_many_commits_lie_once_in_their_table_also_after_it_was_tidied(
     assert table.to_pyarrow_dataset().count_rows() == Tables(place).count()["captions"] == 80
 
 
+def test_a_stage_of_a_model_that_rejects_all_films_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_dear(
+        storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
+    ) -> Iterator[Answer]:
+        for film_id in keys:
+            yield Answer(film_id, 1, reject=FilmError("over_budget", "raise server.requests_a_film"))
+
+    monkeypatch.setattr(tasks.stage, "answers", all_dear)
+    said = r"captions rejected all films, 2; 'films/a.mp4' for one: raise server\.requests_a_film"
+    with pytest.raises(StageError, match=said):
+        run(Storage(str(tmp_path / "out")), ["a", "b"], partial(captioner, tmp_path / "log"), ClusterConfig())
+
+
 def test_what_is_said_of_many_films_costs_one_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def in_process(
         storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
