@@ -51,8 +51,8 @@ class RenderConfig(BaseModel, frozen=True, extra="forbid"):
         variants: what is drawn.
     """
 
-    width: int = Field(default=896, ge=32)
-    height: int = Field(default=512, ge=32)
+    width: int = Field(default=896, ge=32, multiple_of=2)
+    height: int = Field(default=512, ge=32, multiple_of=2)
     quality: int = Field(default=90, ge=1, le=100)
     steps: int = Field(default=4, ge=1)
     guidance: float = Field(default=1.0, ge=0)

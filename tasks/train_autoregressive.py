@@ -64,7 +64,7 @@ class Make:
         from models.training.autoregressive import AutoregressiveTraining, Episode
 
         episodes = []
-        for film in dataset.load(self.storage, self.snapshot, "train"):
+        for film in dataset.load(self.storage, self.snapshot.within(self.work), "train"):
             tokens_TLD, flipped_TLD = tokens.read(self.storage, self.work, film.row_ids)
             episodes.append(Episode(film.film.film_id, film.scripts, tokens_TLD, flipped_TLD, film.scripts_flipped))
         return AutoregressiveTraining(self.config.training, episodes)
