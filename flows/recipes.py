@@ -13,7 +13,7 @@ from models.captioner import CaptionerConfig, DescriberConfig
 from models.coarse import CoarseConfig
 from models.codec import PCACodecConfig
 from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig, UNetConfig
+from models.decoder import DecoderConfig
 from models.detector import DetectorConfig, MtcnnConfig
 from models.face import DlibConfig, FaceConfig
 from models.generate import GenerationConfig
@@ -21,6 +21,7 @@ from models.sentence import MiniLmConfig, SentenceConfig
 from models.training.autoencoder import AutoencoderTrainingConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
+from models.unet import UNetConfig
 from models.writer import SmolLm2Config, TemplateConfig, WriterConfig
 from storage.decode import KeyframesConfig
 from storage.errors import ConfigError

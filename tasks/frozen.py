@@ -30,7 +30,7 @@ from storage.tables import Tables
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.codec import PCACodec
+    from models.codec import Codec
 
 _MODEL = "codec"
 _BATCH = 8  # keyframes that go through the image encoder together
@@ -65,7 +65,7 @@ class Seen:
     features_flipped: "Tensor"
     latents: "Tensor"
     latents_flipped: "Tensor"
-    codec: "PCACodec"
+    codec: "Codec"
 
     def rows(self, row_ids: Sequence[str]) -> "Tensor":
         """Where keyframes stand.

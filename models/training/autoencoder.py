@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
-from models.codec import PCACodec
+from models.codec import Codec
 from models.diffusion import diffusion_loss, draw_noise
 from models.training import Schedule, generator, rows_of_step
 from models.training.average import Averaged, learning_rate
@@ -68,7 +68,7 @@ class AutoencoderTraining:
     def __init__(
         self,
         config: AutoencoderTrainingConfig,
-        codec: PCACodec,
+        codec: Codec,
         features_FNC: Tensor,
         features_flipped_FNC: Tensor,
         latents_FCHW: Tensor,

@@ -14,10 +14,11 @@ from models.backbone import LlamaTinyBackbone
 from models.coarse import CoarseConfig
 from models.codec import PCACodecConfig
 from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig, UNetConfig
+from models.decoder import DecoderConfig
 from models.training.autoencoder import AutoencoderTrainingConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
+from models.unet import UNetConfig
 from storage.pictures import decode
 from storage.root import Storage
 from storage.tables import Tables
