@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from models.codec import CodecConfig, PCACodecConfig, build_codec, load_codec
 from models.vision import EfficientNetLite0Config, VisionConfig, build
@@ -41,6 +41,8 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
 
     Args:
         width, height: pixels at which the image encoder sees a keyframe.
+        kept: what they see of all keyframes is computed once and kept, in memory while training. False, for millions of
+            keyframes: pictures are looked at in the step that needs them; the codec must be a pretrained one.
         init: a folder of a trained autoencoder, whose codec is then taken instead of fitting `codec` on the training
             keyframes; relative ones lie inside the package `models`, "" means none.
     """
@@ -49,7 +51,14 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
     width: int = Field(default=224, ge=32)
     height: int = Field(default=128, ge=32)
     codec: CodecConfig = PCACodecConfig()
+    kept: bool = True
     init: str = ""
+
+    @model_validator(mode="after")
+    def _needs_no_fitting(self) -> Self:
+        if not self.kept and self.codec.kind == "pca" and not self.init:
+            raise ValueError("kept=false goes with a pretrained codec (codec.kind=sdxl_vae); codec.kind=pca is fitted")
+        return self
 
 
 @dataclass(frozen=True)
@@ -100,10 +109,16 @@ def init_identity(init: str) -> list[str]:
     return [file_id(path) for path in files]
 
 
+def frozen_codec(config: FrozenConfig) -> "Codec":
+    """The codec of frozen parts that are not `kept`: nothing has to be fitted."""
+    init = init_folder(config.init)
+    return load_codec(init / "codec") if init else build_codec(config.codec)
+
+
 def frozen_fingerprint(config: FrozenConfig, snapshot: Snapshot) -> str:
     """Names what `seen` yields: which keyframes, which of them train, and the models."""
     spans = [(film.film_id, film.train, film.test) for film in snapshot.films]
-    parts = [config.vision, config.width, config.height, config.codec, init_identity(config.init)]
+    parts = [config.vision, config.width, config.height, config.codec, config.kept, init_identity(config.init)]
     return fingerprint("frozen", parts, spans, snapshot.work["keyframes"])
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from models.device import device
+from models.diffusion import Sampler
 from models.generate import GenerationConfig
 from models.script_tokens import FrameScript
 from storage.root import Storage
@@ -46,7 +47,7 @@ class RenderConfig(BaseModel, frozen=True, extra="forbid"):
 
     Args:
         width, height: of the pictures, in pixels.
-        steps, guidance: of the diffusion sampler.
+        sampler, steps, guidance: of the diffusion.
         references: frames that few-shot generation starts from, evenly spread.
         variants: what is drawn.
     """
@@ -54,6 +55,7 @@ class RenderConfig(BaseModel, frozen=True, extra="forbid"):
     width: int = Field(default=896, ge=32)
     height: int = Field(default=512, ge=32)
     quality: int = Field(default=90, ge=1, le=100)
+    sampler: Sampler = "euler"
     steps: int = Field(default=4, ge=1)
     guidance: float = Field(default=1.0, ge=0)
     generation: GenerationConfig = GenerationConfig()
@@ -200,6 +202,7 @@ def _paint(config: RenderConfig, model: "DiffusionAutoencoder", draft: _Draft) -
             seeds=seeds[part],
             steps=config.steps,
             guidance=config.guidance,
+            sampler=config.sampler,
         )
         images_B3HW = model.codec.decode(latents_BCHW)
         images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)

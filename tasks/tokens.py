@@ -1,6 +1,6 @@
 """All keyframes of a snapshot as tokens of a trained autoencoder, each also mirrored (section 3.2)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,13 @@ from tasks.cluster import ClusterConfig
 from tasks.frozen import FrozenConfig, frozen_fingerprint, seen
 from tasks.made import Made
 from tasks.progress import Progress
+from tasks.rows import Row
 from tasks.stage import Work, run_stage
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from models.autoencoder import DiffusionAutoencoder
 
 STAGE = "tokens"
 
@@ -74,37 +77,77 @@ def read(storage: Storage, work: Work, row_ids: Sequence[str]) -> "tuple[Tensor,
 
 
 def _make(config: FrozenConfig, storage: Storage, snapshot: Snapshot, autoencoder: str) -> Callable[[str], Made]:
-    import torch
-
     from models.autoencoder import DiffusionAutoencoder
 
     with storage.local(autoencoder) as folder:
         model = DiffusionAutoencoder.from_pretrained(folder).to(device())
+    keyframes = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
+    made = _kept(config, storage, snapshot, model) if config.kept else _watched(config, snapshot, model)
+
+    def encode(film_id: str) -> Made:
+        return Made({STAGE: rows.table(STAGE, film_id, list(made(keyframes, film_id)))})
+
+    return encode
+
+
+def _kept(
+    config: FrozenConfig, storage: Storage, snapshot: Snapshot, model: "DiffusionAutoencoder"
+) -> Callable[[FilmRows, str], Iterator[Row]]:
+    """Tokens of what the image encoder saw of all keyframes before."""
+    import torch
+
     with seen(config, storage, snapshot) as see, torch.inference_mode():
         tokens_TLD, flipped_TLD = (
             torch.cat([model.encode(part.float().to(device())).cpu() for part in torch.split(features, 64)])
             for features in (see.features, see.features_flipped)
         )
     of_row = {row_id: t for t, row_id in enumerate(see.row_ids)}
-    keyframes = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
 
-    def encode(film_id: str) -> Made:
-        made = [
-            {
-                "row_id": keyframe["row_id"],
-                "second": keyframe["second"],
-                "tokens": _bytes(tokens_TLD[of_row[keyframe["row_id"]]]),
-                "tokens_flipped": _bytes(flipped_TLD[of_row[keyframe["row_id"]]]),
-                "count": tokens_TLD.shape[1],
-                "width": tokens_TLD.shape[2],
-            }
-            for batch in keyframes.batches(film_id, ["row_id", "second"])
-            for keyframe in batch.to_pylist()
-            if keyframe["row_id"] in of_row
-        ]
-        return Made({STAGE: rows.table(STAGE, film_id, made)})
+    def made(keyframes: FilmRows, film_id: str) -> Iterator[Row]:
+        for batch in keyframes.batches(film_id, ["row_id", "second"]):
+            for keyframe in batch.to_pylist():
+                if (t := of_row.get(keyframe["row_id"])) is not None:
+                    yield _row(keyframe, tokens_TLD[t], flipped_TLD[t])
 
-    return encode
+    return made
+
+
+def _watched(
+    config: FrozenConfig, snapshot: Snapshot, model: "DiffusionAutoencoder"
+) -> Callable[[FilmRows, str], Iterator[Row]]:
+    """Tokens of a film's pictures, a few at a time."""
+    import torch
+
+    from models.training.views import features
+    from models.vision import build
+
+    encoder, films = build(config.vision).to(device()), {film.film_id: film for film in snapshot.films}
+
+    def made(keyframes: FilmRows, film_id: str) -> Iterator[Row]:
+        for _, some, pictures in rows.pictured(keyframes, film_id):
+            images_B3HW = torch.stack([torch.from_numpy(picture.copy()).permute(2, 0, 1) for picture in pictures])
+            images_B3HW = images_B3HW.to(device()).float() / 255
+            with torch.inference_mode():
+                tokens_BLD, flipped_BLD = (
+                    model.encode(features(encoder, seen_B3HW, (config.height, config.width)).to(device())).cpu()
+                    for seen_B3HW in (images_B3HW, images_B3HW.flip(-1))
+                )
+            for keyframe, tokens_LD, flipped_LD in zip(some, tokens_BLD, flipped_BLD, strict=True):
+                if films[film_id].part(keyframe["second"]) is not None:
+                    yield _row(keyframe, tokens_LD, flipped_LD)
+
+    return made
+
+
+def _row(keyframe: Row, tokens_LD: "Tensor", flipped_LD: "Tensor") -> Row:
+    return {
+        "row_id": keyframe["row_id"],
+        "second": keyframe["second"],
+        "tokens": _bytes(tokens_LD),
+        "tokens_flipped": _bytes(flipped_LD),
+        "count": tokens_LD.shape[0],
+        "width": tokens_LD.shape[1],
+    }
 
 
 def _bytes(tokens_LD: "Tensor") -> bytes:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from models.autoencoder import DiffusionAutoencoder
 from models.diffusion import DiffusionConfig, draw_noise
 from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Scripts
+from models.training.views import Kept
 from models.vision import ClipConfig, build
 from tests.models import tiny_checkpoints
 from tests.models.tiny_sdxl import FACE, SENTENCE, compressed, mlp, model, noised, training
@@ -40,7 +41,7 @@ def test_equation_1_from_pixels_to_loss(
             theirs.encode_image(normal)
     trained = training(sdxl, source, pictures, model=model(sdxl, width, channels), flip=0.0)
     batch = trained.batch(3)
-    rows = [int((trained.latents[0] - one).abs().sum((1, 2, 3)).argmin()) for one in batch.latents_BCHW]
+    rows = [int((trained.views.latents[0] - one).abs().sum((1, 2, 3)).argmin()) for one in batch.drawn.latents_BCHW]
     live = trained.module.live.eval()
     weights = dict(live.compressor.state_dict())
     with torch.no_grad():
@@ -79,7 +80,7 @@ def stage_3(stage_2: Path, pictures: torch.Tensor, **changed: Any) -> DecoderTra
     tokens = torch.randn(5, 2, 32, generator=torch.Generator().manual_seed(2))
     latents = loaded.codec.encode(pictures), loaded.codec.encode(pictures.flip(-1))
     config = DecoderTrainingConfig(**{"steps": 4, "batch": 4, "token_noise": 0.0, "flip": 0.0} | changed)
-    return DecoderTraining(config, stage_2, tokens, tokens, *latents, scripts)
+    return DecoderTraining(config, stage_2, tokens, tokens, Kept(*latents), scripts)
 
 
 def test_equation_2_by_hand(stage_2: Path, pictures: torch.Tensor) -> None:
@@ -102,7 +103,7 @@ def test_equation_2_by_hand(stage_2: Path, pictures: torch.Tensor) -> None:
         pooled = batch.tokens_BLD.flatten(1) @ decoder.pooled.weight.T + decoder.pooled.bias
         unet = UNet2DConditionModel.from_pretrained(stage_2 / "unet")
         predicted = unet(
-            noised(batch.latents_BCHW, batch.noise_BCHW, batch.timestep_B),
+            noised(batch.drawn.latents_BCHW, batch.noise_BCHW, batch.timestep_B),
             batch.timestep_B,
             encoder_hidden_states=context,
             added_cond_kwargs={

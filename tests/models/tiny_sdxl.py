@@ -14,6 +14,7 @@ from models.compressor import CompressorConfig
 from models.decoder import DecoderConfig
 from models.diffusion import DiffusionConfig
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig
+from models.training.views import Kept
 from models.unet import SdxlUNetConfig
 from models.vision import ClipConfig, build
 
@@ -52,7 +53,7 @@ def training(sdxl: Path, clip: Path, pictures: torch.Tensor, **changed: Any) -> 
         | changed
     )
     latents = codec.encode(pictures), codec.encode(pictures.flip(-1))
-    return AutoencoderTraining(config, codec, encoder(small), encoder(mirrored), *latents)
+    return AutoencoderTraining(config, codec, Kept(*latents, encoder(small), encoder(mirrored)))
 
 
 def normalised(x: torch.Tensor, weights: dict[str, torch.Tensor], name: str) -> torch.Tensor:
