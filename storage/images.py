@@ -27,18 +27,17 @@ if TYPE_CHECKING:
 _TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 _NEXT = 32  # images that are tried in place of one that can't be read
 
-INDEX = pa.schema(
-    {
-        "set": pa.int16(),
-        "name": pa.string(),  # of its file, or of the shard that it lies in
-        "offset": pa.int64(),  # in the shard; -1 for a file of its own
-        "bytes": pa.int64(),  # -1 for all of the file
-        "height": pa.int32(),  # 0 where nobody asked
-        "width": pa.int32(),
-        "turn": pa.int16(),  # degrees counterclockwise that bring it upright
-        "licence": pa.string(),
-    }
-)
+_COLUMNS: dict[str, pa.DataType] = {
+    "set": pa.int16(),
+    "name": pa.string(),  # of its file, or of the shard that it lies in
+    "offset": pa.int64(),  # in the shard; -1 for a file of its own
+    "bytes": pa.int64(),  # -1 for all of the file
+    "height": pa.int32(),  # 0 where nobody asked
+    "width": pa.int32(),
+    "turn": pa.int16(),  # degrees counterclockwise that bring it upright
+    "licence": pa.string(),
+}
+INDEX = pa.schema(list(_COLUMNS.items()))
 
 
 class FolderConfig(BaseModel, frozen=True, extra="forbid"):

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, Field
 
-from models.training.autoencoder import AutoencoderTrainingConfig
+from models.autoencoder import AutoencoderConfig
+from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
 from storage.fingerprint import fingerprint
 from storage.images import Images, ImagesConfig, index
 from storage.root import Storage
@@ -44,11 +45,18 @@ class FirstStageConfig(BaseModel, frozen=True, extra="forbid"):
     width: int = Field(default=768, ge=16)
     height: int = Field(default=768, ge=16)
     sizes: tuple[tuple[int, int], ...] = ()
-    training: AutoencoderTrainingConfig = AutoencoderTrainingConfig()
+    training: StageConfig = StageConfig()
+
+    def whole(self, model: AutoencoderConfig) -> AutoencoderTrainingConfig:
+        """The training of the later stage's model at this stage's size."""
+        decoder = model.decoder.model_copy(update={"image_size": (self.height, self.width)})
+        parts = {name: getattr(self.training, name) for name in StageConfig.model_fields}
+        return AutoencoderTrainingConfig(model=model.model_copy(update={"decoder": decoder}), **parts)
 
 
 def run(
     config: FirstStageConfig,
+    model: AutoencoderConfig,
     frozen: FrozenConfig,
     storage: Storage,
     snapshot: Snapshot,
@@ -65,17 +73,18 @@ def run(
         TrainingError: see tasks.fit.
         ConfigError: for sets without images or metadata.
     """
-    rel = _index(config, storage) if config.images else ""
+    rel = image_index(config, storage) if config.images else ""
     data = rel or frozen_fingerprint(frozen, snapshot)
     eyes = [frozen.vision, frozen.width, frozen.height, frozen.codec]
-    parts = [config.training, config.width, config.height, config.sizes, eyes, data, how.world]
-    make = Make(config, frozen, storage, snapshot, rel)
+    training = config.whole(model)
+    parts = [training, config.width, config.height, config.sizes, eyes, data, how.world]
+    make = Make(config, training, frozen, storage, snapshot, rel)
     trained = fit(storage, STAGE, fingerprint(STAGE, *parts), make, how, cluster, progress)
-    write_card(Card(STAGE, trained, frozen, config.training, images=rel), storage, snapshot)
+    write_card(Card(STAGE, trained, frozen, training, images=rel), storage, snapshot)
     return trained
 
 
-def _index(config: FirstStageConfig, storage: Storage) -> str:
+def image_index(config: FirstStageConfig, storage: Storage) -> str:
     """Keeps the table of all images, named by what is in it and not by where that lies."""
     table = index(config.images, with_shapes=len(config.sizes) > 1)
     digest = hashlib.sha256()
@@ -95,6 +104,7 @@ class Make:
     """Builds the training run inside a worker; `index` is the table of the images in the storage, or ""."""
 
     config: FirstStageConfig
+    training: AutoencoderTrainingConfig
     frozen: FrozenConfig
     storage: Storage
     snapshot: Snapshot
@@ -104,18 +114,17 @@ class Make:
         from models.training.autoencoder import AutoencoderTraining
 
         init = init_folder(self.frozen.init)
-        config = self.config.training
         if not self.index:
             codec, views = self._keyframes()
-            return AutoencoderTraining(config, codec, views, init)
+            return AutoencoderTraining(self.training, codec, views, init)
         codec = frozen_codec(self.frozen).resized(self.config.width, self.config.height)
         table = pq.read_table(pa.BufferReader(self.storage.read_bytes(self.index)))
         sizes = self.config.sizes or ((self.config.height, self.config.width),)
         watched = watched_images(self.frozen, Images(self.config.images, table), sizes, codec, shapes=len(sizes) > 1)
         assert watched.encoder is not None
         positions = watched.encoder.positions(*watched.look)
-        check_compressor(config.model.compressor, positions, watched.encoder.channels)
-        return AutoencoderTraining(config, codec, watched, init)
+        check_compressor(self.training.model.compressor, positions, watched.encoder.channels)
+        return AutoencoderTraining(self.training, codec, watched, init)
 
     def _keyframes(self) -> "tuple[Codec, Kept]":
         """The codec of the later stage at this one's size, and what it makes of the training keyframes."""
@@ -126,7 +135,7 @@ class Make:
         _, train, images_T3HW = keyframes(self.storage, self.snapshot, (self.config.height, self.config.width))
         with seen(self.frozen, self.storage, self.snapshot) as see:
             codec = see.codec.resized(self.config.width, self.config.height)
-            check_compressor(self.config.training.model.compressor, see.features.shape[1], see.features.shape[2])
+            check_compressor(self.training.model.compressor, see.features.shape[1], see.features.shape[2])
             parts = [part.float() / 255 for part in torch.split(images_T3HW[train], 8)]
             latents_FCHW = torch.cat([codec.encode(part).half() for part in parts])
             flipped_FCHW = torch.cat([codec.encode(part.flip(-1)).half() for part in parts])

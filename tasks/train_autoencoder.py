@@ -47,7 +47,7 @@ def run(
     """
     first = ""
     if config.first is not None:
-        given = config.first, config.frozen, storage, snapshot
+        given = config.first, config.training.model, config.frozen, storage, snapshot
         first = first_stage.run(*given, config.fit, cluster, progress)
     parts = [config.training, config.fit.world, frozen_fingerprint(config.frozen, snapshot), first]
     make = Make(config, storage, snapshot, first)

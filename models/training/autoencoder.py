@@ -22,13 +22,12 @@ from models.training.views import Drawn, Views
 _MEASURED = 10_000  # pictures whose tokens' mean and deviation are kept
 
 
-class AutoencoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
+class StageConfig(BaseModel, frozen=True, extra="forbid"):
     """The defaults are the laptop's: fine-tuning on the keyframes of one film, a few minutes of one CPU core.
 
-    The paper: two runs (images, then films) of 120k steps, of which the first 20k train the compressor alone.
+    The paper: two stages (images, then films) of 120k steps, of which the first 20k train the compressor alone.
     """
 
-    model: AutoencoderConfig = AutoencoderConfig()
     warmup_steps: int = Field(800, ge=0, description="first steps, with the U-Net frozen; the paper: 20,000")
     warmup_batch: int = Field(16, gt=0)
     warmup_learning_rate: float | None = Field(1e-3, gt=0, description="None: one schedule over all steps")
@@ -48,6 +47,10 @@ class AutoencoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     coarse_weight: float = Field(1.0, ge=0, description="of the coarse head's l2 loss")
     average: float = Field(0.98, ge=0, lt=1, description="decay of the weights' exported moving average; 0: none")
     seed: int = 0
+
+
+class AutoencoderTrainingConfig(StageConfig, frozen=True, extra="forbid"):
+    model: AutoencoderConfig = AutoencoderConfig()
 
 
 class Batch(NamedTuple):
@@ -123,9 +126,11 @@ class AutoencoderTraining:
         share = learning_rate(config.schedule, step - config.warmup_steps, late, config.falls_to)
         return config.learning_rate * share
 
+    def size(self, step: int) -> int:
+        return self.config.warmup_batch if step < self.config.warmup_steps else self.config.batch
+
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
-        config = self.config
-        size = config.warmup_batch if step < config.warmup_steps else config.batch
+        config, size = self.config, self.size(step)
         random = generator(config.seed, step, rank)
         rows_B = self.views.rows_of_step(size, config.seed, step, rank, world)
         mirrored_B = (torch.rand(size, generator=random) < config.flip).long()

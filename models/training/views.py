@@ -172,7 +172,8 @@ def cut(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uin
     numbers = (height, width, top, left, *size)
     if covering == (height, width):
         return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]]), numbers
-    box = tuple(side / scale for side in (left, top, left + size[1], top + size[0]))
-    inside = (max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height))
-    resized = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC, box=inside, reducing_gap=3.0)
-    return np.asarray(resized), numbers
+    inner = min(size[0] / scale, height), min(size[1] / scale, width)
+    above, before = (height - inner[0]) / 2, (width - inner[1]) / 2
+    box = (before, above, before + inner[1], above + inner[0])
+    resized = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    return np.array(resized), numbers
