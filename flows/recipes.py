@@ -16,6 +16,7 @@ from models.decoder import DecoderConfig
 from models.detector import GroundingDinoConfig
 from models.diffusion import DiffusionConfig
 from models.face import FarlConfig
+from models.fast import FastConfig
 from models.generate import GenerationConfig
 from models.sentence import LongClipConfig
 from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
@@ -112,7 +113,7 @@ def gpu() -> Recipe:
         autoencoder=AutoencoderTrainingConfig(model=model, **later.model_dump()),
         decoder=DecoderTrainingConfig(steps=900, batch=12, learning_rate=1e-4, token_noise=0.1, average=0.99),
         autoregressive=AutoregressiveTrainingConfig(model=AutoregressiveConfig(width=256), steps=1000),
-        render=RenderConfig(steps=30),
+        render=RenderConfig(steps=30, fast=FastConfig(precision="bf16", graph=True)),
         fit=FitConfig(gpus=1, threads=8),
     )
 
@@ -191,7 +192,10 @@ def paper() -> Recipe:
             references=10,
         ),
         render=RenderConfig(
-            sampler="dpm++", steps=25, generation=GenerationConfig(window=128, keep=64, temperature=1.0)
+            sampler="dpm++",
+            steps=25,
+            fast=FastConfig(precision="bf16", compile=True, graph=True),
+            generation=GenerationConfig(window=128, keep=64, temperature=1.0),
         ),
         evaluate=EvaluateConfig(vision=ClipConfig(), face=FarlConfig(), same_face=0.7),
         fit=FitConfig(gpus=1, threads=8, checkpoint_every=1000),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from models.codec import Codec, load_codec
 from models.compressor import Compressor, CompressorConfig
 from models.decoder import DecoderConfig, DiffusionDecoder
-from models.diffusion import DiffusionConfig, Sampler, sample, sampling_schedule
+from models.diffusion import Denoiser, DiffusionConfig, Sampler, sample, sampling_schedule
 from models.unet import UNetConfig
 
 
@@ -64,10 +64,12 @@ class DiffusionAutoencoder(nn.Module):
         guidance: float = 1.0,
         sampler: Sampler = "euler",
         batch: int = 16,
+        denoiser: Denoiser | None = None,
     ) -> Tensor:
         """tokens_BLD (and scripts padded by `decoder.pad`, for a decoder of stage 3) to latents_BCHW.
 
-        One seed a keyframe; the result doesn't depend on `batch`, the number of keyframes drawn together.
+        One seed a keyframe; the result doesn't depend on `batch`, the number of keyframes drawn together. `denoiser`
+        runs in the decoder's place.
         """
         if len(seeds) != len(tokens_BLD):
             raise ValueError(f"{len(seeds)} seeds for {len(tokens_BLD)} keyframes: give one seed a keyframe")

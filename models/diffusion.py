@@ -5,16 +5,25 @@ Shapes: B keyframes, C latent channels, H x W latent grid.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
-from models.decoder import Condition, DiffusionDecoder, drop
+from models.decoder import Condition, DecoderConfig, drop
 
 TIMESTEPS = 1000
 Sampler = Literal["euler", "dpm++"]
+
+
+class Denoiser(Protocol):
+    """What draws: a DiffusionDecoder, or a faster copy of one (`models.fast`)."""
+
+    config: DecoderConfig
+    grid: tuple[int, int, int]
+
+    def __call__(self, noisy_BCHW: Tensor, timesteps_B: Tensor, condition: Condition) -> Tensor: ...
 
 
 class DiffusionConfig(BaseModel, frozen=True, extra="forbid"):
@@ -74,7 +83,7 @@ def alpha_sigma(config: DiffusionConfig, timestep_B: Tensor) -> tuple[Tensor, Te
 
 
 def diffusion_loss(
-    decoder: DiffusionDecoder,
+    decoder: Denoiser,
     config: DiffusionConfig,
     latents_BCHW: Tensor,
     noise_BCHW: Tensor,
@@ -97,7 +106,7 @@ def diffusion_loss(
 
 
 def predict(
-    decoder: DiffusionDecoder, config: DiffusionConfig, noisy_BCHW: Tensor, timestep_B: Tensor, condition: Condition
+    decoder: Denoiser, config: DiffusionConfig, noisy_BCHW: Tensor, timestep_B: Tensor, condition: Condition
 ) -> Tensor:
     """The prediction that eq. 1 compares with its target: the U-Net's or, with a coarse map, the U-Net's correction
     to what latents that lie around the map with a std of `coarse.spread` would make of the noisy ones.
@@ -127,7 +136,7 @@ def predict(
 
 @torch.no_grad()
 def sample(
-    decoder: DiffusionDecoder,
+    decoder: Denoiser,
     config: DiffusionConfig,
     condition: Condition,
     seeds: Sequence[int],

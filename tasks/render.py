@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 
 from models.device import device
 from models.diffusion import Sampler
+from models.fast import FastConfig, FastDecoder
 from models.generate import GenerationConfig
 from models.script_tokens import FrameScript
 from storage.root import Storage
@@ -48,6 +49,7 @@ class RenderConfig(BaseModel, frozen=True, extra="forbid"):
     Args:
         width, height: of the pictures, in pixels.
         sampler, steps, guidance: of the diffusion.
+        fast: how the decoder's U-Net runs; pictures are the same but for rounding.
         references: frames that few-shot generation starts from, evenly spread.
         variants: what is drawn.
     """
@@ -58,6 +60,7 @@ class RenderConfig(BaseModel, frozen=True, extra="forbid"):
     sampler: Sampler = "euler"
     steps: int = Field(default=4, ge=1)
     guidance: float = Field(default=1.0, ge=0)
+    fast: FastConfig = FastConfig()
     generation: GenerationConfig = GenerationConfig()
     references: int = Field(default=10, ge=1)
     variants: tuple[Variant, ...] = ("rebuilt", "dreamt", "few_shot", "no_faces")
@@ -120,6 +123,7 @@ def _make(
 
     with storage.local(decoder) as folder:
         painter = DiffusionAutoencoder.from_pretrained(folder).to(device())
+    denoiser = None if config.fast.plain else FastDecoder(painter.decoder, config.fast)
     with storage.local(autoregressive) as folder:
         dreamer = AutoregressiveModel.from_pretrained(folder).to(device())
     trains = {film.film.film_id: film for film in dataset.load(storage, snapshot, "train")}
@@ -132,7 +136,7 @@ def _make(
         }
         total, done = sum(counts.values()), 0
         for draft in _drafts(config, dreamer, train, test):
-            for script, image in zip(draft.scripts, _paint(config, painter, draft), strict=True):
+            for script, image in zip(draft.scripts, _paint(config, painter, denoiser, draft), strict=True):
                 drawn = {"row_id": script.row_id, "variant": draft.variant, "image": image}
                 yield Made({STAGE: rows.table(STAGE, film_id, [drawn])})
                 done += 1
@@ -179,7 +183,9 @@ def _dreamt(config: RenderConfig, model: "AutoregressiveModel", variant: Variant
     return _Draft(variant, scripts, tokens_TLD)
 
 
-def _paint(config: RenderConfig, model: "DiffusionAutoencoder", draft: _Draft) -> Iterator[bytes]:
+def _paint(
+    config: RenderConfig, model: "DiffusionAutoencoder", denoiser: FastDecoder | None, draft: _Draft
+) -> Iterator[bytes]:
     """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants."""
     import torch.nn.functional as F
     from PIL import Image
@@ -203,6 +209,7 @@ def _paint(config: RenderConfig, model: "DiffusionAutoencoder", draft: _Draft) -
             steps=config.steps,
             guidance=config.guidance,
             sampler=config.sampler,
+            denoiser=denoiser,
         )
         images_B3HW = model.codec.decode(latents_BCHW)
         images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)

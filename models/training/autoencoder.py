@@ -140,7 +140,7 @@ class AutoencoderTraining:
         noise_BCHW, timestep_B = draw_noise(config.model.diffusion, (size, *drawn.grid), random)
         return Batch(drawn, config.token_noise * token_noise_BLD, noise_BCHW, timestep_B)
 
-    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 1, plus the coarse head's l2 loss where there is one."""
         model = self.module.live.train()
         device = model.token_mean_LD.device
@@ -151,7 +151,7 @@ class AutoencoderTraining:
         terms: dict[str, Tensor] = {}
         if model.decoder.coarse is not None and step < self.config.warmup_steps:
             terms["coarse"] = (model.decoder.coarse(tokens_BLD) - latents_BCHW).square().mean()
-            return terms["coarse"], {"coarse": float(terms["coarse"].detach())}
+            return terms["coarse"], {"coarse": terms["coarse"].detach()}
         condition = model.decoder.condition(tokens_BLD, sizes_B6=sizes_B6)
         terms["diffusion"] = diffusion_loss(
             model.decoder, model.config.diffusion, latents_BCHW, noise_BCHW, timestep_B, condition
@@ -160,7 +160,7 @@ class AutoencoderTraining:
         if condition.coarse_BCHW is not None:
             terms["coarse"] = (condition.coarse_BCHW - latents_BCHW).square().mean()
             total = total + self.config.coarse_weight * terms["coarse"]
-        return total, {name: float(value.detach()) for name, value in terms.items()}
+        return total, {name: value.detach() for name, value in terms.items()}
 
     def stepped(self, step: int) -> None:
         self.module.update()

@@ -127,7 +127,7 @@ class DecoderTraining:
             timestep_B,
         )
 
-    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2, plus the coarse head's l2 loss where there is one."""
         model = self.module.live.train()
         device = model.token_mean_LD.device
@@ -138,12 +138,12 @@ class DecoderTraining:
         decoder = model.decoder
         condition = decoder.condition(tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, sizes_B6)
         total = diffusion_loss(decoder, model.config.diffusion, latents_BCHW, noise_BCHW, timestep_B, condition)
-        terms = {"diffusion": float(total.detach())}
+        terms = {"diffusion": total.detach()}
         if condition.coarse_BCHW is not None:
             kept = keep_B[:, None, None, None]
             coarse = ((condition.coarse_BCHW - latents_BCHW) * kept).square().mean()
             total = total + self.config.coarse_weight * coarse
-            terms["coarse"] = float(coarse.detach())
+            terms["coarse"] = coarse.detach()
         return total, terms
 
     def stepped(self, step: int) -> None:
