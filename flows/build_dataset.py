@@ -24,6 +24,8 @@ from storage.tables import Tables
 from tasks.ingest import Ingested
 from tasks.stage import Work
 
+NEEDS = ("detector", "face", "captioner", "writer", "sentence")
+
 
 @flow(name="build_dataset")
 def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> str:
@@ -37,7 +39,10 @@ def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Seque
     Returns:
         The id of the snapshot, under snapshots/ in the storage.
     """
-    with workplace(recipe, storage, overrides) as (settings, place):
+    with workplace(recipe, storage, overrides, NEEDS) as (
+        settings,
+        place,
+    ):
         films = ingest(settings, place)
         work = keyframes(settings, place, films)
         work = characters(settings, place, work)

@@ -78,7 +78,9 @@ class Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss, parts = trainable.loss(trainable.batch(step, self.rank, self.world), step)
         loss.backward()  # type: ignore[no-untyped-call]
-        figures = self._mean_over_workers({"loss": float(loss.detach()), **parts}, active)
+        figures = self._mean_over_workers(
+            {"loss": float(loss.detach())} | {name: float(part) for name, part in parts.items()}, active
+        )
         norm = float(nn.utils.clip_grad_norm_([p for p in active if p.grad is not None], CLIP))
         if not all(map(math.isfinite, (norm, *figures.values()))):
             raise DivergedError(

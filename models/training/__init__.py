@@ -4,7 +4,7 @@ All randomness comes from (seed, step, rank), so that a run restored from `modul
 step goes on exactly as if it had never stopped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -34,8 +34,11 @@ class Trainable(Protocol):
         """The data and the noise of a step of one worker: a function of (seed, step, rank) alone."""
         ...
 
-    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, float]]:
-        """The scalar to minimise, and its terms by name. Gradients are the caller's to average over workers."""
+    def loss(self, batch: Any, step: int) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+        """The scalar to minimise, and its terms by name: as detached tensors they don't make the loop wait for a GPU.
+
+        Gradients are the caller's to average over workers.
+        """
         ...
 
     def stepped(self, step: int) -> None:

@@ -14,10 +14,11 @@ from models.backbone import LlamaTinyBackbone
 from models.coarse import CoarseConfig
 from models.codec import PCACodecConfig
 from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig, UNetConfig
+from models.decoder import DecoderConfig
 from models.training.autoencoder import AutoencoderTrainingConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
+from models.unet import UNetConfig
 from storage.pictures import decode
 from storage.root import Storage
 from storage.tables import Tables
@@ -113,18 +114,18 @@ def run(tmp_path_factory):
 
 
 def test_the_codec_is_fitted_on_the_training_half_only(run):
-    row_ids, train, images = keyframes(run.storage, run.snapshot, (HEIGHT, WIDTH))
-    assert train.tolist() == [True] * 6 + [False] * 6
+    row_ids, train, images = zip(*keyframes(run.storage, run.snapshot, (HEIGHT, WIDTH)), strict=True)
+    assert train == (True,) * 6 + (False,) * 6
     with seen(FROZEN, run.storage, run.snapshot) as see:
-        fitted = type(see.codec)(FROZEN.codec).fit(images[train].float() / 255)
+        fitted = type(see.codec)(FROZEN.codec).fit(torch.stack(images[:6]).float() / 255)
         assert torch.equal(fitted.basis_CK, see.codec.basis_CK)
         assert see.row_ids == tuple(row_ids)
 
 
 def test_what_the_frozen_models_see_of_a_mirrored_keyframe_is_of_the_mirrored_picture(run):
-    _, _, images = keyframes(run.storage, run.snapshot, (HEIGHT, WIDTH))
+    _, _, images = zip(*keyframes(run.storage, run.snapshot, (HEIGHT, WIDTH)), strict=True)
     with seen(FROZEN, run.storage, run.snapshot) as see:
-        mirrored = see.codec.encode(images[3:4].float().flip(-1) / 255)[0]
+        mirrored = see.codec.encode(torch.stack(images[3:4]).float().flip(-1) / 255)[0]
         assert torch.allclose(see.latents_flipped[3].float(), mirrored, atol=5e-3)
 
 
@@ -292,9 +293,9 @@ def by_films(tmp_path_factory):
 
 
 def test_where_films_are_held_out_as_wholes_only_the_others_are_learnt_from(by_films):
-    row_ids, train, _ = keyframes(by_films.storage, by_films.snapshot, (HEIGHT, WIDTH))
-    assert [row_id.startswith(FILM) for row_id in row_ids] == train.tolist()
-    assert int(train.sum()) == SECONDS
+    row_ids, train, _ = zip(*keyframes(by_films.storage, by_films.snapshot, (HEIGHT, WIDTH)), strict=True)
+    assert [row_id.startswith(FILM) for row_id in row_ids] == list(train)
+    assert sum(train) == SECONDS
     (learnt,), (held_out,) = (dataset.load(by_films.storage, by_films.snapshot, part) for part in ("train", "test"))
     assert (learnt.film.film_id, held_out.film.film_id) == (FILM, OTHER)
     assert len(learnt.row_ids) == len(held_out.row_ids) == SECONDS
