@@ -124,6 +124,11 @@ class Storage:
         """Where `rel` is, for people and for other readers."""
         return f"{self.base.rstrip('/')}/{rel}".rstrip("/")
 
+    def source(self, rel: str) -> str:
+        """`rel` as a film that storage.remote reaches: its URL with the storage's options."""
+        query = "" if self.is_local else urlsplit(self.uri).query
+        return self.url(rel) + (f"?{query}" if query else "")
+
     def check_writable(self) -> None:
         """Writes and deletes a small file.
 
