@@ -38,7 +38,7 @@ def run(
     Raises:
         TrainingError: see tasks.fit.
     """
-    parts = [config.training, config.fit.world]
+    parts = [config.training, config.fit.identity]
     key = fingerprint("autoencoder", *parts, frozen_fingerprint(config.frozen, snapshot))
     return fit(storage, "autoencoder", key, Make(config, storage, snapshot), config.fit, cluster, progress)
 

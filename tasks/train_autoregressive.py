@@ -45,7 +45,7 @@ def run(
     Raises:
         TrainingError: see tasks.fit.
     """
-    parts = [config.training, config.fit.world]
+    parts = [config.training, config.fit.identity]
     key = fingerprint("autoregressive", *parts, work["tokens"], snapshot.work["features"])
     make = Make(config, storage, snapshot, work)
     return fit(storage, "autoregressive", key, make, config.fit, cluster, progress)

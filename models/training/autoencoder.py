@@ -113,9 +113,11 @@ class AutoencoderTraining:
         late = config.steps - config.warmup_steps
         return config.learning_rate * learning_rate(config.schedule, step - config.warmup_steps, late)
 
+    def size(self, step: int) -> int:
+        return self.config.warmup_batch if step < self.config.warmup_steps else self.config.batch
+
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
-        config = self.config
-        size = config.warmup_batch if step < config.warmup_steps else config.batch
+        config, size = self.config, self.size(step)
         random = generator(config.seed, step, rank)
         rows_B = rows_of_step(self.latents.shape[1], size, config.seed, step, rank, world)
         mirrored_B = (torch.rand(size, generator=random) < config.flip).long()

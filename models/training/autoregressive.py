@@ -122,6 +122,9 @@ class AutoregressiveTraining:
         done = (step - config.warmup) / max(1, config.steps - config.warmup)
         return config.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * min(done, 1.0))) / 2)
 
+    def size(self, step: int) -> int:
+        return self.config.batch
+
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         """The windows of one step of one worker, a function of (seed, step, rank) alone."""
         random = np.random.default_rng([self.config.seed, step, rank])

@@ -103,6 +103,9 @@ class DecoderTraining:
     def lr(self, step: int) -> float:
         return self.config.learning_rate * learning_rate(self.config.schedule, step, self.config.steps)
 
+    def size(self, step: int) -> int:
+        return self.config.batch
+
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         config, size = self.config, self.config.batch
         random = generator(config.seed, step, rank)
