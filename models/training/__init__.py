@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 Schedule = Literal["constant", "linear", "cosine"]
+POOL = 8  # windows of rows that are mixed
 
 
 class Trainable(Protocol):
@@ -84,17 +85,27 @@ def generator(*parts: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
-def rows_of_step(count: int, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
-    """Which of `count` rows one of the `world` batches of a step reads: each epoch is a new permutation, dealt out."""
+def rows_of_step(count: int, batch: int, seed: int, step: int, rank: int, world: int, window: int = 1) -> Tensor:
+    """Which of `count` rows one of the `world` batches of a step reads: each epoch is a new order, dealt out.
+
+    Args:
+        window: consecutive rows that are read together. Their order is drawn, and POOL windows are mixed at a time.
+    """
     first = (step * world + rank) * batch
     places = torch.arange(first, first + batch)
     rows = torch.empty(batch, dtype=torch.long)
     for epoch in range(first // count, (first + batch - 1) // count + 1):
         here = places // count == epoch
-        rows[here] = _permutation(count, seed, epoch)[places[here] % count]
+        rows[here] = _order(count, window, seed, epoch)[places[here] % count]
     return rows
 
 
 @lru_cache(maxsize=2)
-def _permutation(count: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(count, generator=generator(seed, epoch, 0x5EED))
+def _order(count: int, window: int, seed: int, epoch: int) -> Tensor:
+    random = generator(seed, epoch, 0x5EED)
+    windows = torch.randperm(-(-count // window), generator=random)
+    if window == 1:
+        return windows
+    rows = (windows[:, None] * window + torch.arange(window)).flatten()
+    pools = torch.split(rows[rows < count], POOL * window)
+    return torch.cat([pool[torch.randperm(len(pool), generator=random)] for pool in pools])
