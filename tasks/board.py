@@ -4,9 +4,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
-from tasks.job import EVENTS, Job
+from storage.pictures import encode
+from tasks.job import EVENTS, SAMPLES, Job
+
+_QUALITY = 90
 
 
 class Board:
@@ -15,7 +19,7 @@ class Board:
     def __init__(self, job: Job, done: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._storage, self._rel = job.storage, f"{job.folder}/{EVENTS}"
+        self._storage, self._run, self._rel = job.storage, job.folder, f"{job.folder}/{EVENTS}"
         self._scratch = None if job.storage.is_local else tempfile.TemporaryDirectory(prefix="moviedreamer-")
         self._folder = Path(self._scratch.name) if self._scratch else Path(job.storage.uri) / self._rel
         # events of steps that a killed run did and this one does again don't count
@@ -26,7 +30,11 @@ class Board:
             self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
 
     def picture(self, step: int, picture_3HW: Tensor) -> None:
+        """Also as a file, for who has no TensorBoard."""
         self._writer.add_image("samples", picture_3HW, step)  # type: ignore[no-untyped-call]
+        pixels_HW3 = (picture_3HW.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        image = encode(Image.fromarray(pixels_HW3), _QUALITY)
+        self._storage.write_bytes(f"{self._run}/{SAMPLES}/{step:06d}.webp", image)
 
     def upload(self) -> None:
         """Brings what was written so far into the storage."""

@@ -20,7 +20,7 @@ from storage import checkpoints
 from storage.errors import MovieDreamerError
 from storage.root import Storage
 from tasks.cluster import ClusterConfig, connect
-from tasks.job import EVENTS, PROGRESS, Job
+from tasks.job import EVENTS, PROGRESS, SAMPLES, Job
 from tasks.progress import Progress
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def fit(
 
     Returns:
         the folder of the exported model in the storage, checkpoints/<model>/<fingerprint>/final. Beside it stay the
-        event files for TensorBoard and, where there was validation, the best checkpoint.
+        event files for TensorBoard and, where there was validation, samples and the best checkpoint.
 
     Raises:
         TrainingError: when the loss was not finite, `make` failed, memory ran out, or a worker died too often.
@@ -136,11 +136,22 @@ def fit(
     if final is None:
         raise TrainingError(f"training {model} was stopped before its end; the same command takes it up again")
     best = checkpoints.best(storage, model, fingerprint)
-    kept = {final, f"{job.folder}/{EVENTS}", best.rel if best else final}
+    kept = {final, *(f"{job.folder}/{name}" for name in (EVENTS, SAMPLES)), best.rel if best else final}
     for name in storage.list(job.folder):  # what led there: checkpoints, notes on progress
         if f"{job.folder}/{name}" not in kept:
             storage.delete(f"{job.folder}/{name}")
     return final
+
+
+def curve(storage: Storage, final: str) -> list[dict[str, float]]:
+    """Figures of each step of a finished training: "step", "loss", its terms and, at some, "held_out/..."."""
+    return [json.loads(line) for line in storage.read_bytes(f"{final}/curve.jsonl").splitlines()]
+
+
+def sample_sheets(storage: Storage, final: str) -> dict[int, bytes]:
+    """Step -> the encoded picture of samples that was taken at it, of a finished training."""
+    folder = f"{final.rpartition('/')[0]}/{SAMPLES}"
+    return {int(name.partition(".")[0]): storage.read_bytes(f"{folder}/{name}") for name in storage.list(folder)}
 
 
 def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:

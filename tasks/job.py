@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PROGRESS = "progress.json"  # how far a run is: for people, dropped at its end
 EVENTS = "tensorboard"  # its event files, which stay
+SAMPLES = "samples"  # a picture a look at it, which stay too
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from safetensors.torch import load_file
 
 from storage import checkpoints
 from storage.errors import StorageError
+from storage.pictures import decode
 from storage.root import Storage
+from tasks import fit as fit_module
 from tasks.cluster import ClusterConfig
 from tasks.fit import FitConfig, TrainingError, fit
 from tasks.progress import silent
@@ -185,6 +187,10 @@ def test_curves_and_samples_stand_in_event_files(tmp_path):
     assert [event.step for event in events.Scalars("loss")] == list(range(STEPS))
     assert [event.value for event in events.Scalars("loss")] == pytest.approx([row["loss"] for row in curve])
     assert [event.step for event in events.Images("samples")] == [11, 23]
+    assert curve == fit_module.curve(Storage(str(tmp_path)), FINAL)
+    samples = fit_module.sample_sheets(Storage(str(tmp_path)), FINAL)
+    assert list(samples) == [11, 23]
+    assert decode(samples[23]).tolist() == [[[128, 128, 128]] * 4] * 4
 
 
 @pytest.mark.parametrize("change", [{"precision": "bf16"}, {"clip": 0.01}, {"clip": None}, {"betas": (0.5, 0.5)}])
