@@ -127,8 +127,8 @@ class Reading:
         rows = rows_of_step(len(self.examples), self.size, 0, step, rank, world, WINDOW).tolist()
         told = self.examples.features(rows)
         return {
-            "frames": self.examples.frames(rows),
-            "sentences": torch.stack([sentences(row["sentences"]) for row in told]),  # type: ignore[arg-type]
+            "frames": torch.from_numpy(np.stack(self.examples.frames(rows))).permute(0, 3, 1, 2),
+            "sentences": torch.stack([sentences(row["sentences"]) for row in told]),
         }
 
 
@@ -149,7 +149,7 @@ def engine(folder: Path, tables: dict[str, pa.Table], args: argparse.Namespace) 
     snapshot = Snapshot.of(named, {table: dict.fromkeys(films, "f") for table in tables}, {})
 
     def batches() -> Iterator[Any]:
-        reading: Any = Reading(Examples(storage, snapshot, "train", SIZE), args.steps, args.batch)
+        reading: Any = Reading(Examples(storage, snapshot, "train"), args.steps, args.batch)
         for shares in feed.steps(reading, 0, 1, 0, 1, torch.device("cpu")):
             yield shares[0].batch
 

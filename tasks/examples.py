@@ -7,12 +7,11 @@ a step wants lies in a few windows, most of which the step before wanted too. Ea
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
 from models.training import POOL
 from storage.evolve import check_columns
@@ -23,13 +22,10 @@ from storage.schemas import row_id
 from storage.snapshot import Part, Snapshot
 from storage.tables import Tables
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 WINDOW = 128  # keyframes that are read together; the tables' row groups have as many
 _KEPT = 2 * POOL  # windows: those being mixed, and the next ones
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 class Examples:
@@ -39,10 +35,8 @@ class Examples:
         StorageError: when the tables are not those of this version.
     """
 
-    def __init__(
-        self, storage: Storage, snapshot: Snapshot, part: Part, size: tuple[int, int], threads: int = 2
-    ) -> None:
-        """`size` is the height and width that pictures get; `threads` decode them."""
+    def __init__(self, storage: Storage, snapshot: Snapshot, part: Part, threads: int = 2) -> None:
+        """`threads` decode pictures, beside the one that asks for them."""
         for table in ("keyframes", "features"):
             check_columns(storage, table)
         films = {film.film_id: film for film in snapshot.of_part(part)}
@@ -57,7 +51,6 @@ class Examples:
             table: FilmRows(storage, table, {film_id: snapshot.work[table][film_id] for film_id in films})
             for table in ("keyframes", "features")
         }
-        self._size = size
         self._windows: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
         self._decoders = ThreadPoolExecutor(threads)
 
@@ -67,24 +60,18 @@ class Examples:
     def row_ids(self, rows: Sequence[int]) -> list[str]:
         return [row_id(self._films[self._film_F[row]], int(self._second_F[row])) for row in rows]
 
-    def frames(self, rows: Sequence[int]) -> "Tensor":
-        """Pictures [B, 3, height, width] of some keyframes, uint8."""
-        import torch
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """The picture of a keyframe: RGB, height x width x 3."""
+        return self.frames([row])[0]
 
+    def frames(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """The pictures of some keyframes."""
         images = (row["image"] for row in self._read("keyframes", rows, ["row_id", "image"]))
-        frames_BHW3 = np.stack(list(self._decoders.map(self._picture, images)))
-        return torch.from_numpy(frames_BHW3).permute(0, 3, 1, 2)
+        return list(self._decoders.map(decode, images))
 
     def features(self, rows: Sequence[int]) -> list[Row]:
         """Rows of the table `features` of some keyframes."""
         return self._read("features", rows, None)
-
-    def _picture(self, image: bytes) -> NDArray[np.uint8]:
-        pixels: NDArray[np.uint8] = decode(image)
-        if pixels.shape[:2] == self._size:
-            return pixels
-        height, width = self._size
-        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
 
     def _read(self, table: str, rows: Sequence[int], columns: Sequence[str] | None) -> list[Row]:
         found: list[Row] = []

@@ -50,7 +50,7 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
         optimizer: AdamW with moments of 32 bits, or of 8 (with torchao).
         sharding: each worker has the whole model (ddp) or a shard of it (fsdp: FSDP2).
         recompute: activation checkpointing: less memory for a third more time.
-        compile: the model's repeated blocks, with torch.compile.
+        compile: the model's repeated blocks, with torch.compile; it draws dropout in its own way.
         checkpoint_every: steps; a killed run repeats at most so many, or twice so many while the last is uploaded.
         keep: newest checkpoints that stay, beside the best on held-out rows.
         validate_every: steps between two looks at held-out rows and samples; 0 for none.
@@ -96,7 +96,7 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def identity(self) -> list[Any]:
         """What changes a training's result: part of its fingerprint."""
-        return [self.batches_a_step, self.precision, self.clip, self.betas, self.optimizer]
+        return [self.batches_a_step, self.precision, self.clip, self.betas, self.optimizer, self.compile]
 
 
 class TrainingError(MovieDreamerError):

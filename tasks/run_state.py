@@ -69,6 +69,11 @@ class Writer:
         """Does something after what was saved before."""
         self._begun.append(self._pool.submit(work))
 
+    @property
+    def idle(self) -> bool:
+        """Whether everything is safe."""
+        return all(work.done() for work in self._begun)
+
     def wait(self) -> None:
         """Until everything is safe."""
         while self._begun:

@@ -145,9 +145,9 @@ class Run:
         self.curve.append({"step": taken.step, **figures})
         if self.board:
             self.board.figures(taken.step, figures | {"gradient_norm": norm, "lr": self.trainable.lr(taken.step)})
-            if time.monotonic() - self._told >= _TELL_SECONDS:
+            if time.monotonic() - self._told >= _TELL_SECONDS and self.writer.idle:
                 self._told = time.monotonic()
-                self.tell()
+                self.writer.submit(self.tell)
 
     def validate(self) -> bool:
         """Notes figures and pictures of held-out rows; whether their loss is the least so far."""

@@ -94,6 +94,17 @@ def test_ray_starts_a_dead_worker_again_and_a_dead_driver_resumes(tmp_path):
     assert result(killed) == result(calm)
 
 
+@pytest.mark.slow
+def test_with_fewer_slots_than_workers_an_elastic_training_goes_on_with_what_there_is(tmp_path):
+    calm, elastic = tmp_path / "calm", tmp_path / "elastic"
+    assert fit_here(calm, lambda: Toy(notes=str(made(calm))), ALONE.model_copy(update={"batches": 8})) == FINAL
+    more = FitConfig(workers=8, min_workers=1, checkpoint_every=5)  # the toy's cluster has four slots
+    assert fit_apart(elastic, more) == 0
+    assert seen(elastic) == seen(calm)
+    losses = [[row["loss"] for row in fit_module.curve(Storage(str(root)), FINAL)] for root in (calm, elastic)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
 def made(root: Path) -> Path:
     notes = root / "notes"
     notes.mkdir(parents=True)

@@ -1,7 +1,8 @@
 """A tiny training run, for tests, in processes of its own that it may kill.
 
 `python toy_training.py ROOT CONFIG KILLS` runs it on Ray Train; `work` is one worker of it, without Ray. KILLS is JSON,
-[[step, who], ...]: the first worker that takes up that step kills itself, and "driver" before.
+[[step, who], ...]: the first worker that takes up that step kills itself, and "driver" before; for "upload" it is the
+first worker that has written half of that step's checkpoint.
 """
 
 import json
@@ -33,12 +34,13 @@ class Toy:
     nan_row: int = -1
     breaks_at: int = -1
     width: int = 8
+    dropout: float = 0.3
     steps: int = STEPS
     weight_decay: float = 0.1
 
     def __post_init__(self):
         torch.manual_seed(0)
-        layers = [nn.Sequential(nn.Linear(self.width, self.width), nn.Dropout(0.3)) for _ in range(2)]
+        layers = [nn.Sequential(nn.Linear(self.width, self.width), nn.Dropout(self.dropout)) for _ in range(2)]
         first, last = nn.Linear(4, self.width), nn.Linear(self.width, 1)
         self.module = nn.ModuleDict({"first": first, "layers": nn.ModuleList(layers), "last": last})
         self.module.register_buffer("average", torch.zeros(1, self.width))
@@ -105,25 +107,59 @@ def seen(root):
     return {step: sorted(rows) for step, rows in sorted(found.items())}
 
 
-def job(root, config, kills):
+def without_dropout():
+    return Toy(dropout=0.0)
+
+
+def autoencoder():
+    from tests.models.test_training_autoencoder import training
+
+    return training()
+
+
+def autoregressive():
+    from tests.models.test_training_autoregressive import CONFIG, AutoregressiveTraining, film
+
+    return AutoregressiveTraining(CONFIG, [film()])
+
+
+def job(root, config, kills="[]", make=None):
     from storage.root import Storage
     from tasks.fit import FitConfig
     from tasks.job import Job
 
     notes = Path(root) / "notes"
     notes.mkdir(parents=True, exist_ok=True)
-    pids = tuple((at, os.getpid() if who == "driver" else 0) for at, who in json.loads(kills))
-    make = partial(Toy, pids, str(notes))
+    kills = json.loads(kills)
+    for at in [at for at, who in kills if who == "upload"]:
+        die_in_upload(at, notes / "upload")
+    pids = tuple((at, os.getpid() if who == "driver" else 0) for at, who in kills if who != "upload")
+    make = make or partial(Toy, pids, str(notes))
     return Job(Storage(str(root)), "toy", "0", make, FitConfig.model_validate_json(config))
 
 
-def work(root, config, kills, rank, world):
+def die_in_upload(step, ghost):
+    from storage.root import Storage
+
+    upload = Storage.upload
+
+    def half(storage, source, rel):
+        if f"/{step:06d}/" in f"{rel}/" and not source.is_dir() and not ghost.exists():
+            ghost.touch()
+            storage.write_bytes(rel, source.read_bytes()[:1000])
+            os.kill(os.getpid(), signal.SIGKILL)
+        upload(storage, source, rel)
+
+    Storage.upload = half
+
+
+def work(root, config, kills, make, rank, world):
     from tasks.training_loop import train
 
     torch.set_num_threads(1)
     if world > 1:
         torch.distributed.init_process_group("gloo", f"file://{root}/meeting", rank=rank, world_size=world)
-    train(job(root, config, kills), rank, world)
+    train(job(root, config, kills, make), rank, world)
 
 
 def main(root, config, kills):
