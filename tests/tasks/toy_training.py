@@ -120,7 +120,7 @@ def autoencoder():
 def autoregressive():
     from tests.models.test_training_autoregressive import CONFIG, AutoregressiveTraining, film
 
-    return AutoregressiveTraining(CONFIG, [film()])
+    return AutoregressiveTraining(CONFIG, [film()], held_out=[film(seed=1)])
 
 
 def job(root, config, kills="[]", make=None):
