@@ -44,7 +44,7 @@ def stop_unless_finite(
 
 
 def _named(place: int, batch: object) -> dict[str, torch.Tensor]:
-    return {f"{place}.{name}": tensor.detach().cpu().contiguous() for name, tensor in tensors(batch).items()}
+    return {f"{place}.{name}": tensor.detach().cpu().contiguous().clone() for name, tensor in tensors(batch).items()}
 
 
 def _keep(job: Job, rel: str, found: dict[str, torch.Tensor]) -> None:
@@ -52,5 +52,5 @@ def _keep(job: Job, rel: str, found: dict[str, torch.Tensor]) -> None:
 
     with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
         file = Path(scratch) / "batches"
-        save_file({name: tensor.clone() for name, tensor in found.items()}, file)
+        save_file(found, file)
         job.storage.upload(file, rel)

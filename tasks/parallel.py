@@ -4,7 +4,7 @@ Gradients are averaged over the workers in the last backward pass of a step. Wha
 its own affair, so its functions run inside the forward pass of a module around the model, which both hook into.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils._pytree import tree_map_only
 
 from models.training.blocks import blocks
 
@@ -61,10 +62,6 @@ class Parallel:
             self._called.set_requires_gradient_sync(last)  # type: ignore[operator]
         return self(function, *args)
 
-    def whole_state(self) -> dict[str, Tensor]:
-        """The model's state with its shards put together; all workers call it."""
-        return {name: whole(tensor) for name, tensor in self.module.state_dict().items()}
-
 
 class _Called(nn.Module):
     """The model, and any function as its forward pass."""
@@ -80,6 +77,28 @@ class _Called(nn.Module):
 def whole(value: Any) -> Any:
     """A tensor put together from its shards; other values as they are."""
     return value.full_tensor() if isinstance(value, DTensor) else value
+
+
+def on_host(state: Any, keep: bool) -> Any:
+    """A copy of a nest of tensors in the host's memory, with shards put together.
+
+    All workers call it where there are shards; a worker that doesn't `keep` the copy gets None for each tensor.
+    """
+
+    def copied(tensor: Tensor) -> Tensor | None:
+        together: Tensor = whole(tensor.detach())
+        return together.to("cpu", copy=True) if keep else None
+
+    return tree_map_only(Tensor, copied, state)
+
+
+def mean_over_workers(figures: Mapping[str, float], world: int, device: torch.device) -> dict[str, float]:
+    """The same figures on each worker, though their GPUs may have rounded in different ways."""
+    if world == 1 or not figures:
+        return dict(figures)
+    values = torch.tensor(list(figures.values()), dtype=torch.float64, device=device)
+    torch.distributed.all_reduce(values)
+    return dict(zip(figures, (values / world).tolist(), strict=True))
 
 
 def sharded_like(value: Tensor, parameter: Tensor) -> Tensor:

@@ -12,12 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 from storage import checkpoints
 from storage.errors import MovieDreamerError
 from tasks.job import Job
-from tasks.parallel import sharded_like, whole
+from tasks.parallel import sharded_like
 
 _FILE = "state.pt"
 _NAMED = 5  # keys in an error
@@ -29,27 +28,13 @@ class MismatchedCheckpointError(MovieDreamerError):
 
 @dataclass(frozen=True)
 class RunState:
-    """`done` steps and `samples` lie behind it; `curve` has a row for each step."""
+    """`done` steps and `samples` lie behind it; `curve` has a row for each step; the tensors are whole."""
 
     done: int
     samples: int
     curve: list[dict[str, float]]
     module: dict[str, Tensor]
     optimizer: dict[str, Any]
-
-    @classmethod
-    def of(
-        cls,
-        done: int,
-        samples: int,
-        curve: list[dict[str, float]],
-        module: Mapping[str, Tensor],
-        optimizer: torch.optim.Optimizer,
-    ) -> "RunState":
-        """A copy in the memory of the host, which further steps leave alone; of shards all workers make it."""
-        said = {"module": dict(module), "optimizer": optimizer.state_dict()}
-        copy = tree_map_only(Tensor, lambda tensor: whole(tensor.detach()).to("cpu", copy=True), said)
-        return cls(done, samples, list(curve), copy["module"], copy["optimizer"])
 
 
 class Writer:
@@ -79,6 +64,10 @@ class Writer:
         while self._begun:
             self._begun.pop(0).result()
 
+    def close(self) -> None:
+        self.wait()
+        self._pool.shutdown()
+
     def _save(self, state: RunState, loss: float | None) -> None:
         job = self._job
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
@@ -105,7 +94,7 @@ def newest(job: Job) -> RunState | None:
     if checkpoint is None:
         return None
     with checkpoints.opened(job.storage, checkpoint) as folder:
-        return RunState(**torch.load(folder / _FILE, map_location="cpu", weights_only=True))
+        return RunState(**torch.load(folder / _FILE, map_location="cpu", weights_only=True, mmap=True))
 
 
 def load_module(module: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -26,7 +26,7 @@ from tasks.feed import Share
 from tasks.figures import Figures, Taken
 from tasks.job import PROGRESS, Job
 from tasks.not_finite import DivergedError, stop_unless_finite
-from tasks.parallel import Parallel, whole
+from tasks.parallel import Parallel, mean_over_workers, on_host, whole
 from tasks.run_state import MismatchedCheckpointError, RunState
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ class Run:
         trainable, improved = self.trainable, False
         with torch.no_grad():
             if isinstance(trainable, Validated):
-                found = {name: float(value) for name, value in self.parallel(trainable.validate).items()}
+                own = {name: float(value) for name, value in self.parallel(trainable.validate).items()}
+                found = mean_over_workers(own, self.world, self.device)
                 figures = {f"held_out/{name}": value for name, value in found.items()}
                 self.curve[-1] |= figures
                 improved = found.get("loss", float("inf")) < self.best
@@ -171,24 +172,25 @@ class Run:
     def save(self, loss: float | None = None) -> None:
         """Keeps everything that the next step depends on; only the copy of it is made here."""
         self.settle()
-        if self.rank == 0 or self.parallel.sharded:
-            state = self._state()
+        if self.board or self.parallel.sharded:
+            both = self.parallel.module.state_dict(), self.optimizer.state_dict()
+            module, optimizer = on_host(both, keep=self.board is not None)
         if self.board:
-            self.writer.save(state, loss)
+            self.writer.save(RunState(self.done, self.samples, list(self.curve), module, optimizer), loss)
             self.writer.submit(self.board.upload)
 
     def finish(self) -> None:
         """Exports the model, with the curve beside it."""
         trainable = self.trainable
         if self.parallel.sharded:
-            state = self.parallel.whole_state()
+            state = on_host(self.parallel.module.state_dict(), keep=self.board is not None)
         if not self.board:
             return
-        self.writer.wait()
+        self.writer.close()
         self.board.close()
         if self.parallel.sharded:
             trainable = self.job.make()
-            run_state.load_module(trainable.module, {name: tensor.cpu() for name, tensor in state.items()})
+            run_state.load_module(trainable.module, state)
         self.tell()
         job = self.job
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
@@ -201,9 +203,6 @@ class Run:
         """Notes how far the run is, for people."""
         note = {"step": self.done, "steps": self.trainable.steps}
         self.job.storage.write_bytes(f"{self.job.folder}/{PROGRESS}", json.dumps(note).encode())
-
-    def _state(self) -> RunState:
-        return RunState.of(self.done, self.samples, self.curve, self.parallel.module.state_dict(), self.optimizer)
 
 
 def _lighter(config: "FitConfig") -> list[str]:
