@@ -17,11 +17,14 @@ from flows.artifacts import show_counts, show_rows, show_sheet
 from flows.recipes import Recipe
 from flows.reporting import reported
 from flows.workplace import workplace
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks.ingest import Ingested
 from tasks.stage import Work
+
+NEEDS = ("detector", "face", "captioner", "writer", "sentence")
 
 
 @flow(name="build_dataset")
@@ -36,7 +39,10 @@ def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Seque
     Returns:
         The id of the snapshot, under snapshots/ in the storage.
     """
-    with workplace(recipe, storage, overrides) as (settings, place):
+    with workplace(recipe, storage, overrides, NEEDS) as (
+        settings,
+        place,
+    ):
         films = ingest(settings, place)
         work = keyframes(settings, place, films)
         work = characters(settings, place, work)
@@ -104,8 +110,12 @@ def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:
     if rejects:
         show_rows("rejects", rejects, "What was left out, or is damaged, and why")
     first, *_ = made.films
-    rows = tables.read("keyframes", {first.film_id: made.work["keyframes"][first.film_id]}, ["second", "image"])
-    some = rows.take(list(range(0, len(rows), max(1, len(rows) // pictures))))[:pictures].to_pylist()
+    keyframes = FilmRows(place, "keyframes", made.work["keyframes"])
+    row_ids = keyframes.row_ids(first.film_id)
+    some = [
+        keyframes.between(first.film_id, row_id, row_id, ["second", "image"]).to_pylist()[0]
+        for row_id in row_ids[:: max(1, len(row_ids) // pictures)][:pictures]
+    ]
     lines = [some[start : start + 8] for start in range(0, len(some), 8)]
     sheet = {f"from {line[0]['second']} s": [row["image"] for row in line] for line in lines}
     show_sheet("keyframes", f"Keyframes of {first.title}", sheet)

@@ -26,6 +26,8 @@ FLOWS: dict[str, str] = {
 RECIPES: dict[str, str] = {
     "smoke": "a minute: a short drawn film and tiny models of the real classes, for tests",
     "laptop": "minutes on two CPU cores, no GPU, nothing downloaded: the default",
+    "gpu": "minutes on one GPU: the laptop's backends, a decoder from scratch at 448x256 and then 896x512",
+    "paper": "the paper's checkpoints, sizes, schedules and data: weeks on several GPUs",
 }
 """Name of the recipe, which is also its function in flows.recipes -> what it is for."""
 

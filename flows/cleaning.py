@@ -11,6 +11,7 @@ MADE = {
     "films": r"drawn-.*|hashes\.parquet",
     "cards": r"[0-9a-f]{16}",
     "exports": r"[0-9a-f]{16}",
+    "images": r"[0-9a-f]{16}\.parquet",
     "snapshots": r"[0-9a-f]{16}\.json",
     "checkpoints": r"[a-z_]+",
     "tables": r"[a-z_]+",

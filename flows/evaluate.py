@@ -14,9 +14,9 @@ from flows.train_autoencoder import tokens
 from flows.training import Trained, trained
 from flows.workplace import workplace
 from storage import snapshot as snapshots
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
-from storage.tables import Tables
 from tasks.stage import Work
 
 
@@ -44,7 +44,7 @@ def evaluate(
         models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
         data = snapshots.load(place, models.snapshot)
         work = renders(settings, place, data, models)
-        return figures(settings, place, data, models, work)
+        return figures(settings, place, data.within(work), models, work)
 
 
 @task(cache_policy=NO_CACHE)
@@ -55,7 +55,7 @@ def renders(settings: Recipe, place: Storage, data: Snapshot, models: Trained) -
         work = tasks.render.run(
             settings.render, place, data, work, models.decoder, models.autoregressive, settings.cluster, progress
         )
-    show_renders(place, data, work)
+    show_renders(place, data.within(work), work)
     return work
 
 
@@ -72,20 +72,18 @@ def figures(settings: Recipe, place: Storage, data: Snapshot, models: Trained, w
 
 def show_renders(place: Storage, data: Snapshot, work: Work, pictures: int = 8) -> None:
     """A contact sheet of the first film: originals above, what was rebuilt and dreamt of them below."""
-    tables, (film, *_) = Tables(place), data.of_part("test")
-    mine = {stage: {film.film_id: work[stage][film.film_id]} for stage in ("keyframes", "renders")}
-    originals = {row["row_id"]: row for row in tables.read("keyframes", mine["keyframes"]).to_pylist()}
-    drawn: dict[str, dict[str, bytes]] = {}
-    for row in tables.read("renders", mine["renders"]).to_pylist():
-        drawn.setdefault(row["variant"], {})[row["row_id"]] = row["image"]
-    parts: dict[str, Part] = {"learnt": "train", "held-out": "test"}
-    for half, part in parts.items():
-        row_ids = [row_id for row_id, row in originals.items() if film.part(row["second"]) == part]
-        if not row_ids:
-            continue
-        row_ids = row_ids[:: max(1, len(row_ids) // pictures)][:pictures]
-        sheet = {"original": [originals[row_id]["image"] for row_id in row_ids]}
-        sheet |= {
-            variant: [images[row_id] for row_id in row_ids if row_id in images] for variant, images in drawn.items()
-        }
+    if not (films := data.of_part("test")):
+        return
+    film, film_id = films[0], films[0].film_id
+    originals, drawn = (FilmRows(place, table, work[table]) for table in ("keyframes", "renders"))
+    halves: dict[str, Part] = {"learnt": "train", "held-out": "test"}
+    for half, part in halves.items():
+        rows = [row for some in originals.batches(film_id, ["row_id", "second"]) for row in some.to_pylist()]
+        row_ids = [row["row_id"] for row in rows if film.part(row["second"]) == part]
+        sheet: dict[str, list[bytes]] = {}
+        for row_id in row_ids[:: max(1, len(row_ids) // pictures)][:pictures]:
+            (original,) = originals.between(film_id, row_id, row_id, ["image"]).to_pylist()
+            sheet.setdefault("original", []).append(original["image"])
+            for row in drawn.between(film_id, row_id, row_id, ["variant", "image"]).to_pylist():
+                sheet.setdefault(row["variant"], []).append(row["image"])
         show_sheet(f"renders-{half}", f"{film.title}, {half} half", sheet)

@@ -2,83 +2,39 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pydantic import BaseModel
-
 from flows import catalogue
-from flows.assignments import assign_all, fields
+from flows.assignments import assign_all
+from flows.recipe import Recipe, check_fit
 from models.autoencoder import AutoencoderConfig
 from models.autoregressive import AutoregressiveConfig
-from models.backbone import LlamaTinyBackbone
-from models.captioner import CaptionerConfig, DescriberConfig
+from models.backbone import LlamaBackbone, LlamaTinyBackbone
+from models.captioner import DeepseekVlConfig
 from models.coarse import CoarseConfig
-from models.codec import PCACodecConfig
+from models.codec import PCACodecConfig, SdxlVaeConfig
 from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig, UNetConfig
-from models.detector import DetectorConfig, MtcnnConfig
-from models.face import DlibConfig, FaceConfig
+from models.decoder import DecoderConfig
+from models.detector import GroundingDinoConfig
+from models.diffusion import DiffusionConfig
+from models.face import FarlConfig
+from models.fast import FastConfig
 from models.generate import GenerationConfig
-from models.sentence import MiniLmConfig, SentenceConfig
-from models.training.autoencoder import AutoencoderTrainingConfig
+from models.sentence import LongClipConfig
+from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
-from models.writer import SmolLm2Config, TemplateConfig, WriterConfig
+from models.unet import SdxlUNetConfig, UNetConfig
+from models.vision import ClipConfig
+from models.writer import LlmConfig, TemplateConfig
 from storage.decode import KeyframesConfig
-from storage.errors import ConfigError
-from storage.trim import TrimSeconds
-from tasks.cluster import ClusterConfig
-from tasks.data_card import DataCardConfig
+from storage.images import JourneyDbConfig, Objects365Config, OpenImagesConfig
+from storage.trim import TrimAutomatic, TrimSeconds
 from tasks.evaluate import EvaluateConfig
-from tasks.export import ExportConfig
+from tasks.first_stage import FirstStageConfig
 from tasks.fit import FitConfig
 from tasks.frozen import FrozenConfig
 from tasks.ingest import DrawnConfig, IngestConfig
-from tasks.movie import MovieConfig
 from tasks.render import RenderConfig
-from tasks.split import HalvesConfig, SnapshotConfig
-from tasks.storyboard import StoryboardConfig
-from tasks.train_autoencoder import TrainAutoencoderConfig
-from tasks.train_autoregressive import TrainAutoregressiveConfig
-from tasks.train_decoder import TrainDecoderConfig
-
-
-class Recipe(BaseModel, frozen=True, extra="forbid"):
-    """The settings of all stages, in the order of the run.
-
-    The last three say how and where the work is done; `side_by_side`, that decoder and autoregressive model are trained
-    at the same time. Of all they hold, only what `FitConfig.identity` lists changes what comes out.
-    """
-
-    name: str = "laptop"
-    ingest: IngestConfig = IngestConfig()
-    keyframes: KeyframesConfig = KeyframesConfig(trim=TrimSeconds(start=4, end=4))
-    detector: DetectorConfig = MtcnnConfig()
-    face: FaceConfig = DlibConfig()
-    captioner: CaptionerConfig = DescriberConfig()
-    writer: WriterConfig = SmolLm2Config()
-    sentence: SentenceConfig = MiniLmConfig()
-    snapshot: SnapshotConfig = HalvesConfig()
-    frozen: FrozenConfig = FrozenConfig()
-    autoencoder: AutoencoderTrainingConfig = AutoencoderTrainingConfig()
-    decoder: DecoderTrainingConfig = DecoderTrainingConfig()
-    autoregressive: AutoregressiveTrainingConfig = AutoregressiveTrainingConfig()
-    render: RenderConfig = RenderConfig()
-    movie: MovieConfig = MovieConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
-    storyboard: StoryboardConfig = StoryboardConfig()
-    data_card: DataCardConfig = DataCardConfig()
-    export: ExportConfig = ExportConfig()
-    fit: FitConfig = FitConfig()
-    cluster: ClusterConfig = ClusterConfig()
-    side_by_side: bool = False
-
-    def train_autoencoder(self) -> TrainAutoencoderConfig:
-        return TrainAutoencoderConfig(frozen=self.frozen, training=self.autoencoder, fit=self.fit)
-
-    def train_decoder(self) -> TrainDecoderConfig:
-        return TrainDecoderConfig(frozen=self.frozen, training=self.decoder, fit=self.fit)
-
-    def train_autoregressive(self) -> TrainAutoregressiveConfig:
-        return TrainAutoregressiveConfig(training=self.autoregressive, fit=self.fit)
+from tasks.split import FilmsConfig
 
 
 def laptop() -> Recipe:
@@ -117,7 +73,136 @@ def smoke() -> Recipe:
     )
 
 
-RECIPES: Mapping[str, Callable[[], Recipe]] = {"smoke": smoke, "laptop": laptop}
+def gpu() -> Recipe:
+    """One GPU and minutes: the embedded backends, and a decoder from scratch at 448x256, then at 896x512."""
+    model = AutoencoderConfig(
+        compressor=CompressorConfig(channels=1392, positions=8 * 14, token_width=256, width=384, heads=6),
+        decoder=DecoderConfig(
+            unet=UNetConfig(
+                channels=(128, 256, 384),
+                layers=2,
+                transformers=(0, 1, 1),
+                head_width=64,
+                cross_width=384,
+                pooled_width=512,
+                size_width=32,
+            ),
+            coarse=None,
+            image_size=(512, 896),
+        ),
+    )
+    later = StageConfig(
+        warmup_steps=0,
+        steps=900,
+        batch=12,
+        learning_rate=1e-4,
+        schedule="linear",
+        token_noise=0.1,
+        average=0.999,
+    )
+    return Recipe(
+        name="gpu",
+        frozen=FrozenConfig(
+            width=448, height=256, codec=PCACodecConfig(width=896, height=512, block=8, channels=16, temper=0.5)
+        ),
+        first=FirstStageConfig(
+            width=448,
+            height=256,
+            training=later.model_copy(update={"steps": 3500, "batch": 48, "learning_rate": 2e-4}),
+        ),
+        autoencoder=AutoencoderTrainingConfig(model=model, **later.model_dump()),
+        decoder=DecoderTrainingConfig(steps=900, batch=12, learning_rate=1e-4, token_noise=0.1, average=0.99),
+        autoregressive=AutoregressiveTrainingConfig(model=AutoregressiveConfig(width=256), steps=1000),
+        render=RenderConfig(steps=30, fast=FastConfig(precision="bf16", graph=True)),
+        fit=FitConfig(gpus=1, threads=8),
+    )
+
+
+def paper() -> Recipe:
+    """The paper's checkpoints, sizes, schedules and data; what it leaves unsaid as docs/paper.md has it."""
+    model = AutoencoderConfig(
+        compressor=CompressorConfig(channels=1024, positions=16 * 16, tokens=2, token_width=256, width=1024, heads=16),
+        decoder=DecoderConfig(
+            unet=SdxlUNetConfig(), coarse=None, sentence_width=768, face_width=512, image_size=(512, 896)
+        ),
+        diffusion=DiffusionConfig(prediction="epsilon", noise_offset=0.05),
+    )
+    later = StageConfig(
+        warmup_steps=20_000,
+        warmup_batch=8,
+        warmup_learning_rate=None,
+        steps=120_000,
+        batch=8,
+        learning_rate=2e-5,
+        schedule="constant",
+        token_noise=0.0,
+        average=0.0,
+    )
+    return Recipe(
+        name="paper",
+        keyframes=KeyframesConfig(trim=TrimAutomatic()),
+        detector=GroundingDinoConfig(),
+        face=FarlConfig(),
+        captioner=DeepseekVlConfig(),
+        writer=LlmConfig(),
+        sentence=LongClipConfig(),
+        snapshot=FilmsConfig(test=100),
+        frozen=FrozenConfig(vision=ClipConfig(), width=224, height=224, codec=SdxlVaeConfig(), kept=False),
+        first=FirstStageConfig(
+            images=(
+                OpenImagesConfig(root="data/open_images"),
+                JourneyDbConfig(root="data/journeydb"),
+                Objects365Config(root="data/objects365"),
+            ),
+            width=768,
+            height=768,
+            training=later.model_copy(update={"learning_rate": 1e-4, "schedule": "cosine", "falls_to": 0.2}),
+        ),
+        autoencoder=AutoencoderTrainingConfig(model=model, **later.model_dump()),
+        decoder=DecoderTrainingConfig(
+            steps=120_000,
+            batch=8,
+            learning_rate=2e-5,
+            schedule="constant",
+            masked=0.2,
+            dropped=0.0,
+            other_face=1.0,
+            token_noise=0.0,
+            average=0.0,
+        ),
+        autoregressive=AutoregressiveTrainingConfig(
+            model=AutoregressiveConfig(
+                backbone=LlamaBackbone(source="meta-llama/Llama-2-7b-hf", licence="Llama 2 Community License"),
+                layout="paper",
+                width=256,
+                sentence_width=768,
+                face_width=512,
+                components=16,
+                dropout=0.5,
+                masking=0.15,
+                noise=0.0,
+                recall=False,
+            ),
+            steps=100_000,
+            window=128,
+            short_windows=0.0,
+            learning_rate=2e-5,
+            warmup=2000,
+            schedule="constant",
+            references=10,
+        ),
+        render=RenderConfig(
+            sampler="dpm++",
+            steps=25,
+            fast=FastConfig(precision="bf16", compile=True, graph=True),
+            generation=GenerationConfig(window=128, keep=64, temperature=1.0),
+        ),
+        evaluate=EvaluateConfig(vision=ClipConfig(), face=FarlConfig(), same_face=0.7),
+        fit=FitConfig(gpus=1, threads=8, checkpoint_every=1000),
+    )
+
+
+RECIPES: Mapping[str, Callable[[], Recipe]] = {"smoke": smoke, "laptop": laptop, "gpu": gpu, "paper": paper}
 
 
 def resolve(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -128,42 +213,8 @@ def resolve(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     catalogue.check("recipe", recipe, RECIPES)
     settings = assign_all(RECIPES[recipe](), overrides)
-    _check_fit(settings)
+    check_fit(settings)
     return settings
 
 
-def _check_fit(settings: Recipe) -> None:
-    """Raises a ConfigError that names both settings where one model would not take what another makes."""
-    compressor, decoder = "autoencoder.model.compressor", "autoencoder.model.decoder"
-    values = fields(settings)
-    for mine, other in (
-        ("autoregressive.model.tokens", f"{compressor}.tokens"),
-        ("autoregressive.model.width", f"{compressor}.token_width"),
-        ("autoregressive.model.sentence_width", f"{decoder}.sentence_width"),
-        ("autoregressive.model.face_width", f"{decoder}.face_width"),
-    ):
-        if values[mine] != values[other]:
-            raise ConfigError(
-                f"{mine}={values[mine]} does not go with {other}={values[other]}: set both to the same number"
-            )
-    for backend, given, wanted in (
-        ("sentence", settings.sentence.width, f"{decoder}.sentence_width"),
-        ("face", settings.face.width, f"{decoder}.face_width"),
-    ):
-        if given != values[wanted]:
-            raise ConfigError(
-                f"{backend}.kind={values[f'{backend}.kind']} gives {given} numbers, {wanted}={values[wanted]} does "
-                f"not go with it: set it, and autoregressive.model.{wanted.rsplit('.', 1)[-1]}, to {given}"
-            )
-    compared, kept = _embedding(settings.evaluate.face), _embedding(settings.face)
-    for name in ("kind", *(compared | kept)):
-        if compared.get(name) != kept.get(name):
-            raise ConfigError(
-                f"evaluation compares its faces with those of the snapshot, by other vectors: "
-                f"evaluate.face.{name}={compared.get(name)} and face.{name}={kept.get(name)}: set both to the same"
-            )
-
-
-def _embedding(face: FaceConfig) -> dict[str, object]:
-    """What an embedder's vectors depend on: those of two checkpoints can't be compared, however wide they are."""
-    return face.model_dump(exclude={"finder", "quality", "clustering", "batch"})
+__all__ = ["RECIPES", "Recipe", "gpu", "laptop", "paper", "resolve", "smoke"]

@@ -44,6 +44,7 @@ def render_movies(
         models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
         data = snapshots.load(place, models.snapshot)
         work = renders(settings, place, data, models)
+        data = data.within(work)
         name = movie(settings, place, data, work)
         metrics = evaluate(
             recipe, storage, overrides, models.snapshot, models.autoencoder, models.decoder, models.autoregressive

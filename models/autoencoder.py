@@ -14,10 +14,11 @@ from pydantic import BaseModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.codec import PCACodec, load_codec
+from models.codec import Codec, load_codec
 from models.compressor import Compressor, CompressorConfig
 from models.decoder import DecoderConfig, DiffusionDecoder
-from models.diffusion import DiffusionConfig, sample, sampling_schedule
+from models.diffusion import Denoiser, DiffusionConfig, Sampler, sample, sampling_schedule
+from models.unet import UNetConfig
 
 
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
@@ -29,19 +30,20 @@ class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
 class DiffusionAutoencoder(nn.Module):
     """Compressor, decoder and latent codec, with the statistics of the tokens that it makes.
 
-    The image encoder stays outside: it is frozen, so its features are computed once and stored.
+    The image encoder stays outside: it is frozen, so its features are computed once and stored. `unet` gives the
+    decoder weights instead of those that its config names.
     """
 
     token_mean_LD: Tensor
     token_std_LD: Tensor
 
-    def __init__(self, config: AutoencoderConfig, codec: PCACodec) -> None:
+    def __init__(self, config: AutoencoderConfig, codec: Codec, unet: Any = None) -> None:
         super().__init__()
         self.config = config
         self.codec = codec.requires_grad_(False)
         tokens, width = config.compressor.tokens, config.compressor.token_width
         self.compressor = Compressor(config.compressor)
-        self.decoder = DiffusionDecoder(config.decoder, tokens, width, codec.grid)
+        self.decoder = DiffusionDecoder(config.decoder, tokens, width, codec.grid, unet)
         self.register_buffer("token_mean_LD", torch.zeros(tokens, width))
         self.register_buffer("token_std_LD", torch.ones(tokens, width))
 
@@ -60,11 +62,14 @@ class DiffusionAutoencoder(nn.Module):
         seeds: Sequence[int],
         steps: int = 10,
         guidance: float = 1.0,
+        sampler: Sampler = "euler",
         batch: int = 16,
+        denoiser: Denoiser | None = None,
     ) -> Tensor:
         """tokens_BLD (and scripts padded by `decoder.pad`, for a decoder of stage 3) to latents_BCHW.
 
-        One seed a keyframe; the result doesn't depend on `batch`, the number of keyframes drawn together.
+        One seed a keyframe; the result doesn't depend on `batch`, the number of keyframes drawn together. `denoiser`
+        runs in the decoder's place.
         """
         if len(seeds) != len(tokens_BLD):
             raise ValueError(f"{len(seeds)} seeds for {len(tokens_BLD)} keyframes: give one seed a keyframe")
@@ -77,7 +82,9 @@ class DiffusionAutoencoder(nn.Module):
                 None if sentences_BSE is None else sentences_BSE[part].to(device),
                 None if faces_BFG is None else faces_BFG[part].to(device),
             )
-            latents.append(sample(self.decoder, self.config.diffusion, condition, seeds[part], steps, guidance))
+            latents.append(
+                sample(self.decoder, self.config.diffusion, condition, seeds[part], steps, guidance, sampler)
+            )
         return torch.cat(latents)
 
     @torch.no_grad()
@@ -89,7 +96,8 @@ class DiffusionAutoencoder(nn.Module):
     def with_identity(self) -> "DiffusionAutoencoder":
         """The same weights with new projections of descriptions and faces, ready for stage 3 (section 3.3)."""
         decoder = self.config.decoder.model_copy(update={"identity": True})
-        wider = DiffusionAutoencoder(self.config.model_copy(update={"decoder": decoder}), self.codec)
+        unet = None if isinstance(decoder.unet, UNetConfig) else self.decoder.unet  # a large one is not made twice
+        wider = DiffusionAutoencoder(self.config.model_copy(update={"decoder": decoder}), self.codec, unet)
         missing, unexpected = wider.load_state_dict(self.state_dict(), strict=False)
         assert not unexpected
         assert all(name.startswith(("decoder.sentence_mlp.", "decoder.face_mlp.")) for name in missing)
@@ -116,10 +124,8 @@ class DiffusionAutoencoder(nn.Module):
         if not (folder / "config.json").is_file():
             raise ValueError(f"{folder} holds no autoencoder: no config.json; train one or name the right folder")
         config = AutoencoderConfig(**json.loads((folder / "config.json").read_text()))
-        autoencoder = cls(config, load_codec(folder / "codec"))
-        weights = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
-        autoencoder.decoder.unet.load_state_dict(weights)
-        state = {f"decoder.unet.{key}": value for key, value in weights.items()}
+        autoencoder = cls(config, load_codec(folder / "codec"), _load_unet(folder / "unet"))
+        state = {f"decoder.unet.{key}": value for key, value in autoencoder.decoder.unet.state_dict().items()}
         state |= {f"codec.{key}": value for key, value in autoencoder.codec.state_dict().items()}
         for name in autoencoder._parts():
             prefix = "" if name == "tokens" else f"{name}."
@@ -132,6 +138,17 @@ class DiffusionAutoencoder(nn.Module):
         decoder = {key: value for key, value in self.decoder.state_dict().items() if not key.startswith("unet.")}
         tokens = {"token_mean_LD": self.token_mean_LD, "token_std_LD": self.token_std_LD}
         return {"compressor": self.compressor.state_dict(), "decoder": decoder, "tokens": tokens}
+
+
+def _load_unet(folder: Path) -> Any:
+    """What `save_pretrained` wrote, in float32; every tensor must be there."""
+    from diffusers import UNet2DConditionModel
+
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder))
+    weights = load_file(folder / "diffusion_pytorch_model.safetensors")
+    unet.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
+    return unet
 
 
 def _save(state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:

@@ -81,6 +81,30 @@ def identity(origin: Origin, source: str, hub_revision: str) -> str:
     return f"sha256 {hashlib.sha256(''.join(parts).encode()).hexdigest()[:16]}"
 
 
+def require(origin: Origin, source: str, hub_revision: str) -> None:
+    """Makes sure, without loading anything, that there is something to load: here, in the hub's cache or on the hub.
+
+    Raises:
+        CheckpointError: when there is not.
+    """
+    if find(source) is not None:
+        return
+    if not _is_hub_id(source):
+        raise missing(origin, source, "there is no such file or folder")
+    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        snapshot_download(source, revision=hub_revision, local_files_only=True)
+    except LocalEntryNotFoundError as error:
+        if constants.HF_HUB_OFFLINE:
+            raise missing(origin, source, "it isn't in the hub's cache, and HF_HUB_OFFLINE is set") from error
+        try:
+            HfApi().model_info(source, revision=hub_revision, timeout=20)
+        except (HfHubHTTPError, OSError) as answer:
+            raise missing(origin, source, f"the hub says: {str(answer).strip().splitlines()[0]}") from answer
+
+
 def missing(origin: Origin, source: str, why: str) -> CheckpointError:
     """What to raise: `why` the weights of `origin` can't be had from `source`, and the cure."""
     return CheckpointError(

@@ -14,48 +14,31 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.coarse import CoarseConfig, CoarseHead
-
-
-class UNetConfig(BaseModel, frozen=True, extra="forbid"):
-    """The sizes of a diffusers UNet2DConditionModel built as SDXL's is; `SDXL_UNET` has the paper's."""
-
-    channels: tuple[int, ...] = Field((64, 96, 128), min_length=1, description="of each level, finest first")
-    layers: int = Field(1, gt=0, description="ResNet blocks of a level")
-    transformers: tuple[int, ...] = Field((0, 0, 1), description="transformer layers of each level; 0: no attention")
-    head_width: int = Field(32, gt=0, description="channels of an attention head")
-    cross_width: int = Field(64, gt=0, description="X; SDXL: 2048")
-    pooled_width: int = Field(128, gt=0, description="P; SDXL: 1280")
-    size_width: int = Field(16, gt=1, description="width of each of the six embedded sizes; SDXL: 256")
-
-
-SDXL_UNET = UNetConfig(
-    channels=(320, 640, 1280),
-    layers=2,
-    transformers=(0, 2, 10),
-    head_width=64,
-    cross_width=2048,
-    pooled_width=1280,
-    size_width=256,
-)
+from models.unet import UNetBackend, UNetConfig, build_unet, widths
 
 
 class DecoderConfig(BaseModel, frozen=True, extra="forbid"):
-    unet: UNetConfig = UNetConfig()
+    unet: UNetBackend = UNetConfig()
     coarse: CoarseConfig | None = Field(CoarseConfig(), description="None: no coarse head, as in the paper")
     identity: bool = Field(False, description="reads descriptions and faces (stage 3) beside the tokens")
     sentences: int = Field(15, ge=0, description="S, the places for sentences; the paper: 15")
     sentence_width: int = Field(384, gt=0, description="E")
     faces: int = Field(5, ge=0, description="F, the places for faces; the paper: 5")
     face_width: int = Field(128, gt=0, description="G")
-    image_size: tuple[int, int] = Field((512, 896), description="height and width, SDXL's size conditioning")
+    image_size: tuple[int, int] = Field((512, 896), description="height and width where no others are given")
 
 
 class Condition(NamedTuple):
-    """All that a keyframe's picture is drawn from."""
+    """All that a keyframe's picture is drawn from.
+
+    sizes_B6 is SDXL's size conditioning in pixels: height and width of the original picture, top and left of the part
+    that was cut out of it once it was resized, height and width of that part. None: whole pictures of `image_size`.
+    """
 
     context_BKX: Tensor
     pooled_BP: Tensor
     coarse_BCHW: Tensor | None
+    sizes_B6: Tensor | None = None
 
 
 class DiffusionDecoder(nn.Module):
@@ -63,23 +46,30 @@ class DiffusionDecoder(nn.Module):
 
     The context of the cross-attention is the tokens, then up to S projected sentences and F projected faces, padded
     with zeros. Unlike SDXL's text encoders there is no pooled output: the concatenated tokens are projected into its
-    place by one linear layer (Appendix A).
+    place by one linear layer (Appendix A). Tokens narrower or wider than the cross-attention are brought to its width.
+
+    Args:
+        unet: weights to take over instead of those that `config.unet` names.
     """
 
-    def __init__(self, config: DecoderConfig, tokens: int, token_width: int, grid: tuple[int, int, int]) -> None:
+    sizes_6: Tensor
+
+    def __init__(
+        self, config: DecoderConfig, tokens: int, token_width: int, grid: tuple[int, int, int], unet: Any = None
+    ) -> None:
         super().__init__()
         self.config, self.tokens, self.token_width, self.grid = config, tokens, token_width, grid
-        self.unet = _unet(config, grid)
-        cross = config.unet.cross_width
-        self.pooled = nn.Linear(tokens * token_width, config.unet.pooled_width)
+        self.unet = build_unet(config.unet, grid, config.coarse is not None) if unet is None else unet
+        cross, pooled = widths(self.unet)
+        self.pooled = nn.Linear(tokens * token_width, pooled)
         # Without a bias, so that a masked or padded token stays zero.
         self.widen = nn.Identity() if cross == token_width else nn.Linear(token_width, cross, bias=False)
         self.sentence_mlp = _mlp(config.sentence_width, token_width) if config.identity else None
         self.face_mlp = _mlp(config.face_width, token_width) if config.identity else None
         self.coarse = CoarseHead(config.coarse, tokens, token_width, grid) if config.coarse else None
-        if config.coarse:  # the U-Net starts as no correction to the guess that the map allows (`diffusion.predict`)
-            nn.init.zeros_(self.unet.conv_out.weight)
-            nn.init.zeros_(self.unet.conv_out.bias)
+        height, width = config.image_size
+        sizes = torch.tensor([height, width, 0, 0, height, width], dtype=torch.float32)
+        self.register_buffer("sizes_6", sizes, persistent=False)
 
     @property
     def context_length(self) -> int:
@@ -93,6 +83,7 @@ class DiffusionDecoder(nn.Module):
         faces_BFG: Tensor | None = None,
         keep_BK: Tensor | None = None,
         keep_B: Tensor | None = None,
+        sizes_B6: Tensor | None = None,
     ) -> Condition:
         """What the U-Net reads. Rows of zeros in `sentences_BSE` and `faces_BFG` are padding (see `pad`).
 
@@ -126,31 +117,31 @@ class DiffusionDecoder(nn.Module):
         coarse_BCHW = None if self.coarse is None else self.coarse(tokens_BLD)
         if keep_BK is not None:
             context_BKD = context_BKD * keep_BK.unsqueeze(-1)
-        condition = Condition(self.widen(context_BKD), pooled_BP, coarse_BCHW)
+        condition = Condition(self.widen(context_BKD), pooled_BP, coarse_BCHW, sizes_B6)
         return condition if keep_B is None else drop(condition, keep_B)
 
     def forward(self, noisy_BCHW: Tensor, timesteps_B: Tensor, condition: Condition) -> Tensor:
         """The U-Net's prediction for noisy latents at timesteps in 0-1000, of the latents' shape."""
         if condition.coarse_BCHW is not None:
             noisy_BCHW = torch.cat([noisy_BCHW, condition.coarse_BCHW], dim=1)
-        height, width = self.config.image_size
-        sizes = noisy_BCHW.new_tensor([height, width, 0, 0, height, width]).expand(len(noisy_BCHW), 6)
+        sizes_B6 = self.sizes_6.expand(len(noisy_BCHW), 6) if condition.sizes_B6 is None else condition.sizes_B6
         prediction_BCHW: Tensor = self.unet(
             noisy_BCHW,
             timesteps_B,
             encoder_hidden_states=condition.context_BKX,
-            added_cond_kwargs={"text_embeds": condition.pooled_BP, "time_ids": sizes},
+            added_cond_kwargs={"text_embeds": condition.pooled_BP, "time_ids": sizes_B6},
         ).sample
         return prediction_BCHW
 
 
 def drop(condition: Condition, keep_B: Tensor) -> Condition:
-    """Zeros in place of everything where `keep_B` is 0."""
-    context, pooled, coarse = condition
+    """Zeros in place of everything but the sizes where `keep_B` is 0."""
+    context, pooled, coarse, sizes = condition
     return Condition(
         context * keep_B[:, None, None],
         pooled * keep_B[:, None],
         None if coarse is None else coarse * keep_B[:, None, None, None],
+        sizes,
     )
 
 
@@ -180,35 +171,3 @@ def pad(vectors: Sequence[np.ndarray], length: int) -> Tensor:
 def _mlp(given: int, wanted: int) -> nn.Sequential:
     """Two layers with GELU between (Appendix A)."""
     return nn.Sequential(nn.Linear(given, wanted), nn.GELU(), nn.Linear(wanted, wanted))
-
-
-def _unet(config: DecoderConfig, grid: tuple[int, int, int]) -> Any:
-    from diffusers import UNet2DConditionModel
-
-    unet, (channels, height, width) = config.unet, grid
-    levels = len(unet.channels)
-    if len(unet.transformers) != levels:
-        raise ValueError(f"unet.transformers={unet.transformers} must name a number for each of the {levels} levels")
-    if unet.transformers[-1] < 1:
-        raise ValueError(f"unet.transformers={unet.transformers}: the coarsest level must attend to the tokens")
-    if any(level % unet.head_width for level in unet.channels):
-        raise ValueError(f"unet.channels={unet.channels} must be multiples of unet.head_width={unet.head_width}")
-    if height % 2 ** (levels - 1) or width % 2 ** (levels - 1):
-        raise ValueError(f"a latent grid of {height}x{width} can't be halved {levels - 1} times")
-    attend = [layers > 0 for layers in unet.transformers]
-    return UNet2DConditionModel(
-        sample_size=(height, width),
-        in_channels=channels * (2 if config.coarse else 1),
-        out_channels=channels,
-        block_out_channels=unet.channels,
-        layers_per_block=unet.layers,
-        down_block_types=tuple("CrossAttnDownBlock2D" if here else "DownBlock2D" for here in attend),
-        up_block_types=tuple("CrossAttnUpBlock2D" if here else "UpBlock2D" for here in reversed(attend)),
-        transformer_layers_per_block=tuple(max(layers, 1) for layers in unet.transformers),
-        attention_head_dim=tuple(level // unet.head_width for level in unet.channels),
-        cross_attention_dim=unet.cross_width,
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=unet.size_width,
-        projection_class_embeddings_input_dim=unet.pooled_width + 6 * unet.size_width,
-    )

@@ -5,15 +5,25 @@ Shapes: B keyframes, C latent channels, H x W latent grid.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
-from models.decoder import Condition, DiffusionDecoder, drop
+from models.decoder import Condition, DecoderConfig, drop
 
 TIMESTEPS = 1000
+Sampler = Literal["euler", "dpm++"]
+
+
+class Denoiser(Protocol):
+    """What draws: a DiffusionDecoder, or a faster copy of one (`models.fast`)."""
+
+    config: DecoderConfig
+    grid: tuple[int, int, int]
+
+    def __call__(self, noisy_BCHW: Tensor, timesteps_B: Tensor, condition: Condition) -> Tensor: ...
 
 
 class DiffusionConfig(BaseModel, frozen=True, extra="forbid"):
@@ -23,6 +33,15 @@ class DiffusionConfig(BaseModel, frozen=True, extra="forbid"):
     noise_offset: float = Field(0.05, ge=0, description="std of the noise that a whole channel shares; the paper: 0.05")
     time_mean: float = Field(0.7, description="flow: t = sigmoid(N(time_mean, time_std)); at t = 1 all is noise")
     time_std: float = Field(1.0, gt=0)
+    min_snr: float | None = Field(
+        None, gt=0, description="epsilon, v: weigh by min(SNR, this) (the field's: 5); None: no"
+    )
+
+    @model_validator(mode="after")
+    def _min_snr_has_an_snr(self) -> Self:
+        if self.min_snr is not None and self.prediction == "flow":
+            raise ValueError(f"min_snr={self.min_snr} goes with prediction=epsilon or v, not with flow")
+        return self
 
 
 def draw_noise(config: DiffusionConfig, shape_BCHW: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -64,20 +83,30 @@ def alpha_sigma(config: DiffusionConfig, timestep_B: Tensor) -> tuple[Tensor, Te
 
 
 def diffusion_loss(
-    decoder: DiffusionDecoder,
+    decoder: Denoiser,
     config: DiffusionConfig,
     latents_BCHW: Tensor,
     noise_BCHW: Tensor,
     timestep_B: Tensor,
     condition: Condition,
 ) -> Tensor:
-    """Eq. 1 (and eq. 2, when the condition holds scripts): the mean squared error of the prediction, a scalar."""
+    """Eq. 1 (and eq. 2, when the condition holds scripts): the mean squared error of the prediction, a scalar.
+
+    With `min_snr` it is the error of the latents that the prediction implies, times min(SNR, min_snr), written as
+    a weight on the prediction's own error (Hang et al., 2023).
+    """
     noisy_BCHW, target_BCHW = corrupt(config, latents_BCHW, noise_BCHW, timestep_B)
-    return (predict(decoder, config, noisy_BCHW, timestep_B, condition) - target_BCHW).square().mean()
+    errors_BCHW = (predict(decoder, config, noisy_BCHW, timestep_B, condition) - target_BCHW).square()
+    if config.min_snr is None:
+        return errors_BCHW.mean()
+    alpha_B, sigma_B = alpha_sigma(config, timestep_B)
+    snr_B = (alpha_B / sigma_B).square()
+    weight_B = snr_B.clamp(max=config.min_snr) / (snr_B if config.prediction == "epsilon" else snr_B + 1)
+    return (errors_BCHW.mean((1, 2, 3)) * weight_B).mean()
 
 
 def predict(
-    decoder: DiffusionDecoder, config: DiffusionConfig, noisy_BCHW: Tensor, timestep_B: Tensor, condition: Condition
+    decoder: Denoiser, config: DiffusionConfig, noisy_BCHW: Tensor, timestep_B: Tensor, condition: Condition
 ) -> Tensor:
     """The prediction that eq. 1 compares with its target: the U-Net's or, with a coarse map, the U-Net's correction
     to what latents that lie around the map with a std of `coarse.spread` would make of the noisy ones.
@@ -107,14 +136,15 @@ def predict(
 
 @torch.no_grad()
 def sample(
-    decoder: DiffusionDecoder,
+    decoder: Denoiser,
     config: DiffusionConfig,
     condition: Condition,
     seeds: Sequence[int],
     steps: int,
     guidance: float = 1.0,
+    sampler: Sampler = "euler",
 ) -> Tensor:
-    """Draw latents_BCHW by Euler steps, one seed a keyframe.
+    """Draw latents_BCHW by Euler or DPM++ (2M) steps, one seed a keyframe.
 
     A keyframe's noise depends on its own seed only, never on the batch around it nor on the device. `guidance`
     other than 1 weighs the conditional against the unconditional prediction and costs a second pass a step.
@@ -125,19 +155,18 @@ def sample(
         raise ValueError(f"sampling takes at least one step, got {steps}")
     device = condition.context_BKX.device
     noise = [torch.randn(decoder.grid, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    schedule = sampling_schedule(config)
-    if config.prediction == "flow":
+    schedule = sampling_schedule(config, sampler)
+    if config.prediction == "flow" and sampler == "euler":
         schedule.set_timesteps(sigmas=torch.linspace(1, 1 / steps, steps).tolist(), device=device)
-        latents_BCHW = torch.stack(noise).to(device)
     else:
         schedule.set_timesteps(steps, device=device)
-        latents_BCHW = torch.stack(noise).to(device) * schedule.init_noise_sigma
+    schedule.set_begin_index(0)  # else the first step asks the device for it
+    scaled = config.prediction != "flow" and sampler == "euler"
+    latents_BCHW = torch.stack(noise).to(device) * (schedule.init_noise_sigma if scaled else 1)
     nothing = drop(condition, condition.context_BKX.new_zeros(len(seeds)))
     for timestep in schedule.timesteps:
         timestep_B = timestep.expand(len(seeds))
-        scaled_BCHW = latents_BCHW
-        if config.prediction != "flow":
-            scaled_BCHW = schedule.scale_model_input(latents_BCHW, timestep)
+        scaled_BCHW = schedule.scale_model_input(latents_BCHW, timestep) if scaled else latents_BCHW
         prediction_BCHW = predict(decoder, config, scaled_BCHW, timestep_B, condition)
         if guidance != 1.0:
             unconditional_BCHW = predict(decoder, config, scaled_BCHW, timestep_B, nothing)
@@ -146,14 +175,19 @@ def sample(
     return latents_BCHW
 
 
-def sampling_schedule(config: DiffusionConfig) -> Any:
-    """A fresh diffusers scheduler for sampling, the one that is saved beside the U-Net."""
-    from diffusers import EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
+def sampling_schedule(config: DiffusionConfig, sampler: Sampler = "euler") -> Any:
+    """A fresh diffusers scheduler for sampling; Euler's is saved beside the U-Net."""
+    import diffusers
 
     if config.prediction == "flow":
-        return FlowMatchEulerDiscreteScheduler(num_train_timesteps=TIMESTEPS)
+        if sampler == "euler":
+            return diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=TIMESTEPS)
+        return diffusers.DPMSolverMultistepScheduler(
+            num_train_timesteps=TIMESTEPS, prediction_type="flow_prediction", use_flow_sigmas=True
+        )
     kind = {"epsilon": "epsilon", "v": "v_prediction"}[config.prediction]
-    return EulerDiscreteScheduler(**_SDXL, prediction_type=kind, timestep_spacing="trailing")
+    classes = {"euler": diffusers.EulerDiscreteScheduler, "dpm++": diffusers.DPMSolverMultistepScheduler}
+    return classes[sampler](**_SDXL, prediction_type=kind, timestep_spacing="trailing")
 
 
 _SDXL: dict[str, Any] = {

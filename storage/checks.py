@@ -29,6 +29,6 @@ def checked(table: str, film_id: str, fingerprint: str, rows: pa.Table) -> pa.Ta
     if gaps := [name for name in schema.names if rows[name].null_count]:
         raise ValueError(f"rows for {table!r} have nulls in {gaps}")
     keys = rows.select(list(KEYS[table]))
-    if keys.group_by(keys.column_names).aggregate([]).num_rows != rows.num_rows:
+    if keys.group_by(keys.column_names, use_threads=False).aggregate([]).num_rows != rows.num_rows:
         raise ValueError(f"rows for {table!r} of film {film_id!r} repeat a {' + '.join(KEYS[table])}")
     return rows.sort_by([(key, "ascending") for key in KEYS[table]])

@@ -28,9 +28,21 @@ _END = "~"  # sorts behind what row ids are made of
 _Ends = list[tuple[str, str]]
 
 
+_NONE = ("", "")
+
+
+@dataclass(frozen=True)
+class _File:
+    """An open data file; of its groups the ends, and the films in those that were looked into."""
+
+    file: "ParquetFile"
+    ends: list[_Ends]
+    spans: dict[int, dict[tuple[str, str], tuple[str, str]]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class _Group:
-    """A row group that may hold rows of a film: its file, its place there, and the least and greatest row id."""
+    """A row group that holds rows of a film: its file, its place there, and their least and greatest row id."""
 
     file: str
     index: int
@@ -49,7 +61,7 @@ class FilmRows:
     storage: Storage
     table: str
     work: Mapping[str, str]
-    _files: dict[str, "tuple[ParquetFile, list[_Ends]]"] = field(default_factory=dict, repr=False)
+    _files: dict[str, "_File"] = field(default_factory=dict, repr=False)
     _newest: dict[tuple[str, int, tuple[str, ...]], pa.Table] = field(default_factory=dict, repr=False)
 
     def row_ids(self, film_id: str) -> list[str]:
@@ -91,11 +103,29 @@ class FilmRows:
         groups, key = [], self.work[film_id]
         names, least, greatest = self._ranges
         for name in names[(least <= film_id) & (greatest >= film_id)]:
-            for index, (films, keys, row_ids) in enumerate(self._open(name)[1]):
-                if _may_hold(films, film_id) and _may_hold(keys, key) and row_ids[1] >= first:
-                    # of groups that hold further films, what this film's rows can be
-                    groups.append(_Group(name, index, max(row_ids[0], film_id), min(row_ids[1], film_id + _END)))
+            for index, (films, keys, row_ids) in enumerate(self._open(name).ends):
+                if not (_may_hold(films, film_id) and _may_hold(keys, key)):
+                    continue
+                if films[0] != films[1] or keys[0] != keys[1]:
+                    row_ids = self._spans(name, index).get((film_id, key), _NONE)
+                if row_ids[1] >= first:
+                    groups.append(_Group(name, index, *row_ids))
         return sorted(groups, key=lambda group: (group.least, group.greatest))
+
+    def _spans(self, name: str, index: int) -> dict[tuple[str, str], tuple[str, str]]:
+        """Of a group that holds several films: film and fingerprint -> least and greatest row id. Looked up once.
+
+        Putting files together leaves groups of films that lie far apart, so what lies between is mostly not in them.
+        """
+        spans = self._open(name).spans
+        if index not in spans:
+            ids = self._rows_of(name, index, ("film_id", "fingerprint", "row_id"))
+            films = ids.group_by(["film_id", "fingerprint"], use_threads=False)
+            spans[index] = {
+                (row["film_id"], row["fingerprint"]): (row["row_id_min"], row["row_id_max"])
+                for row in films.aggregate([("row_id", "min"), ("row_id", "max")]).to_pylist()
+            }
+        return spans[index]
 
     def _read(
         self, groups: Sequence[_Group], film_id: str, columns: Sequence[str] | None, first: str, last: str
@@ -117,11 +147,14 @@ class FilmRows:
         """All rows of a group. The newest is kept: who asks for a few rows at a time asks for their neighbours next."""
         key = group.file, group.index, columns
         if key not in self._newest:
-            with guarded("read", self.storage.url(f"tables/{self.table}/{group.file}")):
-                rows = self._open(group.file)[0].read_row_group(group.index, list(columns), use_threads=False)
+            rows = self._rows_of(*key)
             self._newest.clear()
             self._newest[key] = rows
         return self._newest[key]
+
+    def _rows_of(self, name: str, index: int, columns: tuple[str, ...]) -> pa.Table:
+        with guarded("read", self.storage.url(f"tables/{self.table}/{name}")):
+            return self._open(name).file.read_row_group(index, list(columns), use_threads=False)
 
     def _schema(self, columns: Sequence[str]) -> pa.Schema:
         return pa.schema([SCHEMAS[self.table].field(name) for name in columns])
@@ -143,7 +176,7 @@ class FilmRows:
 
         return column("path", ""), column("min.film_id", ""), column("max.film_id", _END)
 
-    def _open(self, name: str) -> "tuple[ParquetFile, list[_Ends]]":
+    def _open(self, name: str) -> "_File":
         import pyarrow.parquet as pq
 
         if name in self._files:
@@ -154,8 +187,8 @@ class FilmRows:
             file = pq.ParquetFile(self.storage.open(rel))
         while len(self._files) >= _OPEN_FILES:
             oldest = next(iter(self._files))
-            self._files.pop(oldest)[0].close()
-        self._files[name] = file, _footer(file)
+            self._files.pop(oldest).file.close()
+        self._files[name] = _File(file, _footer(file))
         return self._files[name]
 
 

@@ -1,5 +1,6 @@
 """A snapshot names what a model is trained on: which seconds of which films, and which finished work on them."""
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import BaseModel, ValidationError, model_validator
@@ -68,6 +69,13 @@ class Snapshot(BaseModel, frozen=True, extra="forbid"):
     def of_part(self, part: Part) -> tuple[SnapshotFilm, ...]:
         """The films that have such a part."""
         return tuple(film for film in self.films if getattr(film, part) is not None)
+
+    def within(self, work: Mapping[str, Mapping[str, str]]) -> "Snapshot":
+        """What is left, under the same id, when only films count that each of these stages has finished."""
+        films = tuple(film for film in self.films if all(film.film_id in done for done in work.values()))
+        left = {film.film_id for film in films}
+        kept = {stage: {film: key for film, key in done.items() if film in left} for stage, done in self.work.items()}
+        return self.model_copy(update={"films": films, "work": kept})
 
     @model_validator(mode="after")
     def _names_itself(self) -> "Snapshot":

@@ -4,7 +4,7 @@ Shapes: T keyframes, P pixels times colours, E numbers of an embedding.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from models import face, vision
 from models.face import DlibConfig, FaceConfig
 from models.generate import GenerationConfig
 from models.vision import EfficientNetLite0Config, VisionConfig
+from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
 from storage.root import Storage
 from storage.snapshot import Snapshot
@@ -52,7 +53,7 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     neighbours: int = Field(default=2, ge=0)
     references: int = Field(default=10, ge=1)
     shuffles: int = Field(default=4, ge=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
 
 
 def run(
@@ -100,13 +101,15 @@ def _figures(
     eyes = Eyes(config.width, config.height, vision.build(config.vision), face.build(config.face))
     train = [row_id for film in dataset.load(storage, snapshot, "train") for row_id in film.row_ids]
     test = [row_id for film in dataset.load(storage, snapshot, "test") for row_id in film.row_ids]
-    versions: dict[str, dict[str, bytes]] = {"original": dataset.images(storage, snapshot, sorted(train + test))}
-    for row in Tables(storage).read("renders", work["renders"]).to_pylist():
-        versions.setdefault(row["variant"], {})[row["row_id"]] = row["image"]
+    counted = set(train + test)
+    variants = Tables(storage).read("renders", work["renders"], ["variant"])["variant"].to_pylist()
+    versions = ["original", *sorted({str(variant) for variant in variants})]
     looks: dict[str, Looks] = {}
-    for done, (version, images) in enumerate(versions.items()):
+    for done, version in enumerate(versions):
         progress("evaluate", done, len(versions) + 1)
-        looks[version] = eyes.look(images, with_faces=() if version == "original" else test)
+        images = _images(storage, version, snapshot.work["keyframes"] if version == "original" else work["renders"])
+        mine = (pair for pair in images if pair[0] in counted)
+        looks[version] = eyes.look(mine, with_faces=() if version == "original" else set(test))
     progress("evaluate", len(versions), len(versions) + 1)
     looks["original"] = replace(looks["original"], faces=_known_faces(storage, snapshot, looks["original"].row_ids))
     figures: Figures = {}
@@ -122,6 +125,17 @@ def _figures(
     figures |= _counts(storage, snapshot, train, test)
     progress("evaluate", len(versions) + 1, len(versions) + 1)
     return figures
+
+
+def _images(storage: Storage, version: str, work: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    """The encoded pictures of one version by row id, in order, a film's batch of rows at a time."""
+    table, columns = ("keyframes", []) if version == "original" else ("renders", ["variant"])
+    kept = FilmRows(storage, table, work)
+    for film_id in sorted(work):
+        for batch in kept.batches(film_id, ["row_id", "image", *columns]):
+            for row in batch.to_pylist():
+                if row.get("variant", version) == version:
+                    yield row["row_id"], row["image"]
 
 
 def _known_faces(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> list[Floats]:

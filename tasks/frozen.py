@@ -8,31 +8,34 @@ Shapes: T keyframes of all films, N positions and C channels of the image encode
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from models.codec import CodecConfig, PCACodecConfig, build_codec, load_codec
 from models.vision import EfficientNetLite0Config, VisionConfig, build
 from storage import checkpoints
 from storage.errors import ConfigError
+from storage.filmrows import FilmRows
 from storage.fingerprint import file_id, fingerprint
 from storage.pictures import decode
 from storage.root import Storage
 from storage.snapshot import Snapshot
-from storage.tables import Tables
+from tasks.references import spread
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.codec import PCACodec
+    from models.codec import Codec
 
 _MODEL = "codec"
+_FITTED = 512  # keyframes on which a codec is fitted, at most
 _BATCH = 8  # keyframes that go through the image encoder together
 
 
@@ -41,6 +44,8 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
 
     Args:
         width, height: pixels at which the image encoder sees a keyframe.
+        kept: what they see of all keyframes is computed once and kept, in memory while training. False, for millions of
+            keyframes: pictures are looked at in the step that needs them; the codec must be a pretrained one.
         init: a folder of a trained autoencoder, whose codec is then taken instead of fitting `codec` on the training
             keyframes; relative ones lie inside the package `models`, "" means none.
     """
@@ -49,7 +54,14 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
     width: int = Field(default=224, ge=32)
     height: int = Field(default=128, ge=32)
     codec: CodecConfig = PCACodecConfig()
+    kept: bool = True
     init: str = ""
+
+    @model_validator(mode="after")
+    def _needs_no_fitting(self) -> Self:
+        if not self.kept and self.codec.kind == "pca" and not self.init:
+            raise ValueError("kept=false goes with a pretrained codec (codec.kind=sdxl_vae); codec.kind=pca is fitted")
+        return self
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ class Seen:
     features_flipped: "Tensor"
     latents: "Tensor"
     latents_flipped: "Tensor"
-    codec: "PCACodec"
+    codec: "Codec"
 
     def rows(self, row_ids: Sequence[str]) -> "Tensor":
         """Where keyframes stand.
@@ -100,25 +112,40 @@ def init_identity(init: str) -> list[str]:
     return [file_id(path) for path in files]
 
 
+def frozen_codec(config: FrozenConfig) -> "Codec":
+    """The codec of frozen parts that are not `kept`: nothing has to be fitted."""
+    init = init_folder(config.init)
+    return load_codec(init / "codec") if init else build_codec(config.codec)
+
+
 def frozen_fingerprint(config: FrozenConfig, snapshot: Snapshot) -> str:
     """Names what `seen` yields: which keyframes, which of them train, and the models."""
     spans = [(film.film_id, film.train, film.test) for film in snapshot.films]
-    parts = [config.vision, config.width, config.height, config.codec, init_identity(config.init)]
+    parts = [config.vision, config.width, config.height, config.codec, config.kept, init_identity(config.init)]
     return fingerprint("frozen", parts, spans, snapshot.work["keyframes"])
 
 
-@contextmanager
-def seen(config: FrozenConfig, storage: Storage, snapshot: Snapshot) -> Iterator[Seen]:
-    """What the frozen models see, computed by whoever asks first."""
-    from safetensors.torch import load_file
+def look(config: FrozenConfig, storage: Storage, snapshot: Snapshot) -> str:
+    """Looks at all keyframes, unless that was done; to be called before several workers ask for what was seen.
 
+    Returns:
+        the folder in the storage that keeps it.
+    """
     key = frozen_fingerprint(config, snapshot)
     rel = checkpoints.finished(storage, _MODEL, key)
     if rel is None:
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
             _look(config, storage, snapshot, Path(scratch))
             rel = checkpoints.save_final(storage, _MODEL, key, 0, Path(scratch)).rel
-    with storage.local(rel) as folder:
+    return rel
+
+
+@contextmanager
+def seen(config: FrozenConfig, storage: Storage, snapshot: Snapshot) -> Iterator[Seen]:
+    """What the frozen models see."""
+    from safetensors.torch import load_file
+
+    with storage.local(look(config, storage, snapshot)) as folder:
         rows = json.loads((folder / "rows.json").read_text())
         yield Seen(tuple(rows), codec=load_codec(folder / "codec"), **load_file(folder / "seen.safetensors"))
 
@@ -128,40 +155,66 @@ def _look(config: FrozenConfig, storage: Storage, snapshot: Snapshot, folder: Pa
     import torch.nn.functional as F
     from safetensors.torch import save_file
 
-    row_ids, train, images_T3HW = keyframes(storage, snapshot, (config.codec.height, config.codec.width))
-    encoder = build(config.vision)
-    init = init_folder(config.init)
-    codec = load_codec(init / "codec") if init else build_codec(config.codec).fit(images_T3HW[train].float() / 255)
+    size = (config.codec.height, config.codec.width)
+    encoder, init = build(config.vision), init_folder(config.init)
+    codec = load_codec(init / "codec") if init else _fitted(config, storage, snapshot)
+    row_ids, train = list[str](), list[bool]()
     tensors: dict[str, list[torch.Tensor]] = {}
+    frames = keyframes(storage, snapshot, size)
     with torch.inference_mode():
-        for batch in torch.split(images_T3HW, _BATCH):
-            images_B3HW = batch.float() / 255
+        while some := list(islice(frames, _BATCH)):
+            row_ids += [row_id for row_id, _, _ in some]
+            train += [learnt for _, learnt, _ in some]
+            images_B3HW = torch.stack([picture for _, _, picture in some]).float() / 255
             for name, pictures in (("", images_B3HW), ("_flipped", images_B3HW.flip(-1))):
                 small = F.interpolate(pictures, (config.height, config.width), mode="bilinear", antialias=True)
                 tensors.setdefault(f"features{name}", []).append(encoder(small.clamp(0, 1)).half())
                 tensors.setdefault(f"latents{name}", []).append(codec.encode(pictures).half())
     save_file(
-        {"train": train} | {name: torch.cat(parts) for name, parts in tensors.items()}, folder / "seen.safetensors"
+        {"train": torch.tensor(train)} | {name: torch.cat(parts) for name, parts in tensors.items()},
+        folder / "seen.safetensors",
     )
     codec.save_pretrained(folder / "codec")
     (folder / "rows.json").write_text(json.dumps(row_ids))
 
 
-def keyframes(storage: Storage, snapshot: Snapshot, size: tuple[int, int]) -> tuple[list[str], "Tensor", "Tensor"]:
-    """(row ids, which train [T], pictures [T, 3, height, width] uint8) of the snapshot's spans, sorted by row id."""
+def _fitted(config: FrozenConfig, storage: Storage, snapshot: Snapshot) -> "Codec":
+    """The codec of the config; one that learns from pictures sees some hundreds of training keyframes."""
+    import torch
+
+    if config.codec.kind != "pca":
+        return build_codec(config.codec)
+    rows = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
+    train = [
+        row_id
+        for film in sorted(snapshot.of_part("train"), key=lambda film: film.film_id)
+        for row_id in rows.row_ids(film.film_id)
+        if film.part(int(row_id[-6:])) == "train"
+    ]
+    wanted = {train[place] for place in spread(len(train), _FITTED)}
+    frames = keyframes(storage, snapshot, (config.codec.height, config.codec.width), wanted)
+    return build_codec(config.codec).fit(torch.stack([picture for _, _, picture in frames]).float() / 255)
+
+
+def keyframes(
+    storage: Storage, snapshot: Snapshot, size: tuple[int, int], wanted: Container[str] | None = None
+) -> "Iterator[tuple[str, bool, Tensor]]":
+    """(row id, whether it is learnt from, picture [3, height, width] uint8) of the snapshot's spans, by row id.
+
+    Args:
+        size: height and width.
+        wanted: row ids; all when None.
+    """
     import numpy as np
     import torch
     from PIL import Image
 
-    films = {film.film_id: film for film in snapshot.films}
-    rows = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["row_id", "film_id", "second", "image"])
-    row_ids, train, pictures = [], [], []
-    for row in rows.to_pylist():
-        part = films[row["film_id"]].part(row["second"])
-        if part is None:
-            continue
-        image = Image.fromarray(decode(row["image"])).resize((size[1], size[0]), Image.Resampling.BOX)
-        row_ids.append(row["row_id"])
-        train.append(part == "train")
-        pictures.append(torch.from_numpy(np.array(image)).permute(2, 0, 1))
-    return row_ids, torch.tensor(train), torch.stack(pictures)
+    rows = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
+    for film in sorted(snapshot.films, key=lambda film: film.film_id):
+        for batch in rows.batches(film.film_id, ["row_id", "second", "image"]):
+            for row_id, second, image in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                part = film.part(second)
+                if part is None or (wanted is not None and row_id not in wanted):
+                    continue
+                small = Image.fromarray(decode(image)).resize((size[1], size[0]), Image.Resampling.BOX)
+                yield row_id, part == "train", torch.from_numpy(np.array(small)).permute(2, 0, 1)

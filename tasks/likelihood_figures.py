@@ -51,13 +51,14 @@ def figures(
     learnt = {film.film.film_id: (film.scripts, tokens.read(storage, work, film.row_ids)[0]) for film in trains}
     learnt_TLD = torch.cat([train_TLD for _, train_TLD in learnt.values()])
     found: dict[str, list[float]] = {name: [] for name in _WORDS}
+    held_out: list[torch.Tensor] = []
     for test in tests:
         tokens_TLD = tokens.read(storage, work, test.row_ids)[0]
         train, train_TLD = learnt.get(test.film.film_id, ((), learnt_TLD[:0]))
         examples = references(train, train_TLD, test.scripts, tokens_TLD, count)
         orders = [shuffled(test.scripts, seed + i) for i in range(shuffles)] if len(test.scripts) > 1 else []
         found["nll_right_script"] += nll(test.scripts, tokens_TLD).tolist()
-        found["nll_unconditional"] += unconditional_nll(learnt_TLD, tokens_TLD, seed=seed)[0].tolist()
+        held_out.append(tokens_TLD)
         if orders:
             nll_ST = torch.stack([nll(order, tokens_TLD) for order in orders])
             found["nll_shuffled_script"] += nll_ST.mean(0).tolist()
@@ -69,6 +70,8 @@ def figures(
             if orders:
                 nll_ST = torch.stack([nll(order, tokens_TLD, *given) for order in orders])
                 found["nll_shuffled_script_few_shot"] += nll_ST.mean(0)[one.places].tolist()
+    if held_out:
+        found["nll_unconditional"] = unconditional_nll(learnt_TLD, torch.cat(held_out), seed=seed)[0].tolist()
     unit = "negative log-likelihood of held-out keyframe tokens in nats per dimension, lower is better"
     words = {name: said.format(source=_SOURCES[snapshot.by_films]) for name, said in _WORDS.items()}
     return {name: metrics.mean(values, f"{unit}: {words[name]}") for name, values in found.items()}

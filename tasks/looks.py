@@ -3,14 +3,14 @@
 Shapes: T keyframes, P pixels times colours, E numbers of an embedding, F faces of D numbers.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from storage.pictures import decode
-from tasks.metrics import Floats
+from tasks.metrics import Bytes, Floats
 
 if TYPE_CHECKING:
     from models.face import FaceEmbedder
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Looks:
-    """Keyframes in one version: small pixels [T, P] in 0-1, embeddings [T, E] by the image encoder, faces [F, D]."""
+    """Keyframes in one version: small pixels [T, P] uint8, embeddings [T, E] by the image encoder, faces [F, D]."""
 
     row_ids: tuple[str, ...]
-    pixels: Floats
+    pixels: Bytes
     embeddings: Floats
     faces: Sequence[Floats]
 
@@ -42,13 +42,14 @@ class Eyes:
     encoder: "ImageEncoder"
     embedder: "FaceEmbedder"
 
-    def look(self, images: Mapping[str, bytes], with_faces: Collection[str]) -> Looks:
-        """Looks at encoded pictures, one after the other; for faces only at those of `with_faces`, which takes long."""
+    def look(self, images: Iterable[tuple[str, bytes]], with_faces: Collection[str]) -> Looks:
+        """Looks at encoded pictures by row id, one at a time; for faces only at `with_faces`, which takes long."""
         import torch
         from PIL import Image
 
-        pixels, embeddings, faces = [], [], []
-        for row_id, data in images.items():
+        row_ids, pixels, embeddings, faces = [], [], [], []
+        for row_id, data in images:
+            row_ids.append(row_id)
             image = decode(data)
             found = self.embedder.faces([image])[0] if row_id in with_faces else []
             known = [one.embedding for one in found if one.embedding is not None]
@@ -58,5 +59,5 @@ class Eyes:
                 half_13HW = torch.nn.functional.interpolate(image_13HW, scale_factor=0.5, mode="area")
                 embeddings.append(self.encoder.embed(half_13HW)[0].numpy())
             small = Image.fromarray(image).resize((self.width, self.height), Image.Resampling.BOX)
-            pixels.append(np.asarray(small, np.float32).reshape(-1) / 255)
-        return Looks(tuple(images), np.stack(pixels), np.stack(embeddings), faces)
+            pixels.append(np.asarray(small).reshape(-1))
+        return Looks(tuple(row_ids), np.stack(pixels), np.stack(embeddings), faces)

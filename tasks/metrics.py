@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+
+_BLOCK = 64  # originals that are compared at a time
 
 
 class Figure(BaseModel, frozen=True, extra="forbid"):
@@ -38,11 +42,16 @@ def mean(values: Sequence[float] | Floats | Bools, what: str) -> Figure:
     return Figure(value=float(f"{average:.6g}"), n=len(values), what=what)
 
 
-def squared_distances(queries_QC: Floats, originals_NC: Floats) -> Floats:
-    """[Q, N] mean squared difference of every query to every original."""
+def squared_distances(queries_QC: Floats | Bytes, originals_NC: Floats | Bytes) -> Floats:
+    """[Q, N] mean squared difference of every query to every original; bytes are taken as numbers in 0-1."""
     if queries_QC.shape[1] != originals_NC.shape[1]:
         raise ValueError(f"queries have {queries_QC.shape[1]} values each, originals {originals_NC.shape[1]}")
-    return np.stack([np.square(originals_NC - query_C).mean(axis=1) for query_C in queries_QC]).astype(np.float32)
+    distances_QN = np.empty((len(queries_QC), len(originals_NC)), np.float32)
+    for start in range(0, len(originals_NC), _BLOCK):
+        some_NC = _numbers(originals_NC[start : start + _BLOCK])
+        for place, query_C in enumerate(queries_QC):
+            distances_QN[place, start : start + _BLOCK] = np.square(some_NC - _numbers(query_C)).mean(axis=1)
+    return distances_QN
 
 
 def ranks(distances_QN: Floats, own_Q: Ints) -> Ints:
@@ -58,9 +67,10 @@ def steps_to_nearest(distances_QN: Floats, own_Q: Ints) -> Ints:
     return apart_Q
 
 
-def psnr(images_TP: Floats, others_TP: Floats) -> Floats:
-    """[T] peak signal-to-noise ratio in dB of pixels in 0-1; 100 where two images are equal."""
-    error_T = np.square(images_TP - others_TP).mean(axis=1)
+def psnr(images_TP: Floats | Bytes, others_TP: Floats | Bytes) -> Floats:
+    """[T] peak signal-to-noise ratio in dB of pixels in 0-1, or bytes; 100 where two images are equal."""
+    pairs = zip(images_TP, others_TP, strict=True)
+    error_T = np.array([np.square(_numbers(image_P) - _numbers(other_P)).mean() for image_P, other_P in pairs])
     decibels_T: Floats = -10 * np.log10(np.maximum(error_T, 1e-10))
     return decibels_T
 
@@ -122,3 +132,7 @@ def recall(truth: Sequence[NDArray[np.float64]], found: Sequence[NDArray[np.floa
                 free.remove(hit)
             held.append(hit is not None)
     return held
+
+
+def _numbers(values: Floats | Bytes) -> Floats:
+    return values.astype(np.float32) / np.float32(255 if values.dtype == np.uint8 else 1)

@@ -8,7 +8,9 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from pydantic import BaseModel, Field
 
 from models.animator import AnimatorConfig, CameraConfig, build
 from storage.errors import FilmError
+from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
 from storage.movie import WrittenMovie, write_movie
 from storage.pictures import decode
@@ -24,7 +27,7 @@ from storage.rejects import Reject
 from storage.remote import fetched
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
-from storage.sound import AudioTrack
+from storage.sound import AudioTrack, Span
 from storage.tables import Tables
 from tasks.progress import Progress
 from tasks.render import Variant
@@ -36,12 +39,17 @@ Image = NDArray[np.uint8]
 
 
 class MovieConfig(BaseModel, frozen=True, extra="forbid"):
-    """`variant`: which keyframes are animated; `seconds`: of movie from each."""
+    """`variant`: which keyframes are animated; `seconds`: of movie from each, to the nearest frame."""
 
     animator: AnimatorConfig = CameraConfig()
     variant: Variant = "few_shot"
     fps: int = Field(default=24, ge=1)
     seconds: float = Field(default=1.0, gt=0)
+
+    @property
+    def clip(self) -> float:
+        """Seconds that the frames of one keyframe last."""
+        return max(1, round(self.seconds * self.fps)) / self.fps
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def run(config: MovieConfig, storage: Storage, snapshot: Snapshot, work: Work, p
         rel = f"movies/{key}/{names(snapshot)[film.film_id]}"
         if storage.exists(rel):
             continue
-        told = _scenes(config, tables, film, work)
+        told = _scenes(config, storage, film, work)
         source = _sound_source(tables, snapshot, film)
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder, _local(source) as (sound, lost):
             path = Path(folder) / "movie.mp4"
@@ -116,10 +124,16 @@ def _local(source: str) -> Iterator[tuple[Path | None, str]]:
         yield path, lost
 
 
-def _scenes(config: MovieConfig, tables: Tables, film: SnapshotFilm, work: Work) -> list[Scene]:
+def _scenes(config: MovieConfig, storage: Storage, film: SnapshotFilm, work: Work) -> list[Scene]:
     mine = {stage: {film.film_id: keys[film.film_id]} for stage, keys in work.items()}
-    renders = tables.read("renders", mine["renders"]).to_pylist()
-    images = {row["row_id"]: row["image"] for row in renders if row["variant"] == config.variant}
+    tables = Tables(storage)
+    renders = FilmRows(storage, "renders", work["renders"])
+    images = {
+        row["row_id"]: row["image"]
+        for rows in renders.batches(film.film_id, ["row_id", "variant", "image"])
+        for row in rows.to_pylist()
+        if row["variant"] == config.variant
+    }
     scripts = tables.read("scripts", mine["scripts"], ["row_id", "plots"]).to_pylist()
     plots = {row["row_id"]: " ".join(row["plots"]) for row in scripts}
     features = tables.read("features", mine["features"], ["row_id", "second", "shot"]).to_pylist()
@@ -136,28 +150,37 @@ def _write(
     config: MovieConfig, path: Path, title: str, scenes: Sequence[Scene], source: Path | None, progress: Progress
 ) -> WrittenMovie:
     height, width = decode(scenes[0].image).shape[:2]
-    spans = [(scene.second, scene.second + config.seconds) for scene in scenes]
-    audio = AudioTrack(source, spans) if source else None
+    spans, out_of_step = heard(config, str(source), scenes)
+    audio = AudioTrack(source, spans) if source and spans else None
     frames = _frames(config, title, scenes, progress)
-    return write_movie(path, frames, (width, height), config.fps, audio, subtitles(scenes, config.seconds))
+    written = write_movie(path, frames, (width, height), config.fps, audio, subtitles(scenes, config.clip))
+    return replace(written, silent=written.silent or (out_of_step if source else ""))
+
+
+def heard(config: MovieConfig, source: str, scenes: Sequence[Scene]) -> tuple[list[Span], str]:
+    """The spans of the film's sound that go with the scenes; none, and why, in another pace than the film's."""
+    step = min((after.second - before.second for before, after in pairwise(scenes)), default=config.clip)
+    if step != config.clip:
+        return [], f"{config.clip:g} s of movie for each {step:g} s of {source!r}: sound keeps its own pace"
+    return [(scene.second, scene.second + config.clip) for scene in scenes], ""
 
 
 def _frames(config: MovieConfig, title: str, scenes: Sequence[Scene], progress: Progress) -> Iterator[Image]:
     """All frames of the movie; a clip knows its neighbours inside the shot, and nothing across a cut."""
     animator = build(config.animator)
-    images = [decode(scene.image) for scene in scenes]
+    decoded = lru_cache(maxsize=3)(lambda place: decode(scenes[place].image))
     what = f"movie of {title}"
     for place, scene in enumerate(scenes):
         progress(what, place, len(scenes))
         before = place > 0 and scenes[place - 1].shot == scene.shot
         after = place + 1 < len(scenes) and scenes[place + 1].shot == scene.shot
         yield from animator.animate(
-            images[place],
-            config.seconds,
+            decoded(place),
+            config.clip,
             config.fps,
             seed=zlib.crc32(scene.row_id.encode()),
-            previous=images[place - 1] if before else None,
-            next=images[place + 1] if after else None,
+            previous=decoded(place - 1) if before else None,
+            next=decoded(place + 1) if after else None,
         )
     progress(what, len(scenes), len(scenes))
 

@@ -1,6 +1,6 @@
 """All keyframes of a snapshot as tokens of a trained autoencoder, each also mirrored (section 3.2)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,16 @@ from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.frozen import FrozenConfig, frozen_fingerprint, seen
-from tasks.made import Made
+from tasks.frozen import FrozenConfig, frozen_fingerprint, look, seen
+from tasks.made import Made, ReadsAhead, Step
 from tasks.progress import Progress
+from tasks.rows import Row
 from tasks.stage import Work, run_stage
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from models.autoencoder import DiffusionAutoencoder
 
 STAGE = "tokens"
 
@@ -39,6 +42,8 @@ def run(
     Returns:
         the snapshot's work, and under "tokens" this stage's.
     """
+    if config.kept:
+        look(config, storage, snapshot)
     return run_stage(
         storage,
         STAGE,
@@ -60,7 +65,8 @@ def read(storage: Storage, work: Work, row_ids: Sequence[str]) -> "tuple[Tensor,
     import numpy as np
     import torch
 
-    table = Tables(storage).read(STAGE, work[STAGE])
+    films = {row_id.rsplit("-", 1)[0] for row_id in row_ids}
+    table = Tables(storage).read(STAGE, {film: key for film, key in work[STAGE].items() if film in films})
     of_row = {row["row_id"]: row for row in table.to_pylist()}
     if missing := [row_id for row_id in row_ids if row_id not in of_row]:
         raise ValueError(f"{len(missing)} keyframes have no tokens, {missing[0]!r} for one: encode the snapshot first")
@@ -73,38 +79,84 @@ def read(storage: Storage, work: Work, row_ids: Sequence[str]) -> "tuple[Tensor,
     return stacked("tokens"), stacked("tokens_flipped")
 
 
-def _make(config: FrozenConfig, storage: Storage, snapshot: Snapshot, autoencoder: str) -> Callable[[str], Made]:
-    import torch
-
+def _make(
+    config: FrozenConfig, storage: Storage, snapshot: Snapshot, autoencoder: str
+) -> Callable[[str], Made | Iterator[Step | Made]]:
     from models.autoencoder import DiffusionAutoencoder
 
     with storage.local(autoencoder) as folder:
         model = DiffusionAutoencoder.from_pretrained(folder).to(device())
+    keyframes = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
+    if config.kept:
+        return _kept(config, storage, snapshot, model, keyframes)
+    return _watched(config, snapshot, model, rows.Pictures(keyframes))
+
+
+def _kept(
+    config: FrozenConfig, storage: Storage, snapshot: Snapshot, model: "DiffusionAutoencoder", keyframes: FilmRows
+) -> Callable[[str], Made]:
+    """Tokens of what the image encoder saw of all keyframes before."""
+    import torch
+
     with seen(config, storage, snapshot) as see, torch.inference_mode():
         tokens_TLD, flipped_TLD = (
             torch.cat([model.encode(part.float().to(device())).cpu() for part in torch.split(features, 64)])
             for features in (see.features, see.features_flipped)
         )
     of_row = {row_id: t for t, row_id in enumerate(see.row_ids)}
-    keyframes = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
 
     def encode(film_id: str) -> Made:
         made = [
-            {
-                "row_id": keyframe["row_id"],
-                "second": keyframe["second"],
-                "tokens": _bytes(tokens_TLD[of_row[keyframe["row_id"]]]),
-                "tokens_flipped": _bytes(flipped_TLD[of_row[keyframe["row_id"]]]),
-                "count": tokens_TLD.shape[1],
-                "width": tokens_TLD.shape[2],
-            }
+            _row(keyframe, tokens_TLD[t], flipped_TLD[t])
             for batch in keyframes.batches(film_id, ["row_id", "second"])
             for keyframe in batch.to_pylist()
-            if keyframe["row_id"] in of_row
+            if (t := of_row.get(keyframe["row_id"])) is not None
         ]
         return Made({STAGE: rows.table(STAGE, film_id, made)})
 
     return encode
+
+
+def _watched(
+    config: FrozenConfig, snapshot: Snapshot, model: "DiffusionAutoencoder", keyframes: rows.Pictures
+) -> ReadsAhead:
+    """Tokens of a film's pictures, a few at a time."""
+    import torch
+
+    from models.training.views import features
+    from models.vision import build
+
+    encoder, films = build(config.vision).to(device()), {film.film_id: film for film in snapshot.films}
+
+    def encode(film_id: str) -> Iterator[Step | Made]:
+        for step, some, pictures in keyframes.of(film_id):
+            images_B3HW = torch.stack([torch.from_numpy(picture.copy()).permute(2, 0, 1) for picture in pictures])
+            images_B3HW = images_B3HW.to(device()).float() / 255
+            with torch.inference_mode():
+                tokens_BLD, flipped_BLD = (
+                    model.encode(features(encoder, seen_B3HW, (config.height, config.width)).to(device())).cpu()
+                    for seen_B3HW in (images_B3HW, images_B3HW.flip(-1))
+                )
+            made = [
+                _row(keyframe, tokens_LD, flipped_LD)
+                for keyframe, tokens_LD, flipped_LD in zip(some, tokens_BLD, flipped_BLD, strict=True)
+                if films[film_id].part(keyframe["second"]) is not None
+            ]
+            yield Made({STAGE: rows.table(STAGE, film_id, made)})
+            yield step
+
+    return ReadsAhead(encode, keyframes.expect)
+
+
+def _row(keyframe: Row, tokens_LD: "Tensor", flipped_LD: "Tensor") -> Row:
+    return {
+        "row_id": keyframe["row_id"],
+        "second": keyframe["second"],
+        "tokens": _bytes(tokens_LD),
+        "tokens_flipped": _bytes(flipped_LD),
+        "count": tokens_LD.shape[0],
+        "width": tokens_LD.shape[1],
+    }
 
 
 def _bytes(tokens_LD: "Tensor") -> bytes:

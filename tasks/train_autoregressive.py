@@ -70,7 +70,7 @@ class Make:
         from models.training.autoregressive import Episode
 
         episodes = []
-        for film in dataset.load(self.storage, self.snapshot, part):
+        for film in dataset.load(self.storage, self.snapshot.within(self.work), part):
             tokens_TLD, flipped_TLD = tokens.read(self.storage, self.work, film.row_ids)
             episodes.append(Episode(film.film.film_id, film.scripts, tokens_TLD, flipped_TLD, film.scripts_flipped))
         return episodes

@@ -1,5 +1,7 @@
 """Stage 3: the ID-preserving decoder (section 3.3), on the training half of a snapshot."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,16 @@ from storage.snapshot import Snapshot
 from tasks import dataset, tokens
 from tasks.cluster import ClusterConfig
 from tasks.fit import FitConfig, fit
-from tasks.frozen import FrozenConfig, frozen_fingerprint, seen
+from tasks.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, look, seen
+from tasks.model_card import Card, write_card
 from tasks.progress import Progress
 from tasks.stage import Work
+from tasks.views import watched_keyframes
 
 if TYPE_CHECKING:
+    from models.codec import Codec
     from models.training.decoder import DecoderTraining
+    from models.training.views import Views
 
 
 class TrainDecoderConfig(BaseModel, frozen=True, extra="forbid"):
@@ -55,7 +61,11 @@ def run(
     parts = [config.training, config.fit.identity, frozen_fingerprint(config.frozen, snapshot)]
     key = fingerprint("decoder", *parts, autoencoder, work["tokens"], snapshot.work["features"])
     make = Make(config, storage, snapshot, autoencoder, work)
-    return fit(storage, "decoder", key, make, config.fit, cluster, progress)
+    if config.frozen.kept:
+        look(config.frozen, storage, snapshot)
+    trained = fit(storage, "decoder", key, make, config.fit, cluster, progress)
+    write_card(Card("decoder", trained, config.frozen, config.training, autoencoder), storage, snapshot)
+    return trained
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ class Make:
     def __call__(self) -> "DecoderTraining":
         from models.training.decoder import DecoderTraining, Scripts
 
-        films = dataset.load(self.storage, self.snapshot, "train")
+        films = dataset.load(self.storage, self.snapshot.within(self.work), "train")
         row_ids = [row_id for film in films for row_id in film.row_ids]
         scripts = [script for film in films for script in film.scripts]
         # Characters are numbered film by film; those of different films are different people.
@@ -81,23 +91,25 @@ class Make:
             for of_frame in film.face_characters
         ]
         tokens_FLD, flipped_FLD = tokens.read(self.storage, self.work, row_ids)
-        with (
-            seen(self.config.frozen, self.storage, self.snapshot) as see,
-            self.storage.local(self.autoencoder) as folder,
-        ):
-            if not see.codec.same_as(load_codec(folder / "codec")):
+        vectors = Scripts([script.sentences for script in scripts], [script.faces for script in scripts], characters)
+        with self._views(row_ids) as (codec, views), self.storage.local(self.autoencoder) as folder:
+            if not codec.same_as(load_codec(folder / "codec")):
                 raise ConfigError(
                     f"the autoencoder {self.autoencoder!r} was trained on latents of another codec than the recipe's "
                     "settings under `frozen` make of this snapshot: train the decoder with the settings and the "
                     "snapshot of its autoencoder"
                 )
-            places = see.rows(row_ids)
-            return DecoderTraining(
-                self.config.training,
-                folder,
-                tokens_FLD,
-                flipped_FLD,
-                see.latents[places].float(),
-                see.latents_flipped[places].float(),
-                Scripts([script.sentences for script in scripts], [script.faces for script in scripts], characters),
-            )
+            return DecoderTraining(self.config.training, folder, tokens_FLD, flipped_FLD, views, vectors)
+
+    @contextmanager
+    def _views(self, row_ids: Sequence[str]) -> "Iterator[tuple[Codec, Views]]":
+        from models.training.views import Kept
+
+        frozen = self.config.frozen
+        if frozen.kept:
+            with seen(frozen, self.storage, self.snapshot) as see:
+                places = see.rows(row_ids)
+                yield see.codec, Kept(see.latents[places], see.latents_flipped[places])
+        else:
+            codec = frozen_codec(frozen)
+            yield codec, watched_keyframes(frozen, self.storage, self.snapshot, row_ids, codec, features=False)

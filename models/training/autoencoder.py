@@ -1,38 +1,41 @@
 """Stages 1 and 2: compressor and decoder learn to rebuild keyframes from tokens (section 3.2, Appendix A).
 
-Shapes: F keyframes of the training set, B of a batch, N positions and C channels of the image encoder, L tokens,
-D token width; latents_FCHW are the codec's.
+Shapes: F pictures of the training set, B of a batch, N positions and C channels of the image encoder, L tokens,
+D token width; latents_BCHW are the codec's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
-from models.codec import PCACodec
+from models.codec import Codec
 from models.diffusion import diffusion_loss, draw_noise
-from models.training import Schedule, generator, rows_of_step
+from models.training import Schedule, generator
 from models.training.average import Averaged, learning_rate
+from models.training.views import Drawn, Views
+
+_MEASURED = 10_000  # pictures whose tokens' mean and deviation are kept
 
 
-class AutoencoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
+class StageConfig(BaseModel, frozen=True, extra="forbid"):
     """The defaults are the laptop's: fine-tuning on the keyframes of one film, a few minutes of one CPU core.
 
-    The paper: two runs (images, then films) of 120k steps, of which the first 20k train the compressor alone.
+    The paper: two stages (images, then films) of 120k steps, of which the first 20k train the compressor alone.
     """
 
-    model: AutoencoderConfig = AutoencoderConfig()
     warmup_steps: int = Field(800, ge=0, description="first steps, with the U-Net frozen; the paper: 20,000")
     warmup_batch: int = Field(16, gt=0)
-    warmup_learning_rate: float = Field(1e-3, gt=0)
+    warmup_learning_rate: float | None = Field(1e-3, gt=0, description="None: one schedule over all steps")
     steps: int = Field(1050, gt=0, description="all steps, the frozen ones included; the paper: 120,000")
     batch: int = Field(8, gt=0)
     learning_rate: float = Field(6e-4, gt=0, description="the paper: 1e-4 falling to 2e-5, then 2e-5")
     schedule: Schedule = "cosine"
+    falls_to: float = Field(0.05, ge=0, le=1, description="share of the learning rate that is left at the end")
     weight_decay: float = Field(0.01, ge=0)
     token_noise: float = Field(
         0.4,
@@ -42,15 +45,18 @@ class AutoencoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     )
     flip: float = Field(0.5, ge=0, le=1, description="share of mirrored keyframes")
     coarse_weight: float = Field(1.0, ge=0, description="of the coarse head's l2 loss")
-    average: float = Field(0.98, ge=0, lt=1, description="decay of the weights' moving average that is exported")
+    average: float = Field(0.98, ge=0, lt=1, description="decay of the weights' exported moving average; 0: none")
     seed: int = 0
+
+
+class AutoencoderTrainingConfig(StageConfig, frozen=True, extra="forbid"):
+    model: AutoencoderConfig = AutoencoderConfig()
 
 
 class Batch(NamedTuple):
     """Data and noise of one step."""
 
-    features_BNC: Tensor
-    latents_BCHW: Tensor
+    drawn: Drawn
     token_noise_BLD: Tensor
     noise_BCHW: Tensor
     timestep_B: Tensor
@@ -61,41 +67,44 @@ class AutoencoderTraining:
 
     The first `warmup_steps` leave the U-Net as it is. Without a coarse head they minimise eq. 1 through the frozen
     decoder, as the paper does with a pretrained one; with a coarse head they minimise its l2 loss alone, which
-    doesn't run the U-Net and costs little. With `init`, a folder that `export` wrote, training goes on from there; the
-    latents must come from that folder's codec.
+    doesn't run the U-Net and costs little. With `init`, a folder that `export` wrote, training goes on from there, at
+    whatever size of pictures; the latents must come from that folder's codec.
     """
 
     def __init__(
         self,
         config: AutoencoderTrainingConfig,
-        codec: PCACodec,
-        features_FNC: Tensor,
-        features_flipped_FNC: Tensor,
-        latents_FCHW: Tensor,
-        latents_flipped_FCHW: Tensor,
+        codec: Codec,
+        views: Views,
         init: Path | None = None,
     ) -> None:
-        counts = [len(rows) for rows in (features_FNC, features_flipped_FNC, latents_FCHW, latents_flipped_FCHW)]
-        if len(set(counts)) > 1 or not counts[0]:
-            raise ValueError(f"training needs as many features as latents, mirrored or not, and at least one: {counts}")
         if config.warmup_steps > config.steps:
             raise ValueError(f"warmup_steps={config.warmup_steps} are part of steps={config.steps}, not more")
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
-        self.features = torch.stack([features_FNC, features_flipped_FNC])
-        self.latents = torch.stack([latents_FCHW, latents_flipped_FCHW])
+        self.views = views
+        self.module = Averaged(self._model(codec) if init is None else self._initialised(codec, init), config.average)
+
+    def _model(self, codec: Codec, unet: Any = None) -> DiffusionAutoencoder:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            autoencoder = DiffusionAutoencoder(config.model, codec)
-        if init is not None:
-            autoencoder = DiffusionAutoencoder.from_pretrained(init)
-            if autoencoder.config != config.model:
-                raise ValueError(f"{str(init)!r} holds an autoencoder of another config: {autoencoder.config!r}")
-            if not codec.same_as(autoencoder.codec):
-                raise ValueError(
-                    f"the latents come from another codec than {str(init)!r} was trained on; encode the "
-                    f"keyframes with load_codec({str(init / 'codec')!r})"
-                )
-        self.module = Averaged(autoencoder, config.average)
+            torch.manual_seed(self.config.seed)
+            return DiffusionAutoencoder(self.config.model, codec, unet)
+
+    def _initialised(self, codec: Codec, init: Path) -> DiffusionAutoencoder:
+        """The weights of `init`, for pictures of this training's size."""
+        first = DiffusionAutoencoder.from_pretrained(init)
+        size = {"image_size": self.config.model.decoder.image_size}
+        resized = first.config.model_copy(update={"decoder": first.config.decoder.model_copy(update=size)})
+        if resized != self.config.model:
+            raise ValueError(f"{str(init)!r} holds an autoencoder of another config: {first.config!r}")
+        if not codec.same_as(first.codec.resized(codec.config.width, codec.config.height)):
+            raise ValueError(
+                f"the latents come from another codec than {str(init)!r} was trained on; encode the "
+                f"keyframes with load_codec({str(init / 'codec')!r})"
+            )
+        model = self._model(codec, first.decoder.unet)
+        state = {name: value for name, value in first.state_dict().items() if not name.startswith("codec.")}
+        model.load_state_dict(state | {f"codec.{name}": value for name, value in codec.state_dict().items()})
+        return model
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
         """Compressor (and coarse head), and after the warm-up the decoder too."""
@@ -106,12 +115,16 @@ class AutoencoderTraining:
         return [*model.compressor.parameters(), *coarse]
 
     def lr(self, step: int) -> float:
-        """Each phase rises over its first steps and falls by `schedule`."""
+        """Each phase rises over its first steps and falls by `schedule`, or all steps are one phase."""
         config = self.config
+        if config.warmup_learning_rate is None:
+            return config.learning_rate * learning_rate(config.schedule, step, config.steps, config.falls_to)
         if step < config.warmup_steps:
-            return config.warmup_learning_rate * learning_rate(config.schedule, step, config.warmup_steps)
+            share = learning_rate(config.schedule, step, config.warmup_steps, config.falls_to)
+            return config.warmup_learning_rate * share
         late = config.steps - config.warmup_steps
-        return config.learning_rate * learning_rate(config.schedule, step - config.warmup_steps, late)
+        share = learning_rate(config.schedule, step - config.warmup_steps, late, config.falls_to)
+        return config.learning_rate * share
 
     def size(self, step: int) -> int:
         return self.config.warmup_batch if step < self.config.warmup_steps else self.config.batch
@@ -119,31 +132,27 @@ class AutoencoderTraining:
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         config, size = self.config, self.size(step)
         random = generator(config.seed, step, rank)
-        rows_B = rows_of_step(self.latents.shape[1], size, config.seed, step, rank, world)
+        rows_B = self.views.rows_of_step(size, config.seed, step, rank, world)
         mirrored_B = (torch.rand(size, generator=random) < config.flip).long()
-        latents_BCHW = self.latents[mirrored_B, rows_B]
+        drawn = self.views.draw(rows_B, mirrored_B)
         compressor = config.model.compressor
         token_noise_BLD = torch.randn(size, compressor.tokens, compressor.token_width, generator=random)
-        noise_BCHW, timestep_B = draw_noise(config.model.diffusion, latents_BCHW.shape, random)
-        return Batch(
-            self.features[mirrored_B, rows_B].float(),
-            latents_BCHW,
-            config.token_noise * token_noise_BLD,
-            noise_BCHW,
-            timestep_B,
-        )
+        noise_BCHW, timestep_B = draw_noise(config.model.diffusion, (size, *drawn.grid), random)
+        return Batch(drawn, config.token_noise * token_noise_BLD, noise_BCHW, timestep_B)
 
-    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 1, plus the coarse head's l2 loss where there is one."""
         model = self.module.live.train()
         device = model.token_mean_LD.device
-        features_BNC, latents_BCHW, token_noise_BLD, noise_BCHW, timestep_B = (part.to(device) for part in batch)
+        features_BNC, latents_BCHW, sizes_B6 = self.views.see(batch.drawn, device)
+        token_noise_BLD, noise_BCHW, timestep_B = (part.to(device, non_blocking=True) for part in batch[1:])
+        assert features_BNC is not None
         tokens_BLD = model.encode(features_BNC) + token_noise_BLD
         terms: dict[str, Tensor] = {}
         if model.decoder.coarse is not None and step < self.config.warmup_steps:
             terms["coarse"] = (model.decoder.coarse(tokens_BLD) - latents_BCHW).square().mean()
-            return terms["coarse"], {"coarse": float(terms["coarse"].detach())}
-        condition = model.decoder.condition(tokens_BLD)
+            return terms["coarse"], {"coarse": terms["coarse"].detach()}
+        condition = model.decoder.condition(tokens_BLD, sizes_B6=sizes_B6)
         terms["diffusion"] = diffusion_loss(
             model.decoder, model.config.diffusion, latents_BCHW, noise_BCHW, timestep_B, condition
         )
@@ -151,7 +160,7 @@ class AutoencoderTraining:
         if condition.coarse_BCHW is not None:
             terms["coarse"] = (condition.coarse_BCHW - latents_BCHW).square().mean()
             total = total + self.config.coarse_weight * terms["coarse"]
-        return total, {name: float(value.detach()) for name, value in terms.items()}
+        return total, {name: value.detach() for name, value in terms.items()}
 
     def stepped(self, step: int) -> None:
         self.module.update()
@@ -160,6 +169,14 @@ class AutoencoderTraining:
     def export(self, path: Path) -> None:
         """The averaged weights, with the statistics of the training keyframes' tokens."""
         model = self.module.average.eval()
-        features = self.features.flatten(0, 1).to(model.token_mean_LD.device)
-        model.measure_tokens(torch.cat([model.encode(part.float()) for part in torch.split(features, 64)]))
+        model.measure_tokens(torch.cat(list(self._tokens(model))))
         model.save_pretrained(path)
+
+    def _tokens(self, model: DiffusionAutoencoder) -> Iterator[Tensor]:
+        """Of the training pictures and their mirror images; of very many an even selection."""
+        rows_F = torch.arange(0, len(self.views), -(-len(self.views) // _MEASURED))
+        mirrored_F = torch.arange(2).repeat_interleave(len(rows_F))
+        for rows_B, mirrored_B in zip(torch.split(rows_F.repeat(2), 64), torch.split(mirrored_F, 64), strict=True):
+            seen = self.views.see(self.views.draw(rows_B, mirrored_B), model.token_mean_LD.device)
+            assert seen.features_BNC is not None
+            yield model.encode(seen.features_BNC)

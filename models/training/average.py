@@ -13,7 +13,8 @@ from models.training import Schedule
 class Averaged(nn.Module):
     """A model in training (`live`) and the exponential moving average of its weights (`average`).
 
-    Early on the decay is (1 + n) / (10 + n) after n steps, so that the first weights are soon forgotten.
+    Early on the decay is (1 + n) / (10 + n) after n steps, so that the first weights are soon forgotten. Where the
+    decay is 0 the average is the model itself, and no second copy is held.
     """
 
     updates: Tensor
@@ -21,27 +22,32 @@ class Averaged(nn.Module):
     def __init__(self, model: DiffusionAutoencoder, decay: float) -> None:
         super().__init__()
         self.live = model
-        self.average = copy.deepcopy(model).requires_grad_(False)
+        if decay:
+            self.average = copy.deepcopy(model).requires_grad_(False)
+        else:
+            self.__dict__["average"] = model  # beside the modules, so that no weight is listed twice
         self.decay = decay
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def update(self) -> None:
         """Move the average towards the live weights; called once after each optimiser's step."""
+        if not self.decay:
+            return
         self.updates += 1
         count = int(self.updates)
         share = 1 - min(self.decay, (1 + count) / (10 + count))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.live.parameters()), share)
 
 
-def learning_rate(schedule: Schedule, step: int, steps: int) -> float:
-    """A factor in 0-1: ten steps of rise (or a tenth of few steps), then constant or falling to a twentieth."""
+def learning_rate(schedule: Schedule, step: int, steps: int, falls_to: float = 0.05) -> float:
+    """A factor in 0-1: ten steps of rise (or a tenth of few steps), then constant or falling to `falls_to`."""
     rise = min(1.0, (step + 1) / max(1, min(10, steps // 10)))
     done = min(step / max(1, steps), 1.0)
     match schedule:
         case "constant":
             return rise
         case "linear":
-            return rise * (1 - 0.95 * done)
+            return rise * (1 - (1 - falls_to) * done)
         case "cosine":
-            return rise * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)
+            return rise * (falls_to + (1 - falls_to) * (1 + math.cos(math.pi * done)) / 2)

@@ -1,7 +1,7 @@
 """Stage 3: the decoder learns to read descriptions and faces too (section 3.3, eq. 2, Appendix A).
 
 Shapes: F keyframes of the training set, B of a batch, L tokens, D token width, S sentences of width E, P places for
-faces of width G, K = L + S + P; latents_FCHW are the codec's.
+faces of width G, K = L + S + P.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from models.autoencoder import DiffusionAutoencoder
 from models.decoder import pad, random_keep
 from models.diffusion import diffusion_loss, draw_noise
-from models.training import Schedule, generator, rows_of_step
+from models.training import Schedule, generator
 from models.training.average import Averaged, learning_rate
+from models.training.views import Drawn, Views
 
 
 class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
@@ -34,7 +35,7 @@ class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     token_noise: float = Field(0.4, ge=0, description="std of the noise on tokens, which have unit variance")
     flip: float = Field(0.0, ge=0, le=1, description="share of mirrored keyframes; their scripts are not mirrored")
     coarse_weight: float = Field(1.0, ge=0, description="of the coarse head's l2 loss")
-    average: float = Field(0.95, ge=0, lt=1, description="decay of the weights' moving average that is exported")
+    average: float = Field(0.95, ge=0, lt=1, description="decay of the weights' exported moving average; 0: none")
     seed: int = 0
 
 
@@ -46,7 +47,7 @@ class Batch(NamedTuple):
     faces_BPG: Tensor
     keep_BK: Tensor
     keep_B: Tensor
-    latents_BCHW: Tensor
+    drawn: Drawn
     noise_BCHW: Tensor
     timestep_B: Tensor
 
@@ -69,13 +70,12 @@ class DecoderTraining:
         init: Path,
         tokens_FLD: Tensor,
         tokens_flipped_FLD: Tensor,
-        latents_FCHW: Tensor,
-        latents_flipped_FCHW: Tensor,
+        views: Views,
         scripts: Scripts,
     ) -> None:
-        counts = [len(r) for r in (tokens_FLD, tokens_flipped_FLD, latents_FCHW, latents_flipped_FCHW, *scripts)]
+        counts = [len(rows) for rows in (tokens_FLD, tokens_flipped_FLD, views, *scripts)]
         if len(set(counts)) > 1 or not counts[0]:
-            raise ValueError(f"training needs as many tokens as latents and scripts, and at least one: {counts}")
+            raise ValueError(f"training needs as many tokens as pictures and scripts, and at least one: {counts}")
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
         autoencoder = DiffusionAutoencoder.from_pretrained(init)
         if not autoencoder.config.decoder.identity:
@@ -85,7 +85,7 @@ class DecoderTraining:
         self.module = Averaged(autoencoder, config.average)
         sizes = autoencoder.config.decoder
         self.tokens = torch.stack([tokens_FLD, tokens_flipped_FLD]).float()
-        self.latents = torch.stack([latents_FCHW, latents_flipped_FCHW])
+        self.views = views
         self.sentences_FSE = pad(scripts.sentences, sizes.sentences)
         self.faces_FPG = pad(scripts.faces, sizes.faces)
         self.characters = [list(of_frame) for of_frame in scripts.characters]
@@ -109,41 +109,41 @@ class DecoderTraining:
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         config, size = self.config, self.config.batch
         random = generator(config.seed, step, rank)
-        rows_B = rows_of_step(self.latents.shape[1], size, config.seed, step, rank, world)
+        rows_B = self.views.rows_of_step(size, config.seed, step, rank, world)
         mirrored_B = (torch.rand(size, generator=random) < config.flip).long()
-        latents_BCHW = self.latents[mirrored_B, rows_B]
+        drawn = self.views.draw(rows_B, mirrored_B)
         tokens_BLD = self.tokens[mirrored_B, rows_B]
         tokens_BLD = tokens_BLD + config.token_noise * torch.randn(tokens_BLD.shape, generator=random)
         length = self.module.live.decoder.context_length
-        noise_BCHW, timestep_B = draw_noise(self.module.live.config.diffusion, latents_BCHW.shape, random)
+        noise_BCHW, timestep_B = draw_noise(self.module.live.config.diffusion, (size, *drawn.grid), random)
         return Batch(
             tokens_BLD,
             self.sentences_FSE[rows_B],
             torch.stack([self._faces(row, random) for row in rows_B.tolist()]),
             random_keep((size, length), config.masked, random),
             random_keep((size,), config.dropped, random),
-            latents_BCHW,
+            drawn,
             noise_BCHW,
             timestep_B,
         )
 
-    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2, plus the coarse head's l2 loss where there is one."""
         model = self.module.live.train()
-        batch = Batch(*(part.to(model.token_mean_LD.device) for part in batch))
+        device = model.token_mean_LD.device
+        _, latents_BCHW, sizes_B6 = self.views.see(batch.drawn, device)
+        tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, noise_BCHW, timestep_B = (
+            part.to(device, non_blocking=True) for part in batch if isinstance(part, Tensor)
+        )
         decoder = model.decoder
-        condition = decoder.condition(
-            batch.tokens_BLD, batch.sentences_BSE, batch.faces_BPG, batch.keep_BK, batch.keep_B
-        )
-        total = diffusion_loss(
-            decoder, model.config.diffusion, batch.latents_BCHW, batch.noise_BCHW, batch.timestep_B, condition
-        )
-        terms = {"diffusion": float(total.detach())}
+        condition = decoder.condition(tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, sizes_B6)
+        total = diffusion_loss(decoder, model.config.diffusion, latents_BCHW, noise_BCHW, timestep_B, condition)
+        terms = {"diffusion": total.detach()}
         if condition.coarse_BCHW is not None:
-            kept = batch.keep_B[:, None, None, None]
-            coarse = ((condition.coarse_BCHW - batch.latents_BCHW) * kept).square().mean()
+            kept = keep_B[:, None, None, None]
+            coarse = ((condition.coarse_BCHW - latents_BCHW) * kept).square().mean()
             total = total + self.config.coarse_weight * coarse
-            terms["coarse"] = float(coarse.detach())
+            terms["coarse"] = coarse.detach()
         return total, terms
 
     def stepped(self, step: int) -> None:

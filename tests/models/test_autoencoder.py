@@ -7,7 +7,8 @@ from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.coarse import CoarseConfig
 from models.codec import PCACodec, PCACodecConfig
 from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig, UNetConfig
+from models.decoder import DecoderConfig
+from models.unet import UNetConfig
 
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16, size_width=8)
 CONFIG = AutoencoderConfig(

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from models.coarse import CoarseConfig
-from models.decoder import SDXL_UNET, DecoderConfig, DiffusionDecoder, UNetConfig, drop, pad, random_keep
+from models.decoder import DecoderConfig, DiffusionDecoder, drop, pad, random_keep
+from models.unet import SDXL_UNET, UNetConfig
 
 GRID = (6, 4, 8)
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=24, size_width=8)
@@ -100,8 +101,8 @@ def test_dropping_takes_everything_of_one_keyframe() -> None:
     tokens, sentences, faces = scripts(2)
     model = decoder()
     condition = model.condition(tokens, sentences, faces, keep_B=torch.tensor([0.0, 1.0]))
-    assert all(part is not None and (part[0] == 0).all() for part in condition)
-    for part, whole in zip(condition, model.condition(tokens, sentences, faces), strict=True):
+    assert all(part is not None and (part[0] == 0).all() for part in condition[:3])
+    for part, whole in zip(condition[:3], model.condition(tokens, sentences, faces)[:3], strict=True):
         assert part is not None
         assert whole is not None
         torch.testing.assert_close(part[1], whole[1])

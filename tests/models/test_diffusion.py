@@ -7,13 +7,24 @@ import pytest
 import torch
 
 from models.coarse import CoarseConfig
-from models.decoder import Condition, DecoderConfig, DiffusionDecoder, UNetConfig
-from models.diffusion import DiffusionConfig, corrupt, diffusion_loss, draw_noise, predict, sample, sampling_schedule
+from models.decoder import Condition, DecoderConfig, DiffusionDecoder
+from models.diffusion import (
+    DiffusionConfig,
+    Sampler,
+    corrupt,
+    diffusion_loss,
+    draw_noise,
+    predict,
+    sample,
+    sampling_schedule,
+)
+from models.unet import UNetConfig
 
 GRID = (3, 4, 4)
 UNET = UNetConfig(channels=(32,), transformers=(1,), head_width=16, cross_width=8, pooled_width=8, size_width=8)
 Prediction = Literal["epsilon", "v", "flow"]
 ALL: list[Prediction] = ["epsilon", "v", "flow"]
+SAMPLERS: list[Sampler] = ["euler", "dpm++"]
 
 
 def tiny_decoder() -> DiffusionDecoder:
@@ -56,6 +67,27 @@ def test_equation_2_by_hand() -> None:
     condition = decoder.condition(tokens, descriptions, faces)
     loss = diffusion_loss(decoder, config, latents, noise, timestep, condition)
     torch.testing.assert_close(loss, (noise - predicted).square().mean())
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v"])
+def test_min_snr_is_a_weight_on_the_error_of_the_latents(prediction: Prediction) -> None:
+    plain, weighted = DiffusionConfig(prediction=prediction), DiffusionConfig(prediction=prediction, min_snr=5.0)
+    decoder, latents, noise = tiny_decoder(), torch.randn(2, *GRID), torch.randn(2, *GRID)
+    timestep, condition = torch.tensor([40, 900]), decoder.condition(torch.randn(2, 2, 8))
+    noisy, _ = corrupt(plain, latents, noise, timestep)
+    bar = alpha_bar(timestep)
+    predicted = predict(decoder, plain, noisy, timestep, condition)
+    if prediction == "epsilon":
+        implied = (noisy - (1 - bar).sqrt() * predicted) / bar.sqrt()
+    else:
+        implied = bar.sqrt() * noisy - (1 - bar).sqrt() * predicted
+    snr = bar / (1 - bar)
+    assert float(snr.max()) > 5 > float(snr.min())
+    by_hand = (snr.clamp(max=5) * (implied - latents).square()).mean()
+    torch.testing.assert_close(diffusion_loss(decoder, weighted, latents, noise, timestep, condition), by_hand)
+    assert DiffusionConfig().min_snr is None
+    with pytest.raises(ValueError, match=r"min_snr=5\.0"):
+        DiffusionConfig(prediction="flow", min_snr=5.0)
 
 
 @pytest.mark.parametrize("prediction", ALL)
@@ -112,11 +144,12 @@ class Oracle(torch.nn.Module):
 
 
 @pytest.mark.parametrize("prediction", ALL)
-@pytest.mark.parametrize("steps", [1, 4, 10])
-def test_a_perfect_decoder_draws_its_picture(prediction: Prediction, steps: int) -> None:
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 4, 20])
+def test_a_perfect_decoder_draws_its_picture(prediction: Prediction, sampler: Sampler, steps: int) -> None:
     config, latents = DiffusionConfig(prediction=prediction), torch.randn(2, *GRID)
     condition = Condition(torch.zeros(2, 2, 8), torch.zeros(2, 8), None)
-    drawn = sample(Oracle(config, latents), config, condition, [1, 2], steps)  # type: ignore[arg-type]
+    drawn = sample(Oracle(config, latents), config, condition, [1, 2], steps, sampler=sampler)  # type: ignore[arg-type]
     torch.testing.assert_close(drawn, latents, atol=0.02, rtol=0.02)
 
 
@@ -151,13 +184,16 @@ def test_the_guess_is_the_best_for_latents_around_the_map(prediction: Prediction
 
 
 @pytest.mark.parametrize("prediction", ALL)
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
-def test_a_keyframe_depends_on_its_seed_and_not_on_its_batch(prediction: Prediction, guidance: float) -> None:
+def test_a_keyframe_depends_on_its_seed_and_not_on_its_batch(
+    prediction: Prediction, sampler: Sampler, guidance: float
+) -> None:
     config, decoder, tokens = DiffusionConfig(prediction=prediction), tiny_decoder(), torch.randn(3, 2, 8)
-    together = sample(decoder, config, decoder.condition(tokens), [5, 6, 7], 3, guidance)
-    alone = sample(decoder, config, decoder.condition(tokens[1:2]), [6], 3, guidance)
+    together = sample(decoder, config, decoder.condition(tokens), [5, 6, 7], 3, guidance, sampler)
+    alone = sample(decoder, config, decoder.condition(tokens[1:2]), [6], 3, guidance, sampler)
     torch.testing.assert_close(together[1:2], alone, atol=1e-4, rtol=1e-4)
-    other = sample(decoder, config, decoder.condition(tokens[1:2]), [8], 3, guidance)
+    other = sample(decoder, config, decoder.condition(tokens[1:2]), [8], 3, guidance, sampler)
     assert (other - alone).abs().max() > 0.01
 
 

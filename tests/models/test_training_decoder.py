@@ -10,8 +10,10 @@ from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.coarse import CoarseConfig
 from models.codec import PCACodec, PCACodecConfig
 from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig, UNetConfig
+from models.decoder import DecoderConfig
 from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Scripts
+from models.training.views import Kept
+from models.unet import UNetConfig
 
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16, size_width=8)
 MODEL = AutoencoderConfig(
@@ -41,7 +43,7 @@ def training(init: Path, config: DecoderTrainingConfig = CONFIG, keyframes: int 
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randn(2, keyframes, 2, 16, generator=generator)
     latents = torch.randn(2, keyframes, 6, 4, 8, generator=generator)
-    return DecoderTraining(config, init, *tokens, *latents, scripts)
+    return DecoderTraining(config, init, *tokens, Kept(*latents), scripts)
 
 
 def advance(trained: DecoderTraining, optimiser: torch.optim.Optimizer, first: int, last: int) -> list[float]:
@@ -112,9 +114,9 @@ def test_faces_come_from_other_keyframes_of_the_same_character(stage_2: Path) ->
     seen = set()
     for step in range(30):
         faces = trained.batch(step).faces_BPG
-        rows = trained.batch(step).latents_BCHW
+        rows = trained.batch(step).drawn.latents_BCHW
         for picture, frame in zip(rows, faces, strict=True):
-            row = next(i for i in range(7) if torch.equal(trained.latents[0, i], picture))
+            row = next(i for i in range(7) if torch.equal(trained.views.latents[0, i], picture))
             known = trained.faces_FPG[row]
             if len(trained.characters[row]) == 2:  # the unknown face is never exchanged
                 assert torch.equal(frame[1], known[1])
@@ -126,7 +128,7 @@ def test_faces_come_from_other_keyframes_of_the_same_character(stage_2: Path) ->
                 assert (frame == 0).all()
     assert any(row != source for row, source in seen)
     own = training(stage_2, CONFIG.model_copy(update={"other_face": 0.0, "flip": 0.0})).batch(0)
-    rows = [next(i for i in range(7) if torch.equal(trained.latents[0, i], x)) for x in own.latents_BCHW]
+    rows = [next(i for i in range(7) if torch.equal(trained.views.latents[0, i], x)) for x in own.drawn.latents_BCHW]
     assert torch.equal(own.faces_BPG, trained.faces_FPG[rows])
 
 
@@ -148,8 +150,8 @@ def test_export_reads_scripts(stage_2: Path, tmp_path) -> None:
 
 def test_bad_input_is_quoted(stage_2: Path) -> None:
     scripts = Scripts([np.zeros((1, 10))], [np.zeros((1, 7))], [[]])
-    tensors = [torch.zeros(1, 2, 16)] * 2 + [torch.zeros(1, 6, 4, 8)] * 2
+    tokens, views = [torch.zeros(1, 2, 16)] * 2, Kept(*[torch.zeros(1, 6, 4, 8)] * 2)
     with pytest.raises(ValueError, match="1 faces but 0 names"):
-        DecoderTraining(CONFIG, stage_2, *tensors, scripts)
-    with pytest.raises(ValueError, match=r"\[1, 1, 1, 2"):
-        DecoderTraining(CONFIG, stage_2, *tensors[:3], torch.zeros(2, 6, 4, 8), scripts)
+        DecoderTraining(CONFIG, stage_2, *tokens, views, scripts)
+    with pytest.raises(ValueError, match=r"\[1, 1, 2"):
+        DecoderTraining(CONFIG, stage_2, *tokens, Kept(*[torch.zeros(2, 6, 4, 8)] * 2), scripts)

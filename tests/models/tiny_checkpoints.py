@@ -87,3 +87,54 @@ def llama(folder: Path, seed: int = 0) -> Path:
     LlamaForCausalLM(config).save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
+
+
+def sdxl(folder: Path, seed: int = 0, **changed: Any) -> Path:
+    """SDXL base in small: unet/ and vae/ with the blocks, conditioning and scaling of the real ones."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    sizes: dict[str, Any] = {
+        "sample_size": 8, "in_channels": 4, "out_channels": 4, "block_out_channels": (16, 32, 32),
+        "layers_per_block": 1,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 1, 2), "attention_head_dim": (2, 4, 4), "norm_num_groups": 8,
+        "cross_attention_dim": 32, "use_linear_projection": True, "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 20 + 6 * 8,
+    }  # fmt: skip
+    UNet2DConditionModel(**sizes | changed).save_pretrained(folder / "unet")
+    AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4, 4, 8, 8), layers_per_block=1, norm_num_groups=4, latent_channels=4, sample_size=64,
+        scaling_factor=0.13025, force_upcast=True,
+    ).save_pretrained(folder / "vae")  # fmt: skip
+    return folder
+
+
+def clip_vision(folder: Path, seed: int = 0) -> Path:
+    """CLIP's image tower with its projection, as openai/clip-vit-large-patch14 has it: 16 patches of 14 pixels."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(seed)
+    sizes = CLIPVisionConfig(
+        hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, image_size=56, patch_size=14,
+        projection_dim=16,
+    )  # fmt: skip
+    CLIPVisionModelWithProjection(sizes).save_pretrained(folder)
+    return folder
+
+
+def open_clip_vision(file: Path, seed: int = 0) -> Any:
+    """A whole CLIP of open_clip as its state dict; returns the model."""
+    from open_clip.model import CLIP
+
+    torch.manual_seed(seed)
+    model = CLIP(
+        embed_dim=16,
+        vision_cfg={"image_size": 56, "layers": 2, "width": 64, "patch_size": 14, "head_width": 64},
+        text_cfg={"context_length": 8, "vocab_size": 16, "width": 64, "heads": 1, "layers": 1},
+        quick_gelu=True,
+    ).eval()
+    torch.save(model.state_dict(), file)
+    return model

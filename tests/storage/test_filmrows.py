@@ -65,6 +65,26 @@ def test_rows_between_two_keyframes(storage):
     assert found.schema == pa.schema([SCHEMAS["tokens"].field("second")])
 
 
+def test_a_few_rows_at_a_time_read_each_group_once_and_none_without_the_film(storage, monkeypatch):
+    read: list[tuple[str, int]] = []
+    rows_of = FilmRows._rows_of
+
+    def counted(self: FilmRows, name: str, index: int, columns: tuple[str, ...]) -> pa.Table:
+        if "tokens" in columns:
+            read.append((name, index))
+        return rows_of(self, name, index, columns)
+
+    monkeypatch.setattr(FilmRows, "_rows_of", counted)
+    table = FilmRows(storage, "tokens", dict.fromkeys(FILMS, "f"))
+    for film, count in FILMS.items():
+        read.clear()
+        for second in range(0, count, 16):
+            table.between(film, row_id(film, second), row_id(film, second + 15))
+        assert len(read) == len(set(read))
+        for name, index in read:
+            assert film in rows_of(table, name, index, ("film_id",))["film_id"].to_pylist()
+
+
 def test_films_without_work_are_named_and_films_without_rows_have_none(storage):
     table = FilmRows(storage, "tokens", {"e" * 16: "f"})
     assert list(table.batches("e" * 16)) == []

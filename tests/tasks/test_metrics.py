@@ -32,6 +32,16 @@ def test_retrieval_by_squared_distance_finds_noisy_copies():
     assert metrics.steps_to_nearest(distances, np.array([3, 1])).tolist() == [1, 0]
 
 
+def test_bytes_are_compared_as_the_numbers_that_they_stand_for():
+    queries, originals = (np.random.default_rng(n).integers(0, 256, (n, 30), np.uint8) for n in (3, 150))
+    numbers = [each.astype(np.float32) / np.float32(255) for each in (queries, originals)]
+    assert np.array_equal(metrics.squared_distances(queries, originals), metrics.squared_distances(*numbers))
+    assert metrics.squared_distances(queries, originals)[2, 149] == pytest.approx(
+        np.square(numbers[0][2] - numbers[1][149]).mean(), rel=1e-6
+    )
+    assert metrics.psnr(queries, queries[::-1])[1] == pytest.approx(100)
+
+
 def test_psnr_of_a_known_error():
     zeros = np.zeros((1, 10), dtype=np.float32)
     assert metrics.psnr(zeros + 0.1, zeros)[0] == pytest.approx(20, abs=1e-4)

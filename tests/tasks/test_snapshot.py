@@ -40,3 +40,10 @@ def test_films_that_fell_out_on_the_way_are_not_in_it(curated: Curated) -> None:
     assert snapshot.run(HalvesConfig(), curated.storage, work).id == curated.snapshot.id
     with pytest.raises(ValueError, match="no film has come through all of"):
         snapshot.run(HalvesConfig(), curated.storage, {**curated.work, "faces": {}})
+
+
+def test_later_stages_go_on_without_a_film_that_one_of_them_lost(curated: Curated) -> None:
+    everything = {"tokens": {curated.film_id: "k"}, "renders": {curated.film_id: "k"}}
+    assert curated.snapshot.within(everything) == curated.snapshot
+    left = curated.snapshot.within({**everything, "renders": {}})
+    assert (left.id, left.films, left.work["keyframes"]) == (curated.snapshot.id, (), {})

@@ -1,18 +1,19 @@
-"""Latent codecs: images to a small grid of channels and back, frozen while everything else trains.
+"""Principal components of image blocks: the embedded codec, fitted in a second.
 
 Shapes: B images, C latent channels, H x W latent grid, K pixels of a block (3 * block * block), 3 colours.
 """
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from pydantic import BaseModel, Field
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
+
+from models.codec.codec import Codec
 
 
 class PCACodecConfig(BaseModel, frozen=True, extra="forbid"):
@@ -26,10 +27,7 @@ class PCACodecConfig(BaseModel, frozen=True, extra="forbid"):
     temper: float = Field(0.5, ge=0, le=1, description="power of a channel's std that scaling removes; 1 whitens")
 
 
-CodecConfig = Annotated[PCACodecConfig, Field(discriminator="kind")]
-
-
-class PCACodec(nn.Module):
+class PCACodec(Codec):
     """Principal components of image blocks (the place that the paper gives to SDXL's VAE, section 3.2).
 
     A latent channel is divided by its std to the power `temper` and all of them by one number, so that their
@@ -54,14 +52,13 @@ class PCACodec(nn.Module):
 
     @property
     def grid(self) -> tuple[int, int, int]:
-        """Channels, height and width of the latents of one image."""
         config = self.config
         return config.channels, config.height // config.block, config.width // config.block
 
     @torch.no_grad()
     def fit(self, images_B3HW: Tensor) -> Self:
         """Fit basis and scales on images in 0-1 (and their mirror images, so that flipping loses nothing)."""
-        images_B3HW = self._sized(images_B3HW)
+        images_B3HW = self.sized(images_B3HW)
         total_K = torch.zeros(self.mean_K.shape, dtype=torch.float64)
         total_KK = torch.zeros(len(total_K), len(total_K), dtype=torch.float64)
         count = 0
@@ -84,21 +81,23 @@ class PCACodec(nn.Module):
 
     @torch.no_grad()
     def encode(self, images_B3HW: Tensor) -> Tensor:
-        """Images in 0-1 of any size (resized to the codec's) to latents_BCHW of about unit variance."""
-        blocks_BHWK = self._blocks(self._sized(images_B3HW))
+        blocks_BHWK = self._blocks(self.sized(images_B3HW))
         latents_BHWC = (blocks_BHWK - self.mean_K) @ self.basis_CK.T / self.scale_C
         return rearrange(latents_BHWC, "b h w c -> b c h w").contiguous()
 
     @torch.no_grad()
     def decode(self, latents_BCHW: Tensor) -> Tensor:
-        """latents_BCHW to images in 0-1 of the codec's size."""
         latents_BHWC = rearrange(latents_BCHW, "b c h w -> b h w c").to(self.scale_C.dtype)
         blocks_BHWK = (latents_BHWC * self.scale_C) @ self.basis_CK + self.mean_K
         size = self.config.block
         return rearrange(blocks_BHWK, "b h w (c p q) -> b c (h p) (w q)", c=3, p=size, q=size).clamp(0, 1)
 
-    def same_as(self, other: "PCACodec") -> bool:
-        """Whether both make the same latents of the same image."""
+    def resized(self, width: int, height: int) -> Self:
+        codec = type(self)(PCACodecConfig(**self.config.model_dump() | {"width": width, "height": height}))
+        codec.load_state_dict(self.state_dict())
+        return codec
+
+    def same_as(self, other: Codec) -> bool:
         ours, theirs = self.state_dict(), other.state_dict()
         return self.config == other.config and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
@@ -115,29 +114,6 @@ class PCACodec(nn.Module):
         codec.load_state_dict(load_file(folder / "model.safetensors"))
         return codec
 
-    def _sized(self, images_B3HW: Tensor) -> Tensor:
-        if images_B3HW.ndim != 4 or images_B3HW.shape[1] != 3:
-            raise ValueError(f"the codec takes images of shape [B, 3, H, W], got {list(images_B3HW.shape)}")
-        size = (self.config.height, self.config.width)
-        if images_B3HW.shape[2:] == size:
-            return images_B3HW
-        return F.interpolate(images_B3HW, size=size, mode="bilinear", antialias=True).clamp(0, 1)
-
     def _blocks(self, images_B3HW: Tensor) -> Tensor:
         size = self.config.block
         return rearrange(images_B3HW, "b c (h p) (w q) -> b h w (c p q)", p=size, q=size)
-
-
-def build_codec(config: CodecConfig) -> PCACodec:
-    """The codec of a config, not fitted yet."""
-    match config.kind:
-        case "pca":
-            return PCACodec(config)
-
-
-def load_codec(folder: Path) -> PCACodec:
-    """The codec that was saved in a folder."""
-    kind = json.loads((folder / "config.json").read_text()).get("kind")
-    if kind != "pca":
-        raise ValueError(f"{folder} holds a codec of kind {kind!r}; known: 'pca'")
-    return PCACodec.from_pretrained(folder)

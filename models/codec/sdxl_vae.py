@@ -1,0 +1,91 @@
+"""SDXL's variational autoencoder as a codec.
+
+Shapes: B images, C latent channels, H x W latent grid.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from models.codec import SdxlVaeConfig
+from models.codec.codec import Codec
+
+
+class SdxlVae(Codec):
+    """Latents are the mean of the posterior times the checkpoint's scaling factor; pictures go one at a time.
+
+    The arithmetic is `config.dtype` whatever autocast is on around it, latents and pictures are float32.
+    """
+
+    def __init__(self, config: SdxlVaeConfig, vae: Any) -> None:
+        super().__init__()
+        if config.dtype == "float16" and vae.config.force_upcast:
+            raise ValueError(
+                "codec.dtype=float16: this VAE overflows in it (its config says force_upcast); take bfloat16, or a "
+                "checkpoint that was mended for it, such as madebyollin/sdxl-vae-fp16-fix"
+            )
+        self.config = config
+        self.vae = vae.to(getattr(torch, config.dtype)).requires_grad_(False).eval()
+        self.vae.enable_slicing()
+
+    @classmethod
+    def load(cls, config: SdxlVaeConfig) -> Self:
+        """The checkpoint of `config`."""
+        from diffusers import AutoencoderKL
+
+        return cls(config, config.load(AutoencoderKL))
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        sizes = self.vae.config
+        shrunk = 2 ** (len(sizes.block_out_channels) - 1)
+        return sizes.latent_channels, self.config.height // shrunk, self.config.width // shrunk
+
+    def fit(self, images_B3HW: Tensor) -> Self:
+        return self
+
+    @torch.no_grad()
+    def encode(self, images_B3HW: Tensor) -> Tensor:
+        pixels_B3HW = (2 * self.sized(images_B3HW) - 1).to(self.vae.device, self.vae.dtype)
+        with torch.autocast(pixels_B3HW.device.type, enabled=False):
+            mean_BCHW: Tensor = self.vae.encode(pixels_B3HW).latent_dist.mode()
+        latents_BCHW: Tensor = mean_BCHW.float() * self.vae.config.scaling_factor
+        return latents_BCHW.to(images_B3HW.device)
+
+    @torch.no_grad()
+    def decode(self, latents_BCHW: Tensor) -> Tensor:
+        unscaled_BCHW = latents_BCHW.float() / self.vae.config.scaling_factor
+        with torch.autocast(latents_BCHW.device.type, enabled=False):
+            pixels_B3HW: Tensor = self.vae.decode(unscaled_BCHW.to(self.vae.device, self.vae.dtype)).sample
+        return ((pixels_B3HW.float() + 1) / 2).clamp(0, 1).to(latents_BCHW.device)
+
+    def resized(self, width: int, height: int) -> Self:
+        return type(self)(SdxlVaeConfig(**self.config.model_dump() | {"width": width, "height": height}), self.vae)
+
+    def same_as(self, other: Codec) -> bool:
+        """The same weights and size, wherever they were loaded from."""
+        if not isinstance(other, SdxlVae) or self.grid != other.grid:
+            return False
+        ours, theirs = self.vae.state_dict(), other.vae.state_dict()
+        scale = self.vae.config.scaling_factor == other.vae.config.scaling_factor
+        return scale and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write config.json and vae/, which opens in diffusers."""
+        self.vae.save_pretrained(folder / "vae")
+        (folder / "config.json").write_text(self.config.model_dump_json(indent=2))
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> Self:
+        """Read what `save_pretrained` wrote; where the weights once came from is not looked at."""
+        from diffusers import AutoencoderKL
+
+        config = SdxlVaeConfig(**json.loads((folder / "config.json").read_text()))
+        return cls(config, AutoencoderKL.from_pretrained(folder / "vae", low_cpu_mem_usage=False))
+
+    def train(self, mode: bool = True) -> Self:
+        """Stays in evaluation mode."""
+        return nn.Module.train(self, False)

@@ -1,0 +1,48 @@
+"""Parts of SDXL base: a folder or hub id, whole or the part alone, loaded with every tensor in its place."""
+
+from typing import Any, ClassVar, Literal
+
+from models.checkpoint import CheckpointConfig, find, identity, pretrained
+
+BASE = "stabilityai/stable-diffusion-xl-base-1.0"
+
+
+class SdxlPartConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """One part of an SDXL checkpoint in diffusers' layout.
+
+    Args:
+        source: a folder or hub id with the part in its subfolder, or a folder that is the part.
+        variant: "fp16" for files that diffusers saved under that name; weights are float32 once they are here.
+    """
+
+    part: ClassVar[str]
+    not_identity: ClassVar[tuple[str, ...]] = ("source", "hub_revision")
+
+    source: str = BASE
+    variant: Literal["", "fp16"] = ""
+
+    @property
+    def revision(self) -> str:
+        """Of this part alone; raises CheckpointError when `source` is a folder that is not there."""
+        found = identity(self.origin, self._place(), self.hub_revision)
+        return found if find(self.source) else f"{found} {self.part}"
+
+    def load(self, kind: Any) -> Any:
+        """The diffusers model of class `kind`, frozen, float32.
+
+        Raises:
+            CheckpointError: when it can't be had, or lacks tensors; it names one.
+        """
+        import torch
+
+        options: dict[str, Any] = {} if find(self.source) else {"subfolder": self.part}
+        options |= {"variant": self.variant} if self.variant else {}
+        return pretrained(
+            self.origin, kind, self._place(), self.hub_revision, low_cpu_mem_usage=False, dtype=torch.float32, **options
+        )
+
+    def _place(self) -> str:
+        path = find(self.source)
+        if path is None:
+            return self.source
+        return str(path / self.part if (path / self.part).is_dir() else path)

@@ -1,0 +1,144 @@
+"""Stage 1 (Appendix A): the autoencoder meets the world's objects in sets of images before it sees films.
+
+Without sets of images it meets the snapshot's own training keyframes, at another size than later.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, Field
+
+from models.autoencoder import AutoencoderConfig
+from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
+from storage.fingerprint import fingerprint
+from storage.images import Images, ImagesConfig, index
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from tasks.cluster import ClusterConfig
+from tasks.fit import FitConfig, fit
+from tasks.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, init_folder, keyframes, seen
+from tasks.model_card import Card, write_card
+from tasks.progress import Progress
+from tasks.views import check_compressor, watched_images
+
+if TYPE_CHECKING:
+    from models.codec import Codec
+    from models.training.autoencoder import AutoencoderTraining
+    from models.training.views import Kept
+
+STAGE = "first_stage"
+
+
+class FirstStageConfig(BaseModel, frozen=True, extra="forbid"):
+    """Stage 1 of the autoencoder.
+
+    Args:
+        images: what is learnt from; none: the snapshot's training keyframes.
+        width, height: pixels of the pictures.
+        sizes: height and width of aspect buckets in place of them; an image goes to the one whose shape is nearest.
+    """
+
+    images: tuple[ImagesConfig, ...] = ()
+    width: int = Field(default=768, ge=16)
+    height: int = Field(default=768, ge=16)
+    sizes: tuple[tuple[int, int], ...] = ()
+    training: StageConfig = StageConfig()
+
+    def whole(self, model: AutoencoderConfig) -> AutoencoderTrainingConfig:
+        """The training of the later stage's model at this stage's size."""
+        decoder = model.decoder.model_copy(update={"image_size": (self.height, self.width)})
+        parts = {name: getattr(self.training, name) for name in StageConfig.model_fields}
+        return AutoencoderTrainingConfig(model=model.model_copy(update={"decoder": decoder}), **parts)
+
+
+def run(
+    config: FirstStageConfig,
+    model: AutoencoderConfig,
+    frozen: FrozenConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    how: FitConfig,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> str:
+    """Trains it, unless that was done.
+
+    Returns:
+        checkpoints/first_stage/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`.
+
+    Raises:
+        TrainingError: see tasks.fit.
+        ConfigError: for sets without images or metadata.
+    """
+    rel = image_index(config, storage) if config.images else ""
+    data = rel or frozen_fingerprint(frozen, snapshot)
+    eyes = [frozen.vision, frozen.width, frozen.height, frozen.codec]
+    training = config.whole(model)
+    parts = [training, config.width, config.height, config.sizes, eyes, data, how.identity]
+    make = Make(config, training, frozen, storage, snapshot, rel)
+    trained = fit(storage, STAGE, fingerprint(STAGE, *parts), make, how, cluster, progress)
+    write_card(Card(STAGE, trained, frozen, training, images=rel), storage, snapshot)
+    return trained
+
+
+def image_index(config: FirstStageConfig, storage: Storage) -> str:
+    """Keeps the table of all images, named by what is in it and not by where that lies."""
+    table = index(config.images, with_shapes=len(config.sizes) > 1)
+    digest = hashlib.sha256()
+    for column in table.column_names:
+        for part in table[column].chunks:
+            digest.update(repr(part.to_pylist()).encode())
+    rel = f"images/{digest.hexdigest()[:16]}.parquet"
+    if not storage.exists(rel):
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer)
+        storage.write_bytes(rel, buffer.getvalue().to_pybytes())
+    return rel
+
+
+@dataclass(frozen=True)
+class Make:
+    """Builds the training run inside a worker; `index` is the table of the images in the storage, or ""."""
+
+    config: FirstStageConfig
+    training: AutoencoderTrainingConfig
+    frozen: FrozenConfig
+    storage: Storage
+    snapshot: Snapshot
+    index: str
+
+    def __call__(self) -> "AutoencoderTraining":
+        from models.training.autoencoder import AutoencoderTraining
+
+        init = init_folder(self.frozen.init)
+        if not self.index:
+            codec, views = self._keyframes()
+            return AutoencoderTraining(self.training, codec, views, init)
+        codec = frozen_codec(self.frozen).resized(self.config.width, self.config.height)
+        table = pq.read_table(pa.BufferReader(self.storage.read_bytes(self.index)))
+        sizes = self.config.sizes or ((self.config.height, self.config.width),)
+        watched = watched_images(self.frozen, Images(self.config.images, table), sizes, codec, shapes=len(sizes) > 1)
+        assert watched.encoder is not None
+        positions = watched.encoder.positions(*watched.look)
+        check_compressor(self.training.model.compressor, positions, watched.encoder.channels)
+        return AutoencoderTraining(self.training, codec, watched, init)
+
+    def _keyframes(self) -> "tuple[Codec, Kept]":
+        """The codec of the later stage at this one's size, and what it makes of the training keyframes."""
+        import torch
+
+        from models.training.views import Kept
+
+        frames = keyframes(self.storage, self.snapshot, (self.config.height, self.config.width))
+        with seen(self.frozen, self.storage, self.snapshot) as see:
+            codec = see.codec.resized(self.config.width, self.config.height)
+            check_compressor(self.training.model.compressor, see.features.shape[1], see.features.shape[2])
+            latents, flipped = [], []
+            for picture_3HW in (picture_3HW[None].float() / 255 for _, learnt, picture_3HW in frames if learnt):
+                latents.append(codec.encode(picture_3HW).half())
+                flipped.append(codec.encode(picture_3HW.flip(-1)).half())
+            latents_FCHW, flipped_FCHW = torch.cat(latents), torch.cat(flipped)
+            return codec, Kept(latents_FCHW, flipped_FCHW, see.features[see.train], see.features_flipped[see.train])

@@ -1,0 +1,113 @@
+"""README.md beside a trained model, written from what happened: data, steps, losses, and the licences of its parts."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from storage.tables import Tables
+from tasks.frozen import FrozenConfig
+
+_LAST = 100  # steps whose losses are averaged
+_STAGES = {
+    "first_stage": "stage 1 of the diffusion autoencoder",
+    "autoencoder": "the diffusion autoencoder",
+    "decoder": "the ID-preserving decoder (stage 3)",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model that was trained.
+
+    Attributes:
+        stage: its folder under checkpoints/.
+        rel: its export in the storage.
+        first: folder of the model that it was trained on from, "" for none.
+        images: the table of images that it saw, "" for keyframes of the snapshot.
+    """
+
+    stage: str
+    rel: str
+    frozen: FrozenConfig
+    training: BaseModel
+    first: str = ""
+    images: str = ""
+
+
+def write_card(card: Card, storage: Storage, snapshot: Snapshot) -> None:
+    """Writes README.md into the model's folder, unless it is there."""
+    rel = f"{card.rel}/README.md"
+    if not storage.exists(rel):
+        storage.write_bytes(rel, ("\n".join(_lines(card, storage, snapshot)) + "\n").encode())
+
+
+def _lines(card: Card, storage: Storage, snapshot: Snapshot) -> Iterator[str]:
+    config = json.loads(storage.read_bytes(f"{card.rel}/config.json"))
+    unet = config["decoder"]["unet"]
+    yield "---\nlibrary_name: diffusers\ntags: [moviedreamer, diffusion-autoencoder]\n---"
+    yield f"# {card.rel}\n\nmoviedreamer, {_STAGES[card.stage]}: MovieDreamer (arXiv 2407.16655), sections 3.2 and 3.3."
+    yield "\n## Use\n"
+    yield "```python\nfrom models.autoencoder import DiffusionAutoencoder"
+    yield "DiffusionAutoencoder.from_pretrained(folder)\n```"
+    yield "\n`unet/` opens in plain diffusers as a `UNet2DConditionModel`, `scheduler/` as a scheduler."
+    yield "\n## Parts and their licences\n\n| part | from | licence |\n|---|---|---|"
+    yield from _parts(card, unet)
+    yield "\n## Data\n"
+    yield from _image_data(card, storage) if card.images else _film_data(storage, snapshot)
+    if card.first:
+        yield f"\nTrained on from `{card.first}`."
+    yield "\n## Training\n"
+    yield from _training(storage.read_bytes(f"{card.rel}/curve.jsonl").decode().splitlines())
+    yield f"\n```json\n{card.training.model_dump_json(indent=1)}\n```"
+
+
+def _parts(card: Card, unet: dict[str, object]) -> Iterator[str]:
+    for part, config in (("image encoder", card.frozen.vision), ("latent codec", card.frozen.codec)):
+        origin = getattr(config, "origin", None)
+        revision = getattr(config, "revision", "fitted in this run")
+        yield f"| {part} | {config.kind}, {revision} | {origin.licence if origin else 'of the package or this run'} |"
+    if unet["kind"] == "sdxl":
+        from models.unet import SdxlUNetConfig
+
+        yield f"| U-Net, before training | {unet['source']} {unet['hub_revision']} | {SdxlUNetConfig.origin.licence} |"
+    else:
+        yield "| U-Net | random weights, trained in this run | of the data |"
+
+
+def _film_data(storage: Storage, snapshot: Snapshot) -> Iterator[str]:
+    learnt = {film.film_id: film.train for film in snapshot.films if film.train is not None}
+    keyframes = sum(last - first + 1 for first, last in learnt.values())
+    rows = Tables(storage).read("films", snapshot.work["keyframes"], ["film_id", "title", "licence"]).to_pylist()
+    licences = {row["film_id"]: row["licence"] or "unknown" for row in rows}
+    yield f"Snapshot `{snapshot.id}`: {keyframes} keyframes of {len(learnt)} films.\n"
+    yield from _counted([licences.get(film_id, "unknown") for film_id in learnt], "films")
+
+
+def _image_data(card: Card, storage: Storage) -> Iterator[str]:
+    table = pq.read_table(pa.BufferReader(storage.read_bytes(card.images)), columns=["licence"])
+    yield f"`{card.images}`: {table.num_rows} images.\n"
+    yield from _counted([str(licence) for licence in table["licence"].to_pylist()], "images")
+
+
+def _counted(licences: Sequence[str], what: str) -> Iterator[str]:
+    yield f"| licence | {what} |\n|---|---|"
+    for licence in sorted(set(licences)):
+        yield f"| {licence} | {licences.count(licence)} |"
+
+
+def _training(lines: Sequence[str]) -> Iterator[str]:
+    curve = [json.loads(line) for line in lines]
+    if not curve:
+        return
+    last = curve[-_LAST:]
+    yield f"{curve[-1]['step'] + 1} steps.\n\n| loss | step 1 | mean of the last {len(last)} steps |\n|---|---|---|"
+    for name in (name for name in curve[-1] if name != "step"):
+        values = [row[name] for row in last if name in row]
+        first = f"{curve[0][name]:.4f}" if name in curve[0] else "-"
+        yield f"| {name} | {first} | {sum(values) / len(values):.4f} |"

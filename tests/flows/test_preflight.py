@@ -1,0 +1,63 @@
+"""What is missing is named before anything long starts, all at once."""
+
+import pytest
+
+from flows.preflight import preflight
+from flows.recipes import Recipe, resolve
+from storage.errors import ConfigError
+from tests.models import tiny_checkpoints
+
+EVERYTHING = tuple(Recipe.model_fields)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("MOVIEDREAMER_MODELS", str(tmp_path / "models"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("recipe", ["smoke", "laptop", "gpu"])
+def test_embedded_recipes_need_nothing(recipe: str) -> None:
+    preflight(resolve(recipe), EVERYTHING)
+
+
+def test_the_paper_s_recipe_names_all_that_it_needs(tmp_path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        preflight(resolve("paper"), EVERYTHING)
+    said = str(raised.value)
+    for name in (
+        "CLIP ViT-L/14",
+        "SDXL base's U-Net",
+        "SDXL base's VAE",
+        "GroundingDINO",
+        "DeepSeek-VL",
+        "FaRL-B/16",
+        "LongCLIP-L",
+        "LLaMA",
+        "script writer's language model",
+        "data/open_images",
+        "data/journeydb",
+        "data/objects365",
+    ):
+        assert name in said, name
+    lines = said.splitlines()[1:]
+    assert len(lines) == len(set(lines)) == 12
+    assert sum(f"put it at '{tmp_path}/models/" in line for line in lines) == 9
+    assert sum("HF_HUB_OFFLINE" in line for line in lines) == 7
+
+
+def test_what_is_there_is_not_named(tmp_path) -> None:
+    tiny_checkpoints.sdxl(tmp_path / "models" / "sdxl")
+    tiny_checkpoints.clip_vision(tmp_path / "clip")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/a.png").write_bytes(b"x")
+    settings = [
+        f"frozen.vision.source={tmp_path / 'clip'}",
+        "frozen.codec.source=sdxl",
+        "autoencoder.model.decoder.unet.source=sdxl",
+        'first.images=[{"kind": "folder", "root": "pictures"}]',
+    ]
+    preflight(resolve("paper", settings), ("frozen", "first", "autoencoder"))
+    with pytest.raises(ConfigError, match=r"FaRL-B/16 can't be loaded"):
+        preflight(resolve("paper", settings), ("frozen", "face"))
