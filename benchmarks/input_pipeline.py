@@ -14,6 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -37,7 +38,8 @@ from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.snapshot import Snapshot, SnapshotFilm
 from tasks import feed
-from tasks.examples import WINDOW, Examples
+from tasks.examples import Examples
+from tasks.views import keyframe_ids
 
 STEP = 0.05  # seconds
 SIZE = (256, 448)
@@ -122,13 +124,14 @@ class Reading:
     examples: Examples
     steps: int
     size: int
+    readers: ThreadPoolExecutor
 
     def batch(self, step: int, rank: int, world: int) -> dict[str, torch.Tensor]:
-        rows = rows_of_step(len(self.examples), self.size, 0, step, rank, world, WINDOW).tolist()
-        told = self.examples.features(rows)
+        rows = rows_of_step(len(self.examples), self.size, 0, step, rank, world, self.examples.window).tolist()
+        frames_BHW3 = np.stack(list(self.readers.map(self.examples.read, rows)))
         return {
-            "frames": torch.from_numpy(np.stack(self.examples.frames(rows))).permute(0, 3, 1, 2),
-            "sentences": torch.stack([sentences(row["sentences"]) for row in told]),
+            "frames": torch.from_numpy(frames_BHW3).permute(0, 3, 1, 2),
+            "sentences": torch.stack([sentences(self.examples.features(row)["sentences"]) for row in rows]),
         }
 
 
@@ -149,7 +152,8 @@ def engine(folder: Path, tables: dict[str, pa.Table], args: argparse.Namespace) 
     snapshot = Snapshot.of(named, {table: dict.fromkeys(films, "f") for table in tables}, {})
 
     def batches() -> Iterator[Any]:
-        reading: Any = Reading(Examples(storage, snapshot, "train"), args.steps, args.batch)
+        examples = Examples(storage, snapshot, keyframe_ids(storage, snapshot, "train"))
+        reading: Any = Reading(examples, args.steps, args.batch, ThreadPoolExecutor(2))
         for shares in feed.steps(reading, 0, 1, 0, 1, torch.device("cpu")):
             yield shares[0].batch
 
@@ -196,7 +200,9 @@ def ray_data(folder: Path, tables: dict[str, pa.Table], args: argparse.Namespace
     both = tables["keyframes"].select(["row_id", "image"])
     both = both.append_column("sentences", tables["features"]["sentences"])
     for start in range(0, both.num_rows, args.keyframes):
-        pq.write_table(both.slice(start, args.keyframes), place / f"{start:06d}.parquet", row_group_size=WINDOW)
+        pq.write_table(
+            both.slice(start, args.keyframes), place / f"{start:06d}.parquet", row_group_size=Examples.window
+        )
 
     def batches() -> Iterator[Any]:
         os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}

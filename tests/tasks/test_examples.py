@@ -1,5 +1,7 @@
 """Keyframes by number, read window by window, for a training run that goes through a snapshot."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -13,8 +15,9 @@ from storage.pictures import decode
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.tables import Tables
-from tasks import dataset, examples
+from tasks import dataset
 from tasks.examples import Examples
+from tasks.views import keyframe_ids
 from tests.tasks.small_story import FILM, OTHER, small_story, webp, write_story
 
 
@@ -28,29 +31,44 @@ def story(tmp_path_factory):
     return storage, Snapshot.of(films, work, {})
 
 
+def examples(story, part="train"):
+    return Examples(*story, keyframe_ids(*story, part))
+
+
 def test_each_number_is_a_keyframe_of_the_part_with_its_own_picture_and_features(story, monkeypatch):
-    monkeypatch.setattr(examples, "WINDOW", 3)  # the last of the first film's windows reaches into the second film
-    found = Examples(*story, "train")
-    rows = [9, 2, 15, 7, 8]
+    monkeypatch.setattr(Examples, "window", 3)  # the last of the first film's windows reaches into the second film
+    found = examples(story)
     names = [f"{OTHER}-000001", f"{FILM}-000002", f"{OTHER}-000007", f"{FILM}-000007", f"{OTHER}-000000"]
     assert len(found) == 16
-    assert found.row_ids(rows) == names == [row["row_id"] for row in found.features(rows)]
-    expected = [decode(webp(int(name[-6:]))) for name in names]
-    assert all(np.array_equal(one, other) for one, other in zip(found.frames(rows), expected, strict=True))
-    assert np.array_equal(found.read(2), expected[1])
-    held_out = Examples(*story, "test")
-    assert held_out.row_ids(range(len(held_out)))[3:5] == [f"{FILM}-000011", f"{OTHER}-000008"]
+    for row, name in zip([9, 2, 15, 7, 8], names, strict=True):
+        assert found.row_ids[row] == name == found.features(row)["row_id"]
+        assert np.array_equal(found.read(row), decode(webp(int(name[-6:]))))
+    assert examples(story, "test").row_ids[3:5] == (f"{FILM}-000011", f"{OTHER}-000008")
+
+
+def test_threads_get_what_they_ask_for(story, monkeypatch):
+    monkeypatch.setattr(Examples, "window", 2)
+    found = examples(story)
+    rows = [row for _ in range(20) for row in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        assert [each["row_id"] for each in pool.map(found.features, rows)] == [found.row_ids[row] for row in rows]
 
 
 def test_a_window_is_read_once_while_its_rows_are_dealt(story, monkeypatch):
-    monkeypatch.setattr(examples, "WINDOW", 4)
+    monkeypatch.setattr(Examples, "window", 4)
     reads = []
     between = FilmRows.between
     monkeypatch.setattr(FilmRows, "between", lambda *told: reads.append(told[2]) or between(*told))
-    found = Examples(*story, "train")
+    found = examples(story)
     for step in range(8):
-        found.features(rows_of_step(len(found), 2, 0, step, 0, 1, window=4).tolist())
+        for row in rows_of_step(len(found), 2, 0, step, 0, 1, found.window).tolist():
+            found.features(row)
     assert len(reads) == len(set(reads)) == 4
+
+
+def test_a_keyframe_that_is_not_there_is_named(story):
+    with pytest.raises(StorageError, match=f"no features of keyframe '{FILM}-000777'"):
+        Examples(*story, [f"{FILM}-000001", f"{FILM}-000777"]).features(1)
 
 
 def test_windows_are_dealt_whole_and_each_row_once_an_epoch():
@@ -68,7 +86,11 @@ def test_windows_are_dealt_whole_and_each_row_once_an_epoch():
     assert sorted(dealt(1008 - 8, 63)[:1000].tolist()) == list(range(1000))  # the last window is a short one
 
 
-@pytest.mark.parametrize("read", [Examples, dataset.load])
+def features_of(storage, snapshot, part):
+    return Examples(storage, snapshot, keyframe_ids(storage, snapshot, part)).features(0)
+
+
+@pytest.mark.parametrize("read", [features_of, dataset.load])
 def test_tables_of_another_version_are_refused_with_their_columns(tmp_path, read):
     storage = Storage(str(tmp_path / "out"))
     snapshot = small_story(storage)
@@ -82,4 +104,4 @@ def test_tables_of_another_version_are_refused_with_their_columns(tmp_path, read
 
 def test_what_was_never_made_is_named(tmp_path):
     with pytest.raises(StorageError, match=r"tables/keyframes' does not exist: make it with build_dataset"):
-        Examples(Storage(str(tmp_path)), Snapshot.of((), {}, {}), "train")
+        Examples(Storage(str(tmp_path)), Snapshot.of((), {}, {}), [])
