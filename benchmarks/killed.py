@@ -81,7 +81,7 @@ def measure(folder: Path, args: argparse.Namespace) -> None:
         again += len(begun - committed)
         print(f"kill {kill + 1}: {len(begun)} films begun, {len(committed - before)} committed", flush=True)
     lost, doubled = difference(fakes.everything(Storage(str(whole))), fakes.everything(Storage(str(killed))))
-    print(f"rows lost {lost}, doubled or changed {doubled}")
+    print(f"rows lost {lost}, doubled or changed {doubled}", flush=True)
     print(f"films that were begun in a stage: {again} in flight at a kill, {repeated} committed before and done again")
     result = {"name": "killed_lost_and_doubled", "value": lost + doubled, "unit": "rows"}
     print(json.dumps(result | {"baseline": peer(folder, args), "ratio": None, "n": args.kills}))

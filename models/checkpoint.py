@@ -92,7 +92,7 @@ def require(origin: Origin, source: str, hub_revision: str) -> None:
     if not _is_hub_id(source):
         raise missing(origin, source, "there is no such file or folder")
     from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         snapshot_download(source, revision=hub_revision, local_files_only=True)
@@ -101,8 +101,9 @@ def require(origin: Origin, source: str, hub_revision: str) -> None:
             raise missing(origin, source, "it isn't in the hub's cache, and HF_HUB_OFFLINE is set") from error
         try:
             HfApi().model_info(source, revision=hub_revision, timeout=20)
-        except (HfHubHTTPError, OSError) as answer:
-            raise missing(origin, source, f"the hub says: {str(answer).strip().splitlines()[0]}") from answer
+        except Exception as answer:  # the hub's own, and those of whichever HTTP library it was built on
+            said = (str(answer).strip() or type(answer).__name__).splitlines()[0]
+            raise missing(origin, source, f"the hub says: {said}") from answer
 
 
 def missing(origin: Origin, source: str, why: str) -> CheckpointError:

@@ -2,9 +2,10 @@
 
 from fractions import Fraction
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from storage.bars import Bars
@@ -19,7 +20,9 @@ _HD_HEIGHT = 720  # films of this height and more are in BT.709 when they don't 
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 _CLOCK = Fraction(1, 1000)
 _SCALING = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
-_TURNS = {1: Image.Transpose.ROTATE_90, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_270}
+
+Pixels = NDArray[np.uint8]
+"""RGB [height, width, 3]."""
 
 
 class Developer:
@@ -38,34 +41,36 @@ class Developer:
         self._bars = bars
         self._graphs: dict[object, Graph] = {}
 
-    def keyframe(self, frame: "VideoFrame") -> Image.Image:
+    def keyframe(self, frame: "VideoFrame") -> Pixels:
         """The frame's picture; frames of one film may differ in size, format and rotation."""
         turns = round(frame.rotation / 90) % 4  # counterclockwise quarters that the film asks for
         image = self._developed(frame, sideways=turns % 2 == 1)
-        return image.transpose(_TURNS[turns]) if turns else image
+        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
-    def _developed(self, frame: "VideoFrame", sideways: bool) -> Image.Image:
+    def _developed(self, frame: "VideoFrame", sideways: bool) -> Pixels:
         wide_range = frame.color_trc in (PQ, HLG)
         alpha = any(component.is_alpha for component in frame.format.components)
-        pixels = "rgb48le" if wide_range else "rgba" if alpha else "rgb24"
+        layout = "rgb48le" if wide_range else "rgba" if alpha else "rgb24"
         colours = (frame.colorspace, frame.color_range, frame.color_trc, frame.color_primaries)
         look = (frame.width, frame.height, frame.format.name, *colours, sideways)
         if frame.interlaced_frame:
-            graph = self._graph(frame, pixels, sideways)  # it sees one frame, so it can't wait for the next
+            graph = self._graph(frame, layout, sideways)  # it sees one frame, so it can't wait for the next
             graph.push(frame)
             graph.push(None)
         else:
             if look not in self._graphs:
-                self._graphs[look] = self._graph(frame, pixels, sideways)
+                self._graphs[look] = self._graph(frame, layout, sideways)
             graph = self._graphs[look]
             graph.push(frame)
-        image = graph.pull().to_ndarray()
+        image: Any = graph.pull().to_ndarray()
         if wide_range:
-            return Image.fromarray(to_sdr(image, frame.color_trc))
+            return to_sdr(image, frame.color_trc)
         if alpha:
             clear = Image.fromarray(image)
-            return Image.alpha_composite(Image.new("RGBA", clear.size, (0, 0, 0, 255)), clear).convert("RGB")
-        return Image.fromarray(image)
+            black = Image.new("RGBA", clear.size, (0, 0, 0, 255))
+            return np.asarray(Image.alpha_composite(black, clear).convert("RGB"))
+        pixels: Pixels = image
+        return pixels
 
     def _graph(self, frame: "VideoFrame", pixels: str, sideways: bool) -> "Graph":
         from av.filter import Graph
@@ -100,19 +105,19 @@ class Developer:
         return width, height, min(left, frame.width - width), min(top, frame.height - height)
 
 
-def luma(image: Image.Image) -> np.ndarray:
+def luma(image: Pixels) -> np.ndarray:
     """[64, 112] uint8, small enough that noise and film grain do not count as motion."""
     import cv2
 
-    gray = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small: np.ndarray = cv2.resize(gray, _LUMA_SIZE, interpolation=cv2.INTER_AREA)
     return small
 
 
-def encode(image: Image.Image, quality: int) -> bytes:
+def encode(image: Pixels, quality: int) -> bytes:
     """WebP; at quality 90 a keyframe of 896x512 takes 20 to 60 KB and 30 ms."""
     file = BytesIO()
-    image.save(file, "WEBP", quality=quality, method=2)
+    Image.fromarray(image).save(file, "WEBP", quality=quality, method=2)
     return file.getvalue()
 
 

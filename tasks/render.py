@@ -189,7 +189,6 @@ def _paint(
 ) -> Iterator[bytes]:
     """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants."""
     import torch.nn.functional as F
-    from PIL import Image
 
     from models.decoder import pad
     from storage.pictures import encode
@@ -216,4 +215,4 @@ def _paint(
         images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
         for image_3HW in images_B3HW:
             pixels = (image_3HW.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
-            yield encode(Image.fromarray(pixels), config.quality)
+            yield encode(pixels, config.quality)

@@ -1,6 +1,7 @@
 """What is missing is named before anything long starts, all at once."""
 
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from flows.preflight import preflight
 from flows.recipes import Recipe, resolve
@@ -61,3 +62,18 @@ def test_what_is_there_is_not_named(tmp_path) -> None:
     preflight(resolve("paper", settings), ("frozen", "first", "autoencoder"))
     with pytest.raises(ConfigError, match=r"FaRL-B/16 can't be loaded"):
         preflight(resolve("paper", settings), ("frozen", "face"))
+
+
+def test_a_hub_that_does_not_answer_is_told_beside_what_to_fetch(monkeypatch) -> None:
+    def no_answer(*_: object, **__: object) -> None:
+        raise TimeoutError("nobody is there")  # each version of the hub's client has errors of its own
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", no_answer)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", no_cache)
+    with pytest.raises(ConfigError, match=r"the hub says: nobody is there\. Fetch the folder openai/clip-vit"):
+        preflight(resolve("paper"), ("frozen",))
+
+
+def no_cache(*_: object, **__: object) -> None:
+    raise LocalEntryNotFoundError("nothing here")
