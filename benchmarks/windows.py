@@ -132,6 +132,8 @@ def features(film_id: str, args: argparse.Namespace) -> pa.Table:
         {
             "sentences": [noise[size * n : size * (n + 1)] for n in range(count)],
             "sentences_flipped": [noise[size * n : size * (n + 1)] for n in range(count)],
+            "sentence_width": [384] * count,
+            "face_width": [128] * count,
             "sentence_kinds": [[0] * 5 + [1] * 5 + [2] * 5] * count,
             "faces": [draw.bytes(5 * 128 * 2) for _ in range(count)],
             "face_characters": [[0, 1, 2, 3, 4]] * count,

@@ -11,6 +11,10 @@ from contextvars import copy_context
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
+from flows.charts import chart
+from storage.root import Storage
+from tasks.fit import curve, sample_sheets
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -82,6 +86,20 @@ def show_sheet(key: str, title: str, rows: Mapping[str, Sequence[bytes]], width:
         labels = " | ".join(pictures)
         markdown = f"# {title}\n\nFrom top to bottom: {labels}\n\n![{title}](data:image/jpeg;base64,{picture})\n"
         create_markdown_artifact(markdown, key=_key(key), description=title)
+
+
+def show_training(key: str, place: Storage, model: str) -> None:
+    """The curves of a training and its samples, first to last; `model` is its folder, as the training returned it."""
+    rows, samples = curve(place, model), sample_sheets(place, model)
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "step"]
+    with _named(f"the curves of {key}"):
+        picture = chart({name: [(int(row["step"]), row[name]) for row in rows if name in row] for name in names})
+        encoded = base64.b64encode(picture).decode()
+        show_markdown(f"{key}-curves", f"![curves of {key}](data:image/png;base64,{encoded})\n", f"Curves of {key}")
+    if samples:
+        show_sheet(
+            f"{key}-samples", f"Samples of {key} in training", {str(n): [image] for n, image in samples.items()}, 640
+        )
 
 
 def show_markdown(key: str, markdown: str, description: str) -> None:

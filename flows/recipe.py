@@ -35,7 +35,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     """The settings of all stages, in the order of the run.
 
     The last three say how and where the work is done; `side_by_side`, that decoder and autoregressive model are trained
-    at the same time. Of all they hold, only `fit.workers` changes what comes out.
+    at the same time. Of all they hold, only what `FitConfig.identity` lists changes what comes out.
     """
 
     name: str = "laptop"

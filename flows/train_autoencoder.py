@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 import tasks.tokens
 import tasks.train_autoencoder
+from flows.artifacts import show_training
 from flows.build_dataset import build_dataset
 from flows.recipes import Recipe
 from flows.reporting import reported
@@ -40,7 +41,9 @@ def train_autoencoder(
 @task(cache_policy=NO_CACHE)
 def autoencoder(settings: Recipe, place: Storage, data: Snapshot) -> str:
     with reported("autoencoder") as progress:
-        return tasks.train_autoencoder.run(settings.train_autoencoder(), place, data, settings.cluster, progress)
+        trained = tasks.train_autoencoder.run(settings.train_autoencoder(), place, data, settings.cluster, progress)
+    show_training("autoencoder", place, trained)
+    return trained
 
 
 @task(cache_policy=NO_CACHE)

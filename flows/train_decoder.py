@@ -6,6 +6,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 import tasks.train_decoder
+from flows.artifacts import show_training
 from flows.build_dataset import build_dataset
 from flows.recipes import Recipe
 from flows.reporting import reported
@@ -45,4 +46,8 @@ def train_decoder(
 @task(cache_policy=NO_CACHE)
 def decoder(settings: Recipe, place: Storage, data: Snapshot, model: str, work: Work) -> str:
     with reported("decoder") as progress:
-        return tasks.train_decoder.run(settings.train_decoder(), place, data, model, work, settings.cluster, progress)
+        trained = tasks.train_decoder.run(
+            settings.train_decoder(), place, data, model, work, settings.cluster, progress
+        )
+    show_training("decoder", place, trained)
+    return trained

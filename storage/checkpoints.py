@@ -4,7 +4,8 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +34,21 @@ class Marker(BaseModel, frozen=True, extra="forbid"):
 
     step: int
     files: dict[str, int]  # name -> bytes
+    samples: int = 0  # the sampler's cursor: how many the run has seen
+    loss: float | None = None  # of the held-out rows, where they were looked at
 
 
 def save(
-    storage: Storage, model: str, fingerprint: str, step: int, files: Mapping[str, bytes] | Path, keep: int = 2
+    storage: Storage,
+    model: str,
+    fingerprint: str,
+    step: int,
+    files: Mapping[str, bytes] | Path,
+    keep: int = 2,
+    samples: int = 0,
+    loss: float | None = None,
 ) -> Checkpoint:
-    """Keeps the files (names to bytes, or a local folder) of a step, and drops all but the newest `keep` steps.
+    """Keeps the files (names to bytes, or a local folder) of a step, and drops all but the newest `keep` and the best.
 
     Raises:
         StorageError: when they cannot be written; the earlier checkpoints then stand.
@@ -46,8 +56,11 @@ def save(
     """
     if keep < 1:
         raise ValueError(f"keep={keep}: at least one checkpoint stays")
-    saved = _write(storage, Checkpoint(model, fingerprint, step, f"{_folder(model, fingerprint)}/{step:06d}"), files)
+    saved = Checkpoint(model, fingerprint, step, f"{_folder(model, fingerprint)}/{step:06d}")
+    _write(storage, saved, files, samples, loss)
     kept = {each.rel for each in _steps(storage, model, fingerprint)[-keep:]} | {saved.rel}
+    if first := best(storage, model, fingerprint):
+        kept.add(first.rel)
     for name in storage.list(_folder(model, fingerprint)):
         rel = f"{_folder(model, fingerprint)}/{name}"
         if name.isdigit() and int(name) < step and rel not in kept:
@@ -69,24 +82,34 @@ def latest(storage: Storage, model: str, fingerprint: str) -> Checkpoint | None:
     return steps[-1] if steps else None
 
 
+def best(storage: Storage, model: str, fingerprint: str) -> Checkpoint | None:
+    """The complete checkpoint of the lowest loss on held-out rows; None where none was measured."""
+    losses = {each: _marker(storage, each.rel).loss for each in _steps(storage, model, fingerprint)}
+    measured = {each: loss for each, loss in losses.items() if loss is not None}
+    return min(measured, key=lambda each: (measured[each], each.step)) if measured else None
+
+
 def finished(storage: Storage, model: str, fingerprint: str) -> str | None:
     """Where the final export lies below the storage root, None while there is none."""
     rel = f"{_folder(model, fingerprint)}/{_FINAL}"
     return rel if storage.exists(f"{rel}/{MARKER}") else None
 
 
-def fetch(storage: Storage, checkpoint: Checkpoint, folder: Path) -> Path:
-    """Copies its files, without the marker, to a local folder.
+@contextmanager
+def opened(storage: Storage, checkpoint: Checkpoint) -> Iterator[Path]:
+    """A local folder with its files, while the block runs.
 
     Raises:
         StorageError: when a file is missing or of another size than it was saved with.
     """
     for name, size in _marker(storage, checkpoint.rel).files.items():
-        copy = storage.download(f"{checkpoint.rel}/{name}", folder / name)
-        if (found := copy.stat().st_size) != size:
-            url = storage.url(f"{checkpoint.rel}/{name}")
-            raise StorageError(f"{url!r} is damaged: {found} bytes, saved with {size}; delete its folder and run again")
-    return folder
+        rel = f"{checkpoint.rel}/{name}"
+        if (found := storage.size(rel)) != size:
+            said = f"{found} bytes" if found >= 0 else "it is missing"
+            url = storage.url(rel)
+            raise StorageError(f"{url!r} is damaged: {said}, saved with {size}; delete its folder and run again")
+    with storage.local(checkpoint.rel) as folder:
+        yield folder
 
 
 def entries(storage: Storage) -> list[Checkpoint]:
@@ -108,7 +131,13 @@ def _steps(storage: Storage, model: str, fingerprint: str) -> list[Checkpoint]:
     return [Checkpoint(model, fingerprint, step, rels[step]) for step in done]
 
 
-def _write(storage: Storage, checkpoint: Checkpoint, files: Mapping[str, bytes] | Path) -> Checkpoint:
+def _write(
+    storage: Storage,
+    checkpoint: Checkpoint,
+    files: Mapping[str, bytes] | Path,
+    samples: int = 0,
+    loss: float | None = None,
+) -> Checkpoint:
     _drop(storage, checkpoint.rel)
     if isinstance(files, Path):
         storage.upload(files, checkpoint.rel)
@@ -119,7 +148,7 @@ def _write(storage: Storage, checkpoint: Checkpoint, files: Mapping[str, bytes] 
         sizes = {name: len(data) for name, data in files.items()}
     if not sizes:
         raise ValueError(f"a checkpoint of {checkpoint.model!r} without files")
-    marker = Marker(step=checkpoint.step, files=sizes)
+    marker = Marker(step=checkpoint.step, files=sizes, samples=samples, loss=loss)
     storage.write_bytes(f"{checkpoint.rel}/{MARKER}", marker.model_dump_json(indent=1).encode())
     return checkpoint
 

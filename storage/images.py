@@ -119,6 +119,9 @@ def index(sets: Sequence[ImagesConfig], with_shapes: bool = False) -> pa.Table:
 class Images:
     """The images of an index, in its order. Small: it opens files when they are asked for."""
 
+    window = 1
+    """Images that are read together: each is read for itself."""
+
     def __init__(self, sets: Sequence[ImagesConfig], table: pa.Table) -> None:
         self._storages = [Storage(one.root) for one in sets]
         self._columns = {name: table[name].combine_chunks() for name in table.column_names}

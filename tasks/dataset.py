@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.face.bank import FaceBank
 from models.script_tokens import CHARACTER, FrameScript
+from storage.evolve import check_columns
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot, SnapshotFilm
 from storage.tables import Tables
@@ -41,7 +42,12 @@ class FilmData:
 
 
 def load(storage: Storage, snapshot: Snapshot, split: Part) -> list[FilmData]:
-    """The films of a snapshot that have such a part; rows that a film's spans leave out are in none."""
+    """The films of a snapshot that have such a part; rows that a film's spans leave out are in none.
+
+    Raises:
+        StorageError: when the table `features` is not that of this version.
+    """
+    check_columns(storage, "features")
     films = snapshot.of_part(split)
     work = {film.film_id: snapshot.work["features"][film.film_id] for film in films}
     rows = Tables(storage).read("features", work).to_pylist()

@@ -77,7 +77,7 @@ def run(
     data = rel or frozen_fingerprint(frozen, snapshot)
     eyes = [frozen.vision, frozen.width, frozen.height, frozen.codec]
     training = config.whole(model)
-    parts = [training, config.width, config.height, config.sizes, eyes, data, how.world]
+    parts = [training, config.width, config.height, config.sizes, eyes, data, how.identity]
     make = Make(config, training, frozen, storage, snapshot, rel)
     trained = fit(storage, STAGE, fingerprint(STAGE, *parts), make, how, cluster, progress)
     write_card(Card(STAGE, trained, frozen, training, images=rel), storage, snapshot)

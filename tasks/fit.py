@@ -12,21 +12,20 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from storage import checkpoints
 from storage.errors import MovieDreamerError
 from storage.root import Storage
 from tasks.cluster import ClusterConfig, connect
-from tasks.job import PROGRESS, Job
+from tasks.job import EVENTS, PROGRESS, SAMPLES, Job
 from tasks.progress import Progress
 
 if TYPE_CHECKING:
     from models.training import Trainable
 
-_RESTARTS = 2  # of the workers, after one died
 _LOOK_SECONDS = 1.0
 _QUIET = {
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -39,24 +38,65 @@ _QUIET = {
 
 
 class FitConfig(BaseModel, frozen=True, extra="forbid"):
-    """How a training is run. Only the number of workers changes the result: each of them adds a batch to a step.
+    """How a training is run. `identity` lists what changes the result; the number of workers doesn't.
 
     Args:
         workers: of Ray Train; 0 is its local mode: the training runs in this process and no Ray is started.
-        checkpoint_every: steps; a killed run repeats at most so many.
+        min_workers: with how many of them the training goes on while the cluster has no more.
+        batches: that a step averages, shared by the workers; one that has several accumulates their gradients. None:
+            one for each of `workers`.
+        precision: of the forward pass; bf16 is autocast, weights and optimizer stay in 32 bits.
+        clip: the longest gradient, None for any.
+        optimizer: AdamW with moments of 32 bits, or of 8 (with torchao).
+        sharding: each worker has the whole model (ddp) or a shard of it (fsdp: FSDP2).
+        recompute: activation checkpointing: less memory for a third more time.
+        compile: the model's repeated blocks, with torch.compile; it draws dropout in its own way.
+        checkpoint_every: steps; a killed run repeats at most so many, or twice so many while the last is uploaded.
+        keep: newest checkpoints that stay, beside the best on held-out rows.
+        validate_every: steps between two looks at held-out rows and samples; 0 for none.
+        restarts: of the workers, after one died.
         threads: of torch in each worker; on small CPUs one is the fastest.
         gpus: of each worker.
     """
 
     workers: int = Field(default=1, ge=0)
+    min_workers: int | None = Field(default=None, ge=1)
+    batches: int | None = Field(default=None, ge=1)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    clip: float | None = Field(default=1.0, gt=0)
+    betas: tuple[float, float] = (0.9, 0.95)
+    optimizer: Literal["adamw", "adamw8bit"] = "adamw"
+    sharding: Literal["ddp", "fsdp"] = "ddp"
+    recompute: bool = False
+    compile: bool = False
     checkpoint_every: int = Field(default=100, ge=1)
+    keep: int = Field(default=1, ge=1)
+    validate_every: int = Field(default=0, ge=0)
+    restarts: int = Field(default=2, ge=0)
     threads: int = Field(default=1, ge=1)
     gpus: float = Field(default=0, ge=0)
 
+    @model_validator(mode="after")
+    def _is_shared_out(self) -> Self:
+        if self.workers > self.batches_a_step:
+            raise ValueError(
+                f"workers={self.workers} share the batches={self.batches} of a step: set fit.batches to a multiple "
+                "of fit.workers first"
+            )
+        if self.min_workers is not None and self.min_workers > self.workers:
+            raise ValueError(
+                f"min_workers={self.min_workers} are part of workers={self.workers}: set fit.workers first"
+            )
+        return self
+
     @property
-    def world(self) -> int:
-        """How many batches a step sees: part of a training's fingerprint."""
-        return max(self.workers, 1)
+    def batches_a_step(self) -> int:
+        return self.batches or max(self.workers, 1)
+
+    @property
+    def identity(self) -> list[Any]:
+        """What changes a training's result: part of its fingerprint."""
+        return [self.batches_a_step, self.precision, self.clip, self.betas, self.optimizer, self.compile]
 
 
 class TrainingError(MovieDreamerError):
@@ -80,12 +120,13 @@ def fit(
         progress: is told (model, step, steps) about once a second.
 
     Returns:
-        the folder of the exported model in the storage, checkpoints/<model>/<fingerprint>/final.
+        the folder of the exported model in the storage, checkpoints/<model>/<fingerprint>/final. Beside it stay the
+        event files for TensorBoard and, where there was validation, samples and the best checkpoint.
 
     Raises:
-        TrainingError: when the loss was not finite, `make` failed, or a worker died more than twice.
+        TrainingError: when the loss was not finite, `make` failed, memory ran out, or a worker died too often.
     """
-    job = Job(storage, model, fingerprint, make, config.checkpoint_every, config.threads)
+    job = Job(storage, model, fingerprint, make, config)
     if checkpoints.finished(storage, model, fingerprint) is None:
         with _told(job, progress), _own_sigint():
             error = _run(job, config, cluster)
@@ -94,10 +135,23 @@ def fit(
     final = checkpoints.finished(storage, model, fingerprint)
     if final is None:
         raise TrainingError(f"training {model} was stopped before its end; the same command takes it up again")
+    best = checkpoints.best(storage, model, fingerprint)
+    kept = {final, *(f"{job.folder}/{name}" for name in (EVENTS, SAMPLES)), best.rel if best else final}
     for name in storage.list(job.folder):  # what led there: checkpoints, notes on progress
-        if f"{job.folder}/{name}" != final:
+        if f"{job.folder}/{name}" not in kept:
             storage.delete(f"{job.folder}/{name}")
     return final
+
+
+def curve(storage: Storage, final: str) -> list[dict[str, float]]:
+    """Figures of each step of a finished training: "step", "loss", its terms and, at some, "held_out/..."."""
+    return [json.loads(line) for line in storage.read_bytes(f"{final}/curve.jsonl").splitlines()]
+
+
+def sample_sheets(storage: Storage, final: str) -> dict[int, bytes]:
+    """Step -> the encoded picture of samples that was taken at it, of a finished training."""
+    folder = f"{final.rpartition('/')[0]}/{SAMPLES}"
+    return {int(name.partition(".")[0]): storage.read_bytes(f"{folder}/{name}") for name in storage.list(folder)}
 
 
 def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
@@ -116,7 +170,7 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
         _train,
         train_loop_config={"job": job},
         scaling_config=ScalingConfig(
-            num_workers=config.workers,
+            num_workers=(config.min_workers, config.workers) if config.min_workers else config.workers,
             use_gpu=config.gpus > 0,
             resources_per_worker={"CPU": config.threads, "GPU": config.gpus},
         ),
@@ -124,7 +178,7 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
             name="ray",  # Ray Train tries this folder out from all workers, and leaves it empty
             storage_path=f"{root}/{job.folder}",
             storage_filesystem=filesystem,
-            failure_config=FailureConfig(max_failures=_RESTARTS, controller_failure_limit=_RESTARTS),
+            failure_config=FailureConfig(max_failures=config.restarts, controller_failure_limit=config.restarts),
         ),
     )
     try:
@@ -134,12 +188,23 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
 
 
 def _train(settings: dict[str, Job]) -> str:
-    """The loop in a worker. An error that would come again is returned: Ray's restarts are for workers that die."""
-    from tasks.training_loop import train
+    """The loop in a worker. An error that all workers come to, and would again, is returned: Ray's restarts are for
+    workers that die. One that only some may come to is raised, so that Ray ends the others, who wait for them."""
+    import torch
+    from ray import train as ray_train
+    from ray.train.torch import get_device
 
+    from tasks.training_loop import SHARED_ERRORS, train
+
+    context = ray_train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    if torch.cuda.is_available():
+        torch.cuda.set_device(get_device())
     try:
-        train(settings["job"])
+        train(settings["job"], rank, world)
     except (MovieDreamerError, ValueError) as error:
+        if world > 1 and not isinstance(error, SHARED_ERRORS):
+            raise
         return f"{type(error).__name__}: {error}"
     return ""
 

@@ -8,8 +8,11 @@ from storage.root import Storage
 
 if TYPE_CHECKING:
     from models.training import Trainable
+    from tasks.fit import FitConfig
 
 PROGRESS = "progress.json"  # how far a run is: for people, dropped at its end
+EVENTS = "tensorboard"  # its event files, which stay
+SAMPLES = "samples"  # a picture a look at it, which stay too
 
 
 @dataclass(frozen=True)
@@ -19,16 +22,13 @@ class Job:
     Args:
         model, fingerprint: where its checkpoints lie (storage.checkpoints).
         make: builds the Trainable inside the worker, always the same one; reads its data from storage.
-        checkpoint_every: steps between two checkpoints.
-        threads: of torch in each worker.
     """
 
     storage: Storage
     model: str
     fingerprint: str
     make: "Callable[[], Trainable]"
-    checkpoint_every: int
-    threads: int
+    config: "FitConfig"
 
     @property
     def folder(self) -> str:

@@ -49,7 +49,7 @@ def run(
     if config.first is not None:
         given = config.first, config.training.model, config.frozen, storage, snapshot
         first = first_stage.run(*given, config.fit, cluster, progress)
-    parts = [config.training, config.fit.world, frozen_fingerprint(config.frozen, snapshot), first]
+    parts = [config.training, config.fit.identity, frozen_fingerprint(config.frozen, snapshot), first]
     make = Make(config, storage, snapshot, first)
     if config.frozen.kept:
         look(config.frozen, storage, snapshot)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from storage.fingerprint import fingerprint
 from storage.root import Storage
-from storage.snapshot import Snapshot
+from storage.snapshot import Part, Snapshot
 from tasks import dataset, tokens
 from tasks.cluster import ClusterConfig
 from tasks.fit import FitConfig, fit
@@ -16,7 +16,7 @@ from tasks.progress import Progress
 from tasks.stage import Work
 
 if TYPE_CHECKING:
-    from models.training.autoregressive import AutoregressiveTraining
+    from models.training.autoregressive import AutoregressiveTraining, Episode
 
 
 class TrainAutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
@@ -45,7 +45,7 @@ def run(
     Raises:
         TrainingError: see tasks.fit.
     """
-    parts = [config.training, config.fit.world]
+    parts = [config.training, config.fit.identity]
     key = fingerprint("autoregressive", *parts, work["tokens"], snapshot.work["features"])
     make = Make(config, storage, snapshot, work)
     return fit(storage, "autoregressive", key, make, config.fit, cluster, progress)
@@ -61,10 +61,16 @@ class Make:
     work: Work
 
     def __call__(self) -> "AutoregressiveTraining":
-        from models.training.autoregressive import AutoregressiveTraining, Episode
+        from models.training.autoregressive import AutoregressiveTraining
+
+        held_out = self._episodes("test") if self.config.fit.validate_every else []
+        return AutoregressiveTraining(self.config.training, self._episodes("train"), held_out=held_out)
+
+    def _episodes(self, part: Part) -> "list[Episode]":
+        from models.training.autoregressive import Episode
 
         episodes = []
-        for film in dataset.load(self.storage, self.snapshot.within(self.work), "train"):
+        for film in dataset.load(self.storage, self.snapshot.within(self.work), part):
             tokens_TLD, flipped_TLD = tokens.read(self.storage, self.work, film.row_ids)
             episodes.append(Episode(film.film.film_id, film.scripts, tokens_TLD, flipped_TLD, film.scripts_flipped))
-        return AutoregressiveTraining(self.config.training, episodes)
+        return episodes

@@ -58,7 +58,7 @@ def run(
     Raises:
         TrainingError: see tasks.fit.
     """
-    parts = [config.training, config.fit.world, frozen_fingerprint(config.frozen, snapshot)]
+    parts = [config.training, config.fit.identity, frozen_fingerprint(config.frozen, snapshot)]
     key = fingerprint("decoder", *parts, autoencoder, work["tokens"], snapshot.work["features"])
     make = Make(config, storage, snapshot, autoencoder, work)
     if config.frozen.kept:

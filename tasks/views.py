@@ -1,45 +1,20 @@
 """A snapshot's keyframes, or sets of images, as the views that a training draws from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from storage.errors import ConfigError
-from storage.filmrows import FilmRows
 from storage.images import Images, ImagesConfig
-from storage.pictures import decode
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
 from storage.tables import Tables
+from tasks.examples import Examples
 from tasks.frozen import FrozenConfig
 
 if TYPE_CHECKING:
     from models.codec import Codec
     from models.compressor import CompressorConfig
     from models.training.views import Watched
-
-
-@dataclass(frozen=True)
-class Keyframes:
-    """Pictures of some of a snapshot's keyframes, read one by one."""
-
-    storage: Storage
-    snapshot: Snapshot
-    row_ids: tuple[str, ...]
-    _rows: dict[str, FilmRows] = field(default_factory=dict, repr=False)
-
-    def __len__(self) -> int:
-        return len(self.row_ids)
-
-    def read(self, row: int) -> NDArray[np.uint8]:
-        """RGB, height x width x 3."""
-        row_id = self.row_ids[row]
-        rows = self._rows.setdefault("", FilmRows(self.storage, "keyframes", self.snapshot.work["keyframes"]))
-        (found,) = rows.between(row_id.split("-")[0], row_id, row_id, ["image"]).to_pylist()
-        return decode(bytes(found["image"]))
 
 
 def keyframe_ids(storage: Storage, snapshot: Snapshot, part: Part) -> tuple[str, ...]:
@@ -57,7 +32,7 @@ def watched_keyframes(
     from models.training.views import Watched
     from models.vision import build
 
-    pictures = Keyframes(storage, snapshot, tuple(row_ids))
+    pictures = Examples(storage, snapshot, row_ids)
     encoder = build(config.vision) if features else None
     size = codec.config.height, codec.config.width
     return Watched(pictures, encoder, (config.height, config.width), codec, Buckets([size], [size]))
@@ -84,4 +59,4 @@ def check_compressor(config: "CompressorConfig", positions: int, channels: int) 
         )
 
 
-__all__ = ["ImagesConfig", "Keyframes", "check_compressor", "keyframe_ids", "watched_images", "watched_keyframes"]
+__all__ = ["ImagesConfig", "check_compressor", "keyframe_ids", "watched_images", "watched_keyframes"]

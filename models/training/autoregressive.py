@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.likelihood import held_out_nll
 from models.script_tokens import FrameScript, Packed, Window
 
 Loss = Literal["nll", "l1", "l2"]
@@ -85,12 +86,16 @@ class AutoregressiveTraining:
     """One training run over some episodes; `init` continues from a folder written by `export`."""
 
     def __init__(
-        self, config: AutoregressiveTrainingConfig, episodes: Sequence[Episode], init: Path | None = None
+        self,
+        config: AutoregressiveTrainingConfig,
+        episodes: Sequence[Episode],
+        init: Path | None = None,
+        held_out: Sequence[Episode] = (),
     ) -> None:
         if not episodes:
             raise ValueError("autoregressive training needs at least one episode, got none")
         self.config = config
-        self.episodes = list(episodes)
+        self.episodes, self.held_out = list(episodes), list(held_out)
         self.steps = config.steps
         self.weight_decay = config.weight_decay
         self.module: AutoregressiveModel
@@ -122,6 +127,9 @@ class AutoregressiveTraining:
         done = (step - config.warmup) / max(1, config.steps - config.warmup)
         return config.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * min(done, 1.0))) / 2)
 
+    def size(self, step: int) -> int:
+        return self.config.batch
+
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         """The windows of one step of one worker, a function of (seed, step, rank) alone."""
         random = np.random.default_rng([self.config.seed, step, rank])
@@ -147,6 +155,12 @@ class AutoregressiveTraining:
         }
         total = torch.stack([terms[name] for name in self.config.losses]).sum()
         return total, {name: float(value.detach()) for name, value in terms.items()}
+
+    def validate(self) -> dict[str, Tensor]:
+        """Negative log-likelihood of the held-out keyframes in nats per dimension, window after window."""
+        window = self.config.window
+        nll = [held_out_nll(self.module, e.scripts, e.tokens_TLD, window=window, keep=0) for e in self.held_out]
+        return {"loss": torch.cat(nll).mean()} if nll else {}
 
     def stepped(self, step: int) -> None:
         """Nothing to do: no moving average is kept."""

@@ -7,6 +7,7 @@ Shapes: F pictures, B of a batch, 3 colours, N positions and C channels of the i
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -20,6 +21,8 @@ from models.codec import Codec
 from models.training import rows_of_step
 from models.training.buckets import Buckets
 from models.vision.encoder import ImageEncoder
+
+_READERS = 2  # threads that read and decode pictures of a batch
 
 
 class Drawn(NamedTuple):
@@ -59,7 +62,13 @@ class Views(Protocol):
 
 
 class Pictures(Protocol):
-    """Encoded pictures that can be read in any order."""
+    """Encoded pictures that can be read in any order, by several threads.
+
+    Attributes:
+        window: how many consecutive ones are read together; 1 where each is read for itself.
+    """
+
+    window: int
 
     def __len__(self) -> int: ...
 
@@ -122,6 +131,7 @@ class Watched:
         buckets: Buckets,
     ) -> None:
         self.pictures, self.encoder, self.look, self.buckets = pictures, encoder, look, buckets
+        self._readers = ThreadPoolExecutor(_READERS)
         self.codecs = {(height, width): codec.resized(width, height) for height, width in buckets.sizes}
 
     def __len__(self) -> int:
@@ -129,12 +139,12 @@ class Watched:
 
     def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
         if len(self.buckets.sizes) == 1:
-            return rows_of_step(len(self), batch, seed, step, rank, world)
+            return rows_of_step(len(self), batch, seed, step, rank, world, self.pictures.window)
         return self.buckets.rows_of_step(batch, seed, step, rank, world)
 
     def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
         size = self.buckets.size(int(rows_B[0]))
-        cuts = [cut(self.pictures.read(row), size) for row in rows_B.tolist()]
+        cuts = list(self._readers.map(lambda row: cut(self.pictures.read(row), size), rows_B.tolist()))
         pixels_B3HW = torch.stack([torch.from_numpy(pixels).permute(2, 0, 1) for pixels, _ in cuts])
         pixels_B3HW = torch.where(mirrored_B[:, None, None, None].bool(), pixels_B3HW.flip(-1), pixels_B3HW)
         sizes_B6 = torch.tensor([sizes for _, sizes in cuts], dtype=torch.float32)

@@ -9,6 +9,7 @@ from PIL import Image
 from rich.console import Console
 
 from flows.artifacts import contact_sheet
+from flows.charts import chart
 from flows.console import Terminal
 from flows.reporting import Stage, clock, listening, pace, reported
 from flows.training import _side_by_side
@@ -175,3 +176,12 @@ def test_side_by_side_raises_the_first_error_without_waiting() -> None:
     with pytest.raises(ValueError, match="broken"):
         _side_by_side(wait, fail)
     forever.set()
+
+
+def test_a_falling_curve_falls_in_its_panel() -> None:
+    curves = {"loss": [(step, 1 / (1 + step)) for step in range(2000)], "flat": [(0, 1.0)]}
+    with Image.open(io.BytesIO(chart(curves))) as picture:
+        assert picture.size == (640, 160)
+        blue = [(x, y) for x in range(320) for y in range(160) if picture.getpixel((x, y)) == (31, 98, 180)]
+    left, right = min(blue), max(blue)
+    assert left[1] < 40 < 130 < right[1]

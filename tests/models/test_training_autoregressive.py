@@ -191,3 +191,17 @@ def test_in_a_few_steps_scripts_help_on_keyframes_that_were_never_seen():
     )
     assert right_T.shape == (12,)
     assert right_T.mean() < wrong_T.mean() - 0.05
+
+
+def test_held_out_keyframes_are_scored_alike_each_time_and_training_goes_on_as_if_nobody_had_looked():
+    looked = AutoregressiveTraining(CONFIG, [film()], held_out=[film(seed=1), film(frames=5, seed=2)])
+    optimizer = run(looked, range(2))
+    first = looked.validate()
+    assert looked.validate() == first
+    expected = [held_out_nll(looked.module, e.scripts, e.tokens_TLD, window=4, keep=0) for e in looked.held_out]
+    assert float(first["loss"]) == pytest.approx(float(torch.cat(expected).mean()))
+    run(looked, range(2, 4), optimizer)
+    plain = AutoregressiveTraining(CONFIG, [film()])
+    run(plain, range(4))
+    assert torch.equal(weights(looked), weights(plain))
+    assert plain.validate() == {}

@@ -71,6 +71,8 @@ def test_a_cut_covers_its_size_about_the_middle_and_says_where(shape: tuple[int,
 
 
 class Pictures:
+    window = 1
+
     def __init__(self, images_B3HW: torch.Tensor) -> None:
         self.images = (images_B3HW * 255).round().byte().permute(0, 2, 3, 1).numpy()
 
@@ -92,6 +94,8 @@ def test_what_is_watched_is_what_would_have_been_kept(sdxl: Path, clip: Path, pi
     watched = Watched(source, encoder, (56, 56), codec, Buckets([SIZE], [SIZE]))
     assert len(watched) == len(kept) == 5
     assert torch.equal(watched.rows_of_step(3, 1, 7, 0, 2), rows_of_step(5, 3, 1, 7, 0, 2))
+    source.window = 2
+    assert torch.equal(watched.rows_of_step(3, 1, 8, 1, 2), rows_of_step(5, 3, 1, 8, 1, 2, window=2))
     rows, mirrored = torch.tensor([4, 0, 2]), torch.tensor([0, 1, 1])
     drawn = watched.draw(rows, mirrored)
     assert drawn.grid == kept.draw(rows, mirrored).grid == codec.grid

@@ -16,16 +16,15 @@ def storage(tmp_path):
     return Storage(str(tmp_path / "out"))
 
 
-def test_the_latest_checkpoint_comes_back(storage, tmp_path):
+def test_the_latest_checkpoint_comes_back(storage):
     assert checkpoints.latest(storage, "autoencoder", "f") is None
     for step in (100, 200):
         checkpoints.save(storage, "autoencoder", "f", step, FILES | {"step": str(step).encode()})
     latest = checkpoints.latest(storage, "autoencoder", "f")
     assert (latest.step, latest.rel) == (200, "checkpoints/autoencoder/f/000200")
-    folder = checkpoints.fetch(storage, latest, tmp_path / "copy")
-    assert (folder / "step").read_bytes() == b"200"
-    assert (folder / "deep" / "config.json").read_bytes() == b"{}"
-    assert not (folder / checkpoints.MARKER).exists()
+    with checkpoints.opened(storage, latest) as folder:
+        assert (folder / "step").read_bytes() == b"200"
+        assert (folder / "deep" / "config.json").read_bytes() == b"{}"
     assert checkpoints.latest(storage, "autoencoder", "other") is None
 
 
@@ -44,6 +43,14 @@ def test_only_the_newest_stay(storage):
     assert storage.list("checkpoints/m/f") == ["000005"]
     with pytest.raises(ValueError, match="keep=0"):
         checkpoints.save(storage, "m", "f", 6, FILES, keep=0)
+
+
+def test_the_best_stays_beside_the_newest(storage):
+    assert checkpoints.best(storage, "m", "f") is None
+    for step, loss in ((1, 0.5), (2, 0.2), (3, None), (4, 0.3), (5, None)):
+        checkpoints.save(storage, "m", "f", step, FILES, keep=1, loss=loss)
+    assert checkpoints.best(storage, "m", "f").step == 2
+    assert storage.list("checkpoints/m/f") == ["000002", "000005"]
 
 
 def test_one_that_was_killed_while_it_was_written_does_not_count(storage):
@@ -73,11 +80,17 @@ def test_the_final_export(storage):
     assert [(each.step, each.final) for each in checkpoints.entries(storage)] == [(300, False), (300, True)]
 
 
-def test_a_damaged_checkpoint_is_not_handed_out(storage, tmp_path):
+def test_a_damaged_checkpoint_is_not_handed_out(storage):
     saved = checkpoints.save(storage, "m", "f", 1, FILES)
     storage.write_bytes(f"{saved.rel}/model.safetensors", b"wei")
-    with pytest.raises(StorageError, match=r"model.safetensors.*3 bytes, saved with 7"):
-        checkpoints.fetch(storage, saved, tmp_path / "copy")
+    with (
+        pytest.raises(StorageError, match=r"model.safetensors.*3 bytes, saved with 7"),
+        checkpoints.opened(storage, saved),
+    ):
+        pass
+    storage.delete(f"{saved.rel}/model.safetensors")
+    with pytest.raises(StorageError, match=r"it is missing"), checkpoints.opened(storage, saved):
+        pass
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden"])
