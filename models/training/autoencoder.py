@@ -82,7 +82,8 @@ class AutoencoderTraining:
             raise ValueError(f"warmup_steps={config.warmup_steps} are part of steps={config.steps}, not more")
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
         self.views = views
-        self.module = Averaged(self._model(codec) if init is None else self._initialised(codec, init), config.average)
+        model = self._model(codec) if init is None else self._initialised(codec, init)
+        self.module = Averaged(model.train(), config.average)
 
     def _model(self, codec: Codec, unet: Any = None) -> DiffusionAutoencoder:
         with torch.random.fork_rng(devices=[]):
@@ -142,7 +143,7 @@ class AutoencoderTraining:
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 1, plus the coarse head's l2 loss where there is one."""
-        model = self.module.live.train()
+        model = self.module.live
         device = model.token_mean_LD.device
         features_BNC, latents_BCHW, sizes_B6 = self.views.see(batch.drawn, device)
         token_noise_BLD, noise_BCHW, timestep_B = (part.to(device, non_blocking=True) for part in batch[1:])

@@ -82,7 +82,7 @@ class DecoderTraining:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.seed)
                 autoencoder = autoencoder.with_identity()
-        self.module = Averaged(autoencoder, config.average)
+        self.module = Averaged(autoencoder.train(), config.average)
         sizes = autoencoder.config.decoder
         self.tokens = torch.stack([tokens_FLD, tokens_flipped_FLD]).float()
         self.views = views
@@ -129,7 +129,7 @@ class DecoderTraining:
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2, plus the coarse head's l2 loss where there is one."""
-        model = self.module.live.train()
+        model = self.module.live
         device = model.token_mean_LD.device
         _, latents_BCHW, sizes_B6 = self.views.see(batch.drawn, device)
         tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, noise_BCHW, timestep_B = (
