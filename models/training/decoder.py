@@ -18,6 +18,7 @@ from models.decoder import pad, random_keep
 from models.diffusion import diffusion_loss, draw_noise
 from models.training import Schedule, generator
 from models.training.average import Averaged, learning_rate
+from models.training.sheet import SHOWN, even, sheet
 from models.training.views import Drawn, Views
 
 
@@ -145,6 +146,18 @@ class DecoderTraining:
             total = total + self.config.coarse_weight * coarse
             terms["coarse"] = coarse.detach()
         return total, terms
+
+    @torch.no_grad()
+    def pictures(self) -> Tensor:
+        """A row of training pictures, and below them what their tokens, descriptions and faces rebuild."""
+        model = self.module.average
+        rows_B = even(len(self.views), SHOWN)
+        _, latents_BCHW, _ = self.views.see(
+            self.views.draw(rows_B, torch.zeros_like(rows_B)), model.token_mean_LD.device
+        )
+        scripts = self.sentences_FSE[rows_B], self.faces_FPG[rows_B]
+        drawn_BCHW = model.reconstruct(self.tokens[0, rows_B], *scripts, seeds=range(len(rows_B)))
+        return sheet(model.codec, latents_BCHW, drawn_BCHW)
 
     def stepped(self, step: int) -> None:
         self.module.update()
