@@ -69,7 +69,9 @@ def rebuilt(settings: Recipe, storage: Storage, data: Snapshot) -> dict[str, Fig
     config = settings.train_autoencoder()
     model = train_autoencoder.run(config, storage, data, settings.cluster, silent)
     eyes = vision.build(settings.evaluate.vision)
-    _, train, images_T3HW = keyframes(storage, data, (settings.frozen.codec.height, settings.frozen.codec.width))
+    size = settings.frozen.codec.height, settings.frozen.codec.width
+    _, learnt, pictures = zip(*keyframes(storage, data, size), strict=True)
+    images_T3HW, train = torch.stack(pictures), torch.tensor(learnt)
     with storage.local(model) as folder, seen(settings.frozen, storage, data) as see, torch.inference_mode():
         autoencoder = DiffusionAutoencoder.from_pretrained(folder)
         tokens_TLD = torch.cat([autoencoder.encode(part.float()) for part in torch.split(see.features, 64)])
