@@ -49,14 +49,14 @@ def run(
     Raises:
         TrainingError: see tasks.fit.
     """
+    if config.frozen.kept:
+        look(config.frozen, storage, snapshot)
     first = ""
     if config.first is not None:
         given = config.first, config.training.model, config.frozen, storage, snapshot
         first = first_stage.run(*given, config.fit, cluster, progress)
     parts = [config.training, config.fit.world, frozen_fingerprint(config.frozen, snapshot), first]
     make = Make(config, storage, snapshot, first)
-    if config.frozen.kept:
-        look(config.frozen, storage, snapshot)
     trained = fit(storage, "autoencoder", fingerprint("autoencoder", *parts), make, config.fit, cluster, progress)
     write_card(Card("autoencoder", trained, config.frozen, config.training, first), storage, snapshot)
     return trained
