@@ -4,13 +4,13 @@ Section 3.4 and Appendix A: a LLaMA-type backbone, three two-layer MLPs with GEL
 keyframe tokens into its input space, and a mixture head. e_{t,1} is predicted at [END_OF_FRAME] of keyframe t,
 e_{t,l} at e_{t,l-1}.
 
-Shapes: B sequences, S slots, T keyframes, L tokens a keyframe, D token width, H hidden width.
+Shapes: P rows of S slots, B windows, T keyframes, L tokens a keyframe, D token width, H hidden width.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -20,8 +20,12 @@ from torch.nn import functional as F
 
 from models.backbone import Backbone, BackboneConfig, SmolLM2Backbone, build
 from models.mixture import Mixture, MixtureHead
+from models.packing import Packed, Window, pack
 from models.recall import STARTS, TIMELESS, Recall
-from models.script_tokens import FrameScript, Layout, Packed, Slot, Window, pack
+from models.script_tokens import FrameScript, Layout, Slot
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
 
 
 class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
@@ -34,7 +38,7 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
 
     In training only: `masking` of input slots, `dropout` (inputs, residual branches, before the head), `noise` on
     teacher-forced tokens in units of their deviation, `forgetting`: how often a keyframe must do without recall.
-    `sigma_floor` is in the same units.
+    `sigma_floor` is in the same units. `attention`: `flex` needs no dense mask, on GPUs the faster one.
     """
 
     backbone: BackboneConfig = SmolLM2Backbone()
@@ -51,6 +55,7 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     noise: float = Field(default=0.3, ge=0)
     recall: bool = True
     forgetting: float = Field(default=0.5, ge=0, le=1)
+    attention: Literal["dense", "flex"] = "dense"
 
 
 class AutoregressiveModel(nn.Module):
@@ -65,6 +70,7 @@ class AutoregressiveModel(nn.Module):
         self.identifiers = dict(backbone.identifiers)
         self.source = {"name": backbone.name, "revision": backbone.revision, "licence": backbone.licence}
         self.backbone = backbone.model
+        self.backbone.set_attn_implementation("flex_attention" if config.attention == "flex" else "sdpa")
         self.sentence_mlp = _mlp(config.sentence_width, hidden)
         self.face_mlp = _mlp(config.face_width, hidden)
         self.token_mlp = _mlp(config.width, hidden)
@@ -121,26 +127,26 @@ class AutoregressiveModel(nn.Module):
         if self.recall is not None:
             self.recall.centre_C.copy_(torch.from_numpy(np.stack([script.summary() for script in scripts])).mean(0))
 
-    def pack(self, windows: Sequence[Window]) -> Packed:
-        """The windows as one padded batch on this model's device, in this model's layout."""
-        return pack(windows, self.identifiers, self.config.layout).to(self.markers_2H.device)
+    def pack(self, windows: Sequence[Window], room: int | None = None) -> Packed:
+        """The windows as one batch on this model's device, in this model's layout; see models.packing.pack."""
+        return pack(windows, self.identifiers, self.config.layout, room).to(self.markers_2H.device)
 
     def embed(self, packed: Packed) -> Tensor:
-        """Input embeddings_BSH; padding is zero."""
-        kinds_BS = packed.kinds_BS
-        embeds_BSH = self.markers_2H.new_zeros(*kinds_BS.shape, self.markers_2H.shape[-1])
+        """Input embeddings_PSH; padding is zero."""
+        kinds_PS = packed.kinds_PS
+        embeds_PSH = self.markers_2H.new_zeros(*kinds_PS.shape, self.markers_2H.shape[-1])
         rows: list[tuple[Slot, Callable[[Tensor], Tensor]]] = [
-            (Slot.IDENTIFIER, lambda here: self.backbone.embed_tokens(packed.rows_BS[here])),
-            (Slot.MARKER, lambda here: self.markers_2H[packed.rows_BS[here]]),
+            (Slot.IDENTIFIER, lambda here: self.backbone.embed_tokens(packed.rows_PS[here])),
+            (Slot.MARKER, lambda here: self.markers_2H[packed.rows_PS[here]]),
             (Slot.SENTENCE, lambda _: self._drop(self.sentence_mlp(packed.sentences_NC - self.sentence_mean_C))),
             (Slot.FACE, lambda _: self._drop(self.face_mlp(packed.faces_NC - self.face_mean_C))),
-            (Slot.TOKEN, lambda here: self.embed_tokens(packed.tokens_ND, packed.rows_BS[here])),
+            (Slot.TOKEN, lambda here: self.embed_tokens(packed.tokens_ND, packed.rows_PS[here])),
         ]
         for kind, values in rows:
-            here_BS = kinds_BS == kind
-            if here_BS.any():
-                embeds_BSH[here_BS] = values(here_BS)
-        return embeds_BSH
+            here_PS = kinds_PS == kind
+            if here_PS.any():
+                embeds_PSH[here_PS] = values(here_PS)
+        return embeds_PSH
 
     def embed_tokens(self, tokens_ND: Tensor, rows_N: Tensor) -> Tensor:
         """Keyframe tokens (row n is token `rows_N[n]` modulo L of its keyframe) in the backbone's space.
@@ -153,11 +159,12 @@ class AutoregressiveModel(nn.Module):
             z_ND = z_ND + self.config.noise * torch.randn_like(z_ND)
         return self._drop(self.token_mlp(z_ND))
 
-    def run(self, embeds_BSH: Tensor, mask_B1QS: Tensor, positions_BQ: Tensor, cache: Any = None) -> Tensor:
-        """The backbone's normalised output_BQH under an additive float mask; `cache` is a transformers Cache."""
+    def run(self, embeds_BQH: Tensor, mask: "Tensor | BlockMask", positions_BQ: Tensor, cache: Any = None) -> Tensor:
+        """The backbone's normalised output_BQH under an additive float mask_B1QS or a block mask; `cache` is a
+        transformers Cache."""
         output = self.backbone(
-            inputs_embeds=embeds_BSH,
-            attention_mask=mask_B1QS,
+            inputs_embeds=embeds_BQH,
+            attention_mask=mask,
             position_ids=positions_BQ,
             past_key_values=cache,
             use_cache=cache is not None,
@@ -182,7 +189,7 @@ class AutoregressiveModel(nn.Module):
         """
         if self.recall is None:
             return None
-        place_T = torch.arange(packed.targets_BTLD.shape[1], device=packed.kinds_BS.device)
+        place_T = torch.arange(packed.targets_BTLD.shape[1], device=packed.valid_BT.device)
         ages_BTT = (place_T[:, None] - place_T).masked_fill(~packed.valid_BT[:, None, :], 0)
         ages_BTR = (TIMELESS * packed.known_BR.long())[:, None].expand(-1, len(place_T), -1)
         ages_BTJ = torch.cat([ages_BTT, ages_BTR], 2)
@@ -197,27 +204,27 @@ class AutoregressiveModel(nn.Module):
         return means_BTLKD, logits_BTK.unsqueeze(2)
 
     def forward(self, packed: Packed) -> Mixture:
-        """The distribution of every keyframe token given all before it: batch shape (B, T, L)."""
-        kinds_BS = packed.kinds_BS
-        mask_B1SS = self.causal_mask(kinds_BS)
-        positions_BS = torch.arange(kinds_BS.shape[1], device=kinds_BS.device).expand_as(kinds_BS)
-        hidden_BSH = self.run(self.embed(packed), mask_B1SS, positions_BS)
-        batch_B11 = torch.arange(len(kinds_BS), device=kinds_BS.device)[:, None, None]
-        places_L = torch.arange(self.config.tokens, device=kinds_BS.device)
-        return self.predict(hidden_BSH[batch_B11, packed.predict_BTL], places_L, self.recalled(packed))
+        """The distribution of every keyframe token given all before it in its window: batch shape (B, T, L)."""
+        mask = self.mask(packed.windows_PS)
+        hidden_PSH = self.run(self.embed(packed), mask, packed.positions_PS)
+        places_L = torch.arange(self.config.tokens, device=hidden_PSH.device)
+        hidden_BTLH = hidden_PSH[packed.row_B[:, None, None], packed.predict_BTL]
+        return self.predict(hidden_BTLH, places_L, self.recalled(packed))
 
-    def causal_mask(self, kinds_BS: Tensor) -> Tensor:
-        """Additive causal mask; in training each slot is hidden from all later ones with probability `masking`.
+    def mask(self, windows_PS: Tensor) -> "Tensor | BlockMask":
+        """What each slot sees: itself and what stands before it in its window.
 
-        A slot always sees itself. Padding stands at the end, where causality alone hides it from real slots.
+        In training each slot is hidden from all later ones with probability `masking`; a slot always sees itself.
         """
-        length = kinds_BS.shape[1]
-        slots = torch.arange(length, device=kinds_BS.device)
-        seen_BSS = (slots[None, :] <= slots[:, None]).expand(len(kinds_BS), -1, -1)
+        hidden_PS = torch.zeros_like(windows_PS, dtype=torch.bool)
         if self.training and self.config.masking:
-            hidden_BS = torch.rand(kinds_BS.shape, device=kinds_BS.device) < self.config.masking
-            seen_BSS = seen_BSS & (~hidden_BS[:, None, :] | torch.eye(length, dtype=torch.bool, device=slots.device))
-        return additive(seen_BSS)
+            hidden_PS = torch.rand(windows_PS.shape, device=windows_PS.device) < self.config.masking
+        if self.config.attention == "flex":
+            return _block_mask(windows_PS, hidden_PS)
+        slots_S = torch.arange(windows_PS.shape[1], device=windows_PS.device)
+        earlier_SS = slots_S[None, :] < slots_S[:, None]
+        seen_PSS = earlier_SS & (windows_PS[:, None, :] == windows_PS[:, :, None]) & ~hidden_PS[:, None, :]
+        return additive(seen_PSS | (slots_S[None, :] == slots_S[:, None]))
 
     def save_pretrained(self, folder: Path) -> None:
         """`backbone/` opens in plain transformers (LlamaModel); the rest is model.safetensors and config.json."""
@@ -267,6 +274,18 @@ def additive(seen_BQS: Tensor) -> Tensor:
     """A boolean mask as an additive float mask_B1QS (boolean ones are silently wrong in some attention backends)."""
     zero = torch.zeros((), dtype=torch.float32, device=seen_BQS.device)
     return torch.where(seen_BQS, zero, torch.finfo(torch.float32).min).unsqueeze(1)
+
+
+def _block_mask(windows_PS: Tensor, hidden_PS: Tensor) -> "BlockMask":
+    """The same rule as a function of two places, which flex attention asks block by block: no P x S x S mask."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    def sees(p: Tensor, _head: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        earlier = (k < q) & (windows_PS[p, k] == windows_PS[p, q]) & ~hidden_PS[p, k]
+        return earlier | (k == q)
+
+    rows, slots = windows_PS.shape
+    return create_block_mask(sees, rows, None, slots, slots, device=windows_PS.device)
 
 
 def _mlp(width: int, hidden: int) -> nn.Sequential:

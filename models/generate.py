@@ -17,7 +17,8 @@ from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
 from models.autoregressive import AutoregressiveModel, additive
-from models.script_tokens import FrameScript, Slot, Window
+from models.packing import Window
+from models.script_tokens import FrameScript, Slot
 
 
 class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
@@ -111,7 +112,7 @@ def _fill_window(model: AutoregressiveModel, movies: Sequence[_Movie], config: G
     kept = [movie.kept(config) for movie in movies]
     cached = _Cached(model, len(movies))
     packed = model.pack([movie.window(count) for movie, count in zip(movies, kept, strict=True)])
-    hidden_BH = cached.extend(model.embed(packed), packed.kinds_BS != Slot.PADDING)
+    hidden_BH = cached.extend(model.embed(packed), packed.kinds_PS != Slot.PADDING)
     for step in range(room):
         recalled = _recalled(model, movies, [count + step for count in kept])
         tokens_BLD = _next_keyframe(model, cached, movies, hidden_BH, recalled, config.temperature)
@@ -125,7 +126,7 @@ def _fill_window(model: AutoregressiveModel, movies: Sequence[_Movie], config: G
             real_B1 = torch.ones(len(movies), 1, dtype=torch.bool, device=last_B1H.device)
             hidden_BH = cached.extend(
                 torch.cat([last_B1H, model.embed(packed)], 1),
-                torch.cat([real_B1, packed.kinds_BS != Slot.PADDING], 1),
+                torch.cat([real_B1, packed.kinds_PS != Slot.PADDING], 1),
             )
 
 
