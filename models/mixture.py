@@ -33,14 +33,29 @@ class Mixture(MixtureSameFamily):
         """The distribution of `token * scale + shift` (both broadcast against means_NKD)."""
         return Mixture(self.logits, self.means * scale + shift, self.scales * scale)
 
-    def draw(self, uniform_N: Tensor, normal_ND: Tensor, temperature: float = 1.0) -> Tensor:
+    def guided(self, other: "Mixture", strength: float) -> "Mixture":
+        """Means and mixing weights moved away from those of `other`, component by component (1: not at all)."""
+        logits_NK = other.logits + strength * (self.logits - other.logits)
+        return Mixture(logits_NK, other.means + strength * (self.means - other.means), self.scales)
+
+    def halves(self) -> tuple["Mixture", "Mixture"]:
+        """The distributions of the first and of the second half of the tokens."""
+        parts = zip(*(part.chunk(2) for part in (self.logits, self.means, self.scales)), strict=True)
+        first, second = (Mixture(*part) for part in parts)
+        return first, second
+
+    def draw(
+        self, uniform_N: Tensor, normal_ND: Tensor, temperature: float = 1.0, weight_temperature: float = 1.0
+    ) -> Tensor:
         """A sample from noise that the caller drew, so that it does not depend on the batch around it.
 
-        `uniform_N` in [0, 1) chooses the component, `normal_ND` is scaled by `temperature * sigma` (as GIVT does).
+        `uniform_N` in [0, 1) chooses the component, whose logits are divided by `weight_temperature` (0: the likeliest
+        one); `normal_ND` is scaled by `temperature * sigma` (as GIVT does).
         """
-        if temperature < 0:
-            raise ValueError(f"temperature must be 0 or more, got {temperature}")
-        cumulative_NK = self.logits.softmax(-1).cumsum(-1)
+        if temperature < 0 or weight_temperature < 0:
+            raise ValueError(f"temperatures must be 0 or more, got {temperature} and {weight_temperature}")
+        logits_NK = self.logits / max(weight_temperature, 1e-6)
+        cumulative_NK = logits_NK.softmax(-1).cumsum(-1)
         chosen_N = (uniform_N.unsqueeze(-1) >= cumulative_NK).sum(-1).clamp(max=self.logits.shape[-1] - 1)
         index = chosen_N[..., None, None].expand(*chosen_N.shape, 1, self.means.shape[-1])
         mean_ND = self.means.gather(-2, index).squeeze(-2)

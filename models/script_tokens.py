@@ -78,6 +78,10 @@ class FrameScript:
         means = [part.mean(0) if len(part) else np.zeros(part.shape[1]) for part in parts]
         return np.concatenate(means).astype(np.float32)
 
+    def untold(self) -> "FrameScript":
+        """A script that says nothing: what guidance moves away from."""
+        return FrameScript(self.row_id, self.sentences[:0], self.kinds[:0], self.faces[:0])
+
     def without_faces(self) -> "FrameScript":
         """The same script in words only (the ablation of Fig. 5)."""
         return replace(self, faces=self.faces[:0], face_choices=())

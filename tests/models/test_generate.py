@@ -1,5 +1,7 @@
 """Generation with a key-value cache against the full forward pass, token by token."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ import torch
 from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from models.backbone import LlamaTinyBackbone
 from models.generate import GenerationConfig, Request, generate
+from models.keyvalues import KeyValues
 from models.packing import Window
-from models.script_tokens import FrameScript
+from models.script_tokens import FrameScript, lay_out
 
 L, D, C, F = 2, 6, 10, 8
 CONFIG = GenerationConfig(window=4, keep=2, temperature=0.8)
@@ -121,11 +124,40 @@ def test_seed_and_temperature():
 
 def test_two_forwards_a_keyframe(monkeypatch):
     net, calls = model(), []
-    run = net.run
-    monkeypatch.setattr(net, "run", lambda *args: calls.append(args[0].shape[1]) or run(*args))
-    generate(net, [Request(scripts(4))], CONFIG)
-    assert len(calls) == 2 * 4
-    assert calls[1::2] == [1] * 4
+    forward = KeyValues.forward
+    monkeypatch.setattr(KeyValues, "forward", lambda *args: calls.append(args[1].shape[1]) or forward(*args))
+    told = scripts(4)
+    generate(net, [Request(told)], CONFIG)
+    longest = max(len(lay_out(script, net.identifiers, net.config.layout)) for script in told)
+    assert calls == [1 + longest, 1] * 4
+
+
+def test_the_weights_temperature_sharpens_the_choice_of_the_component():
+    net, told = model(), scripts(3)
+    with torch.inference_mode():
+        mixture = net(net.pack([Window(told[:1], torch.zeros(1, L, D))]))
+    likeliest = mixture.means[0, 0, 0][mixture.logits[0, 0, 0].argmax()]
+    for seed in range(5):
+        (tokens,) = generate(net, [Request(told, seed)], GenerationConfig(weight_temperature=0))
+        torch.testing.assert_close(tokens[0, 0], likeliest, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("recall", [True, False])
+def test_guidance_moves_away_from_what_comes_without_a_script(recall):
+    net = model(recall=recall)
+    request = Request(scripts(6), seed=3, references_RLD=references(), reference_scripts=scripts(3, 9))
+    untold = replace(request, scripts=[script.untold() for script in request.scripts])
+    plain, none, twice = (
+        generate(net, [request], CONFIG.model_copy(update={"guidance": strength, "temperature": 0.0}))[0]
+        for strength in (1.0, 0.0, 2.0)
+    )
+    (without,) = generate(net, [untold], CONFIG.model_copy(update={"temperature": 0.0}))
+    torch.testing.assert_close(none[0], without[0], atol=1e-5, rtol=0)
+    if not recall:  # with recall the mixing weights move as well
+        torch.testing.assert_close(twice[0, 0] - plain[0, 0], plain[0, 0] - none[0, 0], atol=1e-4, rtol=0)
+    guided = CONFIG.model_copy(update={"guidance": 1.5})
+    both = generate(net, [request, Request(scripts(3, 4), seed=1)], guided)
+    torch.testing.assert_close(both[0], generate(net, [request], guided)[0], atol=1e-5, rtol=0)
 
 
 def test_it_leaves_the_model_as_it_was_and_refuses_what_does_not_fit():
