@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.backbone import Backbone, BackboneConfig, SmolLM2Backbone, build
+from models.backbone.lora import LoraConfig, adapt, merged
+from models.head import GmmConfig, Head, HeadConfig, Prediction
+from models.head import build as build_head
 from models.mixture import Mixture, MixtureHead
 from models.packing import Packed, Window, pack
 from models.recall import STARTS, TIMELESS, Recall
@@ -31,14 +34,14 @@ if TYPE_CHECKING:
 class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     """Sizes and regularisation. The defaults are the laptop's.
 
-    `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), components 16, layout "paper", context of 128
+    `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), a mixture of 16, layout "paper", context of 128
     keyframes (about 5,000 slots), dropout 0.5, masking 0.15, sentence_width 768 (LongCLIP), face_width 512 (FaRL),
     width 64-256 through the autoencoder's bottleneck (at 2,048 the components' responsibilities saturate),
     recall off.
 
     In training only: `masking` of input slots, `dropout` (inputs, residual branches, before the head), `noise` on
     teacher-forced tokens in units of their deviation, `forgetting`: how often a keyframe must do without recall.
-    `sigma_floor` is in the same units. `attention`: `flex` needs no dense mask, on GPUs the faster one.
+    `attention`: `flex` needs no dense mask, on GPUs the faster one.
     """
 
     backbone: BackboneConfig = SmolLM2Backbone()
@@ -47,9 +50,9 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     width: int = Field(default=64, ge=1)
     sentence_width: int = Field(default=384, ge=1)
     face_width: int = Field(default=128, ge=1)
-    components: int = Field(default=4, ge=1)
-    sigma_floor: float = Field(default=0.3, ge=0)
+    head: HeadConfig = GmmConfig()
     frozen_layers: int = Field(default=0, ge=0)
+    lora: LoraConfig | None = None
     dropout: float = Field(default=0.2, ge=0, lt=1)
     masking: float = Field(default=0.15, ge=0, lt=1)
     noise: float = Field(default=0.3, ge=0)
@@ -75,8 +78,12 @@ class AutoregressiveModel(nn.Module):
         self.face_mlp = _mlp(config.face_width, hidden)
         self.token_mlp = _mlp(config.width, hidden)
         self.markers_2H = nn.Parameter(torch.zeros(2, hidden))
-        self.head = MixtureHead(hidden, config.components, config.width, config.sigma_floor)
-        self.recall = Recall(config.components, config.sentence_width, config.face_width) if config.recall else None
+        self.head: Head = build_head(config.head, hidden, config.width)
+        self.recall: Recall | None = None
+        if config.recall:
+            if not isinstance(config.head, GmmConfig):
+                raise ValueError(f"recall needs a mixture, head.kind is {config.head.kind!r}: set recall=false")
+            self.recall = Recall(config.head.components, config.sentence_width, config.face_width)
         self.register_buffer("sentence_mean_C", torch.zeros(config.sentence_width))
         self.register_buffer("face_mean_C", torch.zeros(config.face_width))
         self.register_buffer("token_mean_LD", torch.zeros(config.tokens, config.width))
@@ -110,8 +117,11 @@ class AutoregressiveModel(nn.Module):
             nn.init.normal_(last.weight, std=scale / (0.65 * last.in_features**0.5))
             nn.init.zeros_(last.bias)
         nn.init.normal_(self.markers_2H, std=scale)
-        components = range(self.config.components)
-        self.head.initialise(sigmas=[STARTS[k % len(STARTS)].sigma for k in components] if self.recall else None)
+        if isinstance(self.head, MixtureHead):
+            starts = [STARTS[k % len(STARTS)].sigma for k in range(self.head.components)]
+            self.head.initialise(sigmas=starts if self.recall else None)
+        else:
+            self.head.initialise()
 
     def standardise_by(self, tokens_NLD: Tensor, scripts: Sequence[FrameScript]) -> None:
         """Takes mean and deviation of each channel of the training tokens (flipped copies included), and the mean of
@@ -172,15 +182,16 @@ class AutoregressiveModel(nn.Module):
         hidden_BQH: Tensor = output.last_hidden_state
         return hidden_BQH
 
-    def predict(self, hidden: Tensor, place: Tensor | int, recalled: tuple[Tensor, Tensor] | None = None) -> Mixture:
+    def predict(self, hidden: Tensor, place: Tensor | int, recalled: tuple[Tensor, Tensor] | None = None) -> Prediction:
         """The distribution of token `place` (0 to L-1) of a keyframe, in the tokens' own units.
 
         `recalled`: means and logits to add to the head's, of the same batch shape as `hidden`.
         """
-        mixture: Mixture = self.head(self._drop(hidden))
+        made: Prediction = self.head(self._drop(hidden))
         if recalled is not None:
-            mixture = Mixture(mixture.logits + recalled[1], mixture.means + recalled[0], mixture.scales)
-        return mixture.affine(self.token_mean_LD[place].unsqueeze(-2), self.token_std_LD[place].unsqueeze(-2))
+            assert isinstance(made, Mixture)
+            made = Mixture(made.logits + recalled[1], made.means + recalled[0], made.scales)
+        return made.affine(self.token_mean_LD[place], self.token_std_LD[place])
 
     def recalled(self, packed: Packed) -> tuple[Tensor, Tensor] | None:
         """(means_BTLKD, logits_BT1K) recalled from the earlier keyframes of each window and its references.
@@ -203,7 +214,7 @@ class AutoregressiveModel(nn.Module):
         means_BTLKD, logits_BTK = self.recall(packed.summaries_BTC, others_BJC, z_BJLD, ages_BTJ)
         return means_BTLKD, logits_BTK.unsqueeze(2)
 
-    def forward(self, packed: Packed) -> Mixture:
+    def forward(self, packed: Packed) -> Prediction:
         """The distribution of every keyframe token given all before it in its window: batch shape (B, T, L)."""
         mask = self.mask(packed.windows_PS)
         hidden_PSH = self.run(self.embed(packed), mask, packed.positions_PS)
@@ -231,7 +242,8 @@ class AutoregressiveModel(nn.Module):
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        self.backbone.save_pretrained(folder / "backbone")
+        backbone = self.backbone if self.config.lora is None else merged(self.backbone)
+        backbone.save_pretrained(folder / "backbone")
         rest = {name: t.contiguous() for name, t in self.state_dict().items() if not name.startswith("backbone.")}
         save_file(rest, folder / "model.safetensors")
         about = {"config": self.config.model_dump(mode="json"), "identifiers": self.identifiers, "source": self.source}
@@ -256,6 +268,8 @@ class AutoregressiveModel(nn.Module):
         return model.eval()
 
     def _freeze(self) -> None:
+        if self.config.lora is not None:
+            adapt(self.backbone, self.config.lora)
         self.backbone.embed_tokens.requires_grad_(False)
         for layer in self.backbone.layers[: self.config.frozen_layers]:
             layer.requires_grad_(False)

@@ -205,10 +205,10 @@ class Turns:
         uniform_B: Tensor,
         normal_BD: Tensor,
     ) -> Tensor:
-        mixture, drawing = self.model.predict(hidden_BH, place, recalled), self.drawing
+        made, drawing = self.model.predict(hidden_BH, place, recalled), self.drawing
         if drawing.guidance == 1:
-            return mixture.draw(uniform_B, normal_BD, drawing.temperature, drawing.weight_temperature)
-        told, untold = mixture.halves()
+            return made.draw(uniform_B, normal_BD, drawing.temperature, drawing.weight_temperature)
+        told, untold = made.halves()
         noise = uniform_B.chunk(2)[0], normal_BD.chunk(2)[0]
         tokens_BD = told.guided(untold, drawing.guidance).draw(*noise, drawing.temperature, drawing.weight_temperature)
         return torch.cat([tokens_BD, tokens_BD])

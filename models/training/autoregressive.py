@@ -19,6 +19,8 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.head import Prediction
+from models.mixture import Mixture
 from models.packing import Packed, Window, cut, slots
 from models.script_tokens import FrameScript
 
@@ -47,6 +49,7 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     flip: float = Field(default=0.5, ge=0, le=1)
     reverse: float = Field(default=0.5, ge=0, le=1)
     random_faces: bool = True
+    untold: float = Field(default=0, ge=0, le=1, description="share of windows without scripts, for guidance")
     references: int = Field(default=10, ge=0)
     reference_probability: float = Field(default=0.5, ge=0, le=1)
     seed: int = 0
@@ -134,24 +137,27 @@ class AutoregressiveTraining:
         return Batch(packed, seed=int(randoms[0].integers(2**62)))
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Eq. 4 averaged over tokens: nll / D (eq. 9) + l1 + l2, the last two between e_pred, the mixture's mean,
-        and the true token, in standardised units and averaged over D."""
+        """Eq. 4 averaged over tokens: nll / D (eq. 9; of another head its own cost) + l1 + l2, the last two between
+        e_pred, the prediction's mean, and the true token, in standardised units and averaged over D."""
         self.module.train()
         packed = batch.packed.to(self.module.markers_2H.device)
         devices = [packed.kinds_PS.device] if packed.kinds_PS.is_cuda else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(batch.seed)
-            mixture = self.module(packed)
-        nll_BTL = mixture.nll_per_dimension(packed.targets_BTLD)
-        error_BTLD = (mixture.mean - packed.targets_BTLD) / self.module.token_std_LD
+            made: Prediction = self.module(packed)
+            cost_BTL = made.cost(packed.targets_BTLD)
+        error_BTLD = (made.mean - packed.targets_BTLD) / self.module.token_std_LD
         valid_BT = packed.valid_BT
         terms: dict[Loss, Tensor] = {
-            "nll": nll_BTL[valid_BT].mean(),
+            "nll": cost_BTL[valid_BT].mean(),
             "l1": error_BTLD[valid_BT].abs().mean(),
             "l2": error_BTLD[valid_BT].square().mean(),
         }
         total = torch.stack([terms[name] for name in self.config.losses]).sum()
-        return total, {name: float(value.detach()) for name, value in terms.items()}
+        figures = {str(name): float(value.detach()) for name, value in terms.items()}
+        if isinstance(made, Mixture):
+            figures["components_used"] = float(made.used(packed.targets_BTLD, valid_BT).detach())
+        return total, figures
 
     def stepped(self, step: int) -> None:
         """Nothing to do: no moving average is kept."""
@@ -183,6 +189,8 @@ class AutoregressiveTraining:
         inside = np.arange(start, start + length)
         chosen = inside[::-1] if random.random() < config.reverse else inside
         picked = [scripts[t].with_random_faces(random) if config.random_faces else scripts[t] for t in chosen]
+        if config.untold and random.random() < config.untold:
+            picked = [script.untold() for script in picked]
         run = list(zip(chosen.tolist(), picked, strict=True))
         shown: list[int] = []
         if config.references and random.random() < config.reference_probability:

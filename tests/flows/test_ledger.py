@@ -37,8 +37,8 @@ def test_each_switch_is_there(question, words, name):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("autoregressive.model.components", r"^(\d+) on a laptop"),
-        ("autoregressive.model.sigma_floor", r"floor ([\d.]+) of a standard deviation"),
+        ("autoregressive.model.head.components", r"^(\d+) on a laptop"),
+        ("autoregressive.model.head.sigma_floor", r"floor ([\d.]+) of a standard deviation"),
         ("autoregressive.model.dropout", r"^(\d+) %"),
         ("autoregressive.model.noise", r"noise of ([\d.]+) of a deviation"),
         ("render.generation.temperature", r"on sigma, ([\d.]+) on a laptop"),

@@ -8,6 +8,7 @@ from transformers import LlamaModel
 
 from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from models.backbone import LlamaTinyBackbone
+from models.head import GmmConfig
 from models.likelihood import held_out_nll, shuffled, unconditional_nll
 from models.packing import Window, cut, slots
 from models.script_tokens import FrameScript
@@ -19,7 +20,7 @@ TINY = AutoregressiveConfig(
     width=D,
     sentence_width=C,
     face_width=F,
-    components=3,
+    head=GmmConfig(components=3),
 )
 
 
@@ -177,12 +178,33 @@ def test_frozen_layers_keep_still():
         model(frozen_layers=3)
 
 
-def test_dropout_and_noise_act_in_training_only():
-    net = model(dropout=0.5)
-    packed = net.pack([window(3)])
-    assert torch.equal(net(packed).mean, net(packed).mean)
-    net.train()
-    assert not torch.equal(net(packed).mean, net(packed).mean)
+OFF = {"dropout": 0.0, "masking": 0.0, "noise": 0.0, "forgetting": 0.0}
+
+
+@pytest.mark.parametrize(
+    "switch", [{}, {"dropout": 0.5}, {"masking": 0.15}, {"noise": 0.3}, {"forgetting": 0.5}], ids=str
+)
+def test_each_guard_against_overfitting_acts_by_itself_and_in_training_only(switch):
+    net = model(**OFF | switch)
+    packed = net.pack([window(6)])
+    with torch.no_grad():
+        still = net(packed).mean
+        assert torch.equal(net(packed).mean, still)
+        net.train()
+        assert torch.equal(net(packed).mean, still) == (not switch)
+
+
+def test_dropout_takes_half_of_what_attention_and_mlp_add():
+    net = model(**OFF | {"dropout": 0.5}).train()
+    added = []
+    layer = net.backbone.layers[0]
+    hooks = [part.register_forward_hook(lambda *made: added.append(made[2])) for part in (layer.self_attn, layer.mlp)]
+    with torch.no_grad():
+        net(net.pack([window(6)]))
+    for made in added:
+        values = made[0] if isinstance(made, tuple) else made
+        assert float((values == 0).float().mean()) == pytest.approx(0.5, abs=0.05)
+    assert len(added) == len(hooks)
 
 
 def test_units_are_the_tokens_own():

@@ -61,7 +61,8 @@ def by_full_forward(net: AutoregressiveModel, request: Request, config: Generati
             t = len(known) - start
             generator = torch.Generator().manual_seed((request.seed * 1_000_003 + t) * L + place)
             uniform, normal_D = torch.rand((), generator=generator), torch.randn(D, generator=generator)
-            drawn = mixture.draw(uniform.expand(mixture.batch_shape), normal_D, config.temperature)
+            shape = mixture.mean.shape
+            drawn = mixture.draw(uniform.expand(shape[:-1]), normal_D.expand(shape), config.temperature)
             keyframe[0, place] = drawn[0, -1, place]
         known = torch.cat([known, keyframe])
     return known[start:]

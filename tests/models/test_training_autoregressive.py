@@ -85,6 +85,7 @@ def test_the_loss_is_equation_four_and_terms_can_be_left_out():
     training = AutoregressiveTraining(CONFIG, [film()])
     batch = training.batch(0)
     total, terms = training.loss(batch, 0)
+    assert 1 <= terms.pop("components_used") <= MODEL.head.components
     assert float(total.detach()) == pytest.approx(sum(terms.values()), rel=1e-5)
     for losses in (("nll",), ("l1", "l2")):
         part = AutoregressiveTraining(CONFIG.model_copy(update={"losses": losses}), [film()])
@@ -198,6 +199,15 @@ def test_faces_come_from_other_keyframes():
             assert any(np.array_equal(script.faces[0], choice) for choice in choices)
     _, drawn = windows(5, random_faces=False)
     assert np.array_equal(drawn[0].scripts[0].faces, episode.scripts[int(drawn[0].scripts[0].row_id[-6:])].faces)
+
+
+def test_windows_without_scripts_come_as_often_as_asked():
+    _, drawn = windows(untold=0.3)
+    untold = [all(not len(script.sentences) for script in window.scripts) for window in drawn]
+    told = [all(len(script.sentences) for script in window.scripts) for window in drawn]
+    assert np.mean(untold) == pytest.approx(0.3, abs=0.1)
+    assert all(one != other for one, other in zip(untold, told, strict=True))  # a window as a whole
+    assert not any(not len(script.sentences) for window in windows()[1] for script in window.scripts)
 
 
 def test_windows_are_short_now_and_then():
