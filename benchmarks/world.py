@@ -20,6 +20,7 @@ from models.training.autoregressive import Episode
 
 L, D, C, F = 2, 16, 16, 16
 PLACES, KINDS, ACTIONS = 10, 4, 6
+SIDES = 4  # channels of where somebody stands, which a mirror turns over
 FACE_NOISE = 0.5
 
 
@@ -30,7 +31,7 @@ class Film:
     episode: Episode
     scripts: list[FrameScript]
     people: list[int]
-    looks: NDArray[np.float32]
+    looks_3D: NDArray[np.float32]
 
 
 class World:
@@ -63,6 +64,7 @@ class World:
                 action, light_F = int(random.integers(ACTIONS)), FACE_NOISE * draw(F)
                 scene_D = self.place_LD[place] + style_D + 0.15 * draw(D)
                 person_D = looks_3D[who] + self.action_D[action] + light_F @ self.light_FD + 0.15 * draw(D)
+                person_D[-SIDES:] = 0.5 * draw(SIDES)
                 said = self.kind_C[kinds_3[who]], self.place_C[place], self.action_C[action]
                 script = FrameScript(
                     f"{number:04d}-{len(tokens):06d}",
@@ -76,6 +78,7 @@ class World:
                 tested.append(script.with_random_faces(random))
                 people.append(who)
         tokens_TLD = torch.from_numpy(np.stack(tokens).astype(np.float32))[:frames]
-        flipped_TLD = tokens_TLD.flip(-1)
+        flipped_TLD = tokens_TLD.clone()
+        flipped_TLD[:, 1, -SIDES:] *= -1
         episode = Episode(f"{number:04d}", scripts[:frames], tokens_TLD, flipped_TLD)
         return Film(episode, tested[:frames], people[:frames], looks_3D.astype(np.float32))

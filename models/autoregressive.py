@@ -106,6 +106,13 @@ class AutoregressiveModel(nn.Module):
             model.initialise()
         return model
 
+    def in_bfloat16(self) -> Self:
+        """Backbone, MLPs and markers in bfloat16; the head and all statistics of tokens stay in float32."""
+        for part in (self.backbone, self.sentence_mlp, self.face_mlp, self.token_mlp):
+            part.to(torch.bfloat16)
+        self.markers_2H.data = self.markers_2H.data.to(torch.bfloat16)
+        return self
+
     def initialise(self) -> None:
         """MLPs whose outputs are as large as the backbone's own embeddings, small markers, a jittered head."""
         scale = float(self.backbone.embed_tokens.weight.std())
@@ -148,8 +155,8 @@ class AutoregressiveModel(nn.Module):
         rows: list[tuple[Slot, Callable[[Tensor], Tensor]]] = [
             (Slot.IDENTIFIER, lambda here: self.backbone.embed_tokens(packed.rows_PS[here])),
             (Slot.MARKER, lambda here: self.markers_2H[packed.rows_PS[here]]),
-            (Slot.SENTENCE, lambda _: self._drop(self.sentence_mlp(packed.sentences_NC - self.sentence_mean_C))),
-            (Slot.FACE, lambda _: self._drop(self.face_mlp(packed.faces_NC - self.face_mean_C))),
+            (Slot.SENTENCE, lambda _: self._project(self.sentence_mlp, packed.sentences_NC - self.sentence_mean_C)),
+            (Slot.FACE, lambda _: self._project(self.face_mlp, packed.faces_NC - self.face_mean_C)),
             (Slot.TOKEN, lambda here: self.embed_tokens(packed.tokens_ND, packed.rows_PS[here])),
         ]
         for kind, values in rows:
@@ -167,7 +174,7 @@ class AutoregressiveModel(nn.Module):
         z_ND = (tokens_ND - self.token_mean_LD[place_N]) / self.token_std_LD[place_N]
         if self.training and self.config.noise:
             z_ND = z_ND + self.config.noise * torch.randn_like(z_ND)
-        return self._drop(self.token_mlp(z_ND))
+        return self._project(self.token_mlp, z_ND)
 
     def run(self, embeds_BQH: Tensor, mask: "Tensor | BlockMask", positions_BQ: Tensor, cache: Any = None) -> Tensor:
         """The backbone's normalised output_BQH under an additive float mask_B1QS or a block mask; `cache` is a
@@ -273,6 +280,10 @@ class AutoregressiveModel(nn.Module):
         self.backbone.embed_tokens.requires_grad_(False)
         for layer in self.backbone.layers[: self.config.frozen_layers]:
             layer.requires_grad_(False)
+
+    def _project(self, mlp: nn.Sequential, x: Tensor) -> Tensor:
+        projected: Tensor = mlp(x.to(self.markers_2H.dtype))
+        return self._drop(projected)
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.config.dropout, self.training)

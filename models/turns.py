@@ -71,7 +71,8 @@ class Turns:
         self.reference_slots, self.sink, self.ring = references * self.length, sink, ring
         self.rows = [Row() for _ in range(rows * (1 if drawing.guidance == 1 else 2))]
         stays = self.reference_slots + sink * self.cell
-        self.cache = KeyValues(model.backbone, len(self.rows), stays + ring * self.cell, stays)
+        slots = _aligned(1 + stays + ring * self.cell) - 1
+        self.cache = KeyValues(model.backbone, len(self.rows), slots, stays)
         device = model.markers_2H.device
         self.position_B = torch.zeros(len(self.rows), dtype=torch.long, device=device)
         self.last_BH = model.markers_2H.new_zeros(len(self.rows), model.markers_2H.shape[1])
@@ -222,7 +223,7 @@ class Turns:
         """How much of the cache is looked at: what may be filled, rounded up to whole buckets."""
         frames = max(row.frames for row in self.rows) + 1
         frames = min(-(-frames // BUCKET) * BUCKET, self.sink + self.ring)
-        return 1 + self.reference_slots + frames * self.cell
+        return _aligned(1 + self.reference_slots + frames * self.cell)
 
     def _embed_tokens(self, tokens_TLD: Tensor) -> Tensor:
         """All tokens of some keyframes, one behind the other, in the backbone's space."""
@@ -232,3 +233,8 @@ class Turns:
     def _embed_token(self, tokens_BD: Tensor, place: int) -> Tensor:
         places_B = torch.full((len(tokens_BD),), place, device=tokens_BD.device)
         return self.model.embed_tokens(tokens_BD, places_B).unsqueeze(1)
+
+
+def _aligned(slots: int) -> int:
+    """Rounded up to where attention kernels can read a mask."""
+    return -(-slots // 8) * 8

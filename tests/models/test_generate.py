@@ -9,6 +9,7 @@ import torch
 from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from models.backbone import LlamaTinyBackbone
 from models.generate import GenerationConfig, Request, generate
+from models.head import GmmConfig
 from models.keyvalues import KeyValues
 from models.packing import Window
 from models.script_tokens import FrameScript, lay_out
@@ -159,6 +160,16 @@ def test_guidance_moves_away_from_what_comes_without_a_script(recall):
     guided = CONFIG.model_copy(update={"guidance": 1.5})
     both = generate(net, [request, Request(scripts(3, 4), seed=1)], guided)
     torch.testing.assert_close(both[0], generate(net, [request], guided)[0], atol=1e-5, rtol=0)
+
+
+def test_bfloat16_is_nearly_the_same_with_a_float32_head():
+    net, request = model(recall=False, head=GmmConfig(components=1)), Request(scripts(3), seed=1)
+    (exact,) = generate(net, [request], GenerationConfig())
+    (near,) = generate(net.in_bfloat16(), [request], GenerationConfig())
+    assert net.head.linear.weight.dtype == net.token_mean_LD.dtype == near.dtype == torch.float32
+    assert net.backbone.layers[0].mlp.up_proj.weight.dtype == torch.bfloat16
+    torch.testing.assert_close(near[0, 0], exact[0, 0], atol=0.1, rtol=0)
+    assert not torch.equal(near, exact)
 
 
 def test_it_leaves_the_model_as_it_was_and_refuses_what_does_not_fit():
