@@ -3,7 +3,7 @@
     python benchmarks/ablations.py [--seeds 3] [--steps 400]
 
 Tiny models on drawn films (benchmarks/world.py), measured on films of people whom no model has seen. A line a claim:
-the figure of either side with the interval of its mean over the seeds (95 %, Student's t), and whether the difference of
+the figure of either side with its 95 % interval over the seeds (Student's t), and whether the difference of
 the two, seed by seed, has the claimed sign with the same certainty. Beside the full model: the best Gaussian mixture
 that knows no script, which is what a user has without a model.
 
