@@ -35,9 +35,9 @@ class SdxlPartConfig(CheckpointConfig, frozen=True, extra="forbid"):
         """
         import torch
 
-        options: dict[str, Any] = {} if find(self.source) else {"subfolder": self.part}
+        options: dict[str, Any] = {"low_cpu_mem_usage": False, "dtype": torch.float32}
+        options |= {} if find(self.source) else {"subfolder": self.part}
         options |= {"variant": self.variant} if self.variant else {}
-        options |= {"low_cpu_mem_usage": False, "dtype": torch.float32}
         try:
             return pretrained(self.origin, kind, self._place(), self.hub_revision, **options)
         except RuntimeError as error:  # a tensor of another shape
