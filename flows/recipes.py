@@ -115,7 +115,7 @@ def gpu() -> Recipe:
         decoder=DecoderTrainingConfig(steps=900, batch=12, learning_rate=1e-4, token_noise=0.1, average=0.99),
         autoregressive=AutoregressiveTrainingConfig(model=AutoregressiveConfig(width=256), steps=1000),
         render=RenderConfig(steps=30, fast=FastConfig(precision="bf16", graph=True)),
-        fit=FitConfig(gpus=1, threads=8),
+        fit=FitConfig(gpus=1, threads=8, precision="bf16", validate_every=300),
     )
 
 
@@ -199,7 +199,7 @@ def paper() -> Recipe:
             generation=GenerationConfig(window=128, keep=64, temperature=1.0),
         ),
         evaluate=EvaluateConfig(vision=ClipConfig(), face=FarlConfig(), same_face=0.7),
-        fit=FitConfig(gpus=1, threads=8, checkpoint_every=1000),
+        fit=FitConfig(gpus=1, threads=8, precision="bf16", checkpoint_every=1000, validate_every=5000),
     )
 
 

@@ -13,7 +13,7 @@ from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks.frozen import FrozenConfig
 
-_LAST = 100  # steps whose losses are averaged
+_LAST = 100  # values of a loss that are averaged
 _STAGES = {
     "first_stage": "stage 1 of the diffusion autoencoder",
     "autoencoder": "the diffusion autoencoder",
@@ -105,9 +105,8 @@ def _training(lines: Sequence[str]) -> Iterator[str]:
     curve = [json.loads(line) for line in lines]
     if not curve:
         return
-    last = curve[-_LAST:]
-    yield f"{curve[-1]['step'] + 1} steps.\n\n| loss | step 1 | mean of the last {len(last)} steps |\n|---|---|---|"
-    for name in (name for name in curve[-1] if name != "step"):
-        values = [row[name] for row in last if name in row]
-        first = f"{curve[0][name]:.4f}" if name in curve[0] else "-"
-        yield f"| {name} | {first} | {sum(values) / len(values):.4f} |"
+    yield f"{curve[-1]['step'] + 1} steps.\n\n| loss | first | mean of the last {_LAST} | n |\n|---|---|---|---|"
+    for name in dict.fromkeys(name for row in curve for name in row if name != "step"):
+        values = [row[name] for row in curve if name in row]
+        last = values[-_LAST:]
+        yield f"| {name} | {values[0]:.4f} | {sum(last) / len(last):.4f} | {len(values)} |"

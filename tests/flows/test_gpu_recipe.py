@@ -37,6 +37,7 @@ SETTINGS = (
     "fit.workers=0",
     "fit.gpus=0",
     "fit.threads=1",
+    "fit.validate_every=2",
 )
 
 

@@ -60,6 +60,7 @@ def tiny(folder: Path, *more: str) -> Recipe:
             "fit.workers=0",
             "fit.gpus=0",
             "fit.threads=1",
+            "fit.validate_every=2",
             *more,
         ],
     )
@@ -126,6 +127,7 @@ def test_the_papers_values() -> None:
         "sdxl_vae",
         "sdxl",
     )
+    assert (paper.fit.gpus, paper.fit.precision) == (1, "bf16")
     assert (paper.snapshot.kind, paper.snapshot.test) == ("films", 100)
     assert paper.autoregressive.model.backbone.source == "meta-llama/Llama-2-7b-hf"
     assert (paper.autoregressive.model.dropout, paper.autoregressive.model.masking) == (0.5, 0.15)
@@ -149,6 +151,16 @@ def test_each_stage_goes_on_from_the_one_before(trained) -> None:
         torch.equal(a, b) for a, b in zip(later.compressor.parameters(), last.compressor.parameters(), strict=True)
     )
     assert later.codec.same_as(last.codec)
+
+
+def test_held_out_keyframes_are_scored_on_the_way(trained) -> None:
+    storage, _, _, _, models = trained
+    curves = {
+        stage: [json.loads(line) for line in storage.read_bytes(f"{rel}/curve.jsonl").decode().splitlines()]
+        for stage, rel in models.items()
+    }
+    assert ["held_out/diffusion" in row for row in curves["autoencoder"]] == [False, True, False]
+    assert not any("held_out/diffusion" in row for stage in ("first_stage", "decoder") for row in curves[stage])
 
 
 def test_tokens_are_the_autoencoders_own(trained) -> None:
@@ -184,6 +196,7 @@ def test_exports_open_in_plain_diffusers_with_a_card(trained) -> None:
         assert "| image encoder | clip, sha256 " in card
         assert f"{len(losses)} steps" in card
         assert f"{losses[0]['diffusion']:.4f}" in card
+        assert ("| held_out/diffusion |" in card) == (stage == "autoencoder")
         assert ("| CC0 | 4 |" in card) == (stage == "first_stage")
         assert (f"Snapshot `{snapshot.id}`: 6 keyframes of 1 films" in card) == (stage != "first_stage")
 
