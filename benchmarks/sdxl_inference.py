@@ -75,6 +75,7 @@ def main() -> None:
                 f"{near[name, batch]:.1f} dB from eager"
             )
             del fast, work
+            sdxl_size.forget()
     last = args.batch[-1]
     counted = [value for (name, batch), value in found.items() if batch == last and near[name, batch] >= LEAST_DB]
     ours, baseline = min(counted), found["bf16 eager", last]

@@ -1,5 +1,6 @@
 """SDXL's full size (or a tiny one) with random weights, for the benchmarks beside this file."""
 
+import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -79,3 +80,11 @@ def gibibytes() -> float:
     most: float = torch.cuda.max_memory_allocated() / 2**30
     torch.cuda.reset_peak_memory_stats()
     return most
+
+
+def forget() -> None:
+    """Frees what the last variant held, and what was compiled for it."""
+    torch._dynamo.reset()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -53,8 +53,7 @@ def main() -> None:
         found[name] = batch / sdxl_size.seconds(step, args.repeats)
         print(f"{name:34s} {found[name]:8.2f} images/s  {sdxl_size.gibibytes():6.1f} GiB  ready after {ready:.0f} s")
         del step
-        if gpu:
-            torch.cuda.empty_cache()
+        sdxl_size.forget()
     repeated(args.repeats)
     ours = max(value for name, value in found.items() if name.startswith("training step"))
     result = {"name": "sdxl_training", "value": ours, "unit": "images/s", "baseline": found["U-Net eager"]}
@@ -111,8 +110,8 @@ def trainable(tiny: bool, batch: int, device: torch.device) -> tuple[Autoencoder
     settings = AutoencoderTrainingConfig(
         model=config, warmup_steps=0, steps=10, batch=batch, average=0.0, token_noise=0.0
     )
-    training = AutoencoderTraining(settings, Blank(grid), Kept(*latents, *features))
-    training.module.to(device)
+    with device:
+        training = AutoencoderTraining(settings, Blank(grid), Kept(*latents, *features))
     drawn = training.batch(0)
     moved = drawn._replace(
         drawn=drawn.drawn._replace(
