@@ -97,7 +97,7 @@ def drawn(args: argparse.Namespace) -> dict[str, pa.Table]:
         coarse = Image.fromarray(random.integers(0, 255, (8, 14, 3)).astype(np.uint8))
         soft = np.asarray(coarse.resize(SIZE[::-1], Image.Resampling.BICUBIC)).astype(np.float32)
         grain = random.normal(0, 4, (*SIZE, 1))
-        images.append(encode(Image.fromarray((soft + grain).clip(0, 255).astype(np.uint8)), 90))
+        images.append(encode((soft + grain).clip(0, 255).astype(np.uint8), 90))
     print(f"pictures of {sum(map(len, images)) / len(images) / 1000:.0f} KB")
     films = sorted(fakes.film_ids(args.films))
     keyframes = [

@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from PIL import Image
 from torch import Tensor
 
 from storage.pictures import encode
@@ -33,7 +32,7 @@ class Board:
         """Also as a file, for who has no TensorBoard."""
         self._writer.add_image("samples", picture_3HW, step)  # type: ignore[no-untyped-call]
         pixels_HW3 = (picture_3HW.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-        image = encode(Image.fromarray(pixels_HW3), _QUALITY)
+        image = encode(pixels_HW3, _QUALITY)
         self._storage.write_bytes(f"{self._run}/{SAMPLES}/{step:06d}.webp", image)
 
     def upload(self) -> None:
