@@ -6,8 +6,11 @@ FILM ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
-export HF_HUB_OFFLINE := 1
+export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY := passive
+override FILM := $(value FILM)
+override STORAGE := $(value STORAGE)
+export FILM RECIPE STORAGE  # the shell takes them as they are: a film's name may hold any sign
 
 .PHONY: setup demo test test-all check bench
 
@@ -22,7 +25,7 @@ $(READY): constraints.txt pyproject.toml
 	touch $@
 
 demo: $(READY)  ## a film in, a movie out: make demo [FILM=file-or-folder] [STORAGE=out] [RECIPE=laptop]
-	$(BIN)/moviedreamer run studio --recipe $(RECIPE) --storage "$(STORAGE)" $(if $(FILM),--set 'ingest.films=$(FILM)')
+	$(BIN)/moviedreamer run studio --recipe "$$RECIPE" --storage "$$STORAGE" $(if $(FILM),--set "ingest.films=$$FILM")
 
 test: $(READY)  ## the fast tests
 	$(BIN)/python -m pytest
@@ -36,5 +39,5 @@ check: $(READY)  ## style, types, import boundaries
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(READY)  ## every figure of the README
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+bench: demo  ## every figure of the README
+	for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script || exit 1; done

@@ -10,19 +10,18 @@ fitted to the training tokens, which is what a user has without a model.
 import json
 import sys
 
-from models.generate import GenerationConfig
-from storage import snapshot
+from demo import Demo
+
 from storage.root import Storage
-from storage.tables import Tables
 from tasks import likelihood_figures
 
 
 def main(storage: Storage) -> None:
     """Prints each figure and the right script's over the mixture's as JSON."""
-    data = snapshot.load(storage, snapshot.ids(storage)[-1])
-    work = data.work | {"tokens": dict(Tables(storage).done("tokens"))}
-    model = f"checkpoints/autoregressive/{storage.list('checkpoints/autoregressive')[-1]}/final"
-    figures = likelihood_figures.figures(storage, data, work, model, GenerationConfig(), count=10, shuffles=4, seed=0)
+    demo = Demo.of(storage)
+    work, _ = demo.tokens()
+    model, generation = demo.autoregressive(work), demo.settings.render.generation
+    figures = likelihood_figures.figures(storage, demo.snapshot, work, model, generation, count=10, shuffles=4, seed=0)
     for name, figure in figures.items():
         print(f"{name} {figure.value} (n = {figure.n}): {figure.what}")
     right, alone = figures["nll_right_script"], figures["nll_unconditional"]

@@ -12,8 +12,8 @@ import sys
 from typing import Any
 
 import numpy as np
+from demo import Demo
 
-from storage import snapshot
 from storage.pictures import decode
 from storage.root import Storage
 from storage.tables import Tables
@@ -24,19 +24,19 @@ Frames = Any
 
 def main(storage: Storage) -> None:
     """Prints one line a half and the training half's retrieval as JSON."""
-    tables = Tables(storage)
-    data = snapshot.load(storage, snapshot.ids(storage)[-1])
-    (film,) = data.films
-    keyframes = tables.read("keyframes", data.work["keyframes"], ["row_id", "second", "image"]).to_pylist()
-    finished = {film_id: key for film_id, key in tables.done("renders") if film_id == film.film_id}
+    tables, demo = Tables(storage), Demo.of(storage)
+    films = {film.film_id: film for film in demo.snapshot.films}
     rebuilt = {
         row["row_id"]: small(row["image"])
-        for row in tables.read("renders", finished, ["row_id", "variant", "image"]).to_pylist()
+        for row in tables.read("renders", demo.renders()["renders"], ["row_id", "variant", "image"]).to_pylist()
         if row["variant"] == "rebuilt"
     }
+    columns = ["row_id", "film_id", "second", "image"]
+    read = tables.read("keyframes", demo.snapshot.work["keyframes"], columns).to_pylist()
+    keyframes = [row for row in read if row["row_id"] in rebuilt]
     originals_TP = np.stack([small(row["image"]) for row in keyframes])
     rebuilt_TP = np.stack([rebuilt[row["row_id"]] for row in keyframes])
-    learnt_T = np.array([film.part(row["second"]) == "train" for row in keyframes])
+    learnt_T = np.array([films[row["film_id"]].part(row["second"]) == "train" for row in keyframes])
     peer_TP = by_components(originals_TP, learnt_T)
     figures = {}
     for half, rows_T in (("training", learnt_T), ("held-out", ~learnt_T)):

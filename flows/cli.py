@@ -62,8 +62,10 @@ def show(
         catalogue.check("flow", flow, catalogue.FLOWS)
         from flows.assignments import fields
         from flows.recipes import resolve
+        from storage.root import Storage
 
         config = resolve(recipe, set_ or [])
+        Storage(storage)  # says what is wrong with it
         if json_:
             print(json.dumps({"flow": flow, "storage": storage, "recipe": config.model_dump(mode="json")}, indent=2))
             return

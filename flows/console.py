@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from flows.reporting import Stage, clock, pace
+from flows.reporting import Stage, clock, label, pace
 
 
 class Terminal:
@@ -53,14 +53,17 @@ class Terminal:
             return
         if (waiting := self._bars.pop((stage.name, ""), None)) is not None:
             self._progress.remove_task(waiting)
-        done, total = stage.steps[what]
-        key = stage.name, what
+        steps, key = stage.steps[what], (stage.name, what)
+        if steps.finished and what != stage.name:
+            if (bar := self._bars.pop(key, None)) is not None:
+                self._progress.remove_task(bar)
+            return
         if key not in self._bars:
-            name = stage.name if what == stage.name else f"{stage.name}: {what}"
-            self._bars[key] = self._progress.add_task(escape(name), total=total, times="")
+            name = stage.name if what == stage.name else f"{stage.name}: {label(what)}"
+            self._bars[key] = self._progress.add_task(escape(name), total=steps.total, times="")
         rest = stage.remaining(what)
         times = clock(stage.seconds) + (f", about {clock(rest)} to go" if rest else "")
-        self._progress.update(self._bars[key], completed=done, total=total, times=times)
+        self._progress.update(self._bars[key], completed=steps.done, total=steps.total, times=times)
 
     def ends(self, stage: Stage) -> None:
         self._clear(stage)
@@ -82,7 +85,7 @@ class Terminal:
             self._print(f"{escape(done)}; the same command goes on from there")
 
     def _clear(self, stage: Stage) -> None:
-        for key in [key for key in self._bars if key[0] == stage.name]:
+        for key in [key for key in list(self._bars) if key[0] == stage.name]:  # another stage may begin meanwhile
             self._progress.remove_task(self._bars.pop(key))
 
     def _print(self, text: str) -> None:

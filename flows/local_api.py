@@ -37,10 +37,12 @@ def local_api(home: Path) -> Iterator[Callable[[], None]]:
     """Gives Prefect, which the block must be the first to import, an API that lives as long as the block.
 
     The server starts while the block's imports go on; the yielded function waits for it. Where PREFECT_API_URL is set,
-    that server is used and nothing is started; PREFECT_HOME, where set, is used in place of `home`.
+    that server is used and nothing is started. PREFECT_HOME and the database that the environment names are the
+    user's own, and left alone.
 
     Args:
-        home: folder of the database and the log; made when missing.
+        home: folder of the run's own database and log; made when missing. A database in it that is not whole is
+            removed.
 
     Raises:
         LocalApiError: from the yielded function, when the server does not start.
@@ -48,11 +50,11 @@ def local_api(home: Path) -> Iterator[Callable[[], None]]:
     if os.environ.get("PREFECT_API_URL"):
         yield lambda: None
         return
-    home = Path(os.environ.get("PREFECT_HOME") or home).absolute()
+    home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
-        ours = {**QUIET, **os.environ, "PREFECT_HOME": str(home), **_past_proxies()}
+        ours = {**QUIET, **os.environ, **_own_database(home), **_past_proxies()}
         server = _start(listening, home, ours)
     ours["PREFECT_API_URL"] = url
     before = dict(os.environ)
@@ -93,6 +95,13 @@ def _wait(server: "subprocess.Popen[bytes]", url: str, home: Path) -> None:
             f"the local Prefect API did not start within {STARTUP_LIMIT} s ({error}); "
             f"{home / 'server.log'} ends with: {' | '.join(log[-3:]) or 'nothing'}"
         ) from error
+
+
+def _own_database(home: Path) -> dict[str, str]:
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+    }
 
 
 def _past_proxies() -> dict[str, str]:

@@ -43,6 +43,8 @@ def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: St
 
     with local_api(home(storage)) as ready:
         _quiet()
+        if not console.is_terminal:
+            console.print("starting")
         with console.status("starting"):
             function = catalogue.flow(flow)
             ready()

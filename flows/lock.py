@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from flows.cleaning import sweep_parts
 from storage.errors import StorageError
 from storage.fingerprint import fingerprint
 from storage.root import Storage
@@ -24,12 +25,16 @@ def home(storage: Storage) -> Path:
 
 @contextmanager
 def alone(storage: Storage) -> Iterator[None]:
-    """Keeps other processes of this machine out of a storage; the system lifts the lock however this one ends."""
+    """Keeps other processes of this machine out of a storage; the system lifts the lock however this one ends.
+
+    What killed ones left unfinished there is removed.
+    """
     place = home(storage)
     with _guard:
         if not _inside[place]:
             storage.check_writable()
             _locks[place] = _locked(place, storage)
+            sweep_parts(storage)
         _inside[place] += 1
     try:
         yield

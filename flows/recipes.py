@@ -18,6 +18,7 @@ from models.diffusion import DiffusionConfig
 from models.face import FarlConfig
 from models.fast import FastConfig
 from models.generate import GenerationConfig
+from models.head import GmmConfig
 from models.sentence import LongClipConfig
 from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
@@ -177,7 +178,7 @@ def paper() -> Recipe:
                 width=256,
                 sentence_width=768,
                 face_width=512,
-                components=16,
+                head=GmmConfig(components=16),
                 dropout=0.5,
                 masking=0.15,
                 noise=0.0,

@@ -4,11 +4,13 @@ The command line listens with bars (flows.console); in a deployment nobody does,
 then. Either way Prefect gets a progress artifact.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Protocol
 
 from flows.artifacts import ProgressArtifact
@@ -17,18 +19,42 @@ Progress = Callable[[str, int, int], None]
 """(what, done, total), as tasks.progress has it."""
 
 
+@dataclass(frozen=True)
+class Steps:
+    """How far one of a stage's works is; `first` and `began`: how far it was when this run first heard of it."""
+
+    done: int
+    total: int
+    first: int
+    began: float
+
+    @property
+    def finished(self) -> bool:
+        return self.done >= self.total
+
+
 @dataclass
 class Stage:
-    """One stage of this run, as far as it has come."""
+    """One stage of this run, as far as it has come.
+
+    Its own steps bear its name; others belong to a part of it, such as a film, and leave once they are done.
+    """
 
     name: str
     began: float = field(default_factory=time.monotonic)
-    first: dict[str, int] = field(default_factory=dict)
-    steps: dict[str, tuple[int, int]] = field(default_factory=dict)
+    steps: dict[str, Steps] = field(default_factory=dict)
+    left: int = 0  # parts
 
     def update(self, what: str, done: int, total: int) -> None:
-        self.first.setdefault(what, done)
-        self.steps[what] = done, total
+        for name, steps in list(self.steps.items()):
+            if name not in (self.name, what) and steps.finished:
+                del self.steps[name]
+                self.left += 1
+        old = self.steps.get(what)
+        if old is None or done < old.done:  # less than before: a film whose worker ended, or another of that name
+            self.steps[what] = Steps(done, total, done, time.monotonic())
+        else:
+            self.steps[what] = replace(old, done=done, total=total)
 
     @property
     def seconds(self) -> float:
@@ -36,20 +62,26 @@ class Stage:
 
     @property
     def fraction(self) -> float:
-        """0-1 of the work in sight."""
-        total = sum(total for _, total in self.steps.values())
-        return sum(done for done, _ in self.steps.values()) / total if total else 0.0
+        """0-1 of the work in sight; of its own steps, each part at work counts by its share."""
+        own = self.steps.get(self.name)
+        if own is None:
+            total = sum(steps.total for steps in self.steps.values())
+            return sum(steps.done for steps in self.steps.values()) / total if total else 0.0
+        parts = sum(steps.done / steps.total for what, steps in self.steps.items() if what != self.name)
+        return min(1.0, (own.done + parts) / own.total)
 
     def remaining(self, what: str) -> float | None:
-        """Seconds that the rest will take at the pace so far; None before there is a pace."""
-        done, total = self.steps[what]
-        new = done - self.first[what]
-        return self.seconds / new * (total - done) if new > 0 else None
+        """Seconds that the rest will take at its own pace so far; None before there is a pace."""
+        steps = self.steps[what]
+        new = steps.done - steps.first
+        return (time.monotonic() - steps.began) / new * (steps.total - steps.done) if new > 0 else None
 
     def summary(self) -> str:
-        """What was done in this run, and what had been done before."""
-        parts = [f"{what} {done} of {total}" for what, (done, total) in self.steps.items()]
-        return "; ".join(parts) or "nothing to do, kept from before"
+        """What was done: the stage's own steps or, where it has none, its last parts and how many were before."""
+        seen = {self.name: self.steps[self.name]} if self.name in self.steps else self.steps
+        parts = [f"{what} {steps.done} of {steps.total}" for what, steps in seen.items()]
+        more = f" and {self.left} more" if self.left and self.name not in self.steps else ""
+        return "; ".join(parts) + more or "nothing to do, kept from before"
 
 
 class Listener(Protocol):
@@ -110,15 +142,16 @@ def listening(listener: Listener) -> Iterator[None]:
 def reported(name: str) -> Iterator[Progress]:
     """Wraps one stage; yields what its work calls with (what, done, total) as it goes on."""
     stage, listener = Stage(name), _listener.get(None) or RunLog()
-    artifact = ProgressArtifact(name)
+    artifact, one_at_a_time = ProgressArtifact(name), threading.Lock()
     listener.begins(stage)
 
     def progress(what: str, done: int, total: int) -> None:
         if not total:  # nothing in sight yet
             return
-        stage.update(what, done, total)
-        listener.moves(stage, what)
-        artifact.update(stage.fraction, pace(stage, what))
+        with one_at_a_time:
+            stage.update(what, done, total)
+            listener.moves(stage, what)
+            artifact.update(stage.fraction, pace(stage, what))
 
     try:
         yield progress
@@ -130,9 +163,14 @@ def reported(name: str) -> Iterator[Progress]:
 
 
 def pace(stage: Stage, what: str) -> str:
-    done, total = stage.steps[what]
-    rest = stage.remaining(what)
-    return f"{what} {done}/{total}, {clock(stage.seconds)} so far" + (f", about {clock(rest)} to go" if rest else "")
+    steps, rest = stage.steps[what], stage.remaining(what)
+    so_far = f"{label(what)} {steps.done}/{steps.total}, {clock(stage.seconds)} so far"
+    return so_far + (f", about {clock(rest)} to go" if rest else "")
+
+
+def label(what: str) -> str:
+    """What a part of a stage is called: a film, which is told by its path, by its file's name."""
+    return PurePath(what).name or what
 
 
 def clock(seconds: float) -> str:

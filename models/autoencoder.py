@@ -120,7 +120,11 @@ class DiffusionAutoencoder(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Self:
-        """Read what `save_pretrained` wrote, in float32 and eval mode."""
+        """Read what `save_pretrained` wrote, in float32 and eval mode.
+
+        Raises:
+            ValueError: for a folder without an autoencoder, or with other weights than its config says; it names them.
+        """
         if not (folder / "config.json").is_file():
             raise ValueError(f"{folder} holds no autoencoder: no config.json; train one or name the right folder")
         config = AutoencoderConfig(**json.loads((folder / "config.json").read_text()))
@@ -130,7 +134,7 @@ class DiffusionAutoencoder(nn.Module):
         for name in autoencoder._parts():
             prefix = "" if name == "tokens" else f"{name}."
             state |= {f"{prefix}{key}": value for key, value in load_file(folder / f"{name}.safetensors").items()}
-        autoencoder.load_state_dict(state)
+        _fill(autoencoder, state, folder)
         return autoencoder.eval()
 
     def _parts(self) -> dict[str, dict[str, Tensor]]:
@@ -147,8 +151,16 @@ def _load_unet(folder: Path) -> Any:
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder))
     weights = load_file(folder / "diffusion_pytorch_model.safetensors")
-    unet.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
+    _fill(unet, {key: value.float() for key, value in weights.items()}, folder, assign=True)
     return unet
+
+
+def _fill(module: nn.Module, state: dict[str, Tensor], folder: Path, assign: bool = False) -> None:
+    try:
+        module.load_state_dict(state, assign=assign)
+    except RuntimeError as error:  # its first line names the class, each further one keys
+        said = " ".join(str(error).split("\n\t", 1)[-1].split())
+        raise ValueError(f"{str(folder)!r} holds other weights than its config.json says: {said[:500]}") from error
 
 
 def _save(state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:

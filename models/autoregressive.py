@@ -4,13 +4,13 @@ Section 3.4 and Appendix A: a LLaMA-type backbone, three two-layer MLPs with GEL
 keyframe tokens into its input space, and a mixture head. e_{t,1} is predicted at [END_OF_FRAME] of keyframe t,
 e_{t,l} at e_{t,l-1}.
 
-Shapes: B sequences, S slots, T keyframes, L tokens a keyframe, D token width, H hidden width.
+Shapes: P rows of S slots, B windows, T keyframes, L tokens a keyframe, D token width, H hidden width.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -19,22 +19,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.backbone import Backbone, BackboneConfig, SmolLM2Backbone, build
+from models.backbone.lora import LoraConfig, adapt, merged
+from models.head import GmmConfig, Head, HeadConfig, Prediction
+from models.head import build as build_head
 from models.mixture import Mixture, MixtureHead
+from models.packing import Packed, Window, pack
 from models.recall import STARTS, TIMELESS, Recall
-from models.script_tokens import FrameScript, Layout, Packed, Slot, Window, pack
+from models.script_tokens import FrameScript, Layout, Slot
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
 
 
 class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     """Sizes and regularisation. The defaults are the laptop's.
 
-    `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), components 16, layout "paper", context of 128
+    `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), a mixture of 16, layout "paper", context of 128
     keyframes (about 5,000 slots), dropout 0.5, masking 0.15, sentence_width 768 (LongCLIP), face_width 512 (FaRL),
     width 64-256 through the autoencoder's bottleneck (at 2,048 the components' responsibilities saturate),
     recall off.
 
     In training only: `masking` of input slots, `dropout` (inputs, residual branches, before the head), `noise` on
     teacher-forced tokens in units of their deviation, `forgetting`: how often a keyframe must do without recall.
-    `sigma_floor` is in the same units.
+    `attention`: `flex` needs no dense mask, on GPUs the faster one.
     """
 
     backbone: BackboneConfig = SmolLM2Backbone()
@@ -43,14 +50,15 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     width: int = Field(default=64, ge=1)
     sentence_width: int = Field(default=384, ge=1)
     face_width: int = Field(default=128, ge=1)
-    components: int = Field(default=4, ge=1)
-    sigma_floor: float = Field(default=0.3, ge=0)
+    head: HeadConfig = GmmConfig()
     frozen_layers: int = Field(default=0, ge=0)
+    lora: LoraConfig | None = None
     dropout: float = Field(default=0.2, ge=0, lt=1)
     masking: float = Field(default=0.15, ge=0, lt=1)
     noise: float = Field(default=0.3, ge=0)
     recall: bool = True
     forgetting: float = Field(default=0.5, ge=0, le=1)
+    attention: Literal["dense", "flex"] = "dense"
 
 
 class AutoregressiveModel(nn.Module):
@@ -65,12 +73,17 @@ class AutoregressiveModel(nn.Module):
         self.identifiers = dict(backbone.identifiers)
         self.source = {"name": backbone.name, "revision": backbone.revision, "licence": backbone.licence}
         self.backbone = backbone.model
+        self.backbone.set_attn_implementation("flex_attention" if config.attention == "flex" else "sdpa")
         self.sentence_mlp = _mlp(config.sentence_width, hidden)
         self.face_mlp = _mlp(config.face_width, hidden)
         self.token_mlp = _mlp(config.width, hidden)
         self.markers_2H = nn.Parameter(torch.zeros(2, hidden))
-        self.head = MixtureHead(hidden, config.components, config.width, config.sigma_floor)
-        self.recall = Recall(config.components, config.sentence_width, config.face_width) if config.recall else None
+        self.head: Head = build_head(config.head, hidden, config.width)
+        self.recall: Recall | None = None
+        if config.recall:
+            if not isinstance(config.head, GmmConfig):
+                raise ValueError(f"recall needs a mixture, head.kind is {config.head.kind!r}: set recall=false")
+            self.recall = Recall(config.head.components, config.sentence_width, config.face_width)
         self.register_buffer("sentence_mean_C", torch.zeros(config.sentence_width))
         self.register_buffer("face_mean_C", torch.zeros(config.face_width))
         self.register_buffer("token_mean_LD", torch.zeros(config.tokens, config.width))
@@ -93,6 +106,13 @@ class AutoregressiveModel(nn.Module):
             model.initialise()
         return model
 
+    def in_bfloat16(self) -> Self:
+        """Backbone, MLPs and markers in bfloat16; the head and all statistics of tokens stay in float32."""
+        for part in (self.backbone, self.sentence_mlp, self.face_mlp, self.token_mlp):
+            part.to(torch.bfloat16)
+        self.markers_2H.data = self.markers_2H.data.to(torch.bfloat16)
+        return self
+
     def initialise(self) -> None:
         """MLPs whose outputs are as large as the backbone's own embeddings, small markers, a jittered head."""
         scale = float(self.backbone.embed_tokens.weight.std())
@@ -104,8 +124,11 @@ class AutoregressiveModel(nn.Module):
             nn.init.normal_(last.weight, std=scale / (0.65 * last.in_features**0.5))
             nn.init.zeros_(last.bias)
         nn.init.normal_(self.markers_2H, std=scale)
-        components = range(self.config.components)
-        self.head.initialise(sigmas=[STARTS[k % len(STARTS)].sigma for k in components] if self.recall else None)
+        if isinstance(self.head, MixtureHead):
+            starts = [STARTS[k % len(STARTS)].sigma for k in range(self.head.components)]
+            self.head.initialise(sigmas=starts if self.recall else None)
+        else:
+            self.head.initialise()
 
     def standardise_by(self, tokens_NLD: Tensor, scripts: Sequence[FrameScript]) -> None:
         """Takes mean and deviation of each channel of the training tokens (flipped copies included), and the mean of
@@ -121,26 +144,26 @@ class AutoregressiveModel(nn.Module):
         if self.recall is not None:
             self.recall.centre_C.copy_(torch.from_numpy(np.stack([script.summary() for script in scripts])).mean(0))
 
-    def pack(self, windows: Sequence[Window]) -> Packed:
-        """The windows as one padded batch on this model's device, in this model's layout."""
-        return pack(windows, self.identifiers, self.config.layout).to(self.markers_2H.device)
+    def pack(self, windows: Sequence[Window], room: int | None = None) -> Packed:
+        """The windows as one batch on this model's device, in this model's layout; see models.packing.pack."""
+        return pack(windows, self.identifiers, self.config.layout, room).to(self.markers_2H.device)
 
     def embed(self, packed: Packed) -> Tensor:
-        """Input embeddings_BSH; padding is zero."""
-        kinds_BS = packed.kinds_BS
-        embeds_BSH = self.markers_2H.new_zeros(*kinds_BS.shape, self.markers_2H.shape[-1])
+        """Input embeddings_PSH; padding is zero."""
+        kinds_PS = packed.kinds_PS
+        embeds_PSH = self.markers_2H.new_zeros(*kinds_PS.shape, self.markers_2H.shape[-1])
         rows: list[tuple[Slot, Callable[[Tensor], Tensor]]] = [
-            (Slot.IDENTIFIER, lambda here: self.backbone.embed_tokens(packed.rows_BS[here])),
-            (Slot.MARKER, lambda here: self.markers_2H[packed.rows_BS[here]]),
-            (Slot.SENTENCE, lambda _: self._drop(self.sentence_mlp(packed.sentences_NC - self.sentence_mean_C))),
-            (Slot.FACE, lambda _: self._drop(self.face_mlp(packed.faces_NC - self.face_mean_C))),
-            (Slot.TOKEN, lambda here: self.embed_tokens(packed.tokens_ND, packed.rows_BS[here])),
+            (Slot.IDENTIFIER, lambda here: self.backbone.embed_tokens(packed.rows_PS[here])),
+            (Slot.MARKER, lambda here: self.markers_2H[packed.rows_PS[here]]),
+            (Slot.SENTENCE, lambda _: self._project(self.sentence_mlp, packed.sentences_NC - self.sentence_mean_C)),
+            (Slot.FACE, lambda _: self._project(self.face_mlp, packed.faces_NC - self.face_mean_C)),
+            (Slot.TOKEN, lambda here: self.embed_tokens(packed.tokens_ND, packed.rows_PS[here])),
         ]
         for kind, values in rows:
-            here_BS = kinds_BS == kind
-            if here_BS.any():
-                embeds_BSH[here_BS] = values(here_BS)
-        return embeds_BSH
+            here_PS = kinds_PS == kind
+            if here_PS.any():
+                embeds_PSH[here_PS] = values(here_PS)
+        return embeds_PSH
 
     def embed_tokens(self, tokens_ND: Tensor, rows_N: Tensor) -> Tensor:
         """Keyframe tokens (row n is token `rows_N[n]` modulo L of its keyframe) in the backbone's space.
@@ -151,13 +174,14 @@ class AutoregressiveModel(nn.Module):
         z_ND = (tokens_ND - self.token_mean_LD[place_N]) / self.token_std_LD[place_N]
         if self.training and self.config.noise:
             z_ND = z_ND + self.config.noise * torch.randn_like(z_ND)
-        return self._drop(self.token_mlp(z_ND))
+        return self._project(self.token_mlp, z_ND)
 
-    def run(self, embeds_BSH: Tensor, mask_B1QS: Tensor, positions_BQ: Tensor, cache: Any = None) -> Tensor:
-        """The backbone's normalised output_BQH under an additive float mask; `cache` is a transformers Cache."""
+    def run(self, embeds_BQH: Tensor, mask: "Tensor | BlockMask", positions_BQ: Tensor, cache: Any = None) -> Tensor:
+        """The backbone's normalised output_BQH under an additive float mask_B1QS or a block mask; `cache` is a
+        transformers Cache."""
         output = self.backbone(
-            inputs_embeds=embeds_BSH,
-            attention_mask=mask_B1QS,
+            inputs_embeds=embeds_BQH,
+            attention_mask=mask,
             position_ids=positions_BQ,
             past_key_values=cache,
             use_cache=cache is not None,
@@ -165,15 +189,16 @@ class AutoregressiveModel(nn.Module):
         hidden_BQH: Tensor = output.last_hidden_state
         return hidden_BQH
 
-    def predict(self, hidden: Tensor, place: Tensor | int, recalled: tuple[Tensor, Tensor] | None = None) -> Mixture:
+    def predict(self, hidden: Tensor, place: Tensor | int, recalled: tuple[Tensor, Tensor] | None = None) -> Prediction:
         """The distribution of token `place` (0 to L-1) of a keyframe, in the tokens' own units.
 
         `recalled`: means and logits to add to the head's, of the same batch shape as `hidden`.
         """
-        mixture: Mixture = self.head(self._drop(hidden))
+        made: Prediction = self.head(self._drop(hidden))
         if recalled is not None:
-            mixture = Mixture(mixture.logits + recalled[1], mixture.means + recalled[0], mixture.scales)
-        return mixture.affine(self.token_mean_LD[place].unsqueeze(-2), self.token_std_LD[place].unsqueeze(-2))
+            assert isinstance(made, Mixture)
+            made = Mixture(made.logits + recalled[1], made.means + recalled[0], made.scales)
+        return made.affine(self.token_mean_LD[place], self.token_std_LD[place])
 
     def recalled(self, packed: Packed) -> tuple[Tensor, Tensor] | None:
         """(means_BTLKD, logits_BT1K) recalled from the earlier keyframes of each window and its references.
@@ -182,7 +207,7 @@ class AutoregressiveModel(nn.Module):
         """
         if self.recall is None:
             return None
-        place_T = torch.arange(packed.targets_BTLD.shape[1], device=packed.kinds_BS.device)
+        place_T = torch.arange(packed.targets_BTLD.shape[1], device=packed.valid_BT.device)
         ages_BTT = (place_T[:, None] - place_T).masked_fill(~packed.valid_BT[:, None, :], 0)
         ages_BTR = (TIMELESS * packed.known_BR.long())[:, None].expand(-1, len(place_T), -1)
         ages_BTJ = torch.cat([ages_BTT, ages_BTR], 2)
@@ -196,35 +221,36 @@ class AutoregressiveModel(nn.Module):
         means_BTLKD, logits_BTK = self.recall(packed.summaries_BTC, others_BJC, z_BJLD, ages_BTJ)
         return means_BTLKD, logits_BTK.unsqueeze(2)
 
-    def forward(self, packed: Packed) -> Mixture:
-        """The distribution of every keyframe token given all before it: batch shape (B, T, L)."""
-        kinds_BS = packed.kinds_BS
-        mask_B1SS = self.causal_mask(kinds_BS)
-        positions_BS = torch.arange(kinds_BS.shape[1], device=kinds_BS.device).expand_as(kinds_BS)
-        hidden_BSH = self.run(self.embed(packed), mask_B1SS, positions_BS)
-        batch_B11 = torch.arange(len(kinds_BS), device=kinds_BS.device)[:, None, None]
-        places_L = torch.arange(self.config.tokens, device=kinds_BS.device)
-        return self.predict(hidden_BSH[batch_B11, packed.predict_BTL], places_L, self.recalled(packed))
+    def forward(self, packed: Packed) -> Prediction:
+        """The distribution of every keyframe token given all before it in its window: batch shape (B, T, L)."""
+        mask = self.mask(packed.windows_PS)
+        hidden_PSH = self.run(self.embed(packed), mask, packed.positions_PS)
+        places_L = torch.arange(self.config.tokens, device=hidden_PSH.device)
+        hidden_BTLH = hidden_PSH[packed.row_B[:, None, None], packed.predict_BTL]
+        return self.predict(hidden_BTLH, places_L, self.recalled(packed))
 
-    def causal_mask(self, kinds_BS: Tensor) -> Tensor:
-        """Additive causal mask; in training each slot is hidden from all later ones with probability `masking`.
+    def mask(self, windows_PS: Tensor) -> "Tensor | BlockMask":
+        """What each slot sees: itself and what stands before it in its window.
 
-        A slot always sees itself. Padding stands at the end, where causality alone hides it from real slots.
+        In training each slot is hidden from all later ones with probability `masking`; a slot always sees itself.
         """
-        length = kinds_BS.shape[1]
-        slots = torch.arange(length, device=kinds_BS.device)
-        seen_BSS = (slots[None, :] <= slots[:, None]).expand(len(kinds_BS), -1, -1)
+        hidden_PS = torch.zeros_like(windows_PS, dtype=torch.bool)
         if self.training and self.config.masking:
-            hidden_BS = torch.rand(kinds_BS.shape, device=kinds_BS.device) < self.config.masking
-            seen_BSS = seen_BSS & (~hidden_BS[:, None, :] | torch.eye(length, dtype=torch.bool, device=slots.device))
-        return additive(seen_BSS)
+            hidden_PS = torch.rand(windows_PS.shape, device=windows_PS.device) < self.config.masking
+        if self.config.attention == "flex":
+            return _block_mask(windows_PS, hidden_PS)
+        slots_S = torch.arange(windows_PS.shape[1], device=windows_PS.device)
+        earlier_SS = slots_S[None, :] < slots_S[:, None]
+        seen_PSS = earlier_SS & (windows_PS[:, None, :] == windows_PS[:, :, None]) & ~hidden_PS[:, None, :]
+        return additive(seen_PSS | (slots_S[None, :] == slots_S[:, None]))
 
     def save_pretrained(self, folder: Path) -> None:
         """`backbone/` opens in plain transformers (LlamaModel); the rest is model.safetensors and config.json."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        self.backbone.save_pretrained(folder / "backbone")
+        backbone = self.backbone if self.config.lora is None else merged(self.backbone)
+        backbone.save_pretrained(folder / "backbone")
         rest = {name: t.contiguous() for name, t in self.state_dict().items() if not name.startswith("backbone.")}
         save_file(rest, folder / "model.safetensors")
         about = {"config": self.config.model_dump(mode="json"), "identifiers": self.identifiers, "source": self.source}
@@ -249,9 +275,15 @@ class AutoregressiveModel(nn.Module):
         return model.eval()
 
     def _freeze(self) -> None:
+        if self.config.lora is not None:
+            adapt(self.backbone, self.config.lora)
         self.backbone.embed_tokens.requires_grad_(False)
         for layer in self.backbone.layers[: self.config.frozen_layers]:
             layer.requires_grad_(False)
+
+    def _project(self, mlp: nn.Sequential, x: Tensor) -> Tensor:
+        projected: Tensor = mlp(x.to(self.markers_2H.dtype))
+        return self._drop(projected)
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.config.dropout, self.training)
@@ -267,6 +299,18 @@ def additive(seen_BQS: Tensor) -> Tensor:
     """A boolean mask as an additive float mask_B1QS (boolean ones are silently wrong in some attention backends)."""
     zero = torch.zeros((), dtype=torch.float32, device=seen_BQS.device)
     return torch.where(seen_BQS, zero, torch.finfo(torch.float32).min).unsqueeze(1)
+
+
+def _block_mask(windows_PS: Tensor, hidden_PS: Tensor) -> "BlockMask":
+    """The same rule as a function of two places, which flex attention asks block by block: no P x S x S mask."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    def sees(p: Tensor, _head: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        earlier = (k < q) & (windows_PS[p, k] == windows_PS[p, q]) & ~hidden_PS[p, k]
+        return earlier | (k == q)
+
+    rows, slots = windows_PS.shape
+    return create_block_mask(sees, rows, None, slots, slots, device=windows_PS.device)
 
 
 def _mlp(width: int, hidden: int) -> nn.Sequential:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.decoder import Condition, DecoderConfig, DiffusionDecoder
 from models.fp8 import quantise
@@ -52,7 +52,8 @@ class FastDecoder:
         self._dtype = torch.float32 if config.precision == "fp32" else torch.bfloat16
         unet: Any = copy.deepcopy(decoder.unet).requires_grad_(False).eval()
         unet.fuse_qkv_projections()
-        unet.to(dtype=self._dtype, memory_format=torch.channels_last)
+        nn.Module.to(unet, self._dtype)  # diffusers' own warns of nothing
+        nn.Module.to(unet, memory_format=torch.channels_last)
         if config.precision == "fp8":
             quantise(unet, config.fewest)
         self.unet = unet

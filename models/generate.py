@@ -1,37 +1,59 @@
 """Keyframe by keyframe, tokens from scripts: "similar to a multi-turn dialogue model" (Appendix D).
 
-With a key-value cache each keyframe costs L forwards: one over the previous keyframe's last token and the new
-script, which predicts e_1, and one for each further token. When the window is full, the cache is rebuilt from the
-references and the last `keep` keyframes, so that positions stay within those seen in training.
+More keyframes than a window holds are made in one of two modes. `windowed`: when the window is full, the cache is
+rebuilt from the references and the last `keep` keyframes, so that all stands as in training. `streaming`: the
+references and the first `sink` keyframes stay in the cache for ever and the last `window` slide over them, in constant
+memory and time a keyframe, however long the movie.
 
-Several movies go through the model side by side; each row's result is the same as alone.
+Several movies go through the model side by side; each one's result is the same as alone.
 
-Shapes: B movies, S slots of the cache, Q new slots, T keyframes, L tokens a keyframe, D token width, H hidden width.
+Shapes: B movies, T keyframes, R reference frames, L tokens a keyframe, D token width, K components.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
-from models.autoregressive import AutoregressiveModel, additive
-from models.script_tokens import FrameScript, Slot, Window
+from models.autoregressive import AutoregressiveModel
+from models.packing import Window
+from models.script_tokens import FrameScript
+from models.turns import Drawing, Turns
+
+AHEAD = 32  # scripts of a movie that are embedded at once
 
 
 class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
-    """`window` and `keep` in keyframes; `temperature` scales sigma, 0 gives the drawn component's mean."""
+    """`window`, `keep` and `sink` in keyframes.
 
+    Args:
+        temperature: scales sigma; 0 gives the drawn component's mean.
+        weight_temperature: divides the components' logits; 0 gives the likeliest one.
+        guidance: how far from what would come without a script, 1 for no guidance; above 1 it doubles the work and
+            wants a model that was trained with `untold` scripts.
+    """
+
+    mode: Literal["windowed", "streaming"] = "windowed"
     window: int = Field(default=16, ge=2)
     keep: int = Field(default=8, ge=1)
+    sink: int = Field(default=1, ge=0)
     temperature: float = Field(default=0.0, ge=0)
+    weight_temperature: float = Field(default=1.0, ge=0)
+    guidance: float = Field(default=1.0, ge=0)
 
     @model_validator(mode="after")
     def _keep_fits(self) -> "GenerationConfig":
         if self.keep >= self.window:
             raise ValueError(f"keep must be smaller than window, got {self.keep} and {self.window}")
         return self
+
+    @property
+    def stays(self) -> int:
+        """Keyframes that the cache never forgets."""
+        return self.sink if self.mode == "streaming" else 0
 
 
 @dataclass(frozen=True)
@@ -47,18 +69,37 @@ class Request:
     history_TLD: Tensor | None = None
 
 
-def generate(model: AutoregressiveModel, requests: Sequence[Request], config: GenerationConfig) -> list[Tensor]:
-    """tokens_TLD of each request, on the CPU. Keyframe t of a request depends on its seed and t, not on the batch."""
+def generate(
+    model: AutoregressiveModel, requests: Sequence[Request], config: GenerationConfig, graphs: bool | None = None
+) -> list[Tensor]:
+    """tokens_TLD of each request, on the CPU. Keyframe t of a request depends on its seed and t, not on the batch.
+
+    Args:
+        graphs: record a turn's work as a CUDA graph; unless told otherwise, on GPUs.
+    """
+    made: list[list[Tensor]] = [[] for _ in requests]
+    for number, tokens_LD in stream(model, requests, config, graphs):
+        made[number].append(tokens_LD)
+    nothing = torch.zeros(0, model.config.tokens, model.config.width)
+    return [torch.stack(tokens).cpu() if tokens else nothing for tokens in made]
+
+
+def stream(
+    model: AutoregressiveModel, requests: Sequence[Request], config: GenerationConfig, graphs: bool | None = None
+) -> Iterator[tuple[int, Tensor]]:
+    """(number of the request, tokens_LD on the model's device) of each keyframe as soon as it is made."""
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
-        movies = [_Movie(model, request) for request in requests]
-        # rows that are full or over at different times would need a cache each; equal runs go side by side
+    movies = [_Movie(model, request) for request in requests]
+    running = [movie for movie in movies if not movie.done]
+    try:
+        if running:
+            play = _Play(model, running, config, model.markers_2H.is_cuda if graphs is None else graphs)
         while running := [movie for movie in movies if not movie.done]:
-            lockstep = [movie for movie in running if movie.room(config) == running[0].room(config)]
-            _fill_window(model, lockstep, config)
-    model.train(was_training)
-    return [movie.tokens_TLD[movie.start :].cpu() for movie in movies]
+            play.turn()
+            yield from [(movies.index(movie), movie.tokens[-1]) for movie in running]
+    finally:
+        model.train(was_training)
 
 
 class _Movie:
@@ -66,126 +107,116 @@ class _Movie:
 
     def __init__(self, model: AutoregressiveModel, request: Request) -> None:
         length, width = model.config.tokens, model.config.width
-        device = model.markers_2H.device
         history = torch.zeros(0, length, width) if request.history_TLD is None else request.history_TLD
         if len(history) != len(request.history_scripts):
             raise ValueError(f"{len(request.history_scripts)} history scripts but tokens of {len(history)} keyframes")
         if history.shape[1:] != (length, width):
             raise ValueError(f"history tokens are {tuple(history.shape[1:])}, the model's are {(length, width)}")
         self.scripts = [*request.history_scripts, *request.scripts]
-        self.tokens_TLD = history.to(device)
-        self.start = len(history)
+        self.tokens = list(history.to(model.markers_2H.device))
+        self.start, self.width, self.length = len(history), width, length
         self.seed = request.seed
         self.references_RLD, self.reference_scripts = request.references_RLD, request.reference_scripts
+        self._embedded: list[tuple[Tensor, Tensor]] = []
 
     @property
     def done(self) -> bool:
-        return len(self.tokens_TLD) == len(self.scripts)
+        return len(self.tokens) == len(self.scripts)
 
-    def kept(self, config: GenerationConfig) -> int:
-        """How many known keyframes the next cache starts from: all while they fit, else the last `keep`."""
-        known = len(self.tokens_TLD)
-        return known if known < config.window else config.keep
-
-    def room(self, config: GenerationConfig) -> int:
-        """How many keyframes the next cache can take."""
-        return min(config.window - self.kept(config), len(self.scripts) - len(self.tokens_TLD))
+    def script(self, turns: Turns, told: bool = True) -> tuple[Tensor, Tensor]:
+        """(embeds_PH, how many slots) of the keyframe in work; `untold` says nothing."""
+        t = len(self.tokens)
+        if not told:
+            embeds_1PH, count_1 = turns.embed([self.scripts[t].untold()])
+            return embeds_1PH[0], count_1[0]
+        if not self._embedded:
+            self._embedded = list(zip(*turns.embed(self.scripts[t : t + AHEAD]), strict=True))
+        return self._embedded.pop(0)
 
     def window(self, kept: int) -> Window:
-        """The last `kept` keyframes and the script of the one in work."""
-        known = len(self.tokens_TLD)
-        run_TLD = self.tokens_TLD[known - kept :].cpu()
-        scripts = self.scripts[known - kept : known + 1]
-        return Window(scripts, run_TLD, self.references_RLD, self.reference_scripts)
+        """The last `kept` keyframes and the script of the one in work; when all is done, of the last one."""
+        known = len(self.tokens)
+        if self.done:
+            return Window(self.scripts[-1:], torch.zeros(0, self.length, self.width))
+        run = self.tokens[known - kept :] if kept else []
+        run_TLD = torch.stack(run).cpu() if run else torch.zeros(0, self.length, self.width)
+        return Window(self.scripts[known - kept : known + 1], run_TLD, self.references_RLD, self.reference_scripts)
 
-    def noise(self, place: int) -> tuple[Tensor, Tensor]:
-        """The randomness of token `place` of the keyframe in work: (uniform, normal_D)."""
-        t, (length, width) = len(self.tokens_TLD) - self.start, self.tokens_TLD.shape[1:]
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + t) * length + place)
-        return torch.rand((), generator=generator), torch.randn(width, generator=generator)
-
-
-def _fill_window(model: AutoregressiveModel, movies: Sequence[_Movie], config: GenerationConfig) -> None:
-    """Fills one window of each movie; all of them take the same number of keyframes."""
-    room = movies[0].room(config)
-    kept = [movie.kept(config) for movie in movies]
-    cached = _Cached(model, len(movies))
-    packed = model.pack([movie.window(count) for movie, count in zip(movies, kept, strict=True)])
-    hidden_BH = cached.extend(model.embed(packed), packed.kinds_BS != Slot.PADDING)
-    for step in range(room):
-        recalled = _recalled(model, movies, [count + step for count in kept])
-        tokens_BLD = _next_keyframe(model, cached, movies, hidden_BH, recalled, config.temperature)
-        for movie, tokens_LD in zip(movies, tokens_BLD, strict=True):
-            movie.tokens_TLD = torch.cat([movie.tokens_TLD, tokens_LD[None]])
-        if step < room - 1:
-            packed = model.pack(
-                [replace(movie.window(0), references_RLD=None, reference_scripts=()) for movie in movies]
-            )
-            last_B1H = _embed_token(model, tokens_BLD[:, -1], model.config.tokens - 1)
-            real_B1 = torch.ones(len(movies), 1, dtype=torch.bool, device=last_B1H.device)
-            hidden_BH = cached.extend(
-                torch.cat([last_B1H, model.embed(packed)], 1),
-                torch.cat([real_B1, packed.kinds_BS != Slot.PADDING], 1),
-            )
+    def noise(self) -> tuple[Tensor, Tensor]:
+        """The randomness of the keyframe in work: (uniform_L, normal_LD)."""
+        t, uniform, normal = len(self.tokens) - self.start, [], []
+        for place in range(self.length):
+            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + t) * self.length + place)
+            uniform.append(torch.rand((), generator=generator))
+            normal.append(torch.randn(self.width, generator=generator))
+        return torch.stack(uniform), torch.stack(normal)
 
 
-def _next_keyframe(
-    model: AutoregressiveModel,
-    cached: "_Cached",
-    movies: Sequence[_Movie],
-    hidden_BH: Tensor,
-    recalled: tuple[Tensor, Tensor] | None,
-    temperature: float,
-) -> Tensor:
-    """tokens_BLD of the keyframe whose [END_OF_FRAME] gave hidden_BH; its last token is not in the cache yet."""
-    tokens: list[Tensor] = []
-    for place in range(model.config.tokens):
-        if place:
-            embeds_B1H = _embed_token(model, tokens[-1], place - 1)
-            hidden_BH = cached.extend(embeds_B1H, torch.ones_like(embeds_B1H[..., 0], dtype=torch.bool))
-        uniform_B, normal_BD = map(torch.stack, zip(*(movie.noise(place) for movie in movies), strict=True))
-        here = None if recalled is None else (recalled[0][:, place], recalled[1])
-        mixture = model.predict(hidden_BH, place, here)
-        tokens.append(mixture.draw(uniform_B.to(hidden_BH.device), normal_BD.to(hidden_BH.device), temperature))
-    return torch.stack(tokens, 1)
+class _Play:
+    """All turns of all movies, side by side; those that are over stand still. With guidance each has a twin, behind
+    all movies, whose scripts say nothing."""
 
+    @torch.inference_mode()
+    def __init__(
+        self, model: AutoregressiveModel, movies: Sequence[_Movie], config: GenerationConfig, graphs: bool
+    ) -> None:
+        self.model, self.movies, self.config = model, movies, config
+        shown = max((len(movie.references_RLD) for movie in movies if movie.references_RLD is not None), default=0)
+        scripts = [script for movie in movies for script in movie.scripts]
+        drawing = Drawing(config.temperature, config.weight_temperature, config.guidance)
+        self.turns = Turns(model, len(movies), shown, config.stays, config.window, scripts, drawing, graphs)
+        self.tellings = (True,) if config.guidance == 1 else (True, False)
+        for i in range(len(movies)):
+            self._fill(i)
 
-def _recalled(
-    model: AutoregressiveModel, movies: Sequence[_Movie], kept: Sequence[int]
-) -> tuple[Tensor, Tensor] | None:
-    """(means_BLKD, logits_BK) for the keyframe in work of each movie, whose window holds `kept` keyframes before it."""
-    packed = model.pack([movie.window(count) for movie, count in zip(movies, kept, strict=True)])
-    recalled = model.recalled(packed)
-    if recalled is None:
-        return None
-    rows, last = torch.arange(len(kept)), torch.tensor(kept)
-    return recalled[0][rows, last], recalled[1][rows, last, 0]
+    @torch.inference_mode()
+    def turn(self) -> None:
+        """Each movie that is not over gets its next keyframe."""
+        for i, movie in enumerate(self.movies):
+            full = self.turns.rows[i].frames == self.config.window
+            if self.config.mode == "windowed" and full and not movie.done:
+                self._fill(i)
+        tokens_BLD = self.turns.turn(*self._inputs(), self._recalled())
+        for movie, tokens_LD in zip(self.movies, tokens_BLD, strict=False):
+            if not movie.done:
+                movie.tokens.append(tokens_LD)
 
+    def _fill(self, row: int) -> None:
+        """The cache of a movie from what is known of it: all while it fits, else the last keyframes and what stays."""
+        movie, config = self.movies[row], self.config
+        known = len(movie.tokens)
+        if known < config.stays + config.window:
+            places = list(range(known))
+        elif config.mode == "windowed":
+            places = list(range(known - config.keep, known))
+        else:
+            places = [*range(config.sink), *range(known - config.window + 1, known)]
+        scripts = [movie.scripts[place] for place in places]
+        tokens_TLD = torch.stack([movie.tokens[place] for place in places]) if places else torch.zeros(0)
+        for twin, told in enumerate(self.tellings):
+            said = scripts if told else [script.untold() for script in scripts]
+            self.turns.start(row + twin * len(self.movies), said, tokens_TLD, movie.references_RLD)
 
-def _embed_token(model: AutoregressiveModel, tokens_BD: Tensor, place: int) -> Tensor:
-    places_B = torch.full((len(tokens_BD),), place, device=tokens_BD.device)
-    return model.embed_tokens(tokens_BD, places_B).unsqueeze(1)
+    def _inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(embeds_BPH, counts_B, uniform_BL, normal_BLD) of a turn."""
+        turns, movies = self.turns, self.movies
+        nothing = turns.last_BH.new_zeros(turns.script_slots, turns.last_BH.shape[1]), turns.position_B.new_zeros(())
+        still = torch.zeros(turns.length), torch.zeros(turns.length, movies[0].width)
+        scripts = [nothing if movie.done else movie.script(turns, told) for told in self.tellings for movie in movies]
+        noise = [still if movie.done else movie.noise() for movie in movies] * len(self.tellings)
+        embeds_BPH, counts_B = (torch.stack(parts) for parts in zip(*scripts, strict=True))
+        uniform_BL, normal_BLD = (torch.stack(parts) for parts in zip(*noise, strict=True))
+        return embeds_BPH, counts_B, uniform_BL, normal_BLD
 
-
-class _Cached:
-    """The key-value cache of B rows of unequal length: padding takes slots, but neither positions nor attention."""
-
-    def __init__(self, model: AutoregressiveModel, rows: int) -> None:
-        from transformers import DynamicCache
-
-        self.model = model
-        self.cache = DynamicCache(config=model.backbone.config)
-        self.real_BS = torch.zeros(rows, 0, dtype=torch.bool, device=model.markers_2H.device)
-
-    def extend(self, embeds_BQH: Tensor, real_BQ: Tensor) -> Tensor:
-        """Runs the new slots and returns the output_BH at each row's last real one."""
-        before = self.real_BS.shape[1]
-        positions_BQ = self.real_BS.sum(1, keepdim=True) + real_BQ.cumsum(1) - 1
-        self.real_BS = torch.cat([self.real_BS, real_BQ], 1)
-        slots = torch.arange(self.real_BS.shape[1], device=embeds_BQH.device)
-        new = slots[before:]
-        seen_BQS = self.real_BS[:, None, :] & (slots[None, :] <= new[:, None])
-        seen_BQS = seen_BQS | (slots[None, :] == new[:, None])  # padding sees itself: no empty rows in the softmax
-        hidden_BQH = self.model.run(embeds_BQH, additive(seen_BQS), positions_BQ.clamp_min(0), self.cache)
-        last_B = (real_BQ * torch.arange(1, real_BQ.shape[1] + 1, device=new.device)).argmax(1)
-        return hidden_BQH[torch.arange(len(last_B), device=new.device), last_B]
+    def _recalled(self) -> tuple[Tensor, Tensor] | None:
+        """(means_BLKD, logits_BK) for the keyframe in work of each movie, from those that slide in its cache."""
+        if self.model.recall is None:
+            return None
+        most, rows = self.config.window - 1, self.turns.rows
+        windows = [movie.window(min(row.frames, most)) for movie, row in zip(self.movies, rows, strict=False)]
+        if len(self.tellings) > 1:
+            windows += [replace(one, scripts=[script.untold() for script in one.scripts]) for one in windows]
+        recalled = self.model.recalled(self.model.pack(windows))
+        assert recalled is not None
+        places, last = torch.arange(len(windows)), torch.tensor([len(window.tokens_TLD) for window in windows])
+        return recalled[0][places, last], recalled[1][places, last, 0]

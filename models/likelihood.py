@@ -11,7 +11,8 @@ from torch import Tensor
 
 from models.autoregressive import AutoregressiveModel
 from models.mixture import UnconditionalMixture
-from models.script_tokens import FrameScript, Window
+from models.packing import Window
+from models.script_tokens import FrameScript
 
 
 def held_out_nll(

@@ -11,6 +11,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
+from models.head import Head
+
 
 class Mixture(MixtureSameFamily):
     """k Gaussians, independent across the D channels, with one mixing weight each.
@@ -29,18 +31,45 @@ class Mixture(MixtureSameFamily):
         log_prob_N: Tensor = self.log_prob(tokens_ND)  # type: ignore[no-untyped-call]
         return -log_prob_N / tokens_ND.shape[-1]
 
-    def affine(self, shift: Tensor, scale: Tensor) -> "Mixture":
-        """The distribution of `token * scale + shift` (both broadcast against means_NKD)."""
-        return Mixture(self.logits, self.means * scale + shift, self.scales * scale)
+    def cost(self, tokens_ND: Tensor) -> Tensor:
+        """What training minimises (eq. 3, 9)."""
+        return self.nll_per_dimension(tokens_ND)
 
-    def draw(self, uniform_N: Tensor, normal_ND: Tensor, temperature: float = 1.0) -> Tensor:
+    def used(self, tokens_ND: Tensor, valid: Tensor) -> Tensor:
+        """How many components the valid tokens need: the perplexity of their shares of the tokens (1 to k)."""
+        joint_NK = self.component_distribution.log_prob(tokens_ND.unsqueeze(-2)) + self.logits.log_softmax(-1)
+        share_K = joint_NK.softmax(-1)[valid].flatten(0, -2).mean(0)
+        perplexity: Tensor = torch.special.entr(share_K).sum().exp()
+        return perplexity
+
+    def affine(self, shift: Tensor, scale: Tensor) -> Self:
+        """The distribution of `token * scale + shift` (both broadcast against (N, D))."""
+        shift, scale = shift.unsqueeze(-2), scale.unsqueeze(-2)
+        return type(self)(self.logits, self.means * scale + shift, self.scales * scale)
+
+    def guided(self, other: Self, strength: float) -> Self:
+        """Means and mixing weights moved away from those of `other`, component by component (1: not at all)."""
+        logits_NK = other.logits + strength * (self.logits - other.logits)
+        return type(self)(logits_NK, other.means + strength * (self.means - other.means), self.scales)
+
+    def halves(self) -> tuple[Self, Self]:
+        """The distributions of the first and of the second half of the tokens."""
+        parts = zip(*(part.chunk(2) for part in (self.logits, self.means, self.scales)), strict=True)
+        first, second = (type(self)(*part) for part in parts)
+        return first, second
+
+    def draw(
+        self, uniform_N: Tensor, normal_ND: Tensor, temperature: float = 1.0, weight_temperature: float = 1.0
+    ) -> Tensor:
         """A sample from noise that the caller drew, so that it does not depend on the batch around it.
 
-        `uniform_N` in [0, 1) chooses the component, `normal_ND` is scaled by `temperature * sigma` (as GIVT does).
+        `uniform_N` in [0, 1) chooses the component, whose logits are divided by `weight_temperature` (0: the likeliest
+        one); `normal_ND` is scaled by `temperature * sigma` (as GIVT does).
         """
-        if temperature < 0:
-            raise ValueError(f"temperature must be 0 or more, got {temperature}")
-        cumulative_NK = self.logits.softmax(-1).cumsum(-1)
+        if temperature < 0 or weight_temperature < 0:
+            raise ValueError(f"temperatures must be 0 or more, got {temperature} and {weight_temperature}")
+        logits_NK = self.logits / max(weight_temperature, 1e-6)
+        cumulative_NK = logits_NK.softmax(-1).cumsum(-1)
         chosen_N = (uniform_N.unsqueeze(-1) >= cumulative_NK).sum(-1).clamp(max=self.logits.shape[-1] - 1)
         index = chosen_N[..., None, None].expand(*chosen_N.shape, 1, self.means.shape[-1])
         mean_ND = self.means.gather(-2, index).squeeze(-2)
@@ -48,7 +77,7 @@ class Mixture(MixtureSameFamily):
         return mean_ND + temperature * scale_ND * normal_ND
 
 
-class MixtureHead(nn.Module):
+class MixtureHead(Head):
     """The linear layer of 2kd + k outputs that replaces the language model's logits (Appendix A).
 
     The paper leaves the variance's form unsaid; here sigma = floor + (x + sqrt(x^2 + 4)) / 2, which is floor + 1
@@ -79,7 +108,9 @@ class MixtureHead(nn.Module):
 
     def forward(self, hidden_NH: Tensor) -> Mixture:
         kd = self.components * self.width
-        means, raw, logits_NK = self.linear(hidden_NH).split([kd, kd, self.components], dim=-1)
+        with torch.autocast(hidden_NH.device.type, enabled=False):  # always in the weights' own float32
+            outputs = self.linear(hidden_NH.to(self.linear.weight.dtype))
+        means, raw, logits_NK = outputs.split([kd, kd, self.components], dim=-1)
         means_NKD = rearrange(means, "... (k d) -> ... k d", k=self.components)
         raw_NKD = rearrange(raw, "... (k d) -> ... k d", k=self.components)
         scales_NKD = self.floor + (raw_NKD + torch.sqrt(raw_NKD.square() + 4)) / 2

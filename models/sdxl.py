@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from models.checkpoint import CheckpointConfig, find, identity, pretrained
+from models.checkpoint import CheckpointConfig, find, identity, missing, pretrained
 
 BASE = "stabilityai/stable-diffusion-xl-base-1.0"
 
@@ -31,15 +31,18 @@ class SdxlPartConfig(CheckpointConfig, frozen=True, extra="forbid"):
         """The diffusers model of class `kind`, frozen, float32.
 
         Raises:
-            CheckpointError: when it can't be had, or lacks tensors; it names one.
+            CheckpointError: when it can't be had, or lacks tensors or has them in other shapes; it names one.
         """
         import torch
 
         options: dict[str, Any] = {} if find(self.source) else {"subfolder": self.part}
         options |= {"variant": self.variant} if self.variant else {}
-        return pretrained(
-            self.origin, kind, self._place(), self.hub_revision, low_cpu_mem_usage=False, dtype=torch.float32, **options
-        )
+        options |= {"low_cpu_mem_usage": False, "dtype": torch.float32}
+        try:
+            return pretrained(self.origin, kind, self._place(), self.hub_revision, **options)
+        except RuntimeError as error:  # a tensor of another shape
+            why = " ".join(str(error).split("\n\t")[1:2]) or str(error)
+            raise missing(self.origin, self.source, f"it holds other weights than its config says: {why}") from error
 
     def _place(self) -> str:
         path = find(self.source)

@@ -38,10 +38,8 @@ _NOT_FOR_DELTA = set("[]|^%\\\n")
 _DELTA_KEYS = {
     "region": "AWS_REGION",
     "endpoint_override": "AWS_ENDPOINT_URL",
-    "access_key": "AWS_ACCESS_KEY_ID",
-    "secret_key": "AWS_SECRET_ACCESS_KEY",
-    "session_token": "AWS_SESSION_TOKEN",
 }
+_KEYS = {"access_key", "secret_key", "session_token", "access_token"}
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,10 @@ class Storage:
     """A folder, `file://`, `s3://` or `gs://`; relative folders are resolved where the object is made.
 
     An s3 URI may carry pyarrow's options, `s3://bucket/path?region=..&endpoint_override=..&scheme=http`; keys come
-    from the environment (AWS_ACCESS_KEY_ID, ...) or stand in front of the bucket, and are never shown.
+    from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), since a URI is shown, logged and kept.
 
     Raises:
-        ConfigError: for an empty URI, another scheme, or a folder that Delta cannot write to.
+        ConfigError: for an empty URI, another scheme, keys in it, or a folder that Delta cannot write to.
     """
 
     uri: str
@@ -65,6 +63,11 @@ class Storage:
             object.__setattr__(self, "uri", str(Path(self.uri).expanduser().absolute()))
         elif parts.scheme == "file" and not parts.netloc:
             object.__setattr__(self, "uri", str(Path(unquote(parts.path)).absolute()))
+        elif "@" in parts.netloc or _KEYS & dict(parse_qsl(parts.query)).keys():
+            raise ConfigError(
+                f"keys stand in the storage {self.base!r}: leave them out and export AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY (gs: GOOGLE_APPLICATION_CREDENTIALS), which are never shown or kept"
+            )
         elif parts.scheme not in _REMOTE or not parts.netloc:
             raise ConfigError(f"unknown storage {self.uri!r}: name a folder, file://, s3://bucket/.. or gs://bucket/..")
         if self.is_local and (signs := sorted(set(self.uri) & _NOT_FOR_DELTA)):
@@ -76,7 +79,7 @@ class Storage:
 
     @cached_property
     def base(self) -> str:
-        """The URI without keys and options, as people and Delta see it."""
+        """The URI without options, as people and Delta see it."""
         if self.is_local:
             return self.uri
         parts = urlsplit(self.uri)
@@ -84,17 +87,11 @@ class Storage:
 
     @cached_property
     def delta_options(self) -> dict[str, str] | None:
-        """`storage_options` for the deltalake package; None for a folder.
-
-        Keys that the URI does not name come from the environment.
-        """
+        """`storage_options` for the deltalake package, which takes keys from the environment; None for a folder."""
         if self.is_local:
             return None
         parts = urlsplit(self.uri)
         query = dict(parse_qsl(parts.query))
-        user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-        if user:
-            query |= {"access_key": unquote(user), "secret_key": unquote(password)}
         options = {_DELTA_KEYS[key]: value for key, value in query.items() if key in _DELTA_KEYS}
         endpoint = options.get("AWS_ENDPOINT_URL")
         scheme = query.get("scheme", "https")
@@ -126,6 +123,11 @@ class Storage:
     def url(self, rel: str) -> str:
         """Where `rel` is, for people and for other readers."""
         return f"{self.base.rstrip('/')}/{rel}".rstrip("/")
+
+    def source(self, rel: str) -> str:
+        """`rel` as a film that storage.remote reaches: its URL with the storage's options."""
+        query = "" if self.is_local else urlsplit(self.uri).query
+        return self.url(rel) + (f"?{query}" if query else "")
 
     def check_writable(self) -> None:
         """Writes and deletes a small file.

@@ -121,9 +121,7 @@ class Make:
         table = pq.read_table(pa.BufferReader(self.storage.read_bytes(self.index)))
         sizes = self.config.sizes or ((self.config.height, self.config.width),)
         watched = watched_images(self.frozen, Images(self.config.images, table), sizes, codec, shapes=len(sizes) > 1)
-        assert watched.encoder is not None
-        positions = watched.encoder.positions(*watched.look)
-        check_compressor(self.training.model.compressor, positions, watched.encoder.channels)
+        check_compressor(self.training.model.compressor, *watched.features_shape)
         return AutoencoderTraining(self.training, codec, watched, init)
 
     def _keyframes(self) -> "tuple[Codec, Kept]":

@@ -70,7 +70,7 @@ def run(config: IngestConfig, storage: Storage, progress: Progress) -> Ingested:
         NoFilmsError: when nothing is left; the message quotes each input.
         StorageError: when the storage cannot be written.
     """
-    given = config.films or (str(drawn_film(config.drawn, storage, progress)),)
+    given = config.films or (drawn_film(config.drawn, storage, progress),)
     for table in SCHEMAS:
         add_columns(storage, table)
     films, rejects = resolve(given, Hasher(storage, partial(progress, "naming the films")))
@@ -103,8 +103,8 @@ def require_films(film_ids: Sequence[str], rejects: Sequence[Reject]) -> None:
         raise NoFilmsError(f"no film is left to work on:\n{reasons}")
 
 
-def drawn_film(config: DrawnConfig, storage: Storage, progress: Progress) -> Path:
-    """The project's own film as a local file; drawn once a storage, with its truth beside it as .truth.json."""
+def drawn_film(config: DrawnConfig, storage: Storage, progress: Progress) -> str:
+    """The own film's path or URI; drawn once a storage, with its truth beside it as .truth.json."""
     truth = str(Path(config.rel).with_suffix(".truth.json"))
     if not (storage.exists(config.rel) and storage.exists(truth)):
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder:
@@ -112,10 +112,7 @@ def drawn_film(config: DrawnConfig, storage: Storage, progress: Progress) -> Pat
             _draw(config, path, progress)
             storage.upload(path.with_suffix(".truth.json"), truth)
             storage.upload(path, config.rel)
-    if storage.is_local:
-        return Path(storage.uri) / config.rel
-    copy = Path(tempfile.gettempdir()) / "moviedreamer" / Path(config.rel).name
-    return copy if copy.exists() else storage.download(config.rel, copy)
+    return storage.source(config.rel)
 
 
 def _draw(config: DrawnConfig, path: Path, progress: Progress) -> None:

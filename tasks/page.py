@@ -136,7 +136,7 @@ def tile(name: str, figure: Figure) -> Tile:
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, or "none"."""
+    """Two decimals, fewer from 10 on, or "none"."""
     if value is None:
         return "none"
     if value == int(value) and abs(value) < 1e6:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import NoReturn
 
 import pyarrow as pa
@@ -57,7 +56,7 @@ def run_stage(
         work: what is done; the films of `inputs` in it are worked on.
         identity: what else changes the rows: the stage's settings and its models.
         make: is pickled, so it carries configs and references.
-        progress: is told (stage, films committed, films) and, of long work, (a film's file name, keyframes done,
+        progress: is told (stage, films committed, films) and, of long work, (a film's source, keyframes done,
             keyframes).
         sources: film_id -> where the film is, for the rejects; as the table `films` says when None.
         tables: that it writes, its own, whose rows are counted, first; one of the stage's name when empty.
@@ -141,8 +140,7 @@ class _Bench:
         with closing(answers(self.tables.storage, self.pending, make, pool, cluster)) as arriving:
             for answer in arriving:
                 if answer.step:
-                    name = PurePath(self.sources[answer.film_id]).name
-                    self.progress(name, answer.step.done, answer.step.total)
+                    self.progress(self.sources[answer.film_id], answer.step.done, answer.step.total)
                 else:
                     self._keep(answer)
                 if self.pace.due():

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from models.training.autoencoder import AutoencoderTrainingConfig
 from storage.fingerprint import fingerprint
 from storage.root import Storage
-from storage.snapshot import Snapshot
+from storage.snapshot import Part, Snapshot
 from tasks import first_stage
 from tasks.cluster import ClusterConfig
 from tasks.first_stage import FirstStageConfig
@@ -21,8 +21,12 @@ from tasks.model_card import Card, write_card
 from tasks.progress import Progress
 from tasks.views import check_compressor, keyframe_ids, watched_keyframes
 
+PARTS: tuple[Part, Part] = ("train", "test")
+
 if TYPE_CHECKING:
+    from models.codec import Codec
     from models.training.autoencoder import AutoencoderTraining
+    from models.training.views import Kept, Watched
 
 
 class TrainAutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
@@ -45,14 +49,14 @@ def run(
     Raises:
         TrainingError: see tasks.fit.
     """
+    if config.frozen.kept:
+        look(config.frozen, storage, snapshot)
     first = ""
     if config.first is not None:
         given = config.first, config.training.model, config.frozen, storage, snapshot
         first = first_stage.run(*given, config.fit, cluster, progress)
     parts = [config.training, config.fit.identity, frozen_fingerprint(config.frozen, snapshot), first]
     make = Make(config, storage, snapshot, first)
-    if config.frozen.kept:
-        look(config.frozen, storage, snapshot)
     trained = fit(storage, "autoencoder", fingerprint("autoencoder", *parts), make, config.fit, cluster, progress)
     write_card(Card("autoencoder", trained, config.frozen, config.training, first), storage, snapshot)
     return trained
@@ -69,24 +73,33 @@ class Make:
 
     def __call__(self) -> "AutoencoderTraining":
         from models.training.autoencoder import AutoencoderTraining
+
+        training, compressor = self.config.training, self.config.training.model.compressor
+        with self._views() as (codec, train, test), self._init() as init:
+            check_compressor(compressor, *train.features_shape)
+            return AutoencoderTraining(training, codec, train, init, test)
+
+    @contextmanager
+    def _views(self) -> "Iterator[tuple[Codec, Kept | Watched, Kept | Watched | None]]":
+        """The codec, what is learnt from, and what is held out, where anything is."""
         from models.training.views import Kept
 
-        frozen, training = self.config.frozen, self.config.training
+        given = frozen, storage, snapshot = self.config.frozen, self.storage, self.snapshot
         if not frozen.kept:
-            codec, rows = frozen_codec(frozen), keyframe_ids(self.storage, self.snapshot, "train")
-            views = watched_keyframes(frozen, self.storage, self.snapshot, rows, codec, features=True)
-            assert views.encoder is not None
-            positions = views.encoder.positions(frozen.height, frozen.width)
-            check_compressor(training.model.compressor, positions, views.encoder.channels)
-            with self._init() as init:
-                return AutoencoderTraining(training, codec, views, init)
-        with seen(frozen, self.storage, self.snapshot) as see, self._init() as init:
-            check_compressor(training.model.compressor, see.features.shape[1], see.features.shape[2])
-            train = see.train
-            kept = Kept(
-                see.latents[train], see.latents_flipped[train], see.features[train], see.features_flipped[train]
-            )
-            return AutoencoderTraining(training, see.codec, kept, init)
+            codec = frozen_codec(frozen)
+            train, test = (keyframe_ids(storage, snapshot, part) for part in PARTS)
+            held_out = watched_keyframes(*given, test, codec, features=True) if test else None
+            yield codec, watched_keyframes(*given, train, codec, features=True), held_out
+            return
+        with seen(*given) as see:
+            kept = [
+                Kept(see.latents[rows], see.latents_flipped[rows], see.features[rows], see.features_flipped[rows])
+                if rows.any()
+                else None
+                for rows in (see.train, ~see.train)
+            ]
+            assert kept[0] is not None
+            yield see.codec, kept[0], kept[1]
 
     @contextmanager
     def _init(self) -> Iterator[Path | None]:

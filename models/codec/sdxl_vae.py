@@ -28,7 +28,7 @@ class SdxlVae(Codec):
                 "checkpoint that was mended for it, such as madebyollin/sdxl-vae-fp16-fix"
             )
         self.config = config
-        self.vae = vae.to(getattr(torch, config.dtype)).requires_grad_(False).eval()
+        self.vae: Any = nn.Module.to(vae, getattr(torch, config.dtype)).requires_grad_(False).eval()
         self.vae.enable_slicing()
 
     @classmethod

@@ -17,9 +17,11 @@ from models.codec import Codec
 from models.diffusion import diffusion_loss, draw_noise
 from models.training import Schedule, generator
 from models.training.average import Averaged, learning_rate
+from models.training.sheet import SHOWN, even, sheet
 from models.training.views import Drawn, Views
 
 _MEASURED = 10_000  # pictures whose tokens' mean and deviation are kept
+_VALIDATED = 64  # held-out pictures
 
 
 class StageConfig(BaseModel, frozen=True, extra="forbid"):
@@ -77,12 +79,14 @@ class AutoencoderTraining:
         codec: Codec,
         views: Views,
         init: Path | None = None,
+        held_out: Views | None = None,
     ) -> None:
         if config.warmup_steps > config.steps:
             raise ValueError(f"warmup_steps={config.warmup_steps} are part of steps={config.steps}, not more")
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
-        self.views = views
-        self.module = Averaged(self._model(codec) if init is None else self._initialised(codec, init), config.average)
+        self.views, self.held_out = views, held_out
+        model = self._model(codec) if init is None else self._initialised(codec, init)
+        self.module = Averaged(model.train(), config.average)
 
     def _model(self, codec: Codec, unet: Any = None) -> DiffusionAutoencoder:
         with torch.random.fork_rng(devices=[]):
@@ -130,21 +134,52 @@ class AutoencoderTraining:
         return self.config.warmup_batch if step < self.config.warmup_steps else self.config.batch
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
-        config, size = self.config, self.size(step)
-        random = generator(config.seed, step, rank)
-        rows_B = self.views.rows_of_step(size, config.seed, step, rank, world)
-        mirrored_B = (torch.rand(size, generator=random) < config.flip).long()
-        drawn = self.views.draw(rows_B, mirrored_B)
-        compressor = config.model.compressor
-        token_noise_BLD = torch.randn(size, compressor.tokens, compressor.token_width, generator=random)
-        noise_BCHW, timestep_B = draw_noise(config.model.diffusion, (size, *drawn.grid), random)
+        size = self.size(step)
+        random = generator(self.config.seed, step, rank)
+        rows_B = self.views.rows_of_step(size, self.config.seed, step, rank, world)
+        mirrored_B = (torch.rand(size, generator=random) < self.config.flip).long()
+        return self._drawn(self.views, rows_B, mirrored_B, random)
+
+    def _drawn(self, views: Views, rows_B: Tensor, mirrored_B: Tensor, random: torch.Generator) -> Batch:
+        config, sizes = self.config, self.config.model.compressor
+        drawn = views.draw(rows_B, mirrored_B)
+        token_noise_BLD = torch.randn(len(rows_B), sizes.tokens, sizes.token_width, generator=random)
+        noise_BCHW, timestep_B = draw_noise(config.model.diffusion, (len(rows_B), *drawn.grid), random)
         return Batch(drawn, config.token_noise * token_noise_BLD, noise_BCHW, timestep_B)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 1, plus the coarse head's l2 loss where there is one."""
-        model = self.module.live.train()
+        return self._loss(self.module.live, self.views, batch, step)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, Tensor]:
+        """The averaged weights' losses on held-out pictures, with the same noise at each call; none: no figures."""
+        if self.held_out is None:
+            return {}
+        rows_F = even(len(self.held_out), _VALIDATED)
+        random = generator(self.config.seed, 0xE7A1)
+        losses = []
+        for rows_B in torch.split(rows_F, self.config.batch):
+            batch = self._drawn(self.held_out, rows_B, torch.zeros_like(rows_B), random)
+            loss, terms = self._loss(self.module.average, self.held_out, batch, self.steps)
+            losses.append(torch.stack([loss, *terms.values()]) * len(rows_B) / len(rows_F))
+        return dict(zip(("loss", *terms), torch.stack(losses).sum(0), strict=True))
+
+    @torch.no_grad()
+    def pictures(self) -> Tensor:
+        """A row of pictures, held-out ones where there are any, and below them what their tokens rebuild."""
+        views, model = self.held_out or self.views, self.module.average
+        rows_B = even(len(views), SHOWN)
+        seen = views.see(views.draw(rows_B, torch.zeros_like(rows_B)), model.token_mean_LD.device)
+        assert seen.features_BNC is not None
+        drawn_BCHW = model.reconstruct(model.encode(seen.features_BNC), seeds=range(len(rows_B)))
+        return sheet(model.codec, seen.latents_BCHW, drawn_BCHW)
+
+    def _loss(
+        self, model: DiffusionAutoencoder, views: Views, batch: Batch, step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         device = model.token_mean_LD.device
-        features_BNC, latents_BCHW, sizes_B6 = self.views.see(batch.drawn, device)
+        features_BNC, latents_BCHW, sizes_B6 = views.see(batch.drawn, device)
         token_noise_BLD, noise_BCHW, timestep_B = (part.to(device, non_blocking=True) for part in batch[1:])
         assert features_BNC is not None
         tokens_BLD = model.encode(features_BNC) + token_noise_BLD
@@ -174,7 +209,7 @@ class AutoencoderTraining:
 
     def _tokens(self, model: DiffusionAutoencoder) -> Iterator[Tensor]:
         """Of the training pictures and their mirror images; of very many an even selection."""
-        rows_F = torch.arange(0, len(self.views), -(-len(self.views) // _MEASURED))
+        rows_F = even(len(self.views), _MEASURED)
         mirrored_F = torch.arange(2).repeat_interleave(len(rows_F))
         for rows_B, mirrored_B in zip(torch.split(rows_F.repeat(2), 64), torch.split(mirrored_F, 64), strict=True):
             seen = self.views.see(self.views.draw(rows_B, mirrored_B), model.token_mean_LD.device)

@@ -19,8 +19,11 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.head import Prediction
 from models.likelihood import held_out_nll
-from models.script_tokens import FrameScript, Packed, Window
+from models.mixture import Mixture
+from models.packing import Packed, Window, cut, slots
+from models.script_tokens import FrameScript
 
 Loss = Literal["nll", "l1", "l2"]
 
@@ -29,13 +32,15 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """The defaults are the laptop's: one film, a few minutes of one CPU core.
 
     `paper`: window 128, learning_rate 2e-5, constant after 2,000 warm-up steps, 3 days on 4 H100s, references 10.
-    `losses` lists the terms of eq. 4 that are on (Table 4 drops some).
+    `losses` lists the terms of eq. 4 that are on (Table 4 drops some). A step of a worker takes `batch` rows; a row is
+    one window or, with `packing`, windows of several films, the last one cut, until so many slots are full.
     """
 
     model: AutoregressiveConfig = AutoregressiveConfig()
     steps: int = Field(default=120, ge=1)
     batch: int = Field(default=1, ge=1)
     window: int = Field(default=16, ge=1)
+    packing: int | None = Field(default=None, ge=1)
     short_windows: float = Field(default=0.5, ge=0, le=1, description="share of windows cut to a random length")
     learning_rate: float = Field(default=3e-4, gt=0)
     warmup: int = Field(default=10, ge=0)
@@ -45,6 +50,7 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     flip: float = Field(default=0.5, ge=0, le=1)
     reverse: float = Field(default=0.5, ge=0, le=1)
     random_faces: bool = True
+    untold: float = Field(default=0, ge=0, le=1, description="share of windows without scripts, for guidance")
     references: int = Field(default=10, ge=0)
     reference_probability: float = Field(default=0.5, ge=0, le=1)
     seed: int = 0
@@ -132,29 +138,34 @@ class AutoregressiveTraining:
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         """The windows of one step of one worker, a function of (seed, step, rank) alone."""
-        random = np.random.default_rng([self.config.seed, step, rank])
-        windows = [self._window(random) for _ in range(self.config.batch)]
-        return Batch(self.module.pack(windows), seed=int(random.integers(2**62)))
+        rows = range(rank * self.config.batch, (rank + 1) * self.config.batch)
+        randoms = [np.random.default_rng([self.config.seed, step, row]) for row in rows]
+        windows = [window for random in randoms for window in self._row(random)]
+        packed = self.module.pack(windows, self.config.packing)
+        return Batch(packed, seed=int(randoms[0].integers(2**62)))
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Eq. 4 averaged over tokens: nll / D (eq. 9) + l1 + l2, the last two between e_pred, the mixture's mean,
-        and the true token, in standardised units and averaged over D."""
+        """Eq. 4 averaged over tokens: nll / D (eq. 9; of another head its own cost) + l1 + l2, the last two between
+        e_pred, the prediction's mean, and the true token, in standardised units and averaged over D."""
         self.module.train()
         packed = batch.packed.to(self.module.markers_2H.device)
-        devices = [packed.kinds_BS.device] if packed.kinds_BS.is_cuda else []
+        devices = [packed.kinds_PS.device] if packed.kinds_PS.is_cuda else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(batch.seed)
-            mixture = self.module(packed)
-        nll_BTL = mixture.nll_per_dimension(packed.targets_BTLD)
-        error_BTLD = (mixture.mean - packed.targets_BTLD) / self.module.token_std_LD
+            made: Prediction = self.module(packed)
+            cost_BTL = made.cost(packed.targets_BTLD)
+        error_BTLD = (made.mean - packed.targets_BTLD) / self.module.token_std_LD
         valid_BT = packed.valid_BT
         terms: dict[Loss, Tensor] = {
-            "nll": nll_BTL[valid_BT].mean(),
+            "nll": cost_BTL[valid_BT].mean(),
             "l1": error_BTLD[valid_BT].abs().mean(),
             "l2": error_BTLD[valid_BT].square().mean(),
         }
         total = torch.stack([terms[name] for name in self.config.losses]).sum()
-        return total, {name: float(value.detach()) for name, value in terms.items()}
+        figures = {str(name): float(value.detach()) for name, value in terms.items()}
+        if isinstance(made, Mixture):
+            figures["components_used"] = float(made.used(packed.targets_BTLD, valid_BT).detach())
+        return total, figures
 
     def validate(self) -> dict[str, Tensor]:
         """Negative log-likelihood of the held-out keyframes in nats per dimension, window after window."""
@@ -169,6 +180,16 @@ class AutoregressiveTraining:
         """A folder for `AutoregressiveModel.from_pretrained`; its `backbone/` opens in plain transformers."""
         self.module.save_pretrained(path)
 
+    def _row(self, random: np.random.Generator) -> list[Window]:
+        windows, free = [self._window(random)], self.config.packing
+        while free is not None:
+            free -= slots(windows[-1], self.module.identifiers, self.config.model.layout)
+            window = cut(self._window(random), free, self.module.identifiers, self.config.model.layout)
+            if window is None:
+                break
+            windows.append(window)
+        return windows
+
     def _window(self, random: np.random.Generator) -> Window:
         config = self.config
         episode = self.episodes[random.choice(len(self.episodes), p=self._share)]
@@ -182,15 +203,25 @@ class AutoregressiveTraining:
         inside = np.arange(start, start + length)
         chosen = inside[::-1] if random.random() < config.reverse else inside
         picked = [scripts[t].with_random_faces(random) if config.random_faces else scripts[t] for t in chosen]
-        if not config.references or random.random() >= config.reference_probability:
-            return Window(picked, tokens_TLD[chosen.copy()])
-        shown = self._reference_frames(random, len(scripts), inside)
-        return Window(picked, tokens_TLD[chosen.copy()], tokens_TLD[shown], [scripts[t] for t in shown])
+        if config.untold and random.random() < config.untold:
+            picked = [script.untold() for script in picked]
+        run = list(zip(chosen.tolist(), picked, strict=True))
+        shown: list[int] = []
+        if config.references and random.random() < config.reference_probability:
+            shown = self._reference_frames(random, len(scripts), inside)
+            run = [(t, script) for t, script in run if t not in shown]  # or the model would learn to copy the answer
+        return Window(
+            [script for _, script in run],
+            tokens_TLD[[t for t, _ in run]],
+            tokens_TLD[shown] if shown else None,
+            [scripts[t] for t in shown],
+        )
 
-    def _reference_frames(self, random: np.random.Generator, frames: int, inside: np.ndarray) -> np.ndarray:
-        """Random keyframes of the episode, in order of time, outside the window where the episode is long enough:
-        from inside, the model would learn to copy the answer."""
-        outside = np.setdiff1d(np.arange(frames), inside)
-        pool = outside if len(outside) >= self.config.references else np.arange(frames)
+    def _reference_frames(self, random: np.random.Generator, frames: int, inside: np.ndarray) -> list[int]:
+        """Random keyframes of the episode in order of time: outside the window and, where the episode is too short
+        for that, from a random half of it."""
+        pool = np.setdiff1d(np.arange(frames), inside)
+        if len(pool) < self.config.references:
+            pool = np.union1d(pool, random.choice(inside, size=len(inside) // 2, replace=False))
         count = min(self.config.references, len(pool))
-        return np.sort(random.choice(pool, size=count, replace=False))
+        return sorted(random.choice(pool, size=count, replace=False).tolist())

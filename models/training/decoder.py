@@ -18,6 +18,7 @@ from models.decoder import pad, random_keep
 from models.diffusion import diffusion_loss, draw_noise
 from models.training import Schedule, generator
 from models.training.average import Averaged, learning_rate
+from models.training.sheet import SHOWN, even, sheet
 from models.training.views import Drawn, Views
 
 
@@ -82,7 +83,7 @@ class DecoderTraining:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.seed)
                 autoencoder = autoencoder.with_identity()
-        self.module = Averaged(autoencoder, config.average)
+        self.module = Averaged(autoencoder.train(), config.average)
         sizes = autoencoder.config.decoder
         self.tokens = torch.stack([tokens_FLD, tokens_flipped_FLD]).float()
         self.views = views
@@ -129,7 +130,7 @@ class DecoderTraining:
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2, plus the coarse head's l2 loss where there is one."""
-        model = self.module.live.train()
+        model = self.module.live
         device = model.token_mean_LD.device
         _, latents_BCHW, sizes_B6 = self.views.see(batch.drawn, device)
         tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, noise_BCHW, timestep_B = (
@@ -145,6 +146,18 @@ class DecoderTraining:
             total = total + self.config.coarse_weight * coarse
             terms["coarse"] = coarse.detach()
         return total, terms
+
+    @torch.no_grad()
+    def pictures(self) -> Tensor:
+        """A row of training pictures, and below them what their tokens, descriptions and faces rebuild."""
+        model = self.module.average
+        rows_B = even(len(self.views), SHOWN)
+        _, latents_BCHW, _ = self.views.see(
+            self.views.draw(rows_B, torch.zeros_like(rows_B)), model.token_mean_LD.device
+        )
+        scripts = self.sentences_FSE[rows_B], self.faces_FPG[rows_B]
+        drawn_BCHW = model.reconstruct(self.tokens[0, rows_B], *scripts, seeds=range(len(rows_B)))
+        return sheet(model.codec, latents_BCHW, drawn_BCHW)
 
     def stepped(self, step: int) -> None:
         self.module.update()

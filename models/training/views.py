@@ -99,6 +99,12 @@ class Kept:
     def __len__(self) -> int:
         return self.latents.shape[1]
 
+    @property
+    def features_shape(self) -> tuple[int, int]:
+        """N and C of the features."""
+        assert self.features is not None
+        return self.features.shape[2], self.features.shape[3]
+
     def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
         return rows_of_step(len(self), batch, seed, step, rank, world)
 
@@ -136,6 +142,12 @@ class Watched:
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    @property
+    def features_shape(self) -> tuple[int, int]:
+        """N and C of the features."""
+        assert self.encoder is not None
+        return self.encoder.positions(*self.look), self.encoder.channels
 
     def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
         if len(self.buckets.sizes) == 1:
@@ -181,7 +193,7 @@ def cut(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uin
     top, left = (covering[0] - size[0]) // 2, (covering[1] - size[1]) // 2
     numbers = (height, width, top, left, *size)
     if covering == (height, width):
-        return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]]), numbers
+        return image[top : top + size[0], left : left + size[1]].copy(), numbers
     inner = min(size[0] / scale, height), min(size[1] / scale, width)
     above, before = (height - inner[0]) / 2, (width - inner[1]) / 2
     box = (before, above, before + inner[1], above + inner[0])

@@ -86,6 +86,14 @@ def test_bad_usage_ends_with_2_and_writes_nothing(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("command", [["show", "studio"], ["run", "studio"], ["status"], ["clean"]])
+def test_keys_in_the_storage_are_refused_and_not_repeated(command: list[str]) -> None:
+    code, printed, errors = _call(*command, "--storage", "s3://AK:hidden@bucket/x")
+    assert code == 2
+    assert "AWS_SECRET_ACCESS_KEY" in errors
+    assert "hidden" not in printed + errors
+
+
 @pytest.mark.parametrize("arguments", [[], ["run"], ["rum"], ["run", "studio", "--stroage", "x"]])
 def test_missing_and_unknown_words_end_with_2(arguments: list[str]) -> None:
     assert _call(*arguments)[0] == 2

@@ -27,14 +27,14 @@ with local_api(Path(sys.argv[1])) as ready:
 """
 
 
-def _start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
+def _start(home: Path, *arguments: str, **names: str) -> "subprocess.Popen[str]":
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return subprocess.Popen(
         [sys.executable, "-c", RUN, str(home), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=clean,
+        env=clean | names,
     )
 
 
@@ -67,6 +67,19 @@ def test_leaves_with_a_run_that_is_killed_and_serves_the_next(tmp_path: Path) ->
     assert printed.startswith("http://127.0.0.1:")
     assert printed.endswith(" 3\n")
     assert _servers(tmp_path) == []
+
+
+def test_the_users_own_database_is_left_alone(tmp_path: Path) -> None:
+    theirs, home = tmp_path / "theirs", tmp_path / "ours"
+    theirs.mkdir()
+    (theirs / "prefect.db").write_bytes(b"a year of runs")
+    other = f"sqlite+aiosqlite:///{theirs / 'prefect.db'}"
+    run = _start(home, PREFECT_HOME=str(theirs), PREFECT_API_DATABASE_CONNECTION_URL=other)
+    printed, _ = run.communicate()
+    assert printed.endswith(" 3\n")
+    assert [path.name for path in theirs.iterdir()] == ["prefect.db"]
+    assert (theirs / "prefect.db").read_bytes() == b"a year of runs"
+    assert (home / "prefect.db").exists()
 
 
 def _ended(handle: int) -> bool:

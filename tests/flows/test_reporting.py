@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 
 import pytest
 from PIL import Image
@@ -24,14 +25,55 @@ def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
-def test_the_estimate_counts_only_what_this_run_did() -> None:
-    stage = Stage("decoder", began=0.0)
+def test_the_estimate_counts_only_what_this_run_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    stage = Stage("decoder")
     stage.update("steps", 60, 100)  # as a resumed run begins
     assert stage.remaining("steps") is None
+    now += 7
     stage.update("steps", 80, 100)
-    assert stage.remaining("steps") == pytest.approx(stage.seconds, rel=0.01)
+    assert stage.remaining("steps") == 7
     assert stage.fraction == 0.8
     assert pace(stage, "steps").startswith("steps 80/100, ")
+
+
+def test_each_film_has_its_own_pace_and_finished_ones_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    stage = Stage("keyframes")
+    stage.update("keyframes", 0, 300)
+    for film in range(100):
+        now = film * 10.0
+        stage.update(f"films/{film}/clip.mp4", 0, 60)
+        now += 5
+        stage.update(f"films/{film}/clip.mp4", 30, 60)
+        assert stage.remaining(f"films/{film}/clip.mp4") == 5
+        if film == 0:
+            assert stage.fraction == pytest.approx(0.5 / 300)
+        stage.update(f"films/{film}/clip.mp4", 60, 60)
+        stage.update("keyframes", film + 1, 300)
+    assert stage.remaining("keyframes") == pytest.approx(995 * 2)
+    assert stage.fraction == pytest.approx(100 / 300)
+    assert stage.summary() == "keyframes 100 of 300"
+
+
+def test_films_of_one_file_name_are_two_and_a_film_that_starts_again_has_a_new_pace() -> None:
+    stage = Stage("keyframes")
+    for source, done in (("a/clip.mp4", 10), ("b/clip.mp4", 20), ("a/clip.mp4", 12)):
+        stage.update(source, done, 60)
+    assert (stage.steps["a/clip.mp4"].done, stage.steps["b/clip.mp4"].done) == (12, 20)
+    assert pace(stage, "a/clip.mp4").startswith("clip.mp4 12/60")
+    stage.update("a/clip.mp4", 1, 60)
+    assert stage.remaining("a/clip.mp4") is None
+
+
+def test_a_stage_of_parts_alone_sums_them_up() -> None:
+    stage = Stage("movie")
+    for title in ("One", "Two", "Three"):
+        for done in (0, 4):
+            stage.update(f"movie of {title}", done, 4)
+    assert stage.summary() == "movie of Three 4 of 4 and 2 more"
 
 
 def test_a_stage_that_worked_and_one_that_had_nothing_to_do() -> None:
@@ -76,6 +118,26 @@ def test_bars_show_steps_on_a_terminal() -> None:
         assert "to go" in bar.fields["times"]
         terminal.ends(stage)
         assert terminal._progress.tasks == []
+
+
+def test_a_films_bar_goes_when_the_film_is_done() -> None:
+    terminal, _ = _terminal(is_terminal=True)
+    stage = Stage("keyframes")
+
+    def progress(what: str, done: int, total: int) -> None:
+        stage.update(what, done, total)
+        terminal.moves(stage, what)
+
+    with terminal:
+        progress("keyframes", 0, 3)
+        for film in ("a/clip.mp4", "b/clip.mp4"):
+            progress(film, 1, 2)
+        assert len(terminal._progress.tasks) == 3
+        for film in ("a/clip.mp4", "b/clip.mp4"):
+            progress(film, 2, 2)
+        progress("keyframes", 3, 3)
+        (bar,) = terminal._progress.tasks
+        assert bar.description == "keyframes"
 
 
 def test_contact_sheet_is_a_grid_of_one_size() -> None:

@@ -112,5 +112,22 @@ def test_wrong_folder_is_quoted(tmp_path) -> None:
         DiffusionAutoencoder.from_pretrained(tmp_path / "nothing")
 
 
+@pytest.mark.parametrize(
+    ("file", "key"), [("unet/diffusion_pytorch_model", "conv_in.bias"), ("decoder", "pooled.bias")]
+)
+def test_weights_that_do_not_fit_are_named(autoencoder: DiffusionAutoencoder, file: str, key: str, tmp_path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    autoencoder.save_pretrained(tmp_path)
+    path = tmp_path / f"{file}.safetensors"
+    weights = load_file(path)
+    save_file({name: value for name, value in weights.items() if name != key}, path)
+    with pytest.raises(ValueError, match=rf"config\.json says: Missing key.*{key}"):
+        DiffusionAutoencoder.from_pretrained(tmp_path)
+    save_file(weights | {key: weights[key][:-1]}, path)
+    with pytest.raises(ValueError, match=rf"size mismatch for .*{key}"):
+        DiffusionAutoencoder.from_pretrained(tmp_path)
+
+
 def test_the_codec_is_never_trained(autoencoder: DiffusionAutoencoder) -> None:
     assert list(autoencoder.codec.parameters()) == []

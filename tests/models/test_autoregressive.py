@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.attention.flex_attention import flex_attention
 from transformers import LlamaModel
 
 from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from models.backbone import LlamaTinyBackbone
+from models.head import GmmConfig
 from models.likelihood import held_out_nll, shuffled, unconditional_nll
-from models.script_tokens import FrameScript, Window
+from models.packing import Window, cut, slots
+from models.script_tokens import FrameScript
 
 L, D, C, F = 2, 6, 10, 8
 TINY = AutoregressiveConfig(
@@ -17,7 +20,7 @@ TINY = AutoregressiveConfig(
     width=D,
     sentence_width=C,
     face_width=F,
-    components=3,
+    head=GmmConfig(components=3),
 )
 
 
@@ -71,6 +74,64 @@ def test_nothing_later_is_seen(recall):
     assert gap_TL[3].min() > 1e-4
 
 
+@pytest.mark.parametrize("layout", ["paper", "compact"])
+@pytest.mark.parametrize("recall", [True, False])
+def test_the_next_script_changes_nothing_before_it(layout, recall):
+    net = model(layout=layout, recall=recall)
+    before, other = window(4), window(4, seed=1)
+    for t in range(1, 4):
+        after = Window([*before.scripts[:t], other.scripts[t], *before.scripts[t + 1 :]], before.tokens_TLD)
+        gap_TL = (net(net.pack([before])).mean - net(net.pack([after])).mean)[0].abs().amax(-1)
+        assert gap_TL[:t].max() < 1e-5
+        assert gap_TL[t].min() > 1e-4
+
+
+def test_films_that_share_a_row_are_predicted_as_if_alone():
+    net = model()
+    windows = [window(3, 0, references=2), window(2, 1), window(1, 2), window(4, 3)]
+    shared, apart = net.pack(windows, room=10_000), net.pack(windows)
+    assert len(shared.kinds_PS) == 1
+    assert len(apart.kinds_PS) == 4
+    with torch.no_grad():
+        together, alone = net(shared), net(apart)
+    for got, wanted in (
+        (together.means, alone.means),
+        (together.scales, alone.scales),
+        (together.logits, alone.logits),
+    ):
+        torch.testing.assert_close(got[shared.valid_BT], wanted[apart.valid_BT], atol=1e-5, rtol=0)
+
+
+def test_a_row_takes_as_many_films_as_fit():
+    net = model()
+    windows = [window(2, seed) for seed in range(4)]
+    lengths = [slots(one, net.identifiers, net.config.layout) for one in windows]
+    packed = net.pack(windows, room=lengths[0] + lengths[1])
+    assert packed.row_B.tolist()[:3] == [0, 0, 1]
+    assert packed.kinds_PS.shape[1] <= max(lengths[0] + lengths[1], *lengths)
+    for one in windows:
+        fitted = cut(one, slots(one, net.identifiers, net.config.layout) - 1, net.identifiers, net.config.layout)
+        assert len(fitted.scripts) == len(fitted.tokens_TLD) == 1
+    assert cut(windows[0], 3, net.identifiers, net.config.layout) is None
+
+
+def test_flex_attention_sees_what_the_dense_mask_shows():
+    dense, flex = model(), model(attention="flex")
+    windows_PS = torch.tensor([[0] * 20 + [1] * 25 + [-1] * 5, [2] * 50])
+    masks = []
+    for net in (dense, flex):
+        torch.manual_seed(3)
+        masks.append(net.train().mask(windows_PS))
+    slots_S = torch.arange(50)
+    rule = masks[1].mask_mod
+    seen = torch.stack([rule(torch.tensor(p), None, slots_S[:, None], slots_S[None, :]) for p in range(2)])
+    assert torch.equal(seen, masks[0][:, 0] == 0)
+    assert not seen.all()
+    q, k, v = torch.randn(3, 2, 2, 50, 16)
+    wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=masks[0])
+    torch.testing.assert_close(flex_attention(q, k, v, block_mask=masks[1]), wanted, atol=1e-5, rtol=0)
+
+
 def test_references_and_scripts_change_the_prediction():
     net = model()
     plain, shown = window(2), window(2, references=3)
@@ -83,9 +144,9 @@ def test_references_and_scripts_change_the_prediction():
 
 def test_masking_hides_the_asked_share_but_never_a_slot_from_itself():
     net = model(masking=0.15).train()
-    kinds_BS = torch.zeros(64, 50, dtype=torch.long)
+    windows_PS = torch.zeros(64, 50, dtype=torch.long)
     torch.manual_seed(0)
-    seen = net.causal_mask(kinds_BS)[:, 0] == 0
+    seen = net.mask(windows_PS)[:, 0] == 0
     assert seen.diagonal(dim1=1, dim2=2).all()
     assert not seen.triu(1).any()
     below = torch.ones(50, 50).tril(-1).bool()
@@ -93,7 +154,7 @@ def test_masking_hides_the_asked_share_but_never_a_slot_from_itself():
     later = seen & below
     columns = later[:, 30:, :30]
     assert (columns.all(1) | ~columns.any(1)).all()  # a hidden slot is hidden from all later ones
-    assert (net.eval().causal_mask(kinds_BS)[:, 0] == 0)[:, below].all()
+    assert (net.eval().mask(windows_PS)[:, 0] == 0)[:, below].all()
 
 
 def test_gradients_reach_everything_that_is_trained_and_nothing_else():
@@ -117,12 +178,33 @@ def test_frozen_layers_keep_still():
         model(frozen_layers=3)
 
 
-def test_dropout_and_noise_act_in_training_only():
-    net = model(dropout=0.5)
-    packed = net.pack([window(3)])
-    assert torch.equal(net(packed).mean, net(packed).mean)
-    net.train()
-    assert not torch.equal(net(packed).mean, net(packed).mean)
+OFF = {"dropout": 0.0, "masking": 0.0, "noise": 0.0, "forgetting": 0.0}
+
+
+@pytest.mark.parametrize(
+    "switch", [{}, {"dropout": 0.5}, {"masking": 0.15}, {"noise": 0.3}, {"forgetting": 0.5}], ids=str
+)
+def test_each_guard_against_overfitting_acts_by_itself_and_in_training_only(switch):
+    net = model(**OFF | switch)
+    packed = net.pack([window(6)])
+    with torch.no_grad():
+        still = net(packed).mean
+        assert torch.equal(net(packed).mean, still)
+        net.train()
+        assert torch.equal(net(packed).mean, still) == (not switch)
+
+
+def test_dropout_takes_half_of_what_attention_and_mlp_add():
+    net = model(**OFF | {"dropout": 0.5}).train()
+    added = []
+    layer = net.backbone.layers[0]
+    hooks = [part.register_forward_hook(lambda *made: added.append(made[2])) for part in (layer.self_attn, layer.mlp)]
+    with torch.no_grad():
+        net(net.pack([window(6)]))
+    for made in added:
+        values = made[0] if isinstance(made, tuple) else made
+        assert float((values == 0).float().mean()) == pytest.approx(0.5, abs=0.05)
+    assert len(added) == len(hooks)
 
 
 def test_units_are_the_tokens_own():

@@ -1,5 +1,7 @@
 """Generation with a key-value cache against the full forward pass, token by token."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,10 @@ import torch
 from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from models.backbone import LlamaTinyBackbone
 from models.generate import GenerationConfig, Request, generate
-from models.script_tokens import FrameScript, Window
+from models.head import GmmConfig
+from models.keyvalues import KeyValues
+from models.packing import Window
+from models.script_tokens import FrameScript, lay_out
 
 L, D, C, F = 2, 6, 10, 8
 CONFIG = GenerationConfig(window=4, keep=2, temperature=0.8)
@@ -57,7 +62,8 @@ def by_full_forward(net: AutoregressiveModel, request: Request, config: Generati
             t = len(known) - start
             generator = torch.Generator().manual_seed((request.seed * 1_000_003 + t) * L + place)
             uniform, normal_D = torch.rand((), generator=generator), torch.randn(D, generator=generator)
-            drawn = mixture.draw(uniform.expand(mixture.batch_shape), normal_D, config.temperature)
+            shape = mixture.mean.shape
+            drawn = mixture.draw(uniform.expand(shape[:-1]), normal_D.expand(shape), config.temperature)
             keyframe[0, place] = drawn[0, -1, place]
         known = torch.cat([known, keyframe])
     return known[start:]
@@ -76,7 +82,7 @@ def test_the_cache_gives_what_the_full_forward_gives(layout, recall, shown):
     )
     with torch.inference_mode():
         (got,) = generate(net, [request], CONFIG)
-        torch.testing.assert_close(got, by_full_forward(net, request, CONFIG), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(got, by_full_forward(net, request, CONFIG), atol=1e-5, rtol=0)
     assert got.shape == (7, L, D)  # more than a window: the cache was rebuilt twice
 
 
@@ -86,7 +92,7 @@ def test_a_history_is_continued(before):
     request = Request(scripts(3), seed=2, history_scripts=scripts(before, 4), history_TLD=history)
     with torch.inference_mode():
         (got,) = generate(net, [request], CONFIG)
-        torch.testing.assert_close(got, by_full_forward(net, request, CONFIG), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(got, by_full_forward(net, request, CONFIG), atol=1e-5, rtol=0)
     assert not torch.allclose(got, generate(net, [Request(scripts(3), seed=2)], CONFIG)[0])
 
 
@@ -120,11 +126,50 @@ def test_seed_and_temperature():
 
 def test_two_forwards_a_keyframe(monkeypatch):
     net, calls = model(), []
-    run = net.run
-    monkeypatch.setattr(net, "run", lambda *args: calls.append(args[0].shape[1]) or run(*args))
-    generate(net, [Request(scripts(4))], CONFIG)
-    assert len(calls) == 2 * 4
-    assert calls[1::2] == [1] * 4
+    forward = KeyValues.forward
+    monkeypatch.setattr(KeyValues, "forward", lambda *args: calls.append(args[1].shape[1]) or forward(*args))
+    told = scripts(4)
+    generate(net, [Request(told)], CONFIG)
+    longest = max(len(lay_out(script, net.identifiers, net.config.layout)) for script in told)
+    assert calls == [1 + longest, 1] * 4
+
+
+def test_the_weights_temperature_sharpens_the_choice_of_the_component():
+    net, told = model(), scripts(3)
+    with torch.inference_mode():
+        mixture = net(net.pack([Window(told[:1], torch.zeros(1, L, D))]))
+    likeliest = mixture.means[0, 0, 0][mixture.logits[0, 0, 0].argmax()]
+    for seed in range(5):
+        (tokens,) = generate(net, [Request(told, seed)], GenerationConfig(weight_temperature=0))
+        torch.testing.assert_close(tokens[0, 0], likeliest, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("recall", [True, False])
+def test_guidance_moves_away_from_what_comes_without_a_script(recall):
+    net = model(recall=recall)
+    request = Request(scripts(6), seed=3, references_RLD=references(), reference_scripts=scripts(3, 9))
+    untold = replace(request, scripts=[script.untold() for script in request.scripts])
+    plain, none, twice = (
+        generate(net, [request], CONFIG.model_copy(update={"guidance": strength, "temperature": 0.0}))[0]
+        for strength in (1.0, 0.0, 2.0)
+    )
+    (without,) = generate(net, [untold], CONFIG.model_copy(update={"temperature": 0.0}))
+    torch.testing.assert_close(none[0], without[0], atol=1e-5, rtol=0)
+    if not recall:  # with recall the mixing weights move as well
+        torch.testing.assert_close(twice[0, 0] - plain[0, 0], plain[0, 0] - none[0, 0], atol=1e-4, rtol=0)
+    guided = CONFIG.model_copy(update={"guidance": 1.5})
+    both = generate(net, [request, Request(scripts(3, 4), seed=1)], guided)
+    torch.testing.assert_close(both[0], generate(net, [request], guided)[0], atol=1e-5, rtol=0)
+
+
+def test_bfloat16_is_nearly_the_same_with_a_float32_head():
+    net, request = model(recall=False, head=GmmConfig(components=1)), Request(scripts(3), seed=1)
+    (exact,) = generate(net, [request], GenerationConfig())
+    (near,) = generate(net.in_bfloat16(), [request], GenerationConfig())
+    assert net.head.linear.weight.dtype == net.token_mean_LD.dtype == near.dtype == torch.float32
+    assert net.backbone.layers[0].mlp.up_proj.weight.dtype == torch.bfloat16
+    torch.testing.assert_close(near[0, 0], exact[0, 0], atol=0.1, rtol=0)
+    assert not torch.equal(near, exact)
 
 
 def test_it_leaves_the_model_as_it_was_and_refuses_what_does_not_fit():

@@ -24,13 +24,46 @@ def head(components: int = K, floor: float = 0.1) -> MixtureHead:
     return module
 
 
+def double(seed: int = 0, **changes) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits, means and scales in float64 that want gradients."""
+    mixture = some_mixture(seed)
+    return tuple(part.double().requires_grad_() for part in (mixture.logits, mixture.means, mixture.scales))
+
+
+def by_torch(logits, means, scales) -> MixtureSameFamily:
+    return MixtureSameFamily(Categorical(logits=logits), Independent(Normal(means, scales), 1))
+
+
 def test_log_prob_mean_and_variance_equal_those_of_torch():
-    ours = some_mixture()
-    theirs = MixtureSameFamily(Categorical(logits=ours.logits), Independent(Normal(ours.means, ours.scales), 1))
-    tokens_ND = torch.randn(N, D, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(ours.log_prob(tokens_ND), theirs.log_prob(tokens_ND))
-    torch.testing.assert_close(ours.mean, theirs.mean)
-    torch.testing.assert_close(ours.variance, theirs.variance)
+    ours, theirs = Mixture(*double()), by_torch(*double())
+    tokens_ND = torch.randn(N, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    exact = {"atol": 1e-12, "rtol": 1e-12}
+    torch.testing.assert_close(ours.log_prob(tokens_ND), theirs.log_prob(tokens_ND), **exact)
+    torch.testing.assert_close(ours.nll_per_dimension(tokens_ND) * -D, theirs.log_prob(tokens_ND), **exact)
+    torch.testing.assert_close(ours.mean, theirs.mean, **exact)
+    torch.testing.assert_close(ours.variance, theirs.variance, **exact)
+
+
+def test_gradients_equal_those_of_torch_and_of_finite_differences():
+    tokens_ND = torch.randn(N, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    def cost(made, logits, means, scales):
+        mixture = made(logits, means, scales)
+        return -mixture.log_prob(tokens_ND).mean() / D + (mixture.mean - tokens_ND).square().mean()
+
+    mine, theirs = double(), double()
+    cost(Mixture, *mine).backward()
+    cost(by_torch, *theirs).backward()
+    for one, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-12, rtol=1e-12)
+    assert torch.autograd.gradcheck(lambda *parts: cost(Mixture, *parts), double())
+
+
+def test_the_heads_gradients_are_those_of_finite_differences():
+    module = head().double()
+    hidden = torch.randn(3, H, dtype=torch.float64, requires_grad=True)
+    tokens = torch.randn(3, D, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda h: module(h).nll_per_dimension(tokens).mean(), hidden)
 
 
 def test_nll_is_equation_nine():
@@ -56,6 +89,12 @@ def test_draws_have_the_moments_of_the_mixture():
     drawn = many.draw(torch.rand(count, generator=generator), torch.randn(count, D, generator=generator))
     torch.testing.assert_close(drawn.mean(0), one.mean[0], atol=0.05, rtol=0.05)
     torch.testing.assert_close(drawn.var(0), one.variance[0], atol=0.05, rtol=0.06)
+    theirs = by_torch(one.logits[0], one.means[0], one.scales[0]).sample((count,))
+    shares_K, nearest_K = (
+        (torch.cdist(some, one.means[0]).argmin(1)[:, None] == torch.arange(K)).float().mean(0)
+        for some in (drawn, theirs)
+    )
+    torch.testing.assert_close(shares_K, nearest_K, atol=0.02, rtol=0)
 
 
 def test_temperature_scales_sigma_and_zero_gives_a_component_mean():

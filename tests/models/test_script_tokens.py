@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.packing import Window, pack
 from models.script_tokens import (
     END_OF_FRAME,
     MAX_FACES,
@@ -11,9 +12,7 @@ from models.script_tokens import (
     START_OF_FRAME,
     FrameScript,
     Slot,
-    Window,
     lay_out,
-    pack,
 )
 
 ROWS = {"Characters:": (0, 1), "Scene Elements:": (2, 3, 1), "Plots:": (4, 1), "-": (5,)}
@@ -62,13 +61,13 @@ def test_pack_places_every_row_and_predicts_from_the_slot_before():
     tokens_TLD = torch.arange(2 * L * D, dtype=torch.float32).reshape(2, L, D)
     references_RLD = -torch.ones(3, L, D)
     packed = pack([Window(frames, tokens_TLD, references_RLD)], ROWS, "paper")
-    kinds = packed.kinds_BS[0]
+    kinds = packed.kinds_PS[0]
     assert kinds[: 3 * L].eq(Slot.TOKEN).all()
     assert kinds[3 * L] == Slot.MARKER
     for t in range(2):
         first = int(packed.predict_BTL[0, t, 0])
         assert kinds[first] == Slot.MARKER
-        assert packed.rows_BS[0, first] == END_OF_FRAME
+        assert packed.rows_PS[0, first] == END_OF_FRAME
         assert packed.predict_BTL[0, t].tolist() == [first, first + 1]
         assert kinds[first + 1 : first + 1 + L].eq(Slot.TOKEN).all()
     torch.testing.assert_close(packed.tokens_ND, torch.cat([references_RLD, tokens_TLD]).reshape(-1, D))
@@ -81,16 +80,16 @@ def test_shorter_windows_are_padded_at_the_end():
     windows = [Window([script([0])] * n, torch.ones(n, L, D)) for n in (3, 1)]
     packed = pack(windows, ROWS, "paper")
     alone = pack(windows[1:], ROWS, "paper")
-    length = alone.kinds_BS.shape[1]
-    assert torch.equal(packed.kinds_BS[1, :length], alone.kinds_BS[0])
-    assert packed.kinds_BS[1, length:].eq(Slot.PADDING).all()
+    length = alone.kinds_PS.shape[1]
+    assert torch.equal(packed.kinds_PS[1, :length], alone.kinds_PS[0])
+    assert packed.kinds_PS[1, length:].eq(Slot.PADDING).all()
     assert packed.valid_BT.tolist() == [[True] * 3, [True, False, False]]
 
 
 def test_the_last_script_may_wait_for_its_keyframe():
     packed = pack([Window([script([0]), script([1])], torch.ones(1, L, D))], ROWS, "paper")
     assert packed.valid_BT.tolist() == [[True, False]]
-    assert packed.predict_BTL[0, 1, 0] == packed.kinds_BS.shape[1] - 1
+    assert packed.predict_BTL[0, 1, 0] == packed.kinds_PS.shape[1] - 1
     with pytest.raises(ValueError, match="2 scripts but tokens of 0"):
         Window([script([0]), script([1])], torch.ones(0, L, D))
     with pytest.raises(ValueError, match="1 reference scripts but 3 reference frames"):

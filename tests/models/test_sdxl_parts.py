@@ -114,6 +114,9 @@ def test_what_is_missing_or_does_not_fit_is_named(sdxl: Path, tmp_path) -> None:
     save_file(weights, file, metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match=r"'add_embedding\.linear_1\.weight' among them"):
         DiffusionDecoder(DecoderConfig(unet=SdxlUNetConfig(source=str(broken)), coarse=None), 2, 32, grid)
+    save_file(weights | {"add_embedding.linear_1.weight": torch.zeros(3, 3)}, file, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"add_embedding\.linear_1\.weight"):
+        DiffusionDecoder(DecoderConfig(unet=SdxlUNetConfig(source=str(broken)), coarse=None), 2, 32, grid)
     plain = tiny_checkpoints.sdxl(
         tmp_path / "sd15",
         addition_embed_type=None,

@@ -27,13 +27,15 @@ AS_PAPER = CONFIG.model_copy(
 )
 
 
-def training(config: AutoencoderTrainingConfig = CONFIG, init: Path | None = None) -> AutoencoderTraining:
+def training(
+    config: AutoencoderTrainingConfig = CONFIG, init: Path | None = None, held_out: Kept | None = None
+) -> AutoencoderTraining:
     random = torch.Generator().manual_seed(0)
     images = torch.rand(7, 3, 32, 64, generator=random)
     codec = PCACodec(PCACodecConfig(width=64, height=32, block=8, channels=6)).fit(images)
     features = torch.randn(2, 7, 6, 12, generator=random)
     views = Kept(codec.encode(images), codec.encode(images.flip(-1)), *features)
-    return AutoencoderTraining(config, codec, views, init)
+    return AutoencoderTraining(config, codec, views, init, held_out)
 
 
 class Run:
@@ -208,3 +210,36 @@ def test_bad_input_is_quoted() -> None:
         training(CONFIG.model_copy(update={"warmup_steps": 9}))
     with pytest.raises(ValueError, match=r"\[3, 2, 3, 3\]"):
         Kept(*(torch.zeros(n, 1) for n in (3, 2, 3, 3)))
+
+
+def test_held_out_pictures_are_scored_at_the_same_noise_each_time() -> None:
+    random = torch.Generator().manual_seed(7)
+    held_out = Kept(*torch.randn(2, 5, 6, 4, 8, generator=random), *torch.randn(2, 5, 6, 12, generator=random))
+    trained = training(held_out=held_out)
+    first, again = trained.validate(), trained.validate()
+    assert set(first) == {"loss", "diffusion", "coarse"}
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert first["loss"] == pytest.approx((first["diffusion"] + first["coarse"]).item(), rel=1e-5)
+    Run(trained).advance(0, 6)
+    assert not torch.equal(trained.validate()["loss"], first["loss"])
+    assert training().validate() == {}
+    quiet = CONFIG.model_copy(update={"token_noise": 0.0})
+    whole = training(quiet, held_out=held_out).validate()["coarse"]
+    parts = [
+        training(quiet, held_out=Kept(*(held_out.latents[:, rows]), *(held_out.features[:, rows]))).validate()["coarse"]
+        * len(rows)
+        / 5
+        for rows in torch.split(torch.arange(5), 3)
+    ]
+    torch.testing.assert_close(whole, torch.stack(parts).sum())
+
+
+def test_pictures_show_what_is_rebuilt_below_what_was() -> None:
+    trained = training()
+    looked = trained.pictures()
+    assert looked.shape == (3, 2 * 160, 4 * 320)  # of seven pictures every second one
+    assert torch.equal(looked, trained.pictures())
+    original = trained.module.live.codec.decode(trained.views.latents[0, :1].float())
+    torch.testing.assert_close(
+        looked[:, :160, :320], torch.nn.functional.interpolate(original, (160, 320), mode="bilinear", antialias=True)[0]
+    )

@@ -1,5 +1,7 @@
 """Training of the autoregressive model: determinism, resume, losses, augmentation, and that it learns."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,7 @@ def test_the_loss_is_equation_four_and_terms_can_be_left_out():
     training = AutoregressiveTraining(CONFIG, [film()])
     batch = training.batch(0)
     total, terms = training.loss(batch, 0)
+    assert 1 <= terms.pop("components_used") <= MODEL.head.components
     assert float(total.detach()) == pytest.approx(sum(terms.values()), rel=1e-5)
     for losses in (("nll",), ("l1", "l2")):
         part = AutoregressiveTraining(CONFIG.model_copy(update={"losses": losses}), [film()])
@@ -115,10 +118,32 @@ def test_flips_and_reversed_time_come_as_often_as_asked():
     assert np.mean(flipped) == pytest.approx(0.25, abs=0.1)
     backwards = [window.scripts[0].row_id > window.scripts[-1].row_id for window in drawn]
     assert np.mean(backwards) == pytest.approx(0.5, abs=0.1)
-    for window in drawn:  # every script stays with its keyframe
-        for script, tokens in zip(window.scripts, window.tokens_TLD, strict=True):
+    for window, mirrored, reversed_ in zip(drawn, flipped, backwards, strict=True):
+        shown = [script.row_id for script in window.reference_scripts]
+        seconds = [int(script.row_id[-6:]) for script in window.scripts]
+        assert seconds == sorted(seconds, reverse=reversed_)  # whole shots, in one direction
+        assert all(f"f-{t:06d}" in shown for t in range(min(seconds), max(seconds)) if t not in seconds)
+        for script, tokens in zip(window.scripts, window.tokens_TLD, strict=True):  # each script with its keyframe
             true = episode.tokens_TLD[int(script.row_id[-6:])]
-            assert torch.equal(tokens, true) or torch.equal(tokens, -true)
+            assert torch.equal(tokens, -true if mirrored else true)
+        for script, tokens in zip(window.reference_scripts, [] if not shown else window.references_RLD, strict=True):
+            true = episode.tokens_TLD[int(script.row_id[-6:])]
+            assert torch.equal(tokens, -true if mirrored else true)  # and references are mirrored with the window
+
+
+def test_a_mirrored_window_has_the_mirrored_scripts():
+    plain = film()
+    mirrored = [replace(script, row_id=script.row_id + "-flipped") for script in plain.scripts]
+    episode = replace(plain, scripts_flipped=mirrored)
+    training = AutoregressiveTraining(CONFIG, [episode])
+    kinds = set()
+    for i in range(40):
+        window = training._window(np.random.default_rng(i))
+        for script, tokens in zip(window.scripts, window.tokens_TLD, strict=True):
+            t, flipped = int(script.row_id.split("-")[1]), script.row_id.endswith("flipped")
+            assert torch.equal(tokens, -episode.tokens_TLD[t] if flipped else episode.tokens_TLD[t])
+            kinds.add(flipped)
+    assert kinds == {True, False}
 
 
 def test_references_are_prepended_stochastically_and_do_not_give_the_answer_away():
@@ -133,6 +158,39 @@ def test_references_are_prepended_stochastically_and_do_not_give_the_answer_away
             assert torch.equal(tokens, episode.tokens_TLD[int(script.row_id[-6:])])
 
 
+@pytest.mark.parametrize("frames", [2, 3, 5, 12])
+def test_no_reference_is_asked_for_however_short_the_film(frames):
+    config = CONFIG.model_copy(update={"reference_probability": 1.0, "references": 10, "window": 8, "flip": 0.0})
+    training = AutoregressiveTraining(config, [film(frames)])
+    for i in range(50):
+        window = training._window(np.random.default_rng(i))
+        asked = {tuple(tokens.flatten().tolist()) for tokens in window.tokens_TLD}
+        assert asked
+        shown = () if window.references_RLD is None else window.references_RLD
+        assert not asked & {tuple(tokens.flatten().tolist()) for tokens in shown}
+
+
+def test_packed_rows_are_full_of_several_films_and_none_is_too_long():
+    config = CONFIG.model_copy(update={"packing": 120, "batch": 3})
+    training = AutoregressiveTraining(config, [film(4), film(3, seed=1)])
+    for step in range(5):
+        packed = training.batch(step).packed
+        assert packed.kinds_PS.shape[1] <= 120
+        filled_P = (packed.windows_PS >= 0).sum(1)
+        assert filled_P.min() > 120 - 2 * 12  # less than a keyframe and its references is free
+        assert len(packed.row_B) > 3
+        loss, _ = training.loss(training.batch(step), step)
+        assert loss.isfinite()
+
+
+def test_two_workers_read_what_one_reads_with_twice_the_batch():
+    one = AutoregressiveTraining(CONFIG.model_copy(update={"batch": 2}), [film()])
+    half = AutoregressiveTraining(CONFIG.model_copy(update={"batch": 1}), [film()])
+    whole = one.batch(3).packed
+    halves = [half.batch(3, rank, 2).packed for rank in range(2)]
+    assert torch.equal(whole.tokens_ND, torch.cat([part.tokens_ND for part in halves]))
+
+
 def test_faces_come_from_other_keyframes():
     episode, drawn = windows(20, random_faces=True)
     for window in drawn:
@@ -141,6 +199,15 @@ def test_faces_come_from_other_keyframes():
             assert any(np.array_equal(script.faces[0], choice) for choice in choices)
     _, drawn = windows(5, random_faces=False)
     assert np.array_equal(drawn[0].scripts[0].faces, episode.scripts[int(drawn[0].scripts[0].row_id[-6:])].faces)
+
+
+def test_windows_without_scripts_come_as_often_as_asked():
+    _, drawn = windows(untold=0.3)
+    untold = [all(not len(script.sentences) for script in window.scripts) for window in drawn]
+    told = [all(len(script.sentences) for script in window.scripts) for window in drawn]
+    assert np.mean(untold) == pytest.approx(0.3, abs=0.1)
+    assert all(one != other for one, other in zip(untold, told, strict=True))  # a window as a whole
+    assert not any(not len(script.sentences) for window in windows()[1] for script in window.scripts)
 
 
 def test_windows_are_short_now_and_then():

@@ -10,7 +10,7 @@ from storage.rejects import Reject
 from storage.root import Storage
 from storage.tables import Tables
 from storage.trim import TrimSeconds
-from tasks import ingest, keyframes
+from tasks import ingest, keyframes, truth_figures
 from tasks.cluster import ClusterConfig
 from tasks.ingest import DrawnConfig, IngestConfig, NoFilmsError
 from tasks.progress import silent
@@ -85,6 +85,18 @@ def test_the_film_is_drawn_once_a_storage_with_its_truth(tmp_path: Path) -> None
     frames.clear()
     assert ingest.run(config, storage, lambda what, done, total: frames.append(done)) == first
     assert frames == []
+
+
+def test_behind_a_uri_the_drawn_film_and_its_truth_are_the_storages_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage("s3://bucket/a?region=eu-1")
+    held = {"films/drawn-7-96s-896x512.mp4": b"", "films/drawn-7-96s-896x512.truth.json": b"{}"}
+    monkeypatch.setattr(Storage, "exists", lambda self, rel: rel in held)
+    monkeypatch.setattr(Storage, "read_bytes", lambda self, rel: held[rel])
+    source = ingest.drawn_film(DrawnConfig(), storage, silent)
+    assert source == "s3://bucket/a/films/drawn-7-96s-896x512.mp4?region=eu-1"
+    assert truth_figures._truth(storage, source) == "{}"
+    assert truth_figures._truth(storage, "s3://bucket/a/films/other.mp4?region=eu-1") == ""
+    assert truth_figures._truth(storage, "s3://other/film.mp4") == ""
 
 
 def test_require_films_passes_when_one_is_left() -> None:

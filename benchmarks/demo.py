@@ -1,0 +1,46 @@
+"""What `make demo` left in a storage: its newest snapshot, and the recipe's work and models of it."""
+
+from dataclasses import dataclass
+
+import tasks.render
+import tasks.tokens
+import tasks.train_autoencoder
+import tasks.train_autoregressive
+import tasks.train_decoder
+from flows.recipes import Recipe, resolve
+from storage import snapshot as snapshots
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from tasks.progress import silent
+from tasks.stage import Work
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The flows' stages, asked for again; what is finished is not done again."""
+
+    storage: Storage
+    settings: Recipe
+    snapshot: Snapshot
+
+    @classmethod
+    def of(cls, storage: Storage, recipe: str = "laptop") -> "Demo":
+        """Raises StorageError when there is no snapshot."""
+        return cls(storage, resolve(recipe), snapshots.load(storage, snapshots.newest(storage)))
+
+    def tokens(self) -> tuple[Work, str]:
+        """With the autoencoder that made them."""
+        some = self.storage, self.snapshot
+        model = tasks.train_autoencoder.run(self.settings.train_autoencoder(), *some, self.settings.cluster, silent)
+        return tasks.tokens.run(self.settings.frozen, *some, model, self.settings.cluster, silent), model
+
+    def autoregressive(self, work: Work) -> str:
+        return tasks.train_autoregressive.run(
+            self.settings.train_autoregressive(), self.storage, self.snapshot, work, self.settings.cluster, silent
+        )
+
+    def renders(self) -> Work:
+        some, cluster = (self.storage, self.snapshot), self.settings.cluster
+        work, model = self.tokens()
+        decoder = tasks.train_decoder.run(self.settings.train_decoder(), *some, model, work, cluster, silent)
+        return tasks.render.run(self.settings.render, *some, work, decoder, self.autoregressive(work), cluster, silent)

@@ -1,0 +1,49 @@
+"""Low-rank adapters on a backbone's linear layers, through peft (pip install 'moviedreamer[lora]').
+
+Only the adapters and what stands around the backbone are trained then; what is exported has them merged into the
+weights, so that it opens in plain transformers.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class LoraConfig(BaseModel, frozen=True, extra="forbid"):
+    """`scale` times the product of two matrices of rank `rank` beside each of the attention's and MLP's layers."""
+
+    rank: int = Field(default=16, ge=1)
+    scale: float = Field(default=2.0, gt=0)
+
+
+def adapt(model: Any, config: LoraConfig) -> None:
+    """Puts adapters, which change nothing yet, into a LlamaModel and freezes all else in it.
+
+    Raises:
+        ValueError: when peft is not installed.
+    """
+    try:
+        from peft import LoraConfig as Settings
+        from peft import inject_adapter_in_model
+    except ImportError as error:
+        raise ValueError(
+            f"lora.rank={config.rank} needs peft, which is not installed: pip install 'moviedreamer[lora]', or leave "
+            "autoregressive.model.lora at null"
+        ) from error
+    layers = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    alpha = config.scale * config.rank
+    inject_adapter_in_model(Settings(r=config.rank, lora_alpha=alpha, target_modules=layers), model)
+
+
+def merged(model: Any) -> Any:
+    """A copy with the adapters in the weights, of the class that the model was before."""
+    from peft.tuners.lora import LoraLayer
+
+    plain = deepcopy(model)
+    for name, layer in list(plain.named_modules()):
+        if isinstance(layer, LoraLayer):
+            layer.merge()
+            parent, _, child = name.rpartition(".")
+            setattr(plain.get_submodule(parent), child, layer.get_base_layer())
+    return plain

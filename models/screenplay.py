@@ -1,0 +1,160 @@
+"""A user's own script, keyframe by keyframe, as what the autoregressive model reads; and what was done with the rest.
+
+Nothing that a user writes is dropped in silence: whatever does not enter the script as it stands is told in a note
+that names the keyframe and the cure. What is no script at all is a ValueError.
+"""
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.script_tokens import CHARACTER, PLOT, SCENE_ELEMENT, FrameScript
+from models.sentence import SentenceEncoder
+from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS
+
+SOMEBODY = "A person."
+T = TypeVar("T")
+
+
+class Character(BaseModel):
+    """Somebody who is seen; `face` names one of the faces that go with the script, "" is a face not given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str = ""
+    face: str = ""
+
+
+class Keyframe(BaseModel):
+    """What one keyframe shows. Each description becomes one token, whatever its length."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    characters: tuple[Character, ...] = ()
+    scene_elements: tuple[str, ...] = ()
+    plots: tuple[str, ...] = ()
+
+
+class Screenplay(BaseModel):
+    """A whole movie; as JSON {"keyframes": [{"characters": [{"description": ..., "face": ...}], ...}, ...]}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keyframes: tuple[Keyframe, ...] = Field(min_length=1)
+
+
+def read(text: str) -> Screenplay:
+    """The screenplay in a JSON text.
+
+    Raises:
+        ValueError: quoting what is wrong, and where.
+    """
+    try:
+        return Screenplay.model_validate(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"a script is JSON, and this is not: {error}") from error
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"])) or "the script"
+        raise ValueError(f"{place}: {wrong['msg'].lower()}, got {wrong['input']!r:.80}") from error
+
+
+def encode(
+    screenplay: Screenplay, encoder: SentenceEncoder, faces: Mapping[str, NDArray[np.float32]], face_width: int
+) -> tuple[list[FrameScript], list[str]]:
+    """(a script for each keyframe, notes for the user).
+
+    The first five characters enter, those with a face in front (the i-th face stands beside the i-th description),
+    then seven scene elements and three plots. A character without a face is told by its description alone.
+
+    Args:
+        faces: the embedding [face_width] of each face by its name.
+    """
+    notes: list[str] = []
+    scripts: list[FrameScript] = []
+    for t, keyframe in enumerate(screenplay.keyframes):
+        scripts.append(_encode(f"keyframe {t + 1}", keyframe, encoder, faces, face_width, notes))
+    return scripts, notes
+
+
+def _encode(
+    name: str,
+    keyframe: Keyframe,
+    encoder: SentenceEncoder,
+    faces: Mapping[str, NDArray[np.float32]],
+    face_width: int,
+    notes: list[str],
+) -> FrameScript:
+    seen = [one for one in keyframe.characters if one.description.strip() or one.face]
+    if len(seen) < len(keyframe.characters):
+        notes.append(f"{name}: {len(keyframe.characters) - len(seen)} characters without a word or a face are left out")
+    characters = _first(name, "characters", seen, MOST_CHARACTERS, notes)
+    described = [(_description(name, one, notes), _face(name, one, faces, notes)) for one in characters]
+    described.sort(key=lambda pair: pair[1] is None)
+    scene = _first(name, "scene elements", _said(name, keyframe.scene_elements, notes), MOST_SCENE_ELEMENTS, notes)
+    plots = _first(name, "plots", _said(name, keyframe.plots, notes), MOST_PLOTS, notes)
+    sentences = [*(text for text, _ in described), *scene, *plots]
+    kinds = [CHARACTER] * len(described) + [SCENE_ELEMENT] * len(scene) + [PLOT] * len(plots)
+    if not sentences:
+        notes.append(f"{name}: nothing says what it shows, so it follows from the keyframes before it alone")
+    notes.extend(f"{name}: {note}" for text in sentences if (note := _doubt(text, encoder)))
+    notes.extend(
+        f"{name}: too long for {encoder.name}, only its first words are read: {text[:60]!r}...; write shorter sentences"
+        for text in encoder.too_long(sentences)
+    )
+    known = [face for _, face in described if face is not None]
+    return FrameScript(
+        name,
+        encoder.encode(sentences) if sentences else np.zeros((0, encoder.width), np.float32),
+        np.array(kinds, np.int8),
+        np.stack(known).astype(np.float32) if known else np.zeros((0, face_width), np.float32),
+    )
+
+
+def _first(name: str, what: str, items: Sequence[T], most: int, notes: list[str]) -> Sequence[T]:
+    if len(items) > most:
+        notes.append(f"{name}: {len(items)} {what}, of which the first {most} enter: put the most important ones first")
+    return items[:most]
+
+
+def _said(name: str, texts: Sequence[str], notes: list[str]) -> list[str]:
+    said = [text for text in texts if text.strip()]
+    if len(said) < len(texts):
+        notes.append(f"{name}: {len(texts) - len(said)} empty lines are left out")
+    return said
+
+
+def _description(name: str, character: Character, notes: list[str]) -> str:
+    if character.description.strip():
+        return character.description
+    notes.append(f"{name}: {character.face!r} has no description, {SOMEBODY!r} stands in for it")
+    return SOMEBODY
+
+
+def _face(
+    name: str, character: Character, faces: Mapping[str, NDArray[np.float32]], notes: list[str]
+) -> NDArray[np.float32] | None:
+    if character.face in faces:
+        return faces[character.face]
+    if character.face:
+        given = ", ".join(sorted(faces)[:10]) or "none"
+        notes.append(f"{name}: nobody is called {character.face!r}; words alone describe them. Faces given: {given}")
+    else:
+        notes.append(f"{name}: no face for {character.description[:60]!r}, words alone describe them")
+    return None
+
+
+def _doubt(text: str, encoder: SentenceEncoder) -> str:
+    """What an encoder that learnt from English captions may not understand; "" when nothing stands out."""
+    letters = [mark for mark in text if mark.isalpha()]
+    if not letters:
+        return f"{text[:60]!r} has no words, {encoder.name} can hardly tell what it means"
+    latin = sum(unicodedata.name(mark, "").startswith("LATIN") for mark in letters)
+    if latin < len(letters) / 2:
+        return f"{text[:60]!r} is not in Latin letters, and {encoder.name} learnt from English: translate it"
+    return ""

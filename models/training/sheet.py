@@ -1,0 +1,30 @@
+"""A look at a training: some pictures, and below them what is rebuilt of them.
+
+Shapes: B pictures, C latent channels, H x W their grid; in pixels 3 x P x Q.
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+from models.codec import Codec
+
+SHOWN = 6  # pictures
+_HEIGHT = 160  # pixels of each
+
+
+def even(count: int, most: int) -> Tensor:
+    """At most `most` of `count` rows, evenly spread from the first on."""
+    return torch.arange(0, count, -(-count // most))[:most]
+
+
+def sheet(codec: Codec, latents_BCHW: Tensor, rebuilt_BCHW: Tensor) -> Tensor:
+    """The pictures of latents above those rebuilt, [3, P, Q] in 0-1."""
+    rows = []
+    for some_BCHW in (latents_BCHW, rebuilt_BCHW):
+        images_B3HW = codec.decode(some_BCHW)
+        width = round(_HEIGHT * images_B3HW.shape[-1] / images_B3HW.shape[-2])
+        small_B3PQ = F.interpolate(images_B3HW, (_HEIGHT, width), mode="bilinear", antialias=True)
+        rows.append(rearrange(small_B3PQ, "b c p q -> c p (b q)"))
+    return torch.cat(rows, dim=1).clamp(0, 1)

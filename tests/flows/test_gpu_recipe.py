@@ -1,0 +1,78 @@
+"""The recipe `gpu` with few steps and small pictures: from scratch at half the size, then on at the whole one."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from flows.recipes import resolve
+from models.autoencoder import DiffusionAutoencoder
+from storage.root import Storage
+from tasks import train_autoencoder
+from tasks.cluster import ClusterConfig
+from tasks.first_stage import Make
+from tasks.frozen import keyframes, seen
+from tasks.progress import silent
+from tests.tasks.small_story import small_story
+
+SETTINGS = (
+    "frozen.width=64",
+    "frozen.height=64",
+    "frozen.codec.width=128",
+    "frozen.codec.height=64",
+    "autoencoder.model.compressor.positions=4",
+    "autoencoder.model.compressor.width=24",
+    "autoencoder.model.compressor.token_width=16",
+    "autoregressive.model.width=16",
+    "autoencoder.model.decoder.unet.channels=[32, 32]",
+    "autoencoder.model.decoder.unet.transformers=[0, 1]",
+    "autoencoder.model.decoder.unet.head_width=16",
+    "autoencoder.model.decoder.image_size=[64, 128]",
+    "first.width=64",
+    "first.height=32",
+    "first.training.steps=2",
+    "first.training.batch=2",
+    "autoencoder.steps=2",
+    "autoencoder.batch=2",
+    "fit.workers=0",
+    "fit.gpus=0",
+    "fit.threads=1",
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    storage = Storage(str(tmp_path_factory.mktemp("out")))
+    snapshot, settings = small_story(storage), resolve("gpu", SETTINGS)
+    model = train_autoencoder.run(settings.train_autoencoder(), storage, snapshot, ClusterConfig(), silent)
+    return storage, snapshot, settings, model
+
+
+def test_both_stages_share_one_codec_at_two_sizes(trained) -> None:
+    storage, snapshot, settings, model = trained
+    (name,) = storage.list("checkpoints/first_stage")
+    folders = f"checkpoints/first_stage/{name}/final", model
+    first, later = (DiffusionAutoencoder.from_pretrained(Path(storage.uri) / rel) for rel in folders)
+    assert (first.codec.grid, later.codec.grid) == ((16, 4, 8), (16, 8, 16))
+    assert torch.equal(first.codec.basis_CK, later.codec.basis_CK)
+    with seen(settings.frozen, storage, snapshot) as see:
+        assert see.codec.same_as(later.codec)
+    assert (first.config.decoder.image_size, later.config.decoder.image_size) == ((32, 64), (64, 128))
+
+
+def test_the_first_stage_learns_the_latents_of_its_own_size(trained) -> None:
+    storage, snapshot, settings, _ = trained
+    made = Make(
+        settings.first, settings.first.whole(settings.autoencoder.model), settings.frozen, storage, snapshot, ""
+    )()
+    images = torch.stack([picture for _, learnt, picture in keyframes(storage, snapshot, (32, 64)) if learnt])
+    expected = made.module.live.codec.encode(images.float() / 255)
+    torch.testing.assert_close(made.views.latents[0].float(), expected, rtol=1e-2, atol=1e-2)
+
+
+def test_a_card_says_what_came_from_where(trained) -> None:
+    storage, _, _, model = trained
+    card = storage.read_bytes(f"{model}/README.md").decode()
+    assert "| image encoder | efficientnet_lite0" in card
+    assert "| latent codec | pca, fitted in this run |" in card
+    assert "Trained on from `checkpoints/first_stage/" in card
