@@ -15,7 +15,7 @@ _QUALITY = 90
 class Board:
     """Writes events; those of a remote storage gather in a local folder until they are uploaded."""
 
-    def __init__(self, job: Job, done: int) -> None:
+    def __init__(self, job: Job, done: int, memory: str) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self._storage, self._run, self._rel = job.storage, job.folder, f"{job.folder}/{EVENTS}"
@@ -23,6 +23,7 @@ class Board:
         self._folder = Path(self._scratch.name) if self._scratch else Path(job.storage.uri) / self._rel
         # events of steps that a killed run did and this one does again don't count
         self._writer = SummaryWriter(str(self._folder), purge_step=done)  # type: ignore[no-untyped-call]
+        self._writer.add_text("memory of a worker", memory, done)  # type: ignore[no-untyped-call]
 
     def figures(self, step: int, figures: Mapping[str, float]) -> None:
         for name, value in figures.items():

@@ -74,8 +74,8 @@ class Run:
         self.device = device()
         module = trainable.module
         trained = {parameter for step in (0, trainable.steps - 1) for parameter in trainable.parameters(step)}
+        needed = memory.estimate(module, trained, config.optimizer, config.sharding, world)
         if self.device.type == "cuda":
-            needed = memory.estimate(module, trained, config.optimizer, config.sharding, world)
             memory.check_fits(needed, torch.cuda.mem_get_info()[1], config.sharding, config.optimizer)
         if config.recompute:
             recompute_activations(module)
@@ -93,7 +93,7 @@ class Run:
             run_state.load_optimizer(self.optimizer, saved.optimizer)
             self.done, self.samples, self.curve = saved.done, saved.samples, saved.curve
         self.writer = run_state.Writer(job)
-        self.board = Board(job, self.done) if rank == 0 else None
+        self.board = Board(job, self.done, str(needed)) if rank == 0 else None
         self.best = min((row["held_out/loss"] for row in self.curve if "held_out/loss" in row), default=float("inf"))
         self._taken: list[Taken] = []  # the figures of a step that a GPU may still be at
         self._told = 0.0

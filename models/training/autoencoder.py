@@ -198,7 +198,7 @@ class AutoencoderTraining:
         return total, {name: value.detach() for name, value in terms.items()}
 
     def stepped(self, step: int) -> None:
-        self.module.update()
+        self.module.update(step)
 
     @torch.no_grad()
     def export(self, path: Path) -> None:

@@ -144,7 +144,7 @@ class AutoregressiveTraining:
         packed = self.module.pack(windows, self.config.packing)
         return Batch(packed, seed=int(randoms[0].integers(2**62)))
 
-    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 4 averaged over tokens: nll / D (eq. 9; of another head its own cost) + l1 + l2, the last two between
         e_pred, the prediction's mean, and the true token, in standardised units and averaged over D."""
         self.module.train()
@@ -162,9 +162,9 @@ class AutoregressiveTraining:
             "l2": error_BTLD[valid_BT].square().mean(),
         }
         total = torch.stack([terms[name] for name in self.config.losses]).sum()
-        figures = {str(name): float(value.detach()) for name, value in terms.items()}
+        figures = {str(name): value.detach() for name, value in terms.items()}
         if isinstance(made, Mixture):
-            figures["components_used"] = float(made.used(packed.targets_BTLD, valid_BT).detach())
+            figures["components_used"] = made.used(packed.targets_BTLD, valid_BT).detach()
         return total, figures
 
     def validate(self) -> dict[str, Tensor]:

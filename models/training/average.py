@@ -4,7 +4,7 @@ import copy
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from models.autoencoder import DiffusionAutoencoder
 from models.training import Schedule
@@ -17,8 +17,6 @@ class Averaged(nn.Module):
     decay is 0 the average is the model itself, and no second copy is held.
     """
 
-    updates: Tensor
-
     def __init__(self, model: DiffusionAutoencoder, decay: float) -> None:
         super().__init__()
         self.live = model
@@ -27,16 +25,13 @@ class Averaged(nn.Module):
         else:
             self.__dict__["average"] = model  # beside the modules, so that no weight is listed twice
         self.decay = decay
-        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Move the average towards the live weights; called once after each optimiser's step."""
+    def update(self, step: int) -> None:
+        """Move the average towards the live weights; called after each of the optimiser's steps, from 0 on."""
         if not self.decay:
             return
-        self.updates += 1
-        count = int(self.updates)
-        share = 1 - min(self.decay, (1 + count) / (10 + count))
+        share = 1 - min(self.decay, (2 + step) / (11 + step))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.live.parameters()), share)
 
 

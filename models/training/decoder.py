@@ -160,7 +160,7 @@ class DecoderTraining:
         return sheet(model.codec, latents_BCHW, drawn_BCHW)
 
     def stepped(self, step: int) -> None:
-        self.module.update()
+        self.module.update(step)
 
     def export(self, path: Path) -> None:
         """The averaged weights, a decoder that reads whole scripts."""

@@ -188,8 +188,8 @@ def test_average_forgets_its_start_and_follows() -> None:
     assert isinstance(averaged, Averaged)
     for parameter in averaged.live.parameters():
         torch.nn.init.ones_(parameter)
-    for _ in range(400):
-        averaged.update()
+    for step in range(400):
+        averaged.update(step)
     assert all((p - 1).abs().max() < 0.01 for p in averaged.average.parameters())
 
 

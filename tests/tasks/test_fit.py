@@ -198,6 +198,8 @@ def test_curves_and_samples_stand_in_event_files(tmp_path):
     assert [event.step for event in events.Scalars("loss")] == list(range(STEPS))
     assert [event.value for event in events.Scalars("loss")] == pytest.approx([row["loss"] for row in curve])
     assert [event.step for event in events.Images("samples")] == [11, 23]
+    (tag,) = events.Tags()["tensors"]
+    assert b"GiB (parameters" in events.Tensors(tag)[-1].tensor_proto.string_val[0]
     assert curve == fit_module.curve(Storage(str(tmp_path)), FINAL)
     samples = fit_module.sample_sheets(Storage(str(tmp_path)), FINAL)
     assert list(samples) == [11, 23]
