@@ -260,7 +260,7 @@ def test_progress_counts_films_and_the_steps_of_long_work(tmp_path: Path, cluste
     steps = [now for now in seen if now[0] != "captions"]  # the driver gets the newest where it isn't fast enough
     assert steps
     assert steps == sorted(set(steps))
-    assert set(steps) <= {("flaky.mp4", done, 3) for done in (1, 2, 3)}
+    assert set(steps) <= {("films/flaky.mp4", done, 3) for done in (1, 2, 3)}
 
 
 def test_the_later_of_two_runs_on_a_storage_says_so(tmp_path: Path, cluster: ClusterConfig) -> None:
