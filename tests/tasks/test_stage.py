@@ -257,8 +257,7 @@ def test_progress_counts_films_and_the_steps_of_long_work(tmp_path: Path, cluste
     make = partial(captioner, log)
     run_stage(storage, "captions", ["keyframes"], work, "v1", make, cluster, lambda *now: seen.append(now), sources)
     assert [now for now in seen if now[0] == "captions"] == [("captions", done, 3) for done in (1, 2, 3)]
-    steps = [now for now in seen if now[0] != "captions"]  # the driver gets the newest where it isn't fast enough
-    assert steps
+    steps = [now for now in seen if now[0] != "captions"]  # a busy driver gets the newest alone, or none
     assert steps == sorted(set(steps))
     assert set(steps) <= {("films/flaky.mp4", done, 3) for done in (1, 2, 3)}
 
