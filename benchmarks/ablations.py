@@ -184,7 +184,7 @@ def identity(model: AutoregressiveModel, films: Sequence[world.Film], shown: boo
     right: list[float] = []
     dreamt = generate(model, requests, GenerationConfig(window=WINDOW, keep=WINDOW // 2))
     for film, tokens_TLD in zip(films, dreamt, strict=True):
-        right.append(float((nearest(tokens_TLD, film) == torch.tensor(film.people[:FRAMES])).float().mean()))
+        right.append(float((nearest(tokens_TLD, film) == torch.tensor(film.people)[:FRAMES, 0]).float().mean()))
     return statistics.mean(right)
 
 

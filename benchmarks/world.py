@@ -4,7 +4,8 @@ A film has a style that no script tells, three of a great many people, and shots
 keyframe is its place's look in the film's style, the second what the person in front looks like and does. A description
 tells which of four kinds a person is; only the face tells which one: looks are one linear map of faces for all films,
 so that faces of people never seen mean something. Each keyframe's light shows in its second token and in the face as
-it is seen there, so that a face from the keyframe itself gives the answer away (Appendix C).
+it is seen there, so that a face from the keyframe itself gives the answer away (Appendix C). Of two people side by side
+either has half of the second token.
 
 Shapes: T keyframes, L tokens, D token width, C sentence width, F face width.
 """
@@ -30,7 +31,7 @@ class Film:
 
     episode: Episode
     scripts: list[FrameScript]
-    people: list[int]
+    people: list[list[int]]
     looks_3D: NDArray[np.float32]
 
 
@@ -46,8 +47,8 @@ class World:
         self.look_FD = draw((F, D)) / F**0.5
         self.light_FD = draw((F, D)) / F**0.5
 
-    def film(self, number: int, frames: int) -> Film:
-        """A film with people of its own."""
+    def film(self, number: int, frames: int, seats: int = 1) -> Film:
+        """A film with people of its own, `seats` of them in each keyframe."""
         random = np.random.default_rng([number, 0xF11])
         draw = random.standard_normal
         style_D, faces_3F, kinds_3 = 0.7 * draw(D), draw((3, F)), random.integers(0, KINDS, 3)
@@ -57,21 +58,23 @@ class World:
         tokens: list[NDArray[np.float64]] = []
         scripts: list[FrameScript] = []
         tested: list[FrameScript] = []
-        people: list[int] = []
+        people: list[list[int]] = []
         while len(tokens) < frames:
-            place, who = places[random.integers(3)], int(random.integers(3))
+            place, who = places[random.integers(3)], random.permutation(3)[:seats].tolist()
             for _ in range(int(random.integers(2, 6))):
-                action, light_F = int(random.integers(ACTIONS)), FACE_NOISE * draw(F)
+                action, light_SF = int(random.integers(ACTIONS)), FACE_NOISE * draw((seats, F))
                 scene_D = self.place_LD[place] + style_D + 0.15 * draw(D)
-                person_D = looks_3D[who] + self.action_D[action] + light_F @ self.light_FD + 0.15 * draw(D)
-                person_D[-SIDES:] = 0.5 * draw(SIDES)
-                said = self.kind_C[kinds_3[who]], self.place_C[place], self.action_C[action]
+                seen_SD = looks_3D[who] + light_SF @ self.light_FD
+                width = (D - SIDES) // seats
+                person_D = np.concatenate([*seen_SD[:, :width], 0.5 * draw(SIDES)]) + 0.15 * draw(D)
+                person_D[:-SIDES] += self.action_D[action][:-SIDES]
+                said = [*self.kind_C[kinds_3[who]], self.place_C[place], self.action_C[action]]
                 script = FrameScript(
                     f"{number:04d}-{len(tokens):06d}",
                     np.stack(said).astype(np.float32) / C**0.5,
-                    np.array([CHARACTER, SCENE_ELEMENT, PLOT], np.int8),
-                    (faces_3F[who] + light_F)[None].astype(np.float32),
-                    (seen_3[who].astype(np.float32),),
+                    np.array([CHARACTER] * seats + [SCENE_ELEMENT, PLOT], np.int8),
+                    (faces_3F[who] + light_SF).astype(np.float32),
+                    tuple(seen_3[one].astype(np.float32) for one in who),
                 )
                 tokens.append(np.stack([scene_D, person_D]))
                 scripts.append(script)

@@ -273,3 +273,26 @@ def test_held_out_keyframes_are_scored_alike_each_time_and_training_goes_on_as_i
     run(plain, range(4))
     assert torch.equal(weights(looked), weights(plain))
     assert plain.validate() == {}
+
+
+def test_two_workers_learn_what_one_learns_with_twice_the_batch():
+    still = {"dropout": 0.0, "masking": 0.0, "noise": 0.0, "forgetting": 0.0}
+    config = CONFIG.model_copy(update={"model": MODEL.model_copy(update=still), "short_windows": 0.0, "references": 0})
+    one = AutoregressiveTraining(config.model_copy(update={"batch": 2}), [film()])
+    two = [AutoregressiveTraining(config.model_copy(update={"batch": 1}), [film()]) for _ in range(2)]
+    alone = torch.optim.SGD(list(one.parameters(0)), lr=0.05)  # AdamW turns rounding of tiny gradients into whole steps
+    shared = [torch.optim.SGD(list(half.parameters(0)), lr=0.05) for half in two]
+    for step in range(5):
+        whole, _ = one.loss(one.batch(step), step)
+        halves = [half.loss(half.batch(step, rank, 2), step)[0] for rank, half in enumerate(two)]
+        assert float(whole.detach()) == pytest.approx(sum(float(half.detach()) for half in halves) / 2, abs=1e-5)
+        for loss, optimizer in zip((whole, *halves), (alone, *shared), strict=True):
+            optimizer.zero_grad()
+            loss.backward()
+        for pair in zip(*(half.parameters(step) for half in two), strict=True):
+            mean = sum(parameter.grad for parameter in pair) / 2
+            for parameter in pair:
+                parameter.grad = mean.clone()
+        for optimizer in (alone, *shared):
+            optimizer.step()
+    torch.testing.assert_close(weights(two[0]), weights(one), atol=1e-5, rtol=0)
