@@ -11,7 +11,7 @@ from benchmarks import fakes
 from storage.root import Storage
 from storage.tables import Tables
 from tasks.cluster import Limits
-from tasks.made import Film, Made, ReadsAhead
+from tasks.made import Film, Made, ReadsAhead, Step, answered
 from tasks.rows import CHUNK, Pictures
 from tasks.worker import Worker, _Turn
 
@@ -46,6 +46,17 @@ def test_models_that_load_for_long_take_nothing_of_the_films_patience(tmp_path: 
     answers = list(worker(tmp_path, make)._watched(turn))
     assert [answer.begins for answer in answers] == [True, False]
     assert turn.seen >= 0
+
+
+def test_each_step_of_a_film_is_told_before_its_end(tmp_path: Path) -> None:
+    def work(_: str) -> Iterator[Step | Made]:
+        for done in (1, 2, 3):
+            yield Step(done, 3)
+        yield Made({})
+
+    answers = list(answered(Storage(str(tmp_path)), Film(A, "f"), 1, work))
+    assert [answer.step for answer in answers if answer.step] == [Step(1, 3), Step(2, 3), Step(3, 3)]
+    assert answers[-1].step is None
 
 
 def test_the_next_film_is_expected_while_one_is_at_work(tmp_path: Path) -> None:
