@@ -11,6 +11,7 @@ Ray runs already; wall time starts with the job and ends when its rows are commi
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from functools import partial
@@ -65,6 +66,8 @@ def ray_data(table: str, out: Path, args: argparse.Namespace) -> float:
     import ray
     from deltalake import DeltaTable
 
+    # Ray's threads look for it at the same time; where aiohttp is missing, one may find it half imported
+    sys.modules.setdefault("fsspec.implementations.http", None)  # type: ignore[arg-type]
     files = DeltaTable(table).file_uris()
     began = time.monotonic()
     keyframes = ray.data.read_parquet(files).select_columns(["row_id", "image"])
