@@ -2,6 +2,9 @@
 
 import logging
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
@@ -10,6 +13,7 @@ from storage.errors import MovieDreamerError
 
 _QUIET = {
     "RAY_AUTH_MODE": "disabled",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 _ONE_THREAD = {  # of each worker: on small CPUs two threads are slower than one
@@ -87,7 +91,8 @@ def connect(config: ClusterConfig) -> None:
         return
     if address := os.environ.get("RAY_ADDRESS"):
         try:
-            ray.init(log_to_driver=False, logging_level=logging.ERROR)
+            with _speechless():
+                ray.init(log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError) as error:
             raise ClusterError(f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}") from error
         return
@@ -103,10 +108,25 @@ def connect(config: ClusterConfig) -> None:
 def _start(config: ClusterConfig) -> None:
     import ray
 
-    ray.init(
-        num_cpus=config.cpus,
-        object_store_memory=config.object_store_mb * 2**20,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    with _speechless():
+        ray.init(
+            num_cpus=config.cpus,
+            object_store_memory=config.object_store_mb * 2**20,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+
+
+@contextmanager
+def _speechless() -> Iterator[None]:
+    """Keeps Ray's native half from announcing its log level; what goes wrong is raised."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
