@@ -39,8 +39,12 @@ class Demo:
             self.settings.train_autoregressive(), self.storage, self.snapshot, work, self.settings.cluster, silent
         )
 
+    def decoder(self, work: Work, autoencoder: str) -> str:
+        some = self.storage, self.snapshot, autoencoder, work
+        return tasks.train_decoder.run(self.settings.train_decoder(), *some, self.settings.cluster, silent)
+
     def renders(self) -> Work:
         some, cluster = (self.storage, self.snapshot), self.settings.cluster
         work, model = self.tokens()
-        decoder = tasks.train_decoder.run(self.settings.train_decoder(), *some, model, work, cluster, silent)
+        decoder = self.decoder(work, model)
         return tasks.render.run(self.settings.render, *some, work, decoder, self.autoregressive(work), cluster, silent)
