@@ -160,16 +160,14 @@ class Storage:
             return bytes(file.read())
 
     def open(self, rel: str) -> "NativeFile":
-        """The file at `rel` for reading here and there in it; mapped into memory where it lies in a folder.
+        """The file at `rel` for reading here and there in it. (Mapped into memory it would count as the process's.)
 
         Raises:
             StorageError: when `rel` is not there.
         """
-        from pyarrow import memory_map
-
         filesystem, path = self._at(rel)
         with guarded("read", self.url(rel)):
-            return memory_map(path) if self.is_local else filesystem.open_input_file(path)
+            return filesystem.open_input_file(path)
 
     def write_bytes(self, rel: str, data: bytes) -> None:
         """Whole or not at all: nobody ever sees half of `data` under `rel`."""
