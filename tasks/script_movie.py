@@ -25,6 +25,7 @@ from models import face, screenplay, sentence
 from models.device import device
 from models.face import FaceConfig
 from models.screenplay import Screenplay
+from models.script_tokens import FrameScript
 from models.sentence import SentenceConfig
 from storage.errors import ConfigError
 from storage.fingerprint import file_id, fingerprint
@@ -206,7 +207,7 @@ def _dream(
     config: RenderConfig,
     storage: Storage,
     autoregressive: str,
-    scripts: Sequence[screenplay.FrameScript],
+    scripts: Sequence[FrameScript],
     seed: int,
     references_RLD: "Tensor | None",
 ) -> "Tensor":

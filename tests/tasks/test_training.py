@@ -206,15 +206,15 @@ def test_a_script_of_ones_own_becomes_a_movie_once(run, tmp_path):
     settings = script_movie.Settings(MiniLmConfig(), DlibConfig(), FROZEN, RENDER, movie.MovieConfig(fps=4))
 
     def make(*references):
-        config, models = script_movie.ScriptConfig(path=str(path), references=references), vars(run)
-        models = (models[name] for name in ("autoencoder", "decoder", "autoregressive"))
+        config = script_movie.ScriptConfig(path=str(path), references=references)
+        models = (run.autoencoder, run.decoder, run.autoregressive)
         return script_movie.run(config, settings, run.storage, run.snapshot, *models, silent)
 
     folder, few_shot = make(), make(str(shown))
     movies = [run.storage.read_bytes(f"{made}/movie.mp4") for made in (folder, few_shot)]
     assert movies[0] != movies[1]
     with av.open(f"{run.storage.uri}/{folder}/movie.mp4") as container:
-        assert sum(1 for _ in container.decode(video=0)) == 3 * 4
+        assert sum(1 for _ in container.decode(container.streams.video[0])) == 3 * 4
         assert not container.streams.audio
         assert len(container.streams.subtitles) == 1
     notes = script_movie.notes(run.storage, folder)
