@@ -20,7 +20,7 @@ from storage.root import Storage
 _API_ROOM = 8 << 20  # bytes that Prefect's database takes, and a little more
 
 Result = dict[str, Any]
-"""What `run --json` prints: flow, storage, result, files, metrics, rejects."""
+"""What `run --json` prints: flow, storage, result, files, metrics, rejects, notes."""
 
 
 def run_here(flow: str, recipe: str, uri: str, overrides: Sequence[str], console: Console) -> Result:
@@ -63,6 +63,8 @@ def print_result(result: Result, console: Console) -> None:
         console.print(f"{result['flow']}: {escape(result['result'])} in {escape(result['storage'])}", soft_wrap=True)
     for reject in result["rejects"]:
         console.print(f"left out or damaged: {escape(reject)}", soft_wrap=True)
+    for note in result["notes"]:
+        console.print(f"note: {escape(note)}", soft_wrap=True)
     if result["metrics"]:
         table = Table("metric", "value", "samples")
         for name, metric in result["metrics"].items():
@@ -73,16 +75,18 @@ def print_result(result: Result, console: Console) -> None:
 
 
 def _results(storage: Storage, flow: str, result: Any) -> Result:
-    from storage.publish import PUBLISHED
     from storage.tables import Tables
 
-    files = {name: storage.url(name) for name in PUBLISHED} if flow in ("render_movies", "studio") else {}
-    metrics = result if flow == "evaluate" else "metrics.json" if files else None
+    urls = result if flow == "render_movies" else result["files"] if flow == "studio" else []
+    files = {url.rsplit("/", 1)[-1]: url for url in urls}
+    metrics = result if flow == "evaluate" else "metrics.json" if "metrics.json" in files else None
+    notes = files["notes.json"].removeprefix(storage.url("") + "/") if "notes.json" in files else None
     rejects = [f"{reject.source} ({reject.reason}): {reject.detail}" for reject in Tables(storage).rejects()]
     return {
         "files": files,
         "metrics": json.loads(storage.read_bytes(metrics)) if metrics else {},
         "rejects": rejects,
+        "notes": json.loads(storage.read_bytes(notes)) if notes else [],
     }
 
 

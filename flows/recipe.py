@@ -24,6 +24,7 @@ from tasks.frozen import FrozenConfig
 from tasks.ingest import IngestConfig
 from tasks.movie import MovieConfig
 from tasks.render import RenderConfig
+from tasks.script_movie import ScriptConfig
 from tasks.split import HalvesConfig, SnapshotConfig
 from tasks.storyboard import StoryboardConfig
 from tasks.train_autoencoder import TrainAutoencoderConfig
@@ -54,6 +55,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     autoregressive: AutoregressiveTrainingConfig = AutoregressiveTrainingConfig()
     render: RenderConfig = RenderConfig()
     movie: MovieConfig = MovieConfig()
+    script: ScriptConfig = ScriptConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     storyboard: StoryboardConfig = StoryboardConfig()
     data_card: DataCardConfig = DataCardConfig()

@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 import tasks.movie
 import tasks.page
+import tasks.script_movie
 import tasks.storyboard
 from flows.artifacts import show_markdown
 from flows.evaluate import evaluate, renders
@@ -30,7 +31,7 @@ def render_movies(
     decoder: str = "",
     autoregressive: str = "",
 ) -> list[str]:
-    """Renders a movie of what is held out of each film of a snapshot.
+    """Renders a movie of what is held out of each film of a snapshot, or with `script.path` of a user's own script.
 
     Args:
         recipe, storage, overrides: as build_dataset has them.
@@ -38,11 +39,15 @@ def render_movies(
         autoencoder, decoder, autoregressive: the models' folders in the storage; "" for the recipe's own.
 
     Returns:
-        URLs of movie.mp4, storyboard.html and metrics.json.
+        URLs of movie.mp4, storyboard.html and metrics.json; of a script's movie.mp4 and notes.json.
     """
     with workplace(recipe, storage, overrides) as (settings, place):
+        if settings.script.path:
+            tasks.script_movie.read(settings.script)  # says what is wrong with it before anything is made
         models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
         data = snapshots.load(place, models.snapshot)
+        if settings.script.path:
+            return script_movie(settings, place, data, models)
         work = renders(settings, place, data, models)
         data = data.within(work)
         name = movie(settings, place, data, work)
@@ -66,3 +71,17 @@ def storyboard(settings: Recipe, place: Storage, data: Snapshot, work: Work, nam
     titles = tasks.page.listed([film.title for film in data.of_part("test")])
     show_markdown("movie", f"# {titles}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures")
     return urls
+
+
+@task(cache_policy=NO_CACHE)
+def script_movie(settings: Recipe, place: Storage, data: Snapshot, models: Trained) -> list[str]:
+    depends = tasks.script_movie.Settings(
+        settings.sentence, settings.face, settings.frozen, settings.render, settings.movie
+    )
+    folders = (models.autoencoder, models.decoder, models.autoregressive)
+    with reported("script") as progress:
+        folder = tasks.script_movie.run(settings.script, depends, place, data, *folders, progress)
+    lines = "\n".join(f"- {note}" for note in tasks.script_movie.notes(place, folder))
+    url = place.url(f"{folder}/movie.mp4")
+    show_markdown("script", f"# [movie.mp4]({url})\n\n{lines}\n", "The movie, and what its script says otherwise")
+    return [url, place.url(f"{folder}/notes.json")]

@@ -7,7 +7,8 @@ exports/<id>/                                   shards for other trainers, index
 checkpoints/<model>/<fingerprint>/<step>/       storage.checkpoints
 films/                                          the drawn film; hashes.parquet (storage.hashing)
 evaluations/<fingerprint>/                      metrics.json
-movies/<movie_id>/                              movie.mp4, movie-2.mp4 ..., storyboard.html, metrics.json
+movies/<movie_id>/                              movie.mp4, movie-2.mp4 ..., storyboard.html, metrics.json;
+                                                a script's own: notes.json, movie.mp4
 movie.mp4, storyboard.html, metrics.json        copies of the newest movie's (storage.publish)
 """
 

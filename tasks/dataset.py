@@ -73,6 +73,20 @@ def images(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> dict
     return {row_id: pictures[row_id] for row_id in row_ids}
 
 
+def characters(storage: Storage, snapshot: Snapshot) -> dict[str, NDArray[np.float32]]:
+    """The most typical face of each character of a snapshot's films, by its name <film_id>/<character>."""
+    rows = Tables(storage).read("features", snapshot.work["features"]).to_pylist()
+    faces: dict[str, NDArray[np.float32]] = {}
+    for film in snapshot.films:
+        mine = [row for row in rows if row["film_id"] == film.film_id]
+        bank = _bank(mine, _widths(mine)[1])
+        for character in sorted({int(one) for row in mine for one in row["face_characters"]} - {-1}):
+            typical = bank.typical(character, "")
+            if typical is not None:
+                faces[f"{film.film_id}/{character}"] = bank.embeddings_NE[typical]
+    return faces
+
+
 def _film(film: SnapshotFilm, split: Part, rows: list[Row], widths: tuple[int, int]) -> FilmData:
     mine, train = ([row for row in rows if film.part(row["second"]) == each] for each in (split, "train"))
     banks = [_bank(some, widths[1]) for some in (train, mine)]

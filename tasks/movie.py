@@ -97,7 +97,7 @@ def run(config: MovieConfig, storage: Storage, snapshot: Snapshot, work: Work, p
         source = _sound_source(tables, snapshot, film)
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder, _local(source) as (sound, lost):
             path = Path(folder) / "movie.mp4"
-            silent = _write(config, path, film.title, told, sound, progress).silent or lost
+            silent = write(config, path, film.title, told, sound, progress).silent or lost
             told_of = [Reject.of(FilmError("silent", silent), source, film.film_id, STAGE)] if silent else []
             tables.judge(STAGE, [source], [reject.model_copy(update={"fingerprint": key}) for reject in told_of])
             storage.upload(path, rel)
@@ -146,9 +146,10 @@ def _scenes(config: MovieConfig, storage: Storage, film: SnapshotFilm, work: Wor
     ]
 
 
-def _write(
+def write(
     config: MovieConfig, path: Path, title: str, scenes: Sequence[Scene], source: Path | None, progress: Progress
 ) -> WrittenMovie:
+    """The movie of some scenes at `path`, with the sound of the film `source`; None for a silent one."""
     height, width = decode(scenes[0].image).shape[:2]
     spans, out_of_step = heard(config, str(source), scenes)
     audio = AudioTrack(source, spans) if source and spans else None

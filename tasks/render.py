@@ -35,7 +35,6 @@ from tasks.stage import Work, run_stage
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.autoencoder import DiffusionAutoencoder
     from models.autoregressive import AutoregressiveModel
 
 STAGE = "renders"
@@ -99,7 +98,7 @@ def run(
 
 
 @dataclass(frozen=True)
-class _Draft:
+class Draft:
     """Keyframes that are about to be drawn, with tokens [T, L, D]."""
 
     variant: Variant
@@ -118,12 +117,9 @@ class _Part:
 def _make(
     config: RenderConfig, storage: Storage, snapshot: Snapshot, work: Work, decoder: str, autoregressive: str
 ) -> Callable[[str], Iterator[Step | Made]]:
-    from models.autoencoder import DiffusionAutoencoder
     from models.autoregressive import AutoregressiveModel
 
-    with storage.local(decoder) as folder:
-        painter = DiffusionAutoencoder.from_pretrained(folder).to(device())
-    denoiser = None if config.fast.plain else FastDecoder(painter.decoder, config.fast)
+    painter = Painter(config, storage, decoder)
     with storage.local(autoregressive) as folder:
         dreamer = AutoregressiveModel.from_pretrained(folder).to(device())
     trains = {film.film.film_id: film for film in dataset.load(storage, snapshot, "train")}
@@ -136,7 +132,7 @@ def _make(
         }
         total, done = sum(counts.values()), 0
         for draft in _drafts(config, dreamer, train, test):
-            for script, image in zip(draft.scripts, _paint(config, painter, denoiser, draft), strict=True):
+            for script, image in zip(draft.scripts, painter.paint(draft), strict=True):
                 drawn = {"row_id": script.row_id, "variant": draft.variant, "image": image}
                 yield Made({STAGE: rows.table(STAGE, film_id, [drawn])})
                 done += 1
@@ -153,19 +149,19 @@ def _part(storage: Storage, work: Work, film: FilmData | None) -> _Part:
     return _Part(film.scripts, tokens.read(storage, work, film.row_ids)[0])
 
 
-def _drafts(config: RenderConfig, model: "AutoregressiveModel", train: _Part, test: _Part) -> Iterator[_Draft]:
+def _drafts(config: RenderConfig, model: "AutoregressiveModel", train: _Part, test: _Part) -> Iterator[Draft]:
     """The variants of a film, each as scripts with tokens: their own, or generated."""
     import torch
 
     for variant in config.variants:
         if variant == "rebuilt":
             known_TLD = torch.cat([part.tokens_TLD for part in (train, test) if part.scripts])
-            yield _Draft(variant, [*train.scripts, *test.scripts], known_TLD)
+            yield Draft(variant, [*train.scripts, *test.scripts], known_TLD)
         elif test.scripts:
             yield _dreamt(config, model, variant, train, test)
 
 
-def _dreamt(config: RenderConfig, model: "AutoregressiveModel", variant: Variant, train: _Part, test: _Part) -> _Draft:
+def _dreamt(config: RenderConfig, model: "AutoregressiveModel", variant: Variant, train: _Part, test: _Part) -> Draft:
     import torch
 
     from models.generate import Request, generate
@@ -181,38 +177,48 @@ def _dreamt(config: RenderConfig, model: "AutoregressiveModel", variant: Variant
     tokens_TLD = torch.empty_like(made[0])
     for one, mine_TLD in zip(given, made, strict=True):
         tokens_TLD[one.places] = mine_TLD[one.places]
-    return _Draft(variant, scripts, tokens_TLD)
+    return Draft(variant, scripts, tokens_TLD)
 
 
-def _paint(
-    config: RenderConfig, model: "DiffusionAutoencoder", denoiser: FastDecoder | None, draft: _Draft
-) -> Iterator[bytes]:
-    """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants."""
-    import torch.nn.functional as F
+class Painter:
+    """The ID-preserving decoder of a storage, and how it draws."""
 
-    from models.decoder import pad
-    from storage.pictures import encode
+    def __init__(self, config: RenderConfig, storage: Storage, decoder: str) -> None:
+        from models.autoencoder import DiffusionAutoencoder
 
-    decoder = model.config.decoder
-    sentences, faces = None, None
-    if decoder.identity:
-        sentences = pad([script.sentences for script in draft.scripts], decoder.sentences)
-        faces = pad([script.faces for script in draft.scripts], decoder.faces)
-    seeds = [config.seed + zlib.crc32(script.row_id.encode()) for script in draft.scripts]
-    for start in range(0, len(seeds), _BATCH):
-        part = slice(start, start + _BATCH)
-        latents_BCHW = model.reconstruct(
-            draft.tokens[part],
-            None if sentences is None else sentences[part],
-            None if faces is None else faces[part],
-            seeds=seeds[part],
-            steps=config.steps,
-            guidance=config.guidance,
-            sampler=config.sampler,
-            denoiser=denoiser,
-        )
-        images_B3HW = model.codec.decode(latents_BCHW)
-        images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
-        for image_3HW in images_B3HW:
-            pixels = (image_3HW.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
-            yield encode(pixels, config.quality)
+        with storage.local(decoder) as folder:
+            self._model = DiffusionAutoencoder.from_pretrained(folder).to(device())
+        self._config = config
+        self._denoiser = None if config.fast.plain else FastDecoder(self._model.decoder, config.fast)
+
+    def paint(self, draft: Draft) -> Iterator[bytes]:
+        """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants."""
+        import torch.nn.functional as F
+
+        from models.decoder import pad
+        from storage.pictures import encode
+
+        config, model = self._config, self._model
+        decoder = model.config.decoder
+        sentences, faces = None, None
+        if decoder.identity:
+            sentences = pad([script.sentences for script in draft.scripts], decoder.sentences)
+            faces = pad([script.faces for script in draft.scripts], decoder.faces)
+        seeds = [config.seed + zlib.crc32(script.row_id.encode()) for script in draft.scripts]
+        for start in range(0, len(seeds), _BATCH):
+            part = slice(start, start + _BATCH)
+            latents_BCHW = model.reconstruct(
+                draft.tokens[part],
+                None if sentences is None else sentences[part],
+                None if faces is None else faces[part],
+                seeds=seeds[part],
+                steps=config.steps,
+                guidance=config.guidance,
+                sampler=config.sampler,
+                denoiser=self._denoiser,
+            )
+            images_B3HW = model.codec.decode(latents_BCHW)
+            images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
+            for image_3HW in images_B3HW:
+                pixels = (image_3HW.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+                yield encode(pixels, config.quality)

@@ -15,6 +15,8 @@ from models.coarse import CoarseConfig
 from models.codec import PCACodecConfig
 from models.compressor import CompressorConfig
 from models.decoder import DecoderConfig
+from models.face import DlibConfig
+from models.sentence import MiniLmConfig
 from models.training.autoencoder import AutoencoderTrainingConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
@@ -27,6 +29,7 @@ from tasks import (
     evaluate,
     movie,
     render,
+    script_movie,
     storyboard,
     tokens,
     train_autoencoder,
@@ -189,6 +192,40 @@ def test_the_movie_shows_a_second_for_each_held_out_second(run):
         (video,) = container.streams.video
         assert sum(1 for _ in container.decode(video)) == 6 * 4
         assert (video.width, video.height) == (WIDTH, HEIGHT)
+
+
+def test_a_script_of_ones_own_becomes_a_movie_once(run, tmp_path):
+    import av
+
+    character = next(iter(dataset.characters(run.storage, run.snapshot)))
+    keyframe = {"scene_elements": ["A ballroom."], "plots": ["They dance.", " "]}
+    dancing = {**keyframe, "characters": [{"description": "A man.", "face": character}, {"description": "A woman."}]}
+    path, shown = tmp_path / "story.json", tmp_path / "shown.webp"
+    path.write_text(json.dumps({"keyframes": [dancing, dancing, keyframe]}))
+    shown.write_bytes(webp(2))
+    settings = script_movie.Settings(MiniLmConfig(), DlibConfig(), FROZEN, RENDER, movie.MovieConfig(fps=4))
+
+    def make(*references):
+        config = script_movie.ScriptConfig(path=str(path), references=references)
+        models = (run.autoencoder, run.decoder, run.autoregressive)
+        return script_movie.run(config, settings, run.storage, run.snapshot, *models, silent)
+
+    folder, few_shot = make(), make(str(shown))
+    movies = [run.storage.read_bytes(f"{made}/movie.mp4") for made in (folder, few_shot)]
+    assert movies[0] != movies[1]
+    with av.open(f"{run.storage.uri}/{folder}/movie.mp4") as container:
+        assert sum(1 for _ in container.decode(container.streams.video[0])) == 3 * 4
+        assert not container.streams.audio
+        assert len(container.streams.subtitles) == 1
+    notes = script_movie.notes(run.storage, folder)
+    assert "keyframe 3: 1 empty lines are left out" in notes
+    assert "keyframe 1: no face for 'A woman.', words alone describe them" in notes
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(script_movie, "write", None)  # a second run writes nothing
+        assert make() == folder
+    run.storage.delete(few_shot)
+    assert make(str(shown)) == few_shot
+    assert run.storage.read_bytes(f"{few_shot}/movie.mp4") == movies[1]
 
 
 def test_a_film_whose_sound_cannot_be_read_makes_a_silent_movie_and_says_why(run, tmp_path):

@@ -1,0 +1,219 @@
+"""A user's own script becomes a movie: read, dreamt, painted, animated; silent, with its plots as subtitles.
+
+movies/<id>/{notes.json, movie.mp4}: the movie is written last, and a second run finds it. The id is that of script,
+faces, reference pictures, models and settings.
+
+Shapes: R reference frames, L tokens, D token width.
+"""
+
+import difflib
+import json
+import tempfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel
+
+from models import face, screenplay, sentence
+from models.device import device
+from models.face import FaceConfig
+from models.screenplay import Screenplay
+from models.script_tokens import FrameScript
+from models.sentence import SentenceConfig
+from storage.errors import ConfigError
+from storage.fingerprint import file_id, fingerprint
+from storage.pictures import decode
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from tasks import dataset
+from tasks.frozen import FrozenConfig
+from tasks.movie import MovieConfig, Scene, write
+from tasks.progress import Progress
+from tasks.render import Draft, Painter, RenderConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STAGE = "script"
+
+
+class ScriptConfig(BaseModel, frozen=True, extra="forbid"):
+    """A movie of one's own.
+
+    Args:
+        path: of the script, JSON as models.screenplay reads it; "" for none: films of the snapshot are dreamt.
+        references: picture files that generation starts from (few-shot); none for zero-shot.
+    """
+
+    path: str = ""
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a movie depends on beside its script and its models."""
+
+    sentence: SentenceConfig
+    face: FaceConfig
+    frozen: FrozenConfig
+    render: RenderConfig
+    movie: MovieConfig
+
+
+def read(config: ScriptConfig) -> Screenplay:
+    """The script of the config.
+
+    Raises:
+        ConfigError: a file that is missing or no script, or a reference that is no picture.
+    """
+    for reference in config.references:
+        _picture(Path(reference), "script.references")
+    try:
+        return screenplay.read(Path(config.path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"script.path={config.path!r}: {error}; docs/autoregressive.md shows a script") from error
+
+
+def run(
+    config: ScriptConfig,
+    settings: Settings,
+    storage: Storage,
+    snapshot: Snapshot,
+    autoencoder: str,
+    decoder: str,
+    autoregressive: str,
+    progress: Progress,
+) -> str:
+    """Makes the movie, unless it is there.
+
+    Args:
+        autoencoder, decoder, autoregressive: the models' folders in the storage.
+
+    Returns:
+        the movie's folder in the storage.
+
+    Raises:
+        ConfigError: as `read`, and for a face that nobody has.
+    """
+    story = read(config)
+    files = _face_files(story, Path(config.path).parent)
+    given = [*(file_id(path) for path in files.values()), *(file_id(Path(path)) for path in config.references)]
+    parts = [story, list(files), given, *vars(settings).values(), snapshot.id, autoencoder, decoder, autoregressive]
+    folder = f"movies/{fingerprint('script', *parts)}"
+    if storage.exists(f"{folder}/movie.mp4"):
+        return folder
+    faces = _embedded(files, settings.face) | _characters(config, story, files, storage, snapshot)
+    scripts, told = screenplay.encode(story, sentence.build(settings.sentence), faces, settings.face.width)
+    shown_RLD = _references(config, settings.frozen, storage, autoencoder) if config.references else None
+    seed = settings.render.seed + zlib.crc32(story.model_dump_json().encode())  # two movies share no random numbers
+    tokens_TLD = _dream(settings.render, storage, autoregressive, scripts, seed, shown_RLD)
+    draft, scenes = Draft("few_shot" if config.references else "dreamt", scripts, tokens_TLD), list[Scene]()
+    for t, image in enumerate(Painter(settings.render, storage, decoder).paint(draft)):
+        scenes.append(Scene(scripts[t].row_id, t, _shots(story)[t], image, " ".join(story.keyframes[t].plots)))
+        progress(STAGE, t + 1, len(scripts))
+    with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
+        path = Path(scratch) / "movie.mp4"
+        write(settings.movie, path, Path(config.path).stem, scenes, None, progress)
+        storage.write_bytes(f"{folder}/notes.json", json.dumps(told, ensure_ascii=False, indent=2).encode())
+        storage.upload(path, f"{folder}/movie.mp4")
+    return folder
+
+
+def notes(storage: Storage, folder: str) -> list[str]:
+    """What of a movie's script did not enter as it was written."""
+    told: list[str] = json.loads(storage.read_bytes(f"{folder}/notes.json"))
+    return told
+
+
+def _shots(story: Screenplay) -> list[int]:
+    """A cut stands wherever the scene elements change."""
+    places = [keyframe.scene_elements for keyframe in story.keyframes]
+    return list(accumulate(int(t > 0 and place != places[t - 1]) for t, place in enumerate(places)))
+
+
+def _names(story: Screenplay) -> list[str]:
+    return sorted({one.face for keyframe in story.keyframes for one in keyframe.characters if one.face})
+
+
+def _face_files(story: Screenplay, folder: Path) -> dict[str, Path]:
+    """Those of the script's faces that are picture files, beside the script or anywhere."""
+    return {name: folder / name for name in _names(story) if (folder / name).is_file()}
+
+
+def _embedded(files: dict[str, Path], config: FaceConfig) -> dict[str, NDArray[np.float32]]:
+    """The embedding of the largest face in each picture."""
+    if not files:
+        return {}
+    embedder, faces = face.build(config), dict[str, NDArray[np.float32]]()
+    for name, path in files.items():
+        found = embedder.faces([_picture(path, "face")])[0]
+        if not found or found[0].embedding is None:
+            raise ConfigError(f"no face is found in {str(path)!r}: give a picture that shows one larger")
+        faces[name] = found[0].embedding
+    return faces
+
+
+def _characters(
+    config: ScriptConfig, story: Screenplay, files: dict[str, Path], storage: Storage, snapshot: Snapshot
+) -> dict[str, NDArray[np.float32]]:
+    """The embeddings of the films' characters that the script names."""
+    names = [name for name in _names(story) if name not in files]
+    bank = dataset.characters(storage, snapshot) if names else {}
+    for name in names:
+        if name not in bank:
+            beside = (path.name for path in Path(config.path).parent.iterdir())
+            (near,) = difflib.get_close_matches(name, [*bank, *beside], 1, 0.0)  # the script itself lies there
+            raise ConfigError(
+                f"face {name!r} is neither a picture file beside the script nor a film's character "
+                f"<film_id>/<number>: the nearest is {near!r}"
+            )
+    return {name: bank[name] for name in names}
+
+
+def _picture(path: Path, what: str) -> NDArray[np.uint8]:
+    try:
+        return decode(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{what}: {str(path)!r} is no picture that opens: {error}") from error
+
+
+def _references(config: ScriptConfig, frozen: FrozenConfig, storage: Storage, autoencoder: str) -> "Tensor":
+    """Tokens_RLD of the reference pictures, made as those of keyframes are."""
+    import torch
+
+    from models.autoencoder import DiffusionAutoencoder
+    from models.training.views import features
+    from models.vision import build
+
+    with storage.local(autoencoder) as folder:
+        model = DiffusionAutoencoder.from_pretrained(folder).to(device())
+    encoder, size = build(frozen.vision).to(device()), (frozen.codec.width, frozen.codec.height)
+    pictures = [Image.fromarray(_picture(Path(path), "script.references")) for path in config.references]
+    small = [np.array(picture.resize(size, Image.Resampling.BOX)) for picture in pictures]
+    images_R3HW = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).to(device()).float() / 255
+    with torch.inference_mode():
+        seen = features(encoder, images_R3HW, (frozen.height, frozen.width)).to(device())
+        return model.encode(seen).cpu()
+
+
+def _dream(
+    config: RenderConfig,
+    storage: Storage,
+    autoregressive: str,
+    scripts: Sequence[FrameScript],
+    seed: int,
+    references_RLD: "Tensor | None",
+) -> "Tensor":
+    from models.autoregressive import AutoregressiveModel
+    from models.generate import Request, generate
+
+    with storage.local(autoregressive) as folder:
+        model = AutoregressiveModel.from_pretrained(folder).to(device())
+    return generate(model, [Request(scripts, seed, references_RLD)], config.generation)[0]
