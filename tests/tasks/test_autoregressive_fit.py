@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.tasks.dreamer_training import fit_here
 
-SCRIPT = Path(__file__).with_name("dreamer_training.py")
+REPOSITORY = Path(__file__).parents[2]
+SCRIPT = (sys.executable, "-m", "tests.tasks.dreamer_training")
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -21,7 +22,8 @@ def test_killed_twice_and_run_again_is_undisturbed_bit_for_bit(tmp_path):
         root.mkdir()
     fit_here(str(undisturbed))
     for _ in range(2):
-        assert subprocess.run([sys.executable, SCRIPT, killed, "5", "10"], capture_output=True).returncode == -9
+        run = subprocess.run([*SCRIPT, killed, "5", "10"], cwd=REPOSITORY, capture_output=True)
+        assert run.returncode == -9, run.stderr.decode()
     assert not (killed / "checkpoints/dreamer/0/final").exists()
     fit_here(str(killed))
     wanted = files(undisturbed)
