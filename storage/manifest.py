@@ -143,5 +143,7 @@ def _beside(manifest: str, path: str) -> str:
         return path
     if not is_remote(manifest):
         return str(local_path(manifest).parent / path)
-    parts = urlsplit(manifest)
-    return parts._replace(path=str(PurePosixPath(parts.path).parent / path)).geturl()
+    start, _, query = manifest.partition("?")  # urlsplit's geturl drops the // of an empty host
+    scheme, _, place = start.partition("://")
+    beside = f"{scheme}://{PurePosixPath(place).parent / path}"
+    return f"{beside}?{query}" if query else beside

@@ -204,8 +204,8 @@ class Client:
     def _give_up(self, problem: str) -> NoReturn:
         raise ServerError(
             f"{self._url}: {problem}. Start a server with `vllm serve {self._config.model}` or "
-            f"`python -m sglang.launch_server --model-path {self._config.model} --port 8000`, or set server.base_url, "
-            "server.model and server.key_variable to one that runs"
+            f"`python -m sglang.launch_server --model-path {self._config.model} --port 8000`, or set "
+            "captioner.server (or writer.server) base_url, model and key_variable to one that runs"
         )
 
 

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage import manifest
+from storage.manifest import _beside
 from storage.provenance import Named, Provenance
 from storage.rejects import Reject
 
@@ -100,3 +101,15 @@ def test_fifty_thousand_rows_with_bad_ones_among_them(tmp_path):
     found = read(write(tmp_path, "\n".join(lines)))
     assert len(found) == 50_000
     assert sum(isinstance(one, Reject) for one in found) == 50
+
+
+@pytest.mark.parametrize(
+    ("manifest", "film"),
+    [
+        ("s3://b/x/f.csv", "s3://b/x/rel/a.mp4"),
+        ("hdfs:///d/f.csv", "hdfs:///d/rel/a.mp4"),
+        ("local:///tmp/m/f.csv", "local:///tmp/m/rel/a.mp4"),
+    ],
+)
+def test_films_lie_beside_a_remote_manifest_whatever_its_host(manifest: str, film: str) -> None:
+    assert _beside(manifest, "rel/a.mp4") == film

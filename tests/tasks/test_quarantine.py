@@ -29,6 +29,9 @@ def test_forty_seven_films_are_done_and_three_quarantined_with_their_reasons(
     kinds = {"segfault": ("crashed", 3), "hang": ("timed_out", 1), "memory": ("out_of_memory", 1)}
     assert rejects == {film_id: kinds[fault] for film_id, fault in faults.items()}
     begun = [line.split()[1] for line in fakes.lines(log)]
-    assert {film_id: begun.count(film_id) for film_id in films} == {
-        film_id: 3 if faults.get(film_id) == "segfault" else 1 for film_id in films
+    counted = {film_id: begun.count(film_id) for film_id in films}
+    assert {film_id: counted[film_id] for film_id in faults} == {
+        film_id: 3 if fault == "segfault" else 1 for film_id, fault in faults.items()
     }
+    # one whose answer was on its way when its worker ended is done again; its rows are there once, see above
+    assert all(counted[film_id] in (1, 2) for film_id in work["keyframes"])
