@@ -21,8 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from models.codec import SdxlVaeConfig
-from models.codec.codec import Codec
+from models.codec import PCACodec, PCACodecConfig, SdxlVaeConfig
 from models.codec.sdxl_vae import SdxlVae
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig, Batch
 from models.training.views import Kept
@@ -111,7 +110,7 @@ def trainable(tiny: bool, batch: int, device: torch.device) -> tuple[Autoencoder
         model=config, warmup_steps=0, steps=10, batch=batch, average=0.0, token_noise=0.0
     )
     with device:
-        training = AutoencoderTraining(settings, Blank(grid), Kept(*latents, *features))
+        training = AutoencoderTraining(settings, of_grid(*grid), Kept(*latents, *features))
     drawn = training.batch(0)
     moved = drawn._replace(
         drawn=drawn.drawn._replace(
@@ -211,34 +210,9 @@ def repeated(steps: int) -> None:
         print(f"a step with features and latents {name}: {said}, {waits / steps:g} waits for the device")
 
 
-class Blank(Codec):
-    """A codec of some grid for latents that are there already."""
-
-    def __init__(self, grid: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.config, self._grid = SdxlVaeConfig(), grid
-
-    @property
-    def grid(self) -> tuple[int, int, int]:
-        return self._grid
-
-    def fit(self, images_B3HW: Tensor) -> "Blank":
-        return self
-
-    def encode(self, images_B3HW: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def decode(self, latents_BCHW: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def resized(self, width: int, height: int) -> "Blank":
-        return self
-
-    def same_as(self, other: Codec) -> bool:
-        return True
-
-    def save_pretrained(self, folder: object) -> None:
-        raise NotImplementedError
+def of_grid(channels: int, height: int, width: int) -> PCACodec:
+    """A codec whose latents have that grid; here they are drawn, so it never sees a picture."""
+    return PCACodec(PCACodecConfig(width=8 * width, height=8 * height, block=8, channels=channels))
 
 
 def small_encoder() -> nn.Module:
