@@ -19,9 +19,9 @@ from tasks.data_card import DataCardConfig
 from tasks.evaluate import EvaluateConfig
 from tasks.export import ExportConfig
 from tasks.first_stage import FirstStageConfig
-from tasks.fit import FitConfig
 from tasks.frozen import FrozenConfig
 from tasks.ingest import IngestConfig
+from tasks.job import FitConfig
 from tasks.movie import MovieConfig
 from tasks.render import RenderConfig
 from tasks.script_movie import ScriptConfig

@@ -31,9 +31,9 @@ from storage.images import JourneyDbConfig, Objects365Config, OpenImagesConfig
 from storage.trim import TrimAutomatic, TrimSeconds
 from tasks.evaluate import EvaluateConfig
 from tasks.first_stage import FirstStageConfig
-from tasks.fit import FitConfig
 from tasks.frozen import FrozenConfig
 from tasks.ingest import DrawnConfig, IngestConfig
+from tasks.job import FitConfig
 from tasks.render import RenderConfig
 from tasks.split import FilmsConfig
 

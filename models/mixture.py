@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from models.head import Head
+from models.head.head import Head
 
 
 class Mixture(MixtureSameFamily):

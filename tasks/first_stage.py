@@ -18,8 +18,9 @@ from storage.images import Images, ImagesConfig, index
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks.cluster import ClusterConfig
-from tasks.fit import FitConfig, fit
+from tasks.fit import fit
 from tasks.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, init_folder, keyframes, seen
+from tasks.job import FitConfig
 from tasks.model_card import Card, write_card
 from tasks.progress import Progress
 from tasks.views import check_compressor, watched_images

@@ -15,8 +15,9 @@ from storage.snapshot import Part, Snapshot
 from tasks import first_stage
 from tasks.cluster import ClusterConfig
 from tasks.first_stage import FirstStageConfig
-from tasks.fit import FitConfig, fit
+from tasks.fit import fit
 from tasks.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, init_folder, look, seen
+from tasks.job import FitConfig
 from tasks.model_card import Card, write_card
 from tasks.progress import Progress
 from tasks.views import check_compressor, keyframe_ids, watched_keyframes

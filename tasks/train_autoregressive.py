@@ -11,7 +11,8 @@ from storage.root import Storage
 from storage.snapshot import Part, Snapshot
 from tasks import dataset, tokens
 from tasks.cluster import ClusterConfig
-from tasks.fit import FitConfig, fit
+from tasks.fit import fit
+from tasks.job import FitConfig
 from tasks.progress import Progress
 from tasks.stage import Work
 

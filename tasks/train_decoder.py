@@ -15,8 +15,9 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset, tokens
 from tasks.cluster import ClusterConfig
-from tasks.fit import FitConfig, fit
+from tasks.fit import fit
 from tasks.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, look, seen
+from tasks.job import FitConfig
 from tasks.model_card import Card, write_card
 from tasks.progress import Progress
 from tasks.stage import Work

@@ -24,14 +24,13 @@ from tasks import feed, memory, run_state
 from tasks.board import Board
 from tasks.feed import Share
 from tasks.figures import Figures, Taken
-from tasks.job import PROGRESS, Job
+from tasks.job import PROGRESS, FitConfig, Job
 from tasks.not_finite import DivergedError, stop_unless_finite
 from tasks.parallel import Parallel, mean_over_workers, on_host, whole
 from tasks.run_state import MismatchedCheckpointError, RunState
 
 if TYPE_CHECKING:
     from models.training import Trainable
-    from tasks.fit import FitConfig
 
 _TELL_SECONDS = 1.0
 _NO_MEMORY = "can't allocate memory"  # as torch says it of a CPU

@@ -3,55 +3,11 @@
 Adding one = one file with the module and its prediction, its config here, and one line in the union and in `build`.
 """
 
-from abc import ABC, abstractmethod
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
-from torch import Tensor, nn
 
-
-class Prediction(Protocol):
-    """What a head says of N tokens of width D, in any leading shape."""
-
-    @property
-    def mean(self) -> Tensor:
-        """e_pred of the l1 and l2 losses (eq. 4), shape (N, D)."""
-        ...
-
-    def cost(self, tokens_ND: Tensor) -> Tensor:
-        """What training minimises beside l1 and l2, a dimension, shape (N,)."""
-        ...
-
-    def nll_per_dimension(self, tokens_ND: Tensor) -> Tensor:
-        """-log p(token) / D in nats, shape (N,) (eq. 9)."""
-        ...
-
-    def affine(self, shift: Tensor, scale: Tensor) -> Self:
-        """The same of `token * scale + shift`; both broadcast against (N, D)."""
-        ...
-
-    def draw(self, uniform_N: Tensor, normal_ND: Tensor, temperature: float, weight_temperature: float) -> Tensor:
-        """A token from noise that the caller drew, shape (N, D); see `models.generate.GenerationConfig`."""
-        ...
-
-    def guided(self, other: Self, strength: float) -> Self:
-        """Moved away from `other` (1: not at all)."""
-        ...
-
-    def halves(self) -> tuple[Self, Self]:
-        """Of the first and of the second half of the tokens."""
-        ...
-
-
-class Head(nn.Module, ABC):
-    """A module that makes predictions from outputs of the backbone, in any leading shape."""
-
-    @abstractmethod
-    def initialise(self) -> None:
-        """Fresh weights."""
-
-    @abstractmethod
-    def forward(self, hidden_NH: Tensor) -> Prediction: ...
+from models.head.head import Head, Prediction
 
 
 class GmmConfig(BaseModel, frozen=True, extra="forbid"):
@@ -94,3 +50,6 @@ def build(config: GmmConfig | RegressionConfig | FlowConfig, hidden: int, width:
             from models.head.flow import FlowHead
 
             return FlowHead(hidden, width, config.width, config.steps)
+
+
+__all__ = ["FlowConfig", "GmmConfig", "Head", "HeadConfig", "Prediction", "RegressionConfig", "build"]

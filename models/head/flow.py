@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from models.head import Head
+from models.head.head import Head
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """(x_ND, time_N1) -> velocity_ND, from noise at time 0 to the token at time 1."""

@@ -6,7 +6,7 @@ Shapes: N tokens, D token width, H hidden width.
 import torch
 from torch import Tensor, nn
 
-from models.head import Head
+from models.head.head import Head
 from models.mixture import Mixture
 
 

@@ -37,7 +37,8 @@ def make(kills: tuple[int, ...] = (), ghosts: str = "") -> Mortal:
 def fit_here(root: str, kills: tuple[int, ...] = ()) -> str:
     from storage.root import Storage
     from tasks.cluster import ClusterConfig
-    from tasks.fit import FitConfig, fit
+    from tasks.fit import fit
+    from tasks.job import FitConfig
     from tasks.progress import silent
 
     config = FitConfig(workers=0, checkpoint_every=4)

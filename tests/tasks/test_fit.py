@@ -15,7 +15,8 @@ from storage.pictures import decode
 from storage.root import Storage
 from tasks import fit as fit_module
 from tasks.cluster import ClusterConfig
-from tasks.fit import FitConfig, TrainingError, fit
+from tasks.fit import TrainingError, fit
+from tasks.job import FitConfig
 from tasks.progress import silent
 from tests.tasks.toy_training import STEPS, Toy, seen
 

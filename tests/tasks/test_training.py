@@ -37,8 +37,8 @@ from tasks import (
     train_decoder,
 )
 from tasks.cluster import ClusterConfig
-from tasks.fit import FitConfig
 from tasks.frozen import FrozenConfig, keyframes, seen
+from tasks.job import FitConfig
 from tasks.looks import Looks
 from tasks.made import Film, answered
 from tasks.progress import silent

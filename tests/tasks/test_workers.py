@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from storage import checkpoints
 from storage.root import Storage
-from tasks.fit import FitConfig
+from tasks.job import FitConfig
 from tests.tasks.toy_training import BATCH, ROWS, STEPS, autoencoder, autoregressive, seen, without_dropout, work
 
 FINAL = "checkpoints/toy/0/final"

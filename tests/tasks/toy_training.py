@@ -125,8 +125,7 @@ def autoregressive():
 
 def job(root, config, kills="[]", make=None):
     from storage.root import Storage
-    from tasks.fit import FitConfig
-    from tasks.job import Job
+    from tasks.job import FitConfig, Job
 
     notes = Path(root) / "notes"
     notes.mkdir(parents=True, exist_ok=True)
