@@ -27,7 +27,7 @@ from models.generate import GenerationConfig, Request, generate
 from models.head import GmmConfig, HeadConfig, RegressionConfig
 from models.likelihood import held_out_nll, shuffled, unconditional_nll
 from models.script_tokens import FrameScript
-from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig, Episode, Loss
+from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig, KeptEpisode, Loss
 
 TRAIN, TEST, FRAMES, SHOWN, WINDOW = 16, 8, 48, 10, 16
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
@@ -141,7 +141,7 @@ def trained(
     return training.module.eval()
 
 
-def _bare(episode: Episode, faces: bool) -> Episode:
+def _bare(episode: KeptEpisode, faces: bool) -> KeptEpisode:
     return episode if faces else replace(episode, scripts=[script.without_faces() for script in episode.scripts])
 
 

@@ -152,7 +152,7 @@ def engine(folder: Path, tables: dict[str, pa.Table], args: argparse.Namespace) 
     snapshot = Snapshot.of(named, {table: dict.fromkeys(films, "f") for table in tables}, {})
 
     def batches() -> Iterator[Any]:
-        examples = Examples(storage, snapshot, keyframe_ids(storage, snapshot, "train"))
+        examples = Examples(storage, snapshot.work, keyframe_ids(storage, snapshot, "train"))
         reading: Any = Reading(examples, args.steps, args.batch, ThreadPoolExecutor(2))
         for shares in feed.steps(reading, 0, 1, 0, 1, torch.device("cpu")):
             yield shares[0].batch

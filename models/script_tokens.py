@@ -44,7 +44,7 @@ class FrameScript:
 
     sentences [S, width of the sentence encoder] float32, kinds [S] int8 (0 character, 1 scene element, 2 plot),
     faces [F, width of the face embedder] float32; the i-th character sentence goes with the i-th face.
-    face_choices: for each face the embeddings [n, width] of the same character in other keyframes, from which
+    face_choices: for each face the n embeddings [width] of the same character in other keyframes, from which
     training draws (face embedding randomisation); empty when there are none.
     """
 
@@ -52,7 +52,7 @@ class FrameScript:
     sentences: np.ndarray
     kinds: np.ndarray
     faces: np.ndarray
-    face_choices: tuple[np.ndarray, ...] = field(default=())
+    face_choices: tuple[Sequence[np.ndarray] | np.ndarray, ...] = field(default=())
 
     def __post_init__(self) -> None:
         if self.sentences.ndim != 2 or self.faces.ndim != 2:
@@ -91,7 +91,7 @@ class FrameScript:
         if not self.face_choices:
             return self
         drawn = [
-            choices[random.integers(len(choices))] if len(choices) else face
+            choices[int(random.integers(len(choices)))] if len(choices) else face
             for face, choices in zip(self.faces, self.face_choices, strict=True)
         ]
         return replace(self, faces=np.stack(drawn))

@@ -3,8 +3,7 @@
 Shapes: T keyframes, S sentences of width E and F faces of width G of a keyframe.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +12,14 @@ from numpy.typing import NDArray
 from models.face.bank import FaceBank
 from models.script_tokens import CHARACTER, FrameScript
 from storage.evolve import check_columns
+from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot, SnapshotFilm
 from storage.tables import Tables
 from tasks.rows import Row
+
+FACES = ("row_id", "second", "faces", "face_characters", "face_width")
+"""The columns of the table `features` that tell who is seen where."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,30 @@ def load(storage: Storage, snapshot: Snapshot, split: Part) -> list[FilmData]:
     Raises:
         StorageError: when the table `features` is not that of this version.
     """
+    table = feature_rows(storage, snapshot)
+    return [of_film(table, film, split) for film in snapshot.of_part(split)]
+
+
+def of_film(table: FilmRows, film: SnapshotFilm, split: Part) -> FilmData:
+    """A part of one film, empty where it has no such part; `table` as `feature_rows` gives it."""
+    rows = _rows(table, film.film_id)
+    mine = [row for row in rows if film.part(row["second"]) == split]
+    scripts = Scripts(film, split, rows)
+    return FilmData(
+        film,
+        tuple(row["row_id"] for row in mine),
+        np.array([row["second"] for row in mine], np.int32),
+        np.array([row["shot"] for row in mine], np.int32),
+        tuple(scripts.of(row) for row in mine),
+        tuple(scripts.of(row, flipped=True) for row in mine),
+        tuple(np.array(row["face_characters"], np.int32) for row in mine),
+    )
+
+
+def feature_rows(storage: Storage, snapshot: Snapshot) -> FilmRows:
+    """The snapshot's rows of the table `features`; a StorageError when that is not that of this version."""
     check_columns(storage, "features")
-    films = snapshot.of_part(split)
-    work = {film.film_id: snapshot.work["features"][film.film_id] for film in films}
-    rows = Tables(storage).read("features", work).to_pylist()
-    widths = _widths(rows)
-    of_film = defaultdict(list)
-    for row in rows:
-        of_film[row["film_id"]].append(row)
-    return [_film(film, split, of_film[film.film_id], widths) for film in films]
+    return FilmRows(storage, "features", snapshot.work["features"])
 
 
 def images(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> dict[str, bytes]:
@@ -73,75 +91,78 @@ def images(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> dict
     return {row_id: pictures[row_id] for row_id in row_ids}
 
 
-def characters(storage: Storage, snapshot: Snapshot) -> dict[str, NDArray[np.float32]]:
-    """The most typical face of each character of a snapshot's films, by its name <film_id>/<character>."""
-    rows = Tables(storage).read("features", snapshot.work["features"]).to_pylist()
-    faces: dict[str, NDArray[np.float32]] = {}
-    for film in snapshot.films:
-        mine = [row for row in rows if row["film_id"] == film.film_id]
-        bank = _bank(mine, _widths(mine)[1])
-        for character in sorted({int(one) for row in mine for one in row["face_characters"]} - {-1}):
+def characters(storage: Storage, snapshot: Snapshot, names: Collection[str]) -> dict[str, NDArray[np.float32]]:
+    """The most typical face of characters of a snapshot's films, by their name <film_id>/<character>.
+
+    Those of the films that `names` speak of, or of all films when these have none of them.
+    """
+    table, faces = feature_rows(storage, snapshot), dict[str, NDArray[np.float32]]()
+    named = {name.rpartition("/")[0] for name in names} & set(table.work)
+    for film_id in sorted(named or table.work):
+        bank = _bank(_rows(table, film_id, FACES))
+        for character in sorted(set(bank.characters) - {-1}):
             typical = bank.typical(character, "")
             if typical is not None:
-                faces[f"{film.film_id}/{character}"] = bank.embeddings_NE[typical]
+                faces[f"{film_id}/{character}"] = bank.embeddings_NE[typical]
     return faces
 
 
-def _film(film: SnapshotFilm, split: Part, rows: list[Row], widths: tuple[int, int]) -> FilmData:
-    mine, train = ([row for row in rows if film.part(row["second"]) == each] for each in (split, "train"))
-    banks = [_bank(some, widths[1]) for some in (train, mine)]
+class Scripts:
+    """Makes the scripts of one part of a film, with the faces that belong into them; see `FilmData`.
 
-    def scripts(said: str) -> tuple[FrameScript, ...]:
-        if split == "train":
-            return tuple(_learnt_from(row, row[said], banks[0], widths) for row in mine)
-        return tuple(_foreseen(row, row[said], banks, widths) for row in mine)
+    Args:
+        rows: of the table `features`, all of the film's, with the columns FACES at least.
+    """
 
-    return FilmData(
-        film,
-        tuple(row["row_id"] for row in mine),
-        np.array([row["second"] for row in mine], np.int32),
-        np.array([row["shot"] for row in mine], np.int32),
-        scripts("sentences"),
-        scripts("sentences_flipped"),
-        tuple(np.array(row["face_characters"], np.int32) for row in mine),
-    )
+    def __init__(self, film: SnapshotFilm, split: Part, rows: Sequence[Row]) -> None:
+        self._split = split
+        train, mine = ([row for row in rows if film.part(row["second"]) == each] for each in ("train", split))
+        self._banks = [_bank(train)] if split == "train" else [_bank(train), _bank(mine)]
+
+    def of(self, row: Row, flipped: bool = False) -> FrameScript:
+        """That of a keyframe, or of its mirror image, by its row of the table `features`."""
+        sentences_SE = _matrix(row["sentences_flipped" if flipped else "sentences"], row["sentence_width"])
+        if self._split == "train":
+            return _learnt_from(row, sentences_SE, self._banks[0])
+        return _foreseen(row, sentences_SE, self._banks)
 
 
-def _bank(rows: Sequence[Row], width: int) -> FaceBank:
+def _rows(table: FilmRows, film_id: str, columns: Sequence[str] | None = None) -> list[Row]:
+    return [row for batch in table.batches(film_id, columns) for row in batch.to_pylist()]
+
+
+def _bank(rows: Sequence[Row]) -> FaceBank:
     faces = [
         (row["row_id"], place, character) for row in rows for place, character in enumerate(row["face_characters"])
     ]
-    embeddings = [_matrix(row["faces"], len(row["face_characters"]), width) for row in rows]
+    embeddings = [_matrix(row["faces"], row["face_width"]) for row in rows if row["faces"]]
     return FaceBank(
         [f"{row_id}-{place}" for row_id, place, _ in faces],
         [row_id for row_id, _, _ in faces],
         [character for _, _, character in faces],
-        np.concatenate([np.zeros((0, width), np.float32), *embeddings]),
+        np.concatenate(embeddings) if embeddings else np.zeros((0, 0), np.float32),
     )
 
 
-def _learnt_from(row: Row, sentences: bytes, bank: FaceBank, widths: tuple[int, int]) -> FrameScript:
+def _learnt_from(row: Row, sentences_SE: NDArray[np.float32], bank: FaceBank) -> FrameScript:
     """A script with its keyframe's own faces, and those in other keyframes to choose from."""
-    kinds = np.array(row["sentence_kinds"], np.int8)
-    faces_FG = _matrix(row["faces"], len(row["face_characters"]), widths[1])
-    choices = (bank.others(character, row["row_id"]) for character in row["face_characters"])
     return FrameScript(
         row["row_id"],
-        _matrix(sentences, len(kinds), widths[0]),
-        kinds,
-        faces_FG,
-        tuple(bank.embeddings_NE[places] for places in choices),
+        sentences_SE,
+        np.array(row["sentence_kinds"], np.int8),
+        _matrix(row["faces"], row["face_width"]),
+        tuple(bank.choices(character, row["row_id"]) for character in row["face_characters"]),
     )
 
 
-def _foreseen(row: Row, sentences: bytes, banks: Sequence[FaceBank], widths: tuple[int, int]) -> FrameScript:
+def _foreseen(row: Row, sentences_SE: NDArray[np.float32], banks: Sequence[FaceBank]) -> FrameScript:
     """A script with typical faces from other keyframes, out of the first bank that has one.
 
     A face that no other keyframe has is left out, and the sentence about that character goes behind those of the
     others: the i-th face stays with the i-th sentence.
     """
     kinds, row_id = np.array(row["sentence_kinds"], np.int8), row["row_id"]
-    sentences_SE, faces, places = _matrix(sentences, len(kinds), widths[0]), [], []
+    faces, places = [], []
     for place, character in enumerate(row["face_characters"]):
         found = ((bank, bank.typical(character, row_id)) for bank in banks)
         face = next((bank.embeddings_NE[typical] for bank, typical in found if typical is not None), None)
@@ -151,21 +172,9 @@ def _foreseen(row: Row, sentences: bytes, banks: Sequence[FaceBank], widths: tup
     characters = np.flatnonzero(kinds == CHARACTER)
     first = [int(characters[place]) for place in places if place < len(characters)]
     order = [*first, *(place for place in range(len(kinds)) if place not in first)]
-    faces_FG = np.stack(faces) if faces else np.zeros((0, widths[1]), np.float32)
+    faces_FG = np.stack(faces) if faces else np.zeros((0, row["face_width"]), np.float32)
     return FrameScript(row_id, sentences_SE[order], kinds[order], faces_FG)
 
 
-def _widths(rows: Sequence[Row]) -> tuple[int, int]:
-    """Numbers of a sentence's and of a face's vector.
-
-    Raises:
-        ValueError: when films of one snapshot differ.
-    """
-    found = sorted({(row["sentence_width"], row["face_width"]) for row in rows})
-    if len(found) != 1:
-        raise ValueError(f"the films of a snapshot have vectors of one width, got (sentence, face) {found}")
-    return found[0]
-
-
-def _matrix(blob: bytes, count: int, width: int) -> NDArray[np.float32]:
-    return np.frombuffer(blob, np.float16).reshape(count, width).astype(np.float32)
+def _matrix(blob: bytes, width: int) -> NDArray[np.float32]:
+    return np.frombuffer(blob, np.float16).reshape(-1, width).astype(np.float32)

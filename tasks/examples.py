@@ -8,7 +8,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +18,19 @@ from storage.evolve import check_columns
 from storage.filmrows import FilmRows
 from storage.pictures import decode
 from storage.root import Storage
-from storage.snapshot import Snapshot
+from tasks.rows import Row
+from tasks.stage import Work
 
 _KEPT = 2 * POOL  # windows of a table: those being mixed, and the next ones
-
-Row = dict[str, Any]
 
 
 class Examples:
     """Some keyframes of a snapshot, numbered as they are given: film by film, in order of time.
 
     Any thread may read; pictures are decoded by the one that asks for them.
+
+    Args:
+        work: stage -> film_id -> fingerprint: a snapshot's, and where tokens are asked for those of tasks.tokens.
 
     Raises:
         StorageError: when the table `keyframes` is not that of this version.
@@ -38,9 +39,9 @@ class Examples:
     window = 128
     """Consecutive keyframes that are read together; the tables' row groups have as many."""
 
-    def __init__(self, storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> None:
+    def __init__(self, storage: Storage, work: Work, row_ids: Sequence[str]) -> None:
         self.row_ids = row_ids
-        self._storage, self._snapshot = storage, snapshot
+        self._storage, self._work = storage, work
         self._tables: dict[str, FilmRows] = {}
         self._windows: OrderedDict[tuple[str, int], dict[str, Row]] = OrderedDict()
         self._lock = threading.Lock()  # of both
@@ -61,13 +62,17 @@ class Examples:
         """
         return self._row("features", row, None)
 
+    def tokens(self, row: int) -> Row:
+        """A keyframe's row of the table `tokens`."""
+        return self._row("tokens", row, None)
+
     def _row(self, table: str, row: int, columns: Sequence[str] | None) -> Row:
         with self._lock:
             window = self._window(table, row // self.window, columns)
         try:
             return window[self.row_ids[row]]
         except KeyError:
-            raise StorageError(f"the snapshot has no {table} of keyframe {self.row_ids[row]!r}") from None
+            raise StorageError(f"there are no {table} of keyframe {self.row_ids[row]!r}") from None
 
     def _window(self, table: str, number: int, columns: Sequence[str] | None) -> dict[str, Row]:
         key = (table, number)
@@ -90,5 +95,5 @@ class Examples:
     def _table(self, table: str) -> FilmRows:
         if table not in self._tables:
             check_columns(self._storage, table)
-            self._tables[table] = FilmRows(self._storage, table, self._snapshot.work[table])
+            self._tables[table] = FilmRows(self._storage, table, self._work[table])
         return self._tables[table]

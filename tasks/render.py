@@ -122,11 +122,11 @@ def _make(
     painter = Painter(config, storage, decoder)
     with storage.local(autoregressive) as folder:
         dreamer = AutoregressiveModel.from_pretrained(folder).to(device())
-    trains = {film.film.film_id: film for film in dataset.load(storage, snapshot, "train")}
-    tests = {film.film.film_id: film for film in dataset.load(storage, snapshot, "test")}
+    table, films = dataset.feature_rows(storage, snapshot), {film.film_id: film for film in snapshot.films}
 
     def draw(film_id: str) -> Iterator[Step | Made]:
-        train, test = (_part(storage, work, films.get(film_id)) for films in (trains, tests))
+        parts = (dataset.of_film(table, films[film_id], part) for part in ("train", "test"))
+        train, test = (_part(storage, work, part) for part in parts)
         counts = {
             variant: len(test.scripts) + len(train.scripts) * (variant == "rebuilt") for variant in config.variants
         }
@@ -141,10 +141,10 @@ def _make(
     return draw
 
 
-def _part(storage: Storage, work: Work, film: FilmData | None) -> _Part:
+def _part(storage: Storage, work: Work, film: FilmData) -> _Part:
     import torch
 
-    if film is None:
+    if not film.row_ids:
         return _Part((), torch.zeros(0))
     return _Part(film.scripts, tokens.read(storage, work, film.row_ids)[0])
 

@@ -165,7 +165,7 @@ def _characters(
 ) -> dict[str, NDArray[np.float32]]:
     """The embeddings of the films' characters that the script names."""
     names = [name for name in _names(story) if name not in files]
-    bank = dataset.characters(storage, snapshot) if names else {}
+    bank = dataset.characters(storage, snapshot, names) if names else {}
     for name in names:
         if name not in bank:
             beside = (path.name for path in Path(config.path).parent.iterdir())

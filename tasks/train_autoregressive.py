@@ -8,16 +8,16 @@ from pydantic import BaseModel
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from storage.fingerprint import fingerprint
 from storage.root import Storage
-from storage.snapshot import Part, Snapshot
-from tasks import dataset, tokens
+from storage.snapshot import Snapshot
 from tasks.cluster import ClusterConfig
+from tasks.episodes import episodes
 from tasks.fit import fit
 from tasks.job import FitConfig
 from tasks.progress import Progress
 from tasks.stage import Work
 
 if TYPE_CHECKING:
-    from models.training.autoregressive import AutoregressiveTraining, Episode
+    from models.training.autoregressive import AutoregressiveTraining
 
 
 class TrainAutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
@@ -64,14 +64,6 @@ class Make:
     def __call__(self) -> "AutoregressiveTraining":
         from models.training.autoregressive import AutoregressiveTraining
 
-        held_out = self._episodes("test") if self.config.fit.validate_every else []
-        return AutoregressiveTraining(self.config.training, self._episodes("train"), held_out=held_out)
-
-    def _episodes(self, part: Part) -> "list[Episode]":
-        from models.training.autoregressive import Episode
-
-        episodes = []
-        for film in dataset.load(self.storage, self.snapshot.within(self.work), part):
-            tokens_TLD, flipped_TLD = tokens.read(self.storage, self.work, film.row_ids)
-            episodes.append(Episode(film.film.film_id, film.scripts, tokens_TLD, flipped_TLD, film.scripts_flipped))
-        return episodes
+        given = self.storage, self.snapshot, self.work
+        held_out = episodes(*given, "test") if self.config.fit.validate_every else []
+        return AutoregressiveTraining(self.config.training, episodes(*given, "train"), held_out=held_out)

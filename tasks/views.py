@@ -32,7 +32,7 @@ def watched_keyframes(
     from models.training.views import Watched
     from models.vision import build
 
-    pictures = Examples(storage, snapshot, row_ids)
+    pictures = Examples(storage, snapshot.work, row_ids)
     encoder = build(config.vision) if features else None
     size = codec.config.height, codec.config.width
     return Watched(pictures, encoder, (config.height, config.width), codec, Buckets([size], [size]))

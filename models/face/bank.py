@@ -6,10 +6,13 @@ Shapes: N faces of a film, F of a character, E numbers an embedding.
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+_TOGETHER = 512  # faces whose distances to all others are in memory at once
 
 
 class Retrieved(NamedTuple):
@@ -31,8 +34,42 @@ def medoid(embeddings_FE: NDArray[np.float32]) -> int:
     """The place of the face that lies nearest to all the others: the most typical one."""
     faces_FE = embeddings_FE.astype(np.float64)
     squares_F = (faces_FE**2).sum(1)
-    apart_FF = np.sqrt(np.maximum(squares_F[:, None] + squares_F - 2 * faces_FE @ faces_FE.T, 0.0))
-    return int(apart_FF.sum(1).argmin())
+    apart = []
+    for start in range(0, len(faces_FE), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        squares_GF = squares_F[some, None] + squares_F - 2 * faces_FE[some] @ faces_FE.T
+        apart.append(np.sqrt(np.maximum(squares_GF, 0.0)).sum(1))
+    return int(np.concatenate(apart).argmin())
+
+
+@dataclass(frozen=True)
+class Others(Sequence[NDArray[np.float32]]):
+    """The embeddings [E] of a character's faces in other frames than one, looked up when they are asked for.
+
+    Args:
+        places_F: all faces of the character.
+        own: where among them those of the one frame stand, in order.
+    """
+
+    embeddings_NE: NDArray[np.float32]
+    places_F: Sequence[int]
+    own: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.places_F) - len(self.own)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NDArray[np.float32]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        for own in self.own:
+            place += place >= own
+        face_E: NDArray[np.float32] = self.embeddings_NE[self.places_F[place]]
+        return face_E
 
 
 class FaceBank:
@@ -60,6 +97,10 @@ class FaceBank:
             if self.characters[index] >= 0:
                 faces_of[self.characters[index]].append(index)
         self._faces_of = dict(faces_of)
+        self._own: dict[tuple[int, str], list[int]] = defaultdict(list)
+        for character, faces in self._faces_of.items():
+            for place, face in enumerate(faces):
+                self._own[character, self.row_ids[face]].append(place)
         self._typical: dict[int, int] = {}
 
     def retrieve(self, character: int, not_row: str, seed: int) -> Retrieved:
@@ -77,6 +118,10 @@ class FaceBank:
     def others(self, character: int, not_row: str) -> list[int]:
         """All faces of `character` in frames other than `not_row`, sorted by id; none for -1 and unknown characters."""
         return [index for index in self._faces_of.get(character, ()) if self.row_ids[index] != not_row]
+
+    def choices(self, character: int, not_row: str) -> Others:
+        """Their embeddings, without a copy of each."""
+        return Others(self.embeddings_NE, self._faces_of.get(character, ()), self._own.get((character, not_row), ()))
 
     def typical(self, character: int, not_row: str) -> int | None:
         """The place of the most typical face of `character` in frames other than `not_row`; None when there is none."""

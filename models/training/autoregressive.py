@@ -11,10 +11,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
@@ -24,8 +25,11 @@ from models.likelihood import held_out_nll
 from models.mixture import Mixture
 from models.packing import Packed, Window, cut, slots
 from models.script_tokens import FrameScript
+from models.training.sheet import even
 
 Loss = Literal["nll", "l1", "l2"]
+_STANDARDISED = 8192  # keyframes by whose tokens and scripts all are standardised, at most
+_VALIDATED = 64  # windows, at most
 
 
 class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
@@ -56,9 +60,27 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     seed: int = 0
 
 
+class Episode(Protocol):
+    """One film, or the part of it that may be used: keyframes in order of time, read when they are asked for."""
+
+    @property
+    def film_id(self) -> str: ...
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether its mirror image can be read."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, frames: Sequence[int], flipped: bool = False) -> tuple[Sequence[FrameScript], Tensor]:
+        """Scripts and tokens_TLD of some keyframes, or of their mirror images."""
+        ...
+
+
 @dataclass(frozen=True)
-class Episode:
-    """One film, or the part of it that may be used: scripts and tokens in order of time.
+class KeptEpisode:
+    """An episode in memory.
 
     `scripts_flipped` are the scripts of the mirrored keyframes (left and right exchanged); without them a mirrored
     keyframe keeps its script, as in the paper.
@@ -78,6 +100,19 @@ class Episode:
                 f"{self.film_id}: an episode needs as many scripts as keyframes, flipped or not, and at least one; "
                 f"got {counts[0]} scripts, {counts[1]} keyframes, {counts[2]} flipped, {counts[3]} flipped scripts"
             )
+
+    @property
+    def mirrored(self) -> bool:
+        return self.tokens_flipped_TLD is not None
+
+    def __len__(self) -> int:
+        return len(self.scripts)
+
+    def read(self, frames: Sequence[int], flipped: bool = False) -> tuple[Sequence[FrameScript], Tensor]:
+        scripts, tokens_TLD = self.scripts, self.tokens_TLD
+        if flipped and self.tokens_flipped_TLD is not None:
+            scripts, tokens_TLD = self.scripts_flipped or scripts, self.tokens_flipped_TLD
+        return [scripts[t] for t in frames], tokens_TLD[list(frames)]
 
 
 @dataclass(frozen=True)
@@ -111,13 +146,10 @@ class AutoregressiveTraining:
             self.module = AutoregressiveModel.from_pretrained(init)
             if self.module.config != config.model:
                 raise ValueError(f"{str(init)!r} holds a model of another config: {self.module.config!r}")
-        both = [e.tokens_TLD for e in self.episodes] + [
-            e.tokens_flipped_TLD for e in self.episodes if e.tokens_flipped_TLD is not None
-        ]
+        lengths = np.array([len(episode) for episode in self.episodes])
+        self._share = lengths / lengths.sum()
         if init is None:
-            self.module.standardise_by(torch.cat(both), [script for e in self.episodes for script in e.scripts])
-        self._share = np.array([len(e.scripts) for e in self.episodes], dtype=float)
-        self._share /= self._share.sum()
+            self._standardise(np.cumsum(lengths))
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
         """What is trained: everything but the identifiers' embeddings and `frozen_layers`, the same at each step."""
@@ -168,9 +200,14 @@ class AutoregressiveTraining:
         return total, figures
 
     def validate(self) -> dict[str, Tensor]:
-        """Negative log-likelihood of the held-out keyframes in nats per dimension, window after window."""
+        """Negative log-likelihood of held-out keyframes in nats per dimension, in at most 64 windows."""
         window = self.config.window
-        nll = [held_out_nll(self.module, e.scripts, e.tokens_TLD, window=window, keep=0) for e in self.held_out]
+        windows = [(episode, start) for episode in self.held_out for start in range(0, len(episode), window)]
+        nll = []
+        for place in even(len(windows), _VALIDATED).tolist() if windows else []:
+            episode, start = windows[place]
+            scripts, tokens_TLD = episode.read(range(start, min(start + window, len(episode))))
+            nll.append(held_out_nll(self.module, scripts, tokens_TLD, window=window, keep=0))
         return {"loss": torch.cat(nll).mean()} if nll else {}
 
     def stepped(self, step: int) -> None:
@@ -179,6 +216,22 @@ class AutoregressiveTraining:
     def export(self, path: Path) -> None:
         """A folder for `AutoregressiveModel.from_pretrained`; its `backbone/` opens in plain transformers."""
         self.module.save_pretrained(path)
+
+    def _standardise(self, ends: NDArray[np.int64]) -> None:
+        """By all keyframes and their mirror images, or by some of very many."""
+        tokens, flipped, scripts = list[Tensor](), list[Tensor](), list[FrameScript]()
+        places = even(int(ends[-1]), _STANDARDISED).numpy()
+        for number, episode in enumerate(self.episodes):
+            here = places[np.searchsorted(ends, places, side="right") == number]
+            if not len(here):
+                continue
+            frames = (here - (ends[number] - len(episode))).tolist()
+            some, tokens_TLD = episode.read(frames)
+            scripts += some
+            tokens.append(tokens_TLD)
+            if episode.mirrored:
+                flipped.append(episode.read(frames, flipped=True)[1])
+        self.module.standardise_by(torch.cat(tokens + flipped), scripts)
 
     def _row(self, random: np.random.Generator) -> list[Window]:
         windows, free = [self._window(random)], self.config.packing
@@ -193,28 +246,27 @@ class AutoregressiveTraining:
     def _window(self, random: np.random.Generator) -> Window:
         config = self.config
         episode = self.episodes[random.choice(len(self.episodes), p=self._share)]
-        flipped = random.random() < config.flip and episode.tokens_flipped_TLD is not None
-        tokens_TLD = episode.tokens_TLD if not flipped else episode.tokens_flipped_TLD
-        scripts = episode.scripts if not flipped else episode.scripts_flipped or episode.scripts
-        assert tokens_TLD is not None
-        longest = min(config.window, len(scripts))
+        flipped = random.random() < config.flip and episode.mirrored
+        longest = min(config.window, len(episode))
         length = int(random.integers(1, longest + 1)) if random.random() < config.short_windows else longest
-        start = int(random.integers(len(scripts) - length + 1))
+        start = int(random.integers(len(episode) - length + 1))
         inside = np.arange(start, start + length)
-        chosen = inside[::-1] if random.random() < config.reverse else inside
-        picked = [scripts[t].with_random_faces(random) if config.random_faces else scripts[t] for t in chosen]
+        chosen = (inside[::-1] if random.random() < config.reverse else inside).tolist()
+        scripts, tokens_TLD = episode.read(chosen, flipped)
+        if config.random_faces:
+            scripts = [script.with_random_faces(random) for script in scripts]
         if config.untold and random.random() < config.untold:
-            picked = [script.untold() for script in picked]
-        run = list(zip(chosen.tolist(), picked, strict=True))
-        shown: list[int] = []
-        if config.references and random.random() < config.reference_probability:
-            shown = self._reference_frames(random, len(scripts), inside)
-            run = [(t, script) for t, script in run if t not in shown]  # or the model would learn to copy the answer
+            scripts = [script.untold() for script in scripts]
+        if not config.references or random.random() >= config.reference_probability:
+            return Window(scripts, tokens_TLD)
+        shown = self._reference_frames(random, len(episode), inside)
+        asked = [place for place, t in enumerate(chosen) if t not in shown]  # or the model would learn to copy
+        reference_scripts, references_RLD = episode.read(shown, flipped)
         return Window(
-            [script for _, script in run],
-            tokens_TLD[[t for t, _ in run]],
-            tokens_TLD[shown] if shown else None,
-            [scripts[t] for t in shown],
+            [scripts[place] for place in asked],
+            tokens_TLD[asked],
+            references_RLD if shown else None,
+            reference_scripts,
         )
 
     def _reference_frames(self, random: np.random.Generator, frames: int, inside: np.ndarray) -> list[int]:

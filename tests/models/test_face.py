@@ -240,3 +240,30 @@ def test_a_bank_refuses_what_does_not_belong_together():
         FaceBank(["x", "y"], ["a"], [0], np.zeros((1, 128), np.float32))
     with pytest.raises(ValueError, match="'x' more than once"):
         FaceBank(["x", "x"], ["a", "b"], [0, 0], np.zeros((2, 128), np.float32))
+
+
+def test_faces_of_other_frames_to_choose_from_take_no_copies():
+    """A main character of a whole film is seen in thousands of keyframes, each of which may choose among all."""
+    count = 2000
+    embeddings = np.random.default_rng(0).normal(size=(count, 128)).astype(np.float32)
+    row_ids = [f"f-{place // 2:06d}" for place in range(count)]
+    bank = FaceBank([f"{row}-{n % 2}" for n, row in enumerate(row_ids)], row_ids, [0] * count, embeddings)
+    tracemalloc.start()
+    choices = [bank.choices(0, row_id) for row_id in row_ids]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < embeddings.nbytes
+    for row in (0, 1, 998, 1999):
+        others = bank.others(0, row_ids[row])
+        assert len(choices[row]) == len(others) == count - 2
+        assert np.array_equal(np.array(choices[row]), embeddings[others])
+        assert np.array_equal(choices[row][-1], embeddings[others[-1]])
+    with pytest.raises(IndexError):
+        choices[0][count - 2]
+    assert len(bank.choices(-1, "f-000000")) == len(bank.choices(7, "f-000000")) == 0
+
+
+def test_the_most_typical_of_many_faces_is_that_of_all_distances_at_once():
+    faces = np.random.default_rng(3).normal(size=(1100, 16)).astype(np.float32)
+    apart = np.sqrt(((faces[:, None].astype(np.float64) - faces) ** 2).sum(-1)).sum(1)
+    assert medoid(faces) == int(apart.argmin())

@@ -10,7 +10,8 @@ from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from models.backbone import LlamaTinyBackbone
 from models.likelihood import held_out_nll, shuffled
 from models.script_tokens import FrameScript
-from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig, Episode
+from models.training import autoregressive as module
+from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig, KeptEpisode
 
 L, D, C, F = 2, 6, 16, 8
 MODEL = AutoregressiveConfig(
@@ -19,7 +20,7 @@ MODEL = AutoregressiveConfig(
 CONFIG = AutoregressiveTrainingConfig(model=MODEL, steps=6, batch=2, window=4, references=2, warmup=2)
 
 
-def film(frames: int = 12, seed: int = 0, first: int = 0) -> Episode:
+def film(frames: int = 12, seed: int = 0, first: int = 0) -> KeptEpisode:
     """Shots of three keyframes in four places: the place decides tokens and sentences."""
     random = np.random.default_rng(seed)
     places_4LD, words_4C = random.standard_normal((4, L, D)), random.standard_normal((4, C))
@@ -33,7 +34,7 @@ def film(frames: int = 12, seed: int = 0, first: int = 0) -> Episode:
         scripts.append(FrameScript(f"f-{t:06d}", sentences, np.array([1, 2], np.int8), face, (choices,)))
         tokens.append(places_4LD[place] + 0.15 * random.standard_normal((L, D)))
     tokens_TLD = torch.from_numpy(np.stack(tokens).astype(np.float32))[first:]
-    return Episode("f", scripts[first:], tokens_TLD, tokens_TLD * -1)
+    return KeptEpisode("f", scripts[first:], tokens_TLD, tokens_TLD * -1)
 
 
 def run(training: AutoregressiveTraining, steps: range, optimizer=None):
@@ -245,7 +246,7 @@ def test_bad_episodes_are_refused():
         AutoregressiveTraining(CONFIG, [])
     good = film()
     with pytest.raises(ValueError, match=r"f: an episode needs .* 11 scripts, 12 keyframes"):
-        Episode("f", good.scripts[:-1], good.tokens_TLD)
+        KeptEpisode("f", good.scripts[:-1], good.tokens_TLD)
 
 
 def test_in_a_few_steps_scripts_help_on_keyframes_that_were_never_seen():
@@ -296,3 +297,39 @@ def test_two_workers_learn_what_one_learns_with_twice_the_batch():
         for optimizer in (alone, *shared):
             optimizer.step()
     torch.testing.assert_close(weights(two[0]), weights(one), atol=1e-5, rtol=0)
+
+
+class Asked:
+    """An episode that notes which keyframes are read."""
+
+    def __init__(self, episode):
+        self.episode, self.read_frames = episode, []
+        self.film_id, self.mirrored = episode.film_id, episode.mirrored
+
+    def __len__(self):
+        return len(self.episode)
+
+    def read(self, frames, flipped=False):
+        self.read_frames += list(frames)
+        return self.episode.read(frames, flipped)
+
+
+def test_a_step_reads_its_window_and_references_alone():
+    asked = Asked(film(60))
+    training = AutoregressiveTraining(CONFIG, [asked])
+    for step in range(5):
+        asked.read_frames.clear()
+        training.batch(step)
+        assert 0 < len(asked.read_frames) <= CONFIG.batch * (CONFIG.window + CONFIG.references)
+
+
+def test_of_very_many_keyframes_some_are_standardised_by_and_some_validated(monkeypatch):
+    monkeypatch.setattr(module, "_STANDARDISED", 10)
+    monkeypatch.setattr(module, "_VALIDATED", 3)
+    asked, held_out = [Asked(film(19)), Asked(film(21, seed=1))], Asked(film(40, seed=2))
+    training = AutoregressiveTraining(CONFIG, asked, held_out=[held_out])
+    assert [each.read_frames for each in asked] == [[0, 4, 8, 12, 16] * 2, [1, 5, 9, 13, 17] * 2]
+    some_TLD = torch.cat([each.episode.tokens_TLD[each.read_frames[:5]] for each in asked])
+    assert torch.allclose(training.module.token_std_LD, torch.cat([some_TLD, -some_TLD]).std(0, unbiased=False))
+    training.validate()
+    assert held_out.read_frames == [*range(4), *range(16, 20), *range(32, 36)]

@@ -32,7 +32,8 @@ def story(tmp_path_factory):
 
 
 def examples(story, part="train"):
-    return Examples(*story, keyframe_ids(*story, part))
+    storage, snapshot = story
+    return Examples(storage, snapshot.work, keyframe_ids(*story, part))
 
 
 def test_each_number_is_a_keyframe_of_the_part_with_its_own_picture_and_features(story, monkeypatch):
@@ -68,7 +69,7 @@ def test_a_window_is_read_once_while_its_rows_are_dealt(story, monkeypatch):
 
 def test_a_keyframe_that_is_not_there_is_named(story):
     with pytest.raises(StorageError, match=f"no features of keyframe '{FILM}-000777'"):
-        Examples(*story, [f"{FILM}-000001", f"{FILM}-000777"]).features(1)
+        Examples(story[0], story[1].work, [f"{FILM}-000001", f"{FILM}-000777"]).features(1)
 
 
 def test_windows_are_dealt_whole_and_each_row_once_an_epoch():
@@ -87,7 +88,7 @@ def test_windows_are_dealt_whole_and_each_row_once_an_epoch():
 
 
 def features_of(storage, snapshot, part):
-    return Examples(storage, snapshot, keyframe_ids(storage, snapshot, part)).features(0)
+    return Examples(storage, snapshot.work, keyframe_ids(storage, snapshot, part)).features(0)
 
 
 @pytest.mark.parametrize("read", [features_of, dataset.load])
@@ -104,4 +105,4 @@ def test_tables_of_another_version_are_refused_with_their_columns(tmp_path, read
 
 def test_what_was_never_made_is_named(tmp_path):
     with pytest.raises(StorageError, match=r"tables/keyframes' does not exist: make it with build_dataset"):
-        Examples(Storage(str(tmp_path)), Snapshot.of((), {}, {}), [])
+        Examples(Storage(str(tmp_path)), {}, [])
