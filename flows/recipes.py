@@ -195,6 +195,7 @@ def paper() -> Recipe:
         render=RenderConfig(
             sampler="dpm++",
             steps=25,
+            learnt=1,
             fast=FastConfig(precision="bf16", compile=True, graph=True),
             generation=GenerationConfig(window=128, keep=64, temperature=1.0),
         ),

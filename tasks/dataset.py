@@ -91,7 +91,7 @@ def images(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> dict
     return {row_id: pictures[row_id] for row_id in row_ids}
 
 
-def characters(storage: Storage, snapshot: Snapshot, names: Collection[str]) -> dict[str, NDArray[np.float32]]:
+def characters(storage: Storage, snapshot: Snapshot, names: Collection[str] = ()) -> dict[str, NDArray[np.float32]]:
     """The most typical face of characters of a snapshot's films, by their name <film_id>/<character>.
 
     Those of the films that `names` speak of, or of all films when these have none of them.

@@ -9,15 +9,12 @@ from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from models.script_tokens import FrameScript
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot, SnapshotFilm
-from tasks import dataset
+from tasks import dataset, tokens
 from tasks.dataset import Scripts
 from tasks.examples import Examples
-from tasks.rows import Row
 from tasks.stage import Work
 from tasks.views import keyframe_ids
 
@@ -66,8 +63,8 @@ class FilmEpisode:
 
         examples, scripts = self.reader.examples, self.reader.scripts(self.film)
         rows = [self.first + frame for frame in frames]
-        tokens = [_tokens(examples.tokens(row), "tokens_flipped" if flipped else "tokens") for row in rows]
-        tokens_TLD = torch.from_numpy(np.stack(tokens)) if tokens else torch.zeros(0, 1, 1)
+        vectors = [tokens.of_row(examples.tokens(row), flipped) for row in rows]
+        tokens_TLD = torch.stack(vectors) if vectors else torch.zeros(0, 1, 1)
         return [scripts.of(examples.features(row), flipped) for row in rows], tokens_TLD
 
 
@@ -85,7 +82,3 @@ def episodes(storage: Storage, snapshot: Snapshot, work: Work, part: Part) -> li
         found.append(FilmEpisode(reader, films[film_id], first, count))
         first += count
     return found
-
-
-def _tokens(row: Row, column: str) -> np.ndarray:
-    return np.frombuffer(row[column], np.float32).reshape(row["count"], row["width"])

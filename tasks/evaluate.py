@@ -19,11 +19,12 @@ from storage.fingerprint import fingerprint
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
-from tasks import dataset, identity_figures, likelihood_figures, metrics, rows, truth_figures
+from tasks import identity_figures, likelihood_figures, metrics, rows, truth_figures
 from tasks.looks import Eyes, Looks
 from tasks.metrics import Figure, Floats
 from tasks.progress import Progress
 from tasks.stage import Work
+from tasks.views import keyframe_ids
 
 Figures = dict[str, Figure]
 _PARTS = {"train": "training", "held_out": "held-out"}
@@ -99,11 +100,12 @@ def _figures(
     progress: Progress,
 ) -> Figures:
     eyes = Eyes(config.width, config.height, vision.build(config.vision), face.build(config.face))
-    train = [row_id for film in dataset.load(storage, snapshot, "train") for row_id in film.row_ids]
-    test = [row_id for film in dataset.load(storage, snapshot, "test") for row_id in film.row_ids]
-    counted = set(train + test)
-    variants = Tables(storage).read("renders", work["renders"], ["variant"])["variant"].to_pylist()
-    versions = ["original", *sorted({str(variant) for variant in variants})]
+    drawn = Tables(storage).read("renders", work["renders"], ["row_id", "variant"]).to_pylist()
+    rebuilt = {str(row["row_id"]) for row in drawn if row["variant"] == "rebuilt"}
+    versions = ["original", *sorted({str(row["variant"]) for row in drawn})]
+    learnt, test = (keyframe_ids(storage, snapshot, part) for part in ("train", "test"))
+    train = [row_id for row_id in learnt if row_id in rebuilt]
+    counted = {*train, *test}
     looks: dict[str, Looks] = {}
     for done, version in enumerate(versions):
         progress("evaluate", done, len(versions) + 1)
@@ -122,7 +124,7 @@ def _figures(
     figures |= identity_figures.figures(storage, snapshot, looks, config.same_face, config.main_faces)
     figures |= dreamt_figures(looks, test)
     figures |= truth_figures.figures(storage, snapshot, config.smallest_face)
-    figures |= _counts(storage, snapshot, train, test)
+    figures |= _counts(storage, snapshot, learnt, test)
     progress("evaluate", len(versions) + 1, len(versions) + 1)
     return figures
 

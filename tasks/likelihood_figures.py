@@ -1,16 +1,23 @@
 """Held-out likelihood of keyframe tokens: with the right script, with exchanged scripts, and without any script."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from models.device import device
 from models.generate import GenerationConfig
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset, metrics, tokens
+from tasks.examples import Examples
 from tasks.metrics import Figure
-from tasks.references import references
+from tasks.references import references, spread
 from tasks.stage import Work
+from tasks.views import keyframe_ids
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_FITTED = 8192  # keyframes that the mixture without scripts is fitted to, at most
 _WORDS = {
     "nll_right_script": "with the right scripts",
     "nll_shuffled_script": "with scripts exchanged among the keyframes",
@@ -47,15 +54,14 @@ def figures(
     with storage.local(autoregressive) as folder:
         model = AutoregressiveModel.from_pretrained(folder).to(device())
     nll = partial(held_out_nll, model, window=generation.window, keep=generation.keep)
-    trains, tests = dataset.load(storage, snapshot, "train"), dataset.load(storage, snapshot, "test")
-    learnt = {film.film.film_id: (film.scripts, tokens.read(storage, work, film.row_ids)[0]) for film in trains}
-    learnt_TLD = torch.cat([train_TLD for _, train_TLD in learnt.values()])
+    table = dataset.feature_rows(storage, snapshot)
     found: dict[str, list[float]] = {name: [] for name in _WORDS}
     held_out: list[torch.Tensor] = []
-    for test in tests:
+    for film in snapshot.of_part("test"):
+        train, test = (dataset.of_film(table, film, part) for part in ("train", "test"))
         tokens_TLD = tokens.read(storage, work, test.row_ids)[0]
-        train, train_TLD = learnt.get(test.film.film_id, ((), learnt_TLD[:0]))
-        examples = references(train, train_TLD, test.scripts, tokens_TLD, count)
+        train_TLD = tokens.read(storage, work, train.row_ids)[0] if train.row_ids else tokens_TLD[:0]
+        examples = references(train.scripts, train_TLD, test.scripts, tokens_TLD, count)
         orders = [shuffled(test.scripts, seed + i) for i in range(shuffles)] if len(test.scripts) > 1 else []
         found["nll_right_script"] += nll(test.scripts, tokens_TLD).tolist()
         held_out.append(tokens_TLD)
@@ -71,7 +77,16 @@ def figures(
                 nll_ST = torch.stack([nll(order, tokens_TLD, *given) for order in orders])
                 found["nll_shuffled_script_few_shot"] += nll_ST.mean(0)[one.places].tolist()
     if held_out:
+        learnt_TLD = _learnt(storage, snapshot, work)
         found["nll_unconditional"] = unconditional_nll(learnt_TLD, torch.cat(held_out), seed=seed)[0].tolist()
     unit = "negative log-likelihood of held-out keyframe tokens in nats per dimension, lower is better"
     words = {name: said.format(source=_SOURCES[snapshot.by_films]) for name, said in _WORDS.items()}
     return {name: metrics.mean(values, f"{unit}: {words[name]}") for name, values in found.items()}
+
+
+def _learnt(storage: Storage, snapshot: Snapshot, work: Work) -> "Tensor":
+    """Tokens_TLD of keyframes that were learnt from, evenly spread over all."""
+    import torch
+
+    examples = Examples(storage, {**snapshot.work, **work}, keyframe_ids(storage, snapshot, "train"))
+    return torch.stack([tokens.of_row(examples.tokens(row)) for row in spread(len(examples), _FITTED)])

@@ -1,6 +1,6 @@
 """Keyframes out of models: rebuilt from their own tokens, and dreamt from their scripts (sections 3.3 and 3.4).
 
-    rebuilt   every keyframe from its own tokens, script and faces
+    rebuilt   keyframes from their own tokens, scripts and faces: the held-out ones, and of those learnt from some
     dreamt    what is held out from its scripts alone (zero-shot)
     few_shot  the same with tokens of reference frames put before (few-shot; tasks.references says which)
     no_faces  as dreamt, without face embeddings anywhere (the ablation of Fig. 5)
@@ -29,7 +29,7 @@ from tasks.cluster import ClusterConfig
 from tasks.dataset import FilmData
 from tasks.made import Made, Step
 from tasks.progress import Progress
-from tasks.references import References, references
+from tasks.references import References, references, spread
 from tasks.stage import Work, run_stage
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class RenderConfig(BaseModel, frozen=True, extra="forbid"):
         fast: how the decoder's U-Net runs; pictures are the same but for rounding.
         references: frames that few-shot generation starts from, evenly spread.
         variants: what is drawn.
+        learnt: of a film's keyframes that were learnt from so many are rebuilt, evenly spread, to compare.
     """
 
     width: int = Field(default=896, ge=32, multiple_of=2)
@@ -63,6 +64,7 @@ class RenderConfig(BaseModel, frozen=True, extra="forbid"):
     generation: GenerationConfig = GenerationConfig()
     references: int = Field(default=10, ge=1)
     variants: tuple[Variant, ...] = ("rebuilt", "dreamt", "few_shot", "no_faces")
+    learnt: int = Field(default=500, ge=0)
     seed: int = 0
 
 
@@ -113,6 +115,11 @@ class _Part:
     scripts: Sequence[FrameScript]
     tokens_TLD: "Tensor"
 
+    def some(self, count: int) -> "_Part":
+        """At most so many keyframes, evenly spread."""
+        places = spread(len(self.scripts), count) if count else []
+        return _Part([self.scripts[place] for place in places], self.tokens_TLD[places])
+
 
 def _make(
     config: RenderConfig, storage: Storage, snapshot: Snapshot, work: Work, decoder: str, autoregressive: str
@@ -127,9 +134,8 @@ def _make(
     def draw(film_id: str) -> Iterator[Step | Made]:
         parts = (dataset.of_film(table, films[film_id], part) for part in ("train", "test"))
         train, test = (_part(storage, work, part) for part in parts)
-        counts = {
-            variant: len(test.scripts) + len(train.scripts) * (variant == "rebuilt") for variant in config.variants
-        }
+        shown = min(len(train.scripts), config.learnt)
+        counts = {variant: len(test.scripts) + shown * (variant == "rebuilt") for variant in config.variants}
         total, done = sum(counts.values()), 0
         for draft in _drafts(config, dreamer, train, test):
             for script, image in zip(draft.scripts, painter.paint(draft), strict=True):
@@ -155,8 +161,10 @@ def _drafts(config: RenderConfig, model: "AutoregressiveModel", train: _Part, te
 
     for variant in config.variants:
         if variant == "rebuilt":
-            known_TLD = torch.cat([part.tokens_TLD for part in (train, test) if part.scripts])
-            yield Draft(variant, [*train.scripts, *test.scripts], known_TLD)
+            shown = train.some(config.learnt)
+            known = [part for part in (shown, test) if part.scripts]
+            if known:
+                yield Draft(variant, [*shown.scripts, *test.scripts], torch.cat([part.tokens_TLD for part in known]))
         elif test.scripts:
             yield _dreamt(config, model, variant, train, test)
 

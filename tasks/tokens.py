@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from models.device import device
 from storage.filmrows import FilmRows
 from storage.root import Storage
@@ -62,21 +64,23 @@ def read(storage: Storage, work: Work, row_ids: Sequence[str]) -> "tuple[Tensor,
     Raises:
         ValueError: when a keyframe has none.
     """
-    import numpy as np
     import torch
 
     films = {row_id.rsplit("-", 1)[0] for row_id in row_ids}
     table = Tables(storage).read(STAGE, {film: key for film, key in work[STAGE].items() if film in films})
-    of_row = {row["row_id"]: row for row in table.to_pylist()}
-    if missing := [row_id for row_id in row_ids if row_id not in of_row]:
+    found = {row["row_id"]: row for row in table.to_pylist()}
+    if missing := [row_id for row_id in row_ids if row_id not in found]:
         raise ValueError(f"{len(missing)} keyframes have no tokens, {missing[0]!r} for one: encode the snapshot first")
-    ((length, width),) = {(row["count"], row["width"]) for row in of_row.values()}
+    plain, flipped = ([of_row(found[row_id], mirrored) for row_id in row_ids] for mirrored in (False, True))
+    return torch.stack(plain), torch.stack(flipped)
 
-    def stacked(column: str) -> "Tensor":
-        vectors = [np.frombuffer(of_row[row_id][column], np.float32) for row_id in row_ids]
-        return torch.from_numpy(np.stack(vectors).reshape(-1, length, width))
 
-    return stacked("tokens"), stacked("tokens_flipped")
+def of_row(row: Row, flipped: bool = False) -> "Tensor":
+    """tokens_LD of a row of the table `tokens`, or of the mirror image."""
+    import torch
+
+    vectors = np.frombuffer(row["tokens_flipped" if flipped else "tokens"], np.float32)
+    return torch.from_numpy(vectors.reshape(row["count"], row["width"]).copy())
 
 
 def _make(

@@ -55,7 +55,7 @@ def test_a_picture_without_a_face_is_named(tmp_path):
 
 def test_characters_of_a_film_have_a_face_each(tmp_path):
     storage = Storage(str(tmp_path / "out"))
-    faces = dataset.characters(storage, small_story(storage), [])
+    faces = dataset.characters(storage, small_story(storage))
     assert faces
     assert all(name.startswith(f"{FILM}/") and len(face) == 128 for name, face in faces.items())
 

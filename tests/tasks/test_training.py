@@ -374,6 +374,16 @@ def test_scripts_of_a_film_that_is_held_out_as_a_whole_carry_its_other_faces(by_
         assert {tuple(face) for face in script.faces} <= everyone - {tuple(face) for face in own[script.row_id]}
 
 
+def test_of_what_was_learnt_from_some_keyframes_are_rebuilt_to_compare(by_films, monkeypatch):
+    config = RENDER.model_copy(update={"learnt": 3, "variants": ("rebuilt",)})
+    models = by_films.decoder, by_films.autoregressive
+    monkeypatch.setattr(tasks.stage, "answers", in_process)
+    work = render.run(config, by_films.storage, by_films.snapshot, by_films.work, *models, CLUSTER, silent)
+    rows = Tables(by_films.storage).read("renders", work["renders"], ["row_id"])["row_id"].to_pylist()
+    assert [int(row_id[-6:]) for row_id in rows if row_id.startswith(FILM)] == spread(SECONDS, 3)
+    assert len([row_id for row_id in rows if row_id.startswith(OTHER)]) == SECONDS
+
+
 def test_keyframes_to_show_are_spread_evenly():
     assert spread(10, 4) == [0, 3, 6, 9]
     assert spread(3, 10) == [0, 1, 2]
