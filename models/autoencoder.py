@@ -82,9 +82,8 @@ class DiffusionAutoencoder(nn.Module):
                 None if sentences_BSE is None else sentences_BSE[part].to(device),
                 None if faces_BFG is None else faces_BFG[part].to(device),
             )
-            latents.append(
-                sample(self.decoder, self.config.diffusion, condition, seeds[part], steps, guidance, sampler)
-            )
+            draws = denoiser or self.decoder
+            latents.append(sample(draws, self.config.diffusion, condition, seeds[part], steps, guidance, sampler))
         return torch.cat(latents)
 
     @torch.no_grad()

@@ -19,16 +19,16 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks.cluster import ClusterConfig
 from tasks.fit import fit
-from tasks.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, init_folder, keyframes, seen
+from tasks.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, init_folder
 from tasks.job import FitConfig
 from tasks.model_card import Card, write_card
 from tasks.progress import Progress
-from tasks.views import check_compressor, watched_images
+from tasks.views import apart, both_parts, check_compressor, watched_images
 
 if TYPE_CHECKING:
     from models.codec import Codec
     from models.training.autoencoder import AutoencoderTraining
-    from models.training.views import Kept
+    from models.training.views import Watched
 
 STAGE = "first_stage"
 
@@ -114,30 +114,20 @@ class Make:
     def __call__(self) -> "AutoencoderTraining":
         from models.training.autoencoder import AutoencoderTraining
 
-        init = init_folder(self.frozen.init)
+        init, size = init_folder(self.frozen.init), (self.config.height, self.config.width)
         if not self.index:
-            codec, views = self._keyframes()
-            return AutoencoderTraining(self.training, codec, views, init)
+            with both_parts(self.frozen, self.storage, self.snapshot, size) as (codec, train, test):
+                check_compressor(self.training.model.compressor, *train.features_shape)
+                return AutoencoderTraining(self.training, codec, train, init, test)
         codec = frozen_codec(self.frozen).resized(self.config.width, self.config.height)
         table = pq.read_table(pa.BufferReader(self.storage.read_bytes(self.index)))
+        images, held_out = (self._watched(part, codec) for part in apart(table))
+        assert images is not None
+        check_compressor(self.training.model.compressor, *images.features_shape)
+        return AutoencoderTraining(self.training, codec, images, init, held_out)
+
+    def _watched(self, table: pa.Table, codec: "Codec") -> "Watched | None":
+        if not table.num_rows:
+            return None
         sizes = self.config.sizes or ((self.config.height, self.config.width),)
-        watched = watched_images(self.frozen, Images(self.config.images, table), sizes, codec, shapes=len(sizes) > 1)
-        check_compressor(self.training.model.compressor, *watched.features_shape)
-        return AutoencoderTraining(self.training, codec, watched, init)
-
-    def _keyframes(self) -> "tuple[Codec, Kept]":
-        """The codec of the later stage at this one's size, and what it makes of the training keyframes."""
-        import torch
-
-        from models.training.views import Kept
-
-        frames = keyframes(self.storage, self.snapshot, (self.config.height, self.config.width))
-        with seen(self.frozen, self.storage, self.snapshot) as see:
-            codec = see.codec.resized(self.config.width, self.config.height)
-            check_compressor(self.training.model.compressor, see.features.shape[1], see.features.shape[2])
-            latents, flipped = [], []
-            for picture_3HW in (picture_3HW[None].float() / 255 for _, learnt, picture_3HW in frames if learnt):
-                latents.append(codec.encode(picture_3HW).half())
-                flipped.append(codec.encode(picture_3HW.flip(-1)).half())
-            latents_FCHW, flipped_FCHW = torch.cat(latents), torch.cat(flipped)
-            return codec, Kept(latents_FCHW, flipped_FCHW, see.features[see.train], see.features_flipped[see.train])
+        return watched_images(self.frozen, Images(self.config.images, table), sizes, codec, shapes=len(sizes) > 1)

@@ -12,6 +12,7 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks.frozen import FrozenConfig
+from tasks.views import apart
 
 _LAST = 100  # values of a loss that are averaged
 _STAGES = {
@@ -91,8 +92,9 @@ def _film_data(storage: Storage, snapshot: Snapshot) -> Iterator[str]:
 
 def _image_data(card: Card, storage: Storage) -> Iterator[str]:
     table = pq.read_table(pa.BufferReader(storage.read_bytes(card.images)), columns=["licence"])
-    yield f"`{card.images}`: {table.num_rows} images.\n"
-    yield from _counted([str(licence) for licence in table["licence"].to_pylist()], "images")
+    learnt, held_out = apart(table)
+    yield f"`{card.images}`: {learnt.num_rows} images, and {held_out.num_rows} held out.\n"
+    yield from _counted([str(licence) for licence in learnt["licence"].to_pylist()], "images")
 
 
 def _counted(licences: Sequence[str], what: str) -> Iterator[str]:

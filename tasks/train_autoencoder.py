@@ -11,23 +11,19 @@ from pydantic import BaseModel
 from models.training.autoencoder import AutoencoderTrainingConfig
 from storage.fingerprint import fingerprint
 from storage.root import Storage
-from storage.snapshot import Part, Snapshot
+from storage.snapshot import Snapshot
 from tasks import first_stage
 from tasks.cluster import ClusterConfig
 from tasks.first_stage import FirstStageConfig
 from tasks.fit import fit
-from tasks.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, init_folder, look, seen
+from tasks.frozen import FrozenConfig, frozen_fingerprint, init_folder, look
 from tasks.job import FitConfig
 from tasks.model_card import Card, write_card
 from tasks.progress import Progress
-from tasks.views import check_compressor, keyframe_ids, watched_keyframes
-
-PARTS: tuple[Part, Part] = ("train", "test")
+from tasks.views import both_parts, check_compressor
 
 if TYPE_CHECKING:
-    from models.codec import Codec
     from models.training.autoencoder import AutoencoderTraining
-    from models.training.views import Kept, Watched
 
 
 class TrainAutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
@@ -76,31 +72,10 @@ class Make:
         from models.training.autoencoder import AutoencoderTraining
 
         training, compressor = self.config.training, self.config.training.model.compressor
-        with self._views() as (codec, train, test), self._init() as init:
+        parts = both_parts(self.config.frozen, self.storage, self.snapshot)
+        with parts as (codec, train, test), self._init() as init:
             check_compressor(compressor, *train.features_shape)
             return AutoencoderTraining(training, codec, train, init, test)
-
-    @contextmanager
-    def _views(self) -> "Iterator[tuple[Codec, Kept | Watched, Kept | Watched | None]]":
-        """The codec, what is learnt from, and what is held out, where anything is."""
-        from models.training.views import Kept
-
-        given = frozen, storage, snapshot = self.config.frozen, self.storage, self.snapshot
-        if not frozen.kept:
-            codec = frozen_codec(frozen)
-            train, test = (keyframe_ids(storage, snapshot, part) for part in PARTS)
-            held_out = watched_keyframes(*given, test, codec, features=True) if test else None
-            yield codec, watched_keyframes(*given, train, codec, features=True), held_out
-            return
-        with seen(*given) as see:
-            kept = [
-                Kept(see.latents[rows], see.latents_flipped[rows], see.features[rows], see.features_flipped[rows])
-                if rows.any()
-                else None
-                for rows in (see.train, ~see.train)
-            ]
-            assert kept[0] is not None
-            yield see.codec, kept[0], kept[1]
 
     @contextmanager
     def _init(self) -> Iterator[Path | None]:

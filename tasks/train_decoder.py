@@ -1,7 +1,6 @@
 """Stage 3: the ID-preserving decoder (section 3.3), on the training half of a snapshot."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from models.training.decoder import DecoderTrainingConfig
 from storage.errors import ConfigError
 from storage.fingerprint import fingerprint
 from storage.root import Storage
-from storage.snapshot import Snapshot
+from storage.snapshot import Part, Snapshot
 from tasks import dataset, tokens
 from tasks.cluster import ClusterConfig
 from tasks.fit import fit
@@ -25,7 +24,7 @@ from tasks.views import watched_keyframes
 
 if TYPE_CHECKING:
     from models.codec import Codec
-    from models.training.decoder import DecoderTraining
+    from models.training.decoder import DecoderTraining, Told
     from models.training.views import Views
 
 
@@ -80,10 +79,22 @@ class Make:
     work: Work
 
     def __call__(self) -> "DecoderTraining":
-        from models.training.decoder import DecoderTraining, Scripts
+        from models.training.decoder import DecoderTraining
 
-        films = dataset.load(self.storage, self.snapshot.within(self.work), "train")
+        with self.storage.local(self.autoencoder) as folder:
+            train = self._told("train", load_codec(folder / "codec"))
+            assert train is not None
+            test = self._told("test", load_codec(folder / "codec")) if self.config.fit.validate_every else None
+            return DecoderTraining(self.config.training, folder, train, test)
+
+    def _told(self, part: Part, trained_on: "Codec") -> "Told | None":
+        """The keyframes of a part of the snapshot, None where there are none."""
+        from models.training.decoder import Scripts, Told
+
+        films = dataset.load(self.storage, self.snapshot.within(self.work), part)
         row_ids = [row_id for film in films for row_id in film.row_ids]
+        if not row_ids:
+            return None
         scripts = [script for film in films for script in film.scripts]
         # Characters are numbered film by film; those of different films are different people.
         characters = [
@@ -91,26 +102,23 @@ class Make:
             for place, film in enumerate(films)
             for of_frame in film.face_characters
         ]
-        tokens_FLD, flipped_FLD = tokens.read(self.storage, self.work, row_ids)
         vectors = Scripts([script.sentences for script in scripts], [script.faces for script in scripts], characters)
-        with self._views(row_ids) as (codec, views), self.storage.local(self.autoencoder) as folder:
-            if not codec.same_as(load_codec(folder / "codec")):
-                raise ConfigError(
-                    f"the autoencoder {self.autoencoder!r} was trained on latents of another codec than the recipe's "
-                    "settings under `frozen` make of this snapshot: train the decoder with the settings and the "
-                    "snapshot of its autoencoder"
-                )
-            return DecoderTraining(self.config.training, folder, tokens_FLD, flipped_FLD, views, vectors)
+        codec, views = self._views(row_ids)
+        if not codec.same_as(trained_on):
+            raise ConfigError(
+                f"the autoencoder {self.autoencoder!r} was trained on latents of another codec than the recipe's "
+                "settings under `frozen` make of this snapshot: train the decoder with the settings and the "
+                "snapshot of its autoencoder"
+            )
+        return Told(*tokens.read(self.storage, self.work, row_ids), views, vectors)
 
-    @contextmanager
-    def _views(self, row_ids: Sequence[str]) -> "Iterator[tuple[Codec, Views]]":
+    def _views(self, row_ids: Sequence[str]) -> "tuple[Codec, Views]":
         from models.training.views import Kept
 
         frozen = self.config.frozen
-        if frozen.kept:
-            with seen(frozen, self.storage, self.snapshot) as see:
-                places = see.rows(row_ids)
-                yield see.codec, Kept(see.latents[places], see.latents_flipped[places])
-        else:
+        if not frozen.kept:
             codec = frozen_codec(frozen)
-            yield codec, watched_keyframes(frozen, self.storage, self.snapshot, row_ids, codec, features=False)
+            return codec, watched_keyframes(frozen, self.storage, self.snapshot, row_ids, codec, features=False)
+        with seen(frozen, self.storage, self.snapshot) as see:
+            places = see.rows(row_ids)
+            return see.codec, Kept(see.latents[places], see.latents_flipped[places])

@@ -17,11 +17,10 @@ from models.codec import Codec
 from models.diffusion import diffusion_loss, draw_noise
 from models.training import Schedule, generator
 from models.training.average import Averaged, learning_rate
-from models.training.sheet import SHOWN, even, sheet
+from models.training.sheet import SHOWN, VALIDATED, even, sheet
 from models.training.views import Drawn, Views
 
 _MEASURED = 10_000  # pictures whose tokens' mean and deviation are kept
-_VALIDATED = 64  # held-out pictures
 
 
 class StageConfig(BaseModel, frozen=True, extra="forbid"):
@@ -156,10 +155,10 @@ class AutoencoderTraining:
         """The averaged weights' losses on held-out pictures, with the same noise at each call; none: no figures."""
         if self.held_out is None:
             return {}
-        rows_F = even(len(self.held_out), _VALIDATED)
+        rows_F = even(len(self.held_out), VALIDATED)
         random = generator(self.config.seed, 0xE7A1)
         losses = []
-        for rows_B in torch.split(rows_F, self.config.batch):
+        for rows_B in self.held_out.batches(rows_F, self.config.batch):
             batch = self._drawn(self.held_out, rows_B, torch.zeros_like(rows_B), random)
             loss, terms = self._loss(self.module.average, self.held_out, batch, self.steps)
             losses.append(torch.stack([loss, *terms.values()]) * len(rows_B) / len(rows_F))
@@ -210,8 +209,9 @@ class AutoencoderTraining:
     def _tokens(self, model: DiffusionAutoencoder) -> Iterator[Tensor]:
         """Of the training pictures and their mirror images; of very many an even selection."""
         rows_F = even(len(self.views), _MEASURED)
-        mirrored_F = torch.arange(2).repeat_interleave(len(rows_F))
-        for rows_B, mirrored_B in zip(torch.split(rows_F.repeat(2), 64), torch.split(mirrored_F, 64), strict=True):
-            seen = self.views.see(self.views.draw(rows_B, mirrored_B), model.token_mean_LD.device)
-            assert seen.features_BNC is not None
-            yield model.encode(seen.features_BNC)
+        for mirrored in (0, 1):
+            for rows_B in self.views.batches(rows_F, 64):
+                drawn = self.views.draw(rows_B, torch.full_like(rows_B, mirrored))
+                seen = self.views.see(drawn, model.token_mean_LD.device)
+                assert seen.features_BNC is not None
+                yield model.encode(seen.features_BNC)

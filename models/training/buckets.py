@@ -40,6 +40,13 @@ class Buckets:
             self._dealt = (batch, seed, epoch), self._deal(batch, seed, epoch)
         return self._dealt[1][place]
 
+    def batches(self, rows_F: Tensor, most: int) -> list[Tensor]:
+        """These pictures, bucket by bucket, at most so many at a time."""
+        if len(self.sizes) == 1:
+            return list(torch.split(rows_F, most))
+        of_each = [rows_F[self.bucket_F[rows_F] == bucket] for bucket in range(len(self.sizes))]
+        return [rows_B for rows in of_each if len(rows) for rows_B in torch.split(rows, most)]
+
     def size(self, row: int) -> tuple[int, int]:
         """Height and width of a picture's bucket."""
         return self.sizes[int(self.bucket_F[row])] if len(self.sizes) > 1 else self.sizes[0]

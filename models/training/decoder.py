@@ -18,7 +18,7 @@ from models.decoder import pad, random_keep
 from models.diffusion import diffusion_loss, draw_noise
 from models.training import Schedule, generator
 from models.training.average import Averaged, learning_rate
-from models.training.sheet import SHOWN, even, sheet
+from models.training.sheet import SHOWN, VALIDATED, even, sheet
 from models.training.views import Drawn, Views
 
 
@@ -62,22 +62,25 @@ class Scripts(NamedTuple):
     characters: Sequence[Sequence[int]]
 
 
+class Told(NamedTuple):
+    """F keyframes as tokens and as pictures, with what their scripts hold."""
+
+    tokens_FLD: Tensor
+    tokens_flipped_FLD: Tensor
+    views: Views
+    scripts: Scripts
+
+
 class DecoderTraining:
     """Trains decoder and the two projections; the compressor is frozen, so its tokens come ready-made."""
 
-    def __init__(
-        self,
-        config: DecoderTrainingConfig,
-        init: Path,
-        tokens_FLD: Tensor,
-        tokens_flipped_FLD: Tensor,
-        views: Views,
-        scripts: Scripts,
-    ) -> None:
-        counts = [len(rows) for rows in (tokens_FLD, tokens_flipped_FLD, views, *scripts)]
-        if len(set(counts)) > 1 or not counts[0]:
-            raise ValueError(f"training needs as many tokens as pictures and scripts, and at least one: {counts}")
+    def __init__(self, config: DecoderTrainingConfig, init: Path, told: Told, held_out: Told | None = None) -> None:
+        for some in (told, held_out or told):
+            counts = [len(rows) for rows in (*some[:3], *some.scripts)]
+            if len(set(counts)) > 1 or not counts[0]:
+                raise ValueError(f"training needs as many tokens as pictures and scripts, and at least one: {counts}")
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
+        self.held_out, self._shown, scripts = held_out, held_out or told, told.scripts
         autoencoder = DiffusionAutoencoder.from_pretrained(init)
         if not autoencoder.config.decoder.identity:
             with torch.random.fork_rng(devices=[]):
@@ -85,8 +88,8 @@ class DecoderTraining:
                 autoencoder = autoencoder.with_identity()
         self.module = Averaged(autoencoder.train(), config.average)
         sizes = autoencoder.config.decoder
-        self.tokens = torch.stack([tokens_FLD, tokens_flipped_FLD]).float()
-        self.views = views
+        self.tokens = torch.stack([told.tokens_FLD, told.tokens_flipped_FLD]).float()
+        self.views = told.views
         self.sentences_FSE = pad(scripts.sentences, sizes.sentences)
         self.faces_FPG = pad(scripts.faces, sizes.faces)
         self.characters = [list(of_frame) for of_frame in scripts.characters]
@@ -130,9 +133,48 @@ class DecoderTraining:
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2, plus the coarse head's l2 loss where there is one."""
-        model = self.module.live
+        return self._loss(self.module.live, self.views, batch)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, Tensor]:
+        """The averaged weights' losses on held-out keyframes and their whole scripts, with the same noise at each call;
+        none: no figures."""
+        if self.held_out is None:
+            return {}
+        rows_F = even(len(self.held_out.views), VALIDATED)
+        random = generator(self.config.seed, 0, 0xE7A1)
+        losses = []
+        for rows_B in self.held_out.views.batches(rows_F, self.config.batch):
+            batch = self._whole(self.held_out, rows_B, random)
+            loss, terms = self._loss(self.module.average, self.held_out.views, batch)
+            losses.append(torch.stack([loss, *terms.values()]) * len(rows_B) / len(rows_F))
+        return dict(zip(("loss", *terms), torch.stack(losses).sum(0), strict=True))
+
+    def _whole(self, told: Told, rows_B: Tensor, random: torch.Generator) -> Batch:
+        """Keyframes with all that their scripts hold, nothing masked."""
+        config, model = self.config, self.module.live
+        drawn = told.views.draw(rows_B, torch.zeros_like(rows_B))
+        tokens_BLD = told.tokens_FLD[rows_B].float()
+        tokens_BLD = tokens_BLD + config.token_noise * torch.randn(tokens_BLD.shape, generator=random)
+        noise_BCHW, timestep_B = draw_noise(model.config.diffusion, (len(rows_B), *drawn.grid), random)
+        return Batch(
+            tokens_BLD,
+            *self._padded(told.scripts, rows_B),
+            torch.ones(len(rows_B), model.decoder.context_length),
+            torch.ones(len(rows_B)),
+            drawn,
+            noise_BCHW,
+            timestep_B,
+        )
+
+    def _padded(self, scripts: Scripts, rows_B: Tensor) -> tuple[Tensor, Tensor]:
+        sizes, rows = self.module.live.config.decoder, rows_B.tolist()
+        sentences_BSE = pad([scripts.sentences[row] for row in rows], sizes.sentences)
+        return sentences_BSE, pad([scripts.faces[row] for row in rows], sizes.faces)
+
+    def _loss(self, model: DiffusionAutoencoder, views: Views, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         device = model.token_mean_LD.device
-        _, latents_BCHW, sizes_B6 = self.views.see(batch.drawn, device)
+        _, latents_BCHW, sizes_B6 = views.see(batch.drawn, device)
         tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, noise_BCHW, timestep_B = (
             part.to(device, non_blocking=True) for part in batch if isinstance(part, Tensor)
         )
@@ -149,14 +191,14 @@ class DecoderTraining:
 
     @torch.no_grad()
     def pictures(self) -> Tensor:
-        """A row of training pictures, and below them what their tokens, descriptions and faces rebuild."""
-        model = self.module.average
-        rows_B = even(len(self.views), SHOWN)
-        _, latents_BCHW, _ = self.views.see(
-            self.views.draw(rows_B, torch.zeros_like(rows_B)), model.token_mean_LD.device
-        )
-        scripts = self.sentences_FSE[rows_B], self.faces_FPG[rows_B]
-        drawn_BCHW = model.reconstruct(self.tokens[0, rows_B], *scripts, seeds=range(len(rows_B)))
+        """A row of pictures, held-out ones where there are any, and below them what their tokens, descriptions and
+        faces rebuild."""
+        model, told = self.module.average, self._shown
+        rows_B = even(len(told.views), SHOWN)
+        drawn = told.views.draw(rows_B, torch.zeros_like(rows_B))
+        _, latents_BCHW, _ = told.views.see(drawn, model.token_mean_LD.device)
+        scripts = self._padded(told.scripts, rows_B)
+        drawn_BCHW = model.reconstruct(told.tokens_FLD[rows_B].float(), *scripts, seeds=range(len(rows_B)))
         return sheet(model.codec, latents_BCHW, drawn_BCHW)
 
     def stepped(self, step: int) -> None:

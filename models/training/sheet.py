@@ -11,6 +11,7 @@ from torch import Tensor
 from models.codec import Codec
 
 SHOWN = 6  # pictures
+VALIDATED = 64  # held-out pictures whose loss is measured
 _HEIGHT = 160  # pixels of each
 
 

@@ -6,7 +6,7 @@ pixels are drawn off the trainer's path and image encoder and codec look at them
 Shapes: F pictures, B of a batch, 3 colours, N positions and C channels of the image encoder; latents_BCHW the codec's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
@@ -50,6 +50,10 @@ class Views(Protocol):
 
     def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
         """Which pictures a worker's step is made of."""
+        ...
+
+    def batches(self, rows_F: Tensor, most: int) -> Iterable[Tensor]:
+        """These pictures, at most so many at a time, each time of one size."""
         ...
 
     def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
@@ -108,6 +112,9 @@ class Kept:
     def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
         return rows_of_step(len(self), batch, seed, step, rank, world)
 
+    def batches(self, rows_F: Tensor, most: int) -> Iterable[Tensor]:
+        return torch.split(rows_F, most)
+
     def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
         channels, height, width = self.latents.shape[2:]
         features_BNC = None if self.features is None else self.features[mirrored_B, rows_B].float()
@@ -153,6 +160,9 @@ class Watched:
         if len(self.buckets.sizes) == 1:
             return rows_of_step(len(self), batch, seed, step, rank, world, self.pictures.window)
         return self.buckets.rows_of_step(batch, seed, step, rank, world)
+
+    def batches(self, rows_F: Tensor, most: int) -> Iterable[Tensor]:
+        return self.buckets.batches(rows_F, most)
 
     def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
         size = self.buckets.size(int(rows_B[0]))

@@ -13,7 +13,7 @@ from tasks.cluster import ClusterConfig
 from tasks.first_stage import Make
 from tasks.frozen import keyframes, seen
 from tasks.progress import silent
-from tests.tasks.small_story import small_story
+from tests.tasks.small_story import SECONDS, small_story
 
 SETTINGS = (
     "frozen.width=64",
@@ -69,6 +69,8 @@ def test_the_first_stage_learns_the_latents_of_its_own_size(trained) -> None:
     images = torch.stack([picture for _, learnt, picture in keyframes(storage, snapshot, (32, 64)) if learnt])
     expected = made.module.live.codec.encode(images.float() / 255)
     torch.testing.assert_close(made.views.latents[0].float(), expected, rtol=1e-2, atol=1e-2)
+    assert len(made.held_out) == SECONDS - len(expected)
+    assert torch.isfinite(made.validate()["loss"])
 
 
 def test_a_card_says_what_came_from_where(trained) -> None:

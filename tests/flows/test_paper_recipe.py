@@ -1,9 +1,11 @@
 """The recipe `paper` on tiny checkpoints of its real classes, swapped in by `--set`: images, keyframes, scripts."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -17,6 +19,7 @@ from tasks import first_stage, tokens, train_autoencoder, train_decoder
 from tasks.cluster import ClusterConfig
 from tasks.made import Film, answered
 from tasks.progress import silent
+from tasks.views import apart
 from tests.models import tiny_checkpoints
 from tests.tasks.small_story import HEIGHT, SECONDS, WIDTH, small_story
 
@@ -79,7 +82,7 @@ def folder(tmp_path_factory) -> Path:
     tiny_checkpoints.clip_vision(root / "clip")
     (root / "pictures").mkdir()
     random = np.random.default_rng(0)
-    for number, size in enumerate(((70, 90), (100, 64), (64, 64), (60, 130))):
+    for number, size in enumerate([(64, 64)] * 7 + [(70, 90), (100, 64), (60, 130)]):  # the first is held out
         Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)).save(root / f"pictures/{number}.png")
     return root
 
@@ -159,8 +162,25 @@ def test_held_out_keyframes_are_scored_on_the_way(trained) -> None:
         stage: [json.loads(line) for line in storage.read_bytes(f"{rel}/curve.jsonl").decode().splitlines()]
         for stage, rel in models.items()
     }
-    assert ["held_out/diffusion" in row for row in curves["autoencoder"]] == [False, True, False]
-    assert not any("held_out/diffusion" in row for stage in ("first_stage", "decoder") for row in curves[stage])
+    scored = {stage: [row["step"] for row in curve if "held_out/loss" in row] for stage, curve in curves.items()}
+    assert scored == {stage: [1] for stage in models}
+    assert all(math.isfinite(curve[1]["held_out/diffusion"]) for curve in curves.values())
+
+
+def test_of_many_images_a_few_are_held_out_and_never_learnt_from(trained, folder: Path) -> None:
+    storage, snapshot, _, _, _ = trained
+    settings = tiny(folder)
+    model = settings.first.whole(settings.autoencoder.model)
+    index = first_stage.image_index(settings.first, storage)
+    made = first_stage.Make(settings.first, model, settings.frozen, storage, snapshot, index)()
+    names = [{views.pictures.name(row) for row in range(len(views))} for views in (made.views, made.held_out)]
+    assert [len(some) for some in names] == [9, 1]
+    assert not names[0] & names[1]
+    many = pa.table({"name": [str(number) for number in range(1000)]})
+    learnt, held_out = apart(many)
+    assert (learnt.num_rows, held_out.num_rows) == (936, 64)
+    assert set(learnt["name"].to_pylist()) | set(held_out["name"].to_pylist()) == set(many["name"].to_pylist())
+    assert apart(many.slice(0, 9))[1].num_rows == 0
 
 
 def test_tokens_are_the_autoencoders_own(trained) -> None:
@@ -196,8 +216,8 @@ def test_exports_open_in_plain_diffusers_with_a_card(trained) -> None:
         assert "| image encoder | clip, sha256 " in card
         assert f"{len(losses)} steps" in card
         assert f"{losses[0]['diffusion']:.4f}" in card
-        assert ("| held_out/diffusion |" in card) == (stage == "autoencoder")
-        assert ("| CC0 | 4 |" in card) == (stage == "first_stage")
+        assert "| held_out/diffusion |" in card
+        assert ("9 images, and 1 held out" in card and "| CC0 | 9 |" in card) == (stage == "first_stage")
         assert (f"Snapshot `{snapshot.id}`: 6 keyframes of 1 films" in card) == (stage != "first_stage")
 
 
@@ -215,6 +235,17 @@ def test_a_second_run_finds_everything_done(trained, folder: Path) -> None:
         assert train_autoencoder.run(elsewhere, storage, snapshot, CLUSTER, silent) == models["autoencoder"]
     finally:
         moved.rename(folder)
+
+
+def test_without_images_the_first_stage_watches_keyframes_at_its_own_size(trained, folder: Path) -> None:
+    storage, snapshot, _, _, _ = trained
+    settings = tiny(folder, "first.images=[]")
+    model = settings.first.whole(settings.autoencoder.model)
+    made = first_stage.Make(settings.first, model, settings.frozen, storage, snapshot, "")()
+    assert made.batch(0).drawn.pixels_B3HW.shape == (2, 3, 64, 64)
+    assert len(made.views) + len(made.held_out) == SECONDS
+    assert torch.isfinite(made.validate()["loss"])
+    assert not any("codec" in name for name in storage.list("checkpoints"))  # nothing was looked at beforehand
 
 
 def test_aspect_buckets_draw_batches_of_one_size(trained, folder: Path) -> None:

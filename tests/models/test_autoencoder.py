@@ -42,6 +42,18 @@ def test_batches_do_not_change_pictures(autoencoder: DiffusionAutoencoder) -> No
     torch.testing.assert_close(whole, parts, atol=1e-4, rtol=1e-4)
 
 
+def test_a_denoiser_draws_in_the_decoders_place(autoencoder: DiffusionAutoencoder) -> None:
+    class Still:
+        config, grid = autoencoder.decoder.config, autoencoder.decoder.grid
+
+        def __call__(self, noisy, timesteps, condition):
+            return torch.zeros_like(noisy)
+
+    tokens = autoencoder.encode(torch.randn(3, 6, 12)).detach()
+    own, still = (autoencoder.reconstruct(tokens, seeds=range(3), steps=2, denoiser=d) for d in (None, Still()))
+    assert (own - still).abs().max() > 0.01
+
+
 def test_one_seed_a_keyframe(autoencoder: DiffusionAutoencoder) -> None:
     with pytest.raises(ValueError, match="1 seeds for 2 keyframes"):
         autoencoder.reconstruct(torch.zeros(2, 2, 16), seeds=[0])

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from models.autoencoder import DiffusionAutoencoder
 from models.diffusion import DiffusionConfig, draw_noise
-from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Scripts
+from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Scripts, Told
 from models.training.views import Kept
 from models.vision import ClipConfig, build
 from tests.models import tiny_checkpoints
@@ -80,7 +80,7 @@ def stage_3(stage_2: Path, pictures: torch.Tensor, **changed: Any) -> DecoderTra
     tokens = torch.randn(5, 2, 32, generator=torch.Generator().manual_seed(2))
     latents = loaded.codec.encode(pictures), loaded.codec.encode(pictures.flip(-1))
     config = DecoderTrainingConfig(**{"steps": 4, "batch": 4, "token_noise": 0.0, "flip": 0.0} | changed)
-    return DecoderTraining(config, stage_2, tokens, tokens, Kept(*latents), scripts)
+    return DecoderTraining(config, stage_2, Told(tokens, tokens, Kept(*latents), scripts))
 
 
 def test_equation_2_by_hand(stage_2: Path, pictures: torch.Tensor) -> None:

@@ -11,7 +11,7 @@ from models.coarse import CoarseConfig
 from models.codec import PCACodec, PCACodecConfig
 from models.compressor import CompressorConfig
 from models.decoder import DecoderConfig
-from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Scripts
+from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Scripts, Told
 from models.training.views import Kept
 from models.unet import UNetConfig
 
@@ -32,18 +32,22 @@ def stage_2(tmp_path_factory) -> Path:
     return folder
 
 
-def training(init: Path, config: DecoderTrainingConfig = CONFIG, keyframes: int = 7) -> DecoderTraining:
+def told(seed: int = 0, keyframes: int = 7) -> Told:
     """Keyframe i has i sentences and i % 3 faces, of characters 0 and -1 (unknown)."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     scripts = Scripts(
         [random.standard_normal((i, 10)).astype(np.float32) for i in range(keyframes)],
         [random.standard_normal((i % 3, 7)).astype(np.float32) for i in range(keyframes)],
         [[0, -1][: i % 3] for i in range(keyframes)],
     )
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     tokens = torch.randn(2, keyframes, 2, 16, generator=generator)
     latents = torch.randn(2, keyframes, 6, 4, 8, generator=generator)
-    return DecoderTraining(config, init, *tokens, Kept(*latents), scripts)
+    return Told(*tokens, Kept(*latents), scripts)
+
+
+def training(init: Path, config: DecoderTrainingConfig = CONFIG, held_out: Told | None = None) -> DecoderTraining:
+    return DecoderTraining(config, init, told(), held_out)
 
 
 def advance(trained: DecoderTraining, optimiser: torch.optim.Optimizer, first: int, last: int) -> list[float]:
@@ -152,6 +156,32 @@ def test_bad_input_is_quoted(stage_2: Path) -> None:
     scripts = Scripts([np.zeros((1, 10))], [np.zeros((1, 7))], [[]])
     tokens, views = [torch.zeros(1, 2, 16)] * 2, Kept(*[torch.zeros(1, 6, 4, 8)] * 2)
     with pytest.raises(ValueError, match="1 faces but 0 names"):
-        DecoderTraining(CONFIG, stage_2, *tokens, views, scripts)
+        DecoderTraining(CONFIG, stage_2, Told(*tokens, views, scripts))
     with pytest.raises(ValueError, match=r"\[1, 1, 2"):
-        DecoderTraining(CONFIG, stage_2, *tokens, Kept(*[torch.zeros(2, 6, 4, 8)] * 2), scripts)
+        DecoderTraining(CONFIG, stage_2, Told(*tokens, Kept(*[torch.zeros(2, 6, 4, 8)] * 2), scripts))
+
+
+def test_held_out_keyframes_are_scored_with_whole_scripts_at_the_same_noise_each_time(stage_2: Path) -> None:
+    held_out = told(seed=1, keyframes=5)
+    trained = training(stage_2, held_out=held_out)
+    first, again = trained.validate(), trained.validate()
+    assert set(first) == {"loss", "diffusion", "coarse"}
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert first["loss"] == pytest.approx((first["diffusion"] + first["coarse"]).item(), rel=1e-5)
+    masked = training(stage_2, CONFIG.model_copy(update={"masked": 1.0, "dropped": 1.0}), held_out)
+    assert all(torch.equal(first[name], masked.validate()[name]) for name in first)
+    silent = held_out._replace(scripts=held_out.scripts._replace(sentences=[np.zeros((0, 10), np.float32)] * 5))
+    advance(trained, torch.optim.AdamW(list(trained.parameters(0))), 0, 4)
+    after = trained.validate()["loss"]
+    assert after != first["loss"]
+    trained.held_out = silent
+    assert trained.validate()["loss"] != after
+    assert training(stage_2).validate() == {}
+
+
+def test_held_out_keyframes_are_shown_where_there_are_any(stage_2: Path) -> None:
+    held_out = told(seed=1, keyframes=5)
+    shown = training(stage_2, held_out=held_out).pictures()
+    assert shown.shape == (3, 2 * 160, 5 * 320)
+    assert torch.equal(shown, training(stage_2, held_out=held_out).pictures())
+    assert training(stage_2).pictures().shape == (3, 2 * 160, 4 * 320)  # of seven keyframes every second one

@@ -39,6 +39,13 @@ def test_an_epoch_has_each_picture_and_batches_of_one_size(batch: int, world: in
     assert sum(times.values()) - 23 == sum(-count % batch for count in of_size.values())
 
 
+def test_some_pictures_come_bucket_by_bucket() -> None:
+    buckets = Buckets([(64, 64), (64, 96), (64, 64), (64, 96), (64, 64)], [(64, 64), (64, 96)])
+    some = buckets.batches(torch.tensor([4, 3, 2, 0]), 2)
+    assert [rows.tolist() for rows in some] == [[4, 2], [0], [3]]
+    assert [rows.tolist() for rows in Buckets([(1, 1)], [(64, 64)]).batches(torch.arange(3), 2)] == [[0, 1], [2]]
+
+
 def test_dealing_depends_on_seed_and_step_alone() -> None:
     buckets, again = Buckets(shapes(40), SIZES), Buckets(shapes(40), SIZES)
     later = [again.rows_of_step(4, 1, step, 0, 1) for step in (30, 3, 11)]  # in whatever order it is asked
