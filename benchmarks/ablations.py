@@ -27,7 +27,8 @@ from models.generate import GenerationConfig, Request, generate
 from models.head import GmmConfig, HeadConfig, RegressionConfig
 from models.likelihood import held_out_nll, shuffled, unconditional_nll
 from models.script_tokens import FrameScript
-from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig, KeptEpisode, Loss
+from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig, Loss
+from models.training.scripted import KeptEpisode
 
 TRAIN, TEST, FRAMES, SHOWN, WINDOW = 16, 8, 48, 10, 16
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.script_tokens import CHARACTER, PLOT, SCENE_ELEMENT, FrameScript
-from models.training.autoregressive import KeptEpisode
+from models.training.scripted import KeptEpisode
 
 L, D, C, F = 2, 16, 16, 16
 PLACES, KINDS, ACTIONS = 10, 4, 6

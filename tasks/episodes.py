@@ -1,4 +1,4 @@
-"""Films as the autoregressive model learns from them: scripts and tokens of a window, read when it is asked for.
+"""Films as models learn from them: scripts and tokens of some keyframes, read when they are asked for.
 
 Nothing of a film is in memory but the windows that were read last and the faces of the last few films.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.script_tokens import FrameScript
 from storage.root import Storage
-from storage.snapshot import Part, Snapshot, SnapshotFilm
+from storage.snapshot import Part, Snapshot
 from tasks import dataset, tokens
 from tasks.dataset import Scripts
 from tasks.examples import Examples
@@ -21,35 +21,50 @@ from tasks.views import keyframe_ids
 if TYPE_CHECKING:
     from torch import Tensor
 
-_FILMS = 16  # whose faces are kept
+_FILMS = 32  # whose faces are kept
 
 
 class Reader:
-    """Scripts and tokens of some keyframes of a snapshot, by their numbers."""
+    """All keyframes of a part of a snapshot, film by film, by number.
+
+    Args:
+        work: as tasks.tokens returns it.
+    """
 
     def __init__(self, storage: Storage, snapshot: Snapshot, work: Work, part: Part) -> None:
-        self.examples = Examples(storage, {**snapshot.work, **work}, keyframe_ids(storage, snapshot, part))
+        self.row_ids = keyframe_ids(storage, snapshot, part)
+        self.films = {film.film_id: film for film in snapshot.films}
+        self._examples = Examples(storage, {**snapshot.work, **work}, self.row_ids)
         self._part: Part = part
         self._table = dataset.feature_rows(storage, snapshot)
-        self.scripts = lru_cache(_FILMS)(self._scripts)
+        self._scripts = lru_cache(_FILMS)(self._scripts_of)
 
-    def _scripts(self, film: SnapshotFilm) -> Scripts:
-        batches = self._table.batches(film.film_id, dataset.FACES)
-        return Scripts(film, self._part, [row for batch in batches for row in batch.to_pylist()])
+    def __len__(self) -> int:
+        return len(self.row_ids)
+
+    def read(self, frames: Sequence[int], flipped: bool = False) -> "tuple[Sequence[FrameScript], Tensor]":
+        """Scripts and tokens_TLD of some keyframes, or of their mirror images."""
+        import torch
+
+        scripts = [
+            self._scripts(film_of(self.row_ids[row])).of(self._examples.features(row), flipped) for row in frames
+        ]
+        tokens_TLD = [tokens.of_row(self._examples.tokens(row), flipped) for row in frames]
+        return scripts, torch.stack(tokens_TLD) if tokens_TLD else torch.zeros(0, 1, 1)
+
+    def _scripts_of(self, film_id: str) -> Scripts:
+        batches = self._table.batches(film_id, dataset.FACES)
+        return Scripts(self.films[film_id], self._part, [row for batch in batches for row in batch.to_pylist()])
 
 
 @dataclass(frozen=True)
 class FilmEpisode:
-    """What of a film belongs to a part of its snapshot: `count` keyframes of the reader's, from `first` on."""
+    """A film's `count` keyframes among the reader's, from `first` on."""
 
     reader: Reader
-    film: SnapshotFilm
+    film_id: str
     first: int
     count: int
-
-    @property
-    def film_id(self) -> str:
-        return self.film.film_id
 
     @property
     def mirrored(self) -> bool:
@@ -59,26 +74,17 @@ class FilmEpisode:
         return self.count
 
     def read(self, frames: Sequence[int], flipped: bool = False) -> "tuple[Sequence[FrameScript], Tensor]":
-        import torch
-
-        examples, scripts = self.reader.examples, self.reader.scripts(self.film)
-        rows = [self.first + frame for frame in frames]
-        vectors = [tokens.of_row(examples.tokens(row), flipped) for row in rows]
-        tokens_TLD = torch.stack(vectors) if vectors else torch.zeros(0, 1, 1)
-        return [scripts.of(examples.features(row), flipped) for row in rows], tokens_TLD
+        return self.reader.read([self.first + frame for frame in frames], flipped)
 
 
-def episodes(storage: Storage, snapshot: Snapshot, work: Work, part: Part) -> list[FilmEpisode]:
-    """An episode a film.
-
-    Args:
-        work: as tasks.tokens returns it; films that it has not finished are left out.
-    """
-    within = snapshot.within(work)
-    reader = Reader(storage, within, work, part)
-    films, found, first = {film.film_id: film for film in within.films}, [], 0
-    for film_id, row_ids in groupby(reader.examples.row_ids, key=lambda row_id: row_id.rsplit("-", 1)[0]):
-        count = len(list(row_ids))
-        found.append(FilmEpisode(reader, films[film_id], first, count))
-        first += count
+def episodes(reader: Reader) -> list[FilmEpisode]:
+    """An episode a film."""
+    found, first = [], 0
+    for film_id, row_ids in groupby(reader.row_ids, key=film_of):
+        found.append(FilmEpisode(reader, film_id, first, len(list(row_ids))))
+        first += len(found[-1])
     return found
+
+
+def film_of(row_id: str) -> str:
+    return row_id.rsplit("-", 1)[0]

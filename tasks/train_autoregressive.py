@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from storage.fingerprint import fingerprint
 from storage.root import Storage
-from storage.snapshot import Snapshot
+from storage.snapshot import Part, Snapshot
 from tasks.cluster import ClusterConfig
-from tasks.episodes import episodes
+from tasks.episodes import FilmEpisode, Reader, episodes
 from tasks.fit import fit
 from tasks.job import FitConfig
 from tasks.progress import Progress
@@ -64,6 +64,8 @@ class Make:
     def __call__(self) -> "AutoregressiveTraining":
         from models.training.autoregressive import AutoregressiveTraining
 
-        given = self.storage, self.snapshot, self.work
-        held_out = episodes(*given, "test") if self.config.fit.validate_every else []
-        return AutoregressiveTraining(self.config.training, episodes(*given, "train"), held_out=held_out)
+        held_out = self._episodes("test") if self.config.fit.validate_every else []
+        return AutoregressiveTraining(self.config.training, self._episodes("train"), held_out=held_out)
+
+    def _episodes(self, part: Part) -> list[FilmEpisode]:
+        return episodes(Reader(self.storage, self.snapshot.within(self.work), self.work, part))

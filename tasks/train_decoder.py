@@ -12,8 +12,8 @@ from storage.errors import ConfigError
 from storage.fingerprint import fingerprint
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
-from tasks import dataset, tokens
 from tasks.cluster import ClusterConfig
+from tasks.episodes import Reader
 from tasks.fit import fit
 from tasks.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, look, seen
 from tasks.job import FitConfig
@@ -89,28 +89,19 @@ class Make:
 
     def _told(self, part: Part, trained_on: "Codec") -> "Told | None":
         """The keyframes of a part of the snapshot, None where there are none."""
-        from models.training.decoder import Scripts, Told
+        from models.training.decoder import Told
 
-        films = dataset.load(self.storage, self.snapshot.within(self.work), part)
-        row_ids = [row_id for film in films for row_id in film.row_ids]
-        if not row_ids:
+        reader = Reader(self.storage, self.snapshot.within(self.work), self.work, part)
+        if not len(reader):
             return None
-        scripts = [script for film in films for script in film.scripts]
-        # Characters are numbered film by film; those of different films are different people.
-        characters = [
-            [-1 if c < 0 else int(c) * len(films) + place for c in of_frame]
-            for place, film in enumerate(films)
-            for of_frame in film.face_characters
-        ]
-        vectors = Scripts([script.sentences for script in scripts], [script.faces for script in scripts], characters)
-        codec, views = self._views(row_ids)
+        codec, views = self._views(reader.row_ids)
         if not codec.same_as(trained_on):
             raise ConfigError(
                 f"the autoencoder {self.autoencoder!r} was trained on latents of another codec than the recipe's "
                 "settings under `frozen` make of this snapshot: train the decoder with the settings and the "
                 "snapshot of its autoencoder"
             )
-        return Told(*tokens.read(self.storage, self.work, row_ids), views, vectors)
+        return Told(views, reader)
 
     def _views(self, row_ids: Sequence[str]) -> "tuple[Codec, Views]":
         from models.training.views import Kept

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from models.likelihood import held_out_nll
 from models.mixture import Mixture
 from models.packing import Packed, Window, cut, slots
 from models.script_tokens import FrameScript
+from models.training.scripted import Episode
 from models.training.sheet import even
 
 Loss = Literal["nll", "l1", "l2"]
@@ -58,61 +59,6 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     references: int = Field(default=10, ge=0)
     reference_probability: float = Field(default=0.5, ge=0, le=1)
     seed: int = 0
-
-
-class Episode(Protocol):
-    """One film, or the part of it that may be used: keyframes in order of time, read when they are asked for."""
-
-    @property
-    def film_id(self) -> str: ...
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether its mirror image can be read."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def read(self, frames: Sequence[int], flipped: bool = False) -> tuple[Sequence[FrameScript], Tensor]:
-        """Scripts and tokens_TLD of some keyframes, or of their mirror images."""
-        ...
-
-
-@dataclass(frozen=True)
-class KeptEpisode:
-    """An episode in memory.
-
-    `scripts_flipped` are the scripts of the mirrored keyframes (left and right exchanged); without them a mirrored
-    keyframe keeps its script, as in the paper.
-    """
-
-    film_id: str
-    scripts: Sequence[FrameScript]
-    tokens_TLD: Tensor
-    tokens_flipped_TLD: Tensor | None = None
-    scripts_flipped: Sequence[FrameScript] | None = None
-
-    def __post_init__(self) -> None:
-        flipped = self.tokens_TLD if self.tokens_flipped_TLD is None else self.tokens_flipped_TLD
-        counts = [len(self.scripts), len(self.tokens_TLD), len(flipped), len(self.scripts_flipped or self.scripts)]
-        if len(set(counts)) > 1 or not self.scripts:
-            raise ValueError(
-                f"{self.film_id}: an episode needs as many scripts as keyframes, flipped or not, and at least one; "
-                f"got {counts[0]} scripts, {counts[1]} keyframes, {counts[2]} flipped, {counts[3]} flipped scripts"
-            )
-
-    @property
-    def mirrored(self) -> bool:
-        return self.tokens_flipped_TLD is not None
-
-    def __len__(self) -> int:
-        return len(self.scripts)
-
-    def read(self, frames: Sequence[int], flipped: bool = False) -> tuple[Sequence[FrameScript], Tensor]:
-        scripts, tokens_TLD = self.scripts, self.tokens_TLD
-        if flipped and self.tokens_flipped_TLD is not None:
-            scripts, tokens_TLD = self.scripts_flipped or scripts, self.tokens_flipped_TLD
-        return [scripts[t] for t in frames], tokens_TLD[list(frames)]
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """Stage 3: the decoder learns to read descriptions and faces too (section 3.3, eq. 2, Appendix A).
 
-Shapes: F keyframes of the training set, B of a batch, L tokens, D token width, S sentences of width E, P places for
-faces of width G, K = L + S + P.
+Shapes: B keyframes of a batch, L tokens, D token width, S sentences of width E, P places for F faces of width G,
+K = L + S + P.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from models.autoencoder import DiffusionAutoencoder
 from models.decoder import pad, random_keep
 from models.diffusion import diffusion_loss, draw_noise
+from models.script_tokens import FrameScript
 from models.training import Schedule, generator
 from models.training.average import Averaged, learning_rate
+from models.training.scripted import Scripted
 from models.training.sheet import SHOWN, VALIDATED, even, sheet
 from models.training.views import Drawn, Views
 
@@ -34,7 +36,7 @@ class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     dropped: float = Field(0.05, ge=0, le=1, description="chance of a keyframe to lose everything, for guidance")
     other_face: float = Field(0.5, ge=0, le=1, description="chance of a face to come from another of its keyframes")
     token_noise: float = Field(0.4, ge=0, description="std of the noise on tokens, which have unit variance")
-    flip: float = Field(0.0, ge=0, le=1, description="share of mirrored keyframes; their scripts are not mirrored")
+    flip: float = Field(0.0, ge=0, le=1, description="share of mirrored keyframes, with mirrored scripts")
     coarse_weight: float = Field(1.0, ge=0, description="of the coarse head's l2 loss")
     average: float = Field(0.95, ge=0, lt=1, description="decay of the weights' exported moving average; 0: none")
     seed: int = 0
@@ -53,52 +55,30 @@ class Batch(NamedTuple):
     timestep_B: Tensor
 
 
-class Scripts(NamedTuple):
-    """What the multimodal scripts of F keyframes hold: for each keyframe sentences [n, E], faces [m, G] and which
-    character of the film each face is (-1: unknown)."""
-
-    sentences: Sequence[np.ndarray]
-    faces: Sequence[np.ndarray]
-    characters: Sequence[Sequence[int]]
-
-
 class Told(NamedTuple):
-    """F keyframes as tokens and as pictures, with what their scripts hold."""
+    """Keyframes as pictures, and with the same numbers their scripts and tokens."""
 
-    tokens_FLD: Tensor
-    tokens_flipped_FLD: Tensor
     views: Views
-    scripts: Scripts
+    scripted: Scripted
 
 
 class DecoderTraining:
     """Trains decoder and the two projections; the compressor is frozen, so its tokens come ready-made."""
 
     def __init__(self, config: DecoderTrainingConfig, init: Path, told: Told, held_out: Told | None = None) -> None:
-        for some in (told, held_out or told):
-            counts = [len(rows) for rows in (*some[:3], *some.scripts)]
-            if len(set(counts)) > 1 or not counts[0]:
-                raise ValueError(f"training needs as many tokens as pictures and scripts, and at least one: {counts}")
+        for views, scripted in (told, held_out or told):
+            if len(views) != len(scripted) or not len(views):
+                raise ValueError(
+                    f"training needs as many scripts as pictures, and at least one: {len(scripted)} and {len(views)}"
+                )
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
-        self.held_out, self._shown, scripts = held_out, held_out or told, told.scripts
+        self.told, self.held_out = told, held_out
         autoencoder = DiffusionAutoencoder.from_pretrained(init)
         if not autoencoder.config.decoder.identity:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.seed)
                 autoencoder = autoencoder.with_identity()
         self.module = Averaged(autoencoder.train(), config.average)
-        sizes = autoencoder.config.decoder
-        self.tokens = torch.stack([told.tokens_FLD, told.tokens_flipped_FLD]).float()
-        self.views = told.views
-        self.sentences_FSE = pad(scripts.sentences, sizes.sentences)
-        self.faces_FPG = pad(scripts.faces, sizes.faces)
-        self.characters = [list(of_frame) for of_frame in scripts.characters]
-        self.bank: dict[int, list[Tensor]] = {}
-        for frame, characters in enumerate(self.characters):
-            if len(characters) != len(scripts.faces[frame]):
-                raise ValueError(f"keyframe {frame} has {len(scripts.faces[frame])} faces but {len(characters)} names")
-            for place, character in enumerate(characters):
-                self.bank.setdefault(character, []).append(self.faces_FPG[frame, place])
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
         """The decoder with its projections; the compressor is frozen."""
@@ -113,17 +93,16 @@ class DecoderTraining:
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         config, size = self.config, self.config.batch
         random = generator(config.seed, step, rank)
-        rows_B = self.views.rows_of_step(size, config.seed, step, rank, world)
+        rows_B = self.told.views.rows_of_step(size, config.seed, step, rank, world)
         mirrored_B = (torch.rand(size, generator=random) < config.flip).long()
-        drawn = self.views.draw(rows_B, mirrored_B)
-        tokens_BLD = self.tokens[mirrored_B, rows_B]
+        drawn = self.told.views.draw(rows_B, mirrored_B)
+        scripts, tokens_BLD = self._read(rows_B, mirrored_B)
         tokens_BLD = tokens_BLD + config.token_noise * torch.randn(tokens_BLD.shape, generator=random)
         length = self.module.live.decoder.context_length
         noise_BCHW, timestep_B = draw_noise(self.module.live.config.diffusion, (size, *drawn.grid), random)
         return Batch(
             tokens_BLD,
-            self.sentences_FSE[rows_B],
-            torch.stack([self._faces(row, random) for row in rows_B.tolist()]),
+            *self._padded([self._with_other_faces(script, random) for script in scripts]),
             random_keep((size, length), config.masked, random),
             random_keep((size,), config.dropped, random),
             drawn,
@@ -133,7 +112,7 @@ class DecoderTraining:
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2, plus the coarse head's l2 loss where there is one."""
-        return self._loss(self.module.live, self.views, batch)
+        return self._loss(self.module.live, self.told.views, batch)
 
     @torch.no_grad()
     def validate(self) -> dict[str, Tensor]:
@@ -154,12 +133,12 @@ class DecoderTraining:
         """Keyframes with all that their scripts hold, nothing masked."""
         config, model = self.config, self.module.live
         drawn = told.views.draw(rows_B, torch.zeros_like(rows_B))
-        tokens_BLD = told.tokens_FLD[rows_B].float()
+        scripts, tokens_BLD = told.scripted.read(rows_B.tolist())
         tokens_BLD = tokens_BLD + config.token_noise * torch.randn(tokens_BLD.shape, generator=random)
         noise_BCHW, timestep_B = draw_noise(model.config.diffusion, (len(rows_B), *drawn.grid), random)
         return Batch(
             tokens_BLD,
-            *self._padded(told.scripts, rows_B),
+            *self._padded(scripts),
             torch.ones(len(rows_B), model.decoder.context_length),
             torch.ones(len(rows_B)),
             drawn,
@@ -167,10 +146,21 @@ class DecoderTraining:
             timestep_B,
         )
 
-    def _padded(self, scripts: Scripts, rows_B: Tensor) -> tuple[Tensor, Tensor]:
-        sizes, rows = self.module.live.config.decoder, rows_B.tolist()
-        sentences_BSE = pad([scripts.sentences[row] for row in rows], sizes.sentences)
-        return sentences_BSE, pad([scripts.faces[row] for row in rows], sizes.faces)
+    def _read(self, rows_B: Tensor, mirrored_B: Tensor) -> tuple[list[FrameScript], Tensor]:
+        """Scripts and tokens_BLD of keyframes, some of which are mirrored."""
+        rows = rows_B.tolist()
+        scripts, tokens_BLD = self.told.scripted.read(rows)
+        if not mirrored_B.any():
+            return list(scripts), tokens_BLD
+        flipped, flipped_BLD = self.told.scripted.read(rows, flipped=True)
+        both = [pair[mirrored] for *pair, mirrored in zip(scripts, flipped, mirrored_B.tolist(), strict=True)]
+        return both, torch.where(mirrored_B[:, None, None].bool(), flipped_BLD, tokens_BLD)
+
+    def _padded(self, scripts: Sequence[FrameScript]) -> tuple[Tensor, Tensor]:
+        """Descriptions and faces, [B, S, E] and [B, P, G]."""
+        sizes = self.module.live.config.decoder
+        sentences_BSE = pad([script.sentences for script in scripts], sizes.sentences)
+        return sentences_BSE, pad([script.faces for script in scripts], sizes.faces)
 
     def _loss(self, model: DiffusionAutoencoder, views: Views, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         device = model.token_mean_LD.device
@@ -193,12 +183,12 @@ class DecoderTraining:
     def pictures(self) -> Tensor:
         """A row of pictures, held-out ones where there are any, and below them what their tokens, descriptions and
         faces rebuild."""
-        model, told = self.module.average, self._shown
+        model, told = self.module.average, self.held_out or self.told
         rows_B = even(len(told.views), SHOWN)
         drawn = told.views.draw(rows_B, torch.zeros_like(rows_B))
         _, latents_BCHW, _ = told.views.see(drawn, model.token_mean_LD.device)
-        scripts = self._padded(told.scripts, rows_B)
-        drawn_BCHW = model.reconstruct(told.tokens_FLD[rows_B].float(), *scripts, seeds=range(len(rows_B)))
+        scripts, tokens_BLD = told.scripted.read(rows_B.tolist())
+        drawn_BCHW = model.reconstruct(tokens_BLD, *self._padded(scripts), seeds=range(len(rows_B)))
         return sheet(model.codec, latents_BCHW, drawn_BCHW)
 
     def stepped(self, step: int) -> None:
@@ -208,11 +198,10 @@ class DecoderTraining:
         """The averaged weights, a decoder that reads whole scripts."""
         self.module.average.eval().save_pretrained(path)
 
-    def _faces(self, row: int, random: torch.Generator) -> Tensor:
-        """A keyframe's faces, some of them taken from other keyframes of the same character (Appendix C)."""
-        faces_PG = self.faces_FPG[row].clone()
-        for place, character in enumerate(self.characters[row]):
-            if character >= 0 and float(torch.rand((), generator=random)) < self.config.other_face:
-                bank = self.bank[character]
-                faces_PG[place] = bank[int(torch.randint(len(bank), (), generator=random))]
-        return faces_PG
+    def _with_other_faces(self, script: FrameScript, random: torch.Generator) -> FrameScript:
+        """Some of its faces taken from other keyframes of the same character (Appendix C)."""
+        faces_FG = script.faces.copy()
+        for place, choices in enumerate(script.face_choices):
+            if len(choices) and float(torch.rand((), generator=random)) < self.config.other_face:
+                faces_FG[place] = choices[int(torch.randint(len(choices), (), generator=random))]
+        return replace(script, faces=faces_FG)

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 
 from models.autoencoder import DiffusionAutoencoder
 from models.diffusion import DiffusionConfig, draw_noise
-from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Scripts, Told
+from models.script_tokens import FrameScript
+from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Told
+from models.training.scripted import KeptEpisode
 from models.training.views import Kept
 from models.vision import ClipConfig, build
 from tests.models import tiny_checkpoints
@@ -71,16 +73,14 @@ def stage_2(sdxl: Path, clip: Path, pictures: torch.Tensor, tmp_path_factory) ->
 
 def stage_3(stage_2: Path, pictures: torch.Tensor, **changed: Any) -> DecoderTraining:
     random = np.random.default_rng(0)
-    scripts = Scripts(
-        [random.standard_normal((12 - i, SENTENCE)).astype(np.float32) for i in range(5)],
-        [random.standard_normal((i, FACE)).astype(np.float32) for i in range(5)],
-        [[-1] * i for i in range(5)],
-    )
+    sentences = [random.standard_normal((12 - i, SENTENCE)).astype(np.float32) for i in range(5)]
+    faces = [random.standard_normal((i, FACE)).astype(np.float32) for i in range(5)]
+    scripts = [FrameScript(f"f-{i:06d}", sentences[i], np.zeros(12 - i, np.int8), faces[i]) for i in range(5)]
     loaded = DiffusionAutoencoder.from_pretrained(stage_2)
     tokens = torch.randn(5, 2, 32, generator=torch.Generator().manual_seed(2))
     latents = loaded.codec.encode(pictures), loaded.codec.encode(pictures.flip(-1))
     config = DecoderTrainingConfig(**{"steps": 4, "batch": 4, "token_noise": 0.0, "flip": 0.0} | changed)
-    return DecoderTraining(config, stage_2, Told(tokens, tokens, Kept(*latents), scripts))
+    return DecoderTraining(config, stage_2, Told(Kept(*latents), KeptEpisode("f", scripts, tokens, tokens)))
 
 
 def test_equation_2_by_hand(stage_2: Path, pictures: torch.Tensor) -> None:

@@ -11,7 +11,8 @@ from models.backbone import LlamaTinyBackbone
 from models.likelihood import held_out_nll, shuffled
 from models.script_tokens import FrameScript
 from models.training import autoregressive as module
-from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig, KeptEpisode
+from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig
+from models.training.scripted import KeptEpisode
 
 L, D, C, F = 2, 6, 16, 8
 MODEL = AutoregressiveConfig(

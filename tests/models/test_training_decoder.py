@@ -1,5 +1,6 @@
 """Stage 3: the compressor keeps still, scripts are padded, masked and dropped, faces come from the character's bank."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.coarse import CoarseConfig
 from models.codec import PCACodec, PCACodecConfig
 from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig
-from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Scripts, Told
+from models.decoder import DecoderConfig, pad
+from models.script_tokens import FrameScript
+from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Told
+from models.training.scripted import KeptEpisode
 from models.training.views import Kept
 from models.unet import UNetConfig
 
@@ -33,17 +36,25 @@ def stage_2(tmp_path_factory) -> Path:
 
 
 def told(seed: int = 0, keyframes: int = 7) -> Told:
-    """Keyframe i has i sentences and i % 3 faces, of characters 0 and -1 (unknown)."""
+    """Keyframe i has i sentences and i % 3 faces, the first of a character, the second of nobody known."""
     random = np.random.default_rng(seed)
-    scripts = Scripts(
-        [random.standard_normal((i, 10)).astype(np.float32) for i in range(keyframes)],
-        [random.standard_normal((i % 3, 7)).astype(np.float32) for i in range(keyframes)],
-        [[0, -1][: i % 3] for i in range(keyframes)],
-    )
+    sentences = [random.standard_normal((i, 10)).astype(np.float32) for i in range(keyframes)]
+    faces = [random.standard_normal((i % 3, 7)).astype(np.float32) for i in range(keyframes)]
+    firsts = {i: face[0] for i, face in enumerate(faces) if len(face)}
+    scripts = [
+        FrameScript(
+            f"f-{i:06d}",
+            sentences[i],
+            np.zeros(i, np.int8),
+            faces[i],
+            (np.stack([face for j, face in firsts.items() if j != i]), np.zeros((0, 7), np.float32))[: i % 3],
+        )
+        for i in range(keyframes)
+    ]
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randn(2, keyframes, 2, 16, generator=generator)
     latents = torch.randn(2, keyframes, 6, 4, 8, generator=generator)
-    return Told(*tokens, Kept(*latents), scripts)
+    return Told(Kept(*latents), KeptEpisode("f", scripts, *tokens))
 
 
 def training(init: Path, config: DecoderTrainingConfig = CONFIG, held_out: Told | None = None) -> DecoderTraining:
@@ -94,7 +105,8 @@ def test_batch_shapes_and_padding(stage_2: Path) -> None:
     assert batch.sentences_BSE.shape == (3, 15, 10)
     assert batch.faces_BPG.shape == (3, 5, 7)
     assert batch.keep_BK.shape == (3, 22)
-    assert (trained.sentences_FSE.abs().sum(-1) > 0).sum(1).tolist() == list(range(7))
+    rows = trained.told.views.rows_of_step(3, 0, 0, 0, 1).tolist()
+    assert (batch.sentences_BSE.abs().sum(-1) > 0).sum(1).tolist() == rows
 
 
 def test_rates_of_masking_and_dropping(stage_2: Path) -> None:
@@ -115,25 +127,38 @@ def test_masking_is_for_training_only(stage_2: Path) -> None:
 
 def test_faces_come_from_other_keyframes_of_the_same_character(stage_2: Path) -> None:
     trained = training(stage_2, CONFIG.model_copy(update={"other_face": 1.0}))
+    scripts, _ = trained.told.scripted.read(range(7))
     seen = set()
     for step in range(30):
-        faces = trained.batch(step).faces_BPG
-        rows = trained.batch(step).drawn.latents_BCHW
-        for picture, frame in zip(rows, faces, strict=True):
-            row = next(i for i in range(7) if torch.equal(trained.views.latents[0, i], picture))
-            known = trained.faces_FPG[row]
-            if len(trained.characters[row]) == 2:  # the unknown face is never exchanged
-                assert torch.equal(frame[1], known[1])
-            if trained.characters[row]:
-                source = [i for i in (1, 2, 4, 5) if torch.equal(frame[0], trained.faces_FPG[i, 0])]
-                assert len(source) == 1
-                seen.add((row, source[0]))
-            else:
-                assert (frame == 0).all()
-    assert any(row != source for row, source in seen)
-    own = training(stage_2, CONFIG.model_copy(update={"other_face": 0.0, "flip": 0.0})).batch(0)
-    rows = [next(i for i in range(7) if torch.equal(trained.views.latents[0, i], x)) for x in own.drawn.latents_BCHW]
-    assert torch.equal(own.faces_BPG, trained.faces_FPG[rows])
+        rows = trained.told.views.rows_of_step(3, 0, step, 0, 1).tolist()
+        for row, frame in zip(rows, trained.batch(step).faces_BPG, strict=True):
+            known = torch.from_numpy(scripts[row].faces)
+            assert (frame[len(known) :] == 0).all()
+            assert torch.equal(frame[1 : len(known)], known[1:])  # the unknown face is never exchanged
+            if len(known):
+                (source,) = [i for i in (1, 2, 4, 5) if np.array_equal(frame[0], scripts[i].faces[0])]
+                seen.add((row, source))
+    assert len(seen) > 4
+    assert all(row != source for row, source in seen)
+    own = training(stage_2, CONFIG.model_copy(update={"other_face": 0.0})).batch(0)
+    rows = trained.told.views.rows_of_step(3, 0, 0, 0, 1).tolist()
+    assert torch.equal(own.faces_BPG, pad([scripts[row].faces for row in rows], 5))
+
+
+def test_mirrored_keyframes_have_their_own_tokens_and_scripts(stage_2: Path) -> None:
+    views, plain = told()
+    mirrored = [replace(script, sentences=-script.sentences) for script in plain.scripts]
+    given = Told(views, replace(plain, scripts_flipped=mirrored))
+    config = CONFIG.model_copy(update={"flip": 0.5, "batch": 7, "token_noise": 0.0})
+    batch, rows = DecoderTraining(config, stage_2, given).batch(0), views.rows_of_step(7, 0, 0, 0, 1).tolist()
+    flipped = [
+        torch.equal(latents, views.latents[1, row]) for latents, row in zip(batch.drawn.latents_BCHW, rows, strict=True)
+    ]
+    assert 0 < sum(flipped) < 7
+    for place, (row, is_flipped) in enumerate(zip(rows, flipped, strict=True)):
+        scripts, tokens_1LD = given.scripted.read([row], is_flipped)
+        assert torch.equal(batch.tokens_BLD[place], tokens_1LD[0])
+        assert np.array_equal(batch.sentences_BSE[place, :row], scripts[0].sentences)
 
 
 def test_export_reads_scripts(stage_2: Path, tmp_path) -> None:
@@ -145,20 +170,19 @@ def test_export_reads_scripts(stage_2: Path, tmp_path) -> None:
     before, after = DiffusionAutoencoder.from_pretrained(stage_2), autoencoder
     for name, value in before.compressor.state_dict().items():
         assert torch.equal(after.compressor.state_dict()[name], value)
-    drawn = autoencoder.reconstruct(
-        trained.tokens[0], trained.sentences_FSE, trained.faces_FPG, seeds=range(7), steps=2, guidance=1.5
-    )
+    scripts, tokens_TLD = trained.told.scripted.read(range(7))
+    told_of = trained._padded(scripts)
+    drawn = autoencoder.reconstruct(tokens_TLD, *told_of, seeds=range(7), steps=2, guidance=1.5)
     assert drawn.shape == (7, 6, 4, 8)
     training(tmp_path)  # stage 3 goes on from its own folder
 
 
 def test_bad_input_is_quoted(stage_2: Path) -> None:
-    scripts = Scripts([np.zeros((1, 10))], [np.zeros((1, 7))], [[]])
-    tokens, views = [torch.zeros(1, 2, 16)] * 2, Kept(*[torch.zeros(1, 6, 4, 8)] * 2)
-    with pytest.raises(ValueError, match="1 faces but 0 names"):
-        DecoderTraining(CONFIG, stage_2, Told(*tokens, views, scripts))
-    with pytest.raises(ValueError, match=r"\[1, 1, 2"):
-        DecoderTraining(CONFIG, stage_2, Told(*tokens, Kept(*[torch.zeros(2, 6, 4, 8)] * 2), scripts))
+    views, scripted = told(keyframes=3)
+    with pytest.raises(ValueError, match="as many scripts as pictures, and at least one: 7 and 3"):
+        DecoderTraining(CONFIG, stage_2, Told(views, told().scripted))
+    with pytest.raises(ValueError, match="7 and 3"):
+        DecoderTraining(CONFIG, stage_2, Told(views, scripted), Told(views, told().scripted))
 
 
 def test_held_out_keyframes_are_scored_with_whole_scripts_at_the_same_noise_each_time(stage_2: Path) -> None:
@@ -170,7 +194,10 @@ def test_held_out_keyframes_are_scored_with_whole_scripts_at_the_same_noise_each
     assert first["loss"] == pytest.approx((first["diffusion"] + first["coarse"]).item(), rel=1e-5)
     masked = training(stage_2, CONFIG.model_copy(update={"masked": 1.0, "dropped": 1.0}), held_out)
     assert all(torch.equal(first[name], masked.validate()[name]) for name in first)
-    silent = held_out._replace(scripts=held_out.scripts._replace(sentences=[np.zeros((0, 10), np.float32)] * 5))
+    quiet = [
+        replace(script, sentences=script.sentences[:0], kinds=script.kinds[:0]) for script in held_out.scripted.scripts
+    ]
+    silent = Told(held_out.views, replace(held_out.scripted, scripts=quiet))
     advance(trained, torch.optim.AdamW(list(trained.parameters(0))), 0, 4)
     after = trained.validate()["loss"]
     assert after != first["loss"]

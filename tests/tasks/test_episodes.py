@@ -11,7 +11,7 @@ from storage.schemas import SCHEMAS
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.tables import Tables
 from tasks import dataset, tokens
-from tasks.episodes import episodes
+from tasks.episodes import Reader, episodes
 from tasks.examples import Examples
 from tests.storage.finished import finish
 from tests.tasks.small_story import FILM, OTHER, SECONDS, write_story
@@ -47,11 +47,16 @@ def alike(one, other):
     return True
 
 
+def read_episodes(story, part):
+    storage, snapshot, work = story
+    return episodes(Reader(storage, snapshot.within(work), work, part))
+
+
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_an_episode_is_what_its_film_holds(story, part):
     storage, snapshot, work = story
     loaded = dataset.load(storage, snapshot.within(work), part)
-    found = {episode.film_id: episode for episode in episodes(*story, part)}
+    found = {episode.film_id: episode for episode in read_episodes(story, part)}
     assert set(found) == {film.film.film_id for film in loaded} == {FILM, OTHER}
     for film in loaded:
         episode = found[film.film.film_id]
@@ -73,7 +78,7 @@ def test_a_window_reads_itself_and_the_faces_of_its_film(story, monkeypatch):
     between, batches = FilmRows.between, FilmRows.batches
     monkeypatch.setattr(FilmRows, "between", lambda *told: read.append((told[0].table, *told[2:4])) or between(*told))
     monkeypatch.setattr(FilmRows, "batches", lambda *told: read.append((told[0].table, *told[2:])) or batches(*told))
-    episode = next(each for each in episodes(*story, "train") if each.film_id == OTHER)
+    episode = next(each for each in read_episodes(story, "train") if each.film_id == OTHER)
     read.clear()
     for _ in range(2):
         episode.read([1, 2])
