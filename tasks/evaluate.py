@@ -141,8 +141,9 @@ def _images(storage: Storage, version: str, work: Mapping[str, str]) -> Iterator
 
 
 def _known_faces(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> list[Floats]:
-    """The faces that the curation found in the originals."""
-    faces = rows.grouped(Tables(storage).read("faces", snapshot.work["faces"], ["row_id", "embedding"]).to_pylist())
+    """The faces that the curation found in the originals of films of which something is held out."""
+    work = {film.film_id: snapshot.work["faces"][film.film_id] for film in snapshot.of_part("test")}
+    faces = rows.grouped(Tables(storage).read("faces", work, ["row_id", "embedding"]).to_pylist())
     return [
         np.stack([np.frombuffer(row["embedding"], np.float32) for row in faces[row_id]])
         if row_id in faces
