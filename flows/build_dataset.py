@@ -13,9 +13,10 @@ import tasks.ingest
 import tasks.keyframes
 import tasks.scripts
 import tasks.snapshot
+import tasks.split
 from flows.artifacts import show_counts, show_rows, show_sheet
 from flows.recipes import Recipe
-from flows.reporting import reported
+from flows.reporting import reported, warn
 from flows.workplace import workplace
 from storage.filmrows import FilmRows
 from storage.root import Storage
@@ -63,43 +64,46 @@ def ingest(settings: Recipe, place: Storage) -> Ingested:
 
 @task(cache_policy=NO_CACHE)
 def keyframes(settings: Recipe, place: Storage, films: Ingested) -> Work:
-    with reported("keyframes") as progress:
+    with reported("keyframes", of="films") as progress:
         return tasks.keyframes.run(settings.keyframes, place, films, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def characters(settings: Recipe, place: Storage, work: Work) -> Work:
-    with reported("characters") as progress:
+    with reported("characters", of="films") as progress:
         return tasks.characters.run(settings.detector, place, work, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def faces(settings: Recipe, place: Storage, work: Work) -> Work:
-    with reported("faces") as progress:
+    with reported("faces", of="films") as progress:
         return tasks.faces.run(settings.face, place, work, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def captions(settings: Recipe, place: Storage, work: Work) -> Work:
-    with reported("captions") as progress:
+    with reported("captions", of="films") as progress:
         return tasks.captions.run(settings.captioner, place, work, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def scripts(settings: Recipe, place: Storage, work: Work) -> Work:
-    with reported("scripts") as progress:
+    with reported("scripts", of="films") as progress:
         return tasks.scripts.run(settings.writer, place, work, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def features(settings: Recipe, place: Storage, work: Work) -> Work:
-    with reported("features") as progress:
+    with reported("features", of="films") as progress:
         return tasks.features.run(settings.sentence, place, work, settings.cluster, progress, settings.face.width)
 
 
 @task(cache_policy=NO_CACHE)
 def snapshot(settings: Recipe, place: Storage, work: Work) -> Snapshot:
-    return tasks.snapshot.run(settings.snapshot, place, work)
+    made = tasks.snapshot.run(settings.snapshot, place, work)
+    if said := tasks.split.far_off(settings.snapshot, made):
+        warn(said)
+    return made
 
 
 def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:

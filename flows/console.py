@@ -67,7 +67,7 @@ class Terminal:
 
     def ends(self, stage: Stage) -> None:
         self._clear(stage)
-        if stage.name in self.finished and not stage.steps:
+        if stage.name in self.finished and stage.idle:
             return  # a later flow asks for what an earlier one has just made
         self.finished.append(stage.name)
         self._print(f"[green]done[/] {stage.name:<20} {clock(stage.seconds):>6}  [dim]{escape(stage.summary())}[/]")
@@ -77,6 +77,9 @@ class Terminal:
         self.failed.append(stage)
         done = f": {stage.summary()}" if stage.steps else ""
         self._print(f"[red]stopped[/] {stage.name} after {clock(stage.seconds)}{escape(done)}")
+
+    def warns(self, text: str) -> None:
+        self._print(f"[yellow]note[/] {escape(text)}")
 
     def name_what_is_kept(self, place: str) -> None:
         """Says, of a run that ends early, what the next one need not do again."""

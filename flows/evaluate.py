@@ -51,7 +51,7 @@ def evaluate(
 def renders(settings: Recipe, place: Storage, data: Snapshot, models: Trained) -> Work:
     """All keyframes, in all variants of the recipe."""
     work = tokens(settings, place, data, models.autoencoder)
-    with reported("renders") as progress:
+    with reported("renders", of="films") as progress:
         work = tasks.render.run(
             settings.render, place, data, work, models.decoder, models.autoregressive, settings.cluster, progress
         )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -15,12 +16,13 @@ from flows import catalogue
 from flows.console import Terminal
 from flows.local_api import local_api
 from flows.reporting import listening
+from storage.rejects import NOTES, Reject
 from storage.root import Storage
 
 _API_ROOM = 8 << 20  # bytes that Prefect's database takes, and a little more
 
 Result = dict[str, Any]
-"""What `run --json` prints: flow, storage, result, files, metrics, rejects, notes."""
+"""What `run --json` prints: flow, storage, result, files, metrics, rejects and notes of this run, rejects_before."""
 
 
 def run_here(flow: str, recipe: str, uri: str, overrides: Sequence[str], console: Console) -> Result:
@@ -40,7 +42,9 @@ def run_here(flow: str, recipe: str, uri: str, overrides: Sequence[str], console
 
 def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: Storage, console: Console) -> Result:
     from flows.lock import home
+    from storage.tables import Tables
 
+    before = Tables(storage).rejects()
     with local_api(home(storage)) as ready:
         _quiet()
         if not console.is_terminal:
@@ -54,17 +58,20 @@ def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: St
             except BaseException:
                 terminal.name_what_is_kept(storage.base)
                 raise
-    return {"flow": flow, "storage": storage.base, "result": result, **_results(storage, flow, result)}
+    return {"flow": flow, "storage": storage.base, "result": result, **_results(storage, flow, result, before)}
 
 
 def print_result(result: Result, console: Console) -> None:
     """What was left out, the metrics, and where the movie and its page are."""
     if isinstance(result["result"], str):
         console.print(f"{result['flow']}: {escape(result['result'])} in {escape(result['storage'])}", soft_wrap=True)
-    for reject in result["rejects"]:
-        console.print(f"left out or damaged: {escape(reject)}", soft_wrap=True)
     for note in result["notes"]:
         console.print(f"note: {escape(note)}", soft_wrap=True)
+    for reject in result["rejects"]:
+        console.print(f"left out: {escape(reject)}", soft_wrap=True)
+    if earlier := result["rejects_before"]:
+        lists = f"moviedreamer status --storage {shlex.quote(result['storage'])}"
+        console.print(f"left out or noted by earlier runs: {earlier}; {escape(lists)} lists them", soft_wrap=True)
     if result["metrics"]:
         table = Table("metric", "value", "samples")
         for name, metric in result["metrics"].items():
@@ -74,20 +81,28 @@ def print_result(result: Result, console: Console) -> None:
         console.print(f"{name:<16}{escape(url)}", soft_wrap=True)
 
 
-def _results(storage: Storage, flow: str, result: Any) -> Result:
+def _results(storage: Storage, flow: str, result: Any, before: Sequence[Reject]) -> Result:
     from storage.tables import Tables
 
     urls = result if flow == "render_movies" else result["files"] if flow == "studio" else []
     files = {url.rsplit("/", 1)[-1]: url for url in urls}
     metrics = result if flow == "evaluate" else "metrics.json" if "metrics.json" in files else None
     notes = files["notes.json"].removeprefix(storage.url("") + "/") if "notes.json" in files else None
-    rejects = [f"{reject.source} ({reject.reason}): {reject.detail}" for reject in Tables(storage).rejects()]
+    told = json.loads(storage.read_bytes(notes)) if notes else []
+    now = Tables(storage).rejects()
+    known = set(before)
+    new = [reject for reject in now if reject not in known]
     return {
         "files": files,
         "metrics": json.loads(storage.read_bytes(metrics)) if metrics else {},
-        "rejects": rejects,
-        "notes": json.loads(storage.read_bytes(notes)) if notes else [],
+        "rejects": [_told(reject) for reject in new if reject.reason not in NOTES],
+        "rejects_before": len(now) - len(new),
+        "notes": told + [_told(reject) for reject in new if reject.reason in NOTES],
     }
+
+
+def _told(reject: Reject) -> str:
+    return f"{reject.source} ({reject.reason}): {reject.detail}"
 
 
 def _figure(value: Any) -> str:

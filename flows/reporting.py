@@ -38,9 +38,13 @@ class Stage:
     """One stage of this run, as far as it has come.
 
     Its own steps bear its name; others belong to a part of it, such as a film, and leave once they are done.
+
+    Args:
+        of: what its own steps are when the first that is heard of them is how many were done before, such as "films".
     """
 
     name: str
+    of: str = ""
     began: float = field(default_factory=time.monotonic)
     steps: dict[str, Steps] = field(default_factory=dict)
     left: int = 0  # parts
@@ -76,8 +80,18 @@ class Stage:
         new = steps.done - steps.first
         return (time.monotonic() - steps.began) / new * (steps.total - steps.done) if new > 0 else None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was done in it."""
+        return not self.left and all(steps.done == steps.first for steps in self.steps.values())
+
     def summary(self) -> str:
         """What was done: the stage's own steps or, where it has none, its last parts and how many were before."""
+        own = self.steps.get(self.name)
+        if own and self.of:
+            counts = {"new": own.done - own.first, "from before": own.first}
+            told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            return f"{own.done} of {own.total} {self.of}" + (f": {told}" if told else "")
         seen = {self.name: self.steps[self.name]} if self.name in self.steps else self.steps
         parts = [f"{what} {steps.done} of {steps.total}" for what, steps in seen.items()]
         more = f" and {self.left} more" if self.left and self.name not in self.steps else ""
@@ -94,6 +108,8 @@ class Listener(Protocol):
     def ends(self, stage: Stage) -> None: ...
 
     def fails(self, stage: Stage) -> None: ...
+
+    def warns(self, text: str) -> None: ...
 
 
 class RunLog:
@@ -119,6 +135,11 @@ class RunLog:
     def fails(self, stage: Stage) -> None:
         self._say(f"{stage.name} stopped: {stage.summary()}")
 
+    def warns(self, text: str) -> None:
+        from prefect import get_run_logger
+
+        get_run_logger().warning(text)
+
     def _say(self, text: str) -> None:
         from prefect import get_run_logger
 
@@ -138,10 +159,15 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+def warn(text: str) -> None:
+    """Tells people what they should know, and the run can go on with."""
+    (_listener.get(None) or RunLog()).warns(text)
+
+
 @contextmanager
-def reported(name: str) -> Iterator[Progress]:
-    """Wraps one stage; yields what its work calls with (what, done, total) as it goes on."""
-    stage, listener = Stage(name), _listener.get(None) or RunLog()
+def reported(name: str, of: str = "") -> Iterator[Progress]:
+    """Wraps one stage; yields what its work calls with (what, done, total) as it goes on. `of`: see Stage."""
+    stage, listener = Stage(name, of), _listener.get(None) or RunLog()
     artifact, one_at_a_time = ProgressArtifact(name), threading.Lock()
     listener.begins(stage)
 
@@ -151,6 +177,8 @@ def reported(name: str) -> Iterator[Progress]:
         with one_at_a_time:
             stage.update(what, done, total)
             listener.moves(stage, what)
+            if stage.idle:
+                return
             artifact.update(stage.fraction, pace(stage, what))
 
     try:

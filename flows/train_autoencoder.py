@@ -48,5 +48,5 @@ def autoencoder(settings: Recipe, place: Storage, data: Snapshot) -> str:
 
 @task(cache_policy=NO_CACHE)
 def tokens(settings: Recipe, place: Storage, data: Snapshot, model: str) -> Work:
-    with reported("tokens") as progress:
+    with reported("tokens", of="films") as progress:
         return tasks.tokens.run(settings.frozen, place, data, model, settings.cluster, progress)

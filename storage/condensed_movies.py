@@ -39,7 +39,8 @@ def read(folder: Path, endings: frozenset[str]) -> Iterator[Named | Reject]:
             continue
         clip = row["videoid"]
         if clip in files:
-            yield Named(source=str(files[clip]), said=_said(row, movies.get(row.get("imdbid", ""), {})))
+            said = _said(row, movies.get(row.get("imdbid", ""), {}))
+            yield Named(source=str(files[clip]), said=said, row=f"{table}:{number}")
         else:
             detail = f"{str(table)!r}, row {number}: no file {clip!r} below {str(folder)!r}"
             yield Reject(source=f"{folder}/{row.get('upload_year', '')}/{clip}", reason="missing", detail=detail)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns 
     *("mjpeg", "mov", "mpeg", "mpegts", "mpegvideo", "mxf", "nsv", "nut", "obu", "ogg", "rm", "vc1", "vvc", "wtv"),
     "yuv4mpegpipe",
 )
+_BARE = frozenset({"h264", "hevc", "vc1", "vvc"})
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 
 
@@ -39,6 +41,17 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
         raise _unopenable(path, error) from error
     with container:
         yield container, _moving_picture(path, container)
+
+
+def bare_rate(container: "InputContainer", stream: "VideoStream") -> Fraction | None:
+    """Frames a second of a bare stream (.h264, .hevc), whose frames tell no times; None where they do."""
+    return stream.guessed_rate or stream.average_rate if container.format.name in _BARE else None
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of the moving picture as it is stored, in pixels. Raises FilmError as `opened` does."""
+    with opened(path) as (_, stream):
+        return stream.width, stream.height
 
 
 def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pydantic import BaseModel
 
-from storage.container import opened
+from storage.container import bare_rate, opened
 from storage.errors import FilmError
 from storage.hashing import Hashed, by_bytes
 from storage.inputs import found
-from storage.perceptual import near_duplicates
-from storage.provenance import UNKNOWN, Named, Provenance
+from storage.named import each_once
+from storage.provenance import UNKNOWN, Provenance
 from storage.rejects import Reject
 from storage.remote import is_remote, local_path
 from storage.schemas import SCHEMAS
@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 
 
 class FilmSource(BaseModel, frozen=True, extra="forbid"):
-    """A file that may be a film; `source` is the path or URI as the user reaches it."""
+    """A file that may be a film; `source` is the path or URI as the user reaches it.
+
+    Its picture's pixels and its bytes are 0, and its looks "", where nobody looked or they could not be read.
+    """
 
     film_id: str
     source: str
     phash: str = ""
+    width: int = 0
+    height: int = 0
+    size: int = 0
     said: Provenance = Provenance()
 
     @property
@@ -66,19 +72,14 @@ def resolve(
         hashed: names the bytes of files, and may look at their pictures too (storage.hashing.Hasher).
 
     Returns:
-        Films in the order given, each set of bytes once; and what could not be used: "missing", "unreadable" and
-        "unreachable" inputs, rows of manifests, and "duplicate" files.
+        Films in the order given, each set of bytes once, by the first file of which something is said; and what could
+        not be used: "missing", "unreadable" and "unreachable" inputs, rows of manifests, "duplicate" files, and what
+        folders hold besides films.
     """
-    named: dict[str, Named] = {}
-    rejects: list[Reject] = []
-    for one in (one for given in inputs for one in found(given)):
-        if isinstance(one, Reject):
-            rejects.append(one)
-        else:
-            named.setdefault(_place(one.source), one)  # the same file may be named twice
-    hashes = hashed([one.source for one in named.values()])
+    named, rejects = each_once(one for given in inputs for one in found(given))
+    hashes = hashed([one.source for one in named])
     films: dict[str, FilmSource] = {}
-    for one in named.values():
+    for one in named:
         result = hashes[one.source]
         if isinstance(result, FilmError):
             rejects.append(Reject.of(result, one.source))
@@ -86,23 +87,17 @@ def resolve(
         film = FilmSource(source=one.source, said=one.said, **result.model_dump())
         first = films.setdefault(film.film_id, film)
         if first is not film:
-            detail = f"{film.source!r} holds the same bytes as {first.source!r}"
-            rejects.append(Reject(source=film.source, reason="duplicate", detail=detail, film_id=film.film_id))
+            kept, other = (film, first) if film.said.given() and not first.said.given() else (first, film)
+            films[film.film_id] = kept
+            rejects.append(_duplicate(other, kept))
     return list(films.values()), rejects
 
 
-def without_near_duplicates(films: Sequence[FilmSource]) -> tuple[list[FilmSource], list[Reject]]:
-    """The films without those whose pictures are an earlier one's, and "near_duplicate" for each of these."""
-    near = near_duplicates([film.phash for film in films])
-    rejects = []
-    for place, first in near.items():
-        film = films[place]
-        detail = (
-            f"{film.source!r} shows the same pictures as {films[first].source!r}; "
-            "if they are two films, set ingest.near_duplicates=false"
-        )
-        rejects.append(Reject(source=film.source, reason="near_duplicate", detail=detail, film_id=film.film_id))
-    return [film for place, film in enumerate(films) if place not in near], rejects
+def _duplicate(film: FilmSource, kept: FilmSource) -> Reject:
+    says = film.said.unlike(kept.said) if film.said.given() else ""
+    unheard = f"; what is said of it does not count: {says}" if says else ""
+    detail = f"{film.source!r} holds the same bytes as {kept.source!r}{unheard}"
+    return Reject(source=film.source, reason="duplicate", detail=detail, film_id=film.film_id)
 
 
 def probe(path: Path | str) -> FilmProbe:
@@ -131,7 +126,7 @@ def described(container: "InputContainer", stream: "VideoStream", frame: "VideoF
         width, height = height, width
     return FilmProbe(
         seconds=container.duration / 1_000_000 if container.duration else None,
-        fps=float(stream.average_rate or stream.guessed_rate or 25),
+        fps=float(bare_rate(container, stream) or stream.average_rate or stream.guessed_rate or 25),
         width=width,
         height=height,
         has_audio=bool(container.streams.audio),
@@ -153,7 +148,3 @@ def film_rows(film: FilmSource, probe: FilmProbe) -> pa.Table:
     row = UNKNOWN | probe.model_dump() | named | film.said.given()
     schema = SCHEMAS["films"]
     return pa.Table.from_pylist([row], schema=schema.remove(schema.get_field_index("fingerprint")))
-
-
-def _place(source: str) -> str:
-    return source if is_remote(source) else str(local_path(source).resolve())

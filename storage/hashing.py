@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from storage.container import picture_size
 from storage.errors import FilmError
 from storage.fingerprint import file_id
 from storage.perceptual import VERSION, perceptual_hash
@@ -31,18 +32,25 @@ REL = "films/hashes.parquet"
 _SAVE_EVERY = 200  # films
 _PATIENCE = 120.0  # seconds for the pictures of a film
 _MEMORY = 4 << 30  # bytes of address space of a child
+_UNSEEN = ("", 0, 0)  # perceptual hash, width, height
 
 _SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("source", "version", "film_id", "phash")]
-    + [("size", pa.int64()), ("method", pa.int32())]
+    + [("size", pa.int64()), *((name, pa.int32()) for name in ("width", "height", "method"))]
 )
 
 
 class FilmHash(BaseModel, frozen=True, extra="forbid"):
-    """A film's id, which is the hash of its bytes, and what it looks like ("" where its pictures could not be read)."""
+    """A film's id, which is the hash of its bytes, and what it looks like ("" where its pictures could not be read).
+
+    `width` and `height` of its picture in pixels, and its `size` in bytes; 0 where nobody looked.
+    """
 
     film_id: str
     phash: str = ""
+    width: int = 0
+    height: int = 0
+    size: int = 0
 
 
 Hashed = dict[str, FilmHash | FilmError]
@@ -93,7 +101,7 @@ class Hasher:
                 found[source] = error
                 continue
             if row and row["version"] and (row["size"], row["version"]) == (seen.size, seen.version):
-                found[source] = FilmHash(film_id=row["film_id"], phash=row["phash"])
+                found[source] = FilmHash.model_validate({name: row[name] for name in FilmHash.model_fields})
             else:
                 pending.append(source)
         if pending:
@@ -151,7 +159,8 @@ def _hash(source: str, children: "queue.SimpleQueue[_Child]") -> FilmHash | Film
     child = children.get()
     try:
         with fetched(source) as path, _readable(source):
-            return FilmHash(film_id=file_id(path), phash=child.phash(path))
+            phash, width, height = child.look(path)
+            return FilmHash(film_id=file_id(path), phash=phash, width=width, height=height, size=path.stat().st_size)
     except FilmError as error:
         return error
     finally:
@@ -179,7 +188,7 @@ def _row(source: str, result: FilmHash) -> Kept | None:
     except FilmError:
         return None
     row = {"source": _key(source), "size": seen.size, "version": seen.version, "method": VERSION}
-    return {**row, **result.model_dump()} if seen.version else None
+    return {**result.model_dump(), **row} if seen.version else None
 
 
 @contextmanager
@@ -200,14 +209,14 @@ def _children(count: int) -> "Iterator[tuple[ThreadPoolExecutor, queue.SimpleQue
 
 
 class _Child:
-    """A process that answers the perceptual hash of one film after the other; a new one follows on one that ended."""
+    """A process that looks at one film after the other; a new one follows on one that ended."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
 
-    def phash(self, path: Path) -> str:
-        """ "" when the film's pictures cannot be read, or not in time."""
+    def look(self, path: Path) -> tuple[str, int, int]:
+        """Perceptual hash, width and height; _UNSEEN when the film's pictures cannot be read, or not in time."""
         process = self._process = self._process or _start()
         if self._stopped:
             process.kill()
@@ -218,12 +227,13 @@ class _Child:
         try:
             process.stdin.write(json.dumps(str(path.absolute())) + "\n")
             process.stdin.flush()
-            return str(json.loads(process.stdout.readline()))
+            phash, width, height = json.loads(process.stdout.readline())
+            return phash, width, height
         except (BrokenPipeError, ValueError):  # it ended before its answer, or in the middle of it
             process.kill()
             process.wait()
             self._process = None
-            return ""
+            return _UNSEEN
         finally:
             watch.cancel()
 
@@ -249,7 +259,7 @@ def _start() -> "subprocess.Popen[str]":
 
 
 def _main() -> None:
-    """Answers each path on its standard input with a hash, until the input ends."""
+    """Answers each path on its standard input with what `_Child.look` says of it, until the input ends."""
     import resource
 
     answers = os.fdopen(os.dup(1), "w")
@@ -258,9 +268,10 @@ def _main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for line in sys.stdin:
         try:
-            answer = perceptual_hash(json.loads(line))
+            path = Path(json.loads(line))
+            answer = perceptual_hash(path), *picture_size(path)
         except (FilmError, MemoryError):
-            answer = ""
+            answer = _UNSEEN
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

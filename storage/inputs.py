@@ -1,8 +1,9 @@
 """What a user may name as films: files, folders, patterns, manifests, a data set's folder; by path or by URI."""
 
 import glob
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from storage import condensed_movies, manifest, remote
 from storage.errors import FilmError
@@ -11,17 +12,21 @@ from storage.rejects import Reject
 
 FILM_ENDINGS = frozenset(
     [
-        *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
-        *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+        *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265", ".hevc"),
+        *(".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg"),
+        *(".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vc1", ".vob"),
+        *(".vvc", ".webm", ".wmv", ".y4m"),
     ]
 )
+_ENDINGS_TOLD = 8
 
 
 def found(given: str) -> Iterator[Named | Reject]:
     """The files behind one input, in its order, and what of it cannot be used.
 
     A folder is searched to its bottom, by ending and sorted by name, unless it is the data set Condensed Movies
-    (storage.condensed_movies); a pattern is such as "films/*.mp4"; a manifest is a .csv or .parquet (storage.manifest).
+    (storage.condensed_movies); "not_by_ending" counts its other files. A pattern is such as "films/*.mp4"; a manifest
+    is a .csv or .parquet (storage.manifest).
     """
     if manifest.is_manifest(given):
         yield from (_checked(one) for one in manifest.read(given))
@@ -30,10 +35,7 @@ def found(given: str) -> Iterator[Named | Reject]:
     elif condensed_movies.is_condensed_movies(folder := remote.local_path(given)):
         yield from (_checked(one) for one in condensed_movies.read(folder, FILM_ENDINGS))
     else:
-        paths = list(_paths(given))
-        if not paths:
-            yield Reject(source=given, reason="missing", detail=_nothing_at(given))
-        yield from (_checked(Named(source=str(path))) for path in paths)
+        yield from _local(given)
 
 
 def _remote(given: str) -> Iterator[Named | Reject]:
@@ -42,11 +44,38 @@ def _remote(given: str) -> Iterator[Named | Reject]:
     except FilmError as error:
         yield Reject.of(error, given)
         return
-    alone = files == [given]
-    films = [file for file in files if alone or Path(file.partition("?")[0]).suffix.lower() in FILM_ENDINGS]
+    if files == [given]:
+        yield Named(source=given)
+        return
+    films = [file for file in files if _ending(file.partition("?")[0]) in FILM_ENDINGS]
+    others = [file.partition("?")[0] for file in files if file not in set(films)]
+    yield from _all_of(given, films, others, f"there is no film at {given!r}")
+
+
+def _local(given: str) -> Iterator[Named | Reject]:
+    films: list[str] = []
+    others: list[str] = []
+    for match in _matches(given):
+        if match.is_dir():
+            for path in _in_folder(match):
+                (films if _ending(str(path)) in FILM_ENDINGS else others).append(str(path))
+        else:
+            films.append(str(match))
+    yield from _all_of(given, films, set(others) - set(films), _nothing_at(given))
+
+
+def _all_of(given: str, films: Sequence[str], others: Collection[str], nothing: str) -> Iterator[Named | Reject]:
+    """`others`: files that no ending tells to be films; `nothing`: what to say when there are no films."""
+    counts = sorted(Counter(map(_ending, others)).items(), key=lambda one: (-one[1], one[0]))
+    told = [f"{count} {ending or 'without ending'}" for ending, count in counts[:_ENDINGS_TOLD]]
+    told += [f"{sum(count for _, count in counts[_ENDINGS_TOLD:])} more"] * (len(counts) > _ENDINGS_TOLD)
+    passed = f"{given!r} holds files that are no films by their ending: {', '.join(told)}"
     if not films:
-        yield Reject(source=given, reason="missing", detail=f"there is no film at {given!r}")
-    yield from (Named(source=file) for file in films)
+        yield Reject(source=given, reason="missing", detail=f"{nothing}; {passed}" if others else nothing)
+    elif others:
+        detail = f"{passed}; one that is a film all the same can be given by its path"
+        yield Reject(source=given, reason="not_by_ending", detail=detail)
+    yield from (_checked(Named(source=film)) for film in films)
 
 
 def _checked(one: Named | Reject) -> Named | Reject:
@@ -59,22 +88,25 @@ def _checked(one: Named | Reject) -> Named | Reject:
     return one
 
 
-def _paths(given: str) -> Iterator[Path]:
+def _matches(given: str) -> list[Path]:
+    """The file or folder of that name or, when there is none, those that match it as a pattern."""
     path = remote.local_path(given)
-    if path.is_dir():
-        yield from sorted(_in_folder(path))
-    elif path.exists():
-        yield path
-    else:
-        for match in sorted(map(Path, glob.glob(str(path), recursive=True))):  # noqa: PTH207 - takes absolute patterns
-            yield from sorted(_in_folder(match)) if match.is_dir() else (match,)
+    if path.exists():
+        return [path]
+    return sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - takes absolute patterns
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in FILM_ENDINGS and path.is_file() and not hidden:
-            yield path
+def _in_folder(folder: Path) -> list[Path]:
+    """Its files, to the bottom, but the hidden ones."""
+
+    def hidden(path: Path) -> bool:
+        return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not hidden(path))
+
+
+def _ending(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()
 
 
 def _nothing_at(given: str) -> str:

@@ -69,7 +69,8 @@ def _named(manifest: str, number: int, row: Row) -> Named | Reject:
             said[field] = year
         else:
             said[field] = value
-    return Named(source=_beside(manifest, path), said=Provenance.model_validate(said))
+    said_of = Provenance.model_validate(said)
+    return Named(source=_beside(manifest, path), said=said_of, row=f"{manifest}:{number}")
 
 
 def _csv(source: str, data: bytes) -> Iterator[tuple[int, Row | Reject]]:

@@ -23,7 +23,7 @@ Pixels = NDArray[np.float32]
 Bits = NDArray[np.uint64]
 
 FRAMES = 8
-VERSION = 2  # of what follows: hashes of another one are made anew
+VERSION = 3  # of what follows, and of what storage.hashing keeps with it: those of another one are made anew
 BITS = 14  # of 64, by which two pictures of one moment may differ: copies 0-14 where cut fast, other films from 20
 SHARE = 0.75  # of the frames that can be compared must be alike
 _SCREEN = 3  # frames of which one is alike, or cannot be compared, when SHARE of at most FRAMES is

@@ -26,9 +26,28 @@ class Provenance(BaseModel, frozen=True, extra="forbid"):
         """What was said, by column of the table `films`."""
         return {name: value for name, value in self.model_dump().items() if value}
 
+    def unlike(self, other: "Provenance") -> str:
+        """What this says otherwise than another, with both values, in words; "" where they agree."""
+        mine, others = self.model_dump(), other.model_dump()
+        fields = [name for name in mine if mine[name] != others[name]]
+        return ", ".join(f"{name} {_quoted(mine[name])} instead of {_quoted(others[name])}" for name in fields)
+
+
+def _quoted(value: object) -> str:
+    return repr(value) if value else "nothing"
+
 
 class Named(BaseModel, frozen=True, extra="forbid"):
-    """One file that somebody named, by path or URI, with what was said of it."""
+    """One file that somebody named, by path or URI, with what was said of it.
+
+    `row`: of the table that names it, as "<manifest>:<row>"; "" for one that a path, folder or pattern leads to.
+    """
 
     source: str
     said: Provenance = Provenance()
+    row: str = ""
+
+    @property
+    def table(self) -> str:
+        """The manifest, or other table, of the row."""
+        return self.row.rpartition(":")[0]

@@ -6,6 +6,7 @@ from fractions import Fraction
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
+from storage.container import bare_rate
 from storage.films import FilmProbe, described
 from storage.plan import PlanError, planned
 
@@ -59,8 +60,9 @@ class FilmReader:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
         self._tick = float(self.stream.time_base or 0)
         start: float | None = None
+        rate = bare_rate(self.container, self.stream)
         for frame in self._decoded() if self.step is None else self._needed(self.step):
-            time = frame.time
+            time = float(self.frames / rate) if rate else frame.time
             if time is None or frame.is_corrupt:
                 self._fail()
                 continue

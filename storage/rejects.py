@@ -7,7 +7,10 @@ from storage.errors import FilmError
 REASONS: dict[str, str] = {
     "missing": "no file there, or a folder or pattern without films",
     "duplicate": "the same bytes as a film that came earlier",
-    "near_duplicate": "the same pictures as a film that came earlier, encoded in another way",
+    "near_duplicate": "the same pictures as a film that is used, in a worse copy or in one that came later",
+    "named_twice": "a row of a manifest that names a file which an earlier row named: the earlier counts",
+    "also_named": "films that a manifest names and a path, folder or pattern leads to: what the manifest says counts",
+    "not_by_ending": "files in a folder that are no films by their ending",
     "bad_manifest": "a manifest that cannot be read",
     "bad_row": "a row of a manifest that cannot be used",
     "unreadable": "the system does not let the file be read",
@@ -29,8 +32,8 @@ REASONS: dict[str, str] = {
 }
 
 
-NOTES = frozenset({"partly_decoded", "partly_captioned", "long_sentences", "silent"})
-"""Reasons that tell of a film that is used all the same."""
+NOTES = frozenset({"partly_decoded", "partly_captioned", "long_sentences", "silent", "also_named", "not_by_ending"})
+"""Reasons that tell of a film that is used all the same, or of no film."""
 
 PASSING = frozenset({"missing", "unreadable", "unreachable", "crashed", "out_of_memory", "over_budget", "timed_out"})
 """Reasons that may be gone the next time."""

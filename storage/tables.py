@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from storage.checks import checked
 from storage.delta import Work, open_table, pairs, replace_rows
 from storage.guard import guarded
-from storage.rejects import Reject
+from storage.rejects import NOTES, Reject
 from storage.root import Storage
 from storage.schemas import KEYS, SCHEMAS
 
@@ -125,6 +125,12 @@ class Tables:
         columns = ["film_id", "fingerprint", "source", "reason"]
         rows = self._all("rejects", columns, pc.field("stage") == stage)
         return list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
+
+    def lost(self) -> set[str]:
+        """Ids of films that a stage left out for a fault of their own, and has not done since."""
+        told = [one for one in self.rejects() if one.fingerprint and one.reason not in NOTES | {"over_budget"}]
+        finished = {stage: self.done(stage) for stage in {one.stage for one in told}}
+        return {one.film_id for one in told if (one.film_id, one.fingerprint) not in finished[one.stage]}
 
     def versions(self) -> dict[str, int]:
         """Delta version of every table that exists; runs that were killed and resumed have more of them."""

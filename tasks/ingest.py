@@ -9,10 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
+from storage.copies import without_copies
 from storage.delta import replace_rows
 from storage.errors import MovieDreamerError
 from storage.evolve import add_columns
-from storage.films import FilmSource, resolve, without_near_duplicates
+from storage.films import FilmSource, resolve
 from storage.hashing import Hasher
 from storage.rejects import Reject
 from storage.root import Storage
@@ -43,7 +44,12 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     Args:
         films: files, folders (searched to the bottom), patterns, manifests (.csv, .parquet; see storage.manifest) and
             the folder of Condensed Movies, by path or URI; none for the drawn film.
-        near_duplicates: whether films that show an earlier one's pictures, encoded in another way, are left out.
+        near_duplicates: whether of films that show the same pictures, encoded in other ways, only the best that can be
+            used stays (storage.copies): when it falls out, the next best takes its place, at once when that is in the
+            stage keyframes and else in the next run. One that the storage holds already stays.
+
+    A file is a film of its own once: what a manifest says of it counts more than a folder that it lies in, and of two
+    rows the earlier counts (storage.named).
     """
 
     films: tuple[str, ...] = ()
@@ -52,11 +58,22 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 @dataclass(frozen=True)
+class Found:
+    """The inputs, the films behind them, copies among these, and what is not usable."""
+
+    config: IngestConfig
+    given: tuple[str, ...]
+    films: tuple[FilmSource, ...]
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True)
 class Ingested:
-    """The films that are there, by their ids, and what of the input is not usable."""
+    """The films to work on, by their ids, what is left out, and all that was found."""
 
     films: Mapping[str, FilmSource]
     rejects: tuple[Reject, ...]
+    found: Found
 
 
 class NoFilmsError(MovieDreamerError):
@@ -74,12 +91,21 @@ def run(config: IngestConfig, storage: Storage, progress: Progress) -> Ingested:
     for table in SCHEMAS:
         add_columns(storage, table)
     films, rejects = resolve(given, Hasher(storage, partial(progress, "naming the films")))
-    if config.near_duplicates:
-        films, near = without_near_duplicates(films)
+    ingested = choose(storage, Found(config, given, tuple(films), tuple(rejects)))
+    require_films(list(ingested.films), ingested.rejects)
+    return ingested
+
+
+def choose(storage: Storage, found: Found) -> Ingested:
+    """Of the films and their copies those to work on, after what has become of them so far; keeps the rejects."""
+    films, rejects = list(found.films), list(found.rejects)
+    if found.config.near_duplicates:
+        tables = Tables(storage)
+        held = {film_id for film_id, _ in tables.done("keyframes")}
+        films, near = without_copies(films, held, tables.lost())
         rejects += near
-    _keep(storage, given, {film.source for film in films}, rejects)
-    require_films([film.film_id for film in films], rejects)
-    return Ingested({film.film_id: film for film in films}, tuple(rejects))
+    _keep(storage, found.given, {film.source for film in found.films}, rejects)
+    return Ingested({film.film_id: film for film in films}, tuple(rejects), found)
 
 
 def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Sequence[Reject]) -> None:

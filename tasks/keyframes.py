@@ -15,7 +15,7 @@ from storage.remote import fetched
 from storage.root import Storage
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig
-from tasks.ingest import Ingested, require_films
+from tasks.ingest import Ingested, choose, require_films
 from tasks.made import Made
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
@@ -28,28 +28,36 @@ def run(
 ) -> Work:
     """Decodes each film in a process of its own; rows in `keyframes` and `films`.
 
+    Where one cannot be used, the next best copy of it takes its place.
+
     Raises:
         NoFilmsError: when not one film is left; the message names the reason for each.
     """
-    films = ingested.films
-    work = run_stage(
-        storage,
-        STAGE,
-        inputs=["ingest"],
-        work={"ingest": {film_id: film_id for film_id in films}},
-        identity=config.identity(),
-        make=partial(_make, config, films, Path.cwd()),  # workers may stand in another folder
-        cluster=cluster,
-        progress=progress,
-        sources={film_id: film.source for film_id, film in films.items()},
-        tables=[STAGE, "films"],
-        decodes=True,
-    )
+    done: Mapping[str, str] = {}
+    tried: set[str] = set()
+    while fresh := ingested.films.keys() - tried:
+        films = {film_id: film for film_id, film in ingested.films.items() if film_id in fresh | done.keys()}
+        done = run_stage(
+            storage,
+            STAGE,
+            inputs=["ingest"],
+            work={"ingest": {film_id: film_id for film_id in films}},
+            identity=config.identity(),
+            make=partial(_make, config, films, Path.cwd()),  # workers may stand in another folder
+            cluster=cluster,
+            progress=progress,
+            sources={film_id: film.source for film_id, film in films.items()},
+            tables=[STAGE, "films"],
+            decodes=True,
+        )[STAGE]
+        tried |= fresh
+        if len(done) < len(films):
+            ingested = choose(storage, ingested.found)
     tables = Tables(storage)
-    mine = [reject for reject in tables.rejects() if reject.stage == STAGE and reject.film_id in films]
-    require_films(list(work[STAGE]), [*ingested.rejects, *mine])
-    _follow_moved_films(tables, work, films)
-    return {STAGE: work[STAGE]}
+    mine = [reject for reject in tables.rejects() if reject.stage == STAGE and reject.film_id in tried]
+    require_films(list(done), [*ingested.rejects, *mine])
+    _follow_moved_films(tables, done, {film.film_id: film for film in ingested.found.films})
+    return {STAGE: done}
 
 
 def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Iterator[Made]]:
@@ -66,9 +74,9 @@ def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path
     return decode
 
 
-def _follow_moved_films(tables: Tables, work: Work, films: Mapping[str, FilmSource]) -> None:
+def _follow_moved_films(tables: Tables, done: Mapping[str, str], films: Mapping[str, FilmSource]) -> None:
     """Says in the table `films` where a film is now, and what is said of it now, when that was otherwise earlier."""
-    rows = tables.read("films", work[STAGE])
+    rows = tables.read("films", done)
     for row in rows.to_pylist():
         film = films[row["film_id"]]
         known = {name: value for name, value in row.items() if value is not None}

@@ -12,6 +12,7 @@ from storage.perceptual import near_pairs
 from storage.snapshot import Snapshot, SnapshotFilm
 
 _NAMED = 5  # leaks that a message names
+_FAR = 1 / 3  # of the share that was asked for
 
 
 class HalvesConfig(BaseModel, frozen=True, extra="forbid"):
@@ -30,7 +31,8 @@ class FilmsConfig(BaseModel, frozen=True, extra="forbid"):
     Args:
         test: from 1 on the number of movies that are held out, below 1 their share.
         seed: of the draw. Movies are drawn by the hash of what names them: under a share, films that come later leave
-            the others where they are.
+            the others where they are, but for the one that stands in where a side would be empty. So of few movies the
+            share is met by chance (see `far_off`); a number is met always, and films that come later may take a place.
     """
 
     kind: Literal["films"] = "films"
@@ -81,6 +83,29 @@ def split(config: SnapshotConfig, films: Sequence[FilmRow]) -> tuple[SnapshotFil
         case FilmsConfig():
             held_out = _drawn(config, _movies(films))
             return tuple(_whole(film, film.film_id in held_out) for film in films)
+
+
+def far_off(config: SnapshotConfig, snapshot: Snapshot) -> str:
+    """What to say when another share of the movies is held out than was asked for; "" when it is about that."""
+    if isinstance(config, HalvesConfig) or config.test >= 1:
+        return ""
+    there = {film.movie or film.film_id for film in snapshot.films}
+    held = {film.movie or film.film_id for film in snapshot.of_part("test")}
+    share = len(held) / len(there)
+    if abs(share - config.test) <= max(config.test * _FAR, 0.5 / len(there)):
+        return ""
+    nearest = min(max(round(config.test * len(there)), 1), len(there) - 1)
+    cure = f"snapshot.test={nearest} holds out {nearest}" if len(held) != nearest else "no number is nearer"
+    drawn = {movie for movie in there if _draw(config.seed, movie) < config.test}
+    why = (
+        "each is drawn for itself, so that films that come later leave it where it is"
+        if drawn & held and there - held - drawn
+        else "by the draw a side would be empty, so one movie stands in there, until films come that are drawn for it"
+    )
+    return (
+        f"snapshot.test={config.test:g} holds out {len(held)} of {len(there)} movies, a share of {share:.2f}: {why}; "
+        f"{cure}, and more films come nearer to the share"
+    )
 
 
 def audit(snapshot: Snapshot, films: Sequence[FilmRow]) -> Audit:

@@ -56,8 +56,8 @@ def run_stage(
         work: what is done; the films of `inputs` in it are worked on.
         identity: what else changes the rows: the stage's settings and its models.
         make: is pickled, so it carries configs and references.
-        progress: is told (stage, films committed, films) and, of long work, (a film's source, keyframes done,
-            keyframes).
+        progress: is told (stage, films that are done, films), first how many were done before, and, of long work,
+            (a film's source, keyframes done, keyframes).
         sources: film_id -> where the film is, for the rejects; as the table `films` says when None.
         tables: that it writes, its own, whose rows are counted, first; one of the stage's name when empty.
         decodes: whether it decodes films and runs no model: it gets the cluster's decoders, and no GPU.
@@ -73,23 +73,26 @@ def run_stage(
     keys = {film_id: fingerprint(stage, identity, [work[name][film_id] for name in inputs]) for film_id in films}
     store = Tables(storage)
     finished = set(keys.items()) & store.done(stage)
-    if unfinished := set(keys.items()) - finished:
-        rejects = store.given_up(stage)
-        final = {(film_id, key) for film_id, key, _, reason in rejects if reason not in NOTES | PASSING}
-        if pending := dict(sorted(unfinished - final)):
-            bench = _Bench(
-                store,
-                stage,
-                Batches(storage, stage, tables or (stage,)),
-                {table: Sheaf(storage, table, FILE_BYTES) for table in tables or (stage,)},
-                pending,
-                len(keys),
-                sources or _sources(store, films),
-                {source for _, _, source, _ in rejects},
-                progress,
-            )
-            bench.work_off(make, cluster, decodes)
-            finished = set(keys.items()) & store.done(stage)
+    unfinished = set(keys.items()) - finished
+    rejects = store.given_up(stage) if unfinished else []
+    final = {(film_id, key) for film_id, key, _, reason in rejects if reason not in NOTES | PASSING}
+    if pending := dict(sorted(unfinished - final)):
+        bench = _Bench(
+            store,
+            stage,
+            Batches(storage, stage, tables or (stage,)),
+            {table: Sheaf(storage, table, FILE_BYTES) for table in tables or (stage,)},
+            pending,
+            len(finished),
+            len(keys),
+            sources or _sources(store, films),
+            {source for _, _, source, _ in rejects},
+            progress,
+        )
+        bench.work_off(make, cluster, decodes)
+        finished = set(keys.items()) & store.done(stage)
+    else:
+        progress(stage, len(finished), len(keys))
     if keys and not finished and not decodes:
         _raise_for_all(store, stage, keys)
     return {**work, stage: dict(sorted(finished))}
@@ -124,18 +127,17 @@ class _Bench:
     batches: Batches
     sheaves: Mapping[str, Sheaf]
     pending: Mapping[str, str]
+    done: int  # films
     total: int
     sources: Mapping[str, str]
     rejected: set[str]  # sources
     progress: Progress
     gathered: list[Answer] = field(default_factory=list)
     judged: dict[str, list[Reject]] = field(default_factory=dict)  # source -> what is said of it now
-    settled: int = 0  # films
     pace: _Pace = field(default_factory=_Pace)
 
     def work_off(self, make: Make, cluster: ClusterConfig, decodes: bool) -> None:
-        self.settled = self.total - len(self.pending)
-        self.progress(self.stage, self.settled, self.total)
+        self.progress(self.stage, self.done, self.total)
         pool = cluster.decoder_pool if decodes else cluster.model_pool
         with closing(answers(self.tables.storage, self.pending, make, pool, cluster)) as arriving:
             for answer in arriving:
@@ -187,15 +189,10 @@ class _Bench:
             if rows:
                 files = {table: sheaf.close() for table, sheaf in self.sheaves.items()}
                 self.batches.commit(files, pa.Table.from_pylist(rows, schema=SCHEMAS["work"]))
-        left_out = sum(1 for said in self.judged.values() if said and said[0].reason not in NOTES)
         self.gathered.clear()
         self.judged.clear()
-        self._settle(len(rows) + left_out)
-
-    def _settle(self, films: int) -> None:
-        for _ in range(films):
-            self.settled += 1
-            self.progress(self.stage, self.settled, self.total)
+        self.done += len(rows)
+        self.progress(self.stage, self.done, self.total)
 
 
 def _raise_for_all(tables: Tables, stage: str, keys: Mapping[str, str]) -> NoReturn:

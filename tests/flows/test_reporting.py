@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from flows.artifacts import contact_sheet
+from flows.artifacts import ProgressArtifact, contact_sheet
 from flows.charts import chart
 from flows.console import Terminal
-from flows.reporting import Stage, clock, listening, pace, reported
+from flows.reporting import Stage, clock, listening, pace, reported, warn
 from flows.training import _side_by_side
 
 
@@ -90,6 +90,33 @@ def test_a_stage_that_worked_and_one_that_had_nothing_to_do() -> None:
     assert "nothing to do" in first
     assert "faces" in second
     assert terminal.finished == ["captions", "faces"]
+
+
+def test_a_stage_of_films_tells_new_ones_from_those_that_were_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProgressArtifact, "update", lambda *_: None)
+    terminal, written = _terminal()
+    with listening(terminal), terminal:
+        with reported("keyframes", of="films") as progress:
+            for done in (2, 3):  # the fourth is left out
+                progress("keyframes", done, 4)
+        with reported("faces", of="films") as progress:
+            progress("faces", 3, 3)
+        with reported("tokens", of="films") as progress:
+            progress("tokens", 0, 3)
+            progress("tokens", 3, 3)
+        with reported("tokens", of="films") as progress:  # asked for again by a later flow
+            progress("tokens", 3, 3)
+    keyframes, faces, tokens = written.getvalue().splitlines()
+    assert keyframes.endswith("3 of 4 films: 1 new, 2 from before")
+    assert faces.endswith("3 of 3 films: 3 from before")
+    assert tokens.endswith("3 of 3 films: 3 new")
+
+
+def test_a_warning_is_a_line_of_its_own() -> None:
+    terminal, written = _terminal()
+    with listening(terminal), terminal:
+        warn("0.75 of the movies [of 4] are held out")
+    assert written.getvalue() == "note 0.75 of the movies [of 4] are held out\n"
 
 
 def test_a_stage_that_fails_names_what_is_kept() -> None:

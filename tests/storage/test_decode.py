@@ -178,6 +178,15 @@ def test_a_film_that_does_not_say_how_long_it_is(tmp_path, clips, tools):
     assert (film.probe.seconds, film.damage) == (pytest.approx(3.0, abs=0.05), "")
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_bare_stream_has_the_keyframes_of_its_film(tmp_path, clips, tools, codec):
+    clip, bare = clips(tmp_path / "film.mp4", tools.steady(4, fps=30)), tmp_path / f"bare.{codec}"
+    ffmpeg("-r", 30, "-i", clip, "-c:v", {"h264": "libx264", "hevc": "libx265"}[codec], bare)
+    film = decode_film(bare, SMALL)
+    assert [tools.number_of(image) for image in images(film)] == [0, 30, 60, 90]
+    assert (film.frames, film.damage, film.probe.fps, film.probe.seconds) == (120, "", 30, pytest.approx(4))
+
+
 def test_the_larger_of_two_pictures_is_taken_and_cover_art_is_none(tmp_path, clips, tools):
     flat, two, covered = (tmp_path / name for name in ("flat.mp4", "two.mp4", "covered.mp4"))
     clips(flat, tools.steady(2), sound=True)

@@ -27,7 +27,8 @@ def test_files_folders_and_patterns_in_the_order_given(tmp_path):
     films, rejects = resolve([str(tmp_path / "b.mp4"), str(tmp_path / "folder"), str(tmp_path / "x" / "*.mov")])
     assert [film.path.name for film in films] == ["b.mp4", "2.webm", "1.MKV", "p1.mov", "p2.mov"]
     assert [film.film_id for film in films] == [file_id(film.path) for film in films]
-    assert rejects == []
+    assert [(reject.reason, reject.source) for reject in rejects] == [("not_by_ending", str(tmp_path / "folder"))]
+    assert "1 .md" in rejects[0].detail
 
 
 def test_a_name_that_looks_like_a_pattern_is_taken_as_it_is(tmp_path):

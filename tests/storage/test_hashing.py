@@ -26,8 +26,10 @@ def test_names_and_looks_are_those_of_the_file_and_kept(storage, clip, tmp_path)
     found = Hasher(storage, lambda done, total: told.append((done, total)), workers=2)(
         [str(clip), str(text), str(tmp_path / "none.mp4")]
     )
-    assert found[str(clip)] == FilmHash(film_id=file_id(clip), phash=perceptual_hash(clip))
-    assert found[str(text)] == FilmHash(film_id=file_id(text))  # its decoding says why it is no film
+    assert found[str(clip)] == FilmHash(
+        film_id=file_id(clip), phash=perceptual_hash(clip), width=448, height=256, size=clip.stat().st_size
+    )
+    assert found[str(text)] == FilmHash(film_id=file_id(text), size=7)  # its decoding says why it is no film
     assert isinstance(found[str(tmp_path / "none.mp4")], FilmError)
     assert told == [(0, 2), (1, 2), (2, 2)]
 
@@ -72,7 +74,7 @@ def test_a_film_that_ends_or_hangs_its_process_has_no_looks_and_the_others_go_on
         "for line in sys.stdin:\n"
         "    if 'killer' in line: os.abort()\n"
         "    if 'sleeper' in line: time.sleep(600)\n"
-        "    print(json.dumps('seen'), flush=True)\n"
+        "    print(json.dumps(['seen', 2, 1]), flush=True)\n"
     )
     start = hashing.subprocess.Popen
     monkeypatch.setattr(

@@ -36,9 +36,9 @@ def test_all_columns_are_read_and_relative_paths_start_at_the_manifest(tmp_path)
         movie="tt1727587",
     )
     assert read(path) == [
-        Named(source=str(tmp_path / "a, b.mp4"), said=said),
-        Named(source="/films/c.mp4", said=Provenance(year=2012)),
-        Named(source="s3://bucket/d.mp4"),
+        Named(source=str(tmp_path / "a, b.mp4"), said=said, row=f"{path}:2"),
+        Named(source="/films/c.mp4", said=Provenance(year=2012), row=f"{path}:3"),
+        Named(source="s3://bucket/d.mp4", row=f"{path}:4"),
     ]
 
 
@@ -88,7 +88,8 @@ def test_parquet_and_csv_say_the_same(tmp_path):
     rows = {"path": ["a.mp4", None, "c.mp4"], "year": [2001, 2002, 1], "title": ["A", None, "C"], "x": [1, 2, 3]}
     pq.write_table(pa.table(rows), tmp_path / "films.parquet")
     named, empty, early = read(tmp_path / "films.parquet")
-    assert named == Named(source=str(tmp_path / "a.mp4"), said=Provenance(title="A", year=2001))
+    said, row = Provenance(title="A", year=2001), f"{tmp_path / 'films.parquet'}:1"
+    assert named == Named(source=str(tmp_path / "a.mp4"), said=said, row=row)
     assert "row 2, column 'path': is empty" in empty.detail
     assert "row 3, column 'year': '1' is not a year" in early.detail
     (tmp_path / "films.parquet").write_bytes(b"PAR1 and then nothing")

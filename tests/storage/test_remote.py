@@ -27,7 +27,9 @@ def sources(given):
 
 
 def test_files_folders_and_patterns_behind_a_uri(memory):
-    assert sources("memory://films") == ["memory:///films/a.mp4", "memory:///films/deep/b.webm"]
+    passed, *films = found("memory://films")
+    assert [film.source for film in films] == ["memory:///films/a.mp4", "memory:///films/deep/b.webm"]
+    assert (passed.reason, passed.source, "1 .txt" in passed.detail) == ("not_by_ending", "memory://films", True)
     assert sources("memory://films/*.mp4") == ["memory:///films/a.mp4"]
     assert len(sources("memory://films/a.mp4")) == 1
 

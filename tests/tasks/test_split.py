@@ -4,7 +4,7 @@ import pytest
 
 from storage.errors import ConfigError
 from storage.snapshot import Snapshot, SnapshotFilm
-from tasks.split import FilmRow, FilmsConfig, HalvesConfig, LeakError, audit, split
+from tasks.split import FilmRow, FilmsConfig, HalvesConfig, LeakError, audit, far_off, split
 
 LOOKS = ".".join(f"{number * 0x1234567890ABCD % 2**64:016x}" for number in range(1, 9))
 NEAR = ".".join(f"{number * 0x1234567890ABCD % 2**64 ^ 0b1011:016x}" for number in range(1, 9))
@@ -65,6 +65,37 @@ def test_the_draw_depends_on_the_seed_and_not_on_order_or_company():
 @pytest.mark.parametrize("test", [1e-9, 1 - 1e-9])
 def test_each_side_has_a_movie_whatever_the_share(test):
     assert 0 < len(held_out(FilmsConfig(test=test), films(3))) < 3
+
+
+def share(test, count):
+    """What is said of that many held-out movies, of `count`, under a share of 0.2."""
+    rows = films(count)
+    made = [whole(row, number < test) for number, row in enumerate(rows)]
+    return far_off(FilmsConfig(test=0.2), Snapshot.of(tuple(made), {}, {}))
+
+
+@pytest.mark.parametrize(("test", "count"), [(1, 4), (1, 5), (1, 7), (5, 20), (170, 1000), (250, 1000)])
+def test_a_share_that_is_about_met_is_nothing_to_tell(test, count):
+    assert share(test, count) == ""
+
+
+@pytest.mark.parametrize(("test", "count", "cure"), [(3, 4, "1"), (2, 5, "1"), (9, 20, "4"), (100, 1000, "200")])
+def test_a_share_that_is_missed_is_told_with_both_and_a_cure(test, count, cure):
+    said = share(test, count)
+    assert f"snapshot.test=0.2 holds out {test} of {count} movies, a share of {test / count:.2f}" in said
+    assert f"snapshot.test={cure} holds out {cure}" in said
+
+
+def test_where_no_number_is_nearer_more_films_are_the_cure():
+    said = far_off(FilmsConfig(test=1e-9), snapshot_of(FilmsConfig(test=1e-9), films(3)))
+    assert "a share of 0.33: by the draw a side would be empty, so one movie stands in there" in said
+    assert "no number is nearer, and more films come nearer" in said
+
+
+def test_a_number_and_halves_are_met_always():
+    rows = films(4)
+    assert far_off(FilmsConfig(test=3), snapshot_of(FilmsConfig(test=3), rows)) == ""
+    assert far_off(HalvesConfig(), snapshot_of(HalvesConfig(), rows)) == ""
 
 
 def test_too_few_movies_are_named_with_a_cure():

@@ -1,0 +1,30 @@
+"""What a folder is searched for, and what of it is passed over."""
+
+import pytest
+
+from storage.inputs import found
+from storage.provenance import Named
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a.h264", "a.264", "a.HEVC", "a.m2v", "a.ivf", "a.3g2", "a.asf", "a.mjpeg"])
+def test_bare_streams_and_rare_containers_are_films(tmp_path, name):
+    assert list(found(str(touch(tmp_path, name)))) == [Named(source=str(tmp_path / name))]
+
+
+def test_what_is_no_film_by_its_ending_is_counted_once(tmp_path):
+    touch(tmp_path / "films", "a.mp4", "a.srt", "deep/b.SRT", "films.csv", "film", ".hidden/c.txt", ".d.txt")
+    for given in (tmp_path / "films", tmp_path / "fil*"):
+        passed, film, *_ = found(str(given))
+        assert (passed.reason, passed.source) == ("not_by_ending", str(given))
+        assert f"{str(given)!r} holds files that are no films by their ending: 2 .srt, 1 without ending, 1 .csv; " in (
+            passed.detail
+        )
+        assert "can be given by its path" in passed.detail
+        assert film.source == str(tmp_path / "films" / "a.mp4")
