@@ -17,6 +17,7 @@ import tasks.split
 from flows.artifacts import show_counts, show_rows, show_sheet
 from flows.recipes import Recipe
 from flows.reporting import reported, warn
+from flows.servers import ask_servers
 from flows.workplace import workplace
 from storage.filmrows import FilmRows
 from storage.root import Storage
@@ -24,8 +25,6 @@ from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks.ingest import Ingested
 from tasks.stage import Work
-
-NEEDS = ("detector", "face", "captioner", "writer", "sentence")
 
 
 @flow(name="build_dataset")
@@ -40,11 +39,9 @@ def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Seque
     Returns:
         The id of the snapshot, under snapshots/ in the storage.
     """
-    with workplace(recipe, storage, overrides, NEEDS) as (
-        settings,
-        place,
-    ):
+    with workplace(recipe, storage, overrides, "build_dataset") as (settings, place):
         films = ingest(settings, place)
+        ask_servers(settings, place, films.films)
         work = keyframes(settings, place, films)
         work = characters(settings, place, work)
         work = faces(settings, place, work)

@@ -1,11 +1,12 @@
 """The command line: list, show, run, status, clean.
 
-Exit codes: 0 done, 1 failed, 2 bad usage. Prefect, Ray and torch are imported by the commands that need them, so that
-`--help` and `list` answer at once.
+Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Prefect, Ray and torch are imported by
+the commands that need them, so that `--help` and `list` answer at once.
 """
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+_TERMINATED = 128 + signal.SIGTERM
 
 FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="One of `moviedreamer list`.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="Where the settings come from; see `moviedreamer list`.")]
@@ -61,10 +64,11 @@ def show(
     with _explained():
         catalogue.check("flow", flow, catalogue.FLOWS)
         from flows.assignments import fields
+        from flows.needs import needs
         from flows.recipes import resolve
         from storage.root import Storage
 
-        config = resolve(recipe, set_ or [])
+        config = resolve(recipe, set_ or [], needs(flow))
         Storage(storage)  # says what is wrong with it
         if json_:
             print(json.dumps({"flow": flow, "storage": storage, "recipe": config.model_dump(mode="json")}, indent=2))
@@ -83,6 +87,7 @@ def run(
     json_: AsJson = False,
 ) -> None:
     """Runs a flow here and now. What was finished before is not done again."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     with _explained():
         from flows.local_run import run_here
 
@@ -144,6 +149,11 @@ def _explained() -> Iterator[None]:
     except KeyboardInterrupt:
         err.print("stopped by Ctrl-C")
         raise typer.Exit(130) from None
+    except SystemExit as ended:
+        if ended.code not in (_TERMINATED, signal.SIGTERM):  # the second is Ray's, while it starts
+            raise
+        err.print("stopped by SIGTERM")
+        raise typer.Exit(_TERMINATED) from None
     except typer.Exit:
         raise
     except typer.Abort:  # asked, and nobody there to answer

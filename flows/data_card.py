@@ -23,7 +23,7 @@ def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[
     Returns:
         Where the page is in the storage; data_card.json lies beside it.
     """
-    with workplace(recipe, storage, overrides) as (settings, place):
+    with workplace(recipe, storage, overrides, "data_card") as (settings, place):
         return card(settings, place)
 
 

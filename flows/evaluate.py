@@ -40,8 +40,9 @@ def evaluate(
     Returns:
         Where metrics.json is in the storage.
     """
-    with workplace(recipe, storage, overrides) as (settings, place):
-        models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
+    given = Trained(snapshot, autoencoder, decoder, autoregressive)
+    with workplace(recipe, storage, overrides, "evaluate", **vars(given)) as (settings, place):
+        models = trained(recipe, storage, overrides, given)
         data = snapshots.load(place, models.snapshot)
         work = renders(settings, place, data, models)
         return figures(settings, place, data.within(work), models, work)

@@ -22,7 +22,7 @@ def export_webdataset(recipe: str = "laptop", storage: str = "out", overrides: S
     Returns:
         Where index.json is in the storage; it names the shards beside it.
     """
-    with workplace(recipe, storage, overrides) as (settings, place):
+    with workplace(recipe, storage, overrides, "export_webdataset") as (settings, place):
         return shards(settings, place)
 
 

@@ -35,7 +35,7 @@ def run_here(flow: str, recipe: str, uri: str, overrides: Sequence[str], console
     catalogue.check("flow", flow, catalogue.FLOWS)
     from flows.workplace import workplace
 
-    with workplace(recipe, uri, overrides) as (_, storage):
+    with workplace(recipe, uri, overrides, flow) as (_, storage):
         storage.check_room(_API_ROOM)
         return _run(flow, recipe, uri, overrides, storage, console)
 

@@ -1,15 +1,17 @@
 """Before anything long starts: is there all that a flow will load? What is missing is named, all of it at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Set
 
 from pydantic import BaseModel
 
 from flows.recipe import Recipe
+from flows.servers import ask_servers
 from models.backbone import LlamaBackbone
 from models.checkpoint import CheckpointConfig, CheckpointError, Origin, require
 from models.packaged import MODELS
 from storage.errors import ConfigError
 from storage.root import Storage
+from tasks import script_movie
 from tasks.first_stage import FirstStageConfig
 
 _LLAMA = Origin(
@@ -20,18 +22,24 @@ _LLAMA = Origin(
 )
 
 
-def preflight(settings: Recipe, needs: Sequence[str]) -> None:
-    """Looks for the checkpoints and sets of images that some parts of a recipe name.
+def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
+    """Looks for the checkpoints, sets of images, servers and script that some parts of a recipe name.
 
     Args:
-        needs: names of the recipe's fields.
+        uses: names of the recipe's fields.
 
     Raises:
         ConfigError: with a line for each that is missing: what to fetch and where to put it.
+        ServersError: a server that can't be used.
     """
-    lost = [problem for name in needs for problem in _lost(getattr(settings, name))]
+    parts = [name for name in Recipe.model_fields if name in uses]
+    lost = [problem for name in parts for problem in _lost(getattr(settings, name))]
     if lost:
         raise ConfigError("\n".join(["not all is there that this needs:", *dict.fromkeys(lost)]))
+    if "script" in uses and settings.script.path:
+        script_movie.read(settings.script)
+    if "captioner" in uses:
+        ask_servers(settings, storage)
 
 
 def _lost(part: object) -> Iterator[str]:

@@ -1,8 +1,7 @@
-"""The settings of a run: all stages in one frozen config, and what must fit together in it."""
+"""The settings of a run: all stages in one frozen config."""
 
 from pydantic import BaseModel
 
-from flows.assignments import fields
 from models.captioner import CaptionerConfig, DescriberConfig
 from models.detector import DetectorConfig, MtcnnConfig
 from models.face import DlibConfig, FaceConfig
@@ -12,7 +11,6 @@ from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.writer import SmolLm2Config, WriterConfig
 from storage.decode import KeyframesConfig
-from storage.errors import ConfigError
 from storage.trim import TrimSeconds
 from tasks.cluster import ClusterConfig
 from tasks.data_card import DataCardConfig
@@ -72,45 +70,3 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
 
     def train_autoregressive(self) -> TrainAutoregressiveConfig:
         return TrainAutoregressiveConfig(training=self.autoregressive, fit=self.fit)
-
-
-def check_fit(settings: Recipe) -> None:
-    """Raises a ConfigError that names both settings where one model would not take what another makes."""
-    compressor, decoder = "autoencoder.model.compressor", "autoencoder.model.decoder"
-    values = fields(settings)
-    for mine, other in (
-        ("autoregressive.model.tokens", f"{compressor}.tokens"),
-        ("autoregressive.model.width", f"{compressor}.token_width"),
-        ("autoregressive.model.sentence_width", f"{decoder}.sentence_width"),
-        ("autoregressive.model.face_width", f"{decoder}.face_width"),
-    ):
-        if values[mine] != values[other]:
-            raise ConfigError(
-                f"{mine}={values[mine]} does not go with {other}={values[other]}: set both to the same number"
-            )
-    for backend, given, wanted in (
-        ("sentence", settings.sentence.width, f"{decoder}.sentence_width"),
-        ("face", settings.face.width, f"{decoder}.face_width"),
-    ):
-        if given != values[wanted]:
-            raise ConfigError(
-                f"{backend}.kind={values[f'{backend}.kind']} gives {given} numbers, {wanted}={values[wanted]} does "
-                f"not go with it: set it, and autoregressive.model.{wanted.rsplit('.', 1)[-1]}, to {given}"
-            )
-    compared, kept = _embedding(settings.evaluate.face), _embedding(settings.face)
-    for name in ("kind", *(compared | kept)):
-        if compared.get(name) != kept.get(name):
-            raise ConfigError(
-                f"evaluation compares its faces with those of the snapshot, by other vectors: "
-                f"evaluate.face.{name}={compared.get(name)} and face.{name}={kept.get(name)}: set both to the same"
-            )
-    if settings.movie.variant not in settings.render.variants:
-        raise ConfigError(
-            f"movie.variant={settings.movie.variant} is not among render.variants={list(settings.render.variants)}: "
-            "add it there"
-        )
-
-
-def _embedding(face: FaceConfig) -> dict[str, object]:
-    """What an embedder's vectors depend on: those of two checkpoints can't be compared, however wide they are."""
-    return face.model_dump(exclude={"finder", "quality", "clustering", "batch"})

@@ -1,10 +1,11 @@
 """Recipes: functions that return the complete settings of a run. A variant changes a copy."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from flows import catalogue
 from flows.assignments import assign_all
-from flows.recipe import Recipe, check_fit
+from flows.fit import check_fit
+from flows.recipe import Recipe
 from models.autoencoder import AutoencoderConfig
 from models.autoregressive import AutoregressiveConfig
 from models.backbone import LlamaBackbone, LlamaTinyBackbone
@@ -207,15 +208,18 @@ def paper() -> Recipe:
 RECIPES: Mapping[str, Callable[[], Recipe]] = {"smoke": smoke, "laptop": laptop, "gpu": gpu, "paper": paper}
 
 
-def resolve(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
+def resolve(recipe: str, overrides: Sequence[str] = (), uses: Set[str] | None = None) -> Recipe:
     """The recipe of that name with some settings changed; see flows.assignments.
+
+    Args:
+        uses: fields of the recipe that must fit together; all when None.
 
     Raises:
         ConfigError: unknown recipe or setting, or a value that does not fit.
     """
     catalogue.check("recipe", recipe, RECIPES)
     settings = assign_all(RECIPES[recipe](), overrides)
-    check_fit(settings)
+    check_fit(settings, frozenset(Recipe.model_fields) if uses is None else uses)
     return settings
 
 

@@ -41,10 +41,9 @@ def render_movies(
     Returns:
         URLs of movie.mp4, storyboard.html and metrics.json; of a script's movie.mp4 and notes.json.
     """
-    with workplace(recipe, storage, overrides) as (settings, place):
-        if settings.script.path:
-            tasks.script_movie.read(settings.script)  # says what is wrong with it before anything is made
-        models = trained(recipe, storage, overrides, Trained(snapshot, autoencoder, decoder, autoregressive))
+    given = Trained(snapshot, autoencoder, decoder, autoregressive)
+    with workplace(recipe, storage, overrides, "render_movies", **vars(given)) as (settings, place):
+        models = trained(recipe, storage, overrides, given)
         data = snapshots.load(place, models.snapshot)
         if settings.script.path:
             return script_movie(settings, place, data, models)

@@ -5,7 +5,6 @@ from dataclasses import asdict
 
 from prefect import flow
 
-from flows.recipe import Recipe
 from flows.render_movies import render_movies
 from flows.training import Trained, trained
 from flows.workplace import workplace
@@ -21,6 +20,6 @@ def studio(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str
     Returns:
         References to all that was made: snapshot, models, and the URLs of movie, storyboard and figures.
     """
-    with workplace(recipe, storage, overrides, tuple(Recipe.model_fields)):
+    with workplace(recipe, storage, overrides, "studio"):
         models = asdict(trained(recipe, storage, overrides, Trained()))
         return models | {"files": render_movies(recipe, storage, overrides, **models)}

@@ -31,7 +31,7 @@ def train_autoencoder(
     Returns:
         The model's folder in the storage.
     """
-    with workplace(recipe, storage, overrides, ("frozen", "first", "autoencoder")) as (settings, place):
+    with workplace(recipe, storage, overrides, "train_autoencoder", snapshot=snapshot) as (settings, place):
         data = snapshots.load(place, snapshot or build_dataset(recipe, storage, overrides))
         model = autoencoder(settings, place, data)
         tokens(settings, place, data, model)

@@ -36,7 +36,8 @@ def train_autoregressive(
     Returns:
         The model's folder in the storage.
     """
-    with workplace(recipe, storage, overrides, ("autoregressive",)) as (settings, place):
+    given = {"snapshot": snapshot, "autoencoder": autoencoder}
+    with workplace(recipe, storage, overrides, "train_autoregressive", **given) as (settings, place):
         snapshot = snapshot or build_dataset(recipe, storage, overrides)
         autoencoder = autoencoder or train_autoencoder(recipe, storage, overrides, snapshot)
         data = snapshots.load(place, snapshot)

@@ -36,7 +36,8 @@ def train_decoder(
     Returns:
         The decoder's folder in the storage.
     """
-    with workplace(recipe, storage, overrides, ("frozen",)) as (settings, place):
+    given = {"snapshot": snapshot, "autoencoder": autoencoder}
+    with workplace(recipe, storage, overrides, "train_decoder", **given) as (settings, place):
         snapshot = snapshot or build_dataset(recipe, storage, overrides)
         autoencoder = autoencoder or train_autoencoder(recipe, storage, overrides, snapshot)
         data = snapshots.load(place, snapshot)

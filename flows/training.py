@@ -6,11 +6,12 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 from flows.build_dataset import build_dataset
+from flows.recipes import resolve
 from flows.train_autoencoder import tokens, train_autoencoder
 from flows.train_autoregressive import train_autoregressive
 from flows.train_decoder import train_decoder
-from flows.workplace import workplace
 from storage import snapshot as snapshots
+from storage.root import Storage
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ def trained(recipe: str, storage: str, overrides: Sequence[str], given: Trained)
     def autoregressive() -> str:
         return given.autoregressive or train_autoregressive(recipe, storage, overrides, snapshot, autoencoder)
 
-    with workplace(recipe, storage, overrides) as (settings, place):
-        if settings.side_by_side:
-            tokens(settings, place, snapshots.load(place, snapshot), autoencoder)  # once: both works read them
-            made = _side_by_side(decoder, autoregressive)
-        else:
-            made = [decoder(), autoregressive()]
+    settings, place = resolve(recipe, overrides, uses=set()), Storage(storage)
+    if settings.side_by_side:
+        tokens(settings, place, snapshots.load(place, snapshot), autoencoder)  # once: both works read them
+        made = _side_by_side(decoder, autoregressive)
+    else:
+        made = [decoder(), autoregressive()]
     return replace(given, decoder=made[0], autoregressive=made[1])
 
 

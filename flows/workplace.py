@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from flows.lock import alone
+from flows.needs import needs
 from flows.preflight import preflight
 from flows.recipes import Recipe, resolve
 from storage.root import Storage
@@ -11,18 +12,21 @@ from storage.root import Storage
 
 @contextmanager
 def workplace(
-    recipe: str, uri: str, overrides: Sequence[str], needs: Sequence[str] = ()
+    recipe: str, uri: str, overrides: Sequence[str], flow: str, **given: str
 ) -> Iterator[tuple[Recipe, Storage]]:
     """The settings and the storage of a flow; flows that it calls in this process work in the same place.
 
     Args:
-        needs: fields of the recipe whose checkpoints and data must be there before the flow begins.
+        flow: its name; what it uses must be there and fit before it begins.
+        given: what it need not make, by name; see flows.needs.
 
     Raises:
         ConfigError: unknown recipe or setting, a storage that is none, or something that is missing.
+        ServersError: a server that can't be used.
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
-    settings, storage = resolve(recipe, overrides), Storage(uri)
-    preflight(settings, needs)
+    uses = needs(flow, given)
+    settings, storage = resolve(recipe, overrides, uses), Storage(uri)
+    preflight(settings, storage, uses)
     with alone(storage):
         yield settings, storage

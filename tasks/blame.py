@@ -1,9 +1,12 @@
 """Which errors are a film's own, so that it leaves the chain and the others go on."""
 
 import sys
+import traceback
 
-from models.server import BudgetError
-from storage.errors import FilmError
+from models.checkpoint import CheckpointError
+from models.packaged import PackagedModelError
+from models.server import BudgetError, ServerError
+from storage.errors import FilmError, MovieDreamerError
 
 
 def film_error(error: Exception, film_id: str) -> tuple[FilmError, bool]:
@@ -21,6 +24,13 @@ def film_error(error: Exception, film_id: str) -> tuple[FilmError, bool]:
             return FilmError("out_of_memory", f"work on film {film_id}: {' '.join(str(error).split())[:300]}"), True
         case _:
             raise error
+
+
+def told(error: Exception) -> str:
+    """Why the stage stops: the message of an error that is made for people, else its traceback on lines of its own."""
+    if isinstance(error, (MovieDreamerError, ServerError, CheckpointError, PackagedModelError)):
+        return str(error)
+    return "\n" + "".join(traceback.format_exception(error))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -19,6 +19,7 @@ from tasks.progress import Progress
 from tasks.stage import StageError, Work, run_stage
 
 STAGE = "captions"
+INPUTS = ("keyframes", "characters", "faces")
 ENOUGH = 16  # captions of a film; when not one of as many can be used, it is not the pictures' fault
 _FACE = ("character_id", "x0", "y0", "x1", "y1", "score")
 
@@ -35,7 +36,7 @@ def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterC
     return run_stage(
         storage,
         STAGE,
-        inputs=["keyframes", "characters", "faces"],
+        inputs=INPUTS,
         work=work,
         identity=config,
         make=partial(_make, config, storage, work),

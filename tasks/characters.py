@@ -15,6 +15,7 @@ from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
 STAGE = "characters"
+INPUTS = ("keyframes",)
 
 
 def run(config: DetectorConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
@@ -22,7 +23,7 @@ def run(config: DetectorConfig, storage: Storage, work: Work, cluster: ClusterCo
     return run_stage(
         storage,
         STAGE,
-        inputs=["keyframes"],
+        inputs=INPUTS,
         work=work,
         identity=config,
         make=partial(_make, config, storage, work),

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,7 +93,7 @@ def connect(config: ClusterConfig) -> None:
         return
     if address := os.environ.get("RAY_ADDRESS"):
         try:
-            with _speechless():
+            with _speechless(), _own_sigterm():
                 ray.init(log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError) as error:
             raise ClusterError(f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}") from error
@@ -108,7 +110,7 @@ def connect(config: ClusterConfig) -> None:
 def _start(config: ClusterConfig) -> None:
     import ray
 
-    with _speechless():
+    with _speechless(), _own_sigterm():
         ray.init(
             num_cpus=config.cpus,
             object_store_memory=config.object_store_mb * 2**20,
@@ -116,6 +118,17 @@ def _start(config: ClusterConfig) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Leaves SIGTERM to whose it was: Ray's native half would print its stack, its other half exit at once."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
 STAGE = "faces"
+INPUTS = ("keyframes", "characters")
 INSIDE = 0.5  # the least share of a face that lies in its person's box
 
 
@@ -27,7 +28,7 @@ def run(config: FaceConfig, storage: Storage, work: Work, cluster: ClusterConfig
     return run_stage(
         storage,
         STAGE,
-        inputs=["keyframes", "characters"],
+        inputs=INPUTS,
         work=work,
         identity=config,
         make=partial(_make, config, storage, work),

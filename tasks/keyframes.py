@@ -21,6 +21,7 @@ from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
 STAGE = "keyframes"
+INPUTS = ("ingest",)
 
 
 def run(
@@ -40,7 +41,7 @@ def run(
         done = run_stage(
             storage,
             STAGE,
-            inputs=["ingest"],
+            inputs=INPUTS,
             work={"ingest": {film_id: film_id for film_id in films}},
             identity=config.identity(),
             make=partial(_make, config, films, Path.cwd()),  # workers may stand in another folder

@@ -33,7 +33,7 @@ Work = Mapping[str, Mapping[str, str]]
 
 
 class StageError(MovieDreamerError):
-    """A stage that failed for another reason than its films; the message carries the worker's traceback."""
+    """A stage that failed for another reason than its films; the message says why."""
 
 
 def run_stage(
@@ -69,14 +69,12 @@ def run_stage(
         StageError: when a worker failed for another reason than its film, or a model's stage rejected all films.
         StorageError: when the storage cannot be read or written, or another run is at work on the same stage.
     """
-    films = sorted(set.intersection(*(set(work[name]) for name in inputs)))
-    keys = {film_id: fingerprint(stage, identity, [work[name][film_id] for name in inputs]) for film_id in films}
+    keys = keys_of(stage, inputs, work, identity)
     store = Tables(storage)
     finished = set(keys.items()) & store.done(stage)
     unfinished = set(keys.items()) - finished
     rejects = store.given_up(stage) if unfinished else []
-    final = {(film_id, key) for film_id, key, _, reason in rejects if reason not in NOTES | PASSING}
-    if pending := dict(sorted(unfinished - final)):
+    if pending := dict(sorted(unfinished - given_up(rejects))):
         bench = _Bench(
             store,
             stage,
@@ -85,7 +83,7 @@ def run_stage(
             pending,
             len(finished),
             len(keys),
-            sources or _sources(store, films),
+            sources or _sources(store, list(keys)),
             {source for _, _, source, _ in rejects},
             progress,
         )
@@ -96,6 +94,17 @@ def run_stage(
     if keys and not finished and not decodes:
         _raise_for_all(store, stage, keys)
     return {**work, stage: dict(sorted(finished))}
+
+
+def keys_of(stage: str, inputs: Sequence[str], work: Work, identity: object) -> dict[str, str]:
+    """film_id -> the fingerprint of what a stage makes of it, for all films that have all its inputs."""
+    films = sorted(set.intersection(*(set(work[name]) for name in inputs)))
+    return {film_id: fingerprint(stage, identity, [work[name][film_id] for name in inputs]) for film_id in films}
+
+
+def given_up(rejects: Sequence[tuple[str, str, str, str]]) -> set[tuple[str, str]]:
+    """(film_id, fingerprint) of those rejects of a stage that are not tried again."""
+    return {(film_id, key) for film_id, key, _, reason in rejects if reason not in NOTES | PASSING}
 
 
 @dataclass
@@ -154,7 +163,7 @@ class _Bench:
         film_id, source = answer.film_id, self.sources[answer.film_id]
         if answer.failure:
             self._commit()
-            raise StageError(f"{self.stage} failed at film {film_id} ({source!r}):\n{answer.failure}")
+            raise StageError(f"{self.stage} stopped at film {film_id} ({source!r}): {answer.failure}")
         if said := answer.reject or answer.note:
             about = {"fingerprint": self.pending[film_id], "attempts": answer.attempts}
             self.judged[source] = [Reject.of(said, source, film_id, self.stage).model_copy(update=about)]

@@ -5,7 +5,6 @@ import pickle
 import queue
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from storage.errors import FilmError
 from storage.root import Storage
-from tasks.blame import film_error
+from tasks.blame import film_error, told
 from tasks.cluster import Limits
 from tasks.made import ATTEMPTS, Answer, Film, Make, ReadsAhead, Work, answered
 
@@ -120,8 +119,8 @@ class Worker:
                         yield Answer(film.film_id, attempt, reject=reject)
                         return
                 attempt += 1
-        except Exception:  # for the driver, which stops: Ray Data would drop the film
-            yield Answer(film.film_id, attempt, failure=traceback.format_exc())
+        except Exception as error:  # for the driver, which stops: Ray Data would drop the film
+            yield Answer(film.film_id, attempt, failure=told(error))
 
     def _expect_next(self) -> None:
         if isinstance(self._work, ReadsAhead) and self._turns.queue:

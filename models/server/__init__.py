@@ -65,6 +65,14 @@ class ServerConfig(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=
             )
         return os.environ.get(self.key_variable, "") if self.key_variable else ""
 
+    def error(self, url: str, problem: str) -> ServerError:
+        """What to raise when the server can't be used, with the cure."""
+        return ServerError(
+            f"{url}: {problem}. Start a server with `vllm serve {self.model}` or "
+            f"`python -m sglang.launch_server --model-path {self.model} --port 8000`, or set "
+            "captioner.server (or writer.server) base_url, model and key_variable to one that runs"
+        )
+
 
 @dataclass(frozen=True)
 class Question:

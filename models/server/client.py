@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from models.server import Answer, Message, Question, Reply, ServerConfig, ServerError
+from models.server import Answer, Message, Question, Reply, ServerConfig
 from models.server.budget import Budget
 from models.server.waiting import Clock, backoff, retry_after
 
@@ -202,11 +202,7 @@ class Client:
         return f"HTTP {response.status_code}: {text.replace(self._key, '***') if self._key else text}"
 
     def _give_up(self, problem: str) -> NoReturn:
-        raise ServerError(
-            f"{self._url}: {problem}. Start a server with `vllm serve {self._config.model}` or "
-            f"`python -m sglang.launch_server --model-path {self._config.model} --port 8000`, or set "
-            "captioner.server (or writer.server) base_url, model and key_variable to one that runs"
-        )
+        raise self._config.error(self._url, problem)
 
 
 def _reply(said: Mapping[str, Any]) -> Reply:

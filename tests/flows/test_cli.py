@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,16 @@ def test_unwritable_storage_ends_with_1_and_is_quoted(tmp_path: Path) -> None:
     assert code == 1
     assert repr(place) in errors
     assert "Traceback" not in errors
+
+
+def test_sigterm_ends_a_run_with_143_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("flows.local_run.run_here", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        code, printed, errors = _call("run", "studio")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (code, printed, errors) == (143, "", "stopped by SIGTERM\n")
 
 
 def test_show_prints_every_setting_as_set_takes_it() -> None:

@@ -82,6 +82,31 @@ def test_the_users_own_database_is_left_alone(tmp_path: Path) -> None:
     assert (home / "prefect.db").exists()
 
 
+EARLY = """
+import sys
+from pathlib import Path
+from flows.local_api import local_api
+with local_api(Path(sys.argv[1])) as ready:
+    ready()
+    from prefect import flow
+
+    @flow
+    def none() -> None:
+        raise ValueError("at once")
+
+    none()
+"""
+
+
+def test_a_flow_that_fails_at_once_is_no_reason_to_complain_of_the_server(tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    ran = subprocess.run(
+        [sys.executable, "-c", EARLY, str(tmp_path)], capture_output=True, text=True, env=clean, check=False
+    )
+    assert ran.stderr.endswith("ValueError: at once\n")
+    assert "Service 'EventsWorker' failed" not in ran.stderr
+
+
 def _ended(handle: int) -> bool:
     import select
 

@@ -6,9 +6,10 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from flows.preflight import preflight
 from flows.recipes import Recipe, resolve
 from storage.errors import ConfigError
+from storage.root import Storage
 from tests.models import tiny_checkpoints
 
-EVERYTHING = tuple(Recipe.model_fields)
+EVERYTHING = frozenset(Recipe.model_fields)
 
 
 @pytest.fixture(autouse=True)
@@ -18,14 +19,18 @@ def offline(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
+def check(settings: Recipe, *uses: str) -> None:
+    preflight(settings, Storage("out"), set(uses))
+
+
 @pytest.mark.parametrize("recipe", ["smoke", "laptop", "gpu"])
 def test_embedded_recipes_need_nothing(recipe: str) -> None:
-    preflight(resolve(recipe), EVERYTHING)
+    check(resolve(recipe), *EVERYTHING)
 
 
 def test_the_paper_s_recipe_names_all_that_it_needs(tmp_path) -> None:
     with pytest.raises(ConfigError) as raised:
-        preflight(resolve("paper"), EVERYTHING)
+        check(resolve("paper"), *EVERYTHING)
     said = str(raised.value)
     for name in (
         "CLIP ViT-L/14",
@@ -59,9 +64,9 @@ def test_what_is_there_is_not_named(tmp_path) -> None:
         "autoencoder.model.decoder.unet.source=sdxl",
         'first.images=[{"kind": "folder", "root": "pictures"}]',
     ]
-    preflight(resolve("paper", settings), ("frozen", "first", "autoencoder"))
+    check(resolve("paper", settings), "frozen", "first", "autoencoder")
     with pytest.raises(ConfigError, match=r"FaRL-B/16 can't be loaded"):
-        preflight(resolve("paper", settings), ("frozen", "face"))
+        check(resolve("paper", settings), "frozen", "face")
 
 
 def test_a_hub_that_does_not_answer_is_told_beside_what_to_fetch(monkeypatch) -> None:
@@ -72,7 +77,14 @@ def test_a_hub_that_does_not_answer_is_told_beside_what_to_fetch(monkeypatch) ->
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", no_answer)
     monkeypatch.setattr("huggingface_hub.snapshot_download", no_cache)
     with pytest.raises(ConfigError, match=r"the hub says: nobody is there\. Fetch the folder openai/clip-vit"):
-        preflight(resolve("paper"), ("frozen",))
+        check(resolve("paper"), "frozen")
+
+
+def test_a_script_that_is_none_is_named() -> None:
+    settings = resolve("smoke", ["script.path=story.json"])
+    with pytest.raises(ConfigError, match=r"script\.path='story\.json': .*No such file"):
+        check(settings, "script")
+    check(settings, "render")
 
 
 def no_cache(*_: object, **__: object) -> None:

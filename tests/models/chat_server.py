@@ -1,4 +1,7 @@
-"""A real HTTP server with a chat completions endpoint that does what a test tells it, well or badly."""
+"""A real HTTP server with a chat completions endpoint that does what a test tells it, well or badly.
+
+It lists its models too, where a test says what it lists.
+"""
 
 import base64
 import io
@@ -54,10 +57,17 @@ class Said:
     hang: bool = False
 
 
-class ChatServer:
-    """`together`: that many requests are waited for, and then answered the last one first."""
+def models(*names: str) -> Said:
+    """What lists these models."""
+    return Said(raw=json.dumps({"object": "list", "data": [{"id": name, "object": "model"} for name in names]}))
 
-    def __init__(self, answer: Callable[[Asked], Said], together: int = 0) -> None:
+
+class ChatServer:
+    """`together`: that many requests are waited for, and then answered the last one first; `listed`: of its models."""
+
+    def __init__(self, answer: Callable[[Asked], Said], together: int = 0, listed: Said = Said(status=404)) -> None:
+        self.looked: list[dict[str, str]] = []  # headers of the requests for its models
+        self._listed = listed
         self.asked: list[Asked] = []
         self.finished: list[str] = []
         self.most_at_once = 0
@@ -99,6 +109,11 @@ class ChatServer:
                 finally:
                     server._left(asked.key)
 
+            def do_GET(self) -> None:
+                assert self.path == "/v1/models"
+                server.looked.append(dict(self.headers))
+                self._write(server._listed, server._listed.raw or "")
+
             def _send(self, asked: Asked, said: Said) -> None:
                 if said.hang:
                     server._ended.wait(30)
@@ -108,7 +123,10 @@ class ChatServer:
                 name = said.name or f"chatcmpl-{asked.key}-{asked.times}"
                 choice = {"index": 0, "finish_reason": said.finish, "message": {"content": said.text}}
                 whole = {"id": name, "choices": [choice], "usage": {"total_tokens": said.tokens}}
-                data = (json.dumps(whole) if said.raw is None else said.raw).encode()
+                self._write(said, json.dumps(whole) if said.raw is None else said.raw)
+
+            def _write(self, said: Said, text: str) -> None:
+                data = text.encode()
                 self.send_response(said.status)
                 for header, value in said.headers.items():
                     self.send_header(header, value)

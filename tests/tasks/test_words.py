@@ -140,12 +140,28 @@ def test_a_film_whose_budget_is_used_up_is_left_out_until_the_budget_is_raised(
     assert set(done["captions"]) == set(SECONDS)
 
 
-def test_a_server_that_is_away_or_never_makes_sense_stops_the_stage(
+def test_a_server_that_never_makes_sense_stops_the_stage(
     storage: Storage, work: Work, one_worker: ClusterConfig
 ) -> None:
-    with ChatServer(lambda _: Said("")) as server:
-        with pytest.raises(StageError, match=f"none of the 30 captions of film {LONG} by openai can be used"):
-            captions.run(config(server), storage, work, one_worker, silent)
-        away = config(server, attempts=1)
-    with pytest.raises(StageError, match="Start a server with `vllm serve m`"):
-        captions.run(away.model_copy(update={"weights": "others"}), storage, work, one_worker, silent)
+    wanted = f"none of the 30 captions of film {LONG} by openai can be used"
+    with ChatServer(lambda _: Said("")) as server, pytest.raises(StageError, match=wanted):
+        captions.run(config(server), storage, work, one_worker, silent)
+
+
+def test_a_server_that_goes_away_stops_the_stage_with_one_line_and_the_next_run_goes_on(
+    storage: Storage, work: Work, one_worker: ClusterConfig
+) -> None:
+    first = {stage: {SHORT: films[SHORT]} for stage, films in work.items()}
+    with ChatServer(lambda _: Said("A wall.")) as server:
+        captions.run(config(server), storage, first, one_worker, silent)
+    gone = f"captions stopped at film {LONG} ('{LONG}'): {server.url}/chat/completions: no answer in 2 attempts"
+    with pytest.raises(StageError, match="Start a server with `vllm serve m`") as error:
+        captions.run(config(server, attempts=2), storage, work, one_worker, silent)
+    assert str(error.value).startswith(gone)
+    assert len(str(error.value).splitlines()) == 1
+    assert {film_id for film_id, _ in Tables(storage).done("captions")} == {SHORT}
+    assert not Tables(storage).rejects()
+    with ChatServer(lambda _: Said("A wall.")) as server:
+        done = captions.run(config(server), storage, work, one_worker, silent)["captions"]
+    assert set(done) == set(SECONDS)
+    assert all(asked.key.startswith(LONG) for asked in server.asked)

@@ -1,0 +1,65 @@
+"""What must fit together in a recipe: one model takes what another makes."""
+
+import json
+import shlex
+from collections.abc import Iterator, Set
+from typing import Any, NamedTuple
+
+from flows.assignments import fields
+from flows.recipe import Recipe
+from models.face import FaceConfig
+from storage.errors import ConfigError
+
+
+class _Wish(NamedTuple):
+    """A setting, what it should be, and what wants it so."""
+
+    key: str
+    value: Any
+    why: str
+
+
+def check_fit(settings: Recipe, uses: Set[str]) -> None:
+    """Looks at the parts of the recipe that are used.
+
+    Raises:
+        ConfigError: names all that doesn't fit, and how to change it together.
+    """
+    values = fields(settings)
+    lost = [wish for wish in _wishes(settings, values, uses) if values.get(wish.key) != wish.value]
+    if lost:
+        says = "; ".join(f"{key}={_text(values.get(key))} does not go with {why}" for key, _, why in lost)
+        changes = " ".join(f"--set {shlex.quote(f'{key}={_text(value)}')}" for key, value, _ in lost)
+        raise ConfigError(f"{says}. Change together: {changes}")
+
+
+def _wishes(settings: Recipe, values: dict[str, Any], uses: Set[str]) -> Iterator[_Wish]:
+    compressor = "autoencoder.model.compressor"
+    if {"autoencoder", "autoregressive"} <= uses:
+        for mine, other in (("tokens", f"{compressor}.tokens"), ("width", f"{compressor}.token_width")):
+            yield _Wish(f"autoregressive.model.{mine}", values[other], f"{other}={values[other]}")
+    takers = {"autoencoder": "autoencoder.model.decoder", "autoregressive": "autoregressive.model"}
+    for name, backend in (("sentence", settings.sentence), ("face", settings.face)):
+        for taker in (taker for part, taker in takers.items() if part in uses):
+            gives = f"{name}.kind={backend.kind}, which gives {backend.width} numbers"
+            yield _Wish(f"{taker}.{name}_width", backend.width, gives)
+    if "evaluate" in uses:
+        kept, compared = settings.face, settings.evaluate.face
+        before = _embedding(compared if compared.kind == kept.kind else type(kept)())  # as a change of kind has them
+        for field, value in {"kind": kept.kind, **_embedding(kept)}.items():
+            if field == "kind" or before[field] != value:
+                yield _Wish(
+                    f"evaluate.face.{field}", value, f"face.{field}={value}, which made the vectors it is compared with"
+                )
+    if "movie" in uses and settings.movie.variant not in settings.render.variants:
+        both = [*settings.render.variants, settings.movie.variant]
+        yield _Wish("render.variants", both, f"movie.variant={settings.movie.variant}")
+
+
+def _embedding(face: FaceConfig) -> dict[str, object]:
+    """What an embedder's vectors depend on: those of two checkpoints can't be compared, however wide they are."""
+    return face.model_dump(exclude={"finder", "quality", "clustering", "batch"})
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

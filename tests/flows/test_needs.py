@@ -1,0 +1,17 @@
+"""Every flow says which parts of the recipe it uses."""
+
+from flows import catalogue
+from flows.needs import needs
+from flows.recipe import Recipe
+
+
+def test_every_flow_names_parts_of_the_recipe() -> None:
+    for flow in catalogue.FLOWS:
+        assert needs(flow) <= set(Recipe.model_fields)
+    assert all(needs(flow) <= needs("studio") for flow in catalogue.FLOWS)
+
+
+def test_what_is_given_need_not_be_made() -> None:
+    assert "captioner" in needs("train_decoder")
+    assert needs("train_decoder", {"snapshot": "s", "autoencoder": ""}) == {"frozen", "first", "autoencoder", "decoder"}
+    assert needs("train_decoder", {"snapshot": "s", "autoencoder": "a"}) == {"frozen", "decoder"}
