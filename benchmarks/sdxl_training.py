@@ -24,6 +24,7 @@ from torch.profiler import ProfilerActivity, profile
 from models.codec import PCACodec, PCACodecConfig, SdxlVaeConfig
 from models.codec.sdxl_vae import SdxlVae
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig, Batch
+from models.training.blocks import compile_blocks
 from models.training.views import Kept
 
 WAITS = ("aten::item", "aten::_local_scalar_dense", "aten::nonzero")
@@ -127,10 +128,7 @@ def own(tiny: bool, batch: int, device: torch.device, compiled: bool = False) ->
     """Forward and backward of the project's training step."""
     training, data = trainable(tiny, batch, device)
     if compiled:
-        for levels in (training.module.live.decoder.unet.down_blocks, training.module.live.decoder.unet.up_blocks):
-            for level in levels:
-                level.compile()
-        training.module.live.decoder.unet.mid_block.compile()
+        compile_blocks(training.module)  # as fit.compile does
 
     def step() -> Tensor:
         training.module.zero_grad(set_to_none=True)

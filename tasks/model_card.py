@@ -15,6 +15,7 @@ from tasks.frozen import FrozenConfig
 from tasks.views import apart
 
 _LAST = 100  # values of a loss that are averaged
+_NAMED = 200  # films
 _STAGES = {
     "first_stage": "stage 1 of the diffusion autoencoder",
     "autoencoder": "the diffusion autoencoder",
@@ -61,24 +62,25 @@ def _lines(card: Card, storage: Storage, snapshot: Snapshot) -> Iterator[str]:
     yield from _parts(card, unet)
     yield "\n## Data\n"
     yield from _image_data(card, storage) if card.images else _film_data(storage, snapshot)
-    if card.first:
-        yield f"\nTrained on from `{card.first}`."
+    if before := card.first or card.frozen.init:
+        yield f"\nTrained on from `{before}`."
     yield "\n## Training\n"
     yield from _training(storage.read_bytes(f"{card.rel}/curve.jsonl").decode().splitlines())
     yield f"\n```json\n{card.training.model_dump_json(indent=1)}\n```"
 
 
 def _parts(card: Card, unet: dict[str, object]) -> Iterator[str]:
+    init = f"the weights in `{card.frozen.init}`" if card.frozen.init else ""
     for part, config in (("image encoder", card.frozen.vision), ("latent codec", card.frozen.codec)):
         origin = getattr(config, "origin", None)
-        revision = getattr(config, "revision", "fitted in this run")
+        revision = getattr(config, "revision", f"of {init}" if init else "fitted in this run")
         yield f"| {part} | {config.kind}, {revision} | {origin.licence if origin else 'of the package or this run'} |"
     if unet["kind"] == "sdxl":
         from models.unet import SdxlUNetConfig
 
         yield f"| U-Net, before training | {unet['source']} {unet['hub_revision']} | {SdxlUNetConfig.origin.licence} |"
     else:
-        yield "| U-Net | random weights, trained in this run | of the data |"
+        yield f"| U-Net, before training | {init or 'random weights'} | {'as its card says' if init else 'none'} |"
 
 
 def _film_data(storage: Storage, snapshot: Snapshot) -> Iterator[str]:
@@ -88,6 +90,10 @@ def _film_data(storage: Storage, snapshot: Snapshot) -> Iterator[str]:
     licences = {row["film_id"]: row["licence"] or "unknown" for row in rows}
     yield f"Snapshot `{snapshot.id}`: {keyframes} keyframes of {len(learnt)} films.\n"
     yield from _counted([licences.get(film_id, "unknown") for film_id in learnt], "films")
+    if len(learnt) <= _NAMED:
+        titles = sorted((row["title"], licences[row["film_id"]]) for row in rows if row["film_id"] in learnt)
+        yield "\n| film | licence |\n|---|---|"
+        yield from (f"| {title.replace('|', '/')} | {licence} |" for title, licence in titles)
 
 
 def _image_data(card: Card, storage: Storage) -> Iterator[str]:

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils._pytree import tree_map_only
 
 from models.training.blocks import blocks
+from models.training.optimizer import in_32_bits
 
 Sharding = Literal["ddp", "fsdp"]
 
@@ -80,13 +81,13 @@ def whole(value: Any) -> Any:
 
 
 def on_host(state: Any, keep: bool) -> Any:
-    """A copy of a nest of tensors in the host's memory, with shards put together.
+    """A copy of a nest of tensors in the host's memory, with shards put together and moments of 8 bits in 32.
 
     All workers call it where there are shards; a worker that doesn't `keep` the copy gets None for each tensor.
     """
 
     def copied(tensor: Tensor) -> Tensor | None:
-        together: Tensor = whole(tensor.detach())
+        together: Tensor = whole(in_32_bits(tensor.detach()))
         return together.to("cpu", copy=True) if keep else None
 
     return tree_map_only(Tensor, copied, state)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.training.optimizer import in_8_bits_again
 from storage import checkpoints
 from storage.errors import MovieDreamerError
 from tasks.job import Job
@@ -129,3 +130,4 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
         for place, of_parameter in state["state"].items()
     }
     optimizer.load_state_dict({**state, "state": mine})
+    in_8_bits_again(optimizer)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from models.device import device
 from models.training import Pictured, Validated, optimizer
-from models.training.blocks import blocks, recompute_activations
+from models.training.blocks import compile_blocks, recompute_activations
 from storage import checkpoints
 from storage.errors import ConfigError, MovieDreamerError
 from tasks import feed, memory, run_state
@@ -76,11 +76,10 @@ class Run:
         needed = memory.estimate(module, trained, config.optimizer, config.sharding, world)
         if self.device.type == "cuda":
             memory.check_fits(needed, torch.cuda.mem_get_info()[1], config.sharding, config.optimizer)
+        if config.compile:
+            compile_blocks(module)
         if config.recompute:
             recompute_activations(module)
-        if config.compile:
-            for block in blocks(module):
-                block.compile()  # type: ignore[no-untyped-call]
         saved = run_state.newest(job)
         if saved:
             run_state.load_module(module, saved.module)
@@ -121,8 +120,7 @@ class Run:
             (loss * (share.weight * self.world / self.batches)).backward()
             figures.add({"loss": loss.detach(), **terms}, share.weight)
         norm = _clip([parameter for parameter in active if parameter.grad is not None], config.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = trainable.lr(step)
+        optimizer.set_rate(self.optimizer, trainable.lr(step))
         self.optimizer.step()
         trainable.stepped(step)
         self._taken.append(figures.taken(step, norm, shares))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.codec import Codec
+from models.device import device
 from models.diffusion import diffusion_loss, draw_noise
 from models.training import Schedule, generator
 from models.training.average import Averaged, learning_rate
@@ -202,7 +203,7 @@ class AutoencoderTraining:
     @torch.no_grad()
     def export(self, path: Path) -> None:
         """The averaged weights, with the statistics of the training keyframes' tokens."""
-        model = self.module.average.eval()
+        model = self.module.average.eval().to(device())  # of shards put together it lies on the CPU
         model.measure_tokens(torch.cat(list(self._tokens(model))))
         model.save_pretrained(path)
 
@@ -212,6 +213,4 @@ class AutoencoderTraining:
         for mirrored in (0, 1):
             for rows_B in self.views.batches(rows_F, 64):
                 drawn = self.views.draw(rows_B, torch.full_like(rows_B, mirrored))
-                seen = self.views.see(drawn, model.token_mean_LD.device)
-                assert seen.features_BNC is not None
-                yield model.encode(seen.features_BNC)
+                yield model.encode(self.views.features_of(drawn, model.token_mean_LD.device))

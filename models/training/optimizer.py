@@ -1,10 +1,11 @@
 """AdamW, with its moments in 32 bits or in 8."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 Kind = Literal["adamw", "adamw8bit"]
 
@@ -32,3 +33,34 @@ def build(
         ) from error
     optimizer: torch.optim.Optimizer = AdamW8bit(parameters, betas=betas, weight_decay=weight_decay)
     return optimizer
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of its next step; torchao's keep theirs in a tensor."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def in_32_bits(value: Tensor) -> Tensor:
+    """A moment of 8 bits as a plain tensor, whole or this worker's shard; other tensors as they are."""
+    if isinstance(value, DTensor):
+        local = value.to_local()
+        plain, mesh, places = in_32_bits(local), value.device_mesh, value.placements
+        if plain is local:
+            return value
+        return DTensor.from_local(plain, mesh, places, run_check=False, shape=value.shape, stride=value.stride())
+    found: Tensor = value.dequantize() if hasattr(value, "codes") else value  # type: ignore[no-untyped-call]
+    return found
+
+
+def in_8_bits_again(optimizer: Any) -> None:
+    """Gives an optimizer that keeps its moments in 8 bits, and took up plain ones, its own kind of them: the same but
+    for a few that lie between two codes."""
+    if not hasattr(optimizer, "_new_buffer"):
+        return
+    for parameter, state in optimizer.state.items():
+        for name, signed in (("exp_avg", True), ("exp_avg_sq", False)):
+            state[name] = optimizer._new_buffer(parameter, signed).copy_(state[name])

@@ -64,6 +64,10 @@ class Views(Protocol):
         """What the frozen models see of them, on `device`."""
         ...
 
+    def features_of(self, drawn: Drawn, device: torch.device) -> Tensor:
+        """features_BNC alone."""
+        ...
+
 
 class Pictures(Protocol):
     """Encoded pictures that can be read in any order, by several threads.
@@ -120,6 +124,10 @@ class Kept:
         features_BNC = None if self.features is None else self.features[mirrored_B, rows_B].float()
         return Drawn((channels, height, width), features_BNC, self.latents[mirrored_B, rows_B].float())
 
+    def features_of(self, drawn: Drawn, device: torch.device) -> Tensor:
+        assert drawn.features_BNC is not None
+        return drawn.features_BNC.to(device)
+
     def see(self, drawn: Drawn, device: torch.device) -> Seen:
         assert drawn.latents_BCHW is not None
         features_BNC = None if drawn.features_BNC is None else drawn.features_BNC.to(device, non_blocking=True)
@@ -173,14 +181,19 @@ class Watched:
         return Drawn(self.codecs[size].grid, pixels_B3HW=pixels_B3HW, sizes_B6=sizes_B6)
 
     @torch.no_grad()
+    def features_of(self, drawn: Drawn, device: torch.device) -> Tensor:
+        assert drawn.pixels_B3HW is not None
+        assert self.encoder is not None
+        images_B3HW = drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255
+        return features(self.encoder.to(device), images_B3HW, self.look).to(device)
+
+    @torch.no_grad()
     def see(self, drawn: Drawn, device: torch.device) -> Seen:
         assert drawn.pixels_B3HW is not None
         assert drawn.sizes_B6 is not None
         images_B3HW = drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255
         height, width = images_B3HW.shape[-2:]
-        features_BNC = None
-        if self.encoder is not None:
-            features_BNC = features(self.encoder.to(device), images_B3HW, self.look).to(device)
+        features_BNC = None if self.encoder is None else self.features_of(drawn, device)
         latents_BCHW = self.codecs[height, width].to(device).encode(images_B3HW)
         return Seen(features_BNC, latents_BCHW, drawn.sizes_B6.to(device, non_blocking=True))
 

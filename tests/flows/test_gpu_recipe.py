@@ -7,6 +7,7 @@ import torch
 
 from flows.recipes import resolve
 from models.autoencoder import DiffusionAutoencoder
+from models.shipped import ship
 from storage.root import Storage
 from tasks import train_autoencoder
 from tasks.cluster import ClusterConfig
@@ -78,4 +79,21 @@ def test_a_card_says_what_came_from_where(trained) -> None:
     card = storage.read_bytes(f"{model}/README.md").decode()
     assert "| image encoder | efficientnet_lite0" in card
     assert "| latent codec | pca, fitted in this run |" in card
+    assert "| U-Net, before training | random weights |" in card
+    assert "\n| film | licence |\n" in card
     assert "Trained on from `checkpoints/first_stage/" in card
+
+
+def test_another_training_starts_from_weights_that_were_shipped(trained, tmp_path) -> None:
+    storage, snapshot, _, model = trained
+    ship(Path(storage.uri) / model, tmp_path / "embedded")
+    settings = resolve("gpu", [*SETTINGS, "first=null", f"frozen.init={tmp_path / 'embedded'}"])
+    later = train_autoencoder.run(settings.train_autoencoder(), storage, snapshot, ClusterConfig(), silent)
+    before, after = (DiffusionAutoencoder.from_pretrained(Path(storage.uri) / rel) for rel in (model, later))
+    moved = [(a - b).abs().max() for a, b in zip(before.parameters(), after.parameters(), strict=True)]
+    assert 0 < max(moved) < 0.01
+    assert before.codec.same_as(after.codec)
+    card = storage.read_bytes(f"{later}/README.md").decode()
+    assert f"| latent codec | pca, of the weights in `{tmp_path / 'embedded'}` |" in card
+    assert f"Trained on from `{tmp_path / 'embedded'}`" in card
+    assert "random weights" not in card

@@ -18,7 +18,7 @@ from tasks.cluster import ClusterConfig
 from tasks.fit import TrainingError, fit
 from tasks.job import FitConfig
 from tasks.progress import silent
-from tests.tasks.toy_training import STEPS, Toy, seen
+from tests.tasks.toy_training import STEPS, Toy, autoencoder, seen
 
 TOY = Path(__file__).with_name("toy_training.py")
 FINAL = "checkpoints/toy/0/final"
@@ -220,6 +220,28 @@ def test_activation_checkpointing_changes_nothing_but_memory(undisturbed, tmp_pa
     fit_here(tmp_path, config=config)
     assert result(tmp_path) == result(undisturbed)
     assert config.identity == ALONE.identity
+
+
+@pytest.mark.slow
+def test_compiled_blocks_of_the_autoencoder_have_the_same_losses(tmp_path, monkeypatch):
+    """By dynamo alone: what it makes of the blocks runs as it stands, so that no compiler is waited for."""
+    graphs, compile_it = [], torch.compile
+
+    def kept(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda function: compile_it(function, backend=kept))
+    plain = ALONE.model_copy(update={"validate_every": 3})
+    compiled = plain.model_copy(update={"compile": True, "recompute": True})
+    for name, config in (("plain", plain), ("compiled", compiled)):
+        fit_here(tmp_path / name, autoencoder, config)
+        assert bool(graphs) == config.compile
+    curves = [fit_module.curve(Storage(str(tmp_path / name)), FINAL) for name in ("plain", "compiled")]
+    assert [list(row) for row in curves[1]] == [list(row) for row in curves[0]]
+    assert [list(row.values()) for row in curves[1]] == [
+        pytest.approx(list(row.values()), rel=1e-5) for row in curves[0]
+    ]
 
 
 def test_the_same_batches_on_fewer_workers_are_the_same_training():

@@ -1,0 +1,46 @@
+"""Weights small enough to ship: a trained autoencoder's folder again in half precision, with its model card.
+
+    python -m models.shipped many/checkpoints/autoencoder/<fingerprint>/final models/embedded
+
+`frozen.init=embedded` starts a training from them.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from models.autoencoder import DiffusionAutoencoder
+
+LARGEST = 40 * 10**6  # bytes of all weights
+
+
+def ship(trained: Path, folder: Path, largest: int = LARGEST) -> int:
+    """Writes the folder, and returns how many bytes its weights have.
+
+    Raises:
+        ValueError: when `trained` has no autoencoder or no card, or when that is more than `largest`; nothing is
+            written then.
+    """
+    model = DiffusionAutoencoder.from_pretrained(trained)
+    card = trained / "README.md"
+    if not card.is_file():
+        raise ValueError(f"{str(trained)!r} has no README.md: weights are shipped with the card that their run wrote")
+    size = 2 * sum(tensor.numel() for tensor in model.state_dict().values())
+    if size > largest:
+        raise ValueError(f"{size / 1e6:.1f} MB in half precision, more than {largest / 1e6:.0f}: train a smaller model")
+    model.save_pretrained(folder, torch.float16)
+    said = f"\nHere in half precision, {size / 1e6:.1f} MB; loading brings 32 bits back.\n"
+    (folder / "README.md").write_text(card.read_text() + said)
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trained", type=Path)
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    try:
+        print(f"{ship(given.trained, given.folder) / 1e6:.1f} MB in {given.folder}")
+    except ValueError as error:
+        parser.error(str(error))

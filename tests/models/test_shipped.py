@@ -1,0 +1,40 @@
+"""Weights to ship: half the bytes, the same model, and the card that says where they are from."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.autoencoder import DiffusionAutoencoder
+from models.codec import PCACodec, PCACodecConfig
+from models.shipped import ship
+from tests.models.test_autoencoder import CONFIG
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    codec = PCACodec(PCACodecConfig(width=64, height=32, block=8, channels=6))
+    DiffusionAutoencoder(CONFIG, codec).save_pretrained(tmp_path / "final")
+    (tmp_path / "final" / "README.md").write_text("# A model\n")
+    return tmp_path / "final"
+
+
+def test_half_the_bytes_and_the_same_model(trained: Path, tmp_path: Path) -> None:
+    size = ship(trained, tmp_path / "shipped")
+    assert size < 0.6 * sum(file.stat().st_size for file in trained.rglob("*.safetensors"))
+    before, after = (DiffusionAutoencoder.from_pretrained(tmp_path / name) for name in ("final", "shipped"))
+    for name, value in before.state_dict().items():
+        if not name.startswith("codec."):
+            assert torch.equal(after.state_dict()[name], value.half().float()), name
+    assert before.codec.same_as(after.codec)
+    assert (tmp_path / "shipped" / "README.md").read_text().startswith("# A model\n\nHere in half precision, ")
+
+
+def test_what_is_too_large_or_has_no_card_is_not_written(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"MB in half precision, more than 0: train a smaller model"):
+        ship(trained, tmp_path / "shipped", largest=1000)
+    (trained / "README.md").unlink()
+    with pytest.raises(ValueError, match=r"final' has no README.md"):
+        ship(trained, tmp_path / "shipped")
+    assert not (tmp_path / "shipped").exists()
