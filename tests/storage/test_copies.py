@@ -4,6 +4,7 @@ import pytest
 
 from storage.copies import without_copies
 from storage.films import FilmSource
+from storage.provenance import Provenance
 
 LOOKS = ".".join(f"{number * 0x1234567890ABCD % 2**64:016x}" for number in range(1, 9))
 OTHER = ".".join(f"{number * 0x7FEDCBA0987653 % 2**64:016x}" for number in range(1, 9))
@@ -22,6 +23,7 @@ def names(films):
     [
         ({"height": 1080, "size": 10}, {"height": 240, "size": 9000}),
         ({"size": 2000}, {"size": 1000}),
+        ({"height": 240}, {"height": 1080, "phash": f"{LOOKS.rsplit('.', 2)[0]}.x.x"}),
     ],
 )
 def test_more_pixels_count_most_then_more_bytes_whatever_comes_first(one, other):
@@ -33,6 +35,12 @@ def test_more_pixels_count_most_then_more_bytes_whatever_comes_first(one, other)
     assert "'worse.mp4'" in rejects[0].detail
     assert "the same pictures as 'better.mp4' (" in rejects[0].detail
     assert "ingest.near_duplicates=false" in rejects[0].detail
+
+
+def test_what_is_said_of_a_copy_and_not_of_the_film_is_told():
+    small = film("small", 240).model_copy(update={"said": Provenance(licence="CC0")})
+    _, (reject,) = without_copies([small, film("large", 1080)])
+    assert reject.detail.endswith("; what is said of it does not count: licence 'CC0' instead of nothing")
 
 
 def test_of_equal_copies_the_first_stays():
