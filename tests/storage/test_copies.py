@@ -40,7 +40,7 @@ def test_more_pixels_count_most_then_more_bytes_whatever_comes_first(one, other)
 def test_what_is_said_of_a_copy_and_not_of_the_film_is_told():
     small = film("small", 240).model_copy(update={"said": Provenance(licence="CC0")})
     _, (reject,) = without_copies([small, film("large", 1080)])
-    assert reject.detail.endswith("; what is said of it does not count: licence 'CC0' instead of nothing")
+    assert "; what is said of it does not count: licence 'CC0' instead of nothing; " in reject.detail
 
 
 def test_of_equal_copies_the_first_stays():
@@ -51,7 +51,7 @@ def test_of_equal_copies_the_first_stays():
 def test_what_the_storage_holds_stays_and_the_better_copy_is_told_how_to_take_its_place():
     films, (reject,) = without_copies([film("large", 1080), film("small", 240)], held={"small"})
     assert names(films) == ["small"]
-    assert "which was here first; to have it in its place, give it without 'small.mp4'" in reject.detail
+    assert "which was here first: to have it in its place, give it without 'small.mp4'" in reject.detail
     films, _ = without_copies([film("large", 1080), film("small", 240)], held={"small", "large"})
     assert names(films) == ["large"]
 
