@@ -3,7 +3,7 @@
 from collections.abc import Sequence, Set
 
 from storage.films import FilmSource
-from storage.perceptual import near_duplicates
+from storage.perceptual import lost_pictures, near_duplicates
 from storage.rejects import Reject
 
 
@@ -13,7 +13,7 @@ def without_copies(
     """The films without those whose pictures a better one shows, and "near_duplicate" for each of these.
 
     One that is not lost is better, then one that is held already, so that a later copy never makes work be done again;
-    then one of more pixels, of more bytes, and the one that was given first.
+    then a whole one, then one of more pixels, of more bytes, and the one that was given first.
 
     Args:
         held: ids of films that the storage has keyframes of.
@@ -27,19 +27,20 @@ def without_copies(
     return [film for film in films if film.film_id not in near], rejects
 
 
-def _worse(film: FilmSource) -> tuple[int, int]:
-    return -film.width * film.height, -film.size
+def _worse(film: FilmSource) -> tuple[int, int, int]:
+    return lost_pictures(film.phash), -film.width * film.height, -film.size
 
 
 def _near_duplicate(film: FilmSource, kept: FilmSource) -> Reject:
     better = _worse(film) < _worse(kept)
-    cure = f"; to have it in its place, give it without {kept.source!r}" if better else ""
+    cure = f": to have it in its place, give it without {kept.source!r}" if better else ""
     detail = (
         f"{_told(film)} shows the same pictures as {_told(kept)}, which {'was here first' if better else 'is kept'}"
-        f"{cure}; if they are two films, set ingest.near_duplicates=false"
+        f"{cure}{film.unheard(kept)}; if they are two films, set ingest.near_duplicates=false"
     )
     return Reject(source=film.source, reason="near_duplicate", detail=detail, film_id=film.film_id)
 
 
 def _told(film: FilmSource) -> str:
-    return f"{film.source!r} ({film.width}x{film.height}, {film.size} bytes)"
+    damaged = ", damaged" if lost_pictures(film.phash) else ""
+    return f"{film.source!r} ({film.width}x{film.height}, {film.size} bytes{damaged})"

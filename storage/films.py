@@ -50,6 +50,11 @@ class FilmSource(BaseModel, frozen=True, extra="forbid"):
         place = urlsplit(self.source).path if is_remote(self.source) else self.source
         return self.said.title or PurePosixPath(place).stem.replace("_", " ")
 
+    def unheard(self, kept: "FilmSource") -> str:
+        """What is said of this film and not of the one that is kept in its place, to be added to a sentence."""
+        says = self.said.unlike(kept.said) if self.said.given() else ""
+        return f"; what is said of it does not count: {says}" if says else ""
+
 
 class FilmProbe(BaseModel, frozen=True, extra="forbid"):
     """What a film's header and first frame say. Width and height as shown: after rotation, with square pixels."""
@@ -94,9 +99,7 @@ def resolve(
 
 
 def _duplicate(film: FilmSource, kept: FilmSource) -> Reject:
-    says = film.said.unlike(kept.said) if film.said.given() else ""
-    unheard = f"; what is said of it does not count: {says}" if says else ""
-    detail = f"{film.source!r} holds the same bytes as {kept.source!r}{unheard}"
+    detail = f"{film.source!r} holds the same bytes as {kept.source!r}{film.unheard(kept)}"
     return Reject(source=film.source, reason="duplicate", detail=detail, film_id=film.film_id)
 
 

@@ -33,22 +33,30 @@ _LOOK = (160, 96)  # pixels at which borders are looked for
 _SIDE, _KEPT = 32, 8  # of the picture that is transformed, and of the frequencies that are kept
 _BLACK = 28  # luma of a border, at most
 _FLAT = 6.0  # deviation of luma below which a picture says nothing: black, white, fog
-_PLAIN = "-"
+_PLAIN, _LOST = "-", "x"
 _EARLIER = (0.0, 1.0, 5.0)  # seconds before the time of a picture at which reading begins
 
 
 def perceptual_hash(path: Path | str) -> str:
-    """FRAMES hashes of 16 hex digits, "-" for a picture that says nothing, joined by dots; "" where one is missing.
+    """FRAMES hashes of 16 hex digits, joined by dots; "" where there are none.
+
+    "-" stands for a picture that says nothing, "x" for one that does not decode.
 
     Raises:
         FilmError: as storage.container.opened does.
     """
     with opened(Path(path)) as (container, stream):
         frames = _frames(container, stream)
-    if not frames:
+    seen = [frame for frame in frames if frame is not None]
+    if not seen:
         return ""
-    cropped = _without_borders(np.stack(frames))
-    return ".".join(_hash(picture) for picture in cropped)
+    cropped = iter(_without_borders(np.stack(seen)))
+    return ".".join(_LOST if frame is None else _hash(next(cropped)) for frame in frames)
+
+
+def lost_pictures(phash: str) -> int:
+    """How many of a film's pictures did not decode: of a film and a piece of it, the film is the one to keep."""
+    return phash.split(".").count(_LOST)
 
 
 def near_duplicates(hashes: Sequence[str]) -> dict[int, int]:
@@ -100,23 +108,24 @@ def _parsed(hashes: Sequence[str]) -> tuple[Bits, NDArray[np.bool_]]:
     told_FN = np.zeros((FRAMES, len(hashes)), np.bool_)
     for place, text in enumerate(hashes):
         for frame, digits in enumerate(text.split(".") if text else ()):
-            if digits != _PLAIN:
+            if digits not in (_PLAIN, _LOST):
                 bits_FN[frame, place], told_FN[frame, place] = int(digits, 16), True
     return bits_FN, told_FN
 
 
-def _frames(container: "InputContainer", stream: "VideoStream") -> list[Pixels]:
-    """Luma [H, W] of one picture from the middle of each of FRAMES equal parts of the film."""
+def _frames(container: "InputContainer", stream: "VideoStream") -> list[Pixels | None]:
+    """Luma [H, W] of one picture from the middle of each of FRAMES equal parts of the film, None for a damaged one."""
     length = _length(container, stream)
     if length is None:
         return []
     stream.codec_context.skip_frame = "NONREF"  # a picture more or less makes no difference
     start = float((stream.start_time or 0) * (stream.time_base or 0))
-    frames: list[Pixels] = []
+    frames: list[Pixels | None] = []
     for place in range(FRAMES):
         frame = _frame_at(container, stream, start, start + length * (place + 0.5) / FRAMES)
-        if frame is None:  # damaged: of a film and a piece of it, the film is the one to keep
-            return []
+        if frame is None:
+            frames.append(None)
+            continue
         small = frame.reformat(*_LOOK, format="gray", interpolation="AREA").to_ndarray().astype(np.float32)
         turned = np.rot90(small, round(frame.rotation / 90) % 4)
         frames.append(_resized(turned, _LOOK) if turned.shape != small.shape else turned)

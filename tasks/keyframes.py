@@ -46,7 +46,7 @@ def run(
             identity=config.identity(),
             make=partial(_make, config, films, Path.cwd()),  # workers may stand in another folder
             cluster=cluster,
-            progress=progress,
+            progress=partial(_tell, progress, len(ingested.films) - len(films)),
             sources={film_id: film.source for film_id, film in films.items()},
             tables=[STAGE, "films"],
             decodes=True,
@@ -59,6 +59,11 @@ def run(
     require_films(list(done), [*ingested.rejects, *mine])
     _follow_moved_films(tables, done, {film.film_id: film for film in ingested.found.films})
     return {STAGE: done}
+
+
+def _tell(progress: Progress, aside: int, what: str, done: int, total: int) -> None:
+    """`aside`: films that were tried in vain before, and count too."""
+    progress(what, done, total + aside if what == STAGE else total)
 
 
 def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Iterator[Made]]:

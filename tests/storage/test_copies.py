@@ -4,6 +4,7 @@ import pytest
 
 from storage.copies import without_copies
 from storage.films import FilmSource
+from storage.provenance import Provenance
 
 LOOKS = ".".join(f"{number * 0x1234567890ABCD % 2**64:016x}" for number in range(1, 9))
 OTHER = ".".join(f"{number * 0x7FEDCBA0987653 % 2**64:016x}" for number in range(1, 9))
@@ -22,6 +23,7 @@ def names(films):
     [
         ({"height": 1080, "size": 10}, {"height": 240, "size": 9000}),
         ({"size": 2000}, {"size": 1000}),
+        ({"height": 240}, {"height": 1080, "phash": f"{LOOKS.rsplit('.', 2)[0]}.x.x"}),
     ],
 )
 def test_more_pixels_count_most_then_more_bytes_whatever_comes_first(one, other):
@@ -35,6 +37,12 @@ def test_more_pixels_count_most_then_more_bytes_whatever_comes_first(one, other)
     assert "ingest.near_duplicates=false" in rejects[0].detail
 
 
+def test_what_is_said_of_a_copy_and_not_of_the_film_is_told():
+    small = film("small", 240).model_copy(update={"said": Provenance(licence="CC0")})
+    _, (reject,) = without_copies([small, film("large", 1080)])
+    assert "; what is said of it does not count: licence 'CC0' instead of nothing; " in reject.detail
+
+
 def test_of_equal_copies_the_first_stays():
     films, _ = without_copies([film("b"), film("a"), film("c")])
     assert names(films) == ["b"]
@@ -43,7 +51,7 @@ def test_of_equal_copies_the_first_stays():
 def test_what_the_storage_holds_stays_and_the_better_copy_is_told_how_to_take_its_place():
     films, (reject,) = without_copies([film("large", 1080), film("small", 240)], held={"small"})
     assert names(films) == ["small"]
-    assert "which was here first; to have it in its place, give it without 'small.mp4'" in reject.detail
+    assert "which was here first: to have it in its place, give it without 'small.mp4'" in reject.detail
     films, _ = without_copies([film("large", 1080), film("small", 240)], held={"small", "large"})
     assert names(films) == ["large"]
 

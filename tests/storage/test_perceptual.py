@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from storage.errors import FilmError
-from storage.perceptual import FEWEST, alike, near_duplicates, perceptual_hash
+from storage.perceptual import FEWEST, alike, lost_pictures, near_duplicates, perceptual_hash
 from tests.storage.blobs import write
 
 
@@ -59,6 +59,15 @@ def test_too_few_pictures_in_common_prove_nothing(original):
     assert alike(original, ".".join(parts[:FEWEST] + ["-"] * (8 - FEWEST)))
     assert not alike(original, ".".join(parts[: FEWEST - 1] + ["-"] * (9 - FEWEST)))
     assert not alike(original, "")
+
+
+def test_a_piece_of_a_film_looks_like_it_and_lacks_pictures(original, tmp_path):
+    path = write(tmp_path / "cut.mkv", 0)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    piece = perceptual_hash(path)
+    assert alike(original, piece)
+    assert lost_pictures(original) == 0
+    assert 0 < lost_pictures(piece) <= 8 - FEWEST
 
 
 def test_the_earliest_film_is_the_original_of_all_its_copies():

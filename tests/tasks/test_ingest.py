@@ -181,8 +181,10 @@ def test_a_film_whose_copies_all_fail_is_tried_once(tmp_path: Path, cluster: Clu
         sped_up(film, tmp_path / "films" / f"{name}.mkv")
     other = write_film(tmp_path / "films" / "other.mp4", 1)
     ingested = ingest.run(IngestConfig(films=(str(tmp_path / "films"),)), storage, silent)
-    work = keyframes.run(SMALL, storage, ingested, cluster, silent)
+    told = list[tuple[str, int, int]]()
+    work = keyframes.run(SMALL, storage, ingested, cluster, lambda *now: told.append(now))
     assert list(work["keyframes"]) == [file_id(other)]
+    assert [now for now in told if now[0] == "keyframes"][-1] == ("keyframes", 1, 2)  # the copies are one film
     assert [reject.reason for reject in Tables(storage).rejects()] == ["too_short"] * 2
 
 
