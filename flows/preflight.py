@@ -6,20 +6,12 @@ from pydantic import BaseModel
 
 from flows.recipe import Recipe
 from flows.servers import ask_servers
-from models.backbone import LlamaBackbone
-from models.checkpoint import CheckpointConfig, CheckpointError, Origin, require
+from models.checkpoint import CheckpointConfig, CheckpointError, require
 from models.packaged import MODELS
 from storage.errors import ConfigError
 from storage.root import Storage
 from tasks import script_movie
 from tasks.first_stage import FirstStageConfig
-
-_LLAMA = Origin(
-    name="the autoregressive model's LLaMA",
-    licence="see the checkpoint",
-    fetch="a LLaMA's folder from the Hugging Face hub (LLaMA-2's licence must be accepted there first)",
-    setting="autoregressive.model.backbone.source",
-)
 
 
 def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
@@ -45,9 +37,10 @@ def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
 def _lost(part: object) -> Iterator[str]:
     match part:
         case CheckpointConfig() if part.source not in MODELS:
-            yield from _missing(part.origin, part.source, part.hub_revision)
-        case LlamaBackbone():
-            yield from _missing(_LLAMA, part.source, part.revision or "main")
+            try:
+                require(part.origin, part.source, part.hub_revision)
+            except CheckpointError as error:
+                yield str(error)
         case FirstStageConfig():
             for images in part.images:
                 if not Storage(images.root).list(""):
@@ -55,10 +48,3 @@ def _lost(part: object) -> Iterator[str]:
     if isinstance(part, BaseModel):
         for name in type(part).model_fields:
             yield from _lost(getattr(part, name))
-
-
-def _missing(origin: Origin, source: str, revision: str) -> Iterator[str]:
-    try:
-        require(origin, source, revision)
-    except CheckpointError as error:
-        yield str(error)

@@ -4,6 +4,7 @@ No times, no Delta versions, no attempts and no path of the storage itself are i
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -30,7 +31,7 @@ def status(storage: Storage) -> Status:
         "tables": counts,
         "snapshots": [_snapshot(storage, name) for name in storage.list("snapshots")],
         "checkpoints": _checkpoints(storage),
-        "movies": [{"movie": movie, "files": storage.walk(f"movies/{movie}")} for movie in storage.list("movies")],
+        "movies": [_movie(storage, movie) for movie in storage.list("movies")],
         "rejects": sorted(
             (
                 {key: _relative(storage, getattr(reject, key)) for key in ("source", "stage", "reason", "detail")}
@@ -44,6 +45,15 @@ def status(storage: Storage) -> Status:
 def _snapshot(storage: Storage, name: str) -> dict[str, Any]:
     kept = json.loads(storage.read_bytes(f"snapshots/{name}"))
     return {"snapshot": kept["id"], "films": [film["title"] for film in kept["films"]]}
+
+
+def _movie(storage: Storage, name: str) -> dict[str, Any]:
+    """Its files; of a script's own movie also title, keyframes, seconds, and what did not enter as it was written."""
+    folder = f"movies/{name}"
+    files = storage.walk(folder)
+    about = json.loads(storage.read_bytes(f"{folder}/about.json")) if "about.json" in files else {}
+    notes = {"notes": json.loads(storage.read_bytes(f"{folder}/notes.json"))} if "notes.json" in files else {}
+    return {"movie": name, "files": files, **about, **notes}
 
 
 def _checkpoints(storage: Storage) -> list[dict[str, Any]]:
@@ -74,7 +84,7 @@ def show(found: Status, console: Console) -> None:
     lines = {
         "Snapshots": [f"{row['snapshot']}: {', '.join(row['films'])}" for row in found["snapshots"]],
         "Checkpoints": [f"{row['model']} {row['fingerprint']}: {_state(row)}" for row in found["checkpoints"]],
-        "Movies": [f"{row['movie']}: {', '.join(row['files'])}" for row in found["movies"]],
+        "Movies": [line for row in found["movies"] for line in _told(row)],
         "Left out or damaged": [
             f"{row['source']} ({row['reason']}, {row['stage']}): {row['detail']}" for row in found["rejects"]
         ],
@@ -83,6 +93,15 @@ def show(found: Status, console: Console) -> None:
         console.print(f"[bold]{title}[/]" + (": none" if not rows else ""))
         for row in rows:
             console.print(f"  {escape(row)}", soft_wrap=True)
+
+
+def _told(movie: dict[str, Any]) -> Iterator[str]:
+    if "title" in movie:
+        length = f"{movie['keyframes']} keyframes, {movie['seconds']:g} s"
+        yield f"{movie['movie']}: movies/{movie['movie']}/movie.mp4 of the script {movie['title']}, {length}"
+    else:
+        yield f"{movie['movie']}: {', '.join(movie['files'])}"
+    yield from (f"  note: {note}" for note in movie.get("notes", []))
 
 
 def _state(checkpoint: dict[str, Any]) -> str:

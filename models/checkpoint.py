@@ -53,7 +53,7 @@ class CheckpointConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """The hub id and its revision, or a hash of what lies in `source`; part of every fingerprint of this config.
+        """The hub id and its commit, or a hash of what lies in `source`; part of every fingerprint of this config.
 
         Raises:
             CheckpointError: when there is nothing.
@@ -73,9 +73,7 @@ def identity(origin: Origin, source: str, hub_revision: str) -> str:
     """Names the weights, not their place."""
     path = find(source)
     if path is None:
-        if not _is_hub_id(source):
-            raise missing(origin, source, "there is no such file or folder")
-        return f"{source}@{hub_revision}"
+        return f"{source}@{commit(origin, source, hub_revision)}"
     files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if _counts(one, path))
     parts = [f"{one.relative_to(path)} {_digest(one, one.stat().st_size, one.stat().st_mtime_ns)}" for one in files]
     return f"sha256 {hashlib.sha256(''.join(parts).encode()).hexdigest()[:16]}"
@@ -87,23 +85,47 @@ def require(origin: Origin, source: str, hub_revision: str) -> None:
     Raises:
         CheckpointError: when there is not.
     """
-    if find(source) is not None:
-        return
+    from huggingface_hub import constants
+
+    if find(source) is None:
+        folder = _snapshot(origin, source, hub_revision)
+        if constants.HF_HUB_OFFLINE and not any(one.suffix in _WEIGHT_FILES for one in folder.rglob("*")):
+            raise missing(origin, source, "its weights aren't in the hub's cache, and HF_HUB_OFFLINE is set")
+
+
+def commit(origin: Origin, source: str, hub_revision: str) -> str:
+    """The commit that is loaded for a hub id: what its revision means in the hub's cache, else what the hub says.
+
+    Of a commit that isn't in the cache its JSON files are fetched, so that all that follows means the same one.
+
+    Raises:
+        CheckpointError: when neither knows it.
+    """
+    return _snapshot(origin, source, hub_revision).name
+
+
+def place(origin: Origin, source: str, hub_revision: str) -> tuple[str | Path, dict[str, str]]:
+    """What `from_pretrained` is given: a folder or, with the commit, a hub id."""
+    path = find(source)
+    return (path, {}) if path else (source, {"revision": commit(origin, source, hub_revision)})
+
+
+def _snapshot(origin: Origin, source: str, hub_revision: str) -> Path:
     if not _is_hub_id(source):
         raise missing(origin, source, "there is no such file or folder")
-    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        snapshot_download(source, revision=hub_revision, local_files_only=True)
+        return Path(snapshot_download(source, revision=hub_revision, local_files_only=True))
     except LocalEntryNotFoundError as error:
         if constants.HF_HUB_OFFLINE:
             raise missing(origin, source, "it isn't in the hub's cache, and HF_HUB_OFFLINE is set") from error
-        try:
-            HfApi().model_info(source, revision=hub_revision, timeout=20)
-        except Exception as answer:  # the hub's own, and those of whichever HTTP library it was built on
-            said = (str(answer).strip() or type(answer).__name__).splitlines()[0]
-            raise missing(origin, source, f"the hub says: {said}") from answer
+    try:
+        return Path(snapshot_download(source, revision=hub_revision, allow_patterns=["*.json"]))
+    except Exception as answer:  # the hub's own, and those of whichever HTTP library it was built on
+        said = (str(answer).strip() or type(answer).__name__).splitlines()[0]
+        raise missing(origin, source, f"the hub says: {said}") from answer
 
 
 def missing(origin: Origin, source: str, why: str) -> CheckpointError:
@@ -153,12 +175,9 @@ def pretrained(
     Raises:
         CheckpointError: when it can't be had, or doesn't hold all the tensors of `kind` in their shapes.
     """
-    path = find(source)
-    if path is None and not _is_hub_id(source):
-        raise missing(origin, source, "there is no such folder")
-    options |= {} if path else {"revision": hub_revision}
+    where, pinned = place(origin, source, hub_revision)
     try:
-        loaded, info = kind.from_pretrained(path or source, output_loading_info=True, **options)
+        loaded, info = kind.from_pretrained(where, output_loading_info=True, **pinned, **options)
     except (OSError, ValueError) as error:
         raise missing(origin, source, f"{str(error).splitlines()[0]}") from error
     return complete(origin, source, loaded, info, may_miss)
@@ -190,11 +209,9 @@ def tokenizer(origin: Origin, source: str, hub_revision: str) -> Any:
     """The tokenizer that lies beside a model."""
     from transformers import AutoTokenizer
 
-    path = find(source)
-    if path is None and not _is_hub_id(source):
-        raise missing(origin, source, "there is no such folder")
+    where, pinned = place(origin, source, hub_revision)
     try:
-        return AutoTokenizer.from_pretrained(path or source, **({} if path else {"revision": hub_revision}))
+        return AutoTokenizer.from_pretrained(where, **pinned)
     except (OSError, ValueError) as error:
         raise missing(origin, source, f"no tokenizer: {str(error).splitlines()[0]}") from error
 

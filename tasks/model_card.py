@@ -78,7 +78,8 @@ def _parts(card: Card, unet: dict[str, object]) -> Iterator[str]:
     if unet["kind"] == "sdxl":
         from models.unet import SdxlUNetConfig
 
-        yield f"| U-Net, before training | {unet['source']} {unet['hub_revision']} | {SdxlUNetConfig.origin.licence} |"
+        before = SdxlUNetConfig.model_validate(unet)
+        yield f"| U-Net, before training | {before.revision} | {before.origin.licence} |"
     else:
         yield f"| U-Net, before training | {init or 'random weights'} | {'as its card says' if init else 'none'} |"
 

@@ -1,11 +1,13 @@
 """The storyboard as a page: plain data in, one self-contained HTML text out; where the data comes from is unknown here.
 
+Keyframes are asked for one at a time while the text is written, so no more than one of them is in memory.
+
 No scripts, no external requests: pictures are WebP data URIs, styles are inline, light and dark follow the reader.
 """
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Literal
@@ -54,13 +56,14 @@ class Keyframe:
 
 @dataclass(frozen=True)
 class Half:
-    """The keyframes that the models learnt from, or those that they never saw."""
+    """The keyframes that the models learnt from, or those that they never saw: how many, and each of them, once."""
 
     kind: HalfKind
     title: str
     chip: str
     note: str
-    frames: tuple[Keyframe, ...]
+    count: int
+    frames: Iterable[Keyframe]
 
 
 @dataclass(frozen=True)
@@ -98,15 +101,15 @@ class Page:
     footer: str = ""
 
 
-def render(page: Page) -> str:
-    """The page as HTML; every text in it is escaped."""
+def render(page: Page) -> Iterator[str]:
+    """The page as HTML, piece by piece; every text in it is escaped."""
     import jinja2
 
     source = resources.files("tasks").joinpath("storyboard.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(source).render(page=page)
+    return environment.from_string(source).generate(page=page)
 
 
 def picture(label: str, image: bytes, width: int, made: bool = False) -> Picture:

@@ -1,7 +1,7 @@
 """A user's own script becomes a movie: read, dreamt, painted, animated; silent, with its plots as subtitles.
 
-movies/<id>/{notes.json, movie.mp4}: the movie is written last, and a second run finds it. The id is that of script,
-faces, reference pictures, models and settings.
+movies/<id>/{notes.json, about.json, movie.mp4}: the movie is written last, and a second run finds it. The id is that of
+script, faces, reference pictures, models and settings.
 
 Shapes: R reference frames, L tokens, D token width.
 """
@@ -120,8 +120,11 @@ def run(
         progress(STAGE, t + 1, len(scripts))
     with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
         path = Path(scratch) / "movie.mp4"
-        write(settings.movie, path, Path(config.path).stem, scenes, None, progress)
-        storage.write_bytes(f"{folder}/notes.json", json.dumps(told, ensure_ascii=False, indent=2).encode())
+        title = Path(config.path).stem
+        write(settings.movie, path, title, scenes, None, progress)
+        about = {"title": title, "keyframes": len(scenes), "seconds": len(scenes) * settings.movie.clip}
+        for name, said in (("notes", told), ("about", about)):
+            storage.write_bytes(f"{folder}/{name}.json", json.dumps(said, ensure_ascii=False, indent=2).encode())
         storage.upload(path, f"{folder}/movie.mp4")
     return folder
 

@@ -3,11 +3,15 @@
 Gathers rows and figures, lets tasks.page make the page, and publishes movie, page and figures together.
 """
 
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
+import pyarrow as pa
 from pydantic import BaseModel, Field
 
+from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
 from storage.publish import PUBLISHED, publish
 from storage.root import Storage
@@ -15,7 +19,20 @@ from storage.snapshot import Part, Snapshot, SnapshotFilm
 from storage.tables import Tables
 from tasks import evaluate, rows
 from tasks.movie import names
-from tasks.page import Half, Keyframe, MadeWith, Page, Portrait, clock, listed, picture, portrait, render, tile
+from tasks.page import (
+    Half,
+    HalfKind,
+    Keyframe,
+    MadeWith,
+    Page,
+    Portrait,
+    clock,
+    listed,
+    picture,
+    portrait,
+    render,
+    tile,
+)
 from tasks.progress import Progress
 from tasks.references import spread
 from tasks.rows import Row
@@ -27,6 +44,11 @@ LABELS = {
     "few_shot": "dreamt, with reference frames",
 }
 MADE = ("characters", "faces", "captions", "scripts")  # tables whose rows name their backend
+_SHOWN = ("keyframes", "renders", "captions", "scripts")  # tables whose rows are shown
+_BACKEND = ["backend", "revision", "licence"]
+_KEYFRAME = ["row_id", "film_id", "second", "shot"]
+_FACE = ["row_id", "film_id", "character", "score", "x0", "y0", "x1", "y1", "rejected"]
+_END_BYTES = 1 << 16
 
 
 class StoryboardConfig(BaseModel, frozen=True, extra="forbid"):
@@ -74,17 +96,27 @@ def run(
     folder, figures = f"movies/{movie_id}", storage.read_bytes(metrics)
     page, last = f"{folder}/storyboard.html", f"{folder}/metrics.json"
     key = fingerprint("storyboard", config, movie_id, metrics)
-    if not storage.exists(last) or storage.read_bytes(last) != figures or key.encode() not in storage.read_bytes(page):
+    if not storage.exists(last) or storage.read_bytes(last) != figures or key.encode() not in _end(storage, page):
         progress("storyboard", 0, 1)
-        html = render(_page(config, storage, snapshot, work, movie_id, metrics, key))
-        storage.write_bytes(page, html.encode())
+        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
+            written = Path(scratch) / "storyboard.html"
+            with written.open("w", encoding="utf-8") as file:
+                file.writelines(render(_page(config, storage, snapshot, work, movie_id, metrics, key)))
+            storage.upload(written, page)
         storage.write_bytes(last, figures)
         progress("storyboard", 1, 1)
     if all(map(storage.exists, PUBLISHED)) and all(
-        storage.read_bytes(name) == storage.read_bytes(f"{folder}/{name}") for name in PUBLISHED[1:]
+        _end(storage, name) == _end(storage, f"{folder}/{name}") for name in PUBLISHED[1:]
     ):
         return [storage.url(name) for name in PUBLISHED]
     return publish(storage, movie_id)
+
+
+def _end(storage: Storage, rel: str) -> bytes:
+    """The end of a file: all of the figures, and of a page its footer, which names what the page was made from."""
+    with storage.open(rel) as file:
+        file.seek(max(0, file.size() - _END_BYTES))
+        return bytes(file.read())
 
 
 def _page(
@@ -100,8 +132,8 @@ def _page(
         title=listed(list(titles.values())),
         lead=story.lead(),
         halves=(
-            Half("learnt", f"Training {side}", "learnt from", story.spans("train"), story.half("train")),
-            Half("dreamt", f"Held-out {side}", "held out", story.spans("test"), story.half("test")),
+            story.half("learnt", f"Training {side}", "learnt from", "train"),
+            story.half("dreamt", f"Held-out {side}", "held out", "test"),
         ),
         links=(*links, ("metrics.json", "Figures as JSON")),
         tiles=tuple(tile(name, figures[name]) for name in config.tiles if name in figures),
@@ -113,24 +145,19 @@ def _page(
 
 
 class _Story:
-    """The rows behind a page, joined by their ids."""
+    """What a page tells of all keyframes; of those that are shown their rows, read one keyframe at a time."""
 
     def __init__(self, config: StoryboardConfig, storage: Storage, snapshot: Snapshot, work: Work) -> None:
         self.config, self.snapshot = config, snapshot
+        self.rows = {name: FilmRows(storage, name, work[name]) for name in _SHOWN}
         tables = Tables(storage)
-        read: dict[str, list[Row]] = {
-            name: tables.read(name, work[name]).to_pylist() for name in ("keyframes", "renders", *MADE)
-        }
-        self.backends = {
-            name: Counter((r["backend"], r["revision"], r["licence"]) for r in read[name]) for name in MADE
-        }
+        self.backends = {name: _backends(tables.read(name, work[name], _BACKEND)) for name in MADE}
         self.films = {film.film_id: film for film in snapshot.films}
-        self.keyframes = [row for row in read["keyframes"] if self.films[row["film_id"]].part(row["second"])]
-        self.images: dict[str, bytes] = {row["row_id"]: row["image"] for row in self.keyframes}
-        self.renders = {(row["row_id"], row["variant"]): row["image"] for row in read["renders"]}
-        self.scripts = {row["row_id"]: row for row in read["scripts"]}
-        self.captions = {row["row_id"]: row for row in read["captions"] if row["subject"] == "frame"}
-        self.faces = rows.grouped([row for row in read["faces"] if row["row_id"] in self.images])
+        keyframes: list[Row] = tables.read("keyframes", work["keyframes"], _KEYFRAME).to_pylist()
+        self.keyframes = [row for row in keyframes if self.films[row["film_id"]].part(row["second"])]
+        told = {row["row_id"] for row in self.keyframes}
+        faces: list[Row] = tables.read("faces", work["faces"], _FACE).to_pylist()
+        self.faces = rows.grouped([row for row in faces if row["row_id"] in told])
         self.names = _names(snapshot.films, [row for of_row in self.faces.values() for row in of_row])
 
     def lead(self) -> str:
@@ -156,14 +183,16 @@ class _Story:
         total = sum(self._in_half(row, half) for row in self.keyframes)
         return said if shown == total else f"{said}; {shown} of {total} keyframes are shown"
 
-    def half(self, half: Part) -> tuple[Keyframe, ...]:
-        made, before = [], None
+    def half(self, kind: HalfKind, title: str, chip: str, half: Part) -> Half:
+        return Half(kind, title, chip, self.spans(half), len(self._shown(half)), self._frames(half))
+
+    def _frames(self, half: Part) -> Iterator[Keyframe]:
+        before = None
         for row in self._shown(half):
             here = (row["film_id"], row["shot"])
             title = f"{self.films[row['film_id']].title}, " if len(self.films) > 1 else ""
-            made.append(self._keyframe(row, f"{title}shot {row['shot'] + 1}" if here != before else ""))
+            yield self._keyframe(row, f"{title}shot {row['shot'] + 1}" if here != before else "")
             before = here
-        return tuple(made)
 
     def cast(self) -> tuple[Portrait, ...]:
         """The best face of each character, by score times size."""
@@ -174,12 +203,13 @@ class _Story:
         for key, name in list(self.names.items())[: self.config.characters]:
             best = max(of_character[key], key=lambda row: row["score"] * (row["x1"] - row["x0"]))
             count = len({row["row_id"] for row in of_character[key]})
-            cast.append(portrait(name, self.images[best["row_id"]], _box(best), 96, _count(count, "keyframe")))
+            (keyframe,) = self._of("keyframes", best)
+            cast.append(portrait(name, keyframe["image"], _box(best), 96, _count(count, "keyframe")))
         return tuple(cast)
 
     def made_with(self) -> Iterable[MadeWith]:
         for name, backends in self.backends.items():
-            for backend, revision, licence in sorted(backends):
+            for backend, revision, licence in backends:
                 yield MadeWith(name, backend, revision, licence)
 
     def _shown(self, half: Part) -> list[Row]:
@@ -191,12 +221,13 @@ class _Story:
 
     def _keyframe(self, row: Row, begins: str) -> Keyframe:
         row_id, width = row["row_id"], self.config.width
-        script, caption = self.scripts[row_id], self.captions[row_id]
+        (image,) = (one["image"] for one in self._of("keyframes", row))
+        (script,) = self._of("scripts", row)
+        (caption,) = (one for one in self._of("captions", row) if one["subject"] == "frame")
+        made = {one["variant"]: one["image"] for one in self._of("renders", row)}
         written = f"{script['backend']}" if script["written_by"] == "llm" else f"template ({script['reason']})"
-        pictures = [picture("original", row["image"], width)]
-        for variant, label in LABELS.items():
-            if image := self.renders.get((row_id, variant)):
-                pictures.append(picture(label, image, width, made=True))
+        pictures = [picture("original", image, width)]
+        pictures += [picture(label, made[name], width, made=True) for name, label in LABELS.items() if name in made]
         return Keyframe(
             row_id=row_id,
             clock=clock(row["second"]),
@@ -208,14 +239,27 @@ class _Story:
                 ("Plots", tuple(script["plots"])),
             ),
             by=f"Caption by {caption['backend']}, script by {written}",
-            faces=tuple(portrait(self._who(face), row["image"], _box(face), 64) for face in self.faces.get(row_id, [])),
+            faces=tuple(portrait(self._who(face), image, _box(face), 64) for face in self.faces.get(row_id, [])),
             begins=begins,
         )
+
+    def _of(self, table: str, row: Row) -> list[Row]:
+        """The rows of a table that belong to one keyframe."""
+        some = self.rows[table]
+        if row["film_id"] not in some.work:
+            return []
+        found: list[Row] = some.between(row["film_id"], row["row_id"], row["row_id"]).to_pylist()
+        return found
 
     def _who(self, face: Row) -> str:
         if face["rejected"]:
             return f"not in the face bank: {face['rejected'].replace('_', ' ')}"
         return self.names.get((face["film_id"], face["character"]), "someone")
+
+
+def _backends(rows: pa.Table) -> list[tuple[str, str, str]]:
+    """Backend, revision and licence of those that made some rows."""
+    return sorted(tuple(row.values()) for row in rows.group_by(_BACKEND).aggregate([]).to_pylist())
 
 
 def _names(films: Sequence[SnapshotFilm], faces: Sequence[Row]) -> dict[tuple[str, int], str]:

@@ -1,29 +1,36 @@
 """Any LLaMA-type checkpoint of a local folder or the hub; the paper's is LLaMA-2-7B."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from models.backbone.backbone import Backbone, keep_identifiers, load_pretrained
+from models.checkpoint import CheckpointConfig, Origin, place
 from models.script_tokens import IDENTIFIERS
 
 
-class LlamaBackbone(BaseModel, frozen=True, extra="forbid"):
+class LlamaBackbone(CheckpointConfig, frozen=True, extra="forbid"):
     """`source` is a folder written by save_pretrained or a hub id such as meta-llama/Llama-2-7b-hf."""
 
+    origin: ClassVar[Origin] = Origin(
+        name="the autoregressive model's LLaMA",
+        licence="see the checkpoint",
+        fetch="a LLaMA's folder from the Hugging Face hub (LLaMA-2's licence must be accepted there first)",
+        setting="autoregressive.model.backbone.source",
+    )
+
     kind: Literal["llama"] = "llama"
-    source: str
-    revision: str | None = None
     licence: str = "see the checkpoint"
     layers: int | None = Field(default=None, ge=1)
 
 
 def load(config: LlamaBackbone) -> Backbone:
-    model, tokenizer = load_pretrained(config.source, config.layers, config.revision)
+    where, pinned = place(config.origin, config.source, config.hub_revision)
+    model, tokenizer = load_pretrained(where, config.layers, **pinned)
     return Backbone(
         model=model,
         identifiers=keep_identifiers(model, tokenizer, IDENTIFIERS),
         name=config.source.rstrip("/").rsplit("/", 1)[-1],
-        revision=config.revision or "main",
+        revision=config.revision,
         licence=config.licence,
     )

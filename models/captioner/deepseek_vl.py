@@ -6,6 +6,7 @@ Shapes: B pictures, T tokens.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from models import prompts
 from models.captioner import PROMPTS, Caption, DeepseekVlConfig, FrameFacts
 from models.captioner.answers import fault, tidied
 from models.captioner.subjects import Subject, joined, subjects
-from models.checkpoint import find, missing, pretrained
+from models.checkpoint import missing, place, pretrained
 from models.device import device
 
 CLASSES = {
@@ -88,13 +89,12 @@ def opened(config: DeepseekVlConfig) -> tuple[Any, Any]:
     """Processor and model of a checkpoint; raises CheckpointError when it is missing or of another kind."""
     from transformers import AutoConfig, AutoModelForImageTextToText
 
-    place: Any = find(config.source) or config.source
-    options = {} if find(config.source) else {"revision": config.hub_revision}
+    where, pinned = place(config.origin, config.source, config.hub_revision)
     try:
-        kind = AutoConfig.from_pretrained(place, **options).model_type
+        kind = AutoConfig.from_pretrained(where, **pinned).model_type
         if kind not in CLASSES:
             raise ValueError(f"its model is of the type {kind!r}, which is not DeepSeek-VL in transformers' layout")
-        processor = _processor(place, options)
+        processor = _processor(where, pinned)
     except (OSError, ValueError) as error:
         raise missing(config.origin, config.source, str(error).splitlines()[0]) from error
     dtype = getattr(torch, config.dtype)
@@ -103,12 +103,12 @@ def opened(config: DeepseekVlConfig) -> tuple[Any, Any]:
     return processor, model
 
 
-def _processor(place: Any, options: dict[str, str]) -> Any:
+def _processor(where: str | Path, pinned: dict[str, str]) -> Any:
     from transformers import AutoProcessor, AutoTokenizer
 
     try:
-        return AutoProcessor.from_pretrained(place, **options)
+        return AutoProcessor.from_pretrained(where, **pinned)
     except AttributeError:  # a tokenizer saved before transformers 5 doesn't know which token stands for a picture
         named = {"image_token": IMAGE_TOKEN}
-        tokenizer = AutoTokenizer.from_pretrained(place, extra_special_tokens=named, **options)
-        return AutoProcessor.from_pretrained(place, tokenizer=tokenizer, **options)
+        tokenizer = AutoTokenizer.from_pretrained(where, extra_special_tokens=named, **pinned)
+        return AutoProcessor.from_pretrained(where, tokenizer=tokenizer, **pinned)

@@ -124,9 +124,9 @@ class _TextEncoder:
     def get_pretrained_language_model(self, _: str) -> Any:
         from transformers import BertConfig, BertModel
 
-        folder = checkpoint.find(self.source)
+        where, pinned = checkpoint.place(self.origin, self.source, self.hub_revision)
         try:
-            return BertModel(BertConfig.from_pretrained(folder or self.source))
+            return BertModel(BertConfig.from_pretrained(where, **pinned))
         except (OSError, ValueError) as error:
             raise checkpoint.missing(self.origin, self.source, str(error).splitlines()[0]) from error
 

@@ -21,6 +21,9 @@ OURS = [
     "cards/0123456789abcdef/data_card.html",
     "exports/0123456789abcdef/index.json",
     "movies/0123456789abcdef/movie.mp4",
+    "movies/fedcba9876543210/about.json",  # of a script's own
+    "movies/fedcba9876543210/notes.json",
+    "movies/fedcba9876543210/movie.mp4",
     "movie.mp4",
     "metrics.json",
 ]

@@ -127,7 +127,6 @@ def test_they_name_licence_and_revision_by_content(both, original):
     assert package.revision.startswith("sha256 ")
     assert "groundingdino-py 0.4.0 tiny_cfg.py" in package.revision
     assert port.revision.startswith("sha256 ")
-    assert GroundingDinoConfig().revision == "IDEA-Research/grounding-dino-base@main"
 
 
 def test_the_five_surest_are_kept_in_order_and_doubles_fall_away():

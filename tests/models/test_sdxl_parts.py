@@ -11,6 +11,7 @@ from models.codec import SdxlVaeConfig, build_codec
 from models.decoder import DecoderConfig, DiffusionDecoder
 from models.unet import SdxlUNetConfig
 from tests.models import tiny_checkpoints
+from tests.models.hub_cache import COMMIT, fetched
 from tests.models.tiny_sdxl import model, training, vae
 
 
@@ -135,4 +136,9 @@ def test_a_revision_names_the_weights_and_not_their_place(sdxl: Path) -> None:
     one = SdxlUNetConfig(source=str(sdxl)).revision
     assert one == SdxlUNetConfig(source=str(sdxl / "unet")).revision
     assert one != SdxlVaeConfig(source=str(sdxl)).revision
-    assert SdxlUNetConfig().revision == "stabilityai/stable-diffusion-xl-base-1.0@main unet"
+
+
+def test_a_part_of_a_hub_id_is_named_by_commit_and_part(sdxl: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    fetched(tmp_path, "some/sdxl", sdxl)
+    assert SdxlUNetConfig(source="some/sdxl").revision == f"some/sdxl@{COMMIT} unet"

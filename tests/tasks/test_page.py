@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -36,10 +37,14 @@ def story(text: str = "A man in red.", frames: int = 1) -> page.Page:
         )
         for i in range(frames)
     )
-    learnt = page.Half("learnt", "Training half", "learnt from", "note", keyframes)
+    learnt = page.Half("learnt", "Training half", "learnt from", "note", frames, iter(keyframes))
     figure = page.tile("rebuilt_top1", Figure(value=0.75, n=4, what="what it is"))
-    return page.Page(title=text, lead="lead", halves=(learnt, page.Half("dreamt", "Held out", "held out", "", ())),
+    return page.Page(title=text, lead="lead", halves=(learnt, page.Half("dreamt", "Held out", "held out", "", 0, ())),
                      tiles=(figure,), figures=(figure,))  # fmt: skip
+
+
+def rendered(whole: page.Page) -> str:
+    return "".join(page.render(whole))
 
 
 class Balanced(HTMLParser):
@@ -58,7 +63,7 @@ class Balanced(HTMLParser):
 
 
 def test_the_page_is_well_formed_and_asks_for_nothing_outside():
-    html = page.render(story(frames=3))
+    html = rendered(story(frames=3))
     parser = Balanced()
     parser.feed(html)
     assert parser.open == []
@@ -68,21 +73,38 @@ def test_the_page_is_well_formed_and_asks_for_nothing_outside():
     assert "@import" not in html
 
 
+def test_a_keyframe_is_asked_for_when_those_before_it_are_written():
+    whole = story(frames=3)
+    asked: list[str] = []
+
+    def frames():
+        for frame in whole.halves[0].frames:
+            asked.append(frame.row_id)
+            yield frame
+
+    learnt = replace(whole.halves[0], frames=frames())
+    written = 0
+    for piece in page.render(replace(whole, halves=(learnt,))):
+        written += piece.count("<article")
+        assert written <= len(asked) <= written + 1
+    assert len(asked) == written == 3
+
+
 def test_texts_are_escaped():
-    html = page.render(story("<img src=x onerror=alert(1)> & co"))
+    html = rendered(story("<img src=x onerror=alert(1)> & co"))
     assert "<img src=x" not in html
     assert "&lt;img src=x onerror=alert(1)&gt; &amp; co" in html
 
 
 def test_headings_without_sentences_and_halves_without_keyframes_are_left_out():
-    html = page.render(story())
+    html = rendered(story())
     assert "Scene Elements" not in html
     assert "Held out" not in html
     assert "He waits." in html
 
 
 def test_figures_show_value_n_and_meaning():
-    html = page.render(story())
+    html = rendered(story())
     assert "rebuilt top1" in html
     assert "0.75" in html
     assert "n = 4" in html

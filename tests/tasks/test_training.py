@@ -21,6 +21,7 @@ from models.training.autoencoder import AutoencoderTrainingConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.unet import UNetConfig
+from storage.filmrows import FilmRows
 from storage.pictures import decode
 from storage.root import Storage
 from storage.tables import Tables
@@ -220,6 +221,8 @@ def test_a_script_of_ones_own_becomes_a_movie_once(run, tmp_path):
     notes = script_movie.notes(run.storage, folder)
     assert "keyframe 3: 1 empty lines are left out" in notes
     assert "keyframe 1: no face for 'A woman.', words alone describe them" in notes
+    about = json.loads(run.storage.read_bytes(f"{folder}/about.json"))
+    assert about == {"title": "story", "keyframes": 3, "seconds": 3.0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(script_movie, "write", None)  # a second run writes nothing
         assert make() == folder
@@ -308,6 +311,28 @@ def test_perfectly_rebuilt_keyframes_find_their_originals():
     assert (found["rebuilt_top1_train"].value, found["rebuilt_top1_train"].n) == (1.0, 2)
     assert found["rebuilt_within_2_held_out"].value == 1.0
     assert found["rebuilt_psnr_held_out"].value == pytest.approx(40, abs=0.1)
+
+
+def test_pictures_that_are_not_shown_are_not_read(run, monkeypatch):
+    whole, some, read, between = [], [], Tables.read, FilmRows.between
+
+    def noted_read(self, table, work, columns=None):
+        whole.append((table, columns))
+        return read(self, table, work, columns)
+
+    def noted_between(self, film_id, first, last, columns=None):
+        some.append((self.table, first))
+        return between(self, film_id, first, last, columns)
+
+    monkeypatch.setattr(Tables, "read", noted_read)
+    monkeypatch.setattr(FilmRows, "between", noted_between)
+    given = (run.storage, run.snapshot, run.work, run.movie, run.metrics, "key")
+    page = storyboard._page(storyboard.StoryboardConfig(keyframes=4, width=16, characters=0), *given)
+    assert whole
+    assert all(columns and not {"image", "embedding"} & set(columns) for _, columns in whole)
+    assert not some
+    assert [half.count for half in page.halves] == [len(list(half.frames)) for half in page.halves] == [2, 2]
+    assert len([table for table, _ in some if table == "keyframes"]) == 4
 
 
 def test_the_storyboard_shows_each_half_with_its_versions(run):
