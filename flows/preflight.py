@@ -11,6 +11,7 @@ from models.packaged import MODELS
 from storage.errors import ConfigError
 from storage.root import Storage
 from tasks.first_stage import FirstStageConfig
+from tasks.frozen import FrozenConfig, init_folder
 
 _LLAMA = Origin(
     name="the autoregressive model's LLaMA",
@@ -44,6 +45,11 @@ def _lost(part: object) -> Iterator[str]:
             for images in part.images:
                 if not Storage(images.root).list(""):
                     yield f"first.images: {images.root!r} is empty or not there. {type(images).__doc__}"
+        case FrozenConfig():
+            try:
+                init_folder(part.init)
+            except ConfigError as error:
+                yield f"frozen.{error}"
     if isinstance(part, BaseModel):
         for name in type(part).model_fields:
             yield from _lost(getattr(part, name))

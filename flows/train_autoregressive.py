@@ -36,7 +36,8 @@ def train_autoregressive(
     Returns:
         The model's folder in the storage.
     """
-    with workplace(recipe, storage, overrides, ("autoregressive",)) as (settings, place):
+    needs = ("autoregressive",) if autoencoder else ("autoregressive", "frozen", "first", "autoencoder")
+    with workplace(recipe, storage, overrides, needs) as (settings, place):
         snapshot = snapshot or build_dataset(recipe, storage, overrides)
         autoencoder = autoencoder or train_autoencoder(recipe, storage, overrides, snapshot)
         data = snapshots.load(place, snapshot)

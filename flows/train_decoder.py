@@ -36,7 +36,8 @@ def train_decoder(
     Returns:
         The decoder's folder in the storage.
     """
-    with workplace(recipe, storage, overrides, ("frozen",)) as (settings, place):
+    needs = ("frozen",) if autoencoder else ("frozen", "first", "autoencoder")
+    with workplace(recipe, storage, overrides, needs) as (settings, place):
         snapshot = snapshot or build_dataset(recipe, storage, overrides)
         autoencoder = autoencoder or train_autoencoder(recipe, storage, overrides, snapshot)
         data = snapshots.load(place, snapshot)
