@@ -104,6 +104,12 @@ def check_fit(settings: Recipe) -> None:
                 f"evaluation compares its faces with those of the snapshot, by other vectors: "
                 f"evaluate.face.{name}={compared.get(name)} and face.{name}={kept.get(name)}: set both to the same"
             )
+    first = settings.first
+    if first and settings.autoencoder.model.decoder.coarse and {*first.sizes} - {(first.height, first.width)}:
+        raise ConfigError(
+            f"first.sizes={[list(size) for size in first.sizes]} are several shapes, and a coarse head draws one: set "
+            f"{decoder}.coarse=null, or first.sizes=[] for pictures of first.width and first.height"
+        )
     if settings.movie.variant not in settings.render.variants:
         raise ConfigError(
             f"movie.variant={settings.movie.variant} is not among render.variants={list(settings.render.variants)}: "

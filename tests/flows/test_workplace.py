@@ -84,3 +84,10 @@ def test_the_papers_backends_fit_each_other() -> None:
     chosen = ["detector.kind=grounding_dino", "frozen.vision.kind=clip", "sentence.kind=longclip"]
     made = resolve("smoke", [*PAPER_FACES, *PAPER_SENTENCES, *chosen, "evaluate.face.kind=farl"])
     assert (made.face.width, made.sentence.width) == (512, 768)
+
+
+def test_aspect_buckets_and_a_coarse_head_are_not_taken_together() -> None:
+    buckets = 'first={"sizes": [[256, 448], [448, 256]]}'
+    with pytest.raises(ConfigError, match=r"first.sizes=\[\[256, 448\], \[448, 256\]\] .*decoder.coarse=null"):
+        resolve("smoke", [buckets])
+    assert resolve("smoke", [buckets, "autoencoder.model.decoder.coarse=null"]).first
