@@ -51,6 +51,10 @@ def _wishes(settings: Recipe, values: dict[str, Any], uses: Set[str]) -> Iterato
                 yield _Wish(
                     f"evaluate.face.{field}", value, f"face.{field}={value}, which made the vectors it is compared with"
                 )
+    first = settings.first
+    coarse = settings.autoencoder.model.decoder.coarse
+    if "first" in uses and first and coarse and {*first.sizes} - {(first.height, first.width)}:
+        yield _Wish("first.sizes", [], "autoencoder.model.decoder.coarse, which draws one shape and may be null")
     if "movie" in uses and settings.movie.variant not in settings.render.variants:
         both = [*settings.render.variants, settings.movie.variant]
         yield _Wish("render.variants", both, f"movie.variant={settings.movie.variant}")

@@ -12,6 +12,7 @@ from storage.errors import ConfigError
 from storage.root import Storage
 from tasks import script_movie
 from tasks.first_stage import FirstStageConfig
+from tasks.frozen import FrozenConfig, init_folder
 
 
 def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
@@ -45,6 +46,11 @@ def _lost(part: object) -> Iterator[str]:
             for images in part.images:
                 if not Storage(images.root).list(""):
                     yield f"first.images: {images.root!r} is empty or not there. {type(images).__doc__}"
+        case FrozenConfig():
+            try:
+                init_folder(part.init)
+            except ConfigError as error:
+                yield f"frozen.{error}"
     if isinstance(part, BaseModel):
         for name in type(part).model_fields:
             yield from _lost(getattr(part, name))

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import torch
 from pydantic import BaseModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -132,7 +133,7 @@ class DiffusionAutoencoder(nn.Module):
         state |= {f"codec.{key}": value for key, value in autoencoder.codec.state_dict().items()}
         for name in autoencoder._parts():
             prefix = "" if name == "tokens" else f"{name}."
-            state |= {f"{prefix}{key}": value for key, value in load_file(folder / f"{name}.safetensors").items()}
+            state |= {f"{prefix}{key}": value for key, value in _read(folder / f"{name}.safetensors").items()}
         _fill(autoencoder, state, folder)
         return autoencoder.eval()
 
@@ -149,7 +150,7 @@ def _load_unet(folder: Path) -> Any:
 
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder))
-    weights = load_file(folder / "diffusion_pytorch_model.safetensors")
+    weights = _read(folder / "diffusion_pytorch_model.safetensors")
     _fill(unet, {key: value.float() for key, value in weights.items()}, folder, assign=True)
     return unet
 
@@ -160,6 +161,13 @@ def _fill(module: nn.Module, state: dict[str, Tensor], folder: Path, assign: boo
     except RuntimeError as error:  # its first line names the class, each further one keys
         said = " ".join(str(error).split("\n\t", 1)[-1].split())
         raise ValueError(f"{str(folder)!r} holds other weights than its config.json says: {said[:500]}") from error
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{str(path)!r} is missing or damaged ({error}): bring the whole folder again") from error
 
 
 def _save(state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:

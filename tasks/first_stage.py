@@ -19,7 +19,7 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks.cluster import ClusterConfig
 from tasks.fit import fit
-from tasks.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, init_folder
+from tasks.frozen import FrozenConfig, codec_of, frozen_fingerprint, init_folder, init_identity
 from tasks.job import FitConfig
 from tasks.model_card import Card, write_card
 from tasks.progress import Progress
@@ -75,7 +75,7 @@ def run(
         ConfigError: for sets without images or metadata.
     """
     rel = image_index(config, storage) if config.images else ""
-    data = rel or frozen_fingerprint(frozen, snapshot)
+    data = [rel, frozen_fingerprint(frozen, snapshot)] if frozen.kept or not rel else [rel, *init_identity(frozen.init)]
     eyes = [frozen.vision, frozen.width, frozen.height, frozen.codec]
     training = config.whole(model)
     parts = [training, config.width, config.height, config.sizes, eyes, data, how.identity]
@@ -119,7 +119,7 @@ class Make:
             with both_parts(self.frozen, self.storage, self.snapshot, size) as (codec, train, test):
                 check_compressor(self.training.model.compressor, *train.features_shape)
                 return AutoencoderTraining(self.training, codec, train, init, test)
-        codec = frozen_codec(self.frozen).resized(self.config.width, self.config.height)
+        codec = codec_of(self.frozen, self.storage, self.snapshot).resized(self.config.width, self.config.height)
         table = pq.read_table(pa.BufferReader(self.storage.read_bytes(self.index)))
         images, held_out = (self._watched(part, codec) for part in apart(table))
         assert images is not None

@@ -118,6 +118,14 @@ def frozen_codec(config: FrozenConfig) -> "Codec":
     return load_codec(init / "codec") if init else build_codec(config.codec)
 
 
+def codec_of(config: FrozenConfig, storage: Storage, snapshot: Snapshot) -> "Codec":
+    """The codec with which a snapshot's keyframes are looked at, whether it is fitted on them or not."""
+    if not config.kept:
+        return frozen_codec(config)
+    with storage.local(look(config, storage, snapshot)) as folder:
+        return load_codec(folder / "codec")
+
+
 def frozen_fingerprint(config: FrozenConfig, snapshot: Snapshot) -> str:
     """Names what `seen` yields: which keyframes, which of them train, and the models."""
     spans = [(film.film_id, film.train, film.test) for film in snapshot.films]

@@ -169,7 +169,8 @@ class AutoencoderTraining:
     def pictures(self) -> Tensor:
         """A row of pictures, held-out ones where there are any, and below them what their tokens rebuild."""
         views, model = self.held_out or self.views, self.module.average
-        rows_B = even(len(views), SHOWN)
+        shapes = list(views.batches(even(len(views), SHOWN), SHOWN))
+        rows_B = max(shapes, key=len)  # of one shape, that which most have
         seen = views.see(views.draw(rows_B, torch.zeros_like(rows_B)), model.token_mean_LD.device)
         assert seen.features_BNC is not None
         drawn_BCHW = model.reconstruct(model.encode(seen.features_BNC), seeds=range(len(rows_B)))

@@ -22,10 +22,9 @@ def even(count: int, most: int) -> Tensor:
 
 def sheet(codec: Codec, latents_BCHW: Tensor, rebuilt_BCHW: Tensor) -> Tensor:
     """The pictures of latents above those rebuilt, [3, P, Q] in 0-1."""
-    rows = []
+    rows, width = [], round(_HEIGHT * latents_BCHW.shape[-1] / latents_BCHW.shape[-2])
     for some_BCHW in (latents_BCHW, rebuilt_BCHW):
         images_B3HW = codec.decode(some_BCHW)
-        width = round(_HEIGHT * images_B3HW.shape[-1] / images_B3HW.shape[-2])
         small_B3PQ = F.interpolate(images_B3HW, (_HEIGHT, width), mode="bilinear", antialias=True)
         rows.append(rearrange(small_B3PQ, "b c p q -> c p (b q)"))
     return torch.cat(rows, dim=1).clamp(0, 1)

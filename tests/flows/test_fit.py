@@ -32,6 +32,7 @@ PAPER_SENTENCES = ["autoencoder.model.decoder.sentence_width=768", "autoregressi
         ),
         (["face.kind=farl", "face.feature=pooled", "face.width=768"], "autoregressive.model.face_width=128"),
         (["movie.variant=few_shot", 'render.variants=["dreamt"]'], "does not go with movie.variant=few_shot"),
+        (['first={"sizes": [[256, 448], [448, 256]]}'], "does not go with autoencoder.model.decoder.coarse, which"),
     ],
 )
 def test_what_does_not_fit_is_named_with_a_line_that_mends_it(changed: list[str], named: str) -> None:
@@ -39,6 +40,11 @@ def test_what_does_not_fit_is_named_with_a_line_that_mends_it(changed: list[str]
         resolve("smoke", changed)
     mended = [word for word in shlex.split(str(raised.value).split("Change together: ")[1]) if word != "--set"]
     assert resolve("smoke", [*changed, *mended])
+
+
+def test_aspect_buckets_go_without_a_coarse_head() -> None:
+    buckets = 'first={"sizes": [[256, 448], [448, 256]]}'
+    assert resolve("smoke", [buckets, "autoencoder.model.decoder.coarse=null"]).first
 
 
 def test_the_papers_backends_fit_each_other() -> None:

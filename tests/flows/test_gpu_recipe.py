@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from flows.recipes import resolve
 from models.autoencoder import DiffusionAutoencoder
@@ -72,6 +74,17 @@ def test_the_first_stage_learns_the_latents_of_its_own_size(trained) -> None:
     torch.testing.assert_close(made.views.latents[0].float(), expected, rtol=1e-2, atol=1e-2)
     assert len(made.held_out) == SECONDS - len(expected)
     assert torch.isfinite(made.validate()["loss"])
+
+
+def test_images_are_seen_through_the_codec_that_was_fitted_on_the_keyframes(trained, tmp_path) -> None:
+    storage, snapshot, _, _ = trained
+    random = np.random.default_rng(0)
+    for number in range(3):
+        Image.fromarray(random.integers(0, 255, (40, 70, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    settings = resolve("gpu", [*SETTINGS, f'first.images=[{{"kind": "folder", "root": "{tmp_path}"}}]'])
+    model = train_autoencoder.run(settings.train_autoencoder(), storage, snapshot, ClusterConfig(), silent)
+    with seen(settings.frozen, storage, snapshot) as see:
+        assert see.codec.same_as(DiffusionAutoencoder.from_pretrained(Path(storage.uri) / model).codec)
 
 
 def test_a_card_says_what_came_from_where(trained) -> None:

@@ -53,6 +53,11 @@ def test_the_paper_s_recipe_names_all_that_it_needs(tmp_path) -> None:
     assert sum("HF_HUB_OFFLINE" in line for line in lines) == 7
 
 
+def test_a_folder_of_weights_to_start_from_is_looked_for_too(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"frozen.init='.*away' is no trained autoencoder: .* is missing"):
+        check(resolve("laptop", [f"frozen.init={tmp_path / 'away'}"]), "frozen")
+
+
 def test_what_is_there_is_not_named(tmp_path) -> None:
     tiny_checkpoints.sdxl(tmp_path / "models" / "sdxl")
     tiny_checkpoints.clip_vision(tmp_path / "clip")

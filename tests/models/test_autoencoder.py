@@ -141,5 +141,17 @@ def test_weights_that_do_not_fit_are_named(autoencoder: DiffusionAutoencoder, fi
         DiffusionAutoencoder.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("file", ["unet/diffusion_pytorch_model.safetensors", "compressor.safetensors"])
+def test_a_file_that_was_cut_off_or_lost_is_named(autoencoder: DiffusionAutoencoder, file: str, tmp_path) -> None:
+    autoencoder.save_pretrained(tmp_path)
+    path = tmp_path / file
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=rf"{file}' is missing or damaged"):
+        DiffusionAutoencoder.from_pretrained(tmp_path)
+    path.unlink()
+    with pytest.raises(ValueError, match=rf"{file}' is missing or damaged"):
+        DiffusionAutoencoder.from_pretrained(tmp_path)
+
+
 def test_the_codec_is_never_trained(autoencoder: DiffusionAutoencoder) -> None:
     assert list(autoencoder.codec.parameters()) == []
