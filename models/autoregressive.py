@@ -22,7 +22,7 @@ from models.backbone import Backbone, BackboneConfig, SmolLM2Backbone, build
 from models.backbone.lora import LoraConfig, adapt, merged
 from models.head import GmmConfig, Head, HeadConfig, Prediction
 from models.head import build as build_head
-from models.masks import additive, attention, block_mask
+from models.masks import attention, block_mask, dense_mask
 from models.mixture import Mixture, MixtureHead
 from models.packing import Packed, Window, pack
 from models.recall import STARTS, TIMELESS, Recall
@@ -38,7 +38,7 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), a mixture of 16, layout "paper", context of 128
     keyframes (about 5,000 slots), dropout 0.5, masking 0.15, sentence_width 768 (LongCLIP), face_width 512 (FaRL),
     width 64-256 through the autoencoder's bottleneck (at 2,048 the components' responsibilities saturate),
-    recall off.
+    recall off, attention "flex".
 
     In training only: `masking` of input slots, `dropout` (inputs, residual branches, before the head), `noise` on
     teacher-forced tokens in units of their deviation, `forgetting`: how often a keyframe must do without recall.
@@ -239,12 +239,8 @@ class AutoregressiveModel(nn.Module):
         hidden_PS = torch.zeros_like(windows_PS, dtype=torch.bool)
         if self.training and self.config.masking:
             hidden_PS = torch.rand(windows_PS.shape, device=windows_PS.device) < self.config.masking
-        if self.config.attention == "flex" and windows_PS.is_cuda:
-            return block_mask(windows_PS, hidden_PS)
-        slots_S = torch.arange(windows_PS.shape[1], device=windows_PS.device)
-        earlier_SS = slots_S[None, :] < slots_S[:, None]
-        seen_PSS = earlier_SS & (windows_PS[:, None, :] == windows_PS[:, :, None]) & ~hidden_PS[:, None, :]
-        return additive(seen_PSS | (slots_S[None, :] == slots_S[:, None]))
+        rule = block_mask if self.config.attention == "flex" and windows_PS.is_cuda else dense_mask
+        return rule(windows_PS, hidden_PS)
 
     def save_pretrained(self, folder: Path) -> None:
         """`backbone/` opens in plain transformers (LlamaModel); the rest is model.safetensors and config.json."""

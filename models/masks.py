@@ -18,9 +18,16 @@ def additive(seen_BQS: Tensor) -> Tensor:
     return torch.where(seen_BQS, zero, torch.finfo(torch.float32).min).unsqueeze(1)
 
 
+def dense_mask(windows_PS: Tensor, hidden_PS: Tensor) -> Tensor:
+    """A slot sees itself, and what stands before it in its window and is not hidden: additive, mask_P1SS."""
+    slots_S = torch.arange(windows_PS.shape[1], device=windows_PS.device)
+    earlier_SS = slots_S[None, :] < slots_S[:, None]
+    seen_PSS = earlier_SS & (windows_PS[:, None, :] == windows_PS[:, :, None]) & ~hidden_PS[:, None, :]
+    return additive(seen_PSS | (slots_S[None, :] == slots_S[:, None]))
+
+
 def block_mask(windows_PS: Tensor, hidden_PS: Tensor) -> "BlockMask":
-    """A slot sees itself and what stands before it in its window and is not hidden: a rule of two places, which flex
-    attention asks block by block, so that no P x S x S numbers are kept."""
+    """The same as a rule of two places, which flex attention asks block by block: no P x S x S numbers are kept."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     def sees(p: Tensor, _head: Tensor, q: Tensor, k: Tensor) -> Tensor:
