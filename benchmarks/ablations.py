@@ -47,6 +47,7 @@ def main() -> None:
     runs = [measured(seed, args.steps) for seed in range(args.seeds)]
     claims = [
         ("right script below exchanged (NLL)", "nll", "nll_shuffled"),
+        ("right script below no model of scripts (NLL)", "nll", "nll_unconditional"),
         ("exchanged below no model of scripts (NLL)", "nll_shuffled", "nll_unconditional"),
         ("mixture + l1 + l2 below mixture alone (NLL)", "nll", "nll_gmm_only"),
         ("mixture + l1 + l2 below l1 + l2 (NLL)", "nll", "nll_l1_l2"),

@@ -22,6 +22,7 @@ from models.backbone import Backbone, BackboneConfig, SmolLM2Backbone, build
 from models.backbone.lora import LoraConfig, adapt, merged
 from models.head import GmmConfig, Head, HeadConfig, Prediction
 from models.head import build as build_head
+from models.masks import attention, block_mask, dense_mask
 from models.mixture import Mixture, MixtureHead
 from models.packing import Packed, Window, pack
 from models.recall import STARTS, TIMELESS, Recall
@@ -37,11 +38,12 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), a mixture of 16, layout "paper", context of 128
     keyframes (about 5,000 slots), dropout 0.5, masking 0.15, sentence_width 768 (LongCLIP), face_width 512 (FaRL),
     width 64-256 through the autoencoder's bottleneck (at 2,048 the components' responsibilities saturate),
-    recall off.
+    recall off, attention "flex".
 
     In training only: `masking` of input slots, `dropout` (inputs, residual branches, before the head), `noise` on
     teacher-forced tokens in units of their deviation, `forgetting`: how often a keyframe must do without recall.
-    `attention`: `flex` needs no dense mask, on GPUs the faster one.
+    `attention`: `flex` needs no dense mask, on GPUs the faster one; on CPUs, where torch can't learn through it, the
+    mask is dense all the same.
     """
 
     backbone: BackboneConfig = SmolLM2Backbone()
@@ -73,7 +75,6 @@ class AutoregressiveModel(nn.Module):
         self.identifiers = dict(backbone.identifiers)
         self.source = {"name": backbone.name, "revision": backbone.revision, "licence": backbone.licence}
         self.backbone = backbone.model
-        self.backbone.set_attn_implementation("flex_attention" if config.attention == "flex" else "sdpa")
         self.sentence_mlp = _mlp(config.sentence_width, hidden)
         self.face_mlp = _mlp(config.face_width, hidden)
         self.token_mlp = _mlp(config.width, hidden)
@@ -162,7 +163,7 @@ class AutoregressiveModel(nn.Module):
         for kind, values in rows:
             here_PS = kinds_PS == kind
             if here_PS.any():
-                embeds_PSH[here_PS] = values(here_PS)
+                embeds_PSH[here_PS] = values(here_PS).to(embeds_PSH.dtype)  # which autocast may have made another
         return embeds_PSH
 
     def embed_tokens(self, tokens_ND: Tensor, rows_N: Tensor) -> Tensor:
@@ -179,6 +180,7 @@ class AutoregressiveModel(nn.Module):
     def run(self, embeds_BQH: Tensor, mask: "Tensor | BlockMask", positions_BQ: Tensor, cache: Any = None) -> Tensor:
         """The backbone's normalised output_BQH under an additive float mask_B1QS or a block mask; `cache` is a
         transformers Cache."""
+        self.backbone.set_attn_implementation(attention(mask))
         output = self.backbone(
             inputs_embeds=embeds_BQH,
             attention_mask=mask,
@@ -237,12 +239,8 @@ class AutoregressiveModel(nn.Module):
         hidden_PS = torch.zeros_like(windows_PS, dtype=torch.bool)
         if self.training and self.config.masking:
             hidden_PS = torch.rand(windows_PS.shape, device=windows_PS.device) < self.config.masking
-        if self.config.attention == "flex":
-            return _block_mask(windows_PS, hidden_PS)
-        slots_S = torch.arange(windows_PS.shape[1], device=windows_PS.device)
-        earlier_SS = slots_S[None, :] < slots_S[:, None]
-        seen_PSS = earlier_SS & (windows_PS[:, None, :] == windows_PS[:, :, None]) & ~hidden_PS[:, None, :]
-        return additive(seen_PSS | (slots_S[None, :] == slots_S[:, None]))
+        rule = block_mask if self.config.attention == "flex" and windows_PS.is_cuda else dense_mask
+        return rule(windows_PS, hidden_PS)
 
     def save_pretrained(self, folder: Path) -> None:
         """`backbone/` opens in plain transformers (LlamaModel); the rest is model.safetensors and config.json."""
@@ -293,24 +291,6 @@ class AutoregressiveModel(nn.Module):
         if isinstance(output, tuple):
             return (self._drop(output[0]), *output[1:])
         return self._drop(output)
-
-
-def additive(seen_BQS: Tensor) -> Tensor:
-    """A boolean mask as an additive float mask_B1QS (boolean ones are silently wrong in some attention backends)."""
-    zero = torch.zeros((), dtype=torch.float32, device=seen_BQS.device)
-    return torch.where(seen_BQS, zero, torch.finfo(torch.float32).min).unsqueeze(1)
-
-
-def _block_mask(windows_PS: Tensor, hidden_PS: Tensor) -> "BlockMask":
-    """The same rule as a function of two places, which flex attention asks block by block: no P x S x S mask."""
-    from torch.nn.attention.flex_attention import create_block_mask
-
-    def sees(p: Tensor, _head: Tensor, q: Tensor, k: Tensor) -> Tensor:
-        earlier = (k < q) & (windows_PS[p, k] == windows_PS[p, q]) & ~hidden_PS[p, k]
-        return earlier | (k == q)
-
-    rows, slots = windows_PS.shape
-    return create_block_mask(sees, rows, None, slots, slots, device=windows_PS.device)
 
 
 def _mlp(width: int, hidden: int) -> nn.Sequential:

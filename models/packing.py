@@ -89,8 +89,9 @@ def pack(
     """The windows in rows, padded at the end; shorter windows get keyframes with valid_BT false.
 
     Args:
-        room: slots of a row, which windows share as long as they fit, in their order; without it, or when a window
-            takes more, it has a row of its own.
+        room: slots of a row, which windows share as long as they fit, in their order, and which are padded to the
+            end, so that rows are as long in each batch; without it, or when a window takes more, it has a row of its
+            own.
     """
     if not windows:
         raise ValueError("pack needs at least one window, got none")
@@ -118,7 +119,7 @@ def pack(
         ends_T = torch.tensor(sequence.ends, dtype=torch.long)
         predict_BTL[b, : len(window.scripts)] = start + ends_T[:, None] + torch.arange(length)
         valid_BT[b, :known] = True
-    kinds_PS, rows_PS, windows_PS, positions_PS = _grid(sequences, places)
+    kinds_PS, rows_PS, windows_PS, positions_PS = _grid(sequences, places, room or 0)
     tokens = [part for sequence in sequences for part in sequence.tokens]
     return Packed(
         kinds_PS=kinds_PS,
@@ -179,8 +180,11 @@ def _places(lengths: Sequence[int], room: int | None) -> list[tuple[int, int]]:
     return places
 
 
-def _grid(sequences: Sequence[_Sequence], places: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    longest = max(start + len(sequence.pieces) for sequence, (_, start) in zip(sequences, places, strict=True))
+def _grid(
+    sequences: Sequence[_Sequence], places: Sequence[tuple[int, int]], least: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ends = (start + len(sequence.pieces) for sequence, (_, start) in zip(sequences, places, strict=True))
+    longest = max(least, *ends)
     rows = 1 + max(row for row, _ in places)
     kinds_PS = torch.full((rows, longest), int(Slot.PADDING), dtype=torch.long)
     rows_PS = torch.zeros(rows, longest, dtype=torch.long)

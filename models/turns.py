@@ -23,7 +23,7 @@ from models.keyvalues import KeyValues
 from models.packing import Window
 from models.script_tokens import FrameScript, Slot, lay_out
 
-BUCKET = 8  # keyframes by which the part of the cache that is looked at grows
+BUCKET = 8  # keyframes by which the part of the cache that is looked at grows where each part has a graph of its own
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Turns:
         input_BQH = torch.cat([last_BH[:, None], embeds_BPH], 1)
         tokens: list[Tensor] = []
         for place in range(self.length):
-            hidden_BH = self.cache.forward(input_BQH, positions_BQ, slots_BQ, used)[:, -1]
+            hidden_BH = self.cache.forward(input_BQH, positions_BQ, slots_BQ, used)
             here = None if means_BLKD is None or logits_BK is None else (means_BLKD[:, place], logits_BK)
             tokens.append(self._draw(hidden_BH, place, here, uniform_BL[:, place], normal_BLD[:, place]))
             input_BQH = self._embed_token(tokens[-1], place)
@@ -220,9 +220,10 @@ class Turns:
         return 1 + self.reference_slots + place * self.cell
 
     def _used(self) -> int:
-        """How much of the cache is looked at: what may be filled, rounded up to whole buckets."""
+        """How much of the cache is looked at: what may be filled, for graphs rounded up to whole buckets."""
         frames = max(row.frames for row in self.rows) + 1
-        frames = min(-(-frames // BUCKET) * BUCKET, self.sink + self.ring)
+        bucket = 1 if self._graphed is None else BUCKET
+        frames = min(-(-frames // bucket) * bucket, self.sink + self.ring)
         return _aligned(1 + self.reference_slots + frames * self.cell)
 
     def _embed_tokens(self, tokens_TLD: Tensor) -> Tensor:

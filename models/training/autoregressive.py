@@ -36,7 +36,7 @@ _VALIDATED = 64  # windows, at most
 class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """The defaults are the laptop's: one film, a few minutes of one CPU core.
 
-    `paper`: window 128, learning_rate 2e-5, constant after 2,000 warm-up steps, 3 days on 4 H100s, references 10.
+    `paper`: window 128, rows of 5,120 slots, learning_rate 2e-5, constant after 2,000 warm-up steps, references 10.
     `losses` lists the terms of eq. 4 that are on (Table 4 drops some). A step of a worker takes `batch` rows; a row is
     one window or, with `packing`, windows of several films, the last one cut, until so many slots are full.
     """

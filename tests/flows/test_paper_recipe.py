@@ -15,7 +15,7 @@ from flows.recipes import Recipe, resolve
 from models.autoencoder import DiffusionAutoencoder
 from storage.errors import ConfigError
 from storage.root import Storage
-from tasks import first_stage, tokens, train_autoencoder, train_decoder
+from tasks import first_stage, tokens, train_autoencoder, train_autoregressive, train_decoder
 from tasks.cluster import ClusterConfig
 from tasks.made import Film, answered
 from tasks.progress import silent
@@ -49,6 +49,10 @@ def tiny(folder: Path, *more: str) -> Recipe:
             f"autoencoder.model.decoder.image_size=[{HEIGHT}, {WIDTH}]",
             *(f"autoencoder.model.compressor.{name}={value}" for name, value in COMPRESSOR.items()),
             "autoregressive.model.width=16",
+            f"autoregressive.model.backbone.source={folder / 'llama'}",
+            "autoregressive.model.backbone.layers=1",
+            "autoregressive.steps=3",
+            "autoregressive.packing=400",
             f'first.images=[{{"kind": "folder", "root": "{folder / "pictures"}", "licence": "CC0"}}]',
             "first.width=64",
             "first.height=64",
@@ -80,6 +84,7 @@ def folder(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("fetched")
     tiny_checkpoints.sdxl(root / "sdxl")
     tiny_checkpoints.clip_vision(root / "clip")
+    tiny_checkpoints.llama(root / "llama")
     (root / "pictures").mkdir()
     random = np.random.default_rng(0)
     for number, size in enumerate([(64, 64)] * 7 + [(70, 90), (100, 64), (60, 130)]):  # the first is held out
@@ -134,6 +139,8 @@ def test_the_papers_values() -> None:
     assert (paper.snapshot.kind, paper.snapshot.test) == ("films", 100)
     assert paper.autoregressive.model.backbone.source == "meta-llama/Llama-2-7b-hf"
     assert (paper.autoregressive.model.dropout, paper.autoregressive.model.masking) == (0.5, 0.15)
+    assert (paper.autoregressive.window, paper.autoregressive.packing) == (128, 128 * 40)
+    assert paper.autoregressive.model.attention == "flex"
 
 
 def test_each_stage_goes_on_from_the_one_before(trained) -> None:
@@ -199,6 +206,23 @@ def test_tokens_are_the_autoencoders_own(trained) -> None:
             torch.testing.assert_close(
                 model.encode(features(encoder, pictures, (56, 56))), expected, rtol=1e-3, atol=1e-3
             )
+
+
+def test_short_films_share_rows_and_are_learnt_from_as_if_alone(trained) -> None:
+    storage, snapshot, settings, work, _ = trained
+    final = train_autoregressive.run(settings.train_autoregressive(), storage, snapshot, work, CLUSTER, silent)
+    curve = [json.loads(line) for line in storage.read_bytes(f"{final}/curve.jsonl").decode().splitlines()]
+    assert [row["step"] for row in curve] == [0, 1, 2]
+    assert all(np.isfinite(row["nll"] + row["l1"] + row["l2"]) for row in curve)
+    made = train_autoregressive.Make(settings.train_autoregressive(), storage, snapshot, work)()
+    windows = made._row(np.random.default_rng(0))
+    shared, apart = made.module.pack(windows, made.config.packing), made.module.pack(windows)
+    assert (len(shared.kinds_PS), shared.kinds_PS.shape[1]) == (1, 400)
+    assert len(apart.kinds_PS) == len(windows) > 1
+    made.module.eval()  # dropout and masking would draw for each row
+    with torch.no_grad():
+        costs = [made.module(packed).cost(packed.targets_BTLD)[packed.valid_BT] for packed in (shared, apart)]
+    torch.testing.assert_close(*costs, atol=1e-5, rtol=0)
 
 
 def test_exports_open_in_plain_diffusers_with_a_card(trained) -> None:

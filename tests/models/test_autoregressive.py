@@ -10,6 +10,7 @@ from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from models.backbone import LlamaTinyBackbone
 from models.head import GmmConfig
 from models.likelihood import held_out_nll, shuffled, unconditional_nll
+from models.masks import block_mask
 from models.packing import Window, cut, slots
 from models.script_tokens import FrameScript
 
@@ -89,8 +90,8 @@ def test_the_next_script_changes_nothing_before_it(layout, recall):
 def test_films_that_share_a_row_are_predicted_as_if_alone():
     net = model()
     windows = [window(3, 0, references=2), window(2, 1), window(1, 2), window(4, 3)]
-    shared, apart = net.pack(windows, room=10_000), net.pack(windows)
-    assert len(shared.kinds_PS) == 1
+    shared, apart = net.pack(windows, room=300), net.pack(windows)
+    assert shared.kinds_PS.shape == (1, 300)
     assert len(apart.kinds_PS) == 4
     with torch.no_grad():
         together, alone = net(shared), net(apart)
@@ -116,20 +117,31 @@ def test_a_row_takes_as_many_films_as_fit():
 
 
 def test_flex_attention_sees_what_the_dense_mask_shows():
-    dense, flex = model(), model(attention="flex")
     windows_PS = torch.tensor([[0] * 20 + [1] * 25 + [-1] * 5, [2] * 50])
-    masks = []
-    for net in (dense, flex):
-        torch.manual_seed(3)
-        masks.append(net.train().mask(windows_PS))
+    net = model(attention="flex", masking=0.15).train()
+    torch.manual_seed(3)
+    dense = net.mask(windows_PS)  # as nothing learns through flex attention on a CPU
+    torch.manual_seed(3)
+    block = block_mask(windows_PS, torch.rand(windows_PS.shape) < 0.15)
     slots_S = torch.arange(50)
-    rule = masks[1].mask_mod
-    seen = torch.stack([rule(torch.tensor(p), None, slots_S[:, None], slots_S[None, :]) for p in range(2)])
-    assert torch.equal(seen, masks[0][:, 0] == 0)
+    seen = torch.stack([block.mask_mod(torch.tensor(p), None, slots_S[:, None], slots_S[None, :]) for p in range(2)])
+    assert torch.equal(seen, dense[:, 0] == 0)
     assert not seen.all()
     q, k, v = torch.randn(3, 2, 2, 50, 16)
-    wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=masks[0])
-    torch.testing.assert_close(flex_attention(q, k, v, block_mask=masks[1]), wanted, atol=1e-5, rtol=0)
+    wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=dense)
+    torch.testing.assert_close(flex_attention(q, k, v, block_mask=block), wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("autocast", "gap"), [(False, 1e-5), (True, 0.05)])
+def test_the_backbone_takes_either_mask_as_it_comes(autocast, gap):
+    net = model(masking=0.0)
+    packed = net.pack([window(3, 0, references=2), window(2, 1)], room=150)
+    block = block_mask(packed.windows_PS, torch.zeros_like(packed.windows_PS, dtype=torch.bool))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        embeds_PSH, dense = net.embed(packed), net.mask(packed.windows_PS)
+        by_blocks, wanted = (net.run(embeds_PSH, mask, packed.positions_PS) for mask in (block, dense))
+    torch.testing.assert_close(by_blocks, wanted, atol=gap, rtol=0)
 
 
 def test_references_and_scripts_change_the_prediction():

@@ -172,6 +172,31 @@ def test_bfloat16_is_nearly_the_same_with_a_float32_head():
     assert not torch.equal(near, exact)
 
 
+def test_a_model_that_dreamt_has_the_same_weights_to_train_and_to_save(tmp_path):
+    net = model()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    generate(net, [Request(scripts(2))], CONFIG)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    net.save_pretrained(tmp_path)
+    again = AutoregressiveModel.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(value, before[name]) for name, value in again.items())
+    optimizer = torch.optim.AdamW([parameter for parameter in net.parameters() if parameter.requires_grad])
+    net.train()(net.pack([Window(scripts(2), torch.zeros(2, L, D))])).mean.square().mean().backward()
+    optimizer.step()
+    moved = net.backbone.layers[0].mlp.up_proj.weight - before["backbone.layers.0.mlp.up_proj.weight"]
+    assert float(moved.detach().abs().min()) > 0
+
+
+def test_no_more_of_the_cache_is_looked_at_than_may_be_filled(monkeypatch):
+    net, used = model(), []
+    forward = KeyValues.forward
+    monkeypatch.setattr(KeyValues, "forward", lambda *args: used.append(args[-1]) or forward(*args))
+    told = scripts(4)
+    generate(net, [Request(told)], CONFIG.model_copy(update={"window": 40}))
+    cell = L + max(len(lay_out(script, net.identifiers, net.config.layout)) for script in told)
+    assert used[::2] == [-(-(1 + frames * cell) // 8) * 8 for frames in (1, 2, 3, 4)]
+
+
 def test_it_leaves_the_model_as_it_was_and_refuses_what_does_not_fit():
     net = model().train()
     generate(net, [Request(scripts(1))], CONFIG)

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from models import keyvalues
-from models.autoregressive import AutoregressiveModel, additive
+from models.autoregressive import AutoregressiveModel
 from models.generate import GenerationConfig, Request, generate
 from models.keyvalues import KeyValues
+from models.masks import additive
 from models.script_tokens import lay_out
 from tests.models.test_generate import D, L, model, references, scripts
 

@@ -1,4 +1,7 @@
-"""A tiny autoregressive training: `python dreamer_training.py STORAGE STEP...` kills itself at each step, once."""
+"""A tiny autoregressive training: `python dreamer_training.py STORAGE WORKERS STEP...`.
+
+A worker kills itself at each step that is named, once; without workers that is the process itself.
+"""
 
 import os
 import signal
@@ -34,16 +37,17 @@ def make(kills: tuple[int, ...] = (), ghosts: str = "") -> Mortal:
     return training
 
 
-def fit_here(root: str, kills: tuple[int, ...] = ()) -> str:
+def fit_here(root: str, workers: int = 0, kills: tuple[int, ...] = ()) -> str:
+    """Each step averages two batches, however many workers share them."""
     from storage.root import Storage
     from tasks.cluster import ClusterConfig
     from tasks.fit import fit
     from tasks.job import FitConfig
     from tasks.progress import silent
 
-    config = FitConfig(workers=0, checkpoint_every=4)
+    config = FitConfig(workers=workers, batches=2, checkpoint_every=4)
     return fit(Storage(root), "dreamer", "0", lambda: make(kills, root), config, ClusterConfig(), silent)
 
 
 if __name__ == "__main__":
-    fit_here(sys.argv[1], tuple(map(int, sys.argv[2:])))
+    fit_here(sys.argv[1], int(sys.argv[2]), tuple(map(int, sys.argv[3:])))
