@@ -292,6 +292,9 @@ def test_aspect_buckets_draw_batches_of_one_size(trained, folder: Path) -> None:
             seen[tuple(sizes[:2])] = (height, width)
         loss, _ = made.loss(made.batch(step), step)
         assert torch.isfinite(loss)
+    made.held_out = made.views  # pictures of three shapes
+    assert torch.isfinite(made.validate()["loss"])
+    assert made.pictures().shape[:2] == (3, 2 * 160)
     assert seen == {(70, 90): (64, 96), (100, 64): (96, 64), (64, 64): (64, 64), (60, 130): (64, 96)}
 
 
