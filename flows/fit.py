@@ -1,6 +1,7 @@
 """What must fit together in a recipe: one model takes what another makes."""
 
 import json
+import os
 import shlex
 from collections.abc import Iterator, Set
 from typing import Any, NamedTuple
@@ -55,9 +56,23 @@ def _wishes(settings: Recipe, values: dict[str, Any], uses: Set[str]) -> Iterato
     coarse = settings.autoencoder.model.decoder.coarse
     if "first" in uses and first and coarse and {*first.sizes} - {(first.height, first.width)}:
         yield _Wish("first.sizes", [], "autoencoder.model.decoder.coarse, which draws one shape and may be null")
+    if (slots := _slots(settings, uses)) > settings.cluster.cpus:
+        yield _Wish("cluster.cpus", slots, "fit.workers, of which each takes fit.threads: Ray would wait for ever")
     if "movie" in uses and settings.movie.variant not in settings.render.variants:
         both = [*settings.render.variants, settings.movie.variant]
         yield _Wish("render.variants", both, f"movie.variant={settings.movie.variant}")
+
+
+def _slots(settings: Recipe, uses: Set[str]) -> int:
+    """What the trainings that are run at a time take of the Ray of this machine; of a cluster nothing is known."""
+    if os.environ.get("RAY_ADDRESS"):
+        return 0
+    fits = dict.fromkeys(("first", "autoencoder", "decoder"), settings.fit)
+    fits["autoregressive"] = settings.autoregressive_fit or settings.fit
+    slots = {part: fit.workers * fit.threads for part, fit in fits.items() if part in uses}
+    if settings.side_by_side and {"decoder", "autoregressive"} <= slots.keys():
+        return max(slots["decoder"] + slots["autoregressive"], *slots.values())
+    return max(slots.values(), default=0)
 
 
 def _embedding(face: FaceConfig) -> dict[str, object]:

@@ -6,7 +6,7 @@ _PARTS = {
     "snapshot": ("detector", "face", "captioner", "writer", "sentence"),
     "autoencoder": ("frozen", "first", "autoencoder"),
     "decoder": ("frozen", "decoder"),
-    "autoregressive": ("frozen", "autoregressive"),
+    "autoregressive": ("frozen", "autoregressive", "autoregressive_fit"),
     "movies": ("frozen", "render", "movie", "script"),
     "figures": ("render", "evaluate"),
 }

@@ -1,6 +1,7 @@
 """Before anything long starts: is there all that a flow will load? What is missing is named, all of it at once."""
 
 from collections.abc import Iterator, Set
+from importlib.util import find_spec
 
 from pydantic import BaseModel
 
@@ -13,6 +14,7 @@ from storage.root import Storage
 from tasks import script_movie
 from tasks.first_stage import FirstStageConfig
 from tasks.frozen import FrozenConfig, init_folder
+from tasks.job import FitConfig
 
 
 def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
@@ -46,6 +48,11 @@ def _lost(part: object) -> Iterator[str]:
             for images in part.images:
                 if not Storage(images.root).list(""):
                     yield f"first.images: {images.root!r} is empty or not there. {type(images).__doc__}"
+        case FitConfig() if part.optimizer == "adamw8bit" and find_spec("torchao") is None:
+            yield (
+                "optimizer=adamw8bit needs torchao: pip install torchao, or set autoregressive_fit.optimizer=adamw, "
+                "with which LLaMA-2-7B takes four GPUs (autoregressive_fit.workers=4)"
+            )
         case FrozenConfig():
             try:
                 init_folder(part.init)

@@ -33,8 +33,9 @@ from tasks.train_decoder import TrainDecoderConfig
 class Recipe(BaseModel, frozen=True, extra="forbid"):
     """The settings of all stages, in the order of the run.
 
-    The last three say how and where the work is done; `side_by_side`, that decoder and autoregressive model are trained
-    at the same time. Of all they hold, only what `FitConfig.identity` lists changes what comes out.
+    The last four say how and where the work is done: `autoregressive_fit` how the autoregressive model is trained,
+    where that is not as `fit` has it; `side_by_side`, that decoder and autoregressive model are trained at the same
+    time. Of all they hold, only what `FitConfig.identity` lists changes what comes out.
     """
 
     name: str = "laptop"
@@ -59,6 +60,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     data_card: DataCardConfig = DataCardConfig()
     export: ExportConfig = ExportConfig()
     fit: FitConfig = FitConfig()
+    autoregressive_fit: FitConfig | None = None
     cluster: ClusterConfig = ClusterConfig()
     side_by_side: bool = False
 
@@ -69,4 +71,4 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
         return TrainDecoderConfig(frozen=self.frozen, training=self.decoder, fit=self.fit)
 
     def train_autoregressive(self) -> TrainAutoregressiveConfig:
-        return TrainAutoregressiveConfig(training=self.autoregressive, fit=self.fit)
+        return TrainAutoregressiveConfig(training=self.autoregressive, fit=self.autoregressive_fit or self.fit)

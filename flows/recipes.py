@@ -30,6 +30,7 @@ from models.writer import LlmConfig, TemplateConfig
 from storage.decode import KeyframesConfig
 from storage.images import JourneyDbConfig, Objects365Config, OpenImagesConfig
 from storage.trim import TrimAutomatic, TrimSeconds
+from tasks.cluster import ClusterConfig
 from tasks.evaluate import EvaluateConfig
 from tasks.first_stage import FirstStageConfig
 from tasks.frozen import FrozenConfig
@@ -117,6 +118,7 @@ def gpu() -> Recipe:
         autoregressive=AutoregressiveTrainingConfig(model=AutoregressiveConfig(width=256), steps=1000),
         render=RenderConfig(steps=30, fast=FastConfig(precision="bf16", graph=True)),
         fit=FitConfig(gpus=1, threads=8, precision="bf16", validate_every=300),
+        cluster=ClusterConfig(cpus=16, gpus_a_worker=1, decoders=4),
     )
 
 
@@ -140,6 +142,7 @@ def paper() -> Recipe:
         token_noise=0.0,
         average=0.0,
     )
+    fit = FitConfig(gpus=1, threads=8, precision="bf16", checkpoint_every=1000, validate_every=5000)
     return Recipe(
         name="paper",
         keyframes=KeyframesConfig(trim=TrimAutomatic()),
@@ -203,7 +206,9 @@ def paper() -> Recipe:
             generation=GenerationConfig(window=128, keep=64, temperature=1.0),
         ),
         evaluate=EvaluateConfig(vision=ClipConfig(), face=FarlConfig(), same_face=0.7),
-        fit=FitConfig(gpus=1, threads=8, precision="bf16", checkpoint_every=1000, validate_every=5000),
+        fit=fit,
+        autoregressive_fit=fit.model_copy(update={"sharding": "fsdp", "optimizer": "adamw8bit", "recompute": True}),
+        cluster=ClusterConfig(cpus=32, object_store_mb=4096, gpus_a_worker=1, decoders=16),
     )
 
 

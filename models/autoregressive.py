@@ -4,7 +4,7 @@ Section 3.4 and Appendix A: a LLaMA-type backbone, three two-layer MLPs with GEL
 keyframe tokens into its input space, and a mixture head. e_{t,1} is predicted at [END_OF_FRAME] of keyframe t,
 e_{t,l} at e_{t,l-1}.
 
-Shapes: P rows of S slots, B windows, T keyframes, L tokens a keyframe, D token width, H hidden width.
+Shapes: P rows of S slots (Q in all), B windows, T keyframes, L tokens a keyframe, D token width, H hidden width.
 """
 
 import json
@@ -151,20 +151,21 @@ class AutoregressiveModel(nn.Module):
 
     def embed(self, packed: Packed) -> Tensor:
         """Input embeddings_PSH; padding is zero."""
-        kinds_PS = packed.kinds_PS
-        embeds_PSH = self.markers_2H.new_zeros(*kinds_PS.shape, self.markers_2H.shape[-1])
-        rows: list[tuple[Slot, Callable[[Tensor], Tensor]]] = [
-            (Slot.IDENTIFIER, lambda here: self.backbone.embed_tokens(packed.rows_PS[here])),
-            (Slot.MARKER, lambda here: self.markers_2H[packed.rows_PS[here]]),
+        embeds_PSH = self.markers_2H.new_zeros(*packed.kinds_PS.shape, self.markers_2H.shape[-1])
+        embeds_QH, rows_Q = embeds_PSH.flatten(0, 1), packed.rows_PS.flatten()
+        made: list[tuple[Slot, Callable[[Tensor], Tensor]]] = [
+            (Slot.IDENTIFIER, lambda rows_N: self.backbone.embed_tokens(rows_N)),
+            (Slot.MARKER, lambda rows_N: self.markers_2H[rows_N]),
             (Slot.SENTENCE, lambda _: self._project(self.sentence_mlp, packed.sentences_NC - self.sentence_mean_C)),
             (Slot.FACE, lambda _: self._project(self.face_mlp, packed.faces_NC - self.face_mean_C)),
-            (Slot.TOKEN, lambda here: self.embed_tokens(packed.tokens_ND, packed.rows_PS[here])),
+            (Slot.TOKEN, lambda rows_N: self.embed_tokens(packed.tokens_ND, rows_N)),
         ]
-        for kind, values in rows:
-            here_PS = kinds_PS == kind
-            if here_PS.any():
-                embeds_PSH[here_PS] = values(here_PS).to(embeds_PSH.dtype)  # which autocast may have made another
-        return embeds_PSH
+        for kind, values in made:
+            places_N = packed.places[kind]
+            if len(places_N):
+                values_NH = values(rows_Q[places_N]).to(embeds_QH.dtype)  # which autocast may have made another
+                embeds_QH = embeds_QH.index_copy(0, places_N, values_NH)
+        return embeds_QH.view(*packed.kinds_PS.shape, -1)
 
     def embed_tokens(self, tokens_ND: Tensor, rows_N: Tensor) -> Tensor:
         """Keyframe tokens (row n is token `rows_N[n]` modulo L of its keyframe) in the backbone's space.

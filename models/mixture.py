@@ -35,10 +35,11 @@ class Mixture(MixtureSameFamily):
         """What training minimises (eq. 3, 9)."""
         return self.nll_per_dimension(tokens_ND)
 
-    def used(self, tokens_ND: Tensor, valid: Tensor) -> Tensor:
-        """How many components the valid tokens need: the perplexity of their shares of the tokens (1 to k)."""
-        joint_NK = self.component_distribution.log_prob(tokens_ND.unsqueeze(-2)) + self.logits.log_softmax(-1)
-        share_K = joint_NK.softmax(-1)[valid].flatten(0, -2).mean(0)
+    def used(self, tokens_BTLD: Tensor, valid_BT: Tensor) -> Tensor:
+        """How many components the valid keyframes' tokens need: the perplexity of their shares of them (1 to k)."""
+        joint_BTLK = self.component_distribution.log_prob(tokens_BTLD.unsqueeze(-2)) + self.logits.log_softmax(-1)
+        share_BTK = joint_BTLK.softmax(-1).mean(2)
+        share_K = torch.where(valid_BT[..., None], share_BTK, 0.0).sum((0, 1)) / valid_BT.sum()
         perplexity: Tensor = torch.special.entr(share_K).sum().exp()
         return perplexity
 

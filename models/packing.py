@@ -41,7 +41,8 @@ class Window:
 class Packed:
     """A batch of sequences. Rows of each modality stand in (row, slot) order.
 
-    kinds_PS holds `Slot`s, rows_PS the row of each identifier or marker, windows_PS the window of each slot (-1 for
+    kinds_PS holds `Slot`s, places where in the flattened kinds_PS each kind stands, so that no GPU has to be asked;
+    rows_PS the row of each identifier or marker, windows_PS the window of each slot (-1 for
     padding, which stands at the end), positions_PS the place in that window. Window b lies in row row_B; predict_BTL
     is the slot in it whose output predicts token l of keyframe t (the slot before it), valid_BT which keyframes'
     tokens are known, summaries_BTC the scripts' `summary`; references_BRLD with their summaries_BRC are those whose
@@ -49,6 +50,7 @@ class Packed:
     """
 
     kinds_PS: Tensor
+    places: Mapping[Slot, Tensor]
     rows_PS: Tensor
     windows_PS: Tensor
     positions_PS: Tensor
@@ -65,7 +67,8 @@ class Packed:
     known_BR: Tensor
 
     def to(self, device: torch.device | str) -> "Packed":
-        return Packed(**{name: value.to(device) for name, value in vars(self).items()})
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return Packed(places={kind: places_N.to(device) for kind, places_N in self.places.items()}, **moved)
 
 
 def slots(window: Window, identifiers: Mapping[str, Sequence[int]], layout: Layout) -> int:
@@ -123,6 +126,7 @@ def pack(
     tokens = [part for sequence in sequences for part in sequence.tokens]
     return Packed(
         kinds_PS=kinds_PS,
+        places={kind: (kinds_PS.flatten() == kind).nonzero().flatten() for kind in Slot},
         rows_PS=rows_PS,
         windows_PS=windows_PS,
         positions_PS=positions_PS,

@@ -44,7 +44,7 @@ class Pool:
 
 
 class ClusterError(MovieDreamerError):
-    """Ray is not there."""
+    """Ray is not there, or has not what is asked of it."""
 
 
 class ClusterConfig(BaseModel, frozen=True, extra="forbid"):
@@ -117,6 +117,26 @@ def _start(config: ClusterConfig) -> None:
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
+        )
+
+
+def require_gpus(wanted: float, said: str) -> None:
+    """Looks whether the Ray of this machine has so many; of a cluster, which may grow, nothing is known.
+
+    Args:
+        said: the settings that ask for them.
+
+    Raises:
+        ClusterError: when there are fewer; Ray would wait for ever.
+    """
+    import ray
+
+    if os.environ.get("RAY_ADDRESS"):
+        return
+    there = ray.cluster_resources().get("GPU", 0.0)
+    if wanted > there:
+        raise ClusterError(
+            f"{said} take {wanted:g} GPUs, this machine has {there:g}: set fewer, or RAY_ADDRESS to a cluster with more"
         )
 
 

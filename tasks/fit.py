@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from storage import checkpoints
 from storage.errors import MovieDreamerError
 from storage.root import Storage
-from tasks.cluster import ClusterConfig, connect
+from tasks.cluster import ClusterConfig, connect, require_gpus
 from tasks.job import EVENTS, PROGRESS, SAMPLES, FitConfig, Job
 from tasks.progress import Progress
 
@@ -60,6 +60,7 @@ def fit(
         event files for TensorBoard and, where there was validation, samples and the best checkpoint.
 
     Raises:
+        ClusterError: when Ray does not start, or this machine has not the GPUs that are asked for.
         TrainingError: when the loss was not finite, `make` failed, memory ran out, or a worker died too often.
     """
     job = Job(storage, model, fingerprint, make, config)
@@ -94,6 +95,8 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
     """What stopped the training for good, "" when nothing did."""
     if config.workers:
         connect(cluster)
+        least = config.min_workers or config.workers
+        require_gpus(least * config.gpus, f"fit.workers={least} of fit.gpus={config.gpus:g}")
     os.environ.update(_QUIET)
     from pyarrow.fs import FileSystem
     from ray.train import FailureConfig, RunConfig, ScalingConfig

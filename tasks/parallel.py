@@ -1,7 +1,8 @@
 """One model on several workers: whole on each (DDP) or a shard on each (FSDP2), behind one call.
 
-Gradients are averaged over the workers in the last backward pass of a step. What a Trainable calls of its model is
-its own affair, so its functions run inside the forward pass of a module around the model, which both hook into.
+Gradients are averaged over the workers in the last backward pass of a step, those of shards in each. What a Trainable
+calls of its model is its own affair, so its functions run inside the forward pass of a module around the model, which
+both hook into.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -51,17 +52,20 @@ class Parallel:
         if self.world > 1 and not self.sharded and wanted != self._active:
             self._replica = None  # its hooks go with it
             # a batch may have no use for some parameters, such as those of faces where there are none
-            self._replica = DistributedDataParallel(self._called, broadcast_buffers=False, find_unused_parameters=True)
+            self._replica = DistributedDataParallel(
+                self._called, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
+            )
         self._active = wanted
 
     def loss(self, function: Callable[..., Any], *args: Any, last: bool) -> Any:
-        """function(*args), whose backward pass averages the gradients over workers if it is the step's last."""
-        if self._replica is not None:
-            with nullcontext() if last else self._replica.no_sync():
-                return self._replica(function, *args)
-        if self.sharded:
-            self._called.set_requires_gradient_sync(last)  # type: ignore[operator]
-        return self(function, *args)
+        """function(*args), whose backward pass averages the gradients over workers if it is the step's last.
+
+        Those of shards are averaged each time: a worker has no room for a whole model's.
+        """
+        if self._replica is None:
+            return self(function, *args)
+        with nullcontext() if last else self._replica.no_sync():
+            return self._replica(function, *args)
 
 
 class _Called(nn.Module):

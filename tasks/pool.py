@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from storage.errors import FilmError
 from storage.root import Storage
-from tasks.cluster import ClusterConfig, Pool, connect
+from tasks.cluster import ClusterConfig, Pool, connect, require_gpus
 from tasks.made import ATTEMPTS, Answer, Film, Make
 from tasks.worker import Worker
 
@@ -33,6 +33,7 @@ def answers(
         keys: film_id -> fingerprint of the rows that are wanted.
     """
     connect(cluster)
+    require_gpus(pool.size * pool.gpus, f"cluster.workers={pool.size} of cluster.gpus_a_worker={pool.gpus:g}")
     from ray.data import DataContext
 
     left = {film_id: Film(film_id, key) for film_id, key in keys.items()}

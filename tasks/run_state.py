@@ -47,8 +47,7 @@ class Writer:
         self._begun: list[Future[Any]] = []
 
     def save(self, state: RunState, loss: float | None) -> None:
-        """Begins to save a checkpoint, when the one before is safe."""
-        self.wait()
+        """Begins to save a checkpoint."""
         self.submit(lambda: self._save(state, loss))
 
     def submit(self, work: Callable[[], object]) -> None:

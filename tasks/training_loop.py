@@ -169,6 +169,8 @@ class Run:
     def save(self, loss: float | None = None) -> None:
         """Keeps everything that the next step depends on; only the copy of it is made here."""
         self.settle()
+        if self.board:
+            self.writer.wait()  # or its copy and the new one would be in memory at once
         if self.board or self.parallel.sharded:
             both = self.parallel.module.state_dict(), self.optimizer.state_dict()
             module, optimizer = on_host(both, keep=self.board is not None)

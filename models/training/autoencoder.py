@@ -96,8 +96,11 @@ class AutoencoderTraining:
     def _initialised(self, codec: Codec, init: Path) -> DiffusionAutoencoder:
         """The weights of `init`, for pictures of this training's size."""
         first = DiffusionAutoencoder.from_pretrained(init)
-        size = {"image_size": self.config.model.decoder.image_size}
-        resized = first.config.model_copy(update={"decoder": first.config.decoder.model_copy(update=size)})
+        wanted, kept = self.config.model.decoder, first.config.decoder
+        own: dict[str, Any] = {"image_size": wanted.image_size}
+        if wanted.unet.kind == kept.unet.kind == "sdxl":  # its weights are here, wherever they once lay
+            own["unet"] = wanted.unet
+        resized = first.config.model_copy(update={"decoder": kept.model_copy(update=own)})
         if resized != self.config.model:
             raise ValueError(f"{str(init)!r} holds an autoencoder of another config: {first.config!r}")
         if not codec.same_as(first.codec.resized(codec.config.width, codec.config.height)):

@@ -70,14 +70,10 @@ class Batch:
 
 
 class AutoregressiveTraining:
-    """One training run over some episodes; `init` continues from a folder written by `export`."""
+    """One training run over some episodes."""
 
     def __init__(
-        self,
-        config: AutoregressiveTrainingConfig,
-        episodes: Sequence[Episode],
-        init: Path | None = None,
-        held_out: Sequence[Episode] = (),
+        self, config: AutoregressiveTrainingConfig, episodes: Sequence[Episode], held_out: Sequence[Episode] = ()
     ) -> None:
         if not episodes:
             raise ValueError("autoregressive training needs at least one episode, got none")
@@ -85,17 +81,10 @@ class AutoregressiveTraining:
         self.episodes, self.held_out = list(episodes), list(held_out)
         self.steps = config.steps
         self.weight_decay = config.weight_decay
-        self.module: AutoregressiveModel
-        if init is None:
-            self.module = AutoregressiveModel.create(config.model, config.seed)
-        else:
-            self.module = AutoregressiveModel.from_pretrained(init)
-            if self.module.config != config.model:
-                raise ValueError(f"{str(init)!r} holds a model of another config: {self.module.config!r}")
+        self.module = AutoregressiveModel.create(config.model, config.seed)
         lengths = np.array([len(episode) for episode in self.episodes])
         self._share = lengths / lengths.sum()
-        if init is None:
-            self._standardise(np.cumsum(lengths))
+        self._standardise(np.cumsum(lengths))
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
         """What is trained: everything but the identifiers' embeddings and `frozen_layers`, the same at each step."""
@@ -135,9 +124,9 @@ class AutoregressiveTraining:
         error_BTLD = (made.mean - packed.targets_BTLD) / self.module.token_std_LD
         valid_BT = packed.valid_BT
         terms: dict[Loss, Tensor] = {
-            "nll": cost_BTL[valid_BT].mean(),
-            "l1": error_BTLD[valid_BT].abs().mean(),
-            "l2": error_BTLD[valid_BT].square().mean(),
+            "nll": _mean(cost_BTL, valid_BT),
+            "l1": _mean(error_BTLD.abs(), valid_BT),
+            "l2": _mean(error_BTLD.square(), valid_BT),
         }
         total = torch.stack([terms[name] for name in self.config.losses]).sum()
         figures = {str(name): value.detach() for name, value in terms.items()}
@@ -223,3 +212,9 @@ class AutoregressiveTraining:
             pool = np.union1d(pool, random.choice(inside, size=len(inside) // 2, replace=False))
         count = min(self.config.references, len(pool))
         return sorted(random.choice(pool, size=count, replace=False).tolist())
+
+
+def _mean(values: Tensor, valid_BT: Tensor) -> Tensor:
+    """Of the valid keyframes' values, [B, T, ...]; a GPU is not asked how many there are."""
+    of_each_BT = values.flatten(2).mean(-1)
+    return torch.where(valid_BT, of_each_BT, 0.0).sum() / valid_BT.sum()

@@ -47,6 +47,23 @@ def test_aspect_buckets_go_without_a_coarse_head() -> None:
     assert resolve("smoke", [buckets, "autoencoder.model.decoder.coarse=null"]).first
 
 
+@pytest.mark.parametrize("recipe", ["smoke", "laptop", "gpu", "paper"])
+def test_a_recipe_s_trainings_find_room_in_the_ray_of_its_own(recipe: str) -> None:
+    assert resolve(recipe).name == recipe
+    assert resolve(recipe, ["side_by_side=true"]).side_by_side
+
+
+def test_workers_that_ray_would_wait_for_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = ["fit.workers=2", "fit.batches=2", "fit.threads=4"]
+    with pytest.raises(ConfigError, match=r"cluster.cpus=4 does not go with .*threads.*--set cluster.cpus=8"):
+        resolve("laptop", many)
+    with pytest.raises(ConfigError, match=r"--set cluster\.cpus=16"):
+        resolve("laptop", [*many, "side_by_side=true"])
+    assert resolve("laptop", many, {"evaluate"}).fit.workers == 2
+    monkeypatch.setenv("RAY_ADDRESS", "there:6379")
+    assert resolve("laptop", many).fit.workers == 2
+
+
 def test_the_papers_backends_fit_each_other() -> None:
     chosen = ["detector.kind=grounding_dino", "frozen.vision.kind=clip", "sentence.kind=longclip"]
     made = resolve("smoke", [*PAPER_FACES, *PAPER_SENTENCES, *chosen, "evaluate.face.kind=farl"])

@@ -37,6 +37,7 @@ SETTINGS = (
     "first.training.batch=2",
     "autoencoder.steps=2",
     "autoencoder.batch=2",
+    "cluster.gpus_a_worker=0",
     "fit.workers=0",
     "fit.gpus=0",
     "fit.threads=1",

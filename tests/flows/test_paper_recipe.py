@@ -64,6 +64,8 @@ def tiny(folder: Path, *more: str) -> Recipe:
             ),
             "decoder.steps=2",
             "decoder.batch=2",
+            "autoregressive_fit=null",
+            "cluster.gpus_a_worker=0",
             "fit.workers=0",
             "fit.gpus=0",
             "fit.threads=1",

@@ -3,6 +3,7 @@
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
+from flows import preflight as module
 from flows.preflight import preflight
 from flows.recipes import Recipe, resolve
 from storage.errors import ConfigError
@@ -48,9 +49,16 @@ def test_the_paper_s_recipe_names_all_that_it_needs(tmp_path) -> None:
     ):
         assert name in said, name
     lines = said.splitlines()[1:]
-    assert len(lines) == len(set(lines)) == 12
+    weights_and_images = [line for line in lines if "torchao" not in line]
+    assert len(weights_and_images) == len(set(weights_and_images)) == 12
     assert sum(f"put it at '{tmp_path}/models/" in line for line in lines) == 9
     assert sum("HF_HUB_OFFLINE" in line for line in lines) == 7
+
+
+def test_eight_bits_name_the_package_that_they_need(monkeypatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"adamw8bit needs torchao: pip install torchao, or set .*=adamw"):
+        check(resolve("laptop", ['autoregressive_fit={"optimizer": "adamw8bit"}']), "autoregressive_fit")
 
 
 def test_a_folder_of_weights_to_start_from_is_looked_for_too(tmp_path) -> None:

@@ -12,7 +12,7 @@ from models.head import GmmConfig
 from models.likelihood import held_out_nll, shuffled, unconditional_nll
 from models.masks import block_mask
 from models.packing import Window, cut, slots
-from models.script_tokens import FrameScript
+from models.script_tokens import FrameScript, Slot
 
 L, D, C, F = 2, 6, 10, 8
 TINY = AutoregressiveConfig(
@@ -101,6 +101,16 @@ def test_films_that_share_a_row_are_predicted_as_if_alone():
         (together.logits, alone.logits),
     ):
         torch.testing.assert_close(got[shared.valid_BT], wanted[apart.valid_BT], atol=1e-5, rtol=0)
+
+
+def test_the_places_of_each_kind_are_where_it_stands():
+    net = model()
+    packed = net.pack([window(3, 0, references=2), window(2, 1)], room=300)
+    for kind in Slot:
+        here_N = torch.zeros(packed.kinds_PS.numel(), dtype=torch.bool)
+        here_N[packed.places[kind]] = True
+        assert torch.equal(here_N, packed.kinds_PS.flatten() == kind)
+    assert (net.embed(packed).flatten(0, 1)[packed.places[Slot.PADDING]] == 0).all()
 
 
 def test_a_row_takes_as_many_films_as_fit():

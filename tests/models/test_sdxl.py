@@ -1,5 +1,6 @@
 """Equations 1 and 2 by hand on the paper's own parts in small, each read through its own library; what freezes when."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,19 @@ def stage_2(sdxl: Path, clip: Path, pictures: torch.Tensor, tmp_path_factory) ->
     folder = tmp_path_factory.mktemp("stage_2")
     training(sdxl, clip, pictures).export(folder)
     return folder
+
+
+def test_stage_2_goes_on_from_stage_1_wherever_the_unet_lies_by_then(
+    stage_2: Path, sdxl: Path, clip: Path, pictures: torch.Tensor, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(sdxl, moved)
+    trained = training(moved, clip, pictures, init=stage_2)
+    assert trained.module.live.config.decoder.unet.source == str(moved)
+    before = DiffusionAutoencoder.from_pretrained(stage_2).state_dict()
+    assert all(torch.equal(value, before[name]) for name, value in trained.module.live.state_dict().items())
+    with pytest.raises(ValueError, match="another config"):
+        training(moved, clip, pictures, init=stage_2, model=model(moved, width=20))
 
 
 def stage_3(stage_2: Path, pictures: torch.Tensor, **changed: Any) -> DecoderTraining:

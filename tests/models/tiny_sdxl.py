@@ -45,7 +45,9 @@ def model(sdxl: Path, width: int = 32, channels: int = 24, tokens: int = 2, **di
     )
 
 
-def training(sdxl: Path, clip: Path, pictures: torch.Tensor, **changed: Any) -> AutoencoderTraining:
+def training(
+    sdxl: Path, clip: Path, pictures: torch.Tensor, init: Path | None = None, **changed: Any
+) -> AutoencoderTraining:
     encoder, codec = build(ClipConfig(source=str(clip))), vae(sdxl)
     small, mirrored = (F.interpolate(some, (56, 56)) for some in (pictures, pictures.flip(-1)))
     config = AutoencoderTrainingConfig(
@@ -53,7 +55,7 @@ def training(sdxl: Path, clip: Path, pictures: torch.Tensor, **changed: Any) -> 
         | changed
     )
     latents = codec.encode(pictures), codec.encode(pictures.flip(-1))
-    return AutoencoderTraining(config, codec, Kept(*latents, encoder(small), encoder(mirrored)))
+    return AutoencoderTraining(config, codec, Kept(*latents, encoder(small), encoder(mirrored)), init)
 
 
 def normalised(x: torch.Tensor, weights: dict[str, torch.Tensor], name: str) -> torch.Tensor:
