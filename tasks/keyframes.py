@@ -57,7 +57,7 @@ def run(
     tables = Tables(storage)
     mine = [reject for reject in tables.rejects() if reject.stage == STAGE and reject.film_id in tried]
     require_films(list(done), [*ingested.rejects, *mine])
-    _follow_moved_films(tables, done, {film.film_id: film for film in ingested.found.films})
+    _follow_moved_films(tables, done, {film.film_id: film for film in ingested.found.films} | dict(ingested.films))
     return {STAGE: done}
 
 

@@ -142,6 +142,22 @@ def test_near_duplicates_are_left_out_and_named(tmp_path: Path) -> None:
     assert Tables(storage).rejects() == []
 
 
+def test_a_film_belongs_to_the_movie_that_only_its_worse_copy_names(tmp_path: Path, cluster: ClusterConfig) -> None:
+    storage, manifest = Storage(str(tmp_path / "out")), tmp_path / "films.csv"
+    write_film(tmp_path / "large.mp4", 0)
+    write_film(tmp_path / "clip1.mp4", 0, size=(192, 108))
+    write_film(tmp_path / "clip2.mp4", 1)
+    config = IngestConfig(films=(str(tmp_path / "large.mp4"), str(manifest)))
+    for movie in ("", "tt1"):  # said after the film was decoded
+        manifest.write_text(f"path,movie\nclip1.mp4,{movie}\nclip2.mp4,tt1\n")
+        work = keyframes.run(SMALL, storage, ingest.run(config, storage, silent), cluster, silent)
+        rows = Tables(storage).read("films", work["keyframes"]).to_pylist()
+        assert {Path(row["source"]).stem: row["movie"] for row in rows} == {"large": movie, "clip2": "tt1"}
+    fresh = Storage(str(tmp_path / "fresh"))
+    work = keyframes.run(SMALL, fresh, ingest.run(config, fresh, silent), cluster, silent)
+    assert set(Tables(fresh).read("films", work["keyframes"])["movie"].to_pylist()) == {"tt1"}
+
+
 def sped_up(film: Path, path: Path) -> Path:
     """The same pictures in half a second: too short for two keyframes."""
     command = [ffmpeg_binary(), "-loglevel", "error", "-itsscale", "0.05", "-i", str(film), "-c", "copy", str(path)]
