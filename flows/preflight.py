@@ -7,8 +7,11 @@ from pydantic import BaseModel
 
 from flows.recipe import Recipe
 from flows.servers import ask_servers
-from models.checkpoint import CheckpointConfig, CheckpointError, require
-from models.packaged import MODELS
+from models.checkpoint import CheckpointConfig, CheckpointError, place, require
+from models.detector import GroundingDinoPyConfig
+from models.face import FarlConfig
+from models.packaged import CURE, MODELS
+from models.writer import LlmConfig
 from storage.errors import ConfigError
 from storage.root import Storage
 from tasks import script_movie
@@ -16,9 +19,12 @@ from tasks.first_stage import FirstStageConfig
 from tasks.frozen import FrozenConfig, init_folder
 from tasks.job import FitConfig
 
+_OF_A_SCRIPT = frozenset({"sentence", "face"})
+"""What a script of the user's own is read with, though all models are given."""
+
 
 def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
-    """Looks for the checkpoints, sets of images, servers and script that some parts of a recipe name.
+    """Looks for the checkpoints, packages, sets of images, servers and script that some parts of a recipe name.
 
     Args:
         uses: names of the recipe's fields.
@@ -27,11 +33,13 @@ def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
         ConfigError: with a line for each that is missing: what to fetch and where to put it.
         ServersError: a server that can't be used.
     """
+    own_script = "script" in uses and bool(settings.script.path)
+    uses = uses | _OF_A_SCRIPT if own_script else uses
     parts = [name for name in Recipe.model_fields if name in uses]
     lost = [problem for name in parts for problem in _lost(getattr(settings, name))]
     if lost:
         raise ConfigError("\n".join(["not all is there that this needs:", *dict.fromkeys(lost)]))
-    if "script" in uses and settings.script.path:
+    if own_script:
         script_movie.read(settings.script)
     if "captioner" in uses:
         ask_servers(settings, storage)
@@ -58,6 +66,27 @@ def _lost(part: object) -> Iterator[str]:
                 init_folder(part.init)
             except ConfigError as error:
                 yield f"frozen.{error}"
+    yield from _lost_packages(part)
     if isinstance(part, BaseModel):
         for name in type(part).model_fields:
             yield from _lost(getattr(part, name))
+
+
+def _lost_packages(part: object) -> Iterator[str]:
+    """What a backend loads beside its checkpoint."""
+    match part:
+        case LlmConfig() if find_spec("llguidance") is None:
+            yield "writer: a language model is held to its schema by llguidance: pip install 'moviedreamer[llm]'"
+        case FarlConfig() if find_spec(MODELS["mtcnn"].package) is None:
+            yield f"face: MTCNN of the package {MODELS['mtcnn'].package!r}, which finds the faces, is not there: {CURE}"
+        case GroundingDinoPyConfig():
+            from models.detector.groundingdino_py import architecture
+
+            try:
+                architecture(part.architecture)
+            except CheckpointError as error:
+                yield str(error)
+            try:
+                place(part.words, part.text_encoder, part.hub_revision)
+            except CheckpointError as error:
+                yield str(error)

@@ -13,18 +13,23 @@ def without_copies(
     """The films without those whose pictures a better one shows, and "near_duplicate" for each of these.
 
     One that is not lost is better, then one that is held already, so that a later copy never makes work be done again;
-    then a whole one, then one of more pixels, of more bytes, and the one that was given first.
+    then a whole one, then one of more pixels, of more bytes, and the one that was given first. What is not said of the
+    film that stays it inherits from its copies, the better first.
 
     Args:
         held: ids of films that the storage has keyframes of.
         lost: ids of films that turned out to be of no use; they have their reject, and get no other.
     """
     ranked = sorted(films, key=lambda film: (film.film_id in lost, film.film_id not in held, *_worse(film)))
-    near = {ranked[one].film_id: ranked[kept] for one, kept in near_duplicates([film.phash for film in ranked]).items()}
+    better = near_duplicates([film.phash for film in ranked])
+    for copy, kept in sorted(better.items()):
+        ranked[kept] = ranked[kept].heir(ranked[copy])
+    near = {ranked[copy].film_id: ranked[kept] for copy, kept in better.items()}
     rejects = [
         _near_duplicate(film, near[film.film_id]) for film in films if film.film_id in near and film.film_id not in lost
     ]
-    return [film for film in films if film.film_id not in near], rejects
+    now = {film.film_id: film for film in ranked}
+    return [now[film.film_id] for film in films if film.film_id not in near], rejects
 
 
 def _worse(film: FilmSource) -> tuple[int, int, int]:

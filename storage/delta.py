@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -109,14 +109,18 @@ def tidy(storage: Storage, delta: "DeltaTable", table: str) -> None:
 
 def pairs(delta: "DeltaTable | None", where: "Expression | None" = None) -> Work:
     """The films and fingerprints of a table's rows, each once."""
+    return distinct(delta, ["film_id", "fingerprint"], where)
+
+
+def distinct(delta: "DeltaTable | None", columns: Sequence[str], where: "Expression | None" = None) -> set[Any]:
+    """The values of some columns in a table's rows, as tuples, each once; few rows are in memory at a time."""
+    found: set[Any] = set()
     if delta is None:
-        return set()
-    found: Work = set()
+        return found
     with guarded("read", delta.table_uri):
-        for batch in delta.to_pyarrow_dataset().to_batches(columns=["film_id", "fingerprint"], filter=where):
-            some = pa.Table.from_batches([batch]).group_by(["film_id", "fingerprint"]).aggregate([])
-            films: Any = zip(some["film_id"].to_pylist(), some["fingerprint"].to_pylist(), strict=True)
-            found |= set(films)
+        for batch in delta.to_pyarrow_dataset().to_batches(columns=list(columns), filter=where):
+            some = pa.Table.from_batches([batch]).group_by(list(columns)).aggregate([])
+            found |= set(zip(*(some[name].to_pylist() for name in columns), strict=True))
     return found
 
 

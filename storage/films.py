@@ -50,9 +50,13 @@ class FilmSource(BaseModel, frozen=True, extra="forbid"):
         place = urlsplit(self.source).path if is_remote(self.source) else self.source
         return self.said.title or PurePosixPath(place).stem.replace("_", " ")
 
+    def heir(self, copy: "FilmSource") -> "FilmSource":
+        """This film with all that is said of it or, where that is nothing, of a copy of it."""
+        return self.model_copy(update={"said": self.said.filled(copy.said)})
+
     def unheard(self, kept: "FilmSource") -> str:
-        """What is said of this film and not of the one that is kept in its place, to be added to a sentence."""
-        says = self.said.unlike(kept.said) if self.said.given() else ""
+        """In what this film disagrees with the one that is kept in its place, to be added to a sentence."""
+        says = self.said.filled(kept.said).unlike(kept.said)
         return f"; what is said of it does not count: {says}" if says else ""
 
 
@@ -77,9 +81,9 @@ def resolve(
         hashed: names the bytes of files, and may look at their pictures too (storage.hashing.Hasher).
 
     Returns:
-        Films in the order given, each set of bytes once, by the first file of which something is said; and what could
-        not be used: "missing", "unreadable" and "unreachable" inputs, rows of manifests, "duplicate" files, and what
-        folders hold besides films.
+        Films in the order given, each set of bytes once, by the first file of which something is said; what is not
+        said of that one is taken from the others. And what could not be used: "missing", "unreadable" and
+        "unreachable" inputs, rows of manifests, "duplicate" files, and what folders hold besides films.
     """
     named, rejects = each_once(one for given in inputs for one in found(given))
     hashes = hashed([one.source for one in named])
@@ -93,7 +97,7 @@ def resolve(
         first = films.setdefault(film.film_id, film)
         if first is not film:
             kept, other = (film, first) if film.said.given() and not first.said.given() else (first, film)
-            films[film.film_id] = kept
+            films[film.film_id] = kept = kept.heir(other)
             rejects.append(_duplicate(other, kept))
     return list(films.values()), rejects
 

@@ -25,7 +25,7 @@ from storage.container import picture_size
 from storage.errors import FilmError
 from storage.fingerprint import file_id
 from storage.perceptual import VERSION, perceptual_hash
-from storage.remote import fetched, is_remote, local_path, look
+from storage.remote import Seen, fetched, is_remote, local_path, look
 from storage.root import Storage
 
 REL = "films/hashes.parquet"
@@ -92,7 +92,7 @@ class Hasher:
         """
         known = self._known()
         found: Hashed = {}
-        pending: list[str] = []
+        pending: dict[str, Seen] = {}  # as files were before they are read: one that changes meanwhile is read again
         for source in sources:
             row = known.get(_key(source))
             try:
@@ -103,15 +103,16 @@ class Hasher:
             if row and row["version"] and (row["size"], row["version"]) == (seen.size, seen.version):
                 found[source] = FilmHash.model_validate({name: row[name] for name in FilmHash.model_fields})
             else:
-                pending.append(source)
+                pending[source] = seen
         if pending:
             self.progress(0, len(pending))
         unsaved = 0
-        with closing(self._made(pending)) as arriving:
+        with closing(self._made(list(pending))) as arriving:
             for done, (source, result) in enumerate(arriving, start=1):
                 found[source] = result
-                if isinstance(result, FilmHash) and (row := _row(source, result)):
-                    known[_key(source)] = row
+                seen = pending[source]
+                if isinstance(result, FilmHash) and seen.version:
+                    known[_key(source)] = _row(source, result, seen)
                     unsaved += 1
                 if unsaved >= _SAVE_EVERY:
                     self._save(known)
@@ -181,14 +182,9 @@ def _key(source: str) -> str:
     return source if is_remote(source) else str(local_path(source).absolute())
 
 
-def _row(source: str, result: FilmHash) -> Kept | None:
-    """None when the file went away meanwhile, or nothing tells when it changes."""
-    try:
-        seen = look(source)
-    except FilmError:
-        return None
+def _row(source: str, result: FilmHash, seen: Seen) -> Kept:
     row = {"source": _key(source), "size": seen.size, "version": seen.version, "method": VERSION}
-    return {**result.model_dump(), **row} if seen.version else None
+    return {**result.model_dump(), **row}
 
 
 @contextmanager

@@ -47,8 +47,14 @@ def _remote(given: str) -> Iterator[Named | Reject]:
     if files == [given]:
         yield Named(source=given)
         return
-    films = [file for file in files if _ending(file.partition("?")[0]) in FILM_ENDINGS]
-    others = [file.partition("?")[0] for file in files if file not in set(films)]
+    films: list[str] = []
+    others: list[str] = []
+    for file in files:
+        path = file.partition("?")[0]
+        if _ending(path) in FILM_ENDINGS:
+            films.append(file)
+        else:
+            others.append(path)
     yield from _all_of(given, films, others, f"there is no film at {given!r}")
 
 

@@ -26,6 +26,10 @@ class Provenance(BaseModel, frozen=True, extra="forbid"):
         """What was said, by column of the table `films`."""
         return {name: value for name, value in self.model_dump().items() if value}
 
+    def filled(self, other: "Provenance") -> "Provenance":
+        """This and, where it says nothing, what another says."""
+        return Provenance.model_validate(other.given() | self.given())
+
     def unlike(self, other: "Provenance") -> str:
         """What this says otherwise than another, with both values, in words; "" where they agree."""
         mine, others = self.model_dump(), other.model_dump()

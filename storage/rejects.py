@@ -23,6 +23,7 @@ REASONS: dict[str, str] = {
     "decode_failed": "no, or only one, keyframe decodes",
     "partly_decoded": "damaged; the keyframes that decode are used",
     "partly_captioned": "some captions are the describer's, because the captioner's own can't be used",
+    "uncaptioned": "not one of its captions can be used, though the captioner's captions of other films can",
     "long_sentences": "some sentences of its scripts are too long for the encoder, which reads their first words",
     "crashed": "it ended the decoder, or its worker",
     "out_of_memory": "work on it takes more memory than there is, or than allowed",

@@ -5,6 +5,7 @@ knows is read by fsspec, with the package that it asks for.
 """
 
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _PYARROW = ("s3", "gs")
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
-_COPIES = "moviedreamer-film-"  # and the process that works on it
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def fetched(source: str, folder: Path = Path()) -> Iterator[Path]:
         yield folder / local_path(source)
         return
     _sweep()
-    with tempfile.TemporaryDirectory(prefix=f"{_COPIES}{os.getpid()}-") as place:
+    with tempfile.TemporaryDirectory(prefix=f"{_copies()}{os.getpid()}-") as place:
         copy = Path(place) / (PurePosixPath(urlsplit(source).path).name or "film")
         with _explained(source):
             filesystem, path = _opened(source)
@@ -100,12 +100,24 @@ def fetched(source: str, folder: Path = Path()) -> Iterator[Path]:
         yield copy
 
 
+def _copies() -> str:
+    """Begins the names of copies that processes made which are seen from here; their ids follow.
+
+    Hosts may share the folder, and so may containers, each with processes of its own.
+    """
+    try:
+        space = "".join(filter(str.isdigit, os.readlink("/proc/self/ns/pid")))  # noqa: PTH115 - "pid:[number]"
+    except OSError:
+        space = "0"
+    return f"moviedreamer-film-{platform.node()}-{space}-"
+
+
 def _sweep() -> None:
     """Removes what processes left here that were killed at work."""
     import shutil
 
-    for left in Path(tempfile.gettempdir()).glob(f"{_COPIES}*"):
-        owner = left.name.removeprefix(_COPIES).split("-")[0]
+    for left in Path(tempfile.gettempdir()).glob(f"{_copies()}*"):
+        owner = left.name.removeprefix(_copies()).split("-")[0]
         if owner.isdigit() and not _lives(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
 

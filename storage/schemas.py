@@ -162,6 +162,11 @@ def row_id(film_id: str, second: int) -> str:
     return f"{film_id}-{second:06d}"
 
 
+def film_of(row_id: str) -> str:
+    """film_id of a keyframe."""
+    return row_id.rpartition("-")[0]
+
+
 def character_id(row_id: str, index: int) -> str:
     return f"{row_id}-p{index}"
 

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal, Self
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ValidationError, model_validator
 
 from storage.errors import StorageError
@@ -12,6 +15,7 @@ from storage.root import Storage
 Part = Literal["train", "test"]
 Span = tuple[int, int]
 """(first, last) keyframe second, both included."""
+_NO_SPAN: Span = (0, -1)
 
 
 class SnapshotFilm(BaseModel, frozen=True, extra="forbid"):
@@ -69,6 +73,14 @@ class Snapshot(BaseModel, frozen=True, extra="forbid"):
     def of_part(self, part: Part) -> tuple[SnapshotFilm, ...]:
         """The films that have such a part."""
         return tuple(film for film in self.films if getattr(film, part) is not None)
+
+    def rows_of(self, part: Part, rows: pa.Table) -> pa.Table:
+        """Those of a part, of keyframes of its films with film_id and second."""
+        films = pc.index_in(rows["film_id"], pa.array([film.film_id for film in self.films], pa.string())).to_numpy()
+        spans = [getattr(film, part) or _NO_SPAN for film in self.films]
+        first, last = np.array(spans, np.int64).reshape(-1, 2).T
+        seconds = rows["second"].to_numpy()
+        return rows.filter(pa.array((first[films] <= seconds) & (seconds <= last[films])))
 
     def within(self, work: Mapping[str, Mapping[str, str]]) -> "Snapshot":
         """What is left, under the same id, when only films count that each of these stages has finished."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.checks import checked
-from storage.delta import Work, open_table, pairs, replace_rows
+from storage.delta import Work, distinct, open_table, pairs, replace_rows
 from storage.guard import guarded
 from storage.rejects import NOTES, Reject
 from storage.root import Storage
@@ -71,6 +71,12 @@ class Tables:
             mine = places.join(keys, keys.column_names, join_type="left semi")["place"]
             rows = rows.take(mine) if len(mine) < rows.num_rows else rows
         return rows.sort_by([(key, "ascending") for key in KEYS[table]]).select(names)
+
+    def distinct(self, table: str, work: Mapping[str, str], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The values of some columns in the rows of finished work, each once, sorted."""
+        where = pc.field("film_id").isin(list(work))
+        found = distinct(open_table(self.storage, table), ["film_id", "fingerprint", *columns], where)
+        return sorted({tuple(values) for film_id, key, *values in found if work[film_id] == key})
 
     def sources(self, work: Mapping[str, str]) -> dict[str, str]:
         """film_id -> where a decoded film lies now; `work` is the stage keyframes'."""

@@ -12,15 +12,17 @@ from models.face import Face, Image
 from storage.errors import FilmError
 from storage.filmrows import FilmRows
 from storage.root import Storage
+from storage.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.made import Made, ReadsAhead, Step
 from tasks.progress import Progress
-from tasks.stage import StageError, Work, run_stage
+from tasks.stage import StageError, Work, keys_of, run_stage
 
 STAGE = "captions"
 INPUTS = ("keyframes", "characters", "faces")
-ENOUGH = 16  # captions of a film; when not one of as many can be used, it is not the pictures' fault
+ENOUGH = 16  # captions of a film; when not one of as many can be used, the film or the captioner is at fault
+_CURE = "mend the captioner or, if it is the film's fault, run once without this film, which is then left out"
 _FACE = ("character_id", "x0", "y0", "x1", "y1", "score")
 
 
@@ -28,10 +30,11 @@ def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterC
     """A caption of each keyframe (subject "frame") and of each person in it (subject: the character_id).
 
     Where the captioner's own answer can't be used the caption is the describer's, whose name its row then carries; the
-    film gets a row in `rejects` that says how many those are, and why the first.
+    film gets a row in `rejects` that says how many those are, and why the first. A film without one usable answer is
+    "uncaptioned", and left out.
 
     Raises:
-        StageError: a server that can't be reached, or a film without one usable answer.
+        StageError: a server that can't be reached, or a captioner that never gave a usable answer.
     """
     return run_stage(
         storage,
@@ -49,8 +52,10 @@ def _make(config: CaptionerConfig, storage: Storage, work: Work) -> ReadsAhead:
     model = captioner.build(config)
     keyframes = rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
     characters, faces = (FilmRows(storage, name, work[name]) for name in ("characters", "faces"))
+    proven = False  # has the captioner given a usable answer?
 
     def describe(film_id: str) -> Iterator[Step | Made]:
+        nonlocal proven
         refused: list[Caption] = []
         count = 0
         first: dict[int, int] = {}  # second of each shot's first keyframe; shots come in order
@@ -77,8 +82,14 @@ def _make(config: CaptionerConfig, storage: Storage, work: Work) -> ReadsAhead:
             count += len(said)
             yield Made({"captions": _table(film_id, said, model)})
             yield step
-        if note := _note(film_id, refused, count, model):
-            yield Made({}, note)
+        proven = proven or len(refused) < count
+        if len(refused) == count >= ENOUGH:
+            none = f"none of the {count} captions of film {film_id} by {model.name} can be used; {_first(refused)}"
+            proven = proven or _was_proven(config, storage, work, model)
+            raise FilmError("uncaptioned", none) if proven else StageError(f"{none}; {_CURE}")
+        if refused:
+            told = f"film {film_id}: {len(refused)} of {count} captions are measured; {_first(refused)}"
+            yield Made({}, FilmError("partly_captioned", told))
 
     return ReadsAhead(describe, keyframes.expect)
 
@@ -113,16 +124,17 @@ def _table(film_id: str, said: Sequence[rows.Row], model: Captioner) -> pa.Table
     return pa.concat_tables([own, rows.table("captions", film_id, measured, describer)]) if measured else own
 
 
-def _note(film_id: str, refused: Sequence[Caption], count: int, model: Captioner) -> FilmError | None:
-    """How many of a film's captions are measured, and why the first is.
-
-    Raises:
-        StageError: when all are, and there are enough of them to tell that the captioner is at fault.
-    """
-    if not refused:
-        return None
+def _first(refused: Sequence[Caption]) -> str:
     subject = "frame" if refused[0].subject_index == FRAME else f"person {refused[0].subject_index}"
-    first = f"the first, of {refused[0].row_id} ({subject}), because {refused[0].reason}"
-    if len(refused) == count >= ENOUGH:
-        raise StageError(f"none of the {count} captions of film {film_id} by {model.name} can be used; {first}")
-    return FilmError("partly_captioned", f"film {film_id}: {len(refused)} of {count} captions are measured; {first}")
+    return f"the first, of {refused[0].row_id} ({subject}), because {refused[0].reason}"
+
+
+def _was_proven(config: CaptionerConfig, storage: Storage, work: Work, model: Captioner) -> bool:
+    """Whether a caption of an earlier run, or of another worker, is the captioner's own."""
+    finished = dict(set(keys_of(STAGE, INPUTS, work, config).items()) & Tables(storage).done(STAGE))
+    captions = FilmRows(storage, STAGE, finished)
+    return any(
+        model.name in some["backend"].to_pylist()
+        for film_id in finished
+        for some in captions.batches(film_id, ["backend"])
+    )

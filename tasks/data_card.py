@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from importlib import resources
 
 import numpy as np
+import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from storage import snapshot as snapshots
 from storage.evolve import add_columns
 from storage.filmrows import FilmRows
 from storage.root import Storage
+from storage.schemas import film_of
 from storage.snapshot import Part, Snapshot
 from storage.tables import Tables
 from tasks.census import Census, census
@@ -160,15 +162,15 @@ def _of_films(found: Census) -> Iterator[str]:
 def _sheets(config: DataCardConfig, storage: Storage, snapshot: Snapshot) -> tuple[list[Sheet], Looks]:
     films = {film.film_id: film for film in snapshot.films}
     keyframes = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
-    rows = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["row_id", "film_id", "second"]).to_pylist()
+    rows = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["row_id", "film_id", "second"])
     sheets, seen = [], []
     for part, title in _SIDES.items():
-        mine = [row["row_id"] for row in rows if films[row["film_id"]].part(row["second"]) == part]
-        chosen = [mine[place] for place in spread(len(mine), config.pictures)]
+        mine = snapshot.rows_of(part, rows)["row_id"]
+        chosen = mine.take(pa.array(spread(len(mine), config.pictures), pa.int64())).to_pylist()
         pictures = []
-        for row_id in chosen:  # one at a time: each is in another place of the table
-            film_id, columns = row_id.rsplit("-", 1)[0], ["film_id", "second", "image"]
-            (row,) = keyframes.between(film_id, row_id, row_id, columns).to_pylist()
+        for row_id in map(str, chosen):  # one at a time: each is in another place of the table
+            columns = ["film_id", "second", "image"]
+            (row,) = keyframes.between(film_of(row_id), row_id, row_id, columns).to_pylist()
             pictures.append(
                 picture(f"{films[row['film_id']].title}, {clock(row['second'])}", row["image"], config.width)
             )

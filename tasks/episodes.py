@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.script_tokens import FrameScript
 from storage.root import Storage
+from storage.schemas import film_of
 from storage.snapshot import Part, Snapshot
 from tasks import dataset, tokens
 from tasks.dataset import Scripts
@@ -84,7 +85,3 @@ def episodes(reader: Reader) -> list[FilmEpisode]:
         found.append(FilmEpisode(reader, film_id, first, len(list(row_ids))))
         first += len(found[-1])
     return found
-
-
-def film_of(row_id: str) -> str:
-    return row_id.rsplit("-", 1)[0]

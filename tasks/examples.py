@@ -18,6 +18,7 @@ from storage.evolve import check_columns
 from storage.filmrows import FilmRows
 from storage.pictures import decode
 from storage.root import Storage
+from storage.schemas import film_of
 from tasks.rows import Row
 from tasks.stage import Work
 
@@ -87,7 +88,7 @@ class Examples:
     def _fetched(self, table: str, names: Sequence[str], columns: Sequence[str] | None) -> list[Row]:
         """A window's rows; where it reaches over several films, a read for each."""
         found: list[Row] = []
-        for film_id, group in groupby(names, key=lambda name: name.split("-")[0]):
+        for film_id, group in groupby(names, key=film_of):
             some = list(group)
             found += self._table(table).between(film_id, min(some), max(some), columns).to_pylist()
         return found

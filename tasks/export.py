@@ -22,6 +22,7 @@ from storage.evolve import add_columns
 from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
 from storage.root import Storage
+from storage.schemas import film_of
 from storage.snapshot import Part, Snapshot
 from storage.tables import Tables
 from tasks.progress import Progress
@@ -104,7 +105,7 @@ def samples(storage: Storage, snapshot: Snapshot, films: dict[str, Row], part: P
     """The keyframes of a part in the order of film and time, those behind the row `after` ("" for all)."""
     tables = {name: FilmRows(storage, name, snapshot.work[name]) for name in _TABLES}
     for film in sorted(snapshot.of_part(part), key=lambda one: one.film_id):
-        if film.film_id < after.rsplit("-", 1)[0]:
+        if film.film_id < film_of(after):
             continue
         batches = tables["keyframes"].batches(film.film_id, ["row_id", "second"])
         seconds = [row for batch in batches for row in batch.to_pylist()]
@@ -163,7 +164,7 @@ def _shards(
         shard = _write(storage, folder, f"{part}-{count:06d}.tar", part, some)
         storage.write_bytes(f"{folder}/{part}-{count:06d}.json", shard.model_dump_json(indent=1).encode())
         count += 1
-        progress(what, order[shard.last.rsplit("-", 1)[0]], total)
+        progress(what, order[film_of(shard.last)], total)
         yield shard
     progress(what, total, total)
 

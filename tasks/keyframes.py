@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from storage.child import decode_in_child
 from storage.decode import KeyframesConfig
+from storage.delta import replace_rows
 from storage.errors import FilmError
 from storage.films import FilmSource, film_rows
 from storage.provenance import UNKNOWN
@@ -22,6 +24,7 @@ from tasks.stage import Work, run_stage
 
 STAGE = "keyframes"
 INPUTS = ("ingest",)
+_MOVED = 1000  # films whose rows are replaced in one commit: each may write the table's files anew
 
 
 def run(
@@ -57,7 +60,7 @@ def run(
     tables = Tables(storage)
     mine = [reject for reject in tables.rejects() if reject.stage == STAGE and reject.film_id in tried]
     require_films(list(done), [*ingested.rejects, *mine])
-    _follow_moved_films(tables, done, {film.film_id: film for film in ingested.found.films})
+    _follow_moved_films(tables, done, {film.film_id: film for film in ingested.found.films} | dict(ingested.films))
     return {STAGE: done}
 
 
@@ -83,9 +86,14 @@ def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path
 def _follow_moved_films(tables: Tables, done: Mapping[str, str], films: Mapping[str, FilmSource]) -> None:
     """Says in the table `films` where a film is now, and what is said of it now, when that was otherwise earlier."""
     rows = tables.read("films", done)
+    moved: list[dict[str, Any]] = []
     for row in rows.to_pylist():
         film = films[row["film_id"]]
         known = {name: value for name, value in row.items() if value is not None}
         now = UNKNOWN | known | {"source": film.source, "phash": film.phash} | film.said.given()
         if now != row:
-            tables.commit("films", film.film_id, row["fingerprint"], pa.Table.from_pylist([now], schema=rows.schema))
+            moved.append(now)
+    for start in range(0, len(moved), _MOVED):
+        some = pa.Table.from_pylist(moved[start : start + _MOVED], schema=rows.schema)
+        where = {name: list(map(str, some[name].to_pylist())) for name in ("film_id", "fingerprint")}
+        replace_rows(tables.storage, "films", some, where)

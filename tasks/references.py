@@ -42,7 +42,7 @@ def references(
         return [References((), None, list(range(len(test))))]
     both = spread(len(test), 2 * min(count, len(test) // 2))
     first, second = both[::2], both[1::2]
-    others = [place for place in range(len(test)) if place not in set(first)]
+    others = sorted(set(range(len(test))) - set(first))
     return [
         References([test[place] for place in mine], test_TLD[mine], theirs)
         for mine, theirs in ((first, others), (second, first))

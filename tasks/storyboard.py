@@ -4,20 +4,20 @@ Gathers rows and figures, lets tasks.page make the page, and publishes movie, pa
 """
 
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, Field
 
 from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
 from storage.publish import PUBLISHED, publish
 from storage.root import Storage
-from storage.snapshot import Part, Snapshot, SnapshotFilm
+from storage.snapshot import Part, Snapshot
 from storage.tables import Tables
-from tasks import evaluate, rows
+from tasks import evaluate
 from tasks.movie import names
 from tasks.page import (
     Half,
@@ -44,10 +44,10 @@ LABELS = {
     "few_shot": "dreamt, with reference frames",
 }
 MADE = ("characters", "faces", "captions", "scripts")  # tables whose rows name their backend
-_SHOWN = ("keyframes", "renders", "captions", "scripts")  # tables whose rows are shown
+_SHOWN = ("keyframes", "captions", "scripts", "faces")  # tables of a snapshot whose rows are shown
 _BACKEND = ["backend", "revision", "licence"]
 _KEYFRAME = ["row_id", "film_id", "second", "shot"]
-_FACE = ["row_id", "film_id", "character", "score", "x0", "y0", "x1", "y1", "rejected"]
+_FACE = ["row_id", "film_id", "character", "score", "x0", "y0", "x1", "y1"]
 _END_BYTES = 1 << 16
 
 
@@ -55,7 +55,7 @@ class StoryboardConfig(BaseModel, frozen=True, extra="forbid"):
     """What of a run is shown.
 
     Args:
-        keyframes: shown at most, evenly spread over the films.
+        keyframes: shown at most, evenly spread over the films; of those that were learnt from such as were rebuilt.
         width: of a picture, in pixels.
         characters: shown at most, those with most faces first.
         tiles: names of the figures on top.
@@ -86,6 +86,7 @@ def run(
     """Writes movies/<movie_id>/storyboard.html and metrics.json, unless they are there, and publishes them.
 
     Args:
+        snapshot: within `work`.
         work: as tasks.render returns it.
         movie_id: as tasks.movie returns it.
         metrics: as tasks.evaluate returns it.
@@ -145,24 +146,28 @@ def _page(
 
 
 class _Story:
-    """What a page tells of all keyframes; of those that are shown their rows, read one keyframe at a time."""
+    """What a page tells of all keyframes, in Arrow; of those that are shown their rows, read one keyframe at a time."""
 
     def __init__(self, config: StoryboardConfig, storage: Storage, snapshot: Snapshot, work: Work) -> None:
         self.config, self.snapshot = config, snapshot
-        self.rows = {name: FilmRows(storage, name, work[name]) for name in _SHOWN}
-        tables = Tables(storage)
-        self.backends = {name: _backends(tables.read(name, work[name], _BACKEND)) for name in MADE}
+        curated, tables = snapshot.work, Tables(storage)
+        self.rows = {name: FilmRows(storage, name, curated[name]) for name in _SHOWN}
+        self.rows["renders"] = FilmRows(storage, "renders", work["renders"])
+        self.backends = {name: tables.distinct(name, curated[name], _BACKEND) for name in MADE}
         self.films = {film.film_id: film for film in snapshot.films}
-        keyframes: list[Row] = tables.read("keyframes", work["keyframes"], _KEYFRAME).to_pylist()
-        self.keyframes = [row for row in keyframes if self.films[row["film_id"]].part(row["second"])]
-        told = {row["row_id"] for row in self.keyframes}
-        faces: list[Row] = tables.read("faces", work["faces"], _FACE).to_pylist()
-        self.faces = rows.grouped([row for row in faces if row["row_id"] in told])
-        self.names = _names(snapshot.films, [row for of_row in self.faces.values() for row in of_row])
+        keyframes = tables.read("keyframes", curated["keyframes"], _KEYFRAME)
+        self.halves: dict[Part, pa.Table] = {half: snapshot.rows_of(half, keyframes) for half in ("train", "test")}
+        self.keyframes = pa.concat_tables(self.halves.values())
+        faces = tables.read("faces", curated["faces"], _FACE).filter(pc.field("character") >= 0)
+        self.faces = faces.filter(pc.is_in(faces["row_id"], self.keyframes["row_id"]))
+        self.shown = {
+            "train": self._spread(_rebuilt(self.halves["train"], tables, work)),
+            "test": self._spread(self.halves["test"]),
+        }
 
     def lead(self) -> str:
-        shots = len({(row["film_id"], row["shot"]) for row in self.keyframes})
-        counts = _count(len(self.keyframes), "keyframe"), _count(shots, "shot"), _count(len(self.names), "character")
+        shots, characters = _each(self.keyframes, "shot").num_rows, _each(self.faces, "character").num_rows
+        counts = _count(self.keyframes.num_rows, "keyframe"), _count(shots, "shot"), _count(characters, "character")
         seen = f"{counts[0]}, {counts[1]}, {counts[2]} seen more than once."
         if self.snapshot.by_films:
             held_out = [film.title for film in self.snapshot.of_part("test")]
@@ -179,45 +184,46 @@ class _Story:
     def spans(self, half: Part) -> str:
         spans = [film.train if half == "train" else film.test for film in self.snapshot.of_part(half)]
         said = listed([f"{clock(span[0])} to {clock(span[1] + 1)}" for span in spans if span], ", ")
-        shown = len(self._shown(half))
-        total = sum(self._in_half(row, half) for row in self.keyframes)
+        shown, total = len(self.shown[half]), self.halves[half].num_rows
         return said if shown == total else f"{said}; {shown} of {total} keyframes are shown"
 
     def half(self, kind: HalfKind, title: str, chip: str, half: Part) -> Half:
-        return Half(kind, title, chip, self.spans(half), len(self._shown(half)), self._frames(half))
+        return Half(kind, title, chip, self.spans(half), len(self.shown[half]), self._frames(half))
 
     def _frames(self, half: Part) -> Iterator[Keyframe]:
         before = None
-        for row in self._shown(half):
+        for row in self.shown[half]:
             here = (row["film_id"], row["shot"])
             title = f"{self.films[row['film_id']].title}, " if len(self.films) > 1 else ""
             yield self._keyframe(row, f"{title}shot {row['shot'] + 1}" if here != before else "")
             before = here
 
     def cast(self) -> tuple[Portrait, ...]:
-        """The best face of each character, by score times size."""
-        of_character: dict[tuple[str, int], list[Row]] = {}
-        for row in (row for of_row in self.faces.values() for row in of_row):
-            of_character.setdefault((row["film_id"], row["character"]), []).append(row)
-        cast = []
-        for key, name in list(self.names.items())[: self.config.characters]:
-            best = max(of_character[key], key=lambda row: row["score"] * (row["x1"] - row["x0"]))
-            count = len({row["row_id"] for row in of_character[key]})
-            (keyframe,) = self._of("keyframes", best)
-            cast.append(portrait(name, keyframe["image"], _box(best), 96, _count(count, "keyframe")))
-        return tuple(cast)
+        """Of those with most faces the best face, by score times size."""
+        counts = _each(self.faces, "character").sort_by(
+            [("row_id_count", "descending"), ("film_id", "ascending"), ("character", "ascending")]
+        )
+        first: list[Row] = counts.slice(0, self.config.characters).to_pylist()
+        return tuple(self._portrait(one["film_id"], one["character"]) for one in first)
+
+    def _portrait(self, film_id: str, character: int) -> Portrait:
+        mine = (pc.field("film_id") == film_id) & (pc.field("character") == character)
+        faces = self.faces.filter(mine).to_pylist()
+        best = max(faces, key=lambda row: row["score"] * (row["x1"] - row["x0"]))
+        (keyframe,) = self._of("keyframes", best)
+        count = len({row["row_id"] for row in faces})
+        name = self._name(film_id, character)
+        return portrait(name, keyframe["image"], _box(best), 96, _count(count, "keyframe"))
 
     def made_with(self) -> Iterable[MadeWith]:
         for name, backends in self.backends.items():
             for backend, revision, licence in backends:
                 yield MadeWith(name, backend, revision, licence)
 
-    def _shown(self, half: Part) -> list[Row]:
-        mine = [row for row in self.keyframes if self._in_half(row, half)]
-        return [mine[place] for place in spread(len(mine), self.config.keyframes // 2)]
-
-    def _in_half(self, row: Row, half: Part) -> bool:
-        return self.films[row["film_id"]].part(row["second"]) == half
+    def _spread(self, keyframes: pa.Table) -> list[Row]:
+        places = pa.array(spread(keyframes.num_rows, self.config.keyframes // 2), pa.int64())
+        chosen: list[Row] = keyframes.take(places).to_pylist()
+        return chosen
 
     def _keyframe(self, row: Row, begins: str) -> Keyframe:
         row_id, width = row["row_id"], self.config.width
@@ -239,7 +245,7 @@ class _Story:
                 ("Plots", tuple(script["plots"])),
             ),
             by=f"Caption by {caption['backend']}, script by {written}",
-            faces=tuple(portrait(self._who(face), image, _box(face), 64) for face in self.faces.get(row_id, [])),
+            faces=tuple(portrait(self._who(face), image, _box(face), 64) for face in self._of("faces", row)),
             begins=begins,
         )
 
@@ -254,22 +260,25 @@ class _Story:
     def _who(self, face: Row) -> str:
         if face["rejected"]:
             return f"not in the face bank: {face['rejected'].replace('_', ' ')}"
-        return self.names.get((face["film_id"], face["character"]), "someone")
+        return self._name(face["film_id"], face["character"]) if face["character"] >= 0 else "someone"
+
+    def _name(self, film_id: str, character: int) -> str:
+        """People of different films are different people."""
+        name = f"Character {character + 1}"
+        return name if len(self.films) == 1 else f"{name} of {self.films[film_id].title}"
 
 
-def _backends(rows: pa.Table) -> list[tuple[str, str, str]]:
-    """Backend, revision and licence of those that made some rows."""
-    return sorted(tuple(row.values()) for row in rows.group_by(_BACKEND).aggregate([]).to_pylist())
+def _each(rows: pa.Table, what: str) -> pa.Table:
+    """Each shot or character of each film, and how many rows it has, as row_id_count."""
+    return rows.group_by(["film_id", what]).aggregate([("row_id", "count")])
 
 
-def _names(films: Sequence[SnapshotFilm], faces: Sequence[Row]) -> dict[tuple[str, int], str]:
-    """(film_id, character) -> a name, those with most faces first; people of different films are different people."""
-    counts = Counter((row["film_id"], row["character"]) for row in faces if row["character"] >= 0)
-    ordered = sorted(counts, key=lambda key: (-counts[key], key))
-    titles = {film.film_id: film.title for film in films}
-    if len(titles) == 1:
-        return {key: f"Character {key[1] + 1}" for key in ordered}
-    return {key: f"Character {key[1] + 1} of {titles[key[0]]}" for key in ordered}
+def _rebuilt(keyframes: pa.Table, tables: Tables, work: Work) -> pa.Table:
+    """Those that were rebuilt, all where none was."""
+    renders = tables.read("renders", work["renders"], ["row_id", "variant"])
+    rebuilt = renders.filter(pc.field("variant") == "rebuilt")["row_id"]
+    mine = keyframes.filter(pc.is_in(keyframes["row_id"], rebuilt))
+    return mine if mine.num_rows else keyframes
 
 
 def _count(number: int, thing: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from models.device import device
 from storage.filmrows import FilmRows
 from storage.root import Storage
+from storage.schemas import film_of
 from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks import rows
@@ -66,7 +67,7 @@ def read(storage: Storage, work: Work, row_ids: Sequence[str]) -> "tuple[Tensor,
     """
     import torch
 
-    films = {row_id.rsplit("-", 1)[0] for row_id in row_ids}
+    films = {film_of(row_id) for row_id in row_ids}
     table = Tables(storage).read(STAGE, {film: key for film, key in work[STAGE].items() if film in films})
     found = {row["row_id"]: row for row in table.to_pylist()}
     if missing := [row_id for row_id in row_ids if row_id not in found]:

@@ -28,9 +28,8 @@ HELD_OUT = 64  # images
 
 def keyframe_ids(storage: Storage, snapshot: Snapshot, part: Part) -> tuple[str, ...]:
     """Of one side of a snapshot, sorted."""
-    films = {film.film_id: film for film in snapshot.films}
-    rows = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["row_id", "film_id", "second"]).to_pylist()
-    return tuple(sorted(row["row_id"] for row in rows if films[row["film_id"]].part(row["second"]) == part))
+    rows = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["row_id", "film_id", "second"])
+    return tuple(map(str, snapshot.rows_of(part, rows)["row_id"].to_pylist()))
 
 
 def watched_keyframes(

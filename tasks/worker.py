@@ -86,7 +86,8 @@ class Worker:
                 return Answer(film.film_id, attempt, failure=f"its models were not loaded within {patience:g} s")
             detail = f"work on film {film.film_id} came no further for {patience:g} s"
             return Answer(film.film_id, attempt, reject=FilmError("timed_out", detail))
-        if self._base and _private_bytes() - self._base > self.limits.memory * _GIB:
+        base = self._base  # the other thread sets it to 0 when the film is done
+        if base and _private_bytes() - base > self.limits.memory * _GIB:
             detail = f"work on film {film.film_id} takes more than {self.limits.memory:g} GiB"
             return Answer(film.film_id, attempt, reject=FilmError("out_of_memory", detail))
         return None

@@ -31,6 +31,8 @@ class SentenceEncoder(Protocol):
 class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
     """all-MiniLM-L6-v2: 384 numbers, the mean of the last layer. `batch` distinct sentences run together."""
 
+    not_identity: ClassVar[tuple[str, ...]] = ("batch",)
+
     kind: Literal["minilm"] = "minilm"
     batch: int = Field(default=32, ge=1)
 

@@ -19,7 +19,7 @@ def probe(config: ServerConfig) -> None:
     url, key = f"{config.base_url}/models", config.key()
     try:
         answer = httpx.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=PATIENCE)
-    except httpx.RequestError as error:
+    except (httpx.RequestError, httpx.InvalidURL) as error:
         raise config.error(url, f"{type(error).__name__} {error}".strip()) from error
     if answer.status_code in (401, 403):
         what = f"the key in the environment variable {config.key_variable!r}" if key else "a request without a key"

@@ -56,6 +56,8 @@ class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
     `batch` keyframes are written together; facts longer than `longest` tokens are not given to the model.
     """
 
+    not_identity: ClassVar[tuple[str, ...]] = ("batch",)
+
     kind: Literal["smollm2"] = "smollm2"
     batch: int = Field(default=16, ge=1)
     longest: int = Field(default=48, ge=8)

@@ -21,6 +21,7 @@ from models.writer.template import arrange
 
 CONNECTORS = (" while", " as", " and", " with", " in", ",")
 MOST_CONNECTORS = 3
+MOST_KNOWN = 20_000  # plots whose sentences a process keeps
 PROMPT = """Write one simple sentence from the facts.
 
 Facts: a new shot begins; a wide shot of three people in the centre
@@ -56,6 +57,8 @@ class SmolLm2Writer:
     def write(self, facts: Sequence[ScriptFacts]) -> list[Script]:
         """One script for each keyframe, in order; equal facts are written once."""
         drafts = [arrange(one, "") for one in facts]
+        if len(self._written) > MOST_KNOWN:
+            self._written.clear()
         wanted = dict.fromkeys(draft.plots for draft in drafts if draft.plots not in self._written)
         self._write_plots(list(wanted))
         return [self._finished(draft) for draft in drafts]

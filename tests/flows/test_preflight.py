@@ -1,5 +1,7 @@
 """What is missing is named before anything long starts, all at once."""
 
+import sys
+
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -99,3 +101,30 @@ def test_a_script_that_is_none_is_named() -> None:
     with pytest.raises(ConfigError, match=r"script\.path='story\.json': .*No such file"):
         check(settings, "script")
     check(settings, "render")
+
+
+def test_a_script_of_ones_own_needs_what_it_is_read_with() -> None:
+    with pytest.raises(ConfigError) as raised:
+        check(resolve("paper", ["script.path=story.json"]), "script")
+    assert [name in str(raised.value) for name in ("FaRL-B/16", "LongCLIP-L", "DeepSeek-VL")] == [True, True, False]
+    check(resolve("paper"), "script")
+
+
+def test_packages_that_a_backend_needs_are_named_with_how_to_install_them(monkeypatch, tmp_path) -> None:
+    (tmp_path / "model").mkdir()
+    for weights in ("farl.pth", "dino.pth"):
+        (tmp_path / weights).write_bytes(b"x")
+    overrides = ["writer.kind=llm", "writer.source=smollm2", "face.kind=farl", f"face.source={tmp_path / 'farl.pth'}"]
+    overrides += ["detector.kind=groundingdino_py", f"detector.source={tmp_path / 'dino.pth'}"]
+    uses = frozenset({"writer", "face", "detector"})
+    settings = resolve("smoke", [*overrides, f"detector.text_encoder={tmp_path / 'model'}"], uses)
+    monkeypatch.setattr("flows.preflight.find_spec", lambda package: None)
+    monkeypatch.setitem(sys.modules, "groundingdino", None)
+    with pytest.raises(ConfigError) as raised:
+        check(settings, *uses)
+    said = str(raised.value)
+    assert len(said.splitlines()) == 4
+    for cure in ("moviedreamer[llm]", "moviedreamer[laptop]", "moviedreamer[groundingdino]", "groundingdino-py==0.4.0"):
+        assert cure in said, cure
+    with pytest.raises(ConfigError, match=r"GroundingDINO's BERT can't be loaded from 'nowhere'"):
+        check(resolve("smoke", [*overrides, "detector.text_encoder=nowhere"], uses), "detector")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.sentence import MiniLmConfig, build
+from storage.fingerprint import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +38,7 @@ def test_nothing_and_empty_sentences(encoder):
     assert encoder.encode([]).shape == (0, 384)
     with pytest.raises(ValueError, match="sentence 1 of 2 is empty"):
         encoder.encode(["A.", " "])
+
+
+def test_how_many_are_encoded_together_changes_no_vector():
+    assert fingerprint(MiniLmConfig(batch=1)) == fingerprint(MiniLmConfig())

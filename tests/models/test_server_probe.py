@@ -51,6 +51,11 @@ def test_nobody_there() -> None:
         probe(config(server))
 
 
+def test_an_address_that_is_none_is_quoted() -> None:
+    with pytest.raises(ServerError, match="http://localhost:port/v1/models: InvalidURL Invalid port: 'port'"):
+        probe(ServerConfig(base_url="http://localhost:port/v1", model="m"))
+
+
 def test_a_wrong_key_is_named_by_its_variable_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORDS_KEY", "sk-secret")
     with ChatServer(never, listed=Said(status=403)) as server, pytest.raises(ServerError) as error:

@@ -12,6 +12,7 @@ from models.writer import ScriptFacts, SmolLm2Config, TemplateConfig, build
 from models.writer.script import Script, parts, render
 from models.writer.smollm2 import invention
 from models.writer.template import arrange, sentences
+from storage.fingerprint import fingerprint
 
 FRAME = "A close-up of one person on the left. The picture moves. The top is blue. The light is dim."
 FACTS = ScriptFacts("f-000001", FRAME, ("A person on the left, close, wears red.",))
@@ -115,3 +116,16 @@ def test_what_the_describer_says_is_split_as_ever():
             assert sentences(caption.text) == re.split(r"(?<=[.!?])\s+", caption.text)
         script = arrange(ScriptFacts("r", frame.text, tuple(one.text for one in people)), "")
         assert script.characters == tuple(one.text for one in people)
+
+
+def test_what_was_written_is_forgotten_in_the_end(smollm2, monkeypatch):
+    monkeypatch.setattr("models.writer.smollm2.MOST_KNOWN", 2)
+    for number in range(6):
+        (script,) = smollm2.write([ScriptFacts("r", f"The wall is {number}. {number} people are seen.")])
+        assert script.row_id == "r"
+        assert len(smollm2._written) <= 3
+
+
+def test_how_many_are_written_together_changes_no_script():
+    assert fingerprint(SmolLm2Config(batch=1)) == fingerprint(SmolLm2Config())
+    assert fingerprint(SmolLm2Config(longest=8)) != fingerprint(SmolLm2Config())

@@ -37,10 +37,16 @@ def test_more_pixels_count_most_then_more_bytes_whatever_comes_first(one, other)
     assert "ingest.near_duplicates=false" in rejects[0].detail
 
 
-def test_what_is_said_of_a_copy_and_not_of_the_film_is_told():
-    small = film("small", 240).model_copy(update={"said": Provenance(licence="CC0")})
-    _, (reject,) = without_copies([small, film("large", 1080)])
-    assert "; what is said of it does not count: licence 'CC0' instead of nothing; " in reject.detail
+def test_the_film_that_stays_inherits_what_its_copies_say_and_disagreements_are_told():
+    large = film("large", 1080).model_copy(update={"said": Provenance(title="Large")})
+    middle = film("middle", 480).model_copy(update={"said": Provenance(movie="tt1")})
+    small = film("small", 240).model_copy(update={"said": Provenance(licence="CC0", movie="tt2", title="Large")})
+    for given in ([large, middle, small], [small, middle, large]):
+        (kept,), rejects = without_copies(given)
+        assert kept == large.model_copy(update={"said": Provenance(title="Large", movie="tt1", licence="CC0")})
+        told = {reject.film_id: reject.detail for reject in rejects}
+        assert "does not count" not in told["middle"]
+        assert "; what is said of it does not count: movie 'tt2' instead of 'tt1'; " in told["small"]
 
 
 def test_of_equal_copies_the_first_stays():

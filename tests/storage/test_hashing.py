@@ -58,6 +58,21 @@ def test_what_is_known_is_not_read_again_until_it_changes(storage, clip, tmp_pat
     assert row["film_id"] == file_id(film)
 
 
+def test_a_film_that_is_replaced_while_it_is_read_is_read_again(storage, clip, tmp_path, monkeypatch):
+    film = tmp_path / "film.mp4"
+    film.write_bytes(clip.read_bytes())
+
+    def named_too_early(path):
+        name = file_id(path)
+        path.write_bytes(b"another film")
+        return name
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hashing, "file_id", named_too_early)
+        Hasher(storage)([str(film)])
+    assert Hasher(storage)([str(film)])[str(film)].film_id == file_id(film)
+
+
 def test_hashes_of_another_method_are_made_anew(storage, clip, monkeypatch):
     first = Hasher(storage)([str(clip)])
     monkeypatch.setattr(hashing, "VERSION", 99)

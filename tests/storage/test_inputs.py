@@ -2,6 +2,7 @@
 
 import pytest
 
+from storage import remote
 from storage.inputs import found
 from storage.provenance import Named
 
@@ -28,3 +29,18 @@ def test_what_is_no_film_by_its_ending_is_counted_once(tmp_path):
         )
         assert "can be given by its path" in passed.detail
         assert film.source == str(tmp_path / "films" / "a.mp4")
+
+
+def test_the_effort_for_a_remote_folder_grows_with_its_files_alone(monkeypatch):
+    class Name(str):
+        looked_up = 0
+
+        def __hash__(self):
+            Name.looked_up += 1
+            return super().__hash__()
+
+    files = [Name(f"s3://films/{number}{ending}") for number in range(100) for ending in (".mp4", ".txt")]
+    monkeypatch.setattr(remote, "listed", lambda given: files)
+    passed, *films = found("s3://films")
+    assert ([film.source for film in films], "100 .txt" in passed.detail) == (files[::2], True)
+    assert Name.looked_up <= 2 * len(files)

@@ -70,7 +70,13 @@ def test_of_the_same_bytes_the_file_counts_of_which_something_is_said(place):
     assert [(film.path.name, film.said) for film in films] == [("twin.mp4", Provenance(movie="t"))]
     assert (twin.reason, twin.source) == ("duplicate", str(place / "films" / "b.mp4"))
     films, (twin,) = resolve([rows])
-    assert films[0].said.licence == "PD"
-    assert (
-        "what is said of it does not count: title 'B' instead of nothing, licence 'CC0' instead of 'PD'" in twin.detail
-    )
+    assert films[0].said == Provenance(licence="PD", title="B")
+    assert twin.detail.endswith("; what is said of it does not count: licence 'CC0' instead of 'PD'")
+
+
+def test_of_the_same_bytes_the_movie_counts_whichever_file_says_it(place):
+    (place / "films" / "twin.mp4").write_text("b")
+    rows = manifest(place, "f.csv", "path,movie,title\nfilms/twin.mp4,,T\nfilms/b.mp4,tt1,\n")
+    films, (twin,) = resolve([rows])
+    assert [(film.path.name, film.said) for film in films] == [("twin.mp4", Provenance(movie="tt1", title="T"))]
+    assert "does not count" not in twin.detail

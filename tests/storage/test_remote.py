@@ -1,5 +1,6 @@
 """Films behind URIs: found, looked at, and here only as long as somebody works on them."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -52,11 +53,25 @@ def test_a_copy_is_here_only_inside_the_block(memory):
 
 def test_what_a_killed_process_left_is_removed(memory, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    left = tmp_path / "moviedreamer-film-999999999-x"
-    left.mkdir()
+    with remote.fetched("memory://films/a.mp4") as path:
+        here = path.parent.name.rpartition(f"{os.getpid()}-")[0]
+    left, elsewhere = tmp_path / f"{here}999999999-x", tmp_path / "moviedreamer-film-otherhost-1-999999999-x"
+    for folder in (left, elsewhere):
+        folder.mkdir()
     with remote.fetched("memory://films/a.mp4") as path:
         assert path.is_relative_to(tmp_path)
         assert not left.exists()
+        assert elsewhere.exists()
+
+
+def test_the_copies_of_other_hosts_and_containers_have_other_names(monkeypatch):
+    names = [remote._copies()]
+    monkeypatch.setattr(remote.platform, "node", lambda: "otherhost")
+    names.append(remote._copies())
+    monkeypatch.setattr(remote.os, "readlink", lambda path: "pid:[7]")
+    names.append(remote._copies())
+    assert len(set(names)) == 3
+    assert names[2] == "moviedreamer-film-otherhost-7-"
 
 
 def test_local_files_are_read_where_they_are(tmp_path):

@@ -7,7 +7,9 @@ import pytest
 
 from storage.decode import KeyframesConfig
 from storage.encoder import ffmpeg_binary
+from storage.films import FilmProbe, FilmSource, film_rows
 from storage.fingerprint import file_id
+from storage.provenance import Provenance
 from storage.rejects import Reject
 from storage.root import Storage
 from storage.tables import Tables
@@ -17,6 +19,7 @@ from tasks.cluster import ClusterConfig
 from tasks.ingest import DrawnConfig, IngestConfig, NoFilmsError
 from tasks.progress import silent
 from tests.storage.blobs import write as write_film
+from tests.storage.finished import finish
 from tests.tasks.clips import write_clip
 
 SMALL = KeyframesConfig(width=112, height=64)
@@ -126,6 +129,28 @@ def test_what_a_manifest_says_is_in_the_table_and_follows_it(tmp_path: Path, clu
     assert (row["title"], row["availability"], row["year"]) == ("Second", "public", 1940)
 
 
+def test_many_films_that_moved_are_a_few_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables, done = Tables(Storage(str(tmp_path))), {f"{n:016x}": f"{n:016d}" for n in range(5)}
+    known = FilmProbe(seconds=3, fps=25, width=2, height=2, has_audio=False, title="", licence="unknown")
+    films = {film_id: FilmSource(film_id=film_id, source=f"{film_id}.mp4") for film_id in done}
+    for film_id, key in done.items():
+        tables.commit("films", film_id, key, film_rows(films[film_id], known))
+        finish(tables, "keyframes", film_id, key, 3)
+    before = tables.versions()["films"]
+    moved = {
+        film_id: film.model_copy(update={"source": f"new/{film.source}", "said": Provenance(movie="tt1")})
+        for film_id, film in list(films.items())[:3]
+    }
+    monkeypatch.setattr(keyframes, "_MOVED", 2)
+    keyframes._follow_moved_films(tables, done, films | moved)
+    rows = tables.read("films", done).to_pylist()
+    assert [row["source"] for row in rows] == [(films | moved)[film_id].source for film_id in done]
+    assert [row["movie"] for row in rows] == ["tt1"] * 3 + [""] * 2
+    assert tables.versions()["films"] == before + 2
+    keyframes._follow_moved_films(tables, done, films | moved)
+    assert tables.versions()["films"] == before + 2
+
+
 def test_near_duplicates_are_left_out_and_named(tmp_path: Path) -> None:
     storage, folder = Storage(str(tmp_path / "out")), tmp_path / "films"
     small = write_film(folder / "a.mp4", 0, size=(192, 108), crf="40")
@@ -140,6 +165,22 @@ def test_near_duplicates_are_left_out_and_named(tmp_path: Path) -> None:
     ingested = ingest.run(IngestConfig(films=(str(folder),), near_duplicates=False), storage, silent)
     assert len(ingested.films) == 3
     assert Tables(storage).rejects() == []
+
+
+def test_a_film_belongs_to_the_movie_that_only_its_worse_copy_names(tmp_path: Path, cluster: ClusterConfig) -> None:
+    storage, manifest = Storage(str(tmp_path / "out")), tmp_path / "films.csv"
+    write_film(tmp_path / "large.mp4", 0)
+    write_film(tmp_path / "clip1.mp4", 0, size=(192, 108))
+    write_film(tmp_path / "clip2.mp4", 1)
+    config = IngestConfig(films=(str(tmp_path / "large.mp4"), str(manifest)))
+    for movie in ("", "tt1"):  # said after the film was decoded
+        manifest.write_text(f"path,movie\nclip1.mp4,{movie}\nclip2.mp4,tt1\n")
+        work = keyframes.run(SMALL, storage, ingest.run(config, storage, silent), cluster, silent)
+        rows = Tables(storage).read("films", work["keyframes"]).to_pylist()
+        assert {Path(row["source"]).stem: row["movie"] for row in rows} == {"large": movie, "clip2": "tt1"}
+    fresh = Storage(str(tmp_path / "fresh"))
+    work = keyframes.run(SMALL, fresh, ingest.run(config, fresh, silent), cluster, silent)
+    assert set(Tables(fresh).read("films", work["keyframes"])["movie"].to_pylist()) == {"tt1"}
 
 
 def sped_up(film: Path, path: Path) -> Path:

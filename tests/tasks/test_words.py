@@ -11,6 +11,7 @@ from PIL import Image
 from models.captioner import OpenAiConfig
 from models.server import ServerConfig
 from models.writer import OpenAiWriterConfig
+from storage.errors import FilmError
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.tables import Tables
@@ -144,8 +145,32 @@ def test_a_server_that_never_makes_sense_stops_the_stage(
     storage: Storage, work: Work, one_worker: ClusterConfig
 ) -> None:
     wanted = f"none of the 30 captions of film {LONG} by openai can be used"
-    with ChatServer(lambda _: Said("")) as server, pytest.raises(StageError, match=wanted):
-        captions.run(config(server), storage, work, one_worker, silent)
+    with ChatServer(lambda _: Said("")) as server:
+        for _ in range(2):  # the measured captions of the short film prove nothing
+            with pytest.raises(StageError, match=wanted):
+                captions.run(config(server), storage, work, one_worker, silent)
+
+
+def test_a_film_without_a_usable_caption_is_left_out_where_others_have_some(
+    storage: Storage, work: Work, one_worker: ClusterConfig
+) -> None:
+    with ChatServer(lambda asked: Said("" if asked.key.startswith(LONG) else "A wall.")) as server:
+        first = {stage: {SHORT: films[SHORT]} for stage, films in work.items()}
+        for some in (first, work):  # the usable ones are an earlier run's
+            assert set(captions.run(config(server), storage, some, one_worker, silent)["captions"]) == {SHORT}
+    (reject,) = Tables(storage).rejects()
+    assert (reject.reason, reject.film_id) == ("uncaptioned", LONG)
+    assert "none of the 30 captions of film" in reject.detail
+
+
+def test_a_worker_stops_at_a_film_without_one_only_while_it_had_none_itself(storage: Storage, work: Work) -> None:
+    with ChatServer(lambda asked: Said("" if asked.key.startswith(LONG) else "A wall.")) as server:
+        describe = captions._make(config(server), storage, work)
+        with pytest.raises(StageError, match="run once without this film"):
+            list(describe(LONG))
+        assert len(list(describe(SHORT))) == 2
+        with pytest.raises(FilmError, match="uncaptioned: none of the 30 captions"):
+            list(describe(LONG))
 
 
 def test_a_server_that_goes_away_stops_the_stage_with_one_line_and_the_next_run_goes_on(

@@ -1,12 +1,14 @@
 """The worker without Ray: whose fault it is when nothing comes, and what is read before a film's turn."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+import tasks.worker
 from benchmarks import fakes
 from storage.root import Storage
 from storage.tables import Tables
@@ -34,6 +36,20 @@ def test_a_film_is_not_blamed_for_models_that_do_not_load(tmp_path: Path) -> Non
     assert fault is not None
     assert fault.reject is not None
     assert fault.reject.reason == "timed_out"
+
+
+def test_a_film_that_ends_while_its_memory_is_measured_is_not_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = worker(tmp_path, lambda: lambda _: Made({}))
+    held._base = 5 << 30
+
+    def measured() -> int:
+        held._base = 0  # as the other thread does
+        return 9 << 30
+
+    monkeypatch.setattr(tasks.worker, "_private_bytes", measured)
+    assert held._fault(_Turn(Film(A, "f"), seen=time.monotonic())) is None
 
 
 def test_models_that_load_for_long_take_nothing_of_the_films_patience(tmp_path: Path) -> None:
