@@ -200,7 +200,10 @@ class Painter:
         self._denoiser = None if config.fast.plain else FastDecoder(self._model.decoder, config.fast)
 
     def paint(self, draft: Draft) -> Iterator[bytes]:
-        """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants."""
+        """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants.
+
+        Where each size of a batch is compiled or recorded for itself, the last keyframe fills up the last batch.
+        """
         import torch.nn.functional as F
 
         from models.decoder import pad
@@ -214,18 +217,20 @@ class Painter:
             faces = pad([script.faces for script in draft.scripts], decoder.faces)
         seeds = [config.seed + zlib.crc32(script.row_id.encode()) for script in draft.scripts]
         for start in range(0, len(seeds), _BATCH):
-            part = slice(start, start + _BATCH)
+            count = min(_BATCH, len(seeds) - start)
+            filled = _BATCH if config.fast.by_size else count
+            part = [start + min(place, count - 1) for place in range(filled)]
             latents_BCHW = model.reconstruct(
                 draft.tokens[part],
                 None if sentences is None else sentences[part],
                 None if faces is None else faces[part],
-                seeds=seeds[part],
+                seeds=[seeds[place] for place in part],
                 steps=config.steps,
                 guidance=config.guidance,
                 sampler=config.sampler,
                 denoiser=self._denoiser,
             )
-            images_B3HW = model.codec.decode(latents_BCHW)
+            images_B3HW = model.codec.decode(latents_BCHW[:count])
             images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
             for image_3HW in images_B3HW:
                 pixels = (image_3HW.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
