@@ -124,11 +124,7 @@ class _Part:
 def _make(
     config: RenderConfig, storage: Storage, snapshot: Snapshot, work: Work, decoder: str, autoregressive: str
 ) -> Callable[[str], Iterator[Step | Made]]:
-    from models.autoregressive import AutoregressiveModel
-
-    painter = Painter(config, storage, decoder)
-    with storage.local(autoregressive) as folder:
-        dreamer = AutoregressiveModel.from_pretrained(folder).to(device())
+    painter, model = Painter(config, storage, decoder), dreamer(config.generation, storage, autoregressive)
     table, films = dataset.feature_rows(storage, snapshot), {film.film_id: film for film in snapshot.films}
 
     def draw(film_id: str) -> Iterator[Step | Made]:
@@ -137,7 +133,7 @@ def _make(
         shown = min(len(train.scripts), config.learnt)
         counts = {variant: len(test.scripts) + shown * (variant == "rebuilt") for variant in config.variants}
         total, done = sum(counts.values()), 0
-        for draft in _drafts(config, dreamer, train, test):
+        for draft in _drafts(config, model, train, test):
             for script, image in zip(draft.scripts, painter.paint(draft), strict=True):
                 drawn = {"row_id": script.row_id, "variant": draft.variant, "image": image}
                 yield Made({STAGE: rows.table(STAGE, film_id, [drawn])})
@@ -145,6 +141,15 @@ def _make(
                 yield Step(done, total)
 
     return draw
+
+
+def dreamer(config: GenerationConfig, storage: Storage, autoregressive: str) -> "AutoregressiveModel":
+    """The autoregressive model of a storage, in the precision in which it generates."""
+    from models.autoregressive import AutoregressiveModel
+
+    with storage.local(autoregressive) as folder:
+        model = AutoregressiveModel.from_pretrained(folder)
+    return (model.in_bfloat16() if config.precision == "bf16" else model).to(device())
 
 
 def _part(storage: Storage, work: Work, film: FilmData) -> _Part:

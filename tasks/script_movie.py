@@ -35,7 +35,7 @@ from tasks import dataset
 from tasks.frozen import FrozenConfig
 from tasks.movie import MovieConfig, Scene, write
 from tasks.progress import Progress
-from tasks.render import Draft, Painter, RenderConfig
+from tasks.render import Draft, Painter, RenderConfig, dreamer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -212,9 +212,7 @@ def _dream(
     seed: int,
     references_RLD: "Tensor | None",
 ) -> "Tensor":
-    from models.autoregressive import AutoregressiveModel
     from models.generate import Request, generate
 
-    with storage.local(autoregressive) as folder:
-        model = AutoregressiveModel.from_pretrained(folder).to(device())
+    model = dreamer(config.generation, storage, autoregressive)
     return generate(model, [Request(scripts, seed, references_RLD)], config.generation)[0]
