@@ -28,6 +28,11 @@ def check_fit(settings: Recipe, uses: Set[str]) -> None:
     """
     values = fields(settings)
     lost = [wish for wish in _wishes(settings, values, uses) if values.get(wish.key) != wish.value]
+    if settings.side_by_side and settings.fit.workers == 0:
+        raise ConfigError(
+            "side_by_side=true trains two models at the same time, and with fit.workers=0 both would share the random "
+            "numbers of this process: set fit.workers=1 or side_by_side=false"
+        )
     if lost:
         says = "; ".join(f"{key}={_text(values.get(key))} does not go with {why}" for key, _, why in lost)
         changes = " ".join(f"--set {shlex.quote(f'{key}={_text(value)}')}" for key, value, _ in lost)

@@ -35,7 +35,8 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
 
     The last four say how and where the work is done: `autoregressive_fit` how the autoregressive model is trained,
     where that is not as `fit` has it; `side_by_side`, that decoder and autoregressive model are trained at the same
-    time. Of all they hold, only what `FitConfig.identity` lists changes what comes out.
+    time, where the cluster has GPUs for both. Of all they hold, only what `FitConfig.identity` lists changes what comes
+    out.
     """
 
     name: str = "laptop"

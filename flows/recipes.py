@@ -116,7 +116,11 @@ def gpu() -> Recipe:
         autoencoder=AutoencoderTrainingConfig(model=model, **later.model_dump()),
         decoder=DecoderTrainingConfig(steps=900, batch=12, learning_rate=1e-4, token_noise=0.1, average=0.99),
         autoregressive=AutoregressiveTrainingConfig(model=AutoregressiveConfig(width=256), steps=1000),
-        render=RenderConfig(steps=30, fast=FastConfig(precision="bf16", graph=True)),
+        render=RenderConfig(
+            steps=30,
+            fast=FastConfig(precision="bf16", graph=True),
+            generation=GenerationConfig(precision="bf16"),
+        ),
         fit=FitConfig(gpus=1, threads=8, precision="bf16", validate_every=300),
         cluster=ClusterConfig(cpus=16, gpus_a_worker=1, decoders=4),
     )
@@ -203,7 +207,7 @@ def paper() -> Recipe:
             steps=25,
             learnt=1,
             fast=FastConfig(precision="bf16", compile=True, graph=True),
-            generation=GenerationConfig(window=128, keep=64, temperature=1.0),
+            generation=GenerationConfig(precision="bf16", window=128, keep=64, temperature=1.0),
         ),
         evaluate=EvaluateConfig(vision=ClipConfig(), face=FarlConfig(), same_face=0.7),
         fit=fit,

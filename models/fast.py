@@ -37,6 +37,11 @@ class FastConfig(BaseModel, frozen=True, extra="forbid"):
         """Whether all is as in training."""
         return self == FastConfig()
 
+    @property
+    def by_size(self) -> bool:
+        """Whether each number of keyframes that are drawn together costs anew, once."""
+        return self.compile or self.graph
+
 
 class FastDecoder:
     """A copy of a decoder's U-Net that takes what the decoder takes; it follows no later training.

@@ -30,12 +30,14 @@ class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
     """`window`, `keep` and `sink` in keyframes.
 
     Args:
+        precision: of the backbone and what feeds it; the head stays in 32 bits.
         temperature: scales sigma; 0 gives the drawn component's mean.
         weight_temperature: divides the components' logits; 0 gives the likeliest one.
         guidance: how far from what would come without a script, 1 for no guidance; above 1 it doubles the work and
             wants a model that was trained with `untold` scripts.
     """
 
+    precision: Literal["fp32", "bf16"] = "fp32"
     mode: Literal["windowed", "streaming"] = "windowed"
     window: int = Field(default=16, ge=2)
     keep: int = Field(default=8, ge=1)

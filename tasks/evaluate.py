@@ -27,6 +27,7 @@ from tasks.stage import Work
 from tasks.views import keyframe_ids
 
 Figures = dict[str, Figure]
+_RUN = 16  # keyframes that are looked at one after the other, where not all are
 _PARTS = {"train": "training", "held_out": "held-out"}
 
 
@@ -39,6 +40,8 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
             to 0.6; FaRL's vectors are of unit length, so that it is the root of twice a cosine distance).
         main_faces: a main character has so many faces in the training half at least, or in a film without one.
         smallest_face: height in pixels from which a drawn face counts.
+        most: keyframes of each side that are looked at: all, or shorter runs of them, evenly spread. Retrieval, PSNR,
+            similarities, LT and ST are of these.
         neighbours: how many keyframes beside its own also count in the retrieval "within".
         references: frames that are put before for the few-shot likelihood; see tasks.references.
         shuffles: how often scripts are exchanged for the likelihood under wrong scripts.
@@ -51,6 +54,7 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     same_face: float = Field(default=0.6, gt=0)
     main_faces: int = Field(default=3, ge=1)
     smallest_face: float = Field(default=32, ge=0)
+    most: int = Field(default=5000, ge=1)
     neighbours: int = Field(default=2, ge=0)
     references: int = Field(default=10, ge=1)
     shuffles: int = Field(default=4, ge=1)
@@ -104,29 +108,36 @@ def _figures(
     rebuilt = {str(row["row_id"]) for row in drawn if row["variant"] == "rebuilt"}
     versions = ["original", *sorted({str(row["variant"]) for row in drawn})]
     learnt, test = (keyframe_ids(storage, snapshot, part) for part in ("train", "test"))
-    train = [row_id for row_id in learnt if row_id in rebuilt]
-    counted = {*train, *test}
+    train = _some([row_id for row_id in learnt if row_id in rebuilt], config.most)
+    shown = _some(test, config.most)
+    counted = {*train, *shown}
     looks: dict[str, Looks] = {}
     for done, version in enumerate(versions):
         progress("evaluate", done, len(versions) + 1)
         images = _images(storage, version, snapshot.work["keyframes"] if version == "original" else work["renders"])
         mine = (pair for pair in images if pair[0] in counted)
-        looks[version] = eyes.look(mine, with_faces=() if version == "original" else set(test))
+        looks[version] = eyes.look(mine, with_faces=() if version == "original" else set(shown))
     progress("evaluate", len(versions), len(versions) + 1)
     looks["original"] = replace(looks["original"], faces=_known_faces(storage, snapshot, looks["original"].row_ids))
     figures: Figures = {}
     if "rebuilt" in looks:
-        parts = {"train": train, "held_out": test}
+        parts = {"train": train, "held_out": shown}
         figures |= rebuilt_figures(config, looks["original"], looks["rebuilt"], parts, _side(snapshot))
     figures |= likelihood_figures.figures(
         storage, snapshot, work, autoregressive, generation, config.references, config.shuffles, config.seed
     )
     figures |= identity_figures.figures(storage, snapshot, looks, config.same_face, config.main_faces)
-    figures |= dreamt_figures(looks, test)
+    figures |= dreamt_figures(looks, shown)
     figures |= truth_figures.figures(storage, snapshot, config.smallest_face)
     figures |= _counts(storage, snapshot, learnt, test)
     progress("evaluate", len(versions) + 1, len(versions) + 1)
     return figures
+
+
+def _some(row_ids: Sequence[str], most: int) -> list[str]:
+    from models.training.sheet import windows
+
+    return [row_ids[place] for place in windows(len(row_ids), most, _RUN).tolist()]
 
 
 def _images(storage: Storage, version: str, work: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
@@ -165,20 +176,20 @@ def rebuilt_figures(
     for half, row_ids in parts.items():
         mine, own = rebuilt.at(row_ids), original.at(row_ids)
         own_Q = np.array([places[row_id] for row_id in row_ids], dtype=np.int64)
-        pixels_QN = metrics.squared_distances(mine.pixels, original.pixels)
-        features_QN = metrics.squared_distances(mine.embeddings, original.embeddings)
+        ranks_Q, steps_Q = metrics.retrieved(mine.pixels, original.pixels, own_Q)
+        feature_ranks_Q, _ = metrics.retrieved(mine.embeddings, original.embeddings, own_Q)
         words = f"of the rebuilt keyframes of the {_PARTS[half]} {side}"
-        near = metrics.steps_to_nearest(pixels_QN, own_Q) <= config.neighbours
         figures |= {
             f"rebuilt_top1_{half}": metrics.mean(
-                metrics.ranks(pixels_QN, own_Q) == 0,
+                ranks_Q == 0,
                 f"share {words} whose own original is the nearest of all originals, by pixels",
             ),
             f"rebuilt_within_{config.neighbours}_{half}": metrics.mean(
-                near, f"share {words} whose nearest original is their own or at most {config.neighbours} places from it"
+                steps_Q <= config.neighbours,
+                f"share {words} whose nearest original is their own or at most {config.neighbours} places from it",
             ),
             f"rebuilt_top1_features_{half}": metrics.mean(
-                metrics.ranks(features_QN, own_Q) == 0,
+                feature_ranks_Q == 0,
                 f"share {words} whose own original is the nearest of all, by image-encoder features",
             ),
             f"rebuilt_psnr_{half}": metrics.mean(

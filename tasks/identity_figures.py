@@ -28,13 +28,16 @@ VERSIONS = {
 def figures(
     storage: Storage, snapshot: Snapshot, looks: Mapping[str, Looks], same_face: float, main_faces: int
 ) -> dict[str, Figure]:
-    """LT and ST of every version of the held-out keyframes; characters are looked for in their own film."""
+    """LT and ST of every version of the held-out keyframes that were looked at; characters are looked for in their own
+    film."""
     found: dict[str, Figure] = {}
     films = dataset.load(storage, snapshot, "test")
     references = {film.film.film_id: reference_faces(storage, snapshot, film, main_faces) for film in films}
-    test = [row_id for film in films for row_id in film.row_ids]
-    following_T = np.concatenate([_following(film) for film in films])
-    shown = {version: _presence(look.at(test).faces, films, references, same_face) for version, look in looks.items()}
+    seen = set(looks["original"].row_ids)
+    places = {film.film.film_id: [t for t, row_id in enumerate(film.row_ids) if row_id in seen] for film in films}
+    test = [film.row_ids[t] for film in films for t in places[film.film.film_id]]
+    following_T = np.concatenate([_following(film, places[film.film.film_id]) for film in films])
+    shown = {version: _presence(look.at(test).faces, places, references, same_face) for version, look in looks.items()}
     for version, words in VERSIONS.items():
         if version not in looks:
             continue
@@ -71,23 +74,30 @@ def reference_faces(storage: Storage, snapshot: Snapshot, film: FilmData, main_f
 
 
 def _presence(
-    faces: Sequence[Floats], films: Sequence[FilmData], references: Mapping[str, Mapping[int, Floats]], same: float
+    faces: Sequence[Floats],
+    places: Mapping[str, list[int]],
+    references: Mapping[str, Mapping[int, Floats]],
+    same: float,
 ) -> dict[int, Bools]:
-    """A number for each main character of each film -> [T] where it is shown, false in other films."""
+    """A number for each main character of each film -> [T] where it is shown, false in other films.
+
+    Args:
+        places: film_id -> those of its keyframes that were looked at, film by film as in `faces`.
+    """
     shown: dict[int, Bools] = {}
     start = 0
-    for film in films:
-        here = slice(start, start + len(film.row_ids))
+    for film_id, mine in places.items():
+        here = slice(start, start + len(mine))
         start = here.stop
-        for reference_D in references[film.film.film_id].values():
+        for reference_D in references[film_id].values():
             present_T = np.zeros(len(faces), dtype=np.bool_)
             present_T[here] = metrics.presence(faces[here], reference_D, same)
             shown[len(shown)] = present_T
     return shown
 
 
-def _following(film: FilmData) -> Bools:
-    """Whether a keyframe comes right after the one before it: one step of time on, in the same film."""
+def _following(film: FilmData, places: Sequence[int]) -> Bools:
+    """Of some of a film's keyframes, whether one comes right after the one before it: one step of time on."""
     gaps_T = np.diff(film.seconds)
     step = gaps_T.min() if len(gaps_T) else 1
-    return np.concatenate([[False], gaps_T == step])
+    return np.concatenate([[False], np.diff(film.seconds[places]) == step])[: len(places)]

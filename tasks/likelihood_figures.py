@@ -10,7 +10,7 @@ from storage.snapshot import Snapshot
 from tasks import dataset, metrics, tokens
 from tasks.examples import Examples
 from tasks.metrics import Figure
-from tasks.references import references, spread
+from tasks.references import references
 from tasks.stage import Work
 from tasks.views import keyframe_ids
 
@@ -85,8 +85,10 @@ def figures(
 
 
 def _learnt(storage: Storage, snapshot: Snapshot, work: Work) -> "Tensor":
-    """Tokens_TLD of keyframes that were learnt from, evenly spread over all."""
+    """Tokens_TLD of keyframes that were learnt from: all, or windows that are evenly spread."""
     import torch
 
+    from models.training.sheet import windows
+
     examples = Examples(storage, {**snapshot.work, **work}, keyframe_ids(storage, snapshot, "train"))
-    return torch.stack([tokens.of_row(examples.tokens(row)) for row in spread(len(examples), _FITTED)])
+    return torch.stack([tokens.of_row(examples.tokens(row)) for row in windows(len(examples), _FITTED).tolist()])

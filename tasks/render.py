@@ -124,11 +124,7 @@ class _Part:
 def _make(
     config: RenderConfig, storage: Storage, snapshot: Snapshot, work: Work, decoder: str, autoregressive: str
 ) -> Callable[[str], Iterator[Step | Made]]:
-    from models.autoregressive import AutoregressiveModel
-
-    painter = Painter(config, storage, decoder)
-    with storage.local(autoregressive) as folder:
-        dreamer = AutoregressiveModel.from_pretrained(folder).to(device())
+    painter, model = Painter(config, storage, decoder), dreamer(config.generation, storage, autoregressive)
     table, films = dataset.feature_rows(storage, snapshot), {film.film_id: film for film in snapshot.films}
 
     def draw(film_id: str) -> Iterator[Step | Made]:
@@ -137,7 +133,7 @@ def _make(
         shown = min(len(train.scripts), config.learnt)
         counts = {variant: len(test.scripts) + shown * (variant == "rebuilt") for variant in config.variants}
         total, done = sum(counts.values()), 0
-        for draft in _drafts(config, dreamer, train, test):
+        for draft in _drafts(config, model, train, test):
             for script, image in zip(draft.scripts, painter.paint(draft), strict=True):
                 drawn = {"row_id": script.row_id, "variant": draft.variant, "image": image}
                 yield Made({STAGE: rows.table(STAGE, film_id, [drawn])})
@@ -145,6 +141,15 @@ def _make(
                 yield Step(done, total)
 
     return draw
+
+
+def dreamer(config: GenerationConfig, storage: Storage, autoregressive: str) -> "AutoregressiveModel":
+    """The autoregressive model of a storage, in the precision in which it generates."""
+    from models.autoregressive import AutoregressiveModel
+
+    with storage.local(autoregressive) as folder:
+        model = AutoregressiveModel.from_pretrained(folder)
+    return (model.in_bfloat16() if config.precision == "bf16" else model).to(device())
 
 
 def _part(storage: Storage, work: Work, film: FilmData) -> _Part:
@@ -200,7 +205,10 @@ class Painter:
         self._denoiser = None if config.fast.plain else FastDecoder(self._model.decoder, config.fast)
 
     def paint(self, draft: Draft) -> Iterator[bytes]:
-        """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants."""
+        """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants.
+
+        Where each size of a batch is compiled or recorded for itself, the last keyframe fills up the last batch.
+        """
         import torch.nn.functional as F
 
         from models.decoder import pad
@@ -214,18 +222,20 @@ class Painter:
             faces = pad([script.faces for script in draft.scripts], decoder.faces)
         seeds = [config.seed + zlib.crc32(script.row_id.encode()) for script in draft.scripts]
         for start in range(0, len(seeds), _BATCH):
-            part = slice(start, start + _BATCH)
+            count = min(_BATCH, len(seeds) - start)
+            filled = _BATCH if config.fast.by_size else count
+            part = [start + min(place, count - 1) for place in range(filled)]
             latents_BCHW = model.reconstruct(
                 draft.tokens[part],
                 None if sentences is None else sentences[part],
                 None if faces is None else faces[part],
-                seeds=seeds[part],
+                seeds=[seeds[place] for place in part],
                 steps=config.steps,
                 guidance=config.guidance,
                 sampler=config.sampler,
                 denoiser=self._denoiser,
             )
-            images_B3HW = model.codec.decode(latents_BCHW)
+            images_B3HW = model.codec.decode(latents_BCHW[:count])
             images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
             for image_3HW in images_B3HW:
                 pixels = (image_3HW.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)

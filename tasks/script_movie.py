@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import BaseModel
 
 from models import face, screenplay, sentence
@@ -36,7 +35,7 @@ from tasks import dataset
 from tasks.frozen import FrozenConfig
 from tasks.movie import MovieConfig, Scene, write
 from tasks.progress import Progress
-from tasks.render import Draft, Painter, RenderConfig
+from tasks.render import Draft, Painter, RenderConfig, dreamer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -188,19 +187,18 @@ def _picture(path: Path, what: str) -> NDArray[np.uint8]:
 
 
 def _references(config: ScriptConfig, frozen: FrozenConfig, storage: Storage, autoencoder: str) -> "Tensor":
-    """Tokens_RLD of the reference pictures, made as those of keyframes are."""
+    """Tokens_RLD of the reference pictures, made as those of keyframes are, of their largest centred part."""
     import torch
 
     from models.autoencoder import DiffusionAutoencoder
-    from models.training.views import features
+    from models.training.views import cut, features
     from models.vision import build
 
     with storage.local(autoencoder) as folder:
         model = DiffusionAutoencoder.from_pretrained(folder).to(device())
-    encoder, size = build(frozen.vision).to(device()), (frozen.codec.width, frozen.codec.height)
-    pictures = [Image.fromarray(_picture(Path(path), "script.references")) for path in config.references]
-    small = [np.array(picture.resize(size, Image.Resampling.BOX)) for picture in pictures]
-    images_R3HW = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).to(device()).float() / 255
+    encoder, size = build(frozen.vision).to(device()), (frozen.codec.height, frozen.codec.width)
+    parts = [cut(_picture(Path(path), "script.references"), size)[0] for path in config.references]
+    images_R3HW = torch.from_numpy(np.stack(parts)).permute(0, 3, 1, 2).to(device()).float() / 255
     with torch.inference_mode():
         seen = features(encoder, images_R3HW, (frozen.height, frozen.width)).to(device())
         return model.encode(seen).cpu()
@@ -214,9 +212,7 @@ def _dream(
     seed: int,
     references_RLD: "Tensor | None",
 ) -> "Tensor":
-    from models.autoregressive import AutoregressiveModel
     from models.generate import Request, generate
 
-    with storage.local(autoregressive) as folder:
-        model = AutoregressiveModel.from_pretrained(folder).to(device())
+    model = dreamer(config.generation, storage, autoregressive)
     return generate(model, [Request(scripts, seed, references_RLD)], config.generation)[0]

@@ -115,7 +115,7 @@ class Run:
         figures = Figures(self.batches, self.world)
         for share in shares:
             torch.manual_seed(step * self.batches + share.place)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            with self._autocast():
                 loss, terms = self.parallel.loss(trainable.loss, share.batch, step, last=share is shares[-1])
             (loss * (share.weight * self.world / self.batches)).backward()
             figures.add({"loss": loss.detach(), **terms}, share.weight)
@@ -152,7 +152,9 @@ class Run:
         trainable, improved = self.trainable, False
         with torch.no_grad():
             if isinstance(trainable, Validated):
-                own = {name: float(value) for name, value in self.parallel(trainable.validate).items()}
+                with self._autocast():
+                    mine = self.parallel(trainable.validate)
+                own = {name: float(value) for name, value in mine.items()}
                 found = mean_over_workers(own, self.world, self.device)
                 figures = {f"held_out/{name}": value for name, value in found.items()}
                 self.curve[-1] |= figures
@@ -165,6 +167,9 @@ class Run:
                 if self.board:
                     self.board.picture(self.done - 1, picture_3HW.float().cpu())
         return improved
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.job.config.precision == "bf16")
 
     def save(self, loss: float | None = None) -> None:
         """Keeps everything that the next step depends on; only the copy of it is made here."""

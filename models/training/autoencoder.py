@@ -4,7 +4,7 @@ Shapes: F pictures of the training set, B of a batch, N positions and C channels
 D token width; latents_BCHW are the codec's.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from models.device import device
 from models.diffusion import diffusion_loss, draw_noise
 from models.training import Schedule, generator
 from models.training.average import Averaged, learning_rate
-from models.training.sheet import SHOWN, VALIDATED, even, sheet
+from models.training.sheet import SHOWN, VALIDATED, even, sheet, windows
 from models.training.views import Drawn, Views
 
 _MEASURED = 10_000  # pictures whose tokens' mean and deviation are kept
@@ -208,13 +208,15 @@ class AutoencoderTraining:
     def export(self, path: Path) -> None:
         """The averaged weights, with the statistics of the training keyframes' tokens."""
         model = self.module.average.eval().to(device())  # of shards put together it lies on the CPU
-        model.measure_tokens(torch.cat(list(self._tokens(model))))
+        model.measure_tokens(self._tokens(model))
         model.save_pretrained(path)
 
-    def _tokens(self, model: DiffusionAutoencoder) -> Iterator[Tensor]:
-        """Of the training pictures and their mirror images; of very many an even selection."""
-        rows_F = even(len(self.views), _MEASURED)
-        for mirrored in (0, 1):
-            for rows_B in self.views.batches(rows_F, 64):
+    def _tokens(self, model: DiffusionAutoencoder) -> Tensor:
+        """Of the training pictures, then of their mirror images; of very many, windows that are evenly spread."""
+        rows_F = windows(len(self.views), _MEASURED)
+        tokens: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for rows_B in self.views.batches(rows_F, 64):
+            for mirrored, made in enumerate(tokens):  # side by side, while their window is in memory
                 drawn = self.views.draw(rows_B, torch.full_like(rows_B, mirrored))
-                yield model.encode(self.views.features_of(drawn, model.token_mean_LD.device))
+                made.append(model.encode(self.views.features_of(drawn, model.token_mean_LD.device)))
+        return torch.cat([*tokens[0], *tokens[1]])

@@ -26,7 +26,7 @@ from models.mixture import Mixture
 from models.packing import Packed, Window, cut, slots
 from models.script_tokens import FrameScript
 from models.training.scripted import Episode
-from models.training.sheet import even
+from models.training.sheet import even, windows
 
 Loss = Literal["nll", "l1", "l2"]
 _STANDARDISED = 8192  # keyframes by whose tokens and scripts all are standardised, at most
@@ -153,9 +153,9 @@ class AutoregressiveTraining:
         self.module.save_pretrained(path)
 
     def _standardise(self, ends: NDArray[np.int64]) -> None:
-        """By all keyframes and their mirror images, or by some of very many."""
+        """By all keyframes and their mirror images, or of very many by windows that are evenly spread."""
         tokens, flipped, scripts = list[Tensor](), list[Tensor](), list[FrameScript]()
-        places = even(int(ends[-1]), _STANDARDISED).numpy()
+        places = windows(int(ends[-1]), _STANDARDISED).numpy()
         for number, episode in enumerate(self.episodes):
             here = places[np.searchsorted(ends, places, side="right") == number]
             if not len(here):

@@ -20,6 +20,18 @@ def even(count: int, most: int) -> Tensor:
     return torch.arange(0, count, -(-count // most))[:most]
 
 
+def windows(count: int, most: int, length: int = 128) -> Tensor:
+    """At most `most` of `count` rows: all, or whole windows of so many consecutive ones, evenly spread.
+
+    Tables are read a window at a time: as many single rows, spread over all, would be 128 times the reading.
+    """
+    if count <= most:
+        return torch.arange(count)
+    length = min(length, most)
+    firsts = torch.linspace(0, count // length - 1, most // length, dtype=torch.float64).long() * length
+    return (firsts[:, None] + torch.arange(length)).flatten()
+
+
 def sheet(codec: Codec, latents_BCHW: Tensor, rebuilt_BCHW: Tensor) -> Tensor:
     """The pictures of latents above those rebuilt, [3, P, Q] in 0-1."""
     rows, width = [], round(_HEIGHT * latents_BCHW.shape[-1] / latents_BCHW.shape[-2])

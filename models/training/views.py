@@ -199,9 +199,10 @@ class Watched:
 
 
 def features(encoder: ImageEncoder, images_B3HW: Tensor, look: tuple[int, int]) -> Tensor:
-    """features_BNC of pictures in 0-1, seen at `look` (height, width)."""
-    small_B3HW = F.interpolate(images_B3HW, look, mode="bilinear", antialias=True).clamp(0, 1)
-    seen_BNC: Tensor = encoder(small_B3HW)
+    """features_BNC of pictures in 0-1, seen at `look` (height, width), whatever autocast is on around it."""
+    with torch.autocast(images_B3HW.device.type, enabled=False):
+        small_B3HW = F.interpolate(images_B3HW, look, mode="bilinear", antialias=True).clamp(0, 1)
+        seen_BNC: Tensor = encoder(small_B3HW)
     return seen_BNC
 
 

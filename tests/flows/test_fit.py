@@ -89,3 +89,9 @@ def test_only_what_a_flow_uses_must_fit(flow: str, given: tuple[str, ...], fits:
     else:
         with pytest.raises(ConfigError, match=r"Change together: --set .*=farl|Change together: .*face_width=512"):
             resolve("laptop", ["face.kind=farl"], uses)
+
+
+def test_two_trainings_in_one_process_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"side_by_side=true .* fit\.workers=0 .* set fit\.workers=1"):
+        resolve("smoke", ["side_by_side=true", "fit.workers=0"])
+    resolve("smoke", ["fit.workers=0"])

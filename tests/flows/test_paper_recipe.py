@@ -137,7 +137,7 @@ def test_the_papers_values() -> None:
         "sdxl_vae",
         "sdxl",
     )
-    assert (paper.fit.gpus, paper.fit.precision) == (1, "bf16")
+    assert (paper.fit.gpus, paper.fit.precision, paper.render.generation.precision) == (1, "bf16", "bf16")
     assert (paper.snapshot.kind, paper.snapshot.test) == ("films", 100)
     assert paper.autoregressive.model.backbone.source == "meta-llama/Llama-2-7b-hf"
     assert (paper.autoregressive.model.dropout, paper.autoregressive.model.masking) == (0.5, 0.15)

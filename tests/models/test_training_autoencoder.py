@@ -10,6 +10,7 @@ from models.coarse import CoarseConfig
 from models.codec import PCACodec, PCACodecConfig
 from models.compressor import CompressorConfig
 from models.decoder import DecoderConfig
+from models.training import autoencoder as module
 from models.training import generator, rows_of_step
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig
 from models.training.average import Averaged, learning_rate
@@ -168,6 +169,23 @@ def test_loss_falls_and_export_rebuilds(tmp_path) -> None:
     tokens = autoencoder.encode(trained.views.features.flatten(0, 1)).detach()
     torch.testing.assert_close(autoencoder.token_mean_LD, tokens.mean(0))
     assert autoencoder.reconstruct(tokens, seeds=range(14), steps=2).shape == (14, 6, 4, 8)
+
+
+def test_of_very_many_pictures_a_window_is_measured_each_beside_its_mirror_image(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_MEASURED", 4)
+    trained, asked, draw = training(), [], Kept.draw
+
+    def noted(self, rows_B, mirrored_B):
+        asked.append((rows_B.tolist(), mirrored_B.tolist()))
+        return draw(self, rows_B, mirrored_B)
+
+    monkeypatch.setattr(Kept, "draw", noted)
+    monkeypatch.setattr(Kept, "batches", lambda self, rows_F, most: rows_F.split(2))
+    trained.export(tmp_path)
+    assert asked == [([0, 1], [0, 0]), ([0, 1], [1, 1]), ([2, 3], [0, 0]), ([2, 3], [1, 1])]
+    model = DiffusionAutoencoder.from_pretrained(tmp_path)
+    tokens = model.encode(trained.views.features[:, :4].flatten(0, 1)).detach()
+    torch.testing.assert_close(model.token_mean_LD, tokens.mean(0))
 
 
 def test_init_continues_from_a_folder_with_its_codec(tmp_path) -> None:

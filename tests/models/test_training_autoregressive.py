@@ -334,12 +334,14 @@ def test_a_step_reads_its_window_and_references_alone():
 
 
 def test_of_very_many_keyframes_some_are_standardised_by_and_some_validated(monkeypatch):
-    monkeypatch.setattr(module, "_STANDARDISED", 10)
+    monkeypatch.setattr(module, "_STANDARDISED", 256)
     monkeypatch.setattr(module, "_VALIDATED", 3)
-    asked, held_out = [Asked(film(19)), Asked(film(21, seed=1))], Asked(film(40, seed=2))
+    asked, held_out = [Asked(film(300)), Asked(film(300, seed=1))], Asked(film(40, seed=2))
     training = AutoregressiveTraining(CONFIG, asked, held_out=[held_out])
-    assert [each.read_frames for each in asked] == [[0, 4, 8, 12, 16] * 2, [1, 5, 9, 13, 17] * 2]
-    some_TLD = torch.cat([each.episode.tokens_TLD[each.read_frames[:5]] for each in asked])
-    assert torch.allclose(training.module.token_std_LD, torch.cat([some_TLD, -some_TLD]).std(0, unbiased=False))
+    assert [each.read_frames for each in asked] == [[*range(128)] * 2, [*range(84, 212)] * 2]  # two whole windows
+    some_TLD = torch.cat([each.episode.tokens_TLD[each.read_frames[:128]] for each in asked])
+    torch.testing.assert_close(
+        training.module.token_std_LD, torch.cat([some_TLD, -some_TLD]).std(0, unbiased=False), rtol=1e-4, atol=1e-5
+    )
     training.validate()
     assert held_out.read_frames == [*range(4), *range(16, 20), *range(32, 36)]

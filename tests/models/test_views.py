@@ -114,6 +114,19 @@ def test_what_is_watched_is_what_would_have_been_kept(sdxl: Path, clip: Path, pi
     assert not seen.latents_BCHW.requires_grad
 
 
+def test_in_training_the_encoder_sees_what_it_will_see_later(sdxl: Path, clip: Path, pictures: torch.Tensor) -> None:
+    encoder = build(ClipConfig(source=str(clip)))
+    watched = Watched(Pictures(pictures), encoder, (56, 56), vae(sdxl), Buckets([SIZE], [SIZE]))
+    drawn = watched.draw(torch.arange(3), torch.zeros(3).long())
+    later = watched.see(drawn, torch.device("cpu"))
+    with torch.autocast("cpu", torch.bfloat16):
+        trained = watched.see(drawn, torch.device("cpu"))
+    assert trained.features_BNC is not None
+    assert later.features_BNC is not None
+    assert torch.equal(trained.features_BNC, later.features_BNC)
+    assert torch.equal(trained.latents_BCHW, later.latents_BCHW)
+
+
 def test_bad_input_is_quoted() -> None:
     with pytest.raises(ValueError, match="got 2 and 0"):
         Buckets([], SIZES[:2])

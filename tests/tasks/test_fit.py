@@ -188,6 +188,19 @@ def test_held_out_rows_are_looked_at_with_the_same_seeds_and_the_best_checkpoint
     assert result(tmp_path)[0] == result(undisturbed)[0]  # looking changes nothing
 
 
+@pytest.mark.parametrize(("precision", "wanted"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_held_out_rows_are_looked_at_in_the_precision_of_the_training(tmp_path, precision, wanted):
+    found = []
+
+    class Noted(Toy):
+        def validate(self):
+            found.append(self.module["first"](self.data[:8]).dtype)
+            return super().validate()
+
+    fit_here(tmp_path, Noted, FitConfig(workers=0, precision=precision, validate_every=12))
+    assert found == [wanted] * 2
+
+
 def test_curves_and_samples_stand_in_event_files(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -35,11 +35,35 @@ def test_retrieval_by_squared_distance_finds_noisy_copies():
 def test_bytes_are_compared_as_the_numbers_that_they_stand_for():
     queries, originals = (np.random.default_rng(n).integers(0, 256, (n, 30), np.uint8) for n in (3, 150))
     numbers = [each.astype(np.float32) / np.float32(255) for each in (queries, originals)]
-    assert np.array_equal(metrics.squared_distances(queries, originals), metrics.squared_distances(*numbers))
+    of_bytes, of_numbers = metrics.squared_distances(queries, originals), metrics.squared_distances(*numbers)
+    np.testing.assert_allclose(of_bytes, of_numbers, rtol=1e-6)
     assert metrics.squared_distances(queries, originals)[2, 149] == pytest.approx(
         np.square(numbers[0][2] - numbers[1][149]).mean(), rel=1e-6
     )
     assert metrics.psnr(queries, queries[::-1])[1] == pytest.approx(100)
+
+
+@pytest.mark.parametrize("values", [np.uint8, np.float32])
+def test_retrieval_never_has_all_distances_in_memory(monkeypatch, values):
+    random, seen, distances = np.random.default_rng(0), [], metrics.squared_distances
+    originals = random.integers(0, 256, (300, 40)).astype(values)
+    originals[7] = originals[290]  # a tie, and a copy of what one query is of
+    queries, own = originals[::2].copy(), np.arange(0, 300, 2)
+    queries[:, :20] = random.integers(0, 256, (150, 20))
+    ranks, steps = metrics.ranks(whole := distances(queries, originals), own), metrics.steps_to_nearest(whole, own)
+    assert ranks[145] >= 1
+    assert len(set(ranks.tolist())) > 3
+
+    def noted(queries, originals):
+        seen.append(made := distances(queries, originals))
+        return made
+
+    monkeypatch.setattr(metrics, "squared_distances", noted)
+    found_ranks, found_steps = metrics.retrieved(queries, originals, own)
+    assert max(len(rows) for rows in seen) <= 128
+    assert np.array_equal(found_ranks, ranks)
+    assert np.array_equal(found_steps, steps)
+    assert [len(found) for found in metrics.retrieved(queries[:0], originals, own[:0])] == [0, 0]
 
 
 def test_psnr_of_a_known_error():

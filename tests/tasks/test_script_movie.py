@@ -2,7 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from models.face import DlibConfig
 from models.sentence import MiniLmConfig
@@ -13,7 +16,8 @@ from tasks.frozen import FrozenConfig
 from tasks.movie import MovieConfig
 from tasks.progress import silent
 from tasks.render import RenderConfig
-from tasks.script_movie import ScriptConfig, Settings, read, run
+from tasks.script_movie import ScriptConfig, Settings, _references, read, run
+from tests.tasks import tiny_autoencoder
 from tests.tasks.small_story import FILM, small_story, webp
 
 SETTINGS = Settings(MiniLmConfig(), DlibConfig(), FrozenConfig(), RenderConfig(), MovieConfig())
@@ -58,6 +62,19 @@ def test_characters_of_a_film_have_a_face_each(tmp_path):
     faces = dataset.characters(storage, small_story(storage))
     assert faces
     assert all(name.startswith(f"{FILM}/") and len(face) == 128 for name, face in faces.items())
+
+
+def test_a_reference_of_another_shape_counts_with_its_centre(tmp_path):
+    tiny_autoencoder.save(tmp_path / "model")
+    shown = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
+    parts = {"centre": shown[48:80, 64:128], "wide": shown[48:80], "tall": shown[:, 64:128]}
+    for name, pixels in parts.items():
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    script = ScriptConfig(references=tuple(str(tmp_path / f"{name}.png") for name in parts))
+    frozen = FrozenConfig(codec=tiny_autoencoder.CODEC, width=64, height=32)
+    centre, wide, tall = _references(script, frozen, Storage(str(tmp_path)), "model")
+    torch.testing.assert_close(wide, centre, rtol=0, atol=1e-5)
+    torch.testing.assert_close(tall, centre, rtol=0, atol=1e-5)
 
 
 def _run(folder, face):

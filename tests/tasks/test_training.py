@@ -298,6 +298,16 @@ def test_figures_come_with_samples_and_meaning_and_without_nan(run):
     assert figures["lt_dreamt"]["n"] == figures["lt_no_faces"]["n"] == 3
 
 
+def test_of_many_keyframes_some_are_looked_at(run, monkeypatch):
+    monkeypatch.setattr(evaluate, "_RUN", 2)
+    config = evaluate.EvaluateConfig(width=32, height=24, shuffles=1, most=4)
+    given = (run.storage, run.snapshot, run.work, run.autoregressive, RENDER.generation, silent)
+    figures = evaluate.read(run.storage, evaluate.run(config, *given))
+    assert figures["rebuilt_top1_train"].n == figures["rebuilt_psnr_held_out"].n == figures["dreamt_similarity"].n == 4
+    assert figures["lt_dreamt"].n == 2  # every second keyframe shows a face
+    assert (figures["keyframes"].n, figures["nll_right_script"].n) == (12, 6)
+
+
 def looks(pixels):
     row_ids = tuple(f"r{t}" for t in range(len(pixels)))
     return Looks(row_ids, pixels, pixels, [np.zeros((0, 1), np.float32)] * len(pixels))
