@@ -34,7 +34,8 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     """The settings of all stages, in the order of the run.
 
     The last three say how and where the work is done; `side_by_side`, that decoder and autoregressive model are trained
-    at the same time. Of all they hold, only what `FitConfig.identity` lists changes what comes out.
+    at the same time, where the cluster has GPUs for both. Of all they hold, only what `FitConfig.identity` lists
+    changes what comes out.
     """
 
     name: str = "laptop"

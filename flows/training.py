@@ -6,12 +6,14 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 from flows.build_dataset import build_dataset
+from flows.recipe import Recipe
 from flows.recipes import resolve
 from flows.train_autoencoder import tokens, train_autoencoder
 from flows.train_autoregressive import train_autoregressive
 from flows.train_decoder import train_decoder
 from storage import snapshot as snapshots
 from storage.root import Storage
+from tasks.cluster import gpus
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,17 @@ def trained(recipe: str, storage: str, overrides: Sequence[str], given: Trained)
     settings, place = resolve(recipe, overrides, uses=set()), Storage(storage)
     if settings.side_by_side:
         tokens(settings, place, snapshots.load(place, snapshot), autoencoder)  # once: both works read them
+    if settings.side_by_side and _room_for_two(settings):
         made = _side_by_side(decoder, autoregressive)
     else:
         made = [decoder(), autoregressive()]
     return replace(given, decoder=made[0], autoregressive=made[1])
+
+
+def _room_for_two(settings: Recipe) -> bool:
+    """Whether the cluster has GPUs for both trainings; the second would wait for the first until Ray gives it up."""
+    needed = 2 * settings.fit.workers * settings.fit.gpus
+    return needed == 0 or needed <= gpus(settings.cluster)
 
 
 def _side_by_side(*works: Callable[[], str]) -> list[str]:

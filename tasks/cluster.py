@@ -107,6 +107,18 @@ def connect(config: ClusterConfig) -> None:
                 raise ClusterError(f"Ray does not start on this machine: {error}") from error
 
 
+def gpus(config: ClusterConfig) -> float:
+    """How many GPUs the cluster has now.
+
+    Raises:
+        ClusterError: as `connect`.
+    """
+    connect(config)
+    import ray
+
+    return float(ray.cluster_resources().get("GPU", 0))
+
+
 def _start(config: ClusterConfig) -> None:
     import ray
 
