@@ -61,6 +61,14 @@ def _wishes(settings: Recipe, values: dict[str, Any], uses: Set[str]) -> Iterato
     coarse = settings.autoencoder.model.decoder.coarse
     if "first" in uses and first and coarse and {*first.sizes} - {(first.height, first.width)}:
         yield _Wish("first.sizes", [], "autoencoder.model.decoder.coarse, which draws one shape and may be null")
+    stages = {"autoencoder": settings.autoencoder, "first": settings.first.training if settings.first else None}
+    for part, stage in stages.items():
+        if part in uses and stage and stage.warmup_steps > stage.steps:
+            key = "autoencoder" if part == "autoencoder" else "first.training"
+            yield _Wish(f"{key}.warmup_steps", stage.steps, f"{key}.steps={stage.steps}, which it is a part of")
+    if "autoencoder" in uses and (sizes := settings.autoencoder.model.compressor).width % sizes.heads:
+        heads = max(count for count in range(1, sizes.heads) if sizes.width % count == 0)
+        yield _Wish(f"{compressor}.heads", heads, f"{compressor}.width={sizes.width}, which it must divide")
     if (slots := _slots(settings, uses)) > settings.cluster.cpus:
         yield _Wish("cluster.cpus", slots, "fit.workers, of which each takes fit.threads: Ray would wait for ever")
     if "movie" in uses and settings.movie.variant not in settings.render.variants:

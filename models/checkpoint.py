@@ -7,7 +7,7 @@ by its plain name; what is found nowhere and reads owner/name is a hub id. Pickl
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -87,10 +87,36 @@ def require(origin: Origin, source: str, hub_revision: str) -> None:
     """
     from huggingface_hub import constants
 
-    if find(source) is None:
+    path = find(source)
+    if path is None:
         folder = _snapshot(origin, source, hub_revision)
-        if constants.HF_HUB_OFFLINE and not any(one.suffix in _WEIGHT_FILES for one in folder.rglob("*")):
+        if constants.HF_HUB_OFFLINE and not _weights(folder):
             raise missing(origin, source, "its weights aren't in the hub's cache, and HF_HUB_OFFLINE is set")
+        return
+    if not (files := _weights(path)):
+        raise missing(origin, source, f"{str(path)!r} holds no weights, no file that ends in {' '.join(_WEIGHT_FILES)}")
+    if cut := cut_off(files):
+        raise missing(origin, source, f"{str(cut)!r} is cut off or damaged")
+
+
+def cut_off(files: Iterable[Path]) -> Path | None:
+    """The first of the safetensors among some files whose header or length is not what it should be."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in files:
+        if file.suffix != ".safetensors":
+            continue
+        try:
+            with safe_open(file, "np"):
+                pass
+        except (SafetensorError, OSError):
+            return file
+    return None
+
+
+def _weights(path: Path) -> list[Path]:
+    """The file itself, or those below a folder."""
+    return [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.suffix in _WEIGHT_FILES)
 
 
 def commit(origin: Origin, source: str, hub_revision: str) -> str:

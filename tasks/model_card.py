@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from models.packaged import MODELS
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
@@ -74,7 +75,9 @@ def _parts(card: Card, unet: dict[str, object]) -> Iterator[str]:
     for part, config in (("image encoder", card.frozen.vision), ("latent codec", card.frozen.codec)):
         origin = getattr(config, "origin", None)
         revision = getattr(config, "revision", f"of {init}" if init else "fitted in this run")
-        yield f"| {part} | {config.kind}, {revision} | {origin.licence if origin else 'of the package or this run'} |"
+        packaged = MODELS.get(config.kind.replace("_", "-"))
+        licence = origin.licence if origin else packaged.licence if packaged else "of this run"
+        yield f"| {part} | {config.kind}, {revision} | {licence} |"
     if unet["kind"] == "sdxl":
         from models.unet import SdxlUNetConfig
 
@@ -114,7 +117,8 @@ def _training(lines: Sequence[str]) -> Iterator[str]:
     curve = [json.loads(line) for line in lines]
     if not curve:
         return
-    yield f"{curve[-1]['step'] + 1} steps.\n\n| loss | first | mean of the last {_LAST} | n |\n|---|---|---|---|"
+    yield f"{curve[-1]['step'] + 1} steps; the loss is the sum of the terms that a step has, in a warm-up fewer.\n"
+    yield f"| loss | first | mean of the last {_LAST} or fewer | n |\n|---|---|---|---|"
     for name in dict.fromkeys(name for row in curve for name in row if name != "step"):
         values = [row[name] for row in curve if name in row]
         last = values[-_LAST:]

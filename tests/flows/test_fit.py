@@ -31,6 +31,11 @@ PAPER_SENTENCES = ["autoencoder.model.decoder.sentence_width=768", "autoregressi
             "evaluate.face.source=another.pth does not go with face.source=FaRL",
         ),
         (["face.kind=farl", "face.feature=pooled", "face.width=768"], "autoregressive.model.face_width=128"),
+        (
+            ["autoencoder.warmup_steps=100"],
+            "warmup_steps=100 does not go with autoencoder.steps=24, which it",
+        ),
+        (["autoencoder.model.compressor.heads=5"], "compressor.width=64, which it must divide"),
         (["movie.variant=few_shot", 'render.variants=["dreamt"]'], "does not go with movie.variant=few_shot"),
         (['first={"sizes": [[256, 448], [448, 256]]}'], "does not go with autoencoder.model.decoder.coarse, which"),
     ],

@@ -71,3 +71,16 @@ def test_the_hub_is_asked_for_a_commit_that_is_not_in_the_cache(monkeypatch: pyt
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     assert commit(ORIGIN, "some/model", "main") == COMMIT
     assert asked == [("some/model", {"revision": "main", "allow_patterns": ["*.json"]})]
+
+
+def test_a_folder_without_weights_and_weights_that_were_cut_off_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    with pytest.raises(CheckpointError, match=r"clip' holds no weights, no file that ends in .*\.safetensors"):
+        require(ORIGIN, str(folder), "main")
+    tiny_checkpoints.clip_vision(folder)
+    require(ORIGIN, str(folder), "main")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors' is cut off or damaged"):
+        require(ORIGIN, str(folder), "main")

@@ -28,6 +28,7 @@ from storage.tables import Tables
 from tasks import (
     dataset,
     evaluate,
+    likelihood_figures,
     movie,
     render,
     script_movie,
@@ -306,6 +307,13 @@ def test_of_many_keyframes_some_are_looked_at(run, monkeypatch):
     assert figures["rebuilt_top1_train"].n == figures["rebuilt_psnr_held_out"].n == figures["dreamt_similarity"].n == 4
     assert figures["lt_dreamt"].n == 2  # every second keyframe shows a face
     assert (figures["keyframes"].n, figures["nll_right_script"].n) == (12, 6)
+
+
+def test_of_many_keyframes_learnt_from_the_mixture_is_fitted_to_a_window(run, monkeypatch):
+    monkeypatch.setattr(likelihood_figures, "_FITTED", 3)
+    fitted = likelihood_figures._learnt(run.storage, run.snapshot, run.work)
+    first = [f"{FILM}-{second:06d}" for second in range(3)]
+    assert torch.equal(fitted, tokens.read(run.storage, run.work, first)[0])
 
 
 def looks(pixels):
