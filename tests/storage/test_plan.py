@@ -100,3 +100,16 @@ def test_a_step_of_several_seconds(tmp_path, ffmpeg):
             chosen.append([found[:2] for found in nearest(FilmReader(container, stream, step), 2.5)])
     assert chosen[0] == chosen[1]
     assert [second for second, _ in chosen[0]] == [0, 2]
+
+
+def test_times_that_start_again_go_on_behind_what_was_read(tmp_path, ffmpeg):
+    for name, codec in (("a.mpg", ("-c:v", "mpeg2video", "-bf", 2, "-q:v", 4)), ("a.ts", (*X264, "-g", 25))):
+        once = ffmpeg(*moving(25, 4), *codec, tmp_path / name)
+        twice = once.with_stem("twice")
+        twice.write_bytes(once.read_bytes() * 2)
+        with pytest.raises(PlanError):
+            read(twice, 1.0)
+        keyframes, reader = read(twice, None)
+        assert [second for second, _, _ in keyframes] == list(range(8))
+        assert reader.damage() == ""
+        assert reader.end == pytest.approx(8, abs=0.1)
