@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pydantic import BaseModel
 
-from storage.container import bare_rate, opened
+from storage.container import bare_rate, opened, told_length
 from storage.errors import FilmError
 from storage.hashing import Hashed, by_bytes
 from storage.inputs import found
@@ -132,7 +132,7 @@ def described(container: "InputContainer", stream: "VideoStream", frame: "VideoF
     if round(frame.rotation / 90) % 2:
         width, height = height, width
     return FilmProbe(
-        seconds=container.duration / 1_000_000 if container.duration else None,
+        seconds=told_length(container),
         fps=float(bare_rate(container, stream) or stream.average_rate or stream.guessed_rate or 25),
         width=width,
         height=height,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.container import opened
+from storage.container import opened, told_length
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -154,8 +154,8 @@ def _frame_at(container: "InputContainer", stream: "VideoStream", start: float, 
 
 
 def _length(container: "InputContainer", stream: "VideoStream") -> float | None:
-    if container.duration:
-        return container.duration / 1_000_000
+    if length := told_length(container):
+        return length
     return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
 
 

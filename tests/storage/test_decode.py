@@ -191,7 +191,8 @@ def test_the_larger_of_two_pictures_is_taken_and_cover_art_is_none(tmp_path, cli
     flat, two, covered = (tmp_path / name for name in ("flat.mp4", "two.mp4", "covered.mp4"))
     clips(flat, tools.steady(2), sound=True)
     split = "[0:v]split[a][b];[a]scale=112:64[s]"
-    ffmpeg("-i", flat, "-filter_complex", split, "-map", "[s]", "-map", "[b]", two)
+    defaults = ("-disposition:0", "default", "-disposition:1", "default")
+    ffmpeg("-i", flat, "-filter_complex", split, "-map", "[s]", "-map", "[b]", *defaults, two)
     film = decode_film(two, SMALL)
     assert (film.probe.width, film.probe.height) == (448, 256)
     Image.new("RGB", (448, 256)).save(tmp_path / "cover.png")
