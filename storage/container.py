@@ -26,7 +26,7 @@ _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
-    """The file's container and the moving picture that players show; nothing but the file itself is read, whatever it refers to.
+    """The file's container and the picture that players show; nothing but the file is read, whatever it refers to.
 
     No other protocol than files, none of the formats that name other files, and no external media of a MOV.
 

@@ -18,6 +18,7 @@ from storage.provenance import UNKNOWN, Provenance
 from storage.rejects import Reject
 from storage.remote import is_remote, local_path
 from storage.schemas import SCHEMAS
+from storage.upright import lies_sideways
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -129,7 +130,7 @@ def probe(path: Path | str) -> FilmProbe:
 def described(container: "InputContainer", stream: "VideoStream", frame: "VideoFrame") -> FilmProbe:
     """The probe of an open film of which one frame is decoded."""
     width, height = round(frame.width * pixel_aspect(stream)), frame.height
-    if round(frame.rotation / 90) % 2:
+    if lies_sideways(frame):
         width, height = height, width
     return FilmProbe(
         seconds=told_length(container),

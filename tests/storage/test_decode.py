@@ -105,9 +105,11 @@ def quarters(number, seconds):
 
 def test_a_turned_film_stands_upright(tmp_path, clips, tools):
     flat = clips(tmp_path / "flat.mp4", tools.steady(2), quarters)
-    for angle in (90, 180, 270):
-        turned, shown = tmp_path / f"{angle}.mp4", tmp_path / f"{angle}.png"
-        ffmpeg("-display_rotation", angle, "-i", flat, "-c", "copy", turned)
+    for number, (angle, *mirrors) in enumerate(
+        ((90,), (180,), (270,), (0, "-display_hflip"), (0, "-display_vflip"), (90, "-display_hflip"))
+    ):
+        turned, shown = tmp_path / f"{number}.mp4", tmp_path / f"{number}.png"
+        ffmpeg("-display_rotation", angle, *mirrors, "-i", flat, "-c", "copy", turned)
         ffmpeg("-i", turned, "-frames:v", 1, shown)  # as ffmpeg's own program turns it
         film = decode_film(turned, SMALL)
         with Image.open(shown) as upright:
