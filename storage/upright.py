@@ -1,6 +1,6 @@
 """Which way up a frame is shown: its film may ask that it be turned by quarters, and mirrored."""
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,8 @@ def upright(picture: NDArray[Kind], frame: "VideoFrame") -> NDArray[Kind]:
 
 
 def _is_mirrored(frame: "VideoFrame") -> bool:
-    if "DISPLAYMATRIX" not in frame.side_data:
+    data: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV types it as another class
+    if data is None:
         return False
-    matrix = np.frombuffer(bytes(frame.side_data["DISPLAYMATRIX"]), np.int32).reshape(3, 3).astype(float)
+    matrix = np.frombuffer(data, np.int32).reshape(3, 3).astype(float)
     return bool(np.linalg.det(matrix[:2, :2]) < 0)
