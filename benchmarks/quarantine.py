@@ -4,8 +4,8 @@
 
 The stage that decodes goes through all films, with fake pictures. The peer is Ray Data with its defaults: flat_map over
 the same films to Parquet, of which one kills its process and none hangs or eats memory; it is stopped after `limit`
-seconds, for Ray tries the deadly row again without end. A film is settled when it is done, or given up with a reason, by
-a run that came to its end; what a run that did not has written is printed, and counts for nothing.
+seconds, for Ray tries the deadly row again without end. A film is settled when it is done, or given up with a reason,
+by a run that came to its end; what a run that did not has written is printed, and counts for nothing.
 """
 
 import argparse

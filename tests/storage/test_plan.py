@@ -113,3 +113,16 @@ def test_times_that_start_again_go_on_behind_what_was_read(tmp_path, ffmpeg):
         assert [second for second, _, _ in keyframes] == list(range(8))
         assert reader.damage() == ""
         assert reader.end == pytest.approx(8, abs=0.1)
+
+
+def test_one_frame_far_back_is_no_new_beginning(tmp_path, ffmpeg):
+    class Strayed(FilmReader):
+        def _decoded(self):
+            for number, frame in enumerate(super()._decoded()):
+                frame.pts = 0 if number == 60 else frame.pts
+                yield frame
+
+    with opened(ffmpeg(*moving(25, 4), *X264, tmp_path / "film.mp4")) as (container, stream):
+        reader = Strayed(container, stream)
+        assert [second for second, _, _ in nearest(reader, 1.0)] == [0, 1, 2, 3]
+        assert (reader.frames, reader.end, reader.gaps) == (99, pytest.approx(4), 0)
