@@ -4,7 +4,7 @@
     <folder>/metadata/movies.csv   imdbid, title, year: where it is there, it knows better
     <folder>/.../<upload_year>/<videoid>.mkv (or .mp4, .webm): wherever below the folder its download puts them
 
-The folder is its repository with the videos in data/videos, or the folder `data` of it.
+The folder is its repository with metadata and videos in data/, or the folder `data` of it.
 """
 
 import csv
@@ -16,12 +16,16 @@ from storage.manifest import year_of
 from storage.provenance import Named, Provenance
 from storage.rejects import Reject
 
-_CLIPS = Path("metadata", "clips.csv")
+_PLACES = (Path("metadata", "clips.csv"), Path("data", "metadata", "clips.csv"))
 _NEEDED = ("videoid", "title")
 
 
 def is_condensed_movies(folder: Path) -> bool:
-    return (folder / _CLIPS).is_file()
+    return _clips(folder) is not None
+
+
+def _clips(folder: Path) -> Path | None:
+    return next((folder / place for place in _PLACES if (folder / place).is_file()), None)
 
 
 def read(folder: Path, endings: frozenset[str]) -> Iterator[Named | Reject]:
@@ -29,9 +33,11 @@ def read(folder: Path, endings: frozenset[str]) -> Iterator[Named | Reject]:
 
     All clips of one imdbid are one movie.
     """
-    table = folder / _CLIPS
+    table = _clips(folder)
+    if table is None:
+        return
     files = _files(folder, endings)
-    movies = {row.get("imdbid", ""): row for row in _rows(folder / "metadata" / "movies.csv")}
+    movies = {row.get("imdbid", ""): row for row in _rows(table.with_name("movies.csv"))}
     for number, row in enumerate(_rows(table), start=2):
         if lacking := [name for name in _NEEDED if not row.get(name)]:
             detail = f"{str(table)!r}, row {number}, column {lacking[0]!r}: is empty or not there"

@@ -26,7 +26,7 @@ _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
-    """The file's container and its largest moving picture; nothing but the file itself is read, whatever it refers to.
+    """The file's container and the picture that players show; nothing but the file is read, whatever it refers to.
 
     No other protocol than files, none of the formats that name other files, and no external media of a MOV.
 
@@ -55,17 +55,29 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
+    """The default one, of several the largest."""
     from av.stream import Disposition
 
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not films:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise FilmError("no_video_stream", f"{str(path)!r} holds no moving picture, only: {kinds}")
-    stream = max(films, key=lambda film: film.width * film.height)
+    stream = max(films, key=lambda film: (film.disposition & Disposition.default, film.width * film.height))
     if min(stream.width, stream.height) < SMALLEST_SIDE:
         size = f"{stream.width}x{stream.height}"
         raise FilmError("too_small", f"{str(path)!r} is {size} pixels; {SMALLEST_SIDE}x{SMALLEST_SIDE} is the least")
     return stream
+
+
+def told_length(container: "InputContainer") -> float | None:
+    """Seconds from the first frame to the end, as the header tells them; None where it doesn't.
+
+    Matroska counts from 0, wherever the film begins; files whose duration is less than their beginning don't.
+    """
+    if not container.duration:
+        return None
+    start = max(container.start_time or 0, 0) if "matroska" in container.format.name else 0
+    return (container.duration - start if start < container.duration else container.duration) / 1_000_000
 
 
 def _unopenable(path: Path, error: Exception) -> FilmError:

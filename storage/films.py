@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pydantic import BaseModel
 
-from storage.container import bare_rate, opened
+from storage.container import bare_rate, opened, told_length
 from storage.errors import FilmError
 from storage.hashing import Hashed, by_bytes
 from storage.inputs import found
@@ -18,6 +18,7 @@ from storage.provenance import UNKNOWN, Provenance
 from storage.rejects import Reject
 from storage.remote import is_remote, local_path
 from storage.schemas import SCHEMAS
+from storage.upright import lies_sideways
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -129,10 +130,10 @@ def probe(path: Path | str) -> FilmProbe:
 def described(container: "InputContainer", stream: "VideoStream", frame: "VideoFrame") -> FilmProbe:
     """The probe of an open film of which one frame is decoded."""
     width, height = round(frame.width * pixel_aspect(stream)), frame.height
-    if round(frame.rotation / 90) % 2:
+    if lies_sideways(frame):
         width, height = height, width
     return FilmProbe(
-        seconds=container.duration / 1_000_000 if container.duration else None,
+        seconds=told_length(container),
         fps=float(bare_rate(container, stream) or stream.average_rate or stream.guessed_rate or 25),
         width=width,
         height=height,

@@ -85,10 +85,13 @@ def _all_of(given: str, films: Sequence[str], others: Collection[str], nothing: 
 
 
 def _checked(one: Named | Reject) -> Named | Reject:
-    """A pipe or a device is no film: reading it may never end."""
+    """A pipe or a device is no film: reading it may never end; nor is a link that leads nowhere."""
     if isinstance(one, Reject) or remote.is_remote(one.source):
         return one
     path = remote.local_path(one.source)
+    if _is_dead_link(path):
+        detail = f"{one.source!r} is a link to {str(path.readlink())!r}, where there is no file"
+        return Reject(source=one.source, reason="missing", detail=detail)
     if path.exists() and not path.is_file():
         return Reject(source=one.source, reason="not_a_video", detail=f"{one.source!r} is not a file")
     return one
@@ -103,12 +106,16 @@ def _matches(given: str) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """Its files, to the bottom, but the hidden ones."""
+    """Its files and the links that lead nowhere, to the bottom, but the hidden ones."""
 
     def hidden(path: Path) -> bool:
         return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not hidden(path))
+    return sorted(path for path in folder.rglob("*") if (path.is_file() or _is_dead_link(path)) and not hidden(path))
+
+
+def _is_dead_link(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _ending(path: str) -> str:

@@ -130,7 +130,8 @@ def _bad(manifest: str, number: int, column: str, what: str) -> Reject:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value).strip()
+    """Of a cell; NaN, as pandas writes what is not there, says nothing."""
+    return "" if value is None or value != value else str(value).strip()
 
 
 def year_of(text: str) -> int | None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.container import opened
+from storage.container import opened, told_length
+from storage.upright import upright
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -127,7 +128,7 @@ def _frames(container: "InputContainer", stream: "VideoStream") -> list[Pixels |
             frames.append(None)
             continue
         small = frame.reformat(*_LOOK, format="gray", interpolation="AREA").to_ndarray().astype(np.float32)
-        turned = np.rot90(small, round(frame.rotation / 90) % 4)
+        turned = upright(small, frame)
         frames.append(_resized(turned, _LOOK) if turned.shape != small.shape else turned)
     return frames
 
@@ -154,8 +155,8 @@ def _frame_at(container: "InputContainer", stream: "VideoStream", start: float, 
 
 
 def _length(container: "InputContainer", stream: "VideoStream") -> float | None:
-    if container.duration:
-        return container.duration / 1_000_000
+    if length := told_length(container):
+        return length
     return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
 
 

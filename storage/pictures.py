@@ -10,6 +10,7 @@ from PIL import Image
 
 from storage.bars import Bars
 from storage.hdr import HLG, PQ, to_sdr
+from storage.upright import lies_sideways, upright
 
 if TYPE_CHECKING:
     from av.filter import Graph
@@ -43,9 +44,7 @@ class Developer:
 
     def keyframe(self, frame: "VideoFrame") -> Pixels:
         """The frame's picture; frames of one film may differ in size, format and rotation."""
-        turns = round(frame.rotation / 90) % 4  # counterclockwise quarters that the film asks for
-        image = self._developed(frame, sideways=turns % 2 == 1)
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+        return upright(self._developed(frame, lies_sideways(frame)), frame)
 
     def _developed(self, frame: "VideoFrame", sideways: bool) -> Pixels:
         wide_range = frame.color_trc in (PQ, HLG)

@@ -23,6 +23,7 @@ _SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # frames marked as
 _MISSED = 2.0  # seconds by which a whole film may be shorter than its header says
 _GAP = 1.5  # seconds, and frames, without a picture before it counts as damage
 _GAP_FRAMES = 10
+_BACK = 1.5  # seconds that times step back where another film was joined on; less is a frame out of order
 
 
 @dataclass
@@ -30,7 +31,8 @@ class FilmReader:
     """Iterating yields the frames of a film; the attributes then tell how it went.
 
     With a step, only the frames that other frames or keyframes need are decoded: a frame that no other refers to is
-    skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each frame that decodes.
+    skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each frame that decodes;
+    where times start again, as in joined files, the film goes on behind what was read.
 
     Attributes:
         probe: of the first frame; None when no frame decodes.
@@ -60,6 +62,7 @@ class FilmReader:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
         self._tick = float(self.stream.time_base or 0)
         start: float | None = None
+        again = False  # the last frame stood far back: one alone is damage, two are a new beginning
         rate = bare_rate(self.container, self.stream)
         for frame in self._decoded() if self.step is None else self._needed(self.step):
             time = float(self.frames / rate) if rate else frame.time
@@ -67,6 +70,9 @@ class FilmReader:
                 self._fail()
                 continue
             start = time if start is None else start
+            if (back := time - start < self._seconds - _BACK) and again:
+                start = time - self.end
+            again = back
             if time - start > self._seconds:
                 self._see(frame, time - start)
                 yield time - start, frame

@@ -14,10 +14,10 @@ noimdb00000,,1,1,2018,Somewhere,A Scene,
 MOVIES = "imdbid,title,year\ntt0077288,La Cage aux Folles,1978.0\n"
 
 
-def make(folder, videos):
-    (folder / "metadata").mkdir(parents=True)
-    (folder / "metadata" / "clips.csv").write_text(CLIPS, encoding="utf-8")
-    (folder / "metadata" / "movies.csv").write_text(MOVIES, encoding="utf-8")
+def make(folder, videos, metadata="metadata"):
+    (folder / metadata).mkdir(parents=True)
+    (folder / metadata / "clips.csv").write_text(CLIPS, encoding="utf-8")
+    (folder / metadata / "movies.csv").write_text(MOVIES, encoding="utf-8")
     for name in ("2019/Sv-BxH3SVS8.mkv", "2019/IsZdfna1LKA.mp4", "2018/2LwWmJojqvM.webm", "2018/noimdb00000.mkv"):
         (folder / videos / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / videos / name).write_bytes(name.encode())
@@ -25,8 +25,13 @@ def make(folder, videos):
 
 
 def test_clips_come_with_their_movie_and_missing_ones_as_rejects(tmp_path):
-    for place, videos in (("a", "videos"), ("b", "data/videos"), ("c", "")):
-        films = list(found(str(make(tmp_path / place, videos))))
+    for place, videos, metadata in (
+        ("a", "videos", "metadata"),
+        ("b", "data/videos", "metadata"),
+        ("c", "", "metadata"),
+        ("d", "data/videos", "data/metadata"),
+    ):
+        films = list(found(str(make(tmp_path / place, videos, metadata))))
         named = [one for one in films if not isinstance(one, Reject)]
         assert [one.source.rsplit("/", 1)[-1] for one in named] == [
             "Sv-BxH3SVS8.mkv",

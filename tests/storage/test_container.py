@@ -6,9 +6,10 @@ import threading
 import av
 import pytest
 
-from storage.container import opened
+from storage.container import opened, told_length
 from storage.decode import KeyframesConfig, decode_film
 from storage.errors import FilmError
+from storage.perceptual import perceptual_hash
 
 SMALL = KeyframesConfig(width=112, height=64)
 
@@ -116,6 +117,25 @@ def _grown(data, place, old, new):
         length = int.from_bytes(data[start : start + 4], "big")
         parts[start : start + 4] = (length + len(new) - len(old)).to_bytes(4, "big")
     return bytes(parts)
+
+
+def test_the_default_picture_goes_before_a_larger_one(tmp_path, ffmpeg):
+    film = ("-f", "lavfi", "-i", "testsrc2=size=128x64:rate=5:duration=2")
+    cover = ("-f", "lavfi", "-i", "color=red:size=256x128:rate=1:duration=1")
+    codecs = ("-map", 1, "-map", 0, "-c:v:0", "mjpeg", "-c:v:1", "libx264")
+    marks = ("-disposition:v:0", 0, "-disposition:v:1", "default")
+    with opened(ffmpeg(*film, *cover, *codecs, *marks, tmp_path / "film.mkv")) as (_, stream):
+        assert (stream.width, stream.codec_context.name) == (128, "h264")
+
+
+@pytest.mark.parametrize("offset", [0, 2, 100])
+def test_a_matroska_that_begins_late_is_no_longer_for_it(tmp_path, ffmpeg, offset):
+    source = ("-f", "lavfi", "-i", "testsrc2=size=128x64:rate=5:duration=4")
+    path = ffmpeg(*source, "-c:v", "libx264", "-output_ts_offset", offset, tmp_path / "late.mkv")
+    with opened(path) as (container, _):
+        assert told_length(container) == pytest.approx(4, abs=0.01)
+    assert decode_film(path, SMALL).damage == ""
+    assert "x" not in perceptual_hash(path).split(".")
 
 
 def test_a_film_opens_by_its_largest_picture(tmp_path, clips):

@@ -105,9 +105,11 @@ def quarters(number, seconds):
 
 def test_a_turned_film_stands_upright(tmp_path, clips, tools):
     flat = clips(tmp_path / "flat.mp4", tools.steady(2), quarters)
-    for angle in (90, 180, 270):
-        turned, shown = tmp_path / f"{angle}.mp4", tmp_path / f"{angle}.png"
-        ffmpeg("-display_rotation", angle, "-i", flat, "-c", "copy", turned)
+    for number, (angle, *mirrors) in enumerate(
+        ((90,), (180,), (270,), (0, "-display_hflip"), (0, "-display_vflip"), (90, "-display_hflip"))
+    ):
+        turned, shown = tmp_path / f"{number}.mp4", tmp_path / f"{number}.png"
+        ffmpeg("-display_rotation", angle, *mirrors, "-i", flat, "-c", "copy", turned)
         ffmpeg("-i", turned, "-frames:v", 1, shown)  # as ffmpeg's own program turns it
         film = decode_film(turned, SMALL)
         with Image.open(shown) as upright:
@@ -191,7 +193,8 @@ def test_the_larger_of_two_pictures_is_taken_and_cover_art_is_none(tmp_path, cli
     flat, two, covered = (tmp_path / name for name in ("flat.mp4", "two.mp4", "covered.mp4"))
     clips(flat, tools.steady(2), sound=True)
     split = "[0:v]split[a][b];[a]scale=112:64[s]"
-    ffmpeg("-i", flat, "-filter_complex", split, "-map", "[s]", "-map", "[b]", two)
+    defaults = ("-disposition:0", "default", "-disposition:1", "default")
+    ffmpeg("-i", flat, "-filter_complex", split, "-map", "[s]", "-map", "[b]", *defaults, two)
     film = decode_film(two, SMALL)
     assert (film.probe.width, film.probe.height) == (448, 256)
     Image.new("RGB", (448, 256)).save(tmp_path / "cover.png")

@@ -44,3 +44,13 @@ def test_the_effort_for_a_remote_folder_grows_with_its_files_alone(monkeypatch):
     passed, *films = found("s3://films")
     assert ([film.source for film in films], "100 .txt" in passed.detail) == (files[::2], True)
     assert Name.looked_up <= 2 * len(files)
+
+
+def test_a_film_whose_link_leads_nowhere_is_missing(tmp_path):
+    touch(tmp_path / "films", "a.mp4")
+    (link := tmp_path / "films" / "b.mp4").symlink_to(tmp_path / "gone.mp4")
+    (tmp_path / "films" / "notes.txt").symlink_to(tmp_path / "gone.txt")
+    for given in (tmp_path / "films", tmp_path / "films" / "*.mp4", link):
+        *_, last = found(str(given))
+        assert (last.reason, last.source) == ("missing", str(link))
+        assert f"{str(link)!r} is a link to {str(tmp_path / 'gone.mp4')!r}" in last.detail

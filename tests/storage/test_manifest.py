@@ -97,6 +97,13 @@ def test_parquet_and_csv_say_the_same(tmp_path):
     assert bad.reason == "bad_manifest"
 
 
+def test_nan_is_nothing_said(tmp_path):
+    nan = float("nan")
+    rows = pa.table({"path": ["a.mp4", "b.mp4"], "year": [2001.0, nan], "title": pa.array([nan, nan])})
+    pq.write_table(rows, tmp_path / "films.parquet")
+    assert [one.said for one in read(tmp_path / "films.parquet")] == [Provenance(year=2001), Provenance()]
+
+
 def test_fifty_thousand_rows_with_bad_ones_among_them(tmp_path):
     lines = ["path,year", *(f"{n}.mp4,{'x' if n % 1000 == 0 else 2000}" for n in range(50_000))]
     found = read(write(tmp_path, "\n".join(lines)))

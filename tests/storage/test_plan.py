@@ -100,3 +100,29 @@ def test_a_step_of_several_seconds(tmp_path, ffmpeg):
             chosen.append([found[:2] for found in nearest(FilmReader(container, stream, step), 2.5)])
     assert chosen[0] == chosen[1]
     assert [second for second, _ in chosen[0]] == [0, 2]
+
+
+def test_times_that_start_again_go_on_behind_what_was_read(tmp_path, ffmpeg):
+    for name, codec in (("a.mpg", ("-c:v", "mpeg2video", "-bf", 2, "-q:v", 4)), ("a.ts", (*X264, "-g", 25))):
+        once = ffmpeg(*moving(25, 4), *codec, tmp_path / name)
+        twice = once.with_stem("twice")
+        twice.write_bytes(once.read_bytes() * 2)
+        with pytest.raises(PlanError):
+            read(twice, 1.0)
+        keyframes, reader = read(twice, None)
+        assert [second for second, _, _ in keyframes] == list(range(8))
+        assert reader.damage() == ""
+        assert reader.end == pytest.approx(8, abs=0.1)
+
+
+def test_one_frame_far_back_is_no_new_beginning(tmp_path, ffmpeg):
+    class Strayed(FilmReader):
+        def _decoded(self):
+            for number, frame in enumerate(super()._decoded()):
+                frame.pts = 0 if number == 60 else frame.pts
+                yield frame
+
+    with opened(ffmpeg(*moving(25, 4), *X264, tmp_path / "film.mp4")) as (container, stream):
+        reader = Strayed(container, stream)
+        assert [second for second, _, _ in nearest(reader, 1.0)] == [0, 1, 2, 3]
+        assert (reader.frames, reader.end, reader.gaps) == (99, pytest.approx(4), 0)
