@@ -7,11 +7,11 @@ that names the keyframe and the cure. What is no script at all is a ValueError.
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from models.script_tokens import CHARACTER, PLOT, SCENE_ELEMENT, FrameScript
 from models.sentence import SentenceEncoder
@@ -21,13 +21,25 @@ SOMEBODY = "A person."
 T = TypeVar("T")
 
 
+def _readable(text: object) -> object:
+    for mark in text if isinstance(text, str) else "":
+        if unicodedata.category(mark) in {"Cc", "Cs"} and mark not in "\t\n\r":
+            what = "a control character" if unicodedata.category(mark) == "Cc" else "half of a character"
+            raise ValueError(f"{mark!r} is {what}: leave it out")
+    return text
+
+
+Text = Annotated[str, BeforeValidator(_readable)]
+"""What can be shown and written: no control characters, no lone surrogates."""
+
+
 class Character(BaseModel):
     """Somebody who is seen; `face` names one of the faces that go with the script, "" is a face not given."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    description: str = ""
-    face: str = ""
+    description: Text = ""
+    face: Text = ""
 
 
 class Keyframe(BaseModel):
@@ -36,8 +48,8 @@ class Keyframe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     characters: tuple[Character, ...] = ()
-    scene_elements: tuple[str, ...] = ()
-    plots: tuple[str, ...] = ()
+    scene_elements: tuple[Text, ...] = ()
+    plots: tuple[Text, ...] = ()
 
 
 class Screenplay(BaseModel):
@@ -49,19 +61,34 @@ class Screenplay(BaseModel):
 
 
 def read(text: str) -> Screenplay:
-    """The screenplay in a JSON text.
+    """The screenplay in a JSON text, which may start with a byte order mark.
 
     Raises:
         ValueError: quoting what is wrong, and where.
     """
     try:
-        return Screenplay.model_validate(json.loads(text))
+        return Screenplay.model_validate(json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_object))
     except json.JSONDecodeError as error:
         raise ValueError(f"a script is JSON, and this is not: {error}") from error
+    except RecursionError:
+        raise ValueError(f"its brackets stand too deep in each other, got {text[:40]!r}...") from None
     except ValidationError as error:
         wrong = error.errors()[0]
         place = ".".join(map(str, wrong["loc"])) or "the script"
-        raise ValueError(f"{place}: {wrong['msg'].lower()}, got {wrong['input']!r:.80}") from error
+        if len(wrong["loc"]) > 1:
+            place = f"keyframe {int(wrong['loc'][1]) + 1}, {place}"
+        said = wrong["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{place}: {said[:1].lower()}{said[1:]}, got {wrong['input']!r:.80}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; json itself would keep the last of two values with one name and drop the first."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice in {pairs!r:.80}: join the two")
+    return made
 
 
 def encode(

@@ -75,7 +75,7 @@ def read(config: ScriptConfig) -> Screenplay:
     """The script of the config.
 
     Raises:
-        ConfigError: a file that is missing or no script, a reference that is no picture, or faces, all of them, that are
+        ConfigError: a file that is missing or no script, a reference that is no picture, or all of the faces that are
             neither pictures nor named as a film's characters are.
     """
     for reference in config.references:

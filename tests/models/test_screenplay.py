@@ -129,11 +129,28 @@ def test_a_face_without_words_gets_some():
         ('{"keyframes": []}', "keyframes: tuple should have at least 1 item"),
         ('{"keyframes": [{"plot": "x"}]}', r"keyframes\.0\.plot: extra inputs are not permitted, got 'x'"),
         ('{"keyframes": [{"plots": [7]}]}', r"keyframes\.0\.plots\.0: input should be a valid string, got 7"),
+        (
+            r'{"keyframes": [{}, {"plots": ["Rain \ud83d"]}]}',
+            r"keyframe 2, .*plots\.0: '\\ud83d' is half of a .*: leave it out, got 'Rain \\ud83d'",
+        ),
+        (
+            r'{"keyframes": [{"scene_elements": ["Rain\u0007"]}]}',
+            r"keyframe 1, .*'\\x07' is a control character: leave it out, got 'Rain\\x07'",
+        ),
+        (r'{"keyframes": [{"characters": [{"face": "a\u0000"}]}]}', r"keyframe 1, .*face: '\\x00' is a control"),
+        (r'{"keyframes": [{"\ud83d": 1}]}', r"keyframe 1, .*unicode string, got '\\ud83d'"),
+        ("[" * 100_000, r"brackets stand too deep in each other, got '\[\["),
+        ('{"keyframes": ' + "[" * 900 + "]" * 900 + "}", r"keyframe 1, keyframes\.0: "),
+        ('{"keyframes": [{"plots": ["a"], "plots": ["b"]}]}', "'plots' stands twice in .*: join the two"),
     ],
 )
 def test_what_is_no_script_is_refused(text, says):
     with pytest.raises(ValueError, match=says):
         read(text)
+
+
+def test_a_byte_order_mark_and_line_breaks_are_no_harm():
+    assert read('\ufeff{"keyframes": [{"plots": ["A\\n\\tman."]}]}').keyframes[0].plots == ("A\n\tman.",)
 
 
 def model(layout: str) -> AutoregressiveModel:
