@@ -42,9 +42,9 @@ class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
     window: int = Field(default=16, ge=2)
     keep: int = Field(default=8, ge=1)
     sink: int = Field(default=1, ge=0)
-    temperature: float = Field(default=0.0, ge=0)
-    weight_temperature: float = Field(default=1.0, ge=0)
-    guidance: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    weight_temperature: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    guidance: float = Field(default=1.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _keep_fits(self) -> "GenerationConfig":

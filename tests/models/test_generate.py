@@ -110,6 +110,13 @@ def test_a_movie_is_the_same_alone_and_among_others():
         torch.testing.assert_close(tokens, generate(net, [request], CONFIG)[0], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["temperature", "weight_temperature", "guidance"])
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_what_scales_is_finite(name, number):
+    with pytest.raises(ValueError, match=rf"{name}\n.*finite"):
+        GenerationConfig(**{name: number})
+
+
 def test_seed_and_temperature():
     net, told = model(), scripts(3)
 
