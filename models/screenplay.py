@@ -19,7 +19,7 @@ from models.sentence import SentenceEncoder
 from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS
 
 SOMEBODY = "A person."
-_ENGLISH = frozenset("a an the in on of with and is are to at by from for as it he she they his her their its".split())
+_ENGLISH = re.compile("an?|the|in|on|of|with|and|is|are|to|at|by|from|for|as|its?|s?he|they|his|her|their")
 _ENOUGH = 8  # words from which on a language shows, by one of _ENGLISH among so many
 T = TypeVar("T")
 
@@ -220,7 +220,7 @@ def _foreign(screenplay: Screenplay, encoder: SentenceEncoder) -> list[str]:
         for text in (*(character.description for character in one.characters), *one.scene_elements, *one.plots)
     ]
     words = [word for text in texts if not _doubt(text, encoder) for word in re.findall(r"[^\W\d_]+", text.lower())]
-    if len(words) < _ENOUGH or sum(word in _ENGLISH for word in words) >= len(words) / _ENOUGH:
+    if len(words) < _ENOUGH or sum(bool(_ENGLISH.fullmatch(word)) for word in words) >= len(words) / _ENOUGH:
         return []
     return [
         f"this doesn't look like English: {' '.join(words)[:60]!r}...; {encoder.name} learnt from English, and what it "
