@@ -82,7 +82,7 @@ def write_movie(
 
 
 def srt(subtitles: Sequence[tuple[float, float, str]]) -> str:
-    """SubRip text; subtitles without words are left out. What players would take for a tag or a time is shown as written.
+    """SubRip text; subtitles without words are left out, and what looks like a tag or a time is shown as written.
 
     Raises:
         ValueError: for a subtitle that ends before it starts.
