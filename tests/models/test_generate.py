@@ -244,7 +244,7 @@ def test_it_leaves_the_model_as_it_was_and_refuses_what_does_not_fit():
     assert generate(net, [Request([])], CONFIG)[0].shape == (0, L, D)
     with pytest.raises(ValueError, match="1 history scripts but tokens of 2"):
         generate(net, [Request(scripts(1), history_scripts=scripts(1), history_TLD=torch.ones(2, L, D))], CONFIG)
-    with pytest.raises(ValueError, match=r"\(2, 5\), the model's are \(2, 6\)"):
+    with pytest.raises(ValueError, match=r"\[1, 2, 5\], the model's are \[any, 2, 6\]"):
         generate(net, [Request(scripts(1), history_scripts=scripts(1), history_TLD=torch.ones(1, L, 5))], CONFIG)
     with pytest.raises(ValueError, match="got 4 and 4"):
         GenerationConfig(window=4, keep=4)
