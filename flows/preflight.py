@@ -34,6 +34,11 @@ def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
         ServersError: a server that can't be used.
     """
     own_script = "script" in uses and bool(settings.script.path)
+    if "script" in uses and settings.script.references and not own_script:
+        raise ConfigError(
+            f"script.references={list(settings.script.references)!r} go with a script: set script.path too; "
+            "films of the snapshot have references of their own (render.variants)"
+        )
     uses = uses | _OF_A_SCRIPT if own_script else uses
     parts = [name for name in Recipe.model_fields if name in uses]
     lost = [problem for name in parts for problem in _lost(getattr(settings, name))]

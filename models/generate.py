@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
@@ -42,9 +43,9 @@ class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
     window: int = Field(default=16, ge=2)
     keep: int = Field(default=8, ge=1)
     sink: int = Field(default=1, ge=0)
-    temperature: float = Field(default=0.0, ge=0)
-    weight_temperature: float = Field(default=1.0, ge=0)
-    guidance: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    weight_temperature: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    guidance: float = Field(default=1.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _keep_fits(self) -> "GenerationConfig":
@@ -78,6 +79,9 @@ def generate(
 
     Args:
         graphs: record a turn's work as a CUDA graph; unless told otherwise, on GPUs.
+
+    Raises:
+        ValueError: for tokens, scripts or faces of other sizes than the model's, or not finite; before any is made.
     """
     made: list[list[Tensor]] = [[] for _ in requests]
     for number, tokens_LD in stream(model, requests, config, graphs):
@@ -90,9 +94,9 @@ def stream(
     model: AutoregressiveModel, requests: Sequence[Request], config: GenerationConfig, graphs: bool | None = None
 ) -> Iterator[tuple[int, Tensor]]:
     """(number of the request, tokens_LD on the model's device) of each keyframe as soon as it is made."""
+    movies = [_Movie(model, request) for request in requests]
     was_training = model.training
     model.eval()
-    movies = [_Movie(model, request) for request in requests]
     running = [movie for movie in movies if not movie.done]
     try:
         if running:
@@ -104,16 +108,39 @@ def stream(
         model.train(was_training)
 
 
+def _fits(model: AutoregressiveModel, request: Request, history_TLD: Tensor) -> None:
+    """Raises a ValueError for tokens and scripts that the model can't read."""
+    if len(history_TLD) != len(request.history_scripts):
+        raise ValueError(f"{len(request.history_scripts)} history scripts but tokens of {len(history_TLD)} keyframes")
+    tokens, width = model.config.tokens, model.config.width
+    shown_RLD = history_TLD[:0] if request.references_RLD is None else request.references_RLD
+    for what, given in (("history", history_TLD), ("reference", shown_RLD)):
+        if given.ndim != 3 or given.shape[1:] != (tokens, width):
+            raise ValueError(f"{what} tokens are {list(given.shape)}, the model's are [any, {tokens}, {width}]")
+        if not given.isfinite().all():
+            raise ValueError(f"{what} tokens of shape {list(given.shape)} hold numbers that are not finite")
+    if request.reference_scripts and len(request.reference_scripts) != len(shown_RLD):
+        raise ValueError(
+            f"{len(request.reference_scripts)} reference scripts but {len(shown_RLD)} references: one for each, or none"
+        )
+    for script in (*request.history_scripts, *request.reference_scripts, *request.scripts):
+        for what, vectors, read in (
+            ("sentences", script.sentences, model.config.sentence_width),
+            ("faces", script.faces, model.config.face_width),
+        ):
+            if vectors.shape[1] != read:
+                raise ValueError(f"script {script.row_id!r}: {what} are {list(vectors.shape)}, wanted [any, {read}]")
+            if not np.isfinite(vectors).all():
+                raise ValueError(f"script {script.row_id!r}: {what} hold numbers that are not finite")
+
+
 class _Movie:
     """What one request has so far: history and generated keyframes in one run."""
 
     def __init__(self, model: AutoregressiveModel, request: Request) -> None:
         length, width = model.config.tokens, model.config.width
         history = torch.zeros(0, length, width) if request.history_TLD is None else request.history_TLD
-        if len(history) != len(request.history_scripts):
-            raise ValueError(f"{len(request.history_scripts)} history scripts but tokens of {len(history)} keyframes")
-        if history.shape[1:] != (length, width):
-            raise ValueError(f"history tokens are {tuple(history.shape[1:])}, the model's are {(length, width)}")
+        _fits(model, request, history)
         self.scripts = [*request.history_scripts, *request.scripts]
         self.tokens = list(history.to(model.markers_2H.device))
         self.start, self.width, self.length = len(history), width, length

@@ -1,5 +1,6 @@
 """Writes a movie: H.264 in yuv420p and BT.709, faststart, with sound carried from a film and soft subtitles."""
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from storage.errors import FilmError, StorageError
 from storage.guard import guarded
 from storage.sound import AudioTrack, merged, sound
 
+_NO_SPACE = "\u200b"  # of no width
+_MARKUP = re.compile(r"--(?=>)|[<{\\](?=\S)")  # "-->", "<b>", "{\an8}" and "\n" mean something to players
 _CRF = 18  # no loss to be seen
 _SOUND = {"c:a": "aac", "b:a": "160k", "ac": 2}
 _COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
@@ -79,7 +82,7 @@ def write_movie(
 
 
 def srt(subtitles: Sequence[tuple[float, float, str]]) -> str:
-    """SubRip text; subtitles without words are left out.
+    """SubRip text; subtitles without words are left out, and what looks like a tag or a time is shown as written.
 
     Raises:
         ValueError: for a subtitle that ends before it starts.
@@ -89,7 +92,8 @@ def srt(subtitles: Sequence[tuple[float, float, str]]) -> str:
         if not 0 <= start < end:
             raise ValueError(f"subtitle {text!r} from {start} to {end} s: it has to end after it starts")
         if lines := "\n".join(line.strip() for line in text.splitlines() if line.strip()):
-            blocks.append(f"{len(blocks) + 1}\n{_clock(start)} --> {_clock(end)}\n{lines}\n")
+            words = _MARKUP.sub(rf"\g<0>{_NO_SPACE}", lines)
+            blocks.append(f"{len(blocks) + 1}\n{_clock(start)} --> {_clock(end)}\n{words}\n")
     return "\n".join(blocks)
 
 

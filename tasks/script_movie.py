@@ -8,9 +8,10 @@ Shapes: R reference frames, L tokens, D token width.
 
 import difflib
 import json
+import re
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel
 
 from models import face, screenplay, sentence
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STAGE = "script"
+
+_CHARACTER = re.compile(r".+/\d+")
+_CURE = "put the pictures beside the script, correct the names, or leave the faces out: words alone describe them then"
 
 
 class ScriptConfig(BaseModel, frozen=True, extra="forbid"):
@@ -70,14 +75,18 @@ def read(config: ScriptConfig) -> Screenplay:
     """The script of the config.
 
     Raises:
-        ConfigError: a file that is missing or no script, or a reference that is no picture.
+        ConfigError: a file that is missing or no script, a reference that is no picture, or all of the faces that are
+            neither pictures nor named as a film's characters are.
     """
     for reference in config.references:
         _picture(Path(reference), "script.references")
     try:
-        return screenplay.read(Path(config.path).read_text(encoding="utf-8"))
+        story = screenplay.read(Path(config.path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"script.path={config.path!r}: {error}; docs/autoregressive.md shows a script") from error
+    if wrong := [problem for name in _names(story) if (problem := _problem(name, Path(config.path).parent))]:
+        raise ConfigError("\n".join([f"script.path={config.path!r}: {len(wrong)} faces can't be used", *wrong, _CURE]))
+    return story
 
 
 def run(
@@ -146,7 +155,32 @@ def _names(story: Screenplay) -> list[str]:
 
 def _face_files(story: Screenplay, folder: Path) -> dict[str, Path]:
     """Those of the script's faces that are picture files, beside the script or anywhere."""
-    return {name: folder / name for name in _names(story) if (folder / name).is_file()}
+    return {name: folder / name for name in _names(story) if _is_file(folder / name)}
+
+
+def _problem(name: str, folder: Path) -> str:
+    """What is wrong with a face, as far as that shows before the films are known; "" for nothing."""
+    if _is_file(folder / name):
+        try:
+            _picture(folder / name, f"face {name!r}")
+        except ConfigError as error:
+            return str(error)
+    elif not _CHARACTER.fullmatch(name):
+        return _unknown(name, [path.name for path in folder.iterdir() if path.is_file()])
+    return ""
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for the system
+        return False
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f": the nearest is {near[0]!r}" if near else ""
+    return f"face {name!r} is neither a picture file beside the script nor a film's character <film_id>/<number>{hint}"
 
 
 def _embedded(files: dict[str, Path], config: FaceConfig) -> dict[str, NDArray[np.float32]]:
@@ -168,21 +202,17 @@ def _characters(
     """The embeddings of the films' characters that the script names."""
     names = [name for name in _names(story) if name not in files]
     bank = dataset.characters(storage, snapshot, names) if names else {}
-    for name in names:
-        if name not in bank:
-            beside = (path.name for path in Path(config.path).parent.iterdir())
-            (near,) = difflib.get_close_matches(name, [*bank, *beside], 1, 0.0)  # the script itself lies there
-            raise ConfigError(
-                f"face {name!r} is neither a picture file beside the script nor a film's character "
-                f"<film_id>/<number>: the nearest is {near!r}"
-            )
+    if wrong := [_unknown(name, bank) for name in names if name not in bank]:
+        raise ConfigError("\n".join([f"script.path={config.path!r}: {len(wrong)} faces can't be used", *wrong, _CURE]))
     return {name: bank[name] for name in names}
 
 
 def _picture(path: Path, what: str) -> NDArray[np.uint8]:
     try:
         return decode(path.read_bytes())
-    except OSError as error:
+    except UnidentifiedImageError as error:
+        raise ConfigError(f"{what}: {str(path)!r} is no picture: give a PNG, JPEG or WebP") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ConfigError(f"{what}: {str(path)!r} is no picture that opens: {error}") from error
 
 

@@ -39,7 +39,7 @@ class Flow:
         return (self.velocity(between_ND, time_N1) - (x_ND - noise_ND)).square().mean(-1)
 
     def nll_per_dimension(self, tokens_ND: Tensor) -> Tensor:
-        """The flow run backwards, with the exact divergence of the velocity summed up on the way."""
+        """The flow run backwards, with the divergence of the velocity, by central differences, summed up on the way."""
         x_ND = (tokens_ND - self.shift) / self.scale
         logarithm_N = torch.zeros_like(x_ND[..., 0])
         for step in reversed(range(self.steps)):

@@ -103,6 +103,15 @@ def test_a_script_that_is_none_is_named() -> None:
     check(settings, "render")
 
 
+def test_references_without_a_script_are_refused_in_whatever_order_they_are_set(tmp_path) -> None:
+    references, path = 'script.references=["ballroom.png"]', "script.path=story.json"
+    with pytest.raises(ConfigError, match=r"script\.references=\['ballroom\.png'\] .*: set script\.path too"):
+        check(resolve("smoke", [references]), "script")
+    for order in ([references, path], [path, references]):
+        with pytest.raises(ConfigError, match=r"script\.references: 'ballroom\.png' is no picture"):
+            check(resolve("smoke", order), "script")
+
+
 def test_a_script_of_ones_own_needs_what_it_is_read_with() -> None:
     with pytest.raises(ConfigError) as raised:
         check(resolve("paper", ["script.path=story.json"]), "script")

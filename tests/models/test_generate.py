@@ -110,6 +110,46 @@ def test_a_movie_is_the_same_alone_and_among_others():
         torch.testing.assert_close(tokens, generate(net, [request], CONFIG)[0], atol=1e-4, rtol=1e-4)
 
 
+def told(**changes) -> list[FrameScript]:
+    return [replace(scripts(1)[0], **changes)]
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (
+            Request(scripts(1), references_RLD=torch.zeros(3, L, D + 1)),
+            r"reference tokens are \[3, 2, 7\], .*any, 2, 6",
+        ),
+        (
+            Request(scripts(1), references_RLD=torch.zeros(3, L + 1, D)),
+            r"reference tokens are \[3, 3, 6\], .*any, 2, 6",
+        ),
+        (Request(scripts(1), references_RLD=torch.zeros(L, D)), r"reference tokens are \[2, 6\], .*any, 2, 6"),
+        (Request(scripts(1), references_RLD=torch.full((1, L, D), torch.nan)), "reference tokens .* not finite"),
+        (
+            Request(scripts(1), references_RLD=references(), reference_scripts=scripts(2)),
+            "2 reference scripts but 3 references",
+        ),
+        (Request(scripts(1), reference_scripts=scripts(2)), "2 reference scripts but 0 references"),
+        (Request(told(sentences=np.zeros((5, C + 1)))), r"'x-000000': sentences are \[5, 11\], .*any, 10"),
+        (Request(told(faces=np.zeros((1, F - 1)))), r"'x-000000': faces are \[1, 7\], .*any, 8"),
+        (Request(told(faces=np.full((1, F), np.nan))), "'x-000000': faces .* not finite"),
+        (Request(scripts(1), history_scripts=scripts(2), history_TLD=torch.zeros(1, L, D)), "2 history scripts but"),
+    ],
+)
+def test_what_the_model_cannot_read_is_quoted(request_, says):
+    with pytest.raises(ValueError, match=says):
+        generate(model(), [request_], CONFIG)
+
+
+@pytest.mark.parametrize("name", ["temperature", "weight_temperature", "guidance"])
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_what_scales_is_finite(name, number):
+    with pytest.raises(ValueError, match=rf"{name}\n.*finite"):
+        GenerationConfig(**{name: number})
+
+
 def test_seed_and_temperature():
     net, told = model(), scripts(3)
 
@@ -204,7 +244,7 @@ def test_it_leaves_the_model_as_it_was_and_refuses_what_does_not_fit():
     assert generate(net, [Request([])], CONFIG)[0].shape == (0, L, D)
     with pytest.raises(ValueError, match="1 history scripts but tokens of 2"):
         generate(net, [Request(scripts(1), history_scripts=scripts(1), history_TLD=torch.ones(2, L, D))], CONFIG)
-    with pytest.raises(ValueError, match=r"\(2, 5\), the model's are \(2, 6\)"):
+    with pytest.raises(ValueError, match=r"\[1, 2, 5\], the model's are \[any, 2, 6\]"):
         generate(net, [Request(scripts(1), history_scripts=scripts(1), history_TLD=torch.ones(1, L, 5))], CONFIG)
     with pytest.raises(ValueError, match="got 4 and 4"):
         GenerationConfig(window=4, keep=4)

@@ -109,6 +109,15 @@ def test_subtitles_as_subrip():
     )
 
 
+def test_marks_of_subrip_are_shown_as_they_are_written(tmp_path):
+    texts = ["A sign: --> Exit", "00:00:01,000 --> 00:00:02,000", "<b>", r"{\an8}", r"C:\new, \Name", "7", "I <3 {you}"]
+    words = [(float(i), i + 1.0, text) for i, text in enumerate(texts)]
+    write_movie(tmp_path / "movie.mp4", pictures(14), SIZE, fps=2, subtitles=words)
+    with av.open(str(tmp_path / "movie.mp4")) as movie:
+        raw = [bytes(packet)[2:] for packet in movie.demux(movie.streams.subtitles[0]) if packet.size > 2]
+    assert [text.decode().replace("\u200b", "") for text in raw] == texts
+
+
 def test_spans_that_meet_are_one():
     assert merged([(0, 1), (1, 2), (5, 6), (6, 7), (2, 3)]) == [(0, 2), (5, 7), (2, 3)]
 

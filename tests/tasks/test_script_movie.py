@@ -43,6 +43,28 @@ def test_a_reference_that_is_no_picture_is_quoted(tmp_path):
             read(ScriptConfig(path=str(path), references=(str(tmp_path / name),)))
 
 
+def test_all_bad_faces_are_named_before_anything_is_made(tmp_path):
+    bad = ("an.webp", "zzz", ".", "x" * 5000, "x" * 5000 + "/1", "story.json")
+    characters = [{"description": "A man.", "face": face} for face in (*bad, "ann.webp", "film/7")]
+    (tmp_path / "ann.webp").write_bytes(webp(0))
+    path = tmp_path / "story.json"
+    path.write_text(json.dumps({"keyframes": [{"characters": characters}]}))
+    with pytest.raises(ConfigError) as raised:
+        read(ScriptConfig(path=str(path)))
+    said = str(raised.value)
+    assert [face for face in bad if f"face {face!r}" not in said] == ["x" * 5000 + "/1"]  # it may be a film's
+    assert "5 faces can't be used" in said
+    assert said.count("nearest") == 1
+    assert "nearest is 'ann.webp'" in said
+    assert "leave the faces out" in said
+    assert "BytesIO" not in said
+
+
+def test_a_face_of_no_film_may_have_a_long_name(tmp_path):
+    with pytest.raises(ConfigError, match="1 faces can't be used"):
+        _run(tmp_path, "x" * 5000 + "/1")
+
+
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [(f"{FILM}/99", f"'{FILM}/99' is neither .* nearest is '{FILM}/"), ("an.webp", "'an.webp' .* 'ann.webp'")],

@@ -220,8 +220,8 @@ def test_a_script_of_ones_own_becomes_a_movie_once(run, tmp_path):
         assert not container.streams.audio
         assert len(container.streams.subtitles) == 1
     notes = script_movie.notes(run.storage, folder)
-    assert "keyframe 3: 1 empty lines are left out" in notes
-    assert "keyframe 1: no face for 'A woman.', words alone describe them" in notes
+    assert "keyframes 1-3: 1 empty plots are left out" in notes
+    assert "keyframes 1-2: no face for 'A woman.', words alone describe them" in notes
     about = json.loads(run.storage.read_bytes(f"{folder}/about.json"))
     assert about == {"title": "story", "keyframes": 3, "seconds": 3.0}
     with pytest.MonkeyPatch.context() as patch:
