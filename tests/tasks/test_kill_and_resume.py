@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -111,5 +112,6 @@ def test_killed_with_its_process_group_at_five_moments_and_run_again_it_equals_a
     for moment in ("keyframes 0 4", "characters 0 3", "characters 3 3", "faces 0 3", "captions 0 3"):
         assert run(tmp_path / "killed", films, kill_at=moment)[-1] == moment
     resumed = run(tmp_path / "killed", films)
-    assert {line.split()[0] for line in resumed if ".mp4 " not in line} == {"captions", "all"}
+    told = Counter(line.split()[0] for line in resumed if ".mp4 " not in line)
+    assert {stage for stage, times in told.items() if times > 1} == {"captions"}  # others say once that they are done
     assert everything(Storage(str(tmp_path / "killed"))) == everything(Storage(str(tmp_path / "undisturbed")))
