@@ -28,7 +28,8 @@ def check_fit(settings: Recipe, uses: Set[str]) -> None:
     """
     values = fields(settings)
     lost = [wish for wish in _wishes(settings, values, uses) if values.get(wish.key) != wish.value]
-    if settings.side_by_side and settings.fit.workers == 0:
+    fits = settings.train_decoder().fit, settings.train_autoregressive().fit
+    if settings.side_by_side and not all(fit.workers for fit in fits):
         raise ConfigError(
             "side_by_side=true trains two models at the same time, and with fit.workers=0 both would share the random "
             "numbers of this process: set fit.workers=1 or side_by_side=false"
@@ -81,7 +82,7 @@ def _slots(settings: Recipe, uses: Set[str]) -> int:
     if os.environ.get("RAY_ADDRESS"):
         return 0
     fits = dict.fromkeys(("first", "autoencoder", "decoder"), settings.fit)
-    fits["autoregressive"] = settings.autoregressive_fit or settings.fit
+    fits["autoregressive"] = settings.train_autoregressive().fit
     slots = {part: fit.workers * fit.threads for part, fit in fits.items() if part in uses}
     if settings.side_by_side and {"decoder", "autoregressive"} <= slots.keys():
         return max(slots["decoder"] + slots["autoregressive"], *slots.values())

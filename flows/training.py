@@ -50,7 +50,8 @@ def trained(recipe: str, storage: str, overrides: Sequence[str], given: Trained)
 
 def _room_for_two(settings: Recipe) -> bool:
     """Whether the cluster has GPUs for both trainings; the second would wait for the first until Ray gives it up."""
-    needed = 2 * settings.fit.workers * settings.fit.gpus
+    fits = settings.train_decoder().fit, settings.train_autoregressive().fit
+    needed = sum(fit.workers * fit.gpus for fit in fits)
     return needed == 0 or needed <= gpus(settings.cluster)
 
 

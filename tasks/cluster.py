@@ -119,6 +119,21 @@ def gpus(config: ClusterConfig) -> float:
     return float(ray.cluster_resources().get("GPU", 0))
 
 
+def require_gpus(config: ClusterConfig, wanted: float, said: str) -> None:
+    """Looks whether the Ray of this machine has so many; of a cluster, which may grow, nothing is known.
+
+    Args:
+        said: the settings that ask for them.
+
+    Raises:
+        ClusterError: when there are fewer; Ray would wait for ever.
+    """
+    if not os.environ.get("RAY_ADDRESS") and wanted > (there := gpus(config)):
+        raise ClusterError(
+            f"{said} take {wanted:g} GPUs, this machine has {there:g}: set fewer, or RAY_ADDRESS to a cluster with more"
+        )
+
+
 def _start(config: ClusterConfig) -> None:
     import ray
 
@@ -129,26 +144,6 @@ def _start(config: ClusterConfig) -> None:
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
-        )
-
-
-def require_gpus(wanted: float, said: str) -> None:
-    """Looks whether the Ray of this machine has so many; of a cluster, which may grow, nothing is known.
-
-    Args:
-        said: the settings that ask for them.
-
-    Raises:
-        ClusterError: when there are fewer; Ray would wait for ever.
-    """
-    import ray
-
-    if os.environ.get("RAY_ADDRESS"):
-        return
-    there = ray.cluster_resources().get("GPU", 0.0)
-    if wanted > there:
-        raise ClusterError(
-            f"{said} take {wanted:g} GPUs, this machine has {there:g}: set fewer, or RAY_ADDRESS to a cluster with more"
         )
 
 

@@ -96,7 +96,7 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
     if config.workers:
         connect(cluster)
         least = config.min_workers or config.workers
-        require_gpus(least * config.gpus, f"fit.workers={least} of fit.gpus={config.gpus:g}")
+        require_gpus(cluster, least * config.gpus, f"fit.workers={least} of fit.gpus={config.gpus:g}")
     os.environ.update(_QUIET)
     from pyarrow.fs import FileSystem
     from ray.train import FailureConfig, RunConfig, ScalingConfig

@@ -33,7 +33,7 @@ def answers(
         keys: film_id -> fingerprint of the rows that are wanted.
     """
     connect(cluster)
-    require_gpus(pool.size * pool.gpus, f"cluster.workers={pool.size} of cluster.gpus_a_worker={pool.gpus:g}")
+    require_gpus(cluster, pool.size * pool.gpus, f"cluster.workers={pool.size} of cluster.gpus_a_worker={pool.gpus:g}")
     from ray.data import DataContext
 
     left = {film_id: Film(film_id, key) for film_id, key in keys.items()}
