@@ -26,14 +26,14 @@ def check_fit(settings: Recipe, uses: Set[str]) -> None:
     Raises:
         ConfigError: names all that doesn't fit, and how to change it together.
     """
-    values = fields(settings)
-    lost = [wish for wish in _wishes(settings, values, uses) if values.get(wish.key) != wish.value]
     fits = settings.train_decoder().fit, settings.train_autoregressive().fit
     if settings.side_by_side and not all(fit.workers for fit in fits):
         raise ConfigError(
             "side_by_side=true trains two models at the same time, and with fit.workers=0 both would share the random "
             "numbers of this process: set fit.workers=1 or side_by_side=false"
         )
+    values = fields(settings)
+    lost = [wish for wish in _wishes(settings, values, uses) if values.get(wish.key) != wish.value]
     if lost:
         says = "; ".join(f"{key}={_text(values.get(key))} does not go with {why}" for key, _, why in lost)
         changes = " ".join(f"--set {shlex.quote(f'{key}={_text(value)}')}" for key, value, _ in lost)
@@ -62,10 +62,9 @@ def _wishes(settings: Recipe, values: dict[str, Any], uses: Set[str]) -> Iterato
     coarse = settings.autoencoder.model.decoder.coarse
     if "first" in uses and first and coarse and {*first.sizes} - {(first.height, first.width)}:
         yield _Wish("first.sizes", [], "autoencoder.model.decoder.coarse, which draws one shape and may be null")
-    stages = {"autoencoder": settings.autoencoder, "first": settings.first.training if settings.first else None}
-    for part, stage in stages.items():
-        if part in uses and stage and stage.warmup_steps > stage.steps:
-            key = "autoencoder" if part == "autoencoder" else "first.training"
+    stages = {"autoencoder": settings.autoencoder, "first.training": first.training if first else None}
+    for key, stage in stages.items():
+        if key.partition(".")[0] in uses and stage and stage.warmup_steps > stage.steps:
             yield _Wish(f"{key}.warmup_steps", stage.steps, f"{key}.steps={stage.steps}, which it is a part of")
     if "autoencoder" in uses and (sizes := settings.autoencoder.model.compressor).width % sizes.heads:
         heads = max(count for count in range(1, sizes.heads) if sizes.width % count == 0)
