@@ -20,7 +20,8 @@ from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENT
 
 SOMEBODY = "A person."
 _ENGLISH = re.compile("an?|the|in|on|of|with|and|is|are|to|at|by|from|for|as|its?|s?he|they|his|her|their")
-_ENOUGH = 8  # words from which on a language shows, by one of _ENGLISH among so many
+_FEWEST_WORDS = 8  # by which a language shows
+_ENGLISH_SHARE = 1 / 8  # of words that are in `_ENGLISH`, at least
 T = TypeVar("T")
 
 
@@ -220,7 +221,10 @@ def _foreign(screenplay: Screenplay, encoder: SentenceEncoder) -> list[str]:
         for text in (*(character.description for character in one.characters), *one.scene_elements, *one.plots)
     ]
     words = [word for text in texts if not _doubt(text, encoder) for word in re.findall(r"[^\W\d_]+", text.lower())]
-    if len(words) < _ENOUGH or sum(bool(_ENGLISH.fullmatch(word)) for word in words) >= len(words) / _ENOUGH:
+    if (
+        len(words) < _FEWEST_WORDS
+        or sum(bool(_ENGLISH.fullmatch(word)) for word in words) >= len(words) * _ENGLISH_SHARE
+    ):
         return []
     return [
         f"this doesn't look like English: {' '.join(words)[:60]!r}...; {encoder.name} learnt from English, and what it "
