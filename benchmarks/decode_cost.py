@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 from storage import decode
+from storage.child import ONE_THREAD
 from storage.container import opened
 from storage.encoder import ffmpeg_binary
 from storage.plan import nearest
@@ -141,9 +142,8 @@ def same(film: Path) -> str:
 def output(command: list[str]) -> str:
     """What a program of this project prints."""
     home = str(Path(__file__).parents[1])
-    done = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": home}
-    )
+    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": home}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return done.stdout
 
 

@@ -66,7 +66,7 @@ class BarFinder:
         return Bars(left, top, right, bottom)
 
     def _gray(self, scaler: int, frame: "VideoFrame", width: int, height: int) -> np.ndarray:
-        small = self._scalers[scaler].reformat(frame, width, height, "gray8", interpolation="FAST_BILINEAR", threads=1)
+        small = self._scalers[scaler].reformat(frame, width, height, "gray8", interpolation="POINT", threads=1)
         gray: np.ndarray = small.to_ndarray()
         return gray
 
@@ -82,7 +82,7 @@ def guess(path: "Path") -> Bars:
             context.thread_count = 1
             seconds = (container.duration or 0) / av.time_base
             count = min(_GLANCES, round(seconds / 10))
-            for index in range(count):
+            for index in range(count if count >= _FEWEST else 0):
                 container.seek(round((index + 0.5) / count * seconds * av.time_base) + (container.start_time or 0))
                 packet = next(container.demux(stream))
                 if packet.pts not in seen and packet.size:

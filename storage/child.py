@@ -26,6 +26,8 @@ from storage.films import FilmProbe
 
 _GIB = 1 << 30
 _GRACE = 5  # seconds of CPU time from the signal to the end
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1")
+"""Environment of a child: films are decoded side by side."""
 
 
 def decode_in_child(path: Path | str, config: KeyframesConfig) -> DecodedFilm:
@@ -86,8 +88,7 @@ def _film(path: Path | str, config: KeyframesConfig, spool: IO[bytes]) -> Decode
 def _environment() -> dict[str, str]:
     home = str(Path(__file__).parents[1])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _ending(code: int) -> str:

@@ -21,7 +21,7 @@ from storage.plan import PlanError, nearest
 from storage.reader import FilmReader
 from storage.schemas import SCHEMAS, row_id
 from storage.shots import CutFinder
-from storage.trim import Signs, Trim, TrimSeconds, kept, signs
+from storage.trim import Signs, Trim, TrimAutomatic, TrimSeconds, kept, signs
 
 FEWEST_KEYFRAMES = 2  # one cannot be held against another
 BATCH = 64  # keyframes
@@ -42,7 +42,7 @@ class KeyframesConfig(BaseModel, frozen=True, extra="forbid"):
 
     def identity(self) -> dict[str, object]:
         """What changes the keyframes, for a fingerprint: all but the limits."""
-        return self.model_dump(mode="json", exclude={"time_limit", "cpu_limit", "memory_limit"}) | {"revision": 3}
+        return self.model_dump(mode="json", exclude={"time_limit", "cpu_limit", "memory_limit"}) | {"revision": 4}
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ class _Keyframes:
     """Numbers of the keyframes so far; their pictures are in the spool."""
 
     spool: IO[bytes]
+    signed: bool  # whether signs of titles are asked for
     seconds: list[int] = field(default_factory=list)
     pts: list[float] = field(default_factory=list)
     motion: list[float] = field(default_factory=list)
@@ -110,7 +111,8 @@ class _Keyframes:
         self.seconds.append(second)
         self.pts.append(pts)
         self.motion.append(float(np.abs(small.astype(np.float32) - before).mean()))
-        self.shown.append(signs(small, self._before))
+        if self.signed:
+            self.shown.append(signs(small, self._before))
         self.places.append(self.places[-1] + self.spool.write(image))
         self._before = small
 
@@ -180,7 +182,7 @@ def _taken(path: Path, config: KeyframesConfig, spool: IO[bytes]) -> _Pass:
 def _read(path: Path, config: KeyframesConfig, spool: IO[bytes], bars: Bars, planned: bool) -> _Pass:
     spool.seek(0)
     spool.truncate()
-    keyframes, finder = _Keyframes(spool), BarFinder()
+    keyframes, finder = _Keyframes(spool, isinstance(config.trim, TrimAutomatic)), BarFinder()
     with opened(path) as (container, stream):
         reader = FilmReader(container, stream, config.every if planned else None)
         cuts = CutFinder(config.shot_threshold, float(stream.average_rate or 25))
