@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 
-import tasks.render
-import tasks.tokens
-import tasks.train_autoencoder
-import tasks.train_autoregressive
-import tasks.train_decoder
 from flows.recipes import Recipe, resolve
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot
+from tasks.movies import render
 from tasks.progress import silent
 from tasks.stage import Work
+from tasks.training import tokens, train_autoencoder, train_autoregressive, train_decoder
 
 
 @dataclass(frozen=True)
@@ -31,20 +28,20 @@ class Demo:
     def tokens(self) -> tuple[Work, str]:
         """With the autoencoder that made them."""
         some = self.storage, self.snapshot
-        model = tasks.train_autoencoder.run(self.settings.train_autoencoder(), *some, self.settings.cluster, silent)
-        return tasks.tokens.run(self.settings.frozen, *some, model, self.settings.cluster, silent), model
+        model = train_autoencoder.run(self.settings.train_autoencoder(), *some, self.settings.cluster, silent)
+        return tokens.run(self.settings.frozen, *some, model, self.settings.cluster, silent), model
 
     def autoregressive(self, work: Work) -> str:
-        return tasks.train_autoregressive.run(
+        return train_autoregressive.run(
             self.settings.train_autoregressive(), self.storage, self.snapshot, work, self.settings.cluster, silent
         )
 
     def decoder(self, work: Work, autoencoder: str) -> str:
         some = self.storage, self.snapshot, autoencoder, work
-        return tasks.train_decoder.run(self.settings.train_decoder(), *some, self.settings.cluster, silent)
+        return train_decoder.run(self.settings.train_decoder(), *some, self.settings.cluster, silent)
 
     def renders(self) -> Work:
         some, cluster = (self.storage, self.snapshot), self.settings.cluster
         work, model = self.tokens()
         decoder = self.decoder(work, model)
-        return tasks.render.run(self.settings.render, *some, work, decoder, self.autoregressive(work), cluster, silent)
+        return render.run(self.settings.render, *some, work, decoder, self.autoregressive(work), cluster, silent)

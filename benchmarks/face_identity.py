@@ -25,8 +25,9 @@ from models.decoder import pad
 from models.script_tokens import FrameScript
 from storage.pictures import decode
 from storage.root import Storage
-from tasks import dataset, tokens
-from tasks.metrics import cosine
+from tasks import dataset
+from tasks.movies.metrics import cosine
+from tasks.training import tokens
 
 HALVES = {"train": "training", "test": "held-out"}
 

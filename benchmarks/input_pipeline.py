@@ -37,9 +37,9 @@ from storage.pictures import decode, encode
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.snapshot import Snapshot, SnapshotFilm
-from tasks import feed
-from tasks.examples import Examples
-from tasks.views import keyframe_ids
+from tasks.training import feed
+from tasks.training.examples import Examples
+from tasks.training.views import keyframe_ids
 
 STEP = 0.05  # seconds
 SIZE = (256, 448)

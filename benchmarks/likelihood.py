@@ -13,7 +13,7 @@ import sys
 from demo import Demo
 
 from storage.root import Storage
-from tasks import likelihood_figures
+from tasks.movies import likelihood_figures
 
 
 def main(storage: Storage) -> None:

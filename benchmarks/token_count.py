@@ -22,9 +22,9 @@ from models.autoencoder import DiffusionAutoencoder
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot
-from tasks import train_autoencoder
-from tasks.frozen import keyframes, seen
 from tasks.progress import silent
+from tasks.training import train_autoencoder
+from tasks.training.frozen import keyframes, seen
 
 SMALL = (128, 224)  # height and width at which pixels are compared
 

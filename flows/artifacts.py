@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flows.charts import chart
 from storage.root import Storage
-from tasks.fit import curve, sample_sheets
+from tasks.training.fit import curve, sample_sheets
 
 if TYPE_CHECKING:
     from uuid import UUID

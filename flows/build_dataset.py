@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-import tasks.captions
-import tasks.characters
-import tasks.faces
-import tasks.features
-import tasks.ingest
-import tasks.keyframes
-import tasks.scripts
-import tasks.snapshot
-import tasks.split
+import tasks.curation.captions
+import tasks.curation.characters
+import tasks.curation.faces
+import tasks.curation.features
+import tasks.curation.ingest
+import tasks.curation.keyframes
+import tasks.curation.scripts
+import tasks.curation.snapshot
+import tasks.curation.split
 from flows.artifacts import show_counts, show_rows, show_sheet
 from flows.recipes import Recipe
 from flows.reporting import reported, warn
@@ -23,7 +23,7 @@ from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
-from tasks.ingest import Ingested
+from tasks.curation.ingest import Ingested
 from tasks.stage import Work
 
 
@@ -56,49 +56,51 @@ def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Seque
 @task(cache_policy=NO_CACHE)
 def ingest(settings: Recipe, place: Storage) -> Ingested:
     with reported("ingest") as progress:
-        return tasks.ingest.run(settings.ingest, place, progress)
+        return tasks.curation.ingest.run(settings.ingest, place, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def keyframes(settings: Recipe, place: Storage, films: Ingested) -> Work:
     with reported("keyframes", of="films") as progress:
-        return tasks.keyframes.run(settings.keyframes, place, films, settings.cluster, progress)
+        return tasks.curation.keyframes.run(settings.keyframes, place, films, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def characters(settings: Recipe, place: Storage, work: Work) -> Work:
     with reported("characters", of="films") as progress:
-        return tasks.characters.run(settings.detector, place, work, settings.cluster, progress)
+        return tasks.curation.characters.run(settings.detector, place, work, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def faces(settings: Recipe, place: Storage, work: Work) -> Work:
     with reported("faces", of="films") as progress:
-        return tasks.faces.run(settings.face, place, work, settings.cluster, progress)
+        return tasks.curation.faces.run(settings.face, place, work, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def captions(settings: Recipe, place: Storage, work: Work) -> Work:
     with reported("captions", of="films") as progress:
-        return tasks.captions.run(settings.captioner, place, work, settings.cluster, progress)
+        return tasks.curation.captions.run(settings.captioner, place, work, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def scripts(settings: Recipe, place: Storage, work: Work) -> Work:
     with reported("scripts", of="films") as progress:
-        return tasks.scripts.run(settings.writer, place, work, settings.cluster, progress)
+        return tasks.curation.scripts.run(settings.writer, place, work, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def features(settings: Recipe, place: Storage, work: Work) -> Work:
     with reported("features", of="films") as progress:
-        return tasks.features.run(settings.sentence, place, work, settings.cluster, progress, settings.face.width)
+        return tasks.curation.features.run(
+            settings.sentence, place, work, settings.cluster, progress, settings.face.width
+        )
 
 
 @task(cache_policy=NO_CACHE)
 def snapshot(settings: Recipe, place: Storage, work: Work) -> Snapshot:
-    made = tasks.snapshot.run(settings.snapshot, place, work)
-    if said := tasks.split.far_off(settings.snapshot, made):
+    made = tasks.curation.snapshot.run(settings.snapshot, place, work)
+    if said := tasks.curation.split.far_off(settings.snapshot, made):
         warn(said)
     return made
 

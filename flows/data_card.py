@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-import tasks.data_card
+import tasks.curation.data_card
 from flows.artifacts import show_markdown
 from flows.recipes import Recipe
 from flows.reporting import reported
@@ -30,7 +30,7 @@ def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[
 @task(cache_policy=NO_CACHE)
 def card(settings: Recipe, place: Storage) -> str:
     with reported("data card") as progress:
-        rel = tasks.data_card.run(settings.data_card, place, progress)
+        rel = tasks.curation.data_card.run(settings.data_card, place, progress)
     url = place.url(rel)
     show_markdown("data-card", f"# Data card\n\n[{url}]({url})\n", "What a snapshot holds and what it lacks")
     return rel

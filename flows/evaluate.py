@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-import tasks.evaluate
-import tasks.render
+import tasks.movies.evaluate
+import tasks.movies.render
 from flows.artifacts import show_rows, show_sheet
 from flows.recipes import Recipe
 from flows.reporting import reported
@@ -53,7 +53,7 @@ def renders(settings: Recipe, place: Storage, data: Snapshot, models: Trained) -
     """All keyframes, in all variants of the recipe."""
     work = tokens(settings, place, data, models.autoencoder)
     with reported("renders", of="films") as progress:
-        work = tasks.render.run(
+        work = tasks.movies.render.run(
             settings.render, place, data, work, models.decoder, models.autoregressive, settings.cluster, progress
         )
     show_renders(place, data.within(work), work)
@@ -63,10 +63,10 @@ def renders(settings: Recipe, place: Storage, data: Snapshot, models: Trained) -
 @task(cache_policy=NO_CACHE)
 def figures(settings: Recipe, place: Storage, data: Snapshot, models: Trained, work: Work) -> str:
     with reported("figures") as progress:
-        rel = tasks.evaluate.run(
+        rel = tasks.movies.evaluate.run(
             settings.evaluate, place, data, work, models.autoregressive, settings.render.generation, progress
         )
-    metrics = tasks.evaluate.read(place, rel)
+    metrics = tasks.movies.evaluate.read(place, rel)
     show_rows("metrics", [{"metric": name, **figure.model_dump()} for name, figure in metrics.items()], "The figures")
     return rel
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-import tasks.export
+import tasks.curation.export
 from flows.recipes import Recipe
 from flows.reporting import reported
 from flows.workplace import workplace
@@ -29,4 +29,4 @@ def export_webdataset(recipe: str = "laptop", storage: str = "out", overrides: S
 @task(cache_policy=NO_CACHE)
 def shards(settings: Recipe, place: Storage) -> str:
     with reported("export") as progress:
-        return tasks.export.run(settings.export, place, progress)
+        return tasks.curation.export.run(settings.export, place, progress)

@@ -14,10 +14,10 @@ from models.packaged import CURE, MODELS
 from models.writer import LlmConfig
 from storage.errors import ConfigError
 from storage.root import Storage
-from tasks import script_movie
-from tasks.first_stage import FirstStageConfig
-from tasks.frozen import FrozenConfig, init_folder
-from tasks.job import FitConfig
+from tasks.movies import script_movie
+from tasks.training.first_stage import FirstStageConfig
+from tasks.training.frozen import FrozenConfig, init_folder
+from tasks.training.job import FitConfig
 
 _OF_A_SCRIPT = frozenset({"sentence", "face"})
 """What a script of the user's own is read with, though all models are given."""

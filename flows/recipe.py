@@ -13,21 +13,21 @@ from models.writer import SmolLm2Config, WriterConfig
 from storage.decode import KeyframesConfig
 from storage.trim import TrimSeconds
 from tasks.cluster import ClusterConfig
-from tasks.data_card import DataCardConfig
-from tasks.evaluate import EvaluateConfig
-from tasks.export import ExportConfig
-from tasks.first_stage import FirstStageConfig
-from tasks.frozen import FrozenConfig
-from tasks.ingest import IngestConfig
-from tasks.job import FitConfig
-from tasks.movie import MovieConfig
-from tasks.render import RenderConfig
-from tasks.script_movie import ScriptConfig
-from tasks.split import HalvesConfig, SnapshotConfig
-from tasks.storyboard import StoryboardConfig
-from tasks.train_autoencoder import TrainAutoencoderConfig
-from tasks.train_autoregressive import TrainAutoregressiveConfig
-from tasks.train_decoder import TrainDecoderConfig
+from tasks.curation.data_card import DataCardConfig
+from tasks.curation.export import ExportConfig
+from tasks.curation.ingest import IngestConfig
+from tasks.curation.split import HalvesConfig, SnapshotConfig
+from tasks.movies.evaluate import EvaluateConfig
+from tasks.movies.movie import MovieConfig
+from tasks.movies.render import RenderConfig
+from tasks.movies.script_movie import ScriptConfig
+from tasks.movies.storyboard import StoryboardConfig
+from tasks.training.first_stage import FirstStageConfig
+from tasks.training.frozen import FrozenConfig
+from tasks.training.job import FitConfig
+from tasks.training.train_autoencoder import TrainAutoencoderConfig
+from tasks.training.train_autoregressive import TrainAutoregressiveConfig
+from tasks.training.train_decoder import TrainDecoderConfig
 
 
 class Recipe(BaseModel, frozen=True, extra="forbid"):

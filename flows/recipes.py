@@ -31,13 +31,13 @@ from storage.decode import KeyframesConfig
 from storage.images import JourneyDbConfig, Objects365Config, OpenImagesConfig
 from storage.trim import TrimAutomatic, TrimSeconds
 from tasks.cluster import ClusterConfig
-from tasks.evaluate import EvaluateConfig
-from tasks.first_stage import FirstStageConfig
-from tasks.frozen import FrozenConfig
-from tasks.ingest import DrawnConfig, IngestConfig
-from tasks.job import FitConfig
-from tasks.render import RenderConfig
-from tasks.split import FilmsConfig
+from tasks.curation.ingest import DrawnConfig, IngestConfig
+from tasks.curation.split import FilmsConfig
+from tasks.movies.evaluate import EvaluateConfig
+from tasks.movies.render import RenderConfig
+from tasks.training.first_stage import FirstStageConfig
+from tasks.training.frozen import FrozenConfig
+from tasks.training.job import FitConfig
 
 
 def laptop() -> Recipe:

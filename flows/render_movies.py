@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-import tasks.movie
-import tasks.page
-import tasks.script_movie
-import tasks.storyboard
+import tasks.movies.movie
+import tasks.movies.script_movie
+import tasks.movies.storyboard
+import tasks.shown
 from flows.artifacts import show_markdown
 from flows.evaluate import evaluate, renders
 from flows.recipes import Recipe
@@ -59,28 +59,28 @@ def render_movies(
 @task(cache_policy=NO_CACHE)
 def movie(settings: Recipe, place: Storage, data: Snapshot, work: Work) -> str:
     with reported("movie") as progress:
-        return tasks.movie.run(settings.movie, place, data, work, progress)
+        return tasks.movies.movie.run(settings.movie, place, data, work, progress)
 
 
 @task(cache_policy=NO_CACHE)
 def storyboard(settings: Recipe, place: Storage, data: Snapshot, work: Work, name: str, metrics: str) -> list[str]:
     with reported("storyboard") as progress:
-        urls = tasks.storyboard.run(settings.storyboard, place, data, work, name, metrics, progress)
+        urls = tasks.movies.storyboard.run(settings.storyboard, place, data, work, name, metrics, progress)
     lines = "\n".join(f"- [{url.rsplit('/', 1)[-1]}]({url})" for url in urls)
-    titles = tasks.page.listed([film.title for film in data.of_part("test")])
+    titles = tasks.shown.listed([film.title for film in data.of_part("test")])
     show_markdown("movie", f"# {titles}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures")
     return urls
 
 
 @task(cache_policy=NO_CACHE)
 def script_movie(settings: Recipe, place: Storage, data: Snapshot, models: Trained) -> list[str]:
-    depends = tasks.script_movie.Settings(
+    depends = tasks.movies.script_movie.Settings(
         settings.sentence, settings.face, settings.frozen, settings.render, settings.movie
     )
     folders = (models.autoencoder, models.decoder, models.autoregressive)
     with reported("script") as progress:
-        folder = tasks.script_movie.run(settings.script, depends, place, data, *folders, progress)
-    lines = "\n".join(f"- {note}" for note in tasks.script_movie.notes(place, folder))
+        folder = tasks.movies.script_movie.run(settings.script, depends, place, data, *folders, progress)
+    lines = "\n".join(f"- {note}" for note in tasks.movies.script_movie.notes(place, folder))
     url = place.url(f"{folder}/movie.mp4")
     show_markdown("script", f"# [movie.mp4]({url})\n\n{lines}\n", "The movie, and what its script says otherwise")
     return [url, place.url(f"{folder}/notes.json")]

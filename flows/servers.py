@@ -9,7 +9,7 @@ from models.server.probe import probe
 from models.writer import OpenAiWriterConfig
 from storage.errors import MovieDreamerError
 from storage.root import Storage
-from tasks.unfinished import unfinished
+from tasks.curation.unfinished import unfinished
 
 
 class ServersError(MovieDreamerError):

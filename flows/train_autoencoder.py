@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-import tasks.tokens
-import tasks.train_autoencoder
+import tasks.training.tokens
+import tasks.training.train_autoencoder
 from flows.artifacts import show_training
 from flows.build_dataset import build_dataset
 from flows.recipes import Recipe
@@ -41,7 +41,9 @@ def train_autoencoder(
 @task(cache_policy=NO_CACHE)
 def autoencoder(settings: Recipe, place: Storage, data: Snapshot) -> str:
     with reported("autoencoder") as progress:
-        trained = tasks.train_autoencoder.run(settings.train_autoencoder(), place, data, settings.cluster, progress)
+        trained = tasks.training.train_autoencoder.run(
+            settings.train_autoencoder(), place, data, settings.cluster, progress
+        )
     show_training("autoencoder", place, trained)
     return trained
 
@@ -49,4 +51,4 @@ def autoencoder(settings: Recipe, place: Storage, data: Snapshot) -> str:
 @task(cache_policy=NO_CACHE)
 def tokens(settings: Recipe, place: Storage, data: Snapshot, model: str) -> Work:
     with reported("tokens", of="films") as progress:
-        return tasks.tokens.run(settings.frozen, place, data, model, settings.cluster, progress)
+        return tasks.training.tokens.run(settings.frozen, place, data, model, settings.cluster, progress)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-import tasks.train_autoregressive
+import tasks.training.train_autoregressive
 from flows.artifacts import show_training
 from flows.build_dataset import build_dataset
 from flows.recipes import Recipe
@@ -47,7 +47,7 @@ def train_autoregressive(
 @task(cache_policy=NO_CACHE)
 def autoregressive(settings: Recipe, place: Storage, data: Snapshot, work: Work) -> str:
     with reported("autoregressive") as progress:
-        trained = tasks.train_autoregressive.run(
+        trained = tasks.training.train_autoregressive.run(
             settings.train_autoregressive(), place, data, work, settings.cluster, progress
         )
     show_training("autoregressive", place, trained)

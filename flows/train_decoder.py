@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-import tasks.train_decoder
+import tasks.training.train_decoder
 from flows.artifacts import show_training
 from flows.build_dataset import build_dataset
 from flows.recipes import Recipe
@@ -47,7 +47,7 @@ def train_decoder(
 @task(cache_policy=NO_CACHE)
 def decoder(settings: Recipe, place: Storage, data: Snapshot, model: str, work: Work) -> str:
     with reported("decoder") as progress:
-        trained = tasks.train_decoder.run(
+        trained = tasks.training.train_decoder.run(
             settings.train_decoder(), place, data, model, work, settings.cluster, progress
         )
     show_training("decoder", place, trained)

@@ -11,11 +11,11 @@ from flows.recipes import resolve
 from models.autoencoder import DiffusionAutoencoder
 from models.shipped import ship
 from storage.root import Storage
-from tasks import train_autoencoder
 from tasks.cluster import ClusterConfig
-from tasks.first_stage import Make
-from tasks.frozen import keyframes, seen
 from tasks.progress import silent
+from tasks.training import train_autoencoder
+from tasks.training.first_stage import Make
+from tasks.training.frozen import keyframes, seen
 from tests.tasks.small_story import SECONDS, small_story
 
 SETTINGS = (

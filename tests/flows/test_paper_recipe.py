@@ -15,11 +15,11 @@ from flows.recipes import Recipe, resolve
 from models.autoencoder import DiffusionAutoencoder
 from storage.errors import ConfigError
 from storage.root import Storage
-from tasks import first_stage, tokens, train_autoencoder, train_autoregressive, train_decoder
 from tasks.cluster import ClusterConfig
 from tasks.made import Film, answered
 from tasks.progress import silent
-from tasks.views import apart
+from tasks.training import first_stage, tokens, train_autoencoder, train_autoregressive, train_decoder
+from tasks.training.views import apart
 from tests.models import tiny_checkpoints
 from tests.tasks.small_story import HEIGHT, SECONDS, WIDTH, small_story
 
@@ -196,7 +196,7 @@ def test_tokens_are_the_autoencoders_own(trained) -> None:
     storage, snapshot, settings, work, models = trained
     from models.training.views import features
     from models.vision import build
-    from tasks.frozen import keyframes
+    from tasks.training.frozen import keyframes
 
     row_ids, _, images = zip(*keyframes(storage, snapshot, (HEIGHT, WIDTH)), strict=True)
     images = torch.stack(images).float() / 255

@@ -12,11 +12,11 @@ from models.writer import TemplateConfig
 from storage.decode import KeyframesConfig
 from storage.root import Storage
 from storage.snapshot import Snapshot
-from tasks import captions, characters, faces, features, ingest, keyframes, scripts, snapshot
 from tasks.cluster import ClusterConfig
-from tasks.ingest import DrawnConfig, IngestConfig
+from tasks.curation import captions, characters, faces, features, ingest, keyframes, scripts, snapshot
+from tasks.curation.ingest import DrawnConfig, IngestConfig
+from tasks.curation.split import HalvesConfig
 from tasks.progress import silent
-from tasks.split import HalvesConfig
 from tasks.stage import Work
 
 DRAWN = DrawnConfig(seconds=16, width=448, height=256)

@@ -10,9 +10,9 @@ from models.detector import MtcnnConfig
 from models.face import DlibConfig
 from storage.decode import KeyframesConfig
 from storage.root import Storage
-from tasks import captions, characters, faces, ingest, keyframes
 from tasks.cluster import ClusterConfig
-from tasks.ingest import IngestConfig
+from tasks.curation import captions, characters, faces, ingest, keyframes
+from tasks.curation.ingest import IngestConfig
 
 SMALL = KeyframesConfig(width=112, height=64)
 

@@ -25,26 +25,16 @@ from storage.filmrows import FilmRows
 from storage.pictures import decode
 from storage.root import Storage
 from storage.tables import Tables
-from tasks import (
-    dataset,
-    evaluate,
-    likelihood_figures,
-    movie,
-    render,
-    script_movie,
-    storyboard,
-    tokens,
-    train_autoencoder,
-    train_autoregressive,
-    train_decoder,
-)
+from tasks import dataset
 from tasks.cluster import ClusterConfig
-from tasks.frozen import FrozenConfig, keyframes, seen
-from tasks.job import FitConfig
-from tasks.looks import Looks
 from tasks.made import Film, answered
+from tasks.movies import evaluate, likelihood_figures, movie, render, script_movie, storyboard
+from tasks.movies.looks import Looks
 from tasks.progress import silent
 from tasks.references import spread
+from tasks.training import tokens, train_autoencoder, train_autoregressive, train_decoder
+from tasks.training.frozen import FrozenConfig, keyframes, seen
+from tasks.training.job import FitConfig
 from tests.storage.finished import finish
 from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_story, two_stories, webp
 

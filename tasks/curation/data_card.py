@@ -1,0 +1,196 @@
+"""The data card of a snapshot: one page that says what is in it, where it comes from, and what it lacks."""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+from storage import snapshot as snapshots
+from storage.evolve import add_columns
+from storage.filmrows import FilmRows
+from storage.root import Storage
+from storage.schemas import film_of
+from storage.snapshot import Part, Snapshot
+from storage.tables import Tables
+from tasks.curation.census import Census, census
+from tasks.progress import Progress
+from tasks.references import spread
+from tasks.shown import Picture, clock, listed, number, picture
+
+_DARK, _GREY = 40.0, 8.0  # luma, and distance of the colours, below which a picture is dark, or grey
+_SIDES: dict[Part, str] = {"train": "To learn from", "test": "Held out"}
+
+
+class DataCardConfig(BaseModel, frozen=True, extra="forbid"):
+    """Of what, and how it is shown.
+
+    Args:
+        snapshot: id; "" for the newest of the storage.
+        pictures: keyframes on each of the two contact sheets, evenly spread over the films.
+        width: of one of them, in pixels.
+    """
+
+    snapshot: str = ""
+    pictures: int = Field(default=24, ge=1)
+    width: int = Field(default=240, ge=16)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Keyframes of one side; label and title are for people."""
+
+    title: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What was seen on the contact sheets: shares of their pictures."""
+
+    count: int
+    dark: float | None
+    grey: float | None
+
+
+def run(config: DataCardConfig, storage: Storage, progress: Progress) -> str:
+    """Writes cards/<snapshot>/data_card.html and .json.
+
+    Returns:
+        where the page is in the storage.
+
+    Raises:
+        StorageError: when there is no such snapshot, or the storage cannot be read or written.
+        LeakError: when something is both learnt from and held out.
+    """
+    snapshot = snapshots.load(storage, config.snapshot or snapshots.newest(storage))
+    add_columns(storage, "films")
+    found = census(storage, snapshot, progress)
+    sheets, looks = _sheets(config, storage, snapshot)
+    known = biases(found, looks)
+    folder = f"cards/{snapshot.id}"
+    data = json.dumps(found.model_dump(mode="json") | {"known_biases": known}, indent=1, ensure_ascii=False) + "\n"
+    _write(storage, f"{folder}/data_card.json", data)
+    _write(storage, f"{folder}/data_card.html", render(found, known, sheets))
+    return f"{folder}/data_card.html"
+
+
+def render(found: Census, known: Sequence[str], sheets: Sequence[Sheet]) -> str:
+    """The page as HTML, self-contained; every text in it is escaped."""
+    import jinja2
+    from markupsafe import Markup
+
+    source = resources.files("tasks.curation").joinpath("data_card.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": number, "percent": percent, "grouped": grouped}
+    drawn = {name: Markup(one.svg()) for name, one in found.histograms.items() if one.n}
+    return environment.from_string(source).render(card=found, biases=known, sheets=sheets, drawn=drawn, sides=_SIDES)
+
+
+def biases(found: Census, looks: Looks) -> list[str]:
+    """What whoever trains on this should know, each with what was measured."""
+    return [*_of_pictures(found, looks), *_of_texts(found), *_of_films(found)]
+
+
+def percent(share: float | None) -> str:
+    if share is None:
+        return "none"
+    return f"{100 * share:.0f} %" if share == 0 or share >= 0.1 else f"{100 * share:.1f} %"
+
+
+def grouped(count: int) -> str:
+    """1234567 -> 1 234 567, with thin spaces."""
+    return f"{count:,}".replace(",", "\u202f")
+
+
+def _of_pictures(found: Census, looks: Looks) -> Iterator[str]:
+    shares, faces = found.shares, found.histograms["face_height"]
+    yield f"{percent(shares['nobody'])} of the keyframes show nobody whom the detector finds."
+    if shares["faceless"]:
+        yield f"{percent(shares['faceless'])} of the keyframes with a person show no face, or none that is found."
+    if faces.n:
+        least, few = number(faces.edges[1]), faces.counts[0] or "none"
+        yield (
+            f"Half of the faces are at least {number(faces.median)} % of the picture's height, and {few} of {faces.n} "
+            f"smaller than {least} %: small faces are missed or rare, and hardly learnt."
+        )
+    if found.faces_rejected:
+        reasons = listed([f"{count} {reason.replace('_', ' ')}" for reason, count in found.faces_rejected.items()])
+        share = percent(sum(found.faces_rejected.values()) / found.faces)
+        yield f"{share} of the {found.faces} faces are not in the face bank: {reasons}."
+    if shares["still"]:
+        yield f"{percent(shares['still'])} of the keyframes hardly differ from the one before."
+    if looks.dark or looks.grey:
+        yield (
+            f"Of {looks.count} sampled keyframes {percent(looks.dark)} are dark and {percent(looks.grey)} "
+            "are without colour."
+        )
+
+
+def _of_texts(found: Census) -> Iterator[str]:
+    shares = found.shares
+    if shares["template"]:
+        yield f"{percent(shares['template'])} of the scripts are by template, in the same few phrases."
+    if shares["same_script"]:
+        yield f"{percent(shares['same_script'])} of the scripts say word for word what the one before says."
+    yield "Captions and scripts are by models, not by people, and in the models' language; nobody proofread them."
+    yield "The languages spoken in the films are not known: sound is not looked at."
+
+
+def _of_films(found: Census) -> Iterator[str]:
+    shares = found.shares
+    if found.films == 1:
+        yield f"All keyframes are of one film, {found.largest}: models learn its looks and people, not films."
+    else:
+        yield f"{found.largest} alone makes {percent(shares['largest_film'])} of the keyframes, of {found.films} films."
+    if found.split == "halves":
+        yield "What is held out is of the films that are learnt from: its figures say nothing of unseen films."
+    if shares["year_unknown"]:
+        yield f"The year of {percent(shares['year_unknown'])} of the films is not known."
+    if shares["licence_unknown"]:
+        yield f"The licence of {percent(shares['licence_unknown'])} of the films is not known: clear it before use."
+    if found.audit.unseen:
+        yield f"The pictures of {found.audit.unseen} films could not be compared with others for near duplicates."
+
+
+def _sheets(config: DataCardConfig, storage: Storage, snapshot: Snapshot) -> tuple[list[Sheet], Looks]:
+    films = {film.film_id: film for film in snapshot.films}
+    keyframes = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
+    rows = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["row_id", "film_id", "second"])
+    sheets, seen = [], []
+    for part, title in _SIDES.items():
+        mine = snapshot.rows_of(part, rows)["row_id"]
+        chosen = mine.take(pa.array(spread(len(mine), config.pictures), pa.int64())).to_pylist()
+        pictures = []
+        for row_id in map(str, chosen):  # one at a time: each is in another place of the table
+            columns = ["film_id", "second", "image"]
+            (row,) = keyframes.between(film_of(row_id), row_id, row_id, columns).to_pylist()
+            pictures.append(
+                picture(f"{films[row['film_id']].title}, {clock(row['second'])}", row["image"], config.width)
+            )
+            seen.append(_look(row["image"]))
+        sheets.append(Sheet(title, tuple(pictures)))
+    dark, grey = (round(float(np.mean(one)), 4) for one in zip(*seen, strict=True))
+    return sheets, Looks(len(seen), dark, grey)
+
+
+def _look(image: bytes) -> tuple[bool, bool]:
+    """Whether a picture is dark, and whether it is without colour."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(image)) as opened:
+        pixels = np.asarray(opened.convert("RGB").resize((32, 18)), np.float32)
+    colour = (pixels.max(axis=-1) - pixels.min(axis=-1)).mean()
+    return bool(pixels.mean() < _DARK), bool(colour < _GREY)
+
+
+def _write(storage: Storage, rel: str, text: str) -> None:
+    data = text.encode()
+    if not storage.exists(rel) or storage.read_bytes(rel) != data:
+        storage.write_bytes(rel, data)

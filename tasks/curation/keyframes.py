@@ -1,0 +1,99 @@
+"""Stage 1 of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from storage.child import decode_in_child
+from storage.decode import KeyframesConfig
+from storage.delta import replace_rows
+from storage.errors import FilmError
+from storage.films import FilmSource, film_rows
+from storage.provenance import UNKNOWN
+from storage.remote import fetched
+from storage.root import Storage
+from storage.tables import Tables
+from tasks.cluster import ClusterConfig
+from tasks.curation.ingest import Ingested, choose, require_films
+from tasks.made import Made
+from tasks.progress import Progress
+from tasks.stage import Work, run_stage
+
+STAGE = "keyframes"
+INPUTS = ("ingest",)
+_MOVED = 1000  # films whose rows are replaced in one commit: each may write the table's files anew
+
+
+def run(
+    config: KeyframesConfig, storage: Storage, ingested: Ingested, cluster: ClusterConfig, progress: Progress
+) -> Work:
+    """Decodes each film in a process of its own; rows in `keyframes` and `films`.
+
+    Where one cannot be used, the next best copy of it takes its place.
+
+    Raises:
+        NoFilmsError: when not one film is left; the message names the reason for each.
+    """
+    done: Mapping[str, str] = {}
+    tried: set[str] = set()
+    while fresh := ingested.films.keys() - tried:
+        films = {film_id: film for film_id, film in ingested.films.items() if film_id in fresh | done.keys()}
+        done = run_stage(
+            storage,
+            STAGE,
+            inputs=INPUTS,
+            work={"ingest": {film_id: film_id for film_id in films}},
+            identity=config.identity(),
+            make=partial(_make, config, films, Path.cwd()),  # workers may stand in another folder
+            cluster=cluster,
+            progress=partial(_tell, progress, len(ingested.films) - len(films)),
+            sources={film_id: film.source for film_id, film in films.items()},
+            tables=[STAGE, "films"],
+            decodes=True,
+        )[STAGE]
+        tried |= fresh
+        if len(done) < len(films):
+            ingested = choose(storage, ingested.found)
+    tables = Tables(storage)
+    mine = [reject for reject in tables.rejects() if reject.stage == STAGE and reject.film_id in tried]
+    require_films(list(done), [*ingested.rejects, *mine])
+    _follow_moved_films(tables, done, {film.film_id: film for film in ingested.found.films} | dict(ingested.films))
+    return {STAGE: done}
+
+
+def _tell(progress: Progress, aside: int, what: str, done: int, total: int) -> None:
+    """`aside`: films that were tried in vain before, and count too."""
+    progress(what, done, total + aside if what == STAGE else total)
+
+
+def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Iterator[Made]]:
+    def decode(film_id: str) -> Iterator[Made]:
+        film = films[film_id]
+        with fetched(film.source, folder) as path, decode_in_child(path, config) as decoded:
+            if decoded.film_id != film_id:
+                raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
+            for rows in decoded.batches():
+                yield Made({"keyframes": rows})
+            note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
+            yield Made({"films": film_rows(film, decoded.probe)}, note)
+
+    return decode
+
+
+def _follow_moved_films(tables: Tables, done: Mapping[str, str], films: Mapping[str, FilmSource]) -> None:
+    """Says in the table `films` where a film is now, and what is said of it now, when that was otherwise earlier."""
+    rows = tables.read("films", done)
+    moved: list[dict[str, Any]] = []
+    for row in rows.to_pylist():
+        film = films[row["film_id"]]
+        known = {name: value for name, value in row.items() if value is not None}
+        now = UNKNOWN | known | {"source": film.source, "phash": film.phash} | film.said.given()
+        if now != row:
+            moved.append(now)
+    for start in range(0, len(moved), _MOVED):
+        some = pa.Table.from_pylist(moved[start : start + _MOVED], schema=rows.schema)
+        where = {name: list(map(str, some[name].to_pylist())) for name in ("film_id", "fingerprint")}
+        replace_rows(tables.storage, "films", some, where)

@@ -1,0 +1,1 @@
+"""From models to movies: keyframes rendered, animated, shown and measured."""

@@ -1,0 +1,233 @@
+"""The figures of a run, computed from what it rendered: metrics.json, each with its number of samples and its meaning.
+
+Shapes: T keyframes, P pixels times colours, E numbers of an embedding.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from models import face, vision
+from models.face import DlibConfig, FaceConfig
+from models.generate import GenerationConfig
+from models.vision import EfficientNetLite0Config, VisionConfig
+from storage.filmrows import FilmRows
+from storage.fingerprint import fingerprint
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from storage.tables import Tables
+from tasks import rows
+from tasks.movies import identity_figures, likelihood_figures, metrics, truth_figures
+from tasks.movies.looks import Eyes, Looks
+from tasks.movies.metrics import Figure, Floats
+from tasks.progress import Progress
+from tasks.stage import Work
+from tasks.training.views import keyframe_ids
+
+Figures = dict[str, Figure]
+_RUN = 16  # keyframes that are looked at one after the other, where not all are
+_PARTS = {"train": "training", "held_out": "held-out"}
+
+
+class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
+    """What is measured with.
+
+    Args:
+        width, height: of the pictures that are compared pixel by pixel.
+        same_face: largest Euclidean distance of two faces of one person (Appendix B leaves it open; dlib's suits 0.55
+            to 0.6; FaRL's vectors are of unit length, so that it is the root of twice a cosine distance).
+        main_faces: a main character has so many faces in the training half at least, or in a film without one.
+        smallest_face: height in pixels from which a drawn face counts.
+        most: keyframes of each side that are looked at: all, or shorter runs of them, evenly spread. Retrieval, PSNR,
+            similarities, LT and ST are of these.
+        neighbours: how many keyframes beside its own also count in the retrieval "within".
+        references: frames that are put before for the few-shot likelihood; see tasks.references.
+        shuffles: how often scripts are exchanged for the likelihood under wrong scripts.
+    """
+
+    vision: VisionConfig = EfficientNetLite0Config()
+    face: FaceConfig = DlibConfig()
+    width: int = Field(default=224, ge=16)
+    height: int = Field(default=128, ge=16)
+    same_face: float = Field(default=0.6, gt=0)
+    main_faces: int = Field(default=3, ge=1)
+    smallest_face: float = Field(default=32, ge=0)
+    most: int = Field(default=5000, ge=1)
+    neighbours: int = Field(default=2, ge=0)
+    references: int = Field(default=10, ge=1)
+    shuffles: int = Field(default=4, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+def run(
+    config: EvaluateConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    work: Work,
+    autoregressive: str,
+    generation: GenerationConfig,
+    progress: Progress,
+) -> str:
+    """Computes all figures, unless that was done.
+
+    Args:
+        work: as tasks.movies.render returns it.
+        autoregressive: the model's folder in the storage.
+        generation: how its tokens were generated.
+
+    Returns:
+        where they are in the storage: evaluations/<fingerprint>/metrics.json.
+    """
+    parts = "evaluate", config, snapshot.id, work, autoregressive, generation
+    rel = f"evaluations/{fingerprint(*parts)}/metrics.json"
+    if not storage.exists(rel):
+        figures = _figures(config, storage, snapshot, work, autoregressive, generation, progress)
+        plain = {name: figure.model_dump(mode="json") for name, figure in figures.items()}
+        storage.write_bytes(rel, (json.dumps(plain, indent=1) + "\n").encode())
+    return rel
+
+
+def read(storage: Storage, rel: str) -> Figures:
+    """The figures that `run` kept."""
+    return {name: Figure(**figure) for name, figure in json.loads(storage.read_bytes(rel)).items()}
+
+
+def _figures(
+    config: EvaluateConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    work: Work,
+    autoregressive: str,
+    generation: GenerationConfig,
+    progress: Progress,
+) -> Figures:
+    eyes = Eyes(config.width, config.height, vision.build(config.vision), face.build(config.face))
+    drawn = Tables(storage).read("renders", work["renders"], ["row_id", "variant"]).to_pylist()
+    rebuilt = {str(row["row_id"]) for row in drawn if row["variant"] == "rebuilt"}
+    versions = ["original", *sorted({str(row["variant"]) for row in drawn})]
+    learnt, test = (keyframe_ids(storage, snapshot, part) for part in ("train", "test"))
+    train = _some([row_id for row_id in learnt if row_id in rebuilt], config.most)
+    shown = _some(test, config.most)
+    counted = {*train, *shown}
+    looks: dict[str, Looks] = {}
+    for done, version in enumerate(versions):
+        progress("evaluate", done, len(versions) + 1)
+        images = _images(storage, version, snapshot.work["keyframes"] if version == "original" else work["renders"])
+        mine = (pair for pair in images if pair[0] in counted)
+        looks[version] = eyes.look(mine, with_faces=() if version == "original" else set(shown))
+    progress("evaluate", len(versions), len(versions) + 1)
+    looks["original"] = replace(looks["original"], faces=_known_faces(storage, snapshot, looks["original"].row_ids))
+    figures: Figures = {}
+    if "rebuilt" in looks:
+        parts = {"train": train, "held_out": shown}
+        figures |= rebuilt_figures(config, looks["original"], looks["rebuilt"], parts, _side(snapshot))
+    figures |= likelihood_figures.figures(
+        storage, snapshot, work, autoregressive, generation, config.references, config.shuffles, config.seed
+    )
+    figures |= identity_figures.figures(storage, snapshot, looks, config.same_face, config.main_faces)
+    figures |= dreamt_figures(looks, shown)
+    figures |= truth_figures.figures(storage, snapshot, config.smallest_face)
+    figures |= _counts(storage, snapshot, learnt, test)
+    progress("evaluate", len(versions) + 1, len(versions) + 1)
+    return figures
+
+
+def _some(row_ids: Sequence[str], most: int) -> list[str]:
+    from models.training.sheet import windows
+
+    return [row_ids[place] for place in windows(len(row_ids), most, _RUN).tolist()]
+
+
+def _images(storage: Storage, version: str, work: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    """The encoded pictures of one version by row id, in order, a film's batch of rows at a time."""
+    table, columns = ("keyframes", []) if version == "original" else ("renders", ["variant"])
+    kept = FilmRows(storage, table, work)
+    for film_id in sorted(work):
+        for batch in kept.batches(film_id, ["row_id", "image", *columns]):
+            for row in batch.to_pylist():
+                if row.get("variant", version) == version:
+                    yield row["row_id"], row["image"]
+
+
+def _known_faces(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> list[Floats]:
+    """The faces that the curation found in the originals of films of which something is held out."""
+    work = {film.film_id: snapshot.work["faces"][film.film_id] for film in snapshot.of_part("test")}
+    faces = rows.grouped(Tables(storage).read("faces", work, ["row_id", "embedding"]).to_pylist())
+    return [
+        np.stack([np.frombuffer(row["embedding"], np.float32) for row in faces[row_id]])
+        if row_id in faces
+        else np.zeros((0, 1), np.float32)
+        for row_id in row_ids
+    ]
+
+
+def rebuilt_figures(
+    config: EvaluateConfig, original: Looks, rebuilt: Looks, parts: Mapping[str, Sequence[str]], side: str = "half"
+) -> Figures:
+    """How well two tokens hold a keyframe: is the rebuilt one nearest to its own original, and how near?
+
+    Args:
+        side: what a part is of the snapshot, in words: "half" or "films".
+    """
+    places = {row_id: t for t, row_id in enumerate(original.row_ids)}
+    figures: Figures = {}
+    for half, row_ids in parts.items():
+        mine, own = rebuilt.at(row_ids), original.at(row_ids)
+        own_Q = np.array([places[row_id] for row_id in row_ids], dtype=np.int64)
+        ranks_Q, steps_Q = metrics.retrieved(mine.pixels, original.pixels, own_Q)
+        feature_ranks_Q, _ = metrics.retrieved(mine.embeddings, original.embeddings, own_Q)
+        words = f"of the rebuilt keyframes of the {_PARTS[half]} {side}"
+        figures |= {
+            f"rebuilt_top1_{half}": metrics.mean(
+                ranks_Q == 0,
+                f"share {words} whose own original is the nearest of all originals, by pixels",
+            ),
+            f"rebuilt_within_{config.neighbours}_{half}": metrics.mean(
+                steps_Q <= config.neighbours,
+                f"share {words} whose nearest original is their own or at most {config.neighbours} places from it",
+            ),
+            f"rebuilt_top1_features_{half}": metrics.mean(
+                feature_ranks_Q == 0,
+                f"share {words} whose own original is the nearest of all, by image-encoder features",
+            ),
+            f"rebuilt_psnr_{half}": metrics.mean(
+                metrics.psnr(mine.pixels, own.pixels),
+                f"PSNR {words} in dB, at {config.width}x{config.height}",
+            ),
+            f"rebuilt_similarity_{half}": metrics.mean(
+                metrics.cosine(mine.embeddings, own.embeddings),
+                f"cosine of image-encoder features {words} and of their originals",
+            ),
+        }
+    return figures
+
+
+def dreamt_figures(looks: Mapping[str, Looks], test: Sequence[str]) -> Figures:
+    """How like the original is what was dreamt of it? The original was never seen in training."""
+    own = looks["original"].at(test)
+    return {
+        f"{version}_similarity": metrics.mean(
+            metrics.cosine(look.at(test).embeddings, own.embeddings),
+            f"cosine of image-encoder features of {identity_figures.VERSIONS[version]} and of their originals",
+        )
+        for version, look in looks.items()
+        if version not in ("original", "rebuilt")
+    }
+
+
+def _counts(storage: Storage, snapshot: Snapshot, train: Sequence[str], test: Sequence[str]) -> Figures:
+    tables = Tables(storage)
+    scripts = tables.read("scripts", snapshot.work["scripts"], ["row_id", "written_by"]).to_pylist()
+    shown, sides = set(train) | set(test), "sides" if snapshot.by_films else "halves"
+    by_llm = [row["written_by"] == "llm" for row in scripts if row["row_id"] in shown]
+    return {
+        "scripts_by_llm": metrics.mean(by_llm, "share of scripts that the language model wrote, the rest by template"),
+        "keyframes": Figure(value=len(shown), n=len(shown), what=f"keyframes of all films, both {sides}"),
+    }
+
+
+def _side(snapshot: Snapshot) -> str:
+    return "films" if snapshot.by_films else "half"

@@ -1,0 +1,198 @@
+"""Keyframes become a movie (section 3.5): each second of a film that is held out is one second of movie.
+
+A film's own sound of exactly these seconds goes with it, and its plots as subtitles. One movie a film, in
+movies/<movie_id>/: movie.mp4, movie-2.mp4, ... in the order of the snapshot.
+"""
+
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from models.animator import AnimatorConfig, CameraConfig, build
+from storage.errors import FilmError
+from storage.filmrows import FilmRows
+from storage.fingerprint import fingerprint
+from storage.movie import WrittenMovie, write_movie
+from storage.pictures import decode
+from storage.rejects import Reject
+from storage.remote import fetched
+from storage.root import Storage
+from storage.snapshot import Snapshot, SnapshotFilm
+from storage.sound import AudioTrack, Span
+from storage.tables import Tables
+from tasks.movies.render import Variant
+from tasks.progress import Progress
+from tasks.stage import Work
+
+STAGE = "movie"
+
+Image = NDArray[np.uint8]
+
+
+class MovieConfig(BaseModel, frozen=True, extra="forbid"):
+    """`variant`: which keyframes are animated; `seconds`: of movie from each, to the nearest frame."""
+
+    animator: AnimatorConfig = CameraConfig()
+    variant: Variant = "few_shot"
+    fps: int = Field(default=24, ge=1)
+    seconds: float = Field(default=1.0, gt=0)
+
+    @property
+    def clip(self) -> float:
+        """Seconds that the frames of one keyframe last."""
+        return max(1, round(self.seconds * self.fps)) / self.fps
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One keyframe of the movie, with what its second of film holds."""
+
+    row_id: str
+    second: int
+    shot: int
+    image: bytes
+    plot: str
+
+
+def movie_id(config: MovieConfig, snapshot: Snapshot, work: Work) -> str:
+    """Names the movies of a snapshot, and the folder under movies/ that they share with their storyboard."""
+    return fingerprint("movie", config, snapshot.id, work["renders"])
+
+
+def names(snapshot: Snapshot) -> dict[str, str]:
+    """film_id -> file name of its movie, for the films of which something is held out."""
+    return {
+        film.film_id: f"movie-{place}.mp4" if place > 1 else "movie.mp4"
+        for place, film in enumerate(snapshot.of_part("test"), start=1)
+    }
+
+
+def run(config: MovieConfig, storage: Storage, snapshot: Snapshot, work: Work, progress: Progress) -> str:
+    """Writes the movies that are not there yet, each whole or not at all.
+
+    Args:
+        work: as tasks.movies.render returns it, with `config.variant` among the variants.
+
+    Returns:
+        the id of the movies. One whose sound cannot be read is silent, and the table `rejects` says why.
+
+    Raises:
+        ValueError: when the keyframes were not rendered in that variant.
+    """
+    key, tables = movie_id(config, snapshot, work), Tables(storage)
+    for film in snapshot.of_part("test"):
+        rel = f"movies/{key}/{names(snapshot)[film.film_id]}"
+        if storage.exists(rel):
+            continue
+        told = _scenes(config, storage, film, work)
+        source = _sound_source(tables, snapshot, film)
+        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder, _local(source) as (sound, lost):
+            path = Path(folder) / "movie.mp4"
+            silent = write(config, path, film.title, told, sound, progress).silent or lost
+            told_of = [Reject.of(FilmError("silent", silent), source, film.film_id, STAGE)] if silent else []
+            tables.judge(STAGE, [source], [reject.model_copy(update={"fingerprint": key}) for reject in told_of])
+            storage.upload(path, rel)
+    return key
+
+
+def _sound_source(tables: Tables, snapshot: Snapshot, film: SnapshotFilm) -> str:
+    """Where the film is, "" when it has no sound."""
+    work = {film.film_id: snapshot.work["keyframes"][film.film_id]}
+    (row,) = tables.read("films", work, ["source", "has_audio"]).to_pylist()
+    return str(row["source"]) if row["has_audio"] else ""
+
+
+@contextmanager
+def _local(source: str) -> Iterator[tuple[Path | None, str]]:
+    """The film's file while the block runs; None for no film, and for one that cannot be fetched, with the reason."""
+    with ExitStack() as stack:
+        path, lost = None, ""
+        if source:
+            try:
+                path = stack.enter_context(fetched(source))
+            except FilmError as error:
+                lost = error.detail
+        yield path, lost
+
+
+def _scenes(config: MovieConfig, storage: Storage, film: SnapshotFilm, work: Work) -> list[Scene]:
+    mine = {stage: {film.film_id: keys[film.film_id]} for stage, keys in work.items()}
+    tables = Tables(storage)
+    renders = FilmRows(storage, "renders", work["renders"])
+    images = {
+        row["row_id"]: row["image"]
+        for rows in renders.batches(film.film_id, ["row_id", "variant", "image"])
+        for row in rows.to_pylist()
+        if row["variant"] == config.variant
+    }
+    scripts = tables.read("scripts", mine["scripts"], ["row_id", "plots"]).to_pylist()
+    plots = {row["row_id"]: " ".join(row["plots"]) for row in scripts}
+    features = tables.read("features", mine["features"], ["row_id", "second", "shot"]).to_pylist()
+    held_out = [row for row in features if film.part(row["second"]) == "test"]
+    if missing := [row["row_id"] for row in held_out if row["row_id"] not in images]:
+        raise ValueError(f"keyframe {missing[0]!r} was not rendered as {config.variant!r}: add it to render.variants")
+    return [
+        Scene(row["row_id"], row["second"], row["shot"], images[row["row_id"]], plots[row["row_id"]])
+        for row in held_out
+    ]
+
+
+def write(
+    config: MovieConfig, path: Path, title: str, scenes: Sequence[Scene], source: Path | None, progress: Progress
+) -> WrittenMovie:
+    """The movie of some scenes at `path`, with the sound of the film `source`; None for a silent one."""
+    height, width = decode(scenes[0].image).shape[:2]
+    spans, out_of_step = heard(config, str(source), scenes)
+    audio = AudioTrack(source, spans) if source and spans else None
+    frames = _frames(config, title, scenes, progress)
+    written = write_movie(path, frames, (width, height), config.fps, audio, subtitles(scenes, config.clip))
+    return replace(written, silent=written.silent or (out_of_step if source else ""))
+
+
+def heard(config: MovieConfig, source: str, scenes: Sequence[Scene]) -> tuple[list[Span], str]:
+    """The spans of the film's sound that go with the scenes; none, and why, in another pace than the film's."""
+    step = min((after.second - before.second for before, after in pairwise(scenes)), default=config.clip)
+    if step != config.clip:
+        return [], f"{config.clip:g} s of movie for each {step:g} s of {source!r}: sound keeps its own pace"
+    return [(scene.second, scene.second + config.clip) for scene in scenes], ""
+
+
+def _frames(config: MovieConfig, title: str, scenes: Sequence[Scene], progress: Progress) -> Iterator[Image]:
+    """All frames of the movie; a clip knows its neighbours inside the shot, and nothing across a cut."""
+    animator = build(config.animator)
+    decoded = lru_cache(maxsize=3)(lambda place: decode(scenes[place].image))
+    what = f"movie of {title}"
+    for place, scene in enumerate(scenes):
+        progress(what, place, len(scenes))
+        before = place > 0 and scenes[place - 1].shot == scene.shot
+        after = place + 1 < len(scenes) and scenes[place + 1].shot == scene.shot
+        yield from animator.animate(
+            decoded(place),
+            config.clip,
+            config.fps,
+            seed=zlib.crc32(scene.row_id.encode()),
+            previous=decoded(place - 1) if before else None,
+            next=decoded(place + 1) if after else None,
+        )
+    progress(what, len(scenes), len(scenes))
+
+
+def subtitles(scenes: Sequence[Scene], seconds: float) -> list[tuple[float, float, str]]:
+    """(start, end, plot) in seconds of the movie; a plot that goes on stays on the screen."""
+    lines: list[tuple[float, float, str]] = []
+    for place, scene in enumerate(scenes):
+        start, end = place * seconds, (place + 1) * seconds
+        if lines and lines[-1][2] == scene.plot and scenes[place - 1].shot == scene.shot:
+            lines[-1] = (lines[-1][0], end, scene.plot)
+        else:
+            lines.append((start, end, scene.plot))
+    return lines

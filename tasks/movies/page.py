@@ -1,0 +1,118 @@
+"""The storyboard as a page: plain data in, one self-contained HTML text out; where the data comes from is unknown here.
+
+Keyframes are asked for one at a time while the text is written, so no more than one of them is in memory.
+
+No scripts, no external requests: pictures are WebP data URIs, styles are inline, light and dark follow the reader.
+"""
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal
+
+from tasks.movies.metrics import Figure
+from tasks.shown import Picture, number, webp
+
+HalfKind = Literal["learnt", "dreamt"]
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A face, as a square picture."""
+
+    name: str
+    image: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """One keyframe in all its versions, with its script as (heading, sentences) in the order of Fig. 16.
+
+    `begins` is the heading above it, where a new shot (or film) begins; `by` says who wrote caption and script.
+    """
+
+    row_id: str
+    clock: str
+    shot: int
+    pictures: tuple[Picture, ...]
+    script: tuple[tuple[str, tuple[str, ...]], ...]
+    by: str
+    faces: tuple[Portrait, ...] = ()
+    begins: str = ""
+
+
+@dataclass(frozen=True)
+class Half:
+    """The keyframes that the models learnt from, or those that they never saw: how many, and each of them, once."""
+
+    kind: HalfKind
+    title: str
+    chip: str
+    note: str
+    count: int
+    frames: Iterable[Keyframe]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure as people read it."""
+
+    label: str
+    value: str
+    n: int
+    what: str
+
+
+@dataclass(frozen=True)
+class MadeWith:
+    """A backend that took part."""
+
+    stage: str
+    backend: str
+    revision: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything on the page, from top to bottom."""
+
+    title: str
+    lead: str
+    halves: tuple[Half, ...]
+    links: tuple[tuple[str, str], ...] = ()
+    tiles: tuple[Tile, ...] = ()
+    figures: tuple[Tile, ...] = ()
+    cast: tuple[Portrait, ...] = ()
+    made_with: tuple[MadeWith, ...] = ()
+    footer: str = ""
+
+
+def render(page: Page) -> Iterator[str]:
+    """The page as HTML, piece by piece; every text in it is escaped."""
+    import jinja2
+
+    source = resources.files("tasks.movies").joinpath("storyboard.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(source).generate(page=page)
+
+
+def portrait(name: str, image: bytes, box: tuple[float, float, float, float], size: int, note: str = "") -> Portrait:
+    """The face in `box` (x0, y0, x1, y1 in 0-1 of the image) with a little around it, `size` pixels square."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(image)) as opened:
+        x0, y0, x1, y1 = (edge * side for edge, side in zip(box, opened.size * 2, strict=True))
+        half = max(x1 - x0, y1 - y0) * 0.65
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        crop = opened.convert("RGB").crop((round(x - half), round(y - half), round(x + half), round(y + half)))
+        return Portrait(name, webp(crop.resize((size, size))), note)
+
+
+def tile(name: str, figure: Figure) -> Tile:
+    """A figure under a name made of words: `rebuilt_top1` reads "rebuilt top1"."""
+    return Tile(name.replace("_", " "), number(figure.value), figure.n, figure.what[:1].upper() + figure.what[1:])

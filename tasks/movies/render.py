@@ -1,0 +1,243 @@
+"""Keyframes out of models: rebuilt from their own tokens, and dreamt from their scripts (sections 3.3 and 3.4).
+
+    rebuilt   keyframes from their own tokens, scripts and faces: the held-out ones, and of those learnt from some
+    dreamt    what is held out from its scripts alone (zero-shot)
+    few_shot  the same with tokens of reference frames put before (few-shot; tasks.references says which)
+    no_faces  as dreamt, without face embeddings anywhere (the ablation of Fig. 5)
+
+Shapes: T keyframes, R reference frames, L tokens, D token width.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from models.device import device
+from models.diffusion import Sampler
+from models.fast import FastConfig, FastDecoder
+from models.generate import GenerationConfig
+from models.script_tokens import FrameScript
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from tasks import dataset, rows
+from tasks.cluster import ClusterConfig
+from tasks.dataset import FilmData
+from tasks.made import Made, Step
+from tasks.progress import Progress
+from tasks.references import References, references, spread
+from tasks.stage import Work, run_stage
+from tasks.training import tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.autoregressive import AutoregressiveModel
+
+STAGE = "renders"
+_BATCH = 16  # keyframes that are drawn together
+Variant = Literal["rebuilt", "dreamt", "few_shot", "no_faces"]
+
+
+class RenderConfig(BaseModel, frozen=True, extra="forbid"):
+    """How keyframes are drawn.
+
+    Args:
+        width, height: of the pictures, in pixels.
+        sampler, steps, guidance: of the diffusion.
+        fast: how the decoder's U-Net runs; pictures are the same but for rounding.
+        references: frames that few-shot generation starts from, evenly spread.
+        variants: what is drawn.
+        learnt: of a film's keyframes that were learnt from so many are rebuilt, evenly spread, to compare.
+    """
+
+    width: int = Field(default=896, ge=32, multiple_of=2)
+    height: int = Field(default=512, ge=32, multiple_of=2)
+    quality: int = Field(default=90, ge=1, le=100)
+    sampler: Sampler = "euler"
+    steps: int = Field(default=4, ge=1)
+    guidance: float = Field(default=1.0, ge=0)
+    fast: FastConfig = FastConfig()
+    generation: GenerationConfig = GenerationConfig()
+    references: int = Field(default=10, ge=1)
+    variants: tuple[Variant, ...] = ("rebuilt", "dreamt", "few_shot", "no_faces")
+    learnt: int = Field(default=500, ge=0)
+    seed: int = 0
+
+
+def run(
+    config: RenderConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    work: Work,
+    decoder: str,
+    autoregressive: str,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> Work:
+    """One picture for each keyframe and variant, film by film.
+
+    Args:
+        work: as tasks.training.tokens returns it.
+        decoder, autoregressive: the models' folders in the storage.
+
+    Returns:
+        `work`, and under "renders" this stage's.
+    """
+    return run_stage(
+        storage,
+        STAGE,
+        inputs=["features", "tokens"],
+        work=work,
+        identity=[config, decoder, autoregressive],
+        make=partial(_make, config, storage, snapshot, work, decoder, autoregressive),
+        cluster=cluster,
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Keyframes that are about to be drawn, with tokens [T, L, D]."""
+
+    variant: Variant
+    scripts: Sequence[FrameScript]
+    tokens: "Tensor"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Scripts and tokens_TLD of what of a film is learnt from, or held out; T may be 0."""
+
+    scripts: Sequence[FrameScript]
+    tokens_TLD: "Tensor"
+
+    def some(self, count: int) -> "_Part":
+        """At most so many keyframes, evenly spread."""
+        places = spread(len(self.scripts), count) if count else []
+        return _Part([self.scripts[place] for place in places], self.tokens_TLD[places])
+
+
+def _make(
+    config: RenderConfig, storage: Storage, snapshot: Snapshot, work: Work, decoder: str, autoregressive: str
+) -> Callable[[str], Iterator[Step | Made]]:
+    painter, model = Painter(config, storage, decoder), dreamer(config.generation, storage, autoregressive)
+    table, films = dataset.feature_rows(storage, snapshot), {film.film_id: film for film in snapshot.films}
+
+    def draw(film_id: str) -> Iterator[Step | Made]:
+        parts = (dataset.of_film(table, films[film_id], part) for part in ("train", "test"))
+        train, test = (_part(storage, work, part) for part in parts)
+        shown = min(len(train.scripts), config.learnt)
+        counts = {variant: len(test.scripts) + shown * (variant == "rebuilt") for variant in config.variants}
+        total, done = sum(counts.values()), 0
+        for draft in _drafts(config, model, train, test):
+            for script, image in zip(draft.scripts, painter.paint(draft), strict=True):
+                drawn = {"row_id": script.row_id, "variant": draft.variant, "image": image}
+                yield Made({STAGE: rows.table(STAGE, film_id, [drawn])})
+                done += 1
+                yield Step(done, total)
+
+    return draw
+
+
+def dreamer(config: GenerationConfig, storage: Storage, autoregressive: str) -> "AutoregressiveModel":
+    """The autoregressive model of a storage, in the precision in which it generates."""
+    from models.autoregressive import AutoregressiveModel
+
+    with storage.local(autoregressive) as folder:
+        model = AutoregressiveModel.from_pretrained(folder)
+    return (model.in_bfloat16() if config.precision == "bf16" else model).to(device())
+
+
+def _part(storage: Storage, work: Work, film: FilmData) -> _Part:
+    import torch
+
+    if not film.row_ids:
+        return _Part((), torch.zeros(0))
+    return _Part(film.scripts, tokens.read(storage, work, film.row_ids)[0])
+
+
+def _drafts(config: RenderConfig, model: "AutoregressiveModel", train: _Part, test: _Part) -> Iterator[Draft]:
+    """The variants of a film, each as scripts with tokens: their own, or generated."""
+    import torch
+
+    for variant in config.variants:
+        if variant == "rebuilt":
+            shown = train.some(config.learnt)
+            known = [part for part in (shown, test) if part.scripts]
+            if known:
+                yield Draft(variant, [*shown.scripts, *test.scripts], torch.cat([part.tokens_TLD for part in known]))
+        elif test.scripts:
+            yield _dreamt(config, model, variant, train, test)
+
+
+def _dreamt(config: RenderConfig, model: "AutoregressiveModel", variant: Variant, train: _Part, test: _Part) -> Draft:
+    import torch
+
+    from models.generate import Request, generate
+
+    scripts, given = test.scripts, [References((), None, list(range(len(test.scripts))))]
+    if variant == "few_shot":
+        given = references(train.scripts, train.tokens_TLD, test.scripts, test.tokens_TLD, config.references)
+    if variant == "no_faces":
+        scripts = [script.without_faces() for script in scripts]
+    seed = config.seed + zlib.crc32(scripts[0].row_id.encode())  # two films share no random numbers
+    requests = [Request(scripts, seed, one.tokens_RLD, one.scripts) for one in given]
+    made = generate(model, requests, config.generation)
+    tokens_TLD = torch.empty_like(made[0])
+    for one, mine_TLD in zip(given, made, strict=True):
+        tokens_TLD[one.places] = mine_TLD[one.places]
+    return Draft(variant, scripts, tokens_TLD)
+
+
+class Painter:
+    """The ID-preserving decoder of a storage, and how it draws."""
+
+    def __init__(self, config: RenderConfig, storage: Storage, decoder: str) -> None:
+        from models.autoencoder import DiffusionAutoencoder
+
+        with storage.local(decoder) as folder:
+            self._model = DiffusionAutoencoder.from_pretrained(folder).to(device())
+        self._config = config
+        self._denoiser = None if config.fast.plain else FastDecoder(self._model.decoder, config.fast)
+
+    def paint(self, draft: Draft) -> Iterator[bytes]:
+        """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants.
+
+        Where each size of a batch is compiled or recorded for itself, the last keyframe fills up the last batch.
+        """
+        import torch.nn.functional as F
+
+        from models.decoder import pad
+        from storage.pictures import encode
+
+        config, model = self._config, self._model
+        decoder = model.config.decoder
+        sentences, faces = None, None
+        if decoder.identity:
+            sentences = pad([script.sentences for script in draft.scripts], decoder.sentences)
+            faces = pad([script.faces for script in draft.scripts], decoder.faces)
+        seeds = [config.seed + zlib.crc32(script.row_id.encode()) for script in draft.scripts]
+        for start in range(0, len(seeds), _BATCH):
+            count = min(_BATCH, len(seeds) - start)
+            filled = _BATCH if config.fast.by_size else count
+            part = [start + min(place, count - 1) for place in range(filled)]
+            latents_BCHW = model.reconstruct(
+                draft.tokens[part],
+                None if sentences is None else sentences[part],
+                None if faces is None else faces[part],
+                seeds=[seeds[place] for place in part],
+                steps=config.steps,
+                guidance=config.guidance,
+                sampler=config.sampler,
+                denoiser=self._denoiser,
+            )
+            images_B3HW = model.codec.decode(latents_BCHW[:count])
+            images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
+            for image_3HW in images_B3HW:
+                pixels = (image_3HW.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+                yield encode(pixels, config.quality)

@@ -1,0 +1,59 @@
+"""What pages show, as people read it: pictures in the text itself, numbers, times, lists of names."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_LISTED = 8  # names that a sentence holds
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a keyframe; `made` when a model made it."""
+
+    label: str
+    image: str
+    width: int
+    height: int
+    made: bool = False
+
+
+def picture(label: str, image: bytes, width: int, made: bool = False) -> Picture:
+    """`image` (any format that Pillow reads), `width` pixels wide."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(image)) as opened:
+        height = round(width * opened.height / opened.width)
+        return Picture(label, webp(opened.convert("RGB").resize((width, height))), width, height, made)
+
+
+def number(value: float | None) -> str:
+    """Two decimals, fewer from 10 on, or "none"."""
+    if value is None:
+        return "none"
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def clock(second: float) -> str:
+    """12 -> 0:12, 3672 -> 1:01:12."""
+    minutes, rest = divmod(int(second), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def webp(image: "object") -> str:
+    """A Pillow image as a data URI."""
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=70, method=4)  # type: ignore[attr-defined]
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def listed(names: Sequence[str], last: str = " and ") -> str:
+    """ "A, B and C"; of many the first few, and how many more."""
+    if len(names) > _LISTED:
+        return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"
+    return ", ".join(names[:-1]) + last + names[-1] if len(names) > 1 else "".join(names)

@@ -1,0 +1,1 @@
+"""From a snapshot to models: one training loop, and what each model is trained on."""

@@ -1,0 +1,100 @@
+"""Keyframes of a snapshot with their features, as a training run takes them: by number, read window by window.
+
+A sampler deals whole windows of consecutive keyframes and mixes some of them (models.training.rows_of_step), so what
+a step wants lies in a few windows, most of which the step before wanted too. Each is read once.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.training import POOL
+from storage.errors import StorageError
+from storage.evolve import check_columns
+from storage.filmrows import FilmRows
+from storage.pictures import decode
+from storage.root import Storage
+from storage.schemas import film_of
+from tasks.rows import Row
+from tasks.stage import Work
+
+_KEPT = 2 * POOL  # windows of a table: those being mixed, and the next ones
+
+
+class Examples:
+    """Some keyframes of a snapshot, numbered as they are given: film by film, in order of time.
+
+    Any thread may read; pictures are decoded by the one that asks for them.
+
+    Args:
+        work: stage -> film_id -> fingerprint: a snapshot's, and where tokens are asked for those that made them.
+
+    Raises:
+        StorageError: when the table `keyframes` is not that of this version.
+    """
+
+    window = 128
+    """Consecutive keyframes that are read together; the tables' row groups have as many."""
+
+    def __init__(self, storage: Storage, work: Work, row_ids: Sequence[str]) -> None:
+        self.row_ids = row_ids
+        self._storage, self._work = storage, work
+        self._tables: dict[str, FilmRows] = {}
+        self._windows: OrderedDict[tuple[str, int], dict[str, Row]] = OrderedDict()
+        self._lock = threading.Lock()  # of both
+        self._table("keyframes")
+
+    def __len__(self) -> int:
+        return len(self.row_ids)
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """The picture of a keyframe: RGB, height x width x 3."""
+        return decode(self._row("keyframes", row, ["row_id", "image"])["image"])
+
+    def features(self, row: int) -> Row:
+        """A keyframe's row of the table `features`.
+
+        Raises:
+            StorageError: when that table is not that of this version.
+        """
+        return self._row("features", row, None)
+
+    def tokens(self, row: int) -> Row:
+        """A keyframe's row of the table `tokens`."""
+        return self._row("tokens", row, None)
+
+    def _row(self, table: str, row: int, columns: Sequence[str] | None) -> Row:
+        with self._lock:
+            window = self._window(table, row // self.window, columns)
+        try:
+            return window[self.row_ids[row]]
+        except KeyError:
+            raise StorageError(f"there are no {table} of keyframe {self.row_ids[row]!r}") from None
+
+    def _window(self, table: str, number: int, columns: Sequence[str] | None) -> dict[str, Row]:
+        key = (table, number)
+        if key not in self._windows:
+            names = self.row_ids[number * self.window : (number + 1) * self.window]
+            self._windows[key] = {row["row_id"]: row for row in self._fetched(table, names, columns)}
+            while len(self._windows) > len(self._tables) * _KEPT:
+                self._windows.popitem(last=False)
+        self._windows.move_to_end(key)
+        return self._windows[key]
+
+    def _fetched(self, table: str, names: Sequence[str], columns: Sequence[str] | None) -> list[Row]:
+        """A window's rows; where it reaches over several films, a read for each."""
+        found: list[Row] = []
+        for film_id, group in groupby(names, key=film_of):
+            some = list(group)
+            found += self._table(table).between(film_id, min(some), max(some), columns).to_pylist()
+        return found
+
+    def _table(self, table: str) -> FilmRows:
+        if table not in self._tables:
+            check_columns(self._storage, table)
+            self._tables[table] = FilmRows(self._storage, table, self._work[table])
+        return self._tables[table]

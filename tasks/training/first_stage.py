@@ -1,0 +1,133 @@
+"""Stage 1 (Appendix A): the autoencoder meets the world's objects in sets of images before it sees films.
+
+Without sets of images it meets the snapshot's own training keyframes, at another size than later.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, Field
+
+from models.autoencoder import AutoencoderConfig
+from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
+from storage.fingerprint import fingerprint
+from storage.images import Images, ImagesConfig, index
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from tasks.cluster import ClusterConfig
+from tasks.progress import Progress
+from tasks.training.fit import fit
+from tasks.training.frozen import FrozenConfig, codec_of, frozen_fingerprint, init_folder, init_identity
+from tasks.training.job import FitConfig
+from tasks.training.model_card import Card, write_card
+from tasks.training.views import apart, both_parts, check_compressor, watched_images
+
+if TYPE_CHECKING:
+    from models.codec import Codec
+    from models.training.autoencoder import AutoencoderTraining
+    from models.training.views import Watched
+
+STAGE = "first_stage"
+
+
+class FirstStageConfig(BaseModel, frozen=True, extra="forbid"):
+    """Stage 1 of the autoencoder.
+
+    Args:
+        images: what is learnt from; none: the snapshot's training keyframes.
+        width, height: pixels of the pictures.
+        sizes: height and width of aspect buckets in place of them; an image goes to the one whose shape is nearest.
+    """
+
+    images: tuple[ImagesConfig, ...] = ()
+    width: int = Field(default=768, ge=16)
+    height: int = Field(default=768, ge=16)
+    sizes: tuple[tuple[int, int], ...] = ()
+    training: StageConfig = StageConfig()
+
+    def whole(self, model: AutoencoderConfig) -> AutoencoderTrainingConfig:
+        """The training of the later stage's model at this stage's size."""
+        decoder = model.decoder.model_copy(update={"image_size": (self.height, self.width)})
+        parts = {name: getattr(self.training, name) for name in StageConfig.model_fields}
+        return AutoencoderTrainingConfig(model=model.model_copy(update={"decoder": decoder}), **parts)
+
+
+def run(
+    config: FirstStageConfig,
+    model: AutoencoderConfig,
+    frozen: FrozenConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    how: FitConfig,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> str:
+    """Trains it, unless that was done.
+
+    Returns:
+        checkpoints/first_stage/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`.
+
+    Raises:
+        TrainingError: see tasks.training.fit.
+        ConfigError: for sets without images or metadata.
+    """
+    rel = image_index(config, storage) if config.images else ""
+    data = [rel, frozen_fingerprint(frozen, snapshot)] if frozen.kept or not rel else [rel, *init_identity(frozen.init)]
+    eyes = [frozen.vision, frozen.width, frozen.height, frozen.codec]
+    training = config.whole(model)
+    parts = [training, config.width, config.height, config.sizes, eyes, data, how.identity]
+    make = Make(config, training, frozen, storage, snapshot, rel)
+    trained = fit(storage, STAGE, fingerprint(STAGE, *parts), make, how, cluster, progress)
+    write_card(Card(STAGE, trained, frozen, training, images=rel), storage, snapshot)
+    return trained
+
+
+def image_index(config: FirstStageConfig, storage: Storage) -> str:
+    """Keeps the table of all images, named by what is in it and not by where that lies."""
+    table = index(config.images, with_shapes=len(config.sizes) > 1)
+    digest = hashlib.sha256()
+    for column in table.column_names:
+        for part in table[column].chunks:
+            digest.update(repr(part.to_pylist()).encode())
+    rel = f"images/{digest.hexdigest()[:16]}.parquet"
+    if not storage.exists(rel):
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer)
+        storage.write_bytes(rel, buffer.getvalue().to_pybytes())
+    return rel
+
+
+@dataclass(frozen=True)
+class Make:
+    """Builds the training run inside a worker; `index` is the table of the images in the storage, or ""."""
+
+    config: FirstStageConfig
+    training: AutoencoderTrainingConfig
+    frozen: FrozenConfig
+    storage: Storage
+    snapshot: Snapshot
+    index: str
+
+    def __call__(self) -> "AutoencoderTraining":
+        from models.training.autoencoder import AutoencoderTraining
+
+        init, size = init_folder(self.frozen.init), (self.config.height, self.config.width)
+        if not self.index:
+            with both_parts(self.frozen, self.storage, self.snapshot, size) as (codec, train, test):
+                check_compressor(self.training.model.compressor, *train.features_shape)
+                return AutoencoderTraining(self.training, codec, train, init, test)
+        codec = codec_of(self.frozen, self.storage, self.snapshot).resized(self.config.width, self.config.height)
+        table = pq.read_table(pa.BufferReader(self.storage.read_bytes(self.index)))
+        images, held_out = (self._watched(part, codec) for part in apart(table))
+        assert images is not None
+        check_compressor(self.training.model.compressor, *images.features_shape)
+        return AutoencoderTraining(self.training, codec, images, init, held_out)
+
+    def _watched(self, table: pa.Table, codec: "Codec") -> "Watched | None":
+        if not table.num_rows:
+            return None
+        sizes = self.config.sizes or ((self.config.height, self.config.width),)
+        return watched_images(self.frozen, Images(self.config.images, table), sizes, codec, shapes=len(sizes) > 1)

@@ -1,0 +1,125 @@
+"""README.md beside a trained model, written from what happened: data, steps, losses, and the licences of its parts."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from models.packaged import MODELS
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from storage.tables import Tables
+from tasks.training.frozen import FrozenConfig
+from tasks.training.views import apart
+
+_LAST = 100  # values of a loss that are averaged
+_NAMED = 200  # films
+_STAGES = {
+    "first_stage": "stage 1 of the diffusion autoencoder",
+    "autoencoder": "the diffusion autoencoder",
+    "decoder": "the ID-preserving decoder (stage 3)",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model that was trained.
+
+    Attributes:
+        stage: its folder under checkpoints/.
+        rel: its export in the storage.
+        first: folder of the model that it was trained on from, "" for none.
+        images: the table of images that it saw, "" for keyframes of the snapshot.
+    """
+
+    stage: str
+    rel: str
+    frozen: FrozenConfig
+    training: BaseModel
+    first: str = ""
+    images: str = ""
+
+
+def write_card(card: Card, storage: Storage, snapshot: Snapshot) -> None:
+    """Writes README.md into the model's folder, unless it is there."""
+    rel = f"{card.rel}/README.md"
+    if not storage.exists(rel):
+        storage.write_bytes(rel, ("\n".join(_lines(card, storage, snapshot)) + "\n").encode())
+
+
+def _lines(card: Card, storage: Storage, snapshot: Snapshot) -> Iterator[str]:
+    config = json.loads(storage.read_bytes(f"{card.rel}/config.json"))
+    unet = config["decoder"]["unet"]
+    yield "---\nlibrary_name: diffusers\ntags: [moviedreamer, diffusion-autoencoder]\n---"
+    yield f"# {card.rel}\n\nmoviedreamer, {_STAGES[card.stage]}: MovieDreamer (arXiv 2407.16655), sections 3.2 and 3.3."
+    yield "\n## Use\n"
+    yield "```python\nfrom models.autoencoder import DiffusionAutoencoder"
+    yield "DiffusionAutoencoder.from_pretrained(folder)\n```"
+    yield "\n`unet/` opens in plain diffusers as a `UNet2DConditionModel`, `scheduler/` as a scheduler."
+    yield "\n## Parts and their licences\n\n| part | from | licence |\n|---|---|---|"
+    yield from _parts(card, unet)
+    yield "\n## Data\n"
+    yield from _image_data(card, storage) if card.images else _film_data(storage, snapshot)
+    if before := card.first or card.frozen.init:
+        yield f"\nTrained on from `{before}`."
+    yield "\n## Training\n"
+    yield from _training(storage.read_bytes(f"{card.rel}/curve.jsonl").decode().splitlines())
+    yield f"\n```json\n{card.training.model_dump_json(indent=1)}\n```"
+
+
+def _parts(card: Card, unet: dict[str, object]) -> Iterator[str]:
+    init = f"the weights in `{card.frozen.init}`" if card.frozen.init else ""
+    for part, config in (("image encoder", card.frozen.vision), ("latent codec", card.frozen.codec)):
+        origin = getattr(config, "origin", None)
+        revision = getattr(config, "revision", f"of {init}" if init else "fitted in this run")
+        packaged = MODELS.get(config.kind.replace("_", "-"))
+        licence = origin.licence if origin else packaged.licence if packaged else "of this run"
+        yield f"| {part} | {config.kind}, {revision} | {licence} |"
+    if unet["kind"] == "sdxl":
+        from models.unet import SdxlUNetConfig
+
+        before = SdxlUNetConfig.model_validate(unet)
+        yield f"| U-Net, before training | {before.revision} | {before.origin.licence} |"
+    else:
+        yield f"| U-Net, before training | {init or 'random weights'} | {'as its card says' if init else 'none'} |"
+
+
+def _film_data(storage: Storage, snapshot: Snapshot) -> Iterator[str]:
+    learnt = {film.film_id: film.train for film in snapshot.films if film.train is not None}
+    keyframes = sum(last - first + 1 for first, last in learnt.values())
+    rows = Tables(storage).read("films", snapshot.work["keyframes"], ["film_id", "title", "licence"]).to_pylist()
+    licences = {row["film_id"]: row["licence"] or "unknown" for row in rows}
+    yield f"Snapshot `{snapshot.id}`: {keyframes} keyframes of {len(learnt)} films.\n"
+    yield from _counted([licences.get(film_id, "unknown") for film_id in learnt], "films")
+    if len(learnt) <= _NAMED:
+        titles = sorted((row["title"], licences[row["film_id"]]) for row in rows if row["film_id"] in learnt)
+        yield "\n| film | licence |\n|---|---|"
+        yield from (f"| {title.replace('|', '/')} | {licence} |" for title, licence in titles)
+
+
+def _image_data(card: Card, storage: Storage) -> Iterator[str]:
+    table = pq.read_table(pa.BufferReader(storage.read_bytes(card.images)), columns=["licence"])
+    learnt, held_out = apart(table)
+    yield f"`{card.images}`: {learnt.num_rows} images, and {held_out.num_rows} held out.\n"
+    yield from _counted([str(licence) for licence in learnt["licence"].to_pylist()], "images")
+
+
+def _counted(licences: Sequence[str], what: str) -> Iterator[str]:
+    yield f"| licence | {what} |\n|---|---|"
+    for licence in sorted(set(licences)):
+        yield f"| {licence} | {licences.count(licence)} |"
+
+
+def _training(lines: Sequence[str]) -> Iterator[str]:
+    curve = [json.loads(line) for line in lines]
+    if not curve:
+        return
+    yield f"{curve[-1]['step'] + 1} steps; the loss is the sum of the terms that a step has, in a warm-up fewer.\n"
+    yield f"| loss | first | mean of the last {_LAST} or fewer | n |\n|---|---|---|---|"
+    for name in dict.fromkeys(name for row in curve for name in row if name != "step"):
+        values = [row[name] for row in curve if name in row]
+        last = values[-_LAST:]
+        yield f"| {name} | {values[0]:.4f} | {sum(last) / len(last):.4f} | {len(values)} |"

@@ -1,0 +1,86 @@
+"""Stages 1 and 2 of the diffusion autoencoder (section 3.2, Appendix A): on images, then on a snapshot's keyframes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from models.training.autoencoder import AutoencoderTrainingConfig
+from storage.fingerprint import fingerprint
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from tasks.cluster import ClusterConfig
+from tasks.progress import Progress
+from tasks.training import first_stage
+from tasks.training.first_stage import FirstStageConfig
+from tasks.training.fit import fit
+from tasks.training.frozen import FrozenConfig, frozen_fingerprint, init_folder, look
+from tasks.training.job import FitConfig
+from tasks.training.model_card import Card, write_card
+from tasks.training.views import both_parts, check_compressor
+
+if TYPE_CHECKING:
+    from models.training.autoencoder import AutoencoderTraining
+
+
+class TrainAutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
+    """`first` comes before `training` and gives it its weights; without it `frozen.init` does, where there is one."""
+
+    frozen: FrozenConfig = FrozenConfig()
+    first: FirstStageConfig | None = None
+    training: AutoencoderTrainingConfig = AutoencoderTrainingConfig()
+    fit: FitConfig = FitConfig()
+
+
+def run(
+    config: TrainAutoencoderConfig, storage: Storage, snapshot: Snapshot, cluster: ClusterConfig, progress: Progress
+) -> str:
+    """Trains it, unless that was done.
+
+    Returns:
+        checkpoints/autoencoder/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`.
+
+    Raises:
+        TrainingError: see tasks.training.fit.
+    """
+    if config.frozen.kept:
+        look(config.frozen, storage, snapshot)
+    first = ""
+    if config.first is not None:
+        given = config.first, config.training.model, config.frozen, storage, snapshot
+        first = first_stage.run(*given, config.fit, cluster, progress)
+    parts = [config.training, config.fit.identity, frozen_fingerprint(config.frozen, snapshot), first]
+    make = Make(config, storage, snapshot, first)
+    trained = fit(storage, "autoencoder", fingerprint("autoencoder", *parts), make, config.fit, cluster, progress)
+    write_card(Card("autoencoder", trained, config.frozen, config.training, first), storage, snapshot)
+    return trained
+
+
+@dataclass(frozen=True)
+class Make:
+    """Builds the training run inside a worker; `first` is the folder of stage 1 in the storage, or ""."""
+
+    config: TrainAutoencoderConfig
+    storage: Storage
+    snapshot: Snapshot
+    first: str
+
+    def __call__(self) -> "AutoencoderTraining":
+        from models.training.autoencoder import AutoencoderTraining
+
+        training, compressor = self.config.training, self.config.training.model.compressor
+        parts = both_parts(self.config.frozen, self.storage, self.snapshot)
+        with parts as (codec, train, test), self._init() as init:
+            check_compressor(compressor, *train.features_shape)
+            return AutoencoderTraining(training, codec, train, init, test)
+
+    @contextmanager
+    def _init(self) -> Iterator[Path | None]:
+        if not self.first:
+            yield init_folder(self.config.frozen.init)
+            return
+        with self.storage.local(self.first) as folder:
+            yield folder

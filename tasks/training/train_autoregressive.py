@@ -1,0 +1,71 @@
+"""The autoregressive model (section 3.4), on scripts and tokens of a snapshot's training half; no pixels are read."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from models.training.autoregressive import AutoregressiveTrainingConfig
+from storage.fingerprint import fingerprint
+from storage.root import Storage
+from storage.snapshot import Part, Snapshot
+from tasks.cluster import ClusterConfig
+from tasks.progress import Progress
+from tasks.stage import Work
+from tasks.training.episodes import FilmEpisode, Reader, episodes
+from tasks.training.fit import fit
+from tasks.training.job import FitConfig
+
+if TYPE_CHECKING:
+    from models.training.autoregressive import AutoregressiveTraining
+
+
+class TrainAutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
+    """What is trained, and how the training is run."""
+
+    training: AutoregressiveTrainingConfig = AutoregressiveTrainingConfig()
+    fit: FitConfig = FitConfig()
+
+
+def run(
+    config: TrainAutoregressiveConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    work: Work,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> str:
+    """Trains it, unless that was done.
+
+    Args:
+        work: as tasks.training.tokens returns it.
+
+    Returns:
+        checkpoints/autoregressive/<fingerprint>/final, a folder for `AutoregressiveModel.from_pretrained`.
+
+    Raises:
+        TrainingError: see tasks.training.fit.
+    """
+    parts = [config.training, config.fit.identity]
+    key = fingerprint("autoregressive", *parts, work["tokens"], snapshot.work["features"])
+    make = Make(config, storage, snapshot, work)
+    return fit(storage, "autoregressive", key, make, config.fit, cluster, progress)
+
+
+@dataclass(frozen=True)
+class Make:
+    """Builds the training run inside a worker: each film's training half is an episode."""
+
+    config: TrainAutoregressiveConfig
+    storage: Storage
+    snapshot: Snapshot
+    work: Work
+
+    def __call__(self) -> "AutoregressiveTraining":
+        from models.training.autoregressive import AutoregressiveTraining
+
+        held_out = self._episodes("test") if self.config.fit.validate_every else []
+        return AutoregressiveTraining(self.config.training, self._episodes("train"), held_out=held_out)
+
+    def _episodes(self, part: Part) -> list[FilmEpisode]:
+        return episodes(Reader(self.storage, self.snapshot.within(self.work), self.work, part))

@@ -1,0 +1,115 @@
+"""Stage 3: the ID-preserving decoder (section 3.3), on the training half of a snapshot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from models.codec import load_codec
+from models.training.decoder import DecoderTrainingConfig
+from storage.errors import ConfigError
+from storage.fingerprint import fingerprint
+from storage.root import Storage
+from storage.snapshot import Part, Snapshot
+from tasks.cluster import ClusterConfig
+from tasks.progress import Progress
+from tasks.stage import Work
+from tasks.training.episodes import Reader
+from tasks.training.fit import fit
+from tasks.training.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, look, seen
+from tasks.training.job import FitConfig
+from tasks.training.model_card import Card, write_card
+from tasks.training.views import watched_keyframes
+
+if TYPE_CHECKING:
+    from models.codec import Codec
+    from models.training.decoder import DecoderTraining, Told
+    from models.training.views import Views
+
+
+class TrainDecoderConfig(BaseModel, frozen=True, extra="forbid"):
+    """`frozen` is the autoencoder's."""
+
+    frozen: FrozenConfig = FrozenConfig()
+    training: DecoderTrainingConfig = DecoderTrainingConfig()
+    fit: FitConfig = FitConfig()
+
+
+def run(
+    config: TrainDecoderConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    autoencoder: str,
+    work: Work,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> str:
+    """Trains it, unless that was done.
+
+    Args:
+        autoencoder: its folder in the storage, as tasks.training.train_autoencoder returns it.
+        work: as tasks.training.tokens returns it.
+
+    Returns:
+        checkpoints/decoder/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`: the whole
+        autoencoder, whose decoder now reads descriptions and faces too.
+
+    Raises:
+        TrainingError: see tasks.training.fit.
+    """
+    parts = [config.training, config.fit.identity, frozen_fingerprint(config.frozen, snapshot)]
+    key = fingerprint("decoder", *parts, autoencoder, work["tokens"], snapshot.work["features"])
+    make = Make(config, storage, snapshot, autoencoder, work)
+    if config.frozen.kept:
+        look(config.frozen, storage, snapshot)
+    trained = fit(storage, "decoder", key, make, config.fit, cluster, progress)
+    write_card(Card("decoder", trained, config.frozen, config.training, autoencoder), storage, snapshot)
+    return trained
+
+
+@dataclass(frozen=True)
+class Make:
+    """Builds the training run inside a worker."""
+
+    config: TrainDecoderConfig
+    storage: Storage
+    snapshot: Snapshot
+    autoencoder: str
+    work: Work
+
+    def __call__(self) -> "DecoderTraining":
+        from models.training.decoder import DecoderTraining
+
+        with self.storage.local(self.autoencoder) as folder:
+            train = self._told("train", load_codec(folder / "codec"))
+            assert train is not None
+            test = self._told("test", load_codec(folder / "codec")) if self.config.fit.validate_every else None
+            return DecoderTraining(self.config.training, folder, train, test)
+
+    def _told(self, part: Part, trained_on: "Codec") -> "Told | None":
+        """The keyframes of a part of the snapshot, None where there are none."""
+        from models.training.decoder import Told
+
+        reader = Reader(self.storage, self.snapshot.within(self.work), self.work, part)
+        if not len(reader):
+            return None
+        codec, views = self._views(reader.row_ids)
+        if not codec.same_as(trained_on):
+            raise ConfigError(
+                f"the autoencoder {self.autoencoder!r} was trained on latents of another codec than the recipe's "
+                "settings under `frozen` make of this snapshot: train the decoder with the settings and the "
+                "snapshot of its autoencoder"
+            )
+        return Told(views, reader)
+
+    def _views(self, row_ids: Sequence[str]) -> "tuple[Codec, Views]":
+        from models.training.views import Kept
+
+        frozen = self.config.frozen
+        if not frozen.kept:
+            codec = frozen_codec(frozen)
+            return codec, watched_keyframes(frozen, self.storage, self.snapshot, row_ids, codec, features=False)
+        with seen(frozen, self.storage, self.snapshot) as see:
+            places = see.rows(row_ids)
+            return see.codec, Kept(see.latents[places], see.latents_flipped[places])

@@ -1,0 +1,159 @@
+"""Half of each film or whole movies: who is held out, and that nothing is on both sides."""
+
+import pytest
+
+from storage.errors import ConfigError
+from storage.snapshot import Snapshot, SnapshotFilm
+from tasks.curation.split import FilmRow, FilmsConfig, HalvesConfig, LeakError, audit, far_off, split
+
+LOOKS = ".".join(f"{number * 0x1234567890ABCD % 2**64:016x}" for number in range(1, 9))
+NEAR = ".".join(f"{number * 0x1234567890ABCD % 2**64 ^ 0b1011:016x}" for number in range(1, 9))
+
+
+def films(count, movies=0, phash=""):
+    """The i-th film is a part of the movie i % movies."""
+    return [
+        FilmRow(
+            film_id=f"{number:016x}",
+            title=f"film {number}",
+            movie=f"tt{number % movies:07d}" if movies else "",
+            phash=phash,
+            seconds=tuple(range(4, 14)),
+        )
+        for number in range(count)
+    ]
+
+
+def snapshot_of(config, rows):
+    return Snapshot.of(split(config, rows), {"keyframes": {row.film_id: "f00d" for row in rows}}, {})
+
+
+def held_out(config, rows):
+    return {film.film_id for film in split(config, rows) if film.test and not film.train}
+
+
+def test_halves_are_as_ever():
+    (film,) = split(HalvesConfig(), films(1))
+    assert (film.train, film.test) == ((4, 8), (9, 13))
+    assert not snapshot_of(HalvesConfig(), films(3)).by_films
+
+
+def test_a_number_of_movies_is_held_out_with_all_their_files():
+    rows = films(40, movies=20)
+    chosen = snapshot_of(FilmsConfig(test=5), rows)
+    assert chosen.by_films
+    test = chosen.of_part("test")
+    assert len(test) == 10
+    assert len({film.movie for film in test}) == 5
+    assert not {film.movie for film in test} & {film.movie for film in chosen.of_part("train")}
+    assert all((film.train is None) != (film.test is None) for film in chosen.films)
+    assert all(film.train in (None, (4, 13)) and film.test in (None, (4, 13)) for film in chosen.films)
+    result = audit(chosen, rows)
+    assert result.movies == {"train": 15, "test": 5}
+    assert result.films == {"train": 30, "test": 10}
+
+
+def test_the_draw_depends_on_the_seed_and_not_on_order_or_company():
+    config, rows = FilmsConfig(test=0.2), films(200)
+    chosen = held_out(config, rows)
+    assert 20 <= len(chosen) <= 60
+    assert held_out(config, rows[::-1]) == chosen
+    assert held_out(config, rows[:120]) == {row.film_id for row in rows[:120]} & chosen
+    assert held_out(FilmsConfig(test=0.2, seed=1), rows) != chosen
+
+
+@pytest.mark.parametrize("test", [1e-9, 1 - 1e-9])
+def test_each_side_has_a_movie_whatever_the_share(test):
+    assert 0 < len(held_out(FilmsConfig(test=test), films(3))) < 3
+
+
+def share(test, count):
+    """What is said of that many held-out movies, of `count`, under a share of 0.2."""
+    rows = films(count)
+    made = [whole(row, number < test) for number, row in enumerate(rows)]
+    return far_off(FilmsConfig(test=0.2), Snapshot.of(tuple(made), {}, {}))
+
+
+@pytest.mark.parametrize(("test", "count"), [(1, 4), (1, 5), (1, 7), (5, 20), (170, 1000), (250, 1000)])
+def test_a_share_that_is_about_met_is_nothing_to_tell(test, count):
+    assert share(test, count) == ""
+
+
+@pytest.mark.parametrize(("test", "count", "cure"), [(3, 4, "1"), (2, 5, "1"), (9, 20, "4"), (100, 1000, "200")])
+def test_a_share_that_is_missed_is_told_with_both_and_a_cure(test, count, cure):
+    said = share(test, count)
+    assert f"snapshot.test=0.2 holds out {test} of {count} movies, a share of {test / count:.2f}" in said
+    assert f"snapshot.test={cure} holds out {cure}" in said
+
+
+def test_where_no_number_is_nearer_more_films_are_the_cure():
+    said = far_off(FilmsConfig(test=1e-9), snapshot_of(FilmsConfig(test=1e-9), films(3)))
+    assert "a share of 0.33: by the draw a side would be empty, so one movie stands in there" in said
+    assert "no number is nearer, and more films come nearer" in said
+
+
+def test_a_number_and_halves_are_met_always():
+    rows = films(4)
+    assert far_off(FilmsConfig(test=3), snapshot_of(FilmsConfig(test=3), rows)) == ""
+    assert far_off(HalvesConfig(), snapshot_of(HalvesConfig(), rows)) == ""
+
+
+def test_too_few_movies_are_named_with_a_cure():
+    with pytest.raises(ConfigError, match=r"snapshot\.test=100 needs 101 movies.* there are 3: give more films, or"):
+        split(FilmsConfig(test=100), films(9, movies=3))
+    with pytest.raises(ConfigError, match=r"there is 1"):
+        split(FilmsConfig(), films(9, movies=1))
+    with pytest.raises(ValueError, match=r"test=2\.5: a share below 1, or a whole number"):
+        FilmsConfig(test=2.5)
+
+
+def test_films_that_look_alike_stay_together_whatever_they_are_called():
+    rows = films(30)
+    rows[7] = rows[7].model_copy(update={"phash": LOOKS})
+    rows[20] = rows[20].model_copy(update={"phash": NEAR})
+    for seed in range(12):
+        chosen = snapshot_of(FilmsConfig(test=0.5, seed=seed), rows)
+        audit(chosen, rows)
+        sides = {film.film_id: film.test is None for film in chosen.films}
+        assert sides[rows[7].film_id] == sides[rows[20].film_id]
+
+
+def whole(row, test, movie=""):
+    span = row.seconds[0], row.seconds[-1]
+    return SnapshotFilm(
+        film_id=row.film_id, title=row.title, movie=movie, train=None if test else span, test=span if test else None
+    )
+
+
+def leaking(made, rows, match):
+    snapshot = Snapshot.of(tuple(made), {"keyframes": {row.film_id: "f00d" for row in rows}}, {})
+    with pytest.raises(LeakError, match=match):
+        audit(snapshot, rows)
+
+
+def test_the_audit_names_a_movie_on_both_sides():
+    rows = films(2)
+    leaking([whole(rows[0], False, "tt1"), whole(rows[1], True, "tt1")], rows, r"movie 'tt1' .*'film 0' .*'film 1'")
+
+
+def test_the_audit_names_near_duplicates_on_both_sides():
+    rows = [films(2)[0].model_copy(update={"phash": LOOKS}), films(2)[1].model_copy(update={"phash": NEAR})]
+    leaking([whole(rows[0], False), whole(rows[1], True)], rows, r"'film 1' shows the same pictures as 'film 0'")
+    leaking(split(HalvesConfig(), rows), rows, r"'film 1' shows the same pictures as 'film 0'")
+
+
+def test_the_audit_names_seconds_and_films_that_are_there_twice():
+    (row,) = films(1)
+    both = SnapshotFilm(film_id=row.film_id, title=row.title, train=(4, 9), test=(9, 13))
+    leaking([both], [row], r"'film 0' has the seconds \(4, 9\) to learn from and \(9, 13\) held out")
+    leaking([whole(row, False), whole(row, True)], [row], r"film 'film 0' is there twice")
+
+
+def test_films_whose_pictures_could_not_be_compared_are_counted():
+    rows = films(3)
+    assert audit(snapshot_of(FilmsConfig(test=1), rows), rows).unseen == 3
+
+
+def test_a_film_of_no_use_is_refused():
+    with pytest.raises(ValueError, match="nothing to learn from and nothing held out"):
+        SnapshotFilm(film_id="0" * 16, title="x", train=None, test=None)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from tasks.movies import metrics
+
+
+def test_a_mean_of_nothing_is_no_value_and_n_zero():
+    assert metrics.mean([], "what").model_dump() == {"value": None, "n": 0, "what": "what"}
+
+
+def test_a_mean_that_is_not_finite_is_an_error():
+    with pytest.raises(ValueError, match="nll"):
+        metrics.mean([1.0, float("nan")], "nll")
+
+
+def test_ranks_count_the_originals_that_lie_nearer():
+    distances = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]], dtype=np.float32)
+    assert metrics.ranks(distances, np.array([0, 2])).tolist() == [0, 2]
+
+
+def test_a_tie_counts_against_the_query():
+    assert metrics.ranks(np.zeros((1, 4), dtype=np.float32), np.array([0])).tolist() == [3]
+
+
+def test_retrieval_by_squared_distance_finds_noisy_copies():
+    rng = np.random.default_rng(0)
+    originals = rng.random((6, 50), dtype=np.float32)
+    noisy = originals[[4, 1]] + 0.01
+    distances = metrics.squared_distances(noisy, originals)
+    assert distances[0, 4] == pytest.approx(1e-4, rel=1e-3)
+    assert metrics.ranks(distances, np.array([4, 1])).tolist() == [0, 0]
+    assert metrics.steps_to_nearest(distances, np.array([3, 1])).tolist() == [1, 0]
+
+
+def test_bytes_are_compared_as_the_numbers_that_they_stand_for():
+    queries, originals = (np.random.default_rng(n).integers(0, 256, (n, 30), np.uint8) for n in (3, 150))
+    numbers = [each.astype(np.float32) / np.float32(255) for each in (queries, originals)]
+    of_bytes, of_numbers = metrics.squared_distances(queries, originals), metrics.squared_distances(*numbers)
+    np.testing.assert_allclose(of_bytes, of_numbers, rtol=1e-6)
+    assert metrics.squared_distances(queries, originals)[2, 149] == pytest.approx(
+        np.square(numbers[0][2] - numbers[1][149]).mean(), rel=1e-6
+    )
+    assert metrics.psnr(queries, queries[::-1])[1] == pytest.approx(100)
+
+
+@pytest.mark.parametrize("values", [np.uint8, np.float32])
+def test_retrieval_never_has_all_distances_in_memory(monkeypatch, values):
+    random, seen, distances = np.random.default_rng(0), [], metrics.squared_distances
+    originals = random.integers(0, 256, (300, 40)).astype(values)
+    originals[7] = originals[290]  # a tie, and a copy of what one query is of
+    queries, own = originals[::2].copy(), np.arange(0, 300, 2)
+    queries[:, :20] = random.integers(0, 256, (150, 20))
+    ranks, steps = metrics.ranks(whole := distances(queries, originals), own), metrics.steps_to_nearest(whole, own)
+    assert ranks[145] >= 1
+    assert len(set(ranks.tolist())) > 3
+
+    def noted(queries, originals):
+        seen.append(made := distances(queries, originals))
+        return made
+
+    monkeypatch.setattr(metrics, "squared_distances", noted)
+    found_ranks, found_steps = metrics.retrieved(queries, originals, own)
+    assert max(len(rows) for rows in seen) <= 128
+    assert np.array_equal(found_ranks, ranks)
+    assert np.array_equal(found_steps, steps)
+    assert [len(found) for found in metrics.retrieved(queries[:0], originals, own[:0])] == [0, 0]
+
+
+def test_psnr_of_a_known_error():
+    zeros = np.zeros((1, 10), dtype=np.float32)
+    assert metrics.psnr(zeros + 0.1, zeros)[0] == pytest.approx(20, abs=1e-4)
+    assert metrics.psnr(zeros, zeros)[0] == pytest.approx(100)
+
+
+def test_long_term_is_the_papers_example():
+    """GT frames 1, 2, 3, 4, 5 and generated 1, 2, 3, 6 make 3/5 (Appendix B)."""
+    original = np.array([1, 1, 1, 1, 1, 0], dtype=bool)
+    dreamt = np.array([1, 1, 1, 0, 0, 1], dtype=bool)
+    assert metrics.long_term({0: original}, {0: dreamt}, "LT").model_dump() == {"value": 0.6, "n": 5, "what": "LT"}
+
+
+def test_long_term_without_characters_has_no_value():
+    assert metrics.long_term({}, {}, "LT").value is None
+
+
+def test_presence_needs_one_face_within_the_threshold():
+    faces = [np.zeros((0, 2), np.float32), np.array([[0.5, 0]], np.float32), np.array([[3, 0], [0.1, 0]], np.float32)]
+    assert metrics.presence(faces, np.zeros(2, np.float32), 0.5).tolist() == [False, False, True]
+
+
+def test_short_term_takes_consecutive_keyframes_that_both_show_the_character():
+    features = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.float32)
+    shown = {0: np.array([1, 1, 1, 1], dtype=bool)}
+    following = np.array([0, 1, 1, 0], dtype=bool)
+    figure = metrics.short_term(features, shown, following, "ST")
+    assert (figure.value, figure.n) == (0.5, 2)
+
+
+def test_a_box_counts_for_one_point_only():
+    truth = [np.array([[0.5, 0.5], [0.6, 0.5]])]
+    assert metrics.recall(truth, [np.array([[0.4, 0.4, 0.7, 0.7]])]) == [True, False]
