@@ -7,6 +7,8 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from storage.stills import Stills, again
+
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
@@ -86,6 +88,7 @@ class _Fates:
         self._half = every / 2
         self._ticks, self._unit = time_base.denominator, time_base.numerator  # a second has ticks / unit
         self._nearest: Nearest[int] = Nearest(every)
+        self._stills = Stills(time_base)
         self._early: list[int] = []  # a heap of times that an earlier one may still join
         self._picked: set[int] = set()
         self._start = 0.0
@@ -95,6 +98,7 @@ class _Fates:
         pts, dts, early = packet.pts, packet.dts, self._early
         if pts is None or packet.is_corrupt:
             raise PlanError
+        self._stills.know(packet)
         if not packet.is_discard:  # an edit list hides it
             heapq.heappush(early, pts)
         while dts is not None and early and early[0] <= dts:
@@ -117,12 +121,21 @@ class _Fates:
             self._picked.add(self._last[1])
 
     def _see(self, pts: int) -> None:
-        if self._last is None:
+        before = self._last
+        if before is None:
             self._start = self._seconds(pts)
-        elif pts <= self._last[1]:
+        elif pts <= before[1]:
             raise PlanError
-        self._last = (self._seconds(pts) - self._start, pts)
-        self._picked.update(pick for _, _, pick in self._nearest.see(*self._last))
+        seconds = self._seconds(pts) - self._start
+        self._last = (seconds, pts)
+        if self._stills.reach(pts) == "still" and before:
+            self._picked.update((before[1], pts))  # the reader sees that nothing lies between them
+            for time in again(before[0], seconds):
+                self._pick(time, before[1])
+        self._pick(seconds, pts)
+
+    def _pick(self, seconds: float, pts: int) -> None:
+        self._picked.update(pick for _, _, pick in self._nearest.see(seconds, pts))
 
     def _seconds(self, pts: int) -> float:
         return pts * self._unit / self._ticks
