@@ -90,7 +90,7 @@ class FilmReader:
 
     def damage(self) -> str:
         """What did not decode, in words, "" when all did."""
-        told = self.probe.seconds if self.probe else None
+        told = self._told()
         faults = [self.stopped] * bool(self.stopped)
         if self.bad:
             faults.append(f"{self.bad} damaged packet{'s' * (self.bad > 1)}")
@@ -99,6 +99,12 @@ class FilmReader:
         if told is not None and self.end < told - max(_MISSED, 0.02 * told):
             faults.append(f"{self.end:.1f} s of the {told:.1f} s that its header declares")
         return ", ".join(faults)
+
+    def _told(self) -> float | None:
+        """Seconds of pictures that the header declares; MP4 and MOV know them from those of sound."""
+        own = self.stream.duration if "mp4" in self.container.format.name else None
+        told = self.probe.seconds if self.probe else None
+        return min(told, own * self._tick) if told is not None and own else told
 
     @property
     def end(self) -> float:

@@ -148,6 +148,14 @@ def test_a_picture_that_stands_still_is_no_damage_and_has_its_keyframes(tmp_path
     assert len(set(pictures)) == 6
 
 
+def test_sound_that_goes_on_behind_the_last_picture_is_no_damage(tmp_path, ffmpeg):
+    sound = (*SOURCE, "sine=duration=9")
+    path = ffmpeg(*moving(25, 3), *sound, *X264, "-bf", 2, tmp_path / "film.mp4")
+    for step in (1.0, None):
+        keyframes, reader = read(path, step)
+        assert (len(keyframes), reader.end, reader.damage()) == (3, pytest.approx(3), "")
+
+
 def test_matroska_says_that_a_picture_stands_where_its_blocks_have_durations(tmp_path, ffmpeg):
     film = ffmpeg(*moving(25, 11), "-vf", STILLS, "-fps_mode", "vfr", *X264, "-bf", 3, tmp_path / "film.mp4")
     copy = ffmpeg("-i", film, "-c", "copy", tmp_path / "copy.mkv")
