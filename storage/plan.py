@@ -3,11 +3,10 @@
 import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from storage.stills import Stills, again
+from storage.stills import LEAST, Stills, again
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -53,16 +52,16 @@ def nearest(frames: Iterable[tuple[float, T]], every: float) -> Iterator[tuple[i
 
 
 def planned(
-    packets: Iterable["Packet[VideoStream]"], time_base: Fraction, every: float
+    packets: Iterable["Packet[VideoStream]"], stills: Stills, every: float
 ) -> Iterator[tuple["Packet[VideoStream]", bool]]:
     """Each packet in order of decoding, and whether its frame will be a keyframe, or is the film's last.
 
-    Packets wait until half a step more of the film is known, which a film's decoding times bound.
+    Packets wait until half a step more of the film is known, which a film's decoding times bound. `stills` knows each.
 
     Raises:
         PlanError: for packets without times, with times out of order, or of damaged files.
     """
-    fates = _Fates(every, time_base)
+    fates = _Fates(every, stills)
     waiting: deque[Packet[VideoStream]] = deque()
     for packet in packets:
         if not packet.size:  # the demuxer's last, which empties the decoder
@@ -84,11 +83,11 @@ def planned(
 class _Fates:
     """What is known of the packets' frames; times are in the stream's ticks, but for what `Nearest` sees."""
 
-    def __init__(self, every: float, time_base: Fraction) -> None:
+    def __init__(self, every: float, stills: Stills) -> None:
         self._half = every / 2
-        self._ticks, self._unit = time_base.denominator, time_base.numerator  # a second has ticks / unit
+        self._stills = stills
+        self._ticks, self._unit = stills.time_base.denominator, stills.time_base.numerator  # a second: ticks / unit
         self._nearest: Nearest[int] = Nearest(every)
-        self._stills = Stills(time_base)
         self._early: list[int] = []  # a heap of times that an earlier one may still join
         self._picked: set[int] = set()
         self._start = 0.0
@@ -98,7 +97,6 @@ class _Fates:
         pts, dts, early = packet.pts, packet.dts, self._early
         if pts is None or packet.is_corrupt:
             raise PlanError
-        self._stills.know(packet)
         if not packet.is_discard:  # an edit list hides it
             heapq.heappush(early, pts)
         while dts is not None and early and early[0] <= dts:
@@ -128,7 +126,7 @@ class _Fates:
             raise PlanError
         seconds = self._seconds(pts) - self._start
         self._last = (seconds, pts)
-        if self._stills.reach(pts) == "still" and before:
+        if before and seconds - before[0] > LEAST and self._stills.between(before[1], pts) == "still":
             self._picked.update((before[1], pts))  # the reader sees that nothing lies between them
             for time in again(before[0], seconds):
                 self._pick(time, before[1])

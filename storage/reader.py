@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from storage.container import bare_rate
 from storage.films import FilmProbe, described
 from storage.plan import PlanError, planned
-from storage.stills import Stills, again
+from storage.stills import LEAST, Stills, again
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -22,8 +22,7 @@ Timed = tuple[float, "VideoFrame"]
 
 _SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # frames marked as no reference are none, by the standard
 _MISSED = 2.0  # seconds by which a whole film may be shorter than its header says
-_GAP = 1.5  # seconds, and frames, without a picture before it counts as damage
-_GAP_FRAMES = 10
+_GAP_FRAMES = 10  # without a picture, and LEAST seconds, before it counts as damage
 _BACK = 1.5  # seconds that times step back where another film was joined on; less is a frame out of order
 
 
@@ -115,12 +114,13 @@ class FilmReader:
 
     def _stood(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
         """The last frame again while it stood, until this one; what is missing between them is counted."""
-        between = "" if frame.pts is None else self._stills.reach(frame.pts)
-        if self._last is None or self.probe is None:
+        if self._last is None or self.probe is None or (gap := seconds - self._seconds) <= LEAST:
             return
+        before, after = self._last.pts, frame.pts
+        between = "" if before is None or after is None else self._stills.between(before, after)
         if between == "still":
             yield from ((time, self._last) for time in again(self._seconds, seconds))
-        elif (gap := seconds - self._seconds) > max(_GAP, _GAP_FRAMES / self.probe.fps):
+        elif gap > _GAP_FRAMES / self.probe.fps:
             self.gaps += gap if between or self.step is None else 0  # what the plan skips is there
 
     def _see(self, frame: "VideoFrame", seconds: float) -> None:
@@ -135,7 +135,7 @@ class FilmReader:
     def _needed(self, step: float) -> Iterator["VideoFrame"]:
         context = self.stream.codec_context
         skips, skipping = context.name in _SKIPPABLE, False
-        for packet, wanted in planned(self._packets(), self.stream.time_base or Fraction(1), step):
+        for packet, wanted in planned(self._packets(), self._stills, step):
             if wanted and packet.pts is not None:
                 heappush(self._due, packet.pts)
             if skips and skipping == wanted:

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from heapq import heappop, heappush
 from math import ceil, floor
 from typing import TYPE_CHECKING, Literal
 
@@ -11,9 +10,10 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-_LEAST = 1.5  # seconds without a frame: less is a slow film's pace
+LEAST = 1.5  # seconds without a frame: less is a slow film's pace
 _MOST = 60.0  # seconds: no film's picture stands for longer, its times leapt
 _AGAIN = 0.5  # seconds
+_REMEMBERED = 20_000  # packets
 
 
 class Stills:
@@ -24,35 +24,27 @@ class Stills:
     """
 
     def __init__(self, time_base: Fraction) -> None:
-        self._tick = float(time_base)
-        self._early: list[int] = []  # a heap of times that are not reached
-        self._holes: deque[tuple[int, int]] = deque()
+        self.time_base = time_base
+        self._least, self._most = ceil(LEAST / time_base), floor(_MOST / time_base)
+        self._times: deque[int] = deque(maxlen=_REMEMBERED)
+        self._holes: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._end: int | None = None  # of what is decoded
-        self._reached: int | None = None
 
     def know(self, packet: "Packet[VideoStream]") -> None:
-        """Packets come in order of decoding, each before its frame is reached."""
+        """Packets come in order of decoding."""
         if packet.pts is not None and not packet.is_discard:
-            heappush(self._early, packet.pts)
-        if packet.dts is not None:
-            if self._end is not None and (packet.dts - self._end) * self._tick > _LEAST:
-                self._holes.append((self._end, packet.dts))
-            self._end = packet.dts + (packet.duration or 0)
+            self._times.append(packet.pts)
+        if (dts := packet.dts) is not None:
+            if self._end is not None and dts - self._end > self._least:
+                self._holes.append((self._end, dts))
+            self._end = dts + (packet.duration or 0)
 
-    def reach(self, pts: int) -> Literal["still", "hole", ""]:
-        """Whether the frame that was reached before stands until this one, or pictures are missing between them."""
-        before, self._reached = self._reached, pts
-        if before is None:
-            before = pts
-        others = False
-        while self._early and self._early[0] <= pts:
-            others |= before < heappop(self._early) < pts
-        while self._holes and self._holes[0][1] <= before:
-            self._holes.popleft()
-        gap = (pts - before) * self._tick
-        if gap > _MOST or (self._holes and self._holes[0][0] < pts):
+    def between(self, before: int, after: int) -> Literal["still", "hole", ""]:
+        """Whether the frame at one time stands until another, which is known, or pictures are missing between them."""
+        if after - before > self._most or any(start < after and end > before for start, end in self._holes):
             return "hole"
-        return "still" if gap > _LEAST and not others else ""
+        others = any(before < time < after for time in self._times)
+        return "still" if after - before > self._least and not others else ""
 
 
 def again(before: float, after: float) -> Iterator[float]:
