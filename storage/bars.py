@@ -1,4 +1,7 @@
-"""Black bars beside, above and below the picture, found over a whole film and not in one frame."""
+"""Black bars beside, above and below the picture, found over a whole film and not in one frame.
+
+Shapes: F lit frames.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +21,7 @@ _LIT = 24.0  # mean of a frame, 0-255, that can tell a bar from darkness
 _FEWEST = 4  # frames that must tell
 _SAMPLES = 64  # pixels of each row and column that are looked at
 _EXCEPTIONS = 0.1  # share of the frames that may show more, for subtitles in the bars
+_BARE, _STEADY = 0.1, 0.5  # share of them that must show a bar's depth, where it is subtitled and on the other side
 _SMALLEST = 0.015  # of the side: a bar
 _EDGE = 0.002  # of the side: what a bar's blurred edge takes of the picture
 _LEAST_LEFT = 0.3  # of a side: a picture
@@ -57,12 +61,15 @@ class BarFinder:
             self._depths.append((_depth(columns), _depth(rows), _depth(columns[::-1]), _depth(rows[::-1])))
 
     def bars(self) -> Bars:
-        """What nine in ten lit frames leave black, on both sides alike; nothing where too few frames are lit."""
+        """What nine in ten lit frames leave black, on both sides alike; nothing where too few frames are lit.
+
+        One side may be subtitled most of the time: it is as deep as the other where one frame in ten shows it bare.
+        """
         if len(self._depths) < _FEWEST:
             return Bars()
-        left, top, right, bottom = np.quantile(self._depths, _EXCEPTIONS, axis=0, method="lower").tolist()
-        left, right = _pair(left, right)
-        top, bottom = _pair(top, bottom)
+        left_F, top_F, right_F, bottom_F = np.array(self._depths).T
+        left, right = _pair(left_F, right_F)
+        top, bottom = _pair(top_F, bottom_F)
         return Bars(left, top, right, bottom)
 
     def _gray(self, scaler: int, frame: "VideoFrame", width: int, height: int) -> np.ndarray:
@@ -100,10 +107,15 @@ def _depth(means: np.ndarray) -> float:
     return float(lit[0] / len(means)) if len(lit) else 1.0
 
 
-def _pair(one: float, other: float) -> tuple[float, float]:
-    less = min(one, other)
+def _pair(one_F: np.ndarray, other_F: np.ndarray) -> tuple[float, float]:
+    one, other = (float(np.quantile(side_F, _EXCEPTIONS, method="lower")) for side_F in (one_F, other_F))
+    less, deep = sorted((one, other))
     if less < _SMALLEST:
         return 0.0, 0.0
     most = 1.25 * less + 2 * _EDGE  # the rest is darkness on one side
+    if deep > most:
+        bare, steady = sorted((np.abs(side_F - deep) <= 3 * _EDGE).mean() for side_F in (one_F, other_F))
+        if bare >= _BARE and steady >= _STEADY:  # the rest is a bar, and subtitles
+            one = other = most = deep
     one, other = min(one, most) + _EDGE, min(other, most) + _EDGE
     return (one, other) if 1 - one - other >= _LEAST_LEFT else (0.0, 0.0)

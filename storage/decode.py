@@ -42,7 +42,7 @@ class KeyframesConfig(BaseModel, frozen=True, extra="forbid"):
 
     def identity(self) -> dict[str, object]:
         """What changes the keyframes, for a fingerprint: all but the limits."""
-        return self.model_dump(mode="json", exclude={"time_limit", "cpu_limit", "memory_limit"}) | {"revision": 4}
+        return self.model_dump(mode="json", exclude={"time_limit", "cpu_limit", "memory_limit"}) | {"revision": 5}
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,9 @@ class _Pass:
 def decode_film(path: Path | str, config: KeyframesConfig, spool: IO[bytes] | None = None) -> DecodedFilm:
     """Decodes a film from its first to its last frame, in this process (storage.child has a safer way).
 
-    Keyframes are the frames nearest to each whole step of `config.every`, none farther than half a step. A damaged film
-    keeps those that decode. Memory holds numbers; the pictures go to `spool`, by default a temporary file.
+    Keyframes are the frames nearest to each whole step of `config.every`, none farther than half a step; a frame that
+    stands for long (storage.stills) is the keyframe of each step until the next. A damaged film keeps those that
+    decode. Memory holds numbers; the pictures go to `spool`, by default a temporary file.
 
     Raises:
         FilmError: as storage.container.opened does, and too_short, truncated or decode_failed when fewer than two

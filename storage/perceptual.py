@@ -17,6 +17,7 @@ from storage.upright import upright
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -24,7 +25,7 @@ Pixels = NDArray[np.float32]
 Bits = NDArray[np.uint64]
 
 FRAMES = 8
-VERSION = 3  # of what follows, and of what storage.hashing keeps with it: those of another one are made anew
+VERSION = 4  # of what follows, and of what storage.hashing keeps with it: those of another one are made anew
 BITS = 14  # of 64, by which two pictures of one moment may differ: copies 0-14 where cut fast, other films from 20
 SHARE = 0.75  # of the frames that can be compared must be alike
 _SCREEN = 3  # frames of which one is alike, or cannot be compared, when SHARE of at most FRAMES is
@@ -35,7 +36,7 @@ _SIDE, _KEPT = 32, 8  # of the picture that is transformed, and of the frequenci
 _BLACK = 28  # luma of a border, at most
 _FLAT = 6.0  # deviation of luma below which a picture says nothing: black, white, fog
 _PLAIN, _LOST = "-", "x"
-_EARLIER = (0.0, 1.0, 5.0)  # seconds before the time of a picture at which reading begins
+_EARLIER = (0.0, 1.0, 5.0, 15.0, 45.0)  # seconds before the time of a picture at which reading begins
 
 
 def perceptual_hash(path: Path | str) -> str:
@@ -134,24 +135,35 @@ def _frames(container: "InputContainer", stream: "VideoStream") -> list[Pixels |
 
 
 def _frame_at(container: "InputContainer", stream: "VideoStream", start: float, at: float) -> "VideoFrame | None":
-    """The first picture at or after a time, in seconds; None where none decodes."""
+    """The first picture at or after a time, in seconds; None where none decodes.
+
+    Formats without an index are entered inside a group of frames, which shows nothing, or nothing right, before the
+    next key frame. Where no key frame is near before the time, the first one behind it is taken, if it is as near.
+    """
     import av
 
-    for earlier in _EARLIER:  # some formats are entered too late
+    for earlier in _EARLIER:
+        by = at + earlier if earlier == _EARLIER[-1] else at
         try:
-            container.seek(int(max(start, at - earlier) * 1_000_000))
-            first = True
-            for frame in container.decode(stream):
-                if frame.time is None:
-                    continue
-                if first and frame.time > at and earlier != _EARLIER[-1]:
-                    break
-                first = False
-                if frame.time >= at:
+            container.seek(int(max(min(start, 0.0), at - earlier) * 1_000_000))
+            for frame in _from_key_frame(container.demux(stream), by):
+                if frame.time is not None and frame.time >= at:
                     return frame
         except av.error.FFmpegError:
             continue
     return None
+
+
+def _from_key_frame(packets: "Iterator[Packet[VideoStream]]", by: float) -> "Iterator[VideoFrame]":
+    """All frames from the first key frame on; none if it is later than `by` seconds."""
+    for packet in packets:
+        if packet.pts is not None and packet.time_base is not None and packet.pts * packet.time_base > by:
+            return
+        if packet.is_keyframe:
+            yield from packet.decode()
+            break
+    for packet in packets:
+        yield from packet.decode()
 
 
 def _length(container: "InputContainer", stream: "VideoStream") -> float | None:

@@ -3,9 +3,10 @@
 import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from storage.stills import LEAST, Stills, again
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -51,16 +52,16 @@ def nearest(frames: Iterable[tuple[float, T]], every: float) -> Iterator[tuple[i
 
 
 def planned(
-    packets: Iterable["Packet[VideoStream]"], time_base: Fraction, every: float
+    packets: Iterable["Packet[VideoStream]"], stills: Stills, every: float
 ) -> Iterator[tuple["Packet[VideoStream]", bool]]:
     """Each packet in order of decoding, and whether its frame will be a keyframe, or is the film's last.
 
-    Packets wait until half a step more of the film is known, which a film's decoding times bound.
+    Packets wait until half a step more of the film is known, which a film's decoding times bound. `stills` knows each.
 
     Raises:
         PlanError: for packets without times, with times out of order, or of damaged files.
     """
-    fates = _Fates(every, time_base)
+    fates = _Fates(every, stills)
     waiting: deque[Packet[VideoStream]] = deque()
     for packet in packets:
         if not packet.size:  # the demuxer's last, which empties the decoder
@@ -82,9 +83,10 @@ def planned(
 class _Fates:
     """What is known of the packets' frames; times are in the stream's ticks, but for what `Nearest` sees."""
 
-    def __init__(self, every: float, time_base: Fraction) -> None:
+    def __init__(self, every: float, stills: Stills) -> None:
         self._half = every / 2
-        self._ticks, self._unit = time_base.denominator, time_base.numerator  # a second has ticks / unit
+        self._stills = stills
+        self._ticks, self._unit = stills.time_base.denominator, stills.time_base.numerator  # a second: ticks / unit
         self._nearest: Nearest[int] = Nearest(every)
         self._early: list[int] = []  # a heap of times that an earlier one may still join
         self._picked: set[int] = set()
@@ -117,12 +119,21 @@ class _Fates:
             self._picked.add(self._last[1])
 
     def _see(self, pts: int) -> None:
-        if self._last is None:
+        before = self._last
+        if before is None:
             self._start = self._seconds(pts)
-        elif pts <= self._last[1]:
+        elif pts <= before[1]:
             raise PlanError
-        self._last = (self._seconds(pts) - self._start, pts)
-        self._picked.update(pick for _, _, pick in self._nearest.see(*self._last))
+        seconds = self._seconds(pts) - self._start
+        self._last = (seconds, pts)
+        if before and seconds - before[0] > LEAST and self._stills.between(before[1], pts) == "still":
+            self._picked.update((before[1], pts))  # the reader sees that nothing lies between them
+            for time in again(before[0], seconds):
+                self._pick(time, before[1])
+        self._pick(seconds, pts)
+
+    def _pick(self, seconds: float, pts: int) -> None:
+        self._picked.update(pick for _, _, pick in self._nearest.see(seconds, pts))
 
     def _seconds(self, pts: int) -> float:
         return pts * self._unit / self._ticks

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from storage.container import bare_rate
 from storage.films import FilmProbe, described
 from storage.plan import PlanError, planned
+from storage.stills import LEAST, Stills, again
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -21,8 +22,7 @@ Timed = tuple[float, "VideoFrame"]
 
 _SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # frames marked as no reference are none, by the standard
 _MISSED = 2.0  # seconds by which a whole film may be shorter than its header says
-_GAP = 1.5  # seconds, and frames, without a picture before it counts as damage
-_GAP_FRAMES = 10
+_GAP_FRAMES = 10  # without a picture, and LEAST seconds, before it counts as damage
 _BACK = 1.5  # seconds that times step back where another film was joined on; less is a frame out of order
 
 
@@ -32,13 +32,14 @@ class FilmReader:
 
     With a step, only the frames that other frames or keyframes need are decoded: a frame that no other refers to is
     skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each frame that decodes;
-    where times start again, as in joined files, the film goes on behind what was read.
+    where times start again, as in joined files, the film goes on behind what was read. A frame that stands for long
+    (storage.stills) comes again every half second until the next.
 
     Attributes:
         probe: of the first frame; None when no frame decodes.
         frames: how many decoded.
         bad: packets and frames that were damaged and left out.
-        gaps: seconds without a frame inside the film.
+        gaps: seconds without a frame inside the film, but for pictures that stand.
         stopped: why reading ended before the file did, "" otherwise.
 
     Raises:
@@ -57,6 +58,10 @@ class FilmReader:
     _ticks: int = field(default=0, init=False)  # that it is shown
     _tick: float = field(default=0.0, init=False)  # seconds
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
+    _last: "VideoFrame | None" = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._stills = Stills(self.stream.time_base or Fraction(1))
 
     def __iter__(self) -> Iterator[Timed]:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
@@ -74,6 +79,7 @@ class FilmReader:
                 start = time - self.end
             again = back
             if time - start > self._seconds:
+                yield from self._stood(frame, time - start)
                 self._see(frame, time - start)
                 yield time - start, frame
             elif self.step is not None:
@@ -83,7 +89,7 @@ class FilmReader:
 
     def damage(self) -> str:
         """What did not decode, in words, "" when all did."""
-        told = self.probe.seconds if self.probe else None
+        told = self._told()
         faults = [self.stopped] * bool(self.stopped)
         if self.bad:
             faults.append(f"{self.bad} damaged packet{'s' * (self.bad > 1)}")
@@ -93,6 +99,12 @@ class FilmReader:
             faults.append(f"{self.end:.1f} s of the {told:.1f} s that its header declares")
         return ", ".join(faults)
 
+    def _told(self) -> float | None:
+        """Seconds of pictures that the header declares; MP4 and MOV know them from those of sound."""
+        own = self.stream.duration if "mp4" in self.container.format.name else None
+        told = self.probe.seconds if self.probe else None
+        return min(told, own * self._tick) if told is not None and own else told
+
     @property
     def end(self) -> float:
         """Seconds at which the last frame ends."""
@@ -100,13 +112,21 @@ class FilmReader:
             return 0.0
         return self._seconds + (self._ticks * self._tick or 1 / self.probe.fps)
 
+    def _stood(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
+        """The last frame again while it stood, until this one; what is missing between them is counted."""
+        if self._last is None or self.probe is None or (gap := seconds - self._seconds) <= LEAST:
+            return
+        before, after = self._last.pts, frame.pts
+        between = "" if before is None or after is None else self._stills.between(before, after)
+        if between == "still":
+            yield from ((time, self._last) for time in again(self._seconds, seconds))
+        elif gap > _GAP_FRAMES / self.probe.fps:
+            self.gaps += gap if between or self.step is None else 0  # what the plan skips is there
+
     def _see(self, frame: "VideoFrame", seconds: float) -> None:
-        if self.probe is None:
-            self.probe = described(self.container, self.stream, frame)
-        elif (gap := seconds - self._seconds) > max(_GAP, _GAP_FRAMES / self.probe.fps):
-            self.gaps += gap
+        self.probe = self.probe or described(self.container, self.stream, frame)
         self.frames += 1
-        self._seconds, self._ticks = seconds, frame.duration
+        self._seconds, self._ticks, self._last = seconds, frame.duration, frame
 
     def _decoded(self) -> Iterator["VideoFrame"]:
         for packet in self._packets():
@@ -115,7 +135,7 @@ class FilmReader:
     def _needed(self, step: float) -> Iterator["VideoFrame"]:
         context = self.stream.codec_context
         skips, skipping = context.name in _SKIPPABLE, False
-        for packet, wanted in planned(self._packets(), self.stream.time_base or Fraction(1), step):
+        for packet, wanted in planned(self._packets(), self._stills, step):
             if wanted and packet.pts is not None:
                 heappush(self._due, packet.pts)
             if skips and skipping == wanted:
@@ -150,7 +170,9 @@ class FilmReader:
         import av
 
         try:
-            yield from self.container.demux(self.stream)
+            for packet in self.container.demux(self.stream):
+                self._stills.know(packet)
+                yield packet
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError as error:

@@ -66,6 +66,25 @@ def test_bars_are_found_beside_dark_scenes_and_under_subtitles(tmp_path, clips):
     assert min(images[second][line].mean() for second in (0, 1, 8, 9) for line in (0, -1)) > 50
 
 
+def test_bars_are_found_in_a_film_that_is_subtitled_most_of_the_time(tmp_path, clips):
+    paint = boxed(32, subtitle=lambda seconds: seconds % 5 >= 1)
+    with decode_film(film(tmp_path, clips, paint, seconds=20), SMALL) as decoded:
+        assert edges(decoded)[0] > 50
+
+
+def test_a_black_sky_over_a_letterbox_that_the_ground_does_not_repeat_is_kept(tmp_path, clips):
+    def paint(number, seconds):
+        image = boxed(16)(number, seconds)
+        image[:48] = 0
+        image[240 - 3 * (int(seconds) % 8) : 240] = 0  # the ground's darkness comes and goes
+        return image
+
+    with decode_film(film(tmp_path, clips, paint, seconds=20), SMALL) as decoded:
+        images = [decode(data) for data in decoded.rows()["image"].to_pylist()]
+    assert max(image[: len(image) // 12].mean() for image in images) < 10  # sky is left
+    assert min(images[second][-1].mean() for second in (0, 8, 16)) > 50
+
+
 def test_a_strip_of_darkness_on_one_side_is_no_bar(tmp_path, clips):
     def paint(number, seconds):
         image = scenery(seconds).astype(np.uint8)

@@ -35,6 +35,16 @@ def test_a_copy_looks_alike(original, changed, tmp_path):
     assert alike(original, perceptual_hash(write(tmp_path / "copy.mp4", 0, **changed)))
 
 
+@pytest.mark.parametrize("name", ["copy.ts", "copy.mpg"])
+def test_a_copy_with_long_groups_and_no_index_looks_alike(name, ffmpeg, tmp_path):
+    film = write(tmp_path / "film.mp4", 0, gop=25)
+    slow = ffmpeg("-itsscale", 15, "-i", film, "-c", "copy", tmp_path / "slow.mp4")  # groups of 15 s and more
+    codec = {"copy.ts": ("-c", "copy"), "copy.mpg": ("-c:v", "mpeg2video", "-r", 25, "-g", 500, "-q:v", 3)}[name]
+    copy = perceptual_hash(ffmpeg("-i", slow, *codec, tmp_path / name))
+    assert lost_pictures(copy) == 0
+    assert alike(perceptual_hash(slow), copy)
+
+
 def test_other_films_do_not(original, tmp_path):
     hashes = [original, *(perceptual_hash(write(tmp_path / f"{seed}.mp4", seed)) for seed in range(1, 7))]
     assert near_duplicates(hashes) == {}

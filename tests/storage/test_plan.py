@@ -126,3 +126,70 @@ def test_one_frame_far_back_is_no_new_beginning(tmp_path, ffmpeg):
         reader = Strayed(container, stream)
         assert [second for second, _, _ in nearest(reader, 1.0)] == [0, 1, 2, 3]
         assert (reader.frames, reader.end, reader.gaps) == (99, pytest.approx(4), 0)
+
+
+STILLS = "select='lt(t,2.1)+between(t,7.3,8)+gt(t,9.8)'"  # nothing new from 2.08 to 7.32, and from 8 to 9.84
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("film.mp4", ("-bf", 3)), ("no_b.mp4", ("-bf", 0)), ("many_b.mov", ("-bf", 8, "-b-pyramid", "none"))],
+)
+def test_a_picture_that_stands_still_is_no_damage_and_has_its_keyframes(tmp_path, ffmpeg, name, options):
+    path = ffmpeg(*moving(25, 11), "-vf", STILLS, "-fps_mode", "vfr", *X264, *options, tmp_path / name)
+    planned, some = read(path, 1.0)
+    complete, full = read(path, None)
+    assert planned == complete
+    assert some.damage() == full.damage() == ""
+    assert [second for second, _, _ in complete] == list(range(11))
+    assert [pts for _, pts, _ in complete] == pytest.approx(list(range(11)))
+    pictures = [pixels for _, _, pixels in complete]
+    assert len(set(pictures[3:8])) == len(set(pictures[8:10])) == 1
+    assert len(set(pictures)) == 6
+
+
+def test_sound_that_goes_on_behind_the_last_picture_is_no_damage(tmp_path, ffmpeg):
+    sound = (*SOURCE, "sine=duration=9")
+    path = ffmpeg(*moving(25, 3), *sound, *X264, "-bf", 2, tmp_path / "film.mp4")
+    for step in (1.0, None):
+        keyframes, reader = read(path, step)
+        assert (len(keyframes), reader.end, reader.damage()) == (3, pytest.approx(3), "")
+
+
+def test_matroska_says_that_a_picture_stands_where_its_blocks_have_durations(tmp_path, ffmpeg):
+    film = ffmpeg(*moving(25, 11), "-vf", STILLS, "-fps_mode", "vfr", *X264, "-bf", 3, tmp_path / "film.mp4")
+    copy = ffmpeg("-i", film, "-c", "copy", tmp_path / "copy.mkv")
+    assert [second for second, _, _ in read(copy, 1.0)[0]] == list(range(11))
+    assert read(copy, 1.0)[0] == read(copy, None)[0]
+
+
+@pytest.mark.parametrize("name", ["film.ts", "film.mkv"])
+def test_a_hole_that_the_file_does_not_account_for_is_damage(tmp_path, ffmpeg, name):
+    path = ffmpeg(*moving(25, 11), "-vf", STILLS, "-fps_mode", "vfr", *X264, "-bf", 3, tmp_path / name)
+    for step in (1.0, None):
+        keyframes, reader = read(path, step)
+        assert [second for second, _, _ in keyframes] == [0, 1, 2, 7, 8, 10]
+        assert reader.damage() == "7.1 s without a picture"
+
+
+def test_a_picture_that_stands_for_minutes_is_a_leap_of_the_times(tmp_path, clips):
+    times = [number / 5 for number in range(15)]
+    path = clips(tmp_path / "leap.mp4", [*times, *(100 + time for time in times)])
+    for step in (1.0, None):
+        keyframes, reader = read(path, step)
+        assert [second for second, _, _ in keyframes] == [0, 1, 2, 3, 100, 101, 102]
+        assert reader.damage() == "97.2 s without a picture"
+
+
+def test_frames_that_do_not_decode_are_no_still(tmp_path, clips):
+    path = clips(tmp_path / "film.mp4", [number / 25 for number in range(200)])
+    with opened(path) as (container, stream):
+        sizes = [packet.size for packet in container.demux(stream) if packet.size]
+    data = bytearray(path.read_bytes())
+    at = data.index(b"mdat") + 4
+    lost = slice(at + sum(sizes[:50]), at + sum(sizes[:125]))
+    data[lost] = b"\xff" * (lost.stop - lost.start)
+    path.write_bytes(data)
+    keyframes, reader = read(path, None)
+    assert [second for second, _, _ in keyframes] == [0, 1, 2, 5, 6, 7]
+    assert "3.0 s without a picture" in reader.damage()
