@@ -3,7 +3,7 @@
 import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from storage.stills import LEAST, Stills, again
@@ -32,16 +32,18 @@ class Nearest(Generic[T]):
         self._step = 0
         self._before: tuple[float, T] | None = None
 
-    def see(self, seconds: float, item: T) -> Iterator[tuple[int, float, T]]:
+    def see(self, seconds: float, item: T) -> list[tuple[int, float, T]]:
         """(nominal second, seconds, item) of what is taken now that the next one is seen; in order of presentation."""
+        taken: list[tuple[int, float, T]] = []
         before, self._before = self._before, (seconds, item)
         while (target := self._step * self._every) <= seconds:
             pick = before if before and target - before[0] <= seconds - target else (seconds, item)
             if abs(target - pick[0]) < self._every / 2:
-                yield int(target), *pick
+                taken.append((int(target), *pick))
             self._step += 1
             if before is None or self._step * self._every - before[0] >= self._every / 2:  # leap over gaps
                 self._step = max(self._step, ceil(seconds / self._every - 0.5))
+        return taken
 
 
 def nearest(frames: Iterable[tuple[float, T]], every: float) -> Iterator[tuple[int, float, T]]:
@@ -84,14 +86,15 @@ class _Fates:
     """What is known of the packets' frames; times are in the stream's ticks, but for what `Nearest` sees."""
 
     def __init__(self, every: float, stills: Stills) -> None:
-        self._half = every / 2
         self._stills = stills
         self._ticks, self._unit = stills.time_base.denominator, stills.time_base.numerator  # a second: ticks / unit
+        self._half = every / 2 * self._ticks / self._unit
         self._nearest: Nearest[int] = Nearest(every)
         self._early: list[int] = []  # a heap of times that an earlier one may still join
         self._picked: set[int] = set()
         self._start = 0.0
         self._last: tuple[float, int] | None = None  # seconds and time of the last that is seen
+        self._settled = -inf  # the time up to which nothing more is picked
 
     def know(self, packet: "Packet[VideoStream]") -> None:
         pts, dts, early = packet.pts, packet.dts, self._early
@@ -104,7 +107,7 @@ class _Fates:
 
     def settled(self, packet: "Packet[VideoStream]") -> bool:
         assert packet.pts is not None  # it is known
-        return self._last is not None and self._last[0] >= self._seconds(packet.pts) - self._start + self._half
+        return packet.pts <= self._settled
 
     def pop(self, packet: "Packet[VideoStream]") -> bool:
         if wanted := packet.pts in self._picked and not packet.is_discard:
@@ -125,7 +128,7 @@ class _Fates:
         elif pts <= before[1]:
             raise PlanError
         seconds = self._seconds(pts) - self._start
-        self._last = (seconds, pts)
+        self._last, self._settled = (seconds, pts), pts - self._half
         if before and seconds - before[0] > LEAST and self._stills.between(before[1], pts) == "still":
             self._picked.update((before[1], pts))  # the reader sees that nothing lies between them
             for time in again(before[0], seconds):
@@ -133,7 +136,8 @@ class _Fates:
         self._pick(seconds, pts)
 
     def _pick(self, seconds: float, pts: int) -> None:
-        self._picked.update(pick for _, _, pick in self._nearest.see(seconds, pts))
+        for _, _, pick in self._nearest.see(seconds, pts):
+            self._picked.add(pick)
 
     def _seconds(self, pts: int) -> float:
         return pts * self._unit / self._ticks

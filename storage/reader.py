@@ -79,7 +79,8 @@ class FilmReader:
                 start = time - self.end
             again = back
             if time - start > self._seconds:
-                yield from self._stood(frame, time - start)
+                if time - start - self._seconds > LEAST:
+                    yield from self._stood(frame, time - start)
                 self._see(frame, time - start)
                 yield time - start, frame
             elif self.step is not None:
@@ -114,9 +115,9 @@ class FilmReader:
 
     def _stood(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
         """The last frame again while it stood, until this one; what is missing between them is counted."""
-        if self._last is None or self.probe is None or (gap := seconds - self._seconds) <= LEAST:
+        if self._last is None or self.probe is None:
             return
-        before, after = self._last.pts, frame.pts
+        gap, before, after = seconds - self._seconds, self._last.pts, frame.pts
         between = "" if before is None or after is None else self._stills.between(before, after)
         if between == "still":
             yield from ((time, self._last) for time in again(self._seconds, seconds))
@@ -141,25 +142,26 @@ class FilmReader:
             if skips and skipping == wanted:
                 skipping = not wanted
                 context.skip_frame = "NONREF" if skipping else "DEFAULT"
-            yield from self._arrived(self._frames_of(packet))
+            for frame in self._frames_of(packet):
+                self._arrived(frame)
+                yield frame
 
-    def _arrived(self, frames: Iterator["VideoFrame"]) -> Iterator["VideoFrame"]:
-        for frame in frames:
-            if frame.pts is None or (self._due and self._due[0] < frame.pts):
-                raise PlanError
-            if self._due and self._due[0] == frame.pts:
-                heappop(self._due)
-            yield frame
+    def _arrived(self, frame: "VideoFrame") -> None:
+        if frame.pts is None or (self._due and self._due[0] < frame.pts):
+            raise PlanError
+        if self._due and self._due[0] == frame.pts:
+            heappop(self._due)
 
-    def _frames_of(self, packet: "Packet[VideoStream]") -> Iterator["VideoFrame"]:
+    def _frames_of(self, packet: "Packet[VideoStream]") -> list["VideoFrame"]:
         import av
 
         try:
-            yield from packet.decode()
+            return packet.decode()
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError:
             self._fail()
+            return []
 
     def _fail(self) -> None:
         if self.step is not None:
