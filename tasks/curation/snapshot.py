@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage import snapshot
+from storage.evolve import add_columns
 from storage.passages import Looks, Passage, passages
 from storage.root import Storage
 from storage.snapshot import Snapshot
@@ -35,6 +36,7 @@ def run(config: SnapshotConfig, storage: Storage, work: Work) -> Snapshot:
 
 def film_rows(tables: Tables, work: Work) -> tuple[list[FilmRow], list[Passage]]:
     """The films of finished work, sorted by id, with the seconds of their keyframes; and passages that two share."""
+    add_columns(tables.storage, "keyframes")
     keyframes = tables.read("keyframes", work["keyframes"], ["film_id", "second", "look"])
     seconds, looks = _seconds(keyframes), _looks(keyframes)
     films = tables.read("films", work["keyframes"], ["film_id", "title", "movie", "phash"]).to_pylist()

@@ -29,6 +29,8 @@ class HalvesConfig(BaseModel, frozen=True, extra="forbid"):
 class FilmsConfig(BaseModel, frozen=True, extra="forbid"):
     """A movie, with all its files, trains or is held out as a whole (section 4.1 of the paper, which holds out 100).
 
+    So do movies that share pictures: near duplicates, and those with a passage of another (storage.passages).
+
     Args:
         test: from 1 on the number of movies that are held out, below 1 their share.
         seed: of the draw. Movies are drawn by the hash of what names them: under a share, films that come later leave
