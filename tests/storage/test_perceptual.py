@@ -28,7 +28,7 @@ def original(tmp_path_factory):
         {"fps": 15},
         {"light": 0.8},
         {"codec": "mpeg4"},
-        {"mirror": True, "size": (240, 136), "crf": "35"},
+        {"mirror": True, "size": (256, 144), "crf": "35"},
     ],
     ids=str,
 )
