@@ -28,7 +28,7 @@ Told = NDArray[np.bool_]
 
 FRAMES = 8
 VERSION = 4  # of what follows, and of what storage.hashing keeps with it: those of another one are made anew
-BITS = 14  # of 64, by which two pictures of one moment may differ: copies 0-14 where cut fast, other films from 20
+BITS = 14  # of 63, by which two pictures of one moment may differ: copies 0-14 where cut fast, other films from 20
 SHARE = 0.75  # of the frames that can be compared must be alike
 _SCREEN = 3  # frames of which one is alike, or cannot be compared, when SHARE of at most FRAMES is
 FEWEST = 4  # frames that must be comparable
