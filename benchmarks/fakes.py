@@ -113,6 +113,7 @@ def keyframe_rows(film_id: str, first: int, count: int, image: bytes, size: tupl
         "shot": [second // 5 for second in seconds],
         "to_cut": [1.0] * count,
         "motion": [2.0] * count,
+        "look": [0] * count,
         "image": [image] * count,
         "width": [size[0]] * count,
         "height": [size[1]] * count,

@@ -143,8 +143,8 @@ def features(film_id: str, args: argparse.Namespace) -> pa.Table:
 
 def pictures(film_id: str, args: argparse.Namespace) -> pa.Table:
     draw, count = np.random.default_rng(int(film_id[:8], 16)), args.keyframes
-    rest = {"pts": [0.0] * count, "to_cut": [0.0] * count, "motion": [0.0] * count}
-    rest |= {"width": [896] * count, "height": [512] * count}
+    rest: dict[str, list[Any]] = {name: [0.0] * count for name in ("pts", "to_cut", "motion")}
+    rest |= {"look": [0] * count, "width": [896] * count, "height": [512] * count}
     return rows_of("keyframes", film_id, count, rest | {"image": [draw.bytes(args.image_bytes) for _ in range(count)]})
 
 

@@ -16,6 +16,7 @@ from storage.container import missing_end, opened
 from storage.errors import FilmError
 from storage.films import FilmProbe, pixel_aspect
 from storage.fingerprint import file_id
+from storage.perceptual import look
 from storage.pictures import Developer, encode, luma
 from storage.plan import PlanError, nearest
 from storage.reader import FilmReader
@@ -102,6 +103,7 @@ class _Keyframes:
     seconds: list[int] = field(default_factory=list)
     pts: list[float] = field(default_factory=list)
     motion: list[float] = field(default_factory=list)
+    looks: list[int] = field(default_factory=list)
     shown: list[Signs] = field(default_factory=list)
     places: list[int] = field(default_factory=lambda: [0])
     _before: np.ndarray | None = None
@@ -111,6 +113,7 @@ class _Keyframes:
         self.seconds.append(second)
         self.pts.append(pts)
         self.motion.append(float(np.abs(small.astype(np.float32) - before).mean()))
+        self.looks.append(look(small.astype(np.float32)))
         if self.signed:
             self.shown.append(signs(small, self._before))
         self.places.append(self.places[-1] + self.spool.write(image))
@@ -210,6 +213,7 @@ def _numbers(
         "shot": np.searchsorted(cuts, pts, side="right"),
         "to_cut": np.minimum(pts - edges[after - 1], edges[np.minimum(after, len(edges) - 1)] - pts),
         "motion": [0.0, *keyframes.motion[left][1:]],
+        "look": keyframes.looks[left],
         "width": [config.width] * len(pts),
         "height": [config.height] * len(pts),
     }

@@ -1,6 +1,7 @@
-"""What a film looks like, in 64 bits a frame: the same for its re-encoded, rescaled and letterboxed copies.
+"""What a film looks like, in 63 bits a frame: the same for its re-encoded, rescaled, letterboxed and mirrored copies.
 
-Frames are taken at fixed shares of the film's length, so a copy whose beginning or end was cut off is another film.
+Frames are taken at fixed shares of the film's length, so a copy whose beginning or end was cut off is another film
+here; storage.passages finds it by its keyframes.
 
 Shapes: F frames of N films.
 """
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.float32]
 Bits = NDArray[np.uint64]
+Told = NDArray[np.bool_]
 
 FRAMES = 8
 VERSION = 4  # of what follows, and of what storage.hashing keeps with it: those of another one are made anew
-BITS = 14  # of 64, by which two pictures of one moment may differ: copies 0-14 where cut fast, other films from 20
+BITS = 14  # of 63, by which two pictures of one moment may differ: copies 0-14 where cut fast, other films from 20
 SHARE = 0.75  # of the frames that can be compared must be alike
 _SCREEN = 3  # frames of which one is alike, or cannot be compared, when SHARE of at most FRAMES is
 FEWEST = 4  # frames that must be comparable
+MIRROR = 0x5555_5555_5555_5555  # bits of a look that change when its picture is mirrored, but for a few
 
 _LOOK = (160, 96)  # pixels at which borders are looked for
 _SIDE, _KEPT = 32, 8  # of the picture that is transformed, and of the frequencies that are kept
@@ -74,11 +77,13 @@ def near_duplicates(hashes: Sequence[str]) -> dict[int, int]:
 
 
 def near_pairs(hashes: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """(later place, earlier place) of all pairs of films that look the same, sorted."""
+    """(later place, earlier place) of all pairs of films that look the same, one of them mirrored or not, sorted."""
     bits_FN, told_FN = _parsed(hashes)
     for place in range(1, len(hashes)):
-        candidates = np.flatnonzero(_may_be_alike(bits_FN, told_FN, place))
-        for near in candidates[_alike(bits_FN, told_FN, candidates, place)]:
+        earlier = bits_FN[:, :place], told_FN[:, :place]
+        plain = _alike(*earlier, bits_FN[:, place], told_FN[:, place])
+        mirrored = _alike(*earlier, bits_FN[:, place] ^ np.uint64(MIRROR), told_FN[:, place])
+        for near in np.union1d(plain, mirrored):
             yield place, int(near)
 
 
@@ -87,31 +92,33 @@ def alike(one: str, other: str) -> bool:
     return bool(near_duplicates([one, other]))
 
 
-def _may_be_alike(bits_FN: Bits, told_FN: NDArray[np.bool_], place: int) -> NDArray[np.bool_]:
-    """[place] false where an earlier film is surely another: of alike films one of any three pictures is alike."""
-    maybe_N = np.zeros(place, np.bool_)
+def _alike(bits_FN: Bits, told_FN: Told, bits_F: Bits, told_F: Told) -> NDArray[np.intp]:
+    """Places of those of N films that look like one more."""
+    places = np.flatnonzero(_may_be_alike(bits_FN, told_FN, bits_F, told_F))
+    compared_FN = told_FN[:, places] & told_F[:, None]
+    near_FN = (np.bitwise_count(bits_FN[:, places] ^ bits_F[:, None]) <= BITS) & compared_FN
+    compared_N = compared_FN.sum(axis=0)
+    same_N: Told = (compared_N >= FEWEST) & (near_FN.sum(axis=0) >= SHARE * compared_N)
+    return places[same_N]
+
+
+def _may_be_alike(bits_FN: Bits, told_FN: Told, bits_F: Bits, told_F: Told) -> Told:
+    """[N] false where a film is surely another: of alike films one of any three pictures is alike."""
+    maybe_N = np.zeros(bits_FN.shape[1], np.bool_)
     for frame in range(_SCREEN):
-        untold_N = ~(told_FN[frame, :place] & told_FN[frame, place])
-        maybe_N |= untold_N | (np.bitwise_count(bits_FN[frame, :place] ^ bits_FN[frame, place]) <= BITS)
+        untold_N = ~(told_FN[frame] & told_F[frame])
+        maybe_N |= untold_N | (np.bitwise_count(bits_FN[frame] ^ bits_F[frame]) <= BITS)
     return maybe_N
 
 
-def _alike(bits_FN: Bits, told_FN: NDArray[np.bool_], others: NDArray[np.int64], place: int) -> NDArray[np.bool_]:
-    compared_FN = told_FN[:, others] & told_FN[:, place, None]
-    near_FN = (np.bitwise_count(bits_FN[:, others] ^ bits_FN[:, place, None]) <= BITS) & compared_FN
-    compared_N = compared_FN.sum(axis=0)
-    alike_N: NDArray[np.bool_] = (compared_N >= FEWEST) & (near_FN.sum(axis=0) >= SHARE * compared_N)
-    return alike_N
-
-
-def _parsed(hashes: Sequence[str]) -> tuple[Bits, NDArray[np.bool_]]:
+def _parsed(hashes: Sequence[str]) -> tuple[Bits, Told]:
     """[F, N] the bits, and whether the picture says anything."""
     bits_FN = np.zeros((FRAMES, len(hashes)), np.uint64)
     told_FN = np.zeros((FRAMES, len(hashes)), np.bool_)
     for place, text in enumerate(hashes):
         for frame, digits in enumerate(text.split(".") if text else ()):
             if digits not in (_PLAIN, _LOST):
-                bits_FN[frame, place], told_FN[frame, place] = int(digits, 16), True
+                bits_FN[frame, place], told_FN[frame, place] = int(digits, 16) >> 1, True
     return bits_FN, told_FN
 
 
@@ -183,13 +190,18 @@ def _without_borders(frames_FHW: Pixels) -> list[Pixels]:
 
 
 def _hash(picture_HW: Pixels) -> str:
+    bits = look(picture_HW)
+    return f"{bits << 1:016x}" if bits else _PLAIN
+
+
+def look(picture_HW: Pixels) -> int:
+    """63 bits of what a picture shows, from its luma in 0-255; 0 where it says nothing."""
     small = _resized(picture_HW, (_SIDE, _SIDE))
     if small.std() < _FLAT:
-        return _PLAIN
+        return 0
     waves = _cosines()
     low = (waves @ small @ waves.T).reshape(-1)[1:]  # without the mean
-    bits = np.append(low > np.median(low), False)
-    return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
+    return int("".join("1" if bit else "0" for bit in low > np.median(low)), 2)
 
 
 def _cosines() -> Pixels:

@@ -45,6 +45,7 @@ KEYFRAMES = _schema(
     ("shot", pa.int32()),
     ("to_cut", pa.float32()),  # seconds to the nearest cut, or end of the film
     ("motion", pa.float32()),  # mean absolute luma difference to the keyframe before, 0-255
+    ("look", pa.int64()),  # see storage.perceptual.look; null in rows of earlier versions
     ("image", pa.large_binary()),  # WebP or JPEG
     ("width", pa.int32()),
     ("height", pa.int32()),

@@ -94,7 +94,7 @@ def census(storage: Storage, snapshot: Snapshot, progress: Progress) -> Census:
         tally.count(tables, films[start : start + _TOGETHER])
     progress("films counted", len(films), len(films))
     rows = tables.read("films", snapshot.work["keyframes"]).to_pylist()
-    checked = audit(snapshot, film_rows(tables, snapshot.work))
+    checked = audit(snapshot, *film_rows(tables, snapshot.work))
     titles = {film.film_id: film.title for film in snapshot.films}
     largest, most = max(sorted(tally.keyframes.items()), key=lambda item: item[1])
     total = sum(tally.keyframes.values())

@@ -155,6 +155,8 @@ def _of_films(found: Census) -> Iterator[str]:
         yield f"The year of {percent(shares['year_unknown'])} of the films is not known."
     if shares["licence_unknown"]:
         yield f"The licence of {percent(shares['licence_unknown'])} of the films is not known: clear it before use."
+    if found.audit.shared:
+        yield f"Pairs of films that share a passage, which counts twice: {found.audit.shared}."
     if found.audit.unseen:
         yield f"The pictures of {found.audit.unseen} films could not be compared with others for near duplicates."
 

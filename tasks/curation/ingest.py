@@ -44,9 +44,9 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     Args:
         films: files, folders (searched to the bottom), patterns, manifests (.csv, .parquet; see storage.manifest) and
             the folder of Condensed Movies, by path or URI; none for the drawn film.
-        near_duplicates: whether of films that show the same pictures, encoded in other ways, only the best that can be
-            used stays (storage.copies): when it falls out, the next best takes its place, at once when that is in the
-            stage keyframes and else in the next run. One that the storage holds already stays.
+        near_duplicates: whether of films that show the same pictures, encoded in other ways or mirrored, only the best
+            that can be used stays (storage.copies): when it falls out, the next best takes its place, at once when that
+            is in the stage keyframes and else in the next run. One that the storage holds already stays.
 
     A file is a film of its own once: what a manifest says of it counts more than a folder that it lies in, and of two
     rows the earlier counts (storage.named).

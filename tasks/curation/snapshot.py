@@ -1,8 +1,12 @@
 """The end of the curation: a snapshot of the films that came through, with what of them is held out."""
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from storage import snapshot
+from storage.evolve import add_columns
+from storage.passages import Looks, Passage, passages
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
@@ -23,29 +27,42 @@ def run(config: SnapshotConfig, storage: Storage, work: Work) -> Snapshot:
         raise ValueError(f"no film has come through all of {sorted(work)}: see the table rejects")
     kept = {stage: {film_id: done[film_id] for film_id in film_ids} for stage, done in sorted(work.items())}
     tables = Tables(storage)
-    films = film_rows(tables, kept)
-    made = Snapshot.of(split(config, films), kept, tables.versions())
-    audit(made, films)
+    films, shared = film_rows(tables, kept)
+    made = Snapshot.of(split(config, films, shared), kept, tables.versions())
+    audit(made, films, shared)
     snapshot.save(storage, made)
     return made
 
 
-def film_rows(tables: Tables, work: Work) -> list[FilmRow]:
-    """The films of finished work, sorted by id, with the seconds of their keyframes."""
-    seconds = _seconds(tables.read("keyframes", work["keyframes"], ["film_id", "second"]))
+def film_rows(tables: Tables, work: Work) -> tuple[list[FilmRow], list[Passage]]:
+    """The films of finished work, sorted by id, with the seconds of their keyframes; and passages that two share."""
+    add_columns(tables.storage, "keyframes")
+    keyframes = tables.read("keyframes", work["keyframes"], ["film_id", "second", "look"])
+    seconds, looks = _seconds(keyframes), _looks(keyframes)
     films = tables.read("films", work["keyframes"], ["film_id", "title", "movie", "phash"]).to_pylist()
-    return [
+    rows = [
         FilmRow(
             film_id=row["film_id"],
             title=row["title"],
             movie=row["movie"] or "",  # null in storages of earlier versions
             phash=row["phash"] or "",
             seconds=seconds[row["film_id"]],
+            looks=len(looks[row["film_id"]].looks) if row["film_id"] in looks else 0,
         )
         for row in films
     ]
+    return rows, passages(looks)
 
 
 def _seconds(rows: pa.Table) -> dict[str, tuple[int, ...]]:
     groups = rows.group_by("film_id", use_threads=False).aggregate([("second", "list")])
     return {row["film_id"]: tuple(row["second_list"]) for row in groups.to_pylist()}
+
+
+def _looks(rows: pa.Table) -> dict[str, Looks]:
+    told = rows.filter(pc.field("look") > 0)  # null in rows of earlier versions
+    films = told.group_by("film_id", use_threads=False).aggregate([("look", "count")])
+    ends = np.cumsum(films["look_count"].to_numpy())
+    seconds, looks = (np.split(told[name].to_numpy().astype(np.int64), ends)[:-1] for name in ("second", "look"))
+    names = map(str, films["film_id"].to_pylist())
+    return {name: Looks(*some) for name, *some in zip(names, seconds, looks, strict=True)}

@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from storage.errors import ConfigError, MovieDreamerError
+from storage.passages import Passage
 from storage.perceptual import near_pairs
-from storage.snapshot import Snapshot, SnapshotFilm
+from storage.snapshot import Snapshot, SnapshotFilm, Span
 
 _NAMED = 5  # leaks that a message names
 _FAR = 1 / 3  # of the share that was asked for
@@ -27,6 +28,8 @@ class HalvesConfig(BaseModel, frozen=True, extra="forbid"):
 
 class FilmsConfig(BaseModel, frozen=True, extra="forbid"):
     """A movie, with all its files, trains or is held out as a whole (section 4.1 of the paper, which holds out 100).
+
+    So do movies that share pictures: near duplicates, and those with a passage of another (storage.passages).
 
     Args:
         test: from 1 on the number of movies that are held out, below 1 their share.
@@ -50,20 +53,27 @@ SnapshotConfig = Annotated[HalvesConfig | FilmsConfig, Field(discriminator="kind
 
 
 class FilmRow(BaseModel, frozen=True):
-    """What the split has to know of a film; `seconds` are its keyframes'."""
+    """What the split has to know of a film; `seconds` are its keyframes', `looks` how many of them say something."""
 
     film_id: str
     title: str
     movie: str
     phash: str
     seconds: tuple[int, ...]
+    looks: int
 
 
 class Audit(BaseModel, frozen=True, extra="forbid"):
-    """What was found on each side by an audit that found no leak; `unseen`: films whose pictures were not compared."""
+    """What was found on each side by an audit that found no leak.
+
+    Args:
+        shared: pairs of films that share a passage, which is on one side.
+        unseen: films whose pictures were not compared.
+    """
 
     films: dict[str, int]
     movies: dict[str, int]
+    shared: int
     unseen: int
 
 
@@ -71,8 +81,11 @@ class LeakError(MovieDreamerError):
     """What is learnt from is also held out; the message names it."""
 
 
-def split(config: SnapshotConfig, films: Sequence[FilmRow]) -> tuple[SnapshotFilm, ...]:
+def split(config: SnapshotConfig, films: Sequence[FilmRow], shared: Sequence[Passage] = ()) -> tuple[SnapshotFilm, ...]:
     """The films with what of each trains and what is held out, in their order.
+
+    Args:
+        shared: passages of two of the films, which are held out together.
 
     Raises:
         ConfigError: when fewer movies are there than the split needs.
@@ -81,7 +94,7 @@ def split(config: SnapshotConfig, films: Sequence[FilmRow]) -> tuple[SnapshotFil
         case HalvesConfig():
             return tuple(_halves(film, config.train_fraction) for film in films)
         case FilmsConfig():
-            held_out = _drawn(config, _movies(films))
+            held_out = _drawn(config, _movies(films, shared))
             return tuple(_whole(film, film.film_id in held_out) for film in films)
 
 
@@ -108,10 +121,10 @@ def far_off(config: SnapshotConfig, snapshot: Snapshot) -> str:
     )
 
 
-def audit(snapshot: Snapshot, films: Sequence[FilmRow]) -> Audit:
-    """Makes sure that no film, movie, pair of near duplicates or keyframe is on both sides.
+def audit(snapshot: Snapshot, films: Sequence[FilmRow], shared: Sequence[Passage] = ()) -> Audit:
+    """Makes sure that no film, movie, pair of near duplicates, shared passage or keyframe is on both sides.
 
-    Where each film has two halves its movie is on both sides by design; near duplicates and keyframes still are not.
+    Where each film has two halves its movie is on both sides by design; the others still are not.
 
     Raises:
         LeakError: naming what leaks.
@@ -136,17 +149,43 @@ def audit(snapshot: Snapshot, films: Sequence[FilmRow]) -> Audit:
         one, other = parts[known[earlier].film_id], parts[known[later].film_id]
         if (one.train and other.test) or (one.test and other.train):
             leaks.append(f"{other.title!r} shows the same pictures as {one.title!r}, on the other side")
+    together = [passage for passage in shared if passage.one in parts and passage.other in parts]
+    leaks += [_told(passage, parts) for passage in together if _leaks(passage, parts)]
     if leaks:
         more = f", and {len(leaks) - _NAMED} more" if len(leaks) > _NAMED else ""
         raise LeakError(
             f"snapshot {snapshot.id}: what is learnt from is also held out: {'; '.join(leaks[:_NAMED])}{more}; "
-            "leave near duplicates out with ingest.near_duplicates=true, or split by snapshot.kind=films"
+            "split by snapshot.kind=films, which keeps such films on one side, or leave one out: a near duplicate by "
+            "ingest.near_duplicates=true, a film that shares a passage by not giving it"
         )
     counts = {side: sum(getattr(film, side) is not None for film in parts.values()) for side in sides}
     return Audit(
         films=counts,
         movies={side: len(movies) for side, movies in sides.items()},
-        unseen=sum(not film.phash for film in known),
+        shared=len({(passage.one, passage.other) for passage in together}),
+        unseen=sum(not (film.phash and film.looks) for film in known),
+    )
+
+
+def _leaks(passage: Passage, parts: Mapping[str, SnapshotFilm]) -> bool:
+    """Whether a second of it is learnt from in one film and held out in the other."""
+    one, other = parts[passage.one], parts[passage.other]
+
+    def meet(mine: Span | None, others: Span | None) -> bool:
+        if mine is None or others is None:
+            return False
+        first, last = (second - passage.offset for second in others)
+        return max(mine[0], first, passage.first) <= min(mine[1], last, passage.last)
+
+    return meet(one.train, other.test) or meet(one.test, other.train)
+
+
+def _told(passage: Passage, parts: Mapping[str, SnapshotFilm]) -> str:
+    how = " mirrored" if passage.mirrored else ""
+    return (
+        f"{parts[passage.other].title!r} shows from {passage.first + passage.offset} s to "
+        f"{passage.last + passage.offset} s{how} what {parts[passage.one].title!r} shows from {passage.first} s to "
+        f"{passage.last} s, on the other side"
     )
 
 
@@ -174,9 +213,10 @@ def _whole(film: FilmRow, held_out: bool) -> SnapshotFilm:
     )
 
 
-def _movies(films: Sequence[FilmRow]) -> dict[str, list[str]]:
-    """What names a movie -> its films; movies that share the pictures of a film count as one."""
+def _movies(films: Sequence[FilmRow], shared: Sequence[Passage]) -> dict[str, list[str]]:
+    """What names a movie -> its films; movies that share the pictures or a passage of a film count as one."""
     named = [film.movie or film.film_id for film in films]
+    of_film = {film.film_id: name for film, name in zip(films, named, strict=True)}
     first: dict[str, str] = {name: name for name in named}
 
     def root(name: str) -> str:
@@ -184,8 +224,9 @@ def _movies(films: Sequence[FilmRow]) -> dict[str, list[str]]:
             name = first[name]
         return name
 
-    for later, earlier in near_pairs([film.phash for film in films]):
-        one, other = sorted((root(named[later]), root(named[earlier])))
+    near = [(named[later], named[earlier]) for later, earlier in near_pairs([film.phash for film in films])]
+    for later_name, earlier_name in near + [(of_film[passage.other], of_film[passage.one]) for passage in shared]:
+        one, other = sorted((root(later_name), root(earlier_name)))
         first[other] = one
     movies: dict[str, list[str]] = defaultdict(list)
     for film, name in zip(films, named, strict=True):
@@ -199,7 +240,8 @@ def _drawn(config: FilmsConfig, movies: Mapping[str, Sequence[str]]) -> set[str]
     if there <= wanted:
         raise ConfigError(
             f"snapshot.test={config.test:g} needs {wanted + 1} movies, one to learn from among them, and there "
-            f"{'is' if there == 1 else 'are'} {there}: give more films, or split each with snapshot.kind=halves"
+            f"{'is' if there == 1 else 'are'} {there}: give more films, or split each with snapshot.kind=halves; films "
+            "that share pictures count as one movie"
         )
     draws = {movie: _draw(config.seed, movie) for movie in movies}
     if config.test < 1:

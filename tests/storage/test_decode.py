@@ -11,11 +11,13 @@ from storage.decode import KeyframesConfig, decode_film
 from storage.encoder import ffmpeg_binary
 from storage.errors import FilmError
 from storage.fingerprint import file_id, fingerprint
-from storage.pictures import decode
+from storage.perceptual import look
+from storage.pictures import decode, luma
 from storage.plan import nearest
 from storage.schemas import SCHEMAS
 from storage.shots import CutFinder
 from storage.trim import TrimSeconds
+from tests.storage.blobs import write
 
 SMALL = KeyframesConfig(width=448, height=256)
 
@@ -297,3 +299,9 @@ def test_shots_are_not_shorter_than_one_can_see():
 def test_limits_are_no_part_of_the_identity():
     assert fingerprint(SMALL.identity()) == fingerprint(SMALL.model_copy(update={"time_limit": 1.0}).identity())
     assert fingerprint(SMALL.identity()) != fingerprint(SMALL.model_copy(update={"quality": 50}).identity())
+
+
+def test_keyframes_have_the_looks_of_their_pictures(tmp_path):
+    film = decode_film(write(tmp_path / "scenes.mp4", 0), SMALL)
+    for seen, image in zip(film.rows()["look"].to_pylist(), images(film), strict=True):
+        assert (seen ^ look(luma(image).astype(np.float32))).bit_count() <= 4  # which WebP loses

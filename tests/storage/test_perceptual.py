@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from storage.errors import FilmError
-from storage.perceptual import FEWEST, alike, lost_pictures, near_duplicates, perceptual_hash
-from tests.storage.blobs import write
+from storage.perceptual import FEWEST, MIRROR, alike, look, lost_pictures, near_duplicates, near_pairs, perceptual_hash
+from tests.storage.blobs import scenes, write
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,7 @@ def original(tmp_path_factory):
         {"fps": 15},
         {"light": 0.8},
         {"codec": "mpeg4"},
+        {"mirror": True, "size": (256, 144), "crf": "35"},
     ],
     ids=str,
 )
@@ -49,8 +50,22 @@ def test_other_films_do_not(original, tmp_path):
     hashes = [original, *(perceptual_hash(write(tmp_path / f"{seed}.mp4", seed)) for seed in range(1, 7))]
     assert near_duplicates(hashes) == {}
     for one, other in combinations(hashes, 2):
-        bits = [bin(int(a, 16) ^ int(b, 16)).count("1") for a, b in zip(one.split("."), other.split("."), strict=True)]
-        assert min(bits) > 14  # as far apart as the threshold says, each of the eight pictures
+        for mirror in (0, MIRROR << 1):
+            pairs = zip(one.split("."), other.split("."), strict=True)
+            bits = [bin(int(a, 16) ^ int(b, 16) ^ mirror).count("1") for a, b in pairs]
+            assert min(bits) > 14  # as far apart as the threshold says, each of the eight pictures
+
+
+def test_the_look_of_a_mirrored_picture_is_known_from_the_picture():
+    pictures = [scene.mean(axis=2, dtype=np.float32) for seed in range(5) for scene in scenes(seed)]
+    for picture in pictures:
+        assert (look(picture) ^ MIRROR ^ look(picture[:, ::-1])).bit_count() <= 10
+    assert look(np.full((64, 112), 90, np.float32)) == 0
+
+
+def test_pairs_are_sorted_and_come_once_also_where_one_of_them_is_mirrored(original):
+    mirrored = ".".join(f"{int(bits, 16) ^ (MIRROR << 1):016x}" for bits in original.split("."))
+    assert list(near_pairs([original, mirrored, original])) == [(1, 0), (2, 0), (2, 1)]
 
 
 def test_pictures_that_say_nothing_are_not_compared(clips, tmp_path):

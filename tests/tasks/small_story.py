@@ -66,7 +66,7 @@ def write_story(storage: Storage, film_id: str, source: str, has_audio: bool) ->
         shot, box = second // 3, {"x0": 0.1, "y0": 0.2, "x1": 0.4, "y1": 0.7}
         rows["keyframes"].append(
             {**row, "second": second, "pts": float(second), "shot": shot, "to_cut": 0.0, "motion": 0.0,
-             "image": webp(second), "width": WIDTH, "height": HEIGHT}
+             "look": 0, "image": webp(second), "width": WIDTH, "height": HEIGHT}
         )  # fmt: skip
         said = ["A person in blue."] if second % 2 else []
         rows["captions"].append({**row, "subject": "frame", "text": "A block.", **BACKEND})

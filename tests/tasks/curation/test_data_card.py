@@ -110,6 +110,15 @@ def test_a_second_run_writes_nothing(storage, tmp_path):
     assert page.stat().st_mtime_ns == before
 
 
+def test_a_snapshot_of_an_earlier_version_has_a_card_that_says_what_was_not_compared(storage, monkeypatch):
+    schema = SCHEMAS["keyframes"]
+    with monkeypatch.context() as earlier:
+        earlier.setitem(SCHEMAS, "keyframes", schema.remove(schema.get_field_index("look")))
+        small_story(storage)
+    _, page = made(storage)
+    assert "The pictures of 1 films could not be compared with others for near duplicates." in page
+
+
 def test_a_snapshot_that_leaks_has_no_card(storage):
     whole = two_stories(storage)
     films = tuple(film.model_copy(update={"movie": "tt1"}) for film in whole.films)

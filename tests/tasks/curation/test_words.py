@@ -51,7 +51,7 @@ def work(storage: Storage) -> Work:
         found: dict[str, list[dict]] = {"keyframes": [], "characters": [], "faces": []}
         for second in range(seconds):
             row = {"row_id": f"{film_id}-{second:06d}", "film_id": film_id, "fingerprint": "f00d"}
-            seen = {"second": second, "pts": float(second), "shot": 0, "to_cut": 0.0, "motion": 1.0}
+            seen = {"second": second, "pts": float(second), "shot": 0, "to_cut": 0.0, "motion": 1.0, "look": 0}
             image = picture(120 if second % 3 == 0 else 40 + 5 * second)
             found["keyframes"].append({**row, **seen, "image": image, "width": 96, "height": 64})
             if second % 2:
