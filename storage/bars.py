@@ -10,6 +10,7 @@ import numpy as np
 
 from storage.container import opened
 from storage.errors import FilmError
+from storage.packed import packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,8 +75,7 @@ class BarFinder:
 
     def _gray(self, scaler: int, frame: "VideoFrame", width: int, height: int) -> np.ndarray:
         small = self._scalers[scaler].reformat(frame, width, height, "gray8", interpolation="POINT", threads=1)
-        gray: np.ndarray = small.to_ndarray()
-        return gray
+        return packed(small, 1)
 
 
 def guess(path: "Path") -> Bars:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from storage.bars import Bars
 from storage.hdr import HLG, PQ, to_sdr
+from storage.packed import packed
 from storage.upright import lies_sideways, upright
 
 if TYPE_CHECKING:
@@ -61,15 +62,15 @@ class Developer:
                 self._graphs[look] = self._graph(frame, layout, sideways)
             graph = self._graphs[look]
             graph.push(frame)
-        image: Any = graph.pull().to_ndarray()
+        developed: Any = graph.pull()
+        if layout == "rgb24":
+            return packed(developed, 3).reshape(developed.height, developed.width, 3)
+        image = developed.to_ndarray()
         if wide_range:
             return to_sdr(image, frame.color_trc)
-        if alpha:
-            clear = Image.fromarray(image)
-            black = Image.new("RGBA", clear.size, (0, 0, 0, 255))
-            return np.asarray(Image.alpha_composite(black, clear).convert("RGB"))
-        pixels: Pixels = image
-        return pixels
+        clear = Image.fromarray(image)
+        black = Image.new("RGBA", clear.size, (0, 0, 0, 255))
+        return np.asarray(Image.alpha_composite(black, clear).convert("RGB"))
 
     def _graph(self, frame: "VideoFrame", pixels: str, sideways: bool) -> "Graph":
         from av.filter import Graph
