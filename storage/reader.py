@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Timed = tuple[float, "VideoFrame"]
 """Seconds after the film's first frame, and the frame."""
 
-_SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # frames marked as no reference are none, by the standard
+_SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # where frames marked as no reference are none
 _MISSED = 2.0  # seconds by which a whole film may be shorter than its header says
 _GAP_FRAMES = 10  # without a picture, and LEAST seconds, before it counts as damage
 _BACK = 1.5  # seconds that times step back where another film was joined on; less is a frame out of order
@@ -30,8 +30,9 @@ _BACK = 1.5  # seconds that times step back where another film was joined on; le
 class FilmReader:
     """Iterating yields the frames of a film; the attributes then tell how it went.
 
-    With a step, only the frames that other frames or keyframes need are decoded: a frame that no other refers to is
-    skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each frame that decodes;
+    With a step, only the frames that other frames or keyframes need are decoded, in codecs that tell them: one that no
+    other refers to is skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each that
+    decodes;
     where times start again, as in joined files, the film goes on behind what was read. A frame that stands for long
     (storage.stills) comes again every half second until the next.
 
@@ -61,6 +62,9 @@ class FilmReader:
     _last: "VideoFrame | None" = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        context = self.stream.codec_context
+        if context.name not in _SKIPPABLE or not context.has_b_frames:  # nothing to skip: no plan is needed
+            self.step = None
         self._stills = Stills(self.stream.time_base or Fraction(1))
 
     def __iter__(self) -> Iterator[Timed]:
@@ -135,11 +139,11 @@ class FilmReader:
 
     def _needed(self, step: float) -> Iterator["VideoFrame"]:
         context = self.stream.codec_context
-        skips, skipping = context.name in _SKIPPABLE, False
+        skipping = False
         for packet, wanted in planned(self._packets(), self._stills, step):
             if wanted and packet.pts is not None:
                 heappush(self._due, packet.pts)
-            if skips and skipping == wanted:
+            if skipping == wanted:
                 skipping = not wanted
                 context.skip_frame = "NONREF" if skipping else "DEFAULT"
             for frame in self._frames_of(packet):

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _WIDTH = 64  # pixels: so few that noise and small things in motion count for little
 _SHORTEST_SHOT = 0.4  # seconds
 _LEAST_CHANGE = 10.0  # mean absolute difference of two pictures, 0-255, for a cut between them
+_SUSPICIOUS = 0.9 * _LEAST_CHANGE
 _NEIGHBOURS = 2  # frames on either side that a cut stands out of
+_TOGETHER = 4  # frames of a group
 _BLACK, _LIT = 4.0, 16.0  # means of a picture, 0-255, that has faded out, and in
 _CLOCK = 90_000  # ticks a second
 
@@ -29,6 +31,12 @@ class _Glance(NamedTuple):
     change: float  # from the frame before: mean absolute difference, 0-255
 
 
+class _Group(NamedTuple):
+    frames: list[Timed]
+    last: np.ndarray  # the small picture of its last frame
+    calm: bool  # which looks like the last of the group before
+
+
 class CutFinder:
     """PySceneDetect's AdaptiveDetector for cuts, and fades through black.
 
@@ -36,7 +44,8 @@ class CutFinder:
     red, green and blue: in the detector's own HSV, reds leap between hue 0 and 179 and look like cuts. Frames may be
     missing: motion changes a picture about as the square root of the frames from one to the next.
 
-    The detector is asked only where the change is large enough to be a cut.
+    Of a few frames only the last is looked at where nothing changes enough to be a cut, before and after them either,
+    and the detector is asked only where something does.
 
     Args:
         threshold: how many times a cut's change exceeds the mean change of its neighbours.
@@ -49,31 +58,58 @@ class CutFinder:
         self._threshold = threshold
         self._fps = fps
         self._scaler = VideoReformatter()  # a frame's own would last for one frame
+        self._coming: list[Timed] = []
+        self._group: _Group | None = None
+        self._calm_before = False
         self._glances: deque[_Glance] = deque(maxlen=2 * _NEIGHBOURS + 2)
         self._fades = _FadeFinder()
         self._found: list[float] = []
 
     def watch(self, frames: Iterable[Timed]) -> Iterator[Timed]:
-        """Hands the frames through and glances at each."""
-        import cv2
-
-        for seconds, frame in frames:
-            picture = self._small(frame)
-            if self._glances and self._glances[-1].picture.shape != picture.shape:
-                self._glances.clear()  # pictures of two shapes cannot be compared
-            self._glances.append(_Glance(seconds, picture, self._change(seconds, picture)))
-            if self._suspicious():
-                self._found += self._seen_by_detector()
-            self._found += self._fades.see(seconds, cv2.mean(picture)[0])
-            yield seconds, frame
+        """Hands the frames through and glances at them, a few at a time."""
+        for timed in frames:
+            self._coming.append(timed)
+            if len(self._coming) == _TOGETHER:
+                self._gather()
+            yield timed
 
     def cuts(self) -> list[float]:
         """Seconds of the first frame of each shot but the first; what lies too close behind another is no cut."""
+        if self._coming:
+            self._gather()
+        self._look(calm_after=True)
         cuts: list[float] = []
         for cut in sorted(self._found):
             if cut - (cuts[-1] if cuts else 0.0) >= _SHORTEST_SHOT:
                 cuts.append(cut)
         return cuts
+
+    def _gather(self) -> None:
+        """The frames that came become a group; the one before it, whose neighbours are known now, is looked at."""
+        last = self._small(self._coming[-1][1])
+        calm = self._group is not None and _difference(self._group.last, last) < _SUSPICIOUS
+        self._look(calm)
+        self._group, self._coming = _Group(self._coming, last, calm), []
+
+    def _look(self, calm_after: bool) -> None:
+        if (group := self._group) is None:
+            return
+        *earlier, (seconds, _) = group.frames
+        if not (self._calm_before and group.calm and calm_after):
+            for second, frame in earlier:
+                self._glance(second, self._small(frame))
+        self._glance(seconds, group.last)
+        self._group, self._calm_before = None, group.calm
+
+    def _glance(self, seconds: float, picture: np.ndarray) -> None:
+        import cv2
+
+        if self._glances and self._glances[-1].picture.shape != picture.shape:
+            self._glances.clear()  # pictures of two shapes cannot be compared
+        self._glances.append(_Glance(seconds, picture, self._change(seconds, picture)))
+        if self._suspicious():
+            self._found += self._seen_by_detector()
+        self._found += self._fades.see(seconds, cv2.mean(picture)[0])
 
     def _small(self, frame: "VideoFrame") -> np.ndarray:
         width = min(_WIDTH, frame.width)
@@ -82,12 +118,10 @@ class CutFinder:
         return packed(small, 3)
 
     def _change(self, seconds: float, picture: np.ndarray) -> float:
-        import cv2
-
         if not self._glances:
             return 0.0
         frames = max(1.0, (seconds - self._glances[-1].seconds) * self._fps)
-        return float(cv2.norm(picture, self._glances[-1].picture, cv2.NORM_L1)) / picture.size / math.sqrt(frames)
+        return _difference(self._glances[-1].picture, picture) / math.sqrt(frames)
 
     def _suspicious(self) -> bool:
         """Whether the frame in the middle, of which two neighbours on either side are known, may begin a shot."""
@@ -95,7 +129,7 @@ class CutFinder:
             return False
         _, *before, here, after, last = (glance.change for glance in self._glances)
         around = (sum(before) + after + last) / (2 * _NEIGHBOURS)
-        return here >= 0.9 * max(_LEAST_CHANGE, self._threshold * around)
+        return here >= max(_SUSPICIOUS, 0.9 * self._threshold * around)
 
     def _seen_by_detector(self) -> list[float]:
         from scenedetect.common import FrameTimecode, Timecode
@@ -108,6 +142,13 @@ class CutFinder:
             found += [cut.seconds for cut in detector.process_frame(clock, gray)]
         middle = self._glances[_NEIGHBOURS + 1].seconds
         return [cut for cut in found if abs(cut - middle) < 2 / _CLOCK]
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean absolute difference of two pictures, 0-255; infinite where their shapes differ."""
+    import cv2
+
+    return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size if one.shape == other.shape else math.inf
 
 
 def _detector(threshold: float, fps: float) -> Any:
