@@ -18,9 +18,10 @@ from storage.perceptual import MIRROR
 LEAST = 30  # seconds of a passage, or half of the shorter film: studios' signets and titles are shorter
 PICTURES = 4  # of them that are unlike each other: a passage of one camera that stands still proves nothing
 COMMON = 10  # films that share a passage, past which it is everybody's signet or advertisement
+LONG = 180  # seconds of a passage that is neither, however many have it
 _FEWEST = 5  # seconds, however short a film is
 _BITS = 10  # of 63 by which two keyframes of one moment may differ
-_GAP = 10  # seconds between keyframes of a passage that are alike
+_GAP = 10  # seconds, or three keyframes, between those of a passage that are alike
 _BANDS = 3  # parts of the bits, in one of which keyframes have to be equal to be found
 _MOST = 50  # entries that are equal in a band, past which they tell nothing
 _VOTES = 2  # pairs of keyframes at one distance in time, for which two films are compared
@@ -49,37 +50,40 @@ class Passage:
 
 
 def passages(films: Mapping[str, Looks]) -> list[Passage]:
-    """All that two films share, each second of theirs once, in the order of the films.
+    """All that two films share, in the order of the films; those of two films hardly overlap.
 
-    Five million keyframes take a minute and 1 GB.
+    Five million keyframes take a minute and 0.8 GB.
     """
     names = list(films)
+    step = min((int(np.diff(film.seconds).min(initial=1 << 30)) for film in films.values()), default=1)
     found: dict[tuple[int, int], list[tuple[int, Passage]]] = defaultdict(list)
-    for one, other, mirrored, offset in _candidates([films[name] for name in names]):
+    for one, other, mirrored, offset in _candidates([films[name] for name in names], step):
         a, b = films[names[one]], films[names[other]]
-        for first, last, alike in _runs(a, b, offset, mirrored):
+        for first, last, alike in _runs(a, b, offset, mirrored, step):
             passage = Passage(names[one], names[other], first, last, offset, mirrored)
             found[one, other].append((alike, passage))
     return _uncommon([passage for _, some in sorted(found.items()) for passage in _apart(some)])
 
 
-def _candidates(films: Sequence[Looks]) -> Iterator[tuple[int, int, bool, int]]:
+def _candidates(films: Sequence[Looks], step: int) -> Iterator[tuple[int, int, bool, int]]:
     """Places of two films, the earlier first, whether one is mirrored, and the distance in time, where some vote so.
 
-    Keyframes of a copy fall before and behind those of the original: distances that differ by a second vote together.
+    Keyframes of a copy fall before and behind those of the original: distances that differ by the `step` from one
+    keyframe to the next, in seconds, vote together.
     """
     if not films:
         return
     film_K = np.repeat(np.arange(len(films)), [len(film.looks) for film in films])
     second_K = np.concatenate([film.seconds for film in films])
     looks_K = np.concatenate([film.looks for film in films])
-    span = 2 * int(second_K.max(initial=0)) + 3
+    step = min(step, int(second_K.max(initial=0)) + 1)
+    span = 2 * (int(second_K.max(initial=0)) + step) + 1
     votes = [np.empty(0, np.int64)]
     for one_P, other_P, mirrored_P in _pairs(film_K, looks_K):
         offset_P = second_K[other_P] - second_K[one_P] + span // 2
         votes.append(((film_K[one_P] * len(films) + film_K[other_P]) * 2 + mirrored_P) * span + offset_P)
     keys, counts = np.unique(np.concatenate(votes), return_counts=True)
-    around = sum(_counts(keys, counts, keys + seconds) for seconds in (-1, 0, 1))
+    around = sum(_counts(keys, counts, keys + seconds) for seconds in (-step, 0, step))
     for key in keys[around >= _VOTES].tolist():
         rest, offset = divmod(key, span)
         both, mirrored = divmod(rest, 2)
@@ -107,6 +111,7 @@ def _pairs(film_K: Ints, looks_K: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
             plain, other = entries[at], entries[at + step]  # a stable sort: mirrored ones come behind
             unlike = looks_E[plain] ^ looks_E[other]
             good = (plain < count) & (film_E[plain] != film_E[other]) & (np.bitwise_count(unlike) <= _BITS)
+            good &= (other < count) | (film_E[plain] < film_E[other])  # mirrored, each is the other's
             for earlier in range(band):
                 good &= unlike & _mask(earlier) != 0
             plain, other = plain[good], other[good]
@@ -126,8 +131,8 @@ def _counts(keys: Ints, counts: Ints, wanted: Ints) -> Ints:
     return np.where(keys[places] == wanted, counts[places], 0)
 
 
-def _runs(one: Looks, other: Looks, offset: int, mirrored: bool) -> Iterator[tuple[int, int, int]]:
-    """First and last second, in the one film, of what the other shows at such a distance, give or take a second.
+def _runs(one: Looks, other: Looks, offset: int, mirrored: bool, step: int) -> Iterator[tuple[int, int, int]]:
+    """First and last second, in the one film, of what the other shows at such a distance, give or take a keyframe.
 
     And how many keyframes are alike at just that distance.
     """
@@ -141,11 +146,11 @@ def _runs(one: Looks, other: Looks, offset: int, mirrored: bool) -> Iterator[tup
         return alike_T
 
     exact = alike_at(offset)
-    alike = exact | alike_at(offset - 1) | alike_at(offset + 1)
+    alike = exact | alike_at(offset - step) | alike_at(offset + step)
     shorter = min(int(film.seconds[-1] - film.seconds[0]) + 1 for film in (one, other))
     least = min(LEAST, max(_FEWEST, shorter / 2))
     at = np.flatnonzero(alike)
-    for run in np.split(at, np.flatnonzero(np.diff(one.seconds[at]) > _GAP) + 1):
+    for run in np.split(at, np.flatnonzero(np.diff(one.seconds[at]) > max(_GAP, 3 * step)) + 1):
         if len(run) and one.seconds[run[-1]] - one.seconds[run[0]] + 1 >= least and _differ(one.looks[run]):
             yield int(one.seconds[run[0]]), int(one.seconds[run[-1]]), int(exact[run].sum())
 
@@ -158,16 +163,22 @@ def _differ(looks: Ints) -> bool:
 
 
 def _apart(some: Sequence[tuple[int, Passage]]) -> list[Passage]:
-    """Of those that overlap that with the most keyframes alike at just its distance, then the longest."""
+    """Of those that tell the same, that with the most keyframes alike at just its distance, then the longest."""
     kept: list[Passage] = []
     for _, one in sorted(some, key=lambda each: (-each[0], each[1].first - each[1].last, each[1].offset)):
-        if all(one.last < other.first or other.last < one.first for other in kept):
+        if not any(_same(one, other) for other in kept):
             kept.append(one)
     return kept
 
 
+def _same(one: Passage, kept: Passage) -> bool:
+    """Whether they overlap, and for the most part or at about one distance."""
+    both = min(one.last, kept.last) - max(one.first, kept.first) + 1
+    return both > 0 and (2 * both > one.last - one.first + 1 or abs(one.offset - kept.offset) <= _GAP)
+
+
 def _uncommon(found: Sequence[Passage]) -> list[Passage]:
-    """Those that few films have: a passage of one of them overlaps those with at most COMMON others."""
+    """Those that few films have, which overlap those with at most COMMON others, and LONG ones."""
     spans: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
     for one in found:
         spans[one.one].append((one.first, one.last, one.other))
@@ -179,6 +190,8 @@ def _uncommon(found: Sequence[Passage]) -> list[Passage]:
     return [
         one
         for one in found
-        if not common(one.one, one.first, one.last)
-        and not common(one.other, one.first + one.offset, one.last + one.offset)
+        if one.last - one.first >= LONG
+        or not (
+            common(one.one, one.first, one.last) or common(one.other, one.first + one.offset, one.last + one.offset)
+        )
     ]

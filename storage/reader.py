@@ -32,9 +32,8 @@ class FilmReader:
 
     With a step, only the frames that other frames or keyframes need are decoded, in codecs that tell them: one that no
     other refers to is skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each that
-    decodes;
-    where times start again, as in joined files, the film goes on behind what was read. A frame that stands for long
-    (storage.stills) comes again every half second until the next.
+    decodes; where times start again, as in joined files, the film goes on behind what was read. A frame that stands for
+    long (storage.stills) comes again every half second until the next, and once just before it.
 
     Attributes:
         probe: of the first frame; None when no frame decodes.
@@ -63,7 +62,7 @@ class FilmReader:
 
     def __post_init__(self) -> None:
         context = self.stream.codec_context
-        if context.name not in _SKIPPABLE or not context.has_b_frames:  # nothing to skip: no plan is needed
+        if context.name not in _SKIPPABLE or not context.has_b_frames:  # hardly anything to skip
             self.step = None
         self._stills = Stills(self.stream.time_base or Fraction(1))
 
@@ -71,7 +70,7 @@ class FilmReader:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
         self._tick = float(self.stream.time_base or 0)
         start: float | None = None
-        again = False  # the last frame stood far back: one alone is damage, two are a new beginning
+        strayed = False  # the last frame stood far back: one alone is damage, two are a new beginning
         rate = bare_rate(self.container, self.stream)
         for frame in self._decoded() if self.step is None else self._needed(self.step):
             time = float(self.frames / rate) if rate else frame.time
@@ -79,9 +78,9 @@ class FilmReader:
                 self._fail()
                 continue
             start = time if start is None else start
-            if (back := time - start < self._seconds - _BACK) and again:
+            if (back := time - start < self._seconds - _BACK) and strayed:
                 start = time - self.end
-            again = back
+            strayed = back
             if time - start > self._seconds:
                 if time - start - self._seconds > LEAST:
                     yield from self._stood(frame, time - start)
@@ -124,7 +123,9 @@ class FilmReader:
         gap, before, after = seconds - self._seconds, self._last.pts, frame.pts
         between = "" if before is None or after is None else self._stills.between(before, after)
         if between == "still":
-            yield from ((time, self._last) for time in again(self._seconds, seconds))
+            times = [*again(self._seconds, seconds)]
+            just_before = seconds - 1 / self.probe.fps  # what changes then changes from one frame to the next
+            yield from ((time, self._last) for time in [*times, *[just_before] * (just_before > times[-1])])
         elif gap > _GAP_FRAMES / self.probe.fps:
             self.gaps += gap if between or self.step is None else 0  # what the plan skips is there
 

@@ -20,7 +20,7 @@ _SHORTEST_SHOT = 0.4  # seconds
 _LEAST_CHANGE = 10.0  # mean absolute difference of two pictures, 0-255, for a cut between them
 _SUSPICIOUS = 0.9 * _LEAST_CHANGE
 _NEIGHBOURS = 2  # frames on either side that a cut stands out of
-_TOGETHER = 4  # frames of a group
+_TOGETHER = 4  # frames of a group, which is shorter than a shot
 _BLACK, _LIT = 4.0, 16.0  # means of a picture, 0-255, that has faded out, and in
 _CLOCK = 90_000  # ticks a second
 
@@ -68,16 +68,16 @@ class CutFinder:
     def watch(self, frames: Iterable[Timed]) -> Iterator[Timed]:
         """Hands the frames through and glances at them, a few at a time."""
         for timed in frames:
-            self._coming.append(timed)
-            if len(self._coming) == _TOGETHER:
+            if len(self._coming) == _TOGETHER or (self._coming and timed[0] - self._coming[0][0] >= _SHORTEST_SHOT / 2):
                 self._gather()
+            self._coming.append(timed)
             yield timed
 
     def cuts(self) -> list[float]:
         """Seconds of the first frame of each shot but the first; what lies too close behind another is no cut."""
         if self._coming:
             self._gather()
-        self._look(calm_after=True)
+        self._settle(calm_after=True)
         cuts: list[float] = []
         for cut in sorted(self._found):
             if cut - (cuts[-1] if cuts else 0.0) >= _SHORTEST_SHOT:
@@ -88,10 +88,10 @@ class CutFinder:
         """The frames that came become a group; the one before it, whose neighbours are known now, is looked at."""
         last = self._small(self._coming[-1][1])
         calm = self._group is not None and _difference(self._group.last, last) < _SUSPICIOUS
-        self._look(calm)
+        self._settle(calm)
         self._group, self._coming = _Group(self._coming, last, calm), []
 
-    def _look(self, calm_after: bool) -> None:
+    def _settle(self, calm_after: bool) -> None:
         if (group := self._group) is None:
             return
         *earlier, (seconds, _) = group.frames

@@ -68,7 +68,8 @@ def run(config: DataCardConfig, storage: Storage, progress: Progress) -> str:
         LeakError: when something is both learnt from and held out.
     """
     snapshot = snapshots.load(storage, config.snapshot or snapshots.newest(storage))
-    add_columns(storage, "films")
+    for table in ("films", "keyframes"):
+        add_columns(storage, table)
     found = census(storage, snapshot, progress)
     sheets, looks = _sheets(config, storage, snapshot)
     known = biases(found, looks)
@@ -158,7 +159,8 @@ def _of_films(found: Census) -> Iterator[str]:
     if found.audit.shared:
         yield f"Pairs of films that share a passage, which counts twice: {found.audit.shared}."
     if found.audit.unseen:
-        yield f"The pictures of {found.audit.unseen} films could not be compared with others for near duplicates."
+        unseen = f"The pictures of {found.audit.unseen} films could not be compared with others"
+        yield f"{unseen} for near duplicates or shared passages."
 
 
 def _sheets(config: DataCardConfig, storage: Storage, snapshot: Snapshot) -> tuple[list[Sheet], Looks]:

@@ -27,6 +27,7 @@ def run(config: SnapshotConfig, storage: Storage, work: Work) -> Snapshot:
         raise ValueError(f"no film has come through all of {sorted(work)}: see the table rejects")
     kept = {stage: {film_id: done[film_id] for film_id in film_ids} for stage, done in sorted(work.items())}
     tables = Tables(storage)
+    add_columns(storage, "keyframes")
     films, shared = film_rows(tables, kept)
     made = Snapshot.of(split(config, films, shared), kept, tables.versions())
     audit(made, films, shared)
@@ -36,7 +37,6 @@ def run(config: SnapshotConfig, storage: Storage, work: Work) -> Snapshot:
 
 def film_rows(tables: Tables, work: Work) -> tuple[list[FilmRow], list[Passage]]:
     """The films of finished work, sorted by id, with the seconds of their keyframes; and passages that two share."""
-    add_columns(tables.storage, "keyframes")
     keyframes = tables.read("keyframes", work["keyframes"], ["film_id", "second", "look"])
     seconds, looks = _seconds(keyframes), _looks(keyframes)
     films = tables.read("films", work["keyframes"], ["film_id", "title", "movie", "phash"]).to_pylist()

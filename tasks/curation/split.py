@@ -117,7 +117,7 @@ def far_off(config: SnapshotConfig, snapshot: Snapshot) -> str:
     )
     return (
         f"snapshot.test={config.test:g} holds out {len(held)} of {len(there)} movies, a share of {share:.2f}: {why}; "
-        f"{cure}, and more films come nearer to the share"
+        f"{cure}, and more films come nearer to the share; movies that share pictures go together"
     )
 
 

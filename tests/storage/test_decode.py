@@ -290,6 +290,17 @@ def test_a_moving_camera_is_no_cut(tmp_path, clips, tools):
     assert decode_film(clips(tmp_path / "pan.mp4", tools.steady(4), pan), SMALL).cuts == ()
 
 
+@pytest.mark.parametrize("fps", [2, 5, 25])
+def test_a_short_look_at_something_else_is_two_cuts(fps):
+    draw = np.random.default_rng(0)
+    one, other = (draw.integers(0, 255, (9, 16, 3), np.uint8).repeat(16, 0).repeat(16, 1) for _ in range(2))
+    seen = [one] * 4 * fps + [other] * max(1, 3 * fps // 5) + [one] * 4 * fps
+    finder = CutFinder(threshold=2.5, fps=fps)
+    for _ in finder.watch((number / fps, av.VideoFrame.from_ndarray(image)) for number, image in enumerate(seen)):
+        pass
+    assert finder.cuts() == pytest.approx([4.0, 4.0 + max(1, 3 * fps // 5) / fps], abs=1e-3)
+
+
 def test_shots_are_not_shorter_than_one_can_see():
     finder = CutFinder(threshold=2.5, fps=25)
     finder._found = [5.2, 0.1, 5.0, 9.0]

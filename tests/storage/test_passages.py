@@ -5,7 +5,7 @@ import pytest
 
 from storage import passages as module
 from storage.decode import KeyframesConfig, decode_film
-from storage.passages import COMMON, LEAST, Looks, Passage, passages
+from storage.passages import COMMON, LEAST, LONG, Looks, Passage, passages
 from storage.perceptual import MIRROR
 from tests.storage.blobs import write
 
@@ -84,10 +84,22 @@ def test_what_many_films_have_is_no_passage():
     titles = looks(40)
 
     def collection(count):
-        return {f"{number}": film(titles ^ noise(40, 1), looks(100)) for number in range(count)}
+        return {f"{number}": film(titles ^ noise(len(titles), 1), looks(100)) for number in range(count)}
 
     assert passages(collection(COMMON + 2)) == []
     assert len(passages(collection(4))) == 6
+    titles = looks(LONG + 1)
+    assert len(passages(collection(COMMON + 2))) == (COMMON + 2) * (COMMON + 1) / 2  # copies of one film
+
+
+def test_keyframes_may_be_many_seconds_apart():
+    whole, part = looks(60), looks(60)
+    every = np.arange(60) * 15
+    copy = np.concatenate([part[:10], whole[20:]])
+    films = {"a": Looks(every, whole), "b": Looks(every[: len(copy)], copy)}
+    (found,) = passages(films)
+    assert found.offset == -150
+    assert (found.first - 300, found.last) in ((0, 885), (-15, 885))  # the keyframe before is of the same shot
 
 
 def test_other_films_share_nothing():
@@ -105,7 +117,7 @@ def test_candidates_are_those_that_comparing_all_pairs_would_find(monkeypatch):
     everything = [
         (*pair, mirrored, offset) for pair in pairs for mirrored in (False, True) for offset in range(-120, 121)
     ]
-    monkeypatch.setattr(module, "_candidates", lambda _: everything)
+    monkeypatch.setattr(module, "_candidates", lambda *_: everything)
     assert found == passages(films) == [Passage("3", "6", 21, 89, 9, False)]
 
 
