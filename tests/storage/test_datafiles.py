@@ -13,6 +13,7 @@ from storage.schemas import SCHEMAS
 VALUES = {
     pa.string(): ["", "a" * 40, "é" * 40, "\U0001f3ac" * 33, "z"],
     pa.int32(): [-(2**31), -1, 0, 1, 2**31 - 1],
+    pa.int64(): [-(2**63), -1, 0, 1, 2**63 - 1],
     pa.float32(): [-3e38, -0.5, 0.0, 1e-7, 0.1],
     pa.float64(): [-1.7e308, -1e300, 0.0, 0.1, 1e-300],
     pa.bool_(): [True, False, True, False, True],

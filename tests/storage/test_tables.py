@@ -58,6 +58,7 @@ def test_every_table_comes_back_as_its_schema_says(tables):
     values = {
         pa.string(): "x",
         pa.int32(): 1,
+        pa.int64(): 2**62,
         pa.float32(): 0.5,
         pa.float64(): 0.5,
         pa.bool_(): True,
