@@ -160,7 +160,7 @@ def _stage(stage: str, fakes: Fakes, storage: Storage, work: Work) -> FilmWork:
     """The real stage with a fake model."""
     from importlib import import_module
 
-    module: ModuleType = import_module(f"tasks.{stage}")
+    module: ModuleType = import_module(f"tasks.curation.{stage}")
     backend = {
         "characters": "detector",
         "faces": "face",

@@ -90,7 +90,7 @@ def measure(folder: Path, args: argparse.Namespace) -> None:
 def start(args: argparse.Namespace, storage: Path, log: Path) -> "subprocess.Popen[bytes]":
     size = ["--films", str(args.films), "--keyframes", str(args.keyframes)]
     command = [sys.executable, __file__, *size, "--child", str(storage), str(log)]
-    return subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, start_new_session=True)
 
 
 def finish(child: "subprocess.Popen[bytes]") -> None:

@@ -13,7 +13,6 @@ import tasks.curation.ingest
 import tasks.curation.keyframes
 import tasks.curation.scripts
 import tasks.curation.snapshot
-import tasks.curation.split
 from flows.artifacts import show_counts, show_rows, show_sheet
 from flows.recipes import Recipe
 from flows.reporting import reported, warn
@@ -99,10 +98,7 @@ def features(settings: Recipe, place: Storage, work: Work) -> Work:
 
 @task(cache_policy=NO_CACHE)
 def snapshot(settings: Recipe, place: Storage, work: Work) -> Snapshot:
-    made = tasks.curation.snapshot.run(settings.snapshot, place, work)
-    if said := tasks.curation.split.far_off(settings.snapshot, made):
-        warn(said)
-    return made
+    return tasks.curation.snapshot.run(settings.snapshot, place, work, warn)
 
 
 def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:

@@ -1,5 +1,7 @@
 """The end of the curation: a snapshot of the films that came through, with what of them is held out."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,12 +12,17 @@ from storage.passages import Looks, Passage, passages
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
-from tasks.curation.split import FilmRow, SnapshotConfig, audit, split
+from tasks.curation.split import FilmRow, SnapshotConfig, audit, far_off, split
 from tasks.stage import Work
 
 
-def run(config: SnapshotConfig, storage: Storage, work: Work) -> Snapshot:
+def run(
+    config: SnapshotConfig, storage: Storage, work: Work, tell: Callable[[str], None] = lambda said: None
+) -> Snapshot:
     """Names, audits and keeps what this run's films have become; the same films and work give the same snapshot.
+
+    Args:
+        tell: is told when another share of the movies is held out than was asked for.
 
     Raises:
         ValueError: when no film has come through all stages.
@@ -31,6 +38,8 @@ def run(config: SnapshotConfig, storage: Storage, work: Work) -> Snapshot:
     films, shared = film_rows(tables, kept)
     made = Snapshot.of(split(config, films, shared), kept, tables.versions())
     audit(made, films, shared)
+    if said := far_off(config, made, films, shared):
+        tell(said)
     snapshot.save(storage, made)
     return made
 

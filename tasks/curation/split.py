@@ -98,12 +98,14 @@ def split(config: SnapshotConfig, films: Sequence[FilmRow], shared: Sequence[Pas
             return tuple(_whole(film, film.film_id in held_out) for film in films)
 
 
-def far_off(config: SnapshotConfig, snapshot: Snapshot) -> str:
+def far_off(
+    config: SnapshotConfig, snapshot: Snapshot, films: Sequence[FilmRow], shared: Sequence[Passage] = ()
+) -> str:
     """What to say when another share of the movies is held out than was asked for; "" when it is about that."""
     if isinstance(config, HalvesConfig) or config.test >= 1:
         return ""
-    there = {film.movie or film.film_id for film in snapshot.films}
-    held = {film.movie or film.film_id for film in snapshot.of_part("test")}
+    movies, tested = _movies(films, shared), {film.film_id for film in snapshot.of_part("test")}
+    there, held = set(movies), {name for name, film_ids in movies.items() if tested.intersection(film_ids)}
     share = len(held) / len(there)
     if abs(share - config.test) <= max(config.test * _FAR, 0.5 / len(there)):
         return ""
@@ -117,7 +119,7 @@ def far_off(config: SnapshotConfig, snapshot: Snapshot) -> str:
     )
     return (
         f"snapshot.test={config.test:g} holds out {len(held)} of {len(there)} movies, a share of {share:.2f}: {why}; "
-        f"{cure}, and more films come nearer to the share; movies that share pictures go together"
+        f"{cure}, and more films come nearer to the share; films that share pictures count as one movie"
     )
 
 

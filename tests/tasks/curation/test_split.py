@@ -1,5 +1,7 @@
 """Half of each film or whole movies: who is held out, and that nothing is on both sides."""
 
+import re
+
 import pytest
 
 from storage.errors import ConfigError
@@ -74,7 +76,7 @@ def share(test, count):
     """What is said of that many held-out movies, of `count`, under a share of 0.2."""
     rows = films(count)
     made = [whole(row, number < test) for number, row in enumerate(rows)]
-    return far_off(FilmsConfig(test=0.2), Snapshot.of(tuple(made), {}, {}))
+    return far_off(FilmsConfig(test=0.2), Snapshot.of(tuple(made), {}, {}), rows)
 
 
 @pytest.mark.parametrize(("test", "count"), [(1, 4), (1, 5), (1, 7), (5, 20), (170, 1000), (250, 1000)])
@@ -90,15 +92,29 @@ def test_a_share_that_is_missed_is_told_with_both_and_a_cure(test, count, cure):
 
 
 def test_where_no_number_is_nearer_more_films_are_the_cure():
-    said = far_off(FilmsConfig(test=1e-9), snapshot_of(FilmsConfig(test=1e-9), films(3)))
+    said = far_off(FilmsConfig(test=1e-9), snapshot_of(FilmsConfig(test=1e-9), films(3)), films(3))
     assert "a share of 0.33: by the draw a side would be empty, so one movie stands in there" in said
     assert "no number is nearer, and more films come nearer" in said
 
 
+def test_films_that_share_a_passage_are_counted_as_the_one_movie_that_is_drawn():
+    rows = films(12)
+    shared = [passage(rows[0], rows[number]) for number in range(1, 8)]
+    for seed in range(12):
+        config = FilmsConfig(test=0.2, seed=seed)
+        made = Snapshot.of(split(config, rows, shared), {}, {})
+        if said := far_off(config, made, rows, shared):
+            assert " of 5 movies" in said
+            number = re.search(r"snapshot\.test=(\d) holds out", said)
+            assert number
+            better = Snapshot.of(split(FilmsConfig(test=int(number[1])), rows, shared), {}, {})
+            assert far_off(config, better, rows, shared) == ""
+
+
 def test_a_number_and_halves_are_met_always():
     rows = films(4)
-    assert far_off(FilmsConfig(test=3), snapshot_of(FilmsConfig(test=3), rows)) == ""
-    assert far_off(HalvesConfig(), snapshot_of(HalvesConfig(), rows)) == ""
+    assert far_off(FilmsConfig(test=3), snapshot_of(FilmsConfig(test=3), rows), rows) == ""
+    assert far_off(HalvesConfig(), snapshot_of(HalvesConfig(), rows), rows) == ""
 
 
 def test_too_few_movies_are_named_with_a_cure():
