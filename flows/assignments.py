@@ -33,7 +33,9 @@ def assign_all(config: Config, assignments: Sequence[str]) -> Config:
             config = _assign(config, key.split("."), value)
         except _UnknownKeyError:
             close = nearest(key, [*fields(config), *_sections(config)])
-            raise ConfigError(f"--set {assignment!r}: there is no setting {key!r}{close}") from None
+            raise ConfigError(
+                f"--set {assignment!r}: there is no setting {key!r}{close}{_of_kind(config, key)}"
+            ) from None
         except ValidationError as error:
             raise ConfigError(f"--set {assignment!r}: {_explain(error, value)}") from error
     return config
@@ -75,6 +77,12 @@ def _assign(config: Config, path: list[str], value: str) -> Config:
         except ValidationError as error:
             problems.append(error)
     raise problems[0]
+
+
+def _of_kind(config: BaseModel, key: str) -> str:
+    section = key.rpartition(".")[0]
+    kind = fields(config).get(f"{section}.kind")
+    return f" ({section}.kind is {kind!r}; what another kind has is set after that kind)" if kind else ""
 
 
 def _readings(value: str, several: bool) -> list[Any]:

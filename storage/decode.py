@@ -156,7 +156,7 @@ def _decoded(path: Path, config: KeyframesConfig, spool: IO[bytes]) -> DecodedFi
     left = kept(config.trim, keyframes.shown, keyframes.pts, reader.end)
     count = len(keyframes.pts[left])
     if reader.probe is None or count < FEWEST_KEYFRAMES:
-        raise _too_few(path, config, reader, count)
+        raise _too_few(path, config, reader, len(keyframes.pts), count)
     film_id, damage = file_id(path), reader.damage()
     return DecodedFilm(
         film_id=film_id,
@@ -223,7 +223,7 @@ def _numbers(
     return pa.table(rows | where)
 
 
-def _too_few(path: Path, config: KeyframesConfig, reader: FilmReader, left: int) -> FilmError:
+def _too_few(path: Path, config: KeyframesConfig, reader: FilmReader, made: int, left: int) -> FilmError:
     name, damage = repr(str(path)), reader.damage()
     what = f"{left} keyframes of {name} decode, two are the least"
     if lost := missing_end(path):
@@ -231,6 +231,6 @@ def _too_few(path: Path, config: KeyframesConfig, reader: FilmReader, left: int)
     if damage or not reader.frames:
         return FilmError("decode_failed", f"{what}: {damage or 'it holds no picture'}")
     lasts = f"{name} lasts {reader.end:.2f} s"
-    if config.trim == TrimSeconds():
-        return FilmError("too_short", f"{lasts}: a keyframe every {config.every:g} s makes {left}, two are the least")
+    if made < FEWEST_KEYFRAMES:
+        return FilmError("too_short", f"{lasts}: a keyframe every {config.every:g} s makes {made}, two are the least")
     return FilmError("too_short", f"{lasts}: {config.trim} leave {left} keyframes, two are the least; lower them")

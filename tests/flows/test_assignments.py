@@ -103,3 +103,11 @@ def test_later_assignments_win() -> None:
 def test_configs_stay_frozen() -> None:
     with pytest.raises(ValidationError):
         assign_all(Whole(), ["seed=1"]).seed = 2  # type: ignore[misc]
+
+
+def test_a_setting_of_another_kind_says_which_kind_is_set() -> None:
+    with pytest.raises(ConfigError, match=r"no setting 'writer\.layers'.* \(writer\.kind is 'template'; what another"):
+        assign_all(Whole(writer=Template()), ["writer.layers=2"])
+    assert assign_all(Whole(writer=Template()), ["writer.kind=model", "writer.layers=2"]) == Whole(
+        writer=Model(layers=2)
+    )
