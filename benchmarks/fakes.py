@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -160,13 +160,14 @@ def _stage(stage: str, fakes: Fakes, storage: Storage, work: Work) -> FilmWork:
     """The real stage with a fake model."""
     from importlib import import_module
 
-    module: ModuleType = import_module(f"tasks.curation.{stage}")
-    backend = {
-        "characters": "detector",
-        "faces": "face",
-        "captions": "captioner",
-        "scripts": "writer",
-        "features": "sentence",
+    from tasks.curation import captions, characters, faces, features, scripts
+
+    module, backend = {
+        "characters": (characters, "detector"),
+        "faces": (faces, "face"),
+        "captions": (captions, "captioner"),
+        "scripts": (scripts, "writer"),
+        "features": (features, "sentence"),
     }[stage]
     setattr(module, backend, SimpleNamespace(build=lambda _: Model(fakes.model)))
     if fakes.decoding:
