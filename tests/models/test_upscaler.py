@@ -112,6 +112,7 @@ def test_real_esrgan_is_sharper_than_lanczos_and_the_blend_lies_between(frame, r
     assert np.abs(blended - mixed).max() <= 1
 
 
+@pytest.mark.slow
 def test_the_larger_weights_draw_the_same_picture(face):
     eyes = face[20:44, 30:54]
     made = build(RealEsrganConfig(weights="x4plus", blend=1)).upscale(eyes, 96, 96)
