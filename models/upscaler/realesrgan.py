@@ -21,7 +21,7 @@ _SMOOTHING = (7, 30, 3)  # of the bilateral filter: pixels across, spread over c
 
 
 class RealEsrganConfig(BaseModel, frozen=True, extra="forbid"):
-    """Its default network has 0.6 million parameters and takes half a second for 224x128 on one CPU thread.
+    """Its default network has 0.6 million parameters and takes 0.25 to 0.5 s for 224x128 on one CPU thread.
 
     Args:
         weights: animevideov3 for drawn pictures; x4plus for photographs, with 16.7 million parameters and 12 s.

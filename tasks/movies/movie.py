@@ -170,7 +170,7 @@ def write(
     audio = AudioTrack(source, spans) if source and spans else None
     frames = _frames(config, title, scenes, shown, progress)
     words, made_by = subtitles(scenes, config.clip), upscaled(config)
-    comment = f"pictures brought to size by {made_by['kind']} ({made_by['revision']}; {made_by['licence']})"
+    comment = "upscaler: {kind}, revision {revision}, licence {licence}".format(**made_by)
     written = write_movie(path, frames, (width, height), config.fps, audio, words, comment)
     return replace(written, silent=written.silent or (out_of_step if source else ""))
 
