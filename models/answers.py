@@ -43,25 +43,30 @@ _CHAT = (
     (re.compile(r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?(?:s|bos|pad|unk|image|image_placeholder|img|video)>"), ""),
     (re.compile(r"^\s*assistant\s*\n", re.I), "assistant:\n"),
 )
-_TURN = re.compile(rf"(?:^|\n)[ \t*]*({_ROLES})[ \t]*:\**", re.I)
+_TURN = re.compile(rf"(?:^|\n)[ \t*#]*({_ROLES})[ \t]*:\**", re.I)
 _MINE = {"assistant", "model", "ai", "bot"}
 
 _LANGUAGE = r"(?:json|text|plaintext|txt|markdown|md|python)\b|[\w-]*(?=\n)"
 _FENCED = re.compile(rf"```(?:{_LANGUAGE})?(.*?)(?:```|$)", re.I | re.S)
-_LABEL = re.compile(r"^(?:(?:the |image |picture )?(?:answer|caption|description|response|output)\s*:\s*)+", re.I)
+_LABEL = re.compile(
+    r"^(?:#*\s*(?:the |image |picture )?(?:answer|caption|description|response|output)\s*(?::|\n)\s*)+|^#+\s*", re.I
+)
 _PREAMBLE = re.compile(
     r"^(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok)[,.!:]+\s*)?"
+    r"(?:i(?:'d be|'m| am) (?:happy|glad) to[^.!\n]*[.!]\s*)?"
     r"(?:(?:here|this|below)\b[^\n:]*\b(?:captions?|descriptions?|answer|sentences?|image|picture|still|frame)\b[^\n:]*:\s*)?",
     re.I,
 )
 _FAREWELL = re.compile(r"(?:(?<=[.!?\n])|^)\s*(?:i hope th(?:is|at)|let me know|feel free|would you like)\b.*$", re.I)
 _QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "«": "»"}
-_MARKUP = re.compile(r"<[|/｜]|[|｜]>|```|\[/?INST\]|^\s*[\[{]")
+_MARKUP = re.compile(r"<[|/｜]|[|｜]>|<[a-z][^<>\n]{0,40}>|&[lg]t;|```|\[/?INST\]|^\s*[\[{]", re.I)
 _NOTHING = {"null", "none", "nan", "n/a", "na", "nil", "undefined", "empty", "unknown"}
 
 _REFUSAL = re.compile(
-    r"""(?:(?:unfortunately|regrettably|however|but|oh|well|okay)[,.]?\s)*
-    (?: i(?:\ am|'m)\ (?:(?:so|very|really|truly)\ )?(?:sorry|afraid|unable|not\ able)\b
+    r"""[(*]*(?:(?:unfortunately|regrettably|however|but|oh|well|okay|(?:please\ )?note)[,.:]?\s)*
+    (?: let\ me\ (?:think|see|look|analy) | thinking: | i\ need\ to\b | we\ (?:need|have)\ to\b
+    | the\ user\ (?:wants|asks|asked)\b
+    | i(?:\ am|'m)\ (?:(?:so|very|really|truly)\ )?(?:sorry|afraid|unable|not\ able)\b
     | i\ (?:can't|cannot|can\ not|couldn't|could\ not|won't|will\ not|don't|do\ not)\b
     | sorry(?:[,.!]|\ but\b|\ for\b) | (?:my\ )?apologies\b | i\ apologi[sz]e\b
     | (?:as|i\ am|i'm)\ (?:just\ )?an?\ (?:ai\b|artificial|(?:large\ |vision[-\ ])?language\ model)

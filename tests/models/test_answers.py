@@ -48,6 +48,7 @@ WRAPPED = {  # what is said, in place of {}
     "role": "Assistant: {}",
     "role in capitals": "ASSISTANT:\n{}",
     "bold role": "**Assistant:** {}",
+    "role as a heading": "### Assistant: {}",
     "role without colon": "assistant\n\n{}",
     "role token": "<|im_start|>{}",
     "turn": "<|im_start|>assistant\n{}<|im_end|>",
@@ -87,6 +88,11 @@ NO_CAPTION = REFUSED | {
     "two blocks": ("```\nA man.\n```\n```\nA hat.\n```", "2 blocks of code"),
     "null": ("null", "it describes nothing: 'null'"),
     "NaN": ("NaN", "it describes nothing: 'NaN'"),
+    "tags": ("A man<br>in a hat.", "it holds markup"),
+    "tags of their own": ("<unused94>thought\nA hat<unused95>A man in a hat.", "it holds markup"),
+    "escaped tags": ("&lt;think&gt;A hat&lt;/think&gt;A man in a hat.", "it holds markup"),
+    "thought without tags": ("Okay, let me think. The picture shows a man.", "it describes nothing"),
+    "refusal as a note": ("A man in a hat.\n\n(Note: I cannot identify people.)", "it describes nothing"),
     "refusal behind words": ("A man in a hat. I cannot tell who he is.", "it describes nothing"),
     "the prompt": (ASKED_FOR_CAPTION, "it repeats what was asked"),
     "the prompt's beginning": (ASKED_FOR_CAPTION[:60], "it repeats what was asked"),
@@ -321,6 +327,14 @@ def test_a_reply_in_parts_is_read_and_half_a_character_stops_nothing() -> None:
 )
 def test_captions_that_only_look_like_something_else_stay_word_for_word(text: str) -> None:
     assert caption(text, cut=False) == text
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Caption: ", "**Caption:** ", "The description: ", "# Description\n", "### Response:\n", "I'd be happy to help! "],
+)
+def test_labels_and_greetings_are_taken_off(label: str) -> None:
+    assert caption(label + MAN, cut=False) == MAN
 
 
 def test_plain_text_and_json_are_what_they_were() -> None:
