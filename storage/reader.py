@@ -35,6 +35,9 @@ class FilmReader:
     decodes; where times start again, as in joined files, the film goes on behind what was read. A frame that stands for
     long (storage.stills) comes again every half second until the next, and once just before it.
 
+    What it tells after reading doesn't need the container any more: a closed one's memory is freed, and a stream of it
+    answers with whatever lies there now.
+
     Attributes:
         probe: of the first frame; None when no frame decodes.
         frames: how many decoded.
@@ -54,6 +57,7 @@ class FilmReader:
     bad: int = 0
     gaps: float = 0.0
     stopped: str = ""
+    _declared: float | None = field(default=None, init=False)  # seconds of pictures, by the header
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
     _ticks: int = field(default=0, init=False)  # that it is shown
     _tick: float = field(default=0.0, init=False)  # seconds
@@ -93,7 +97,7 @@ class FilmReader:
 
     def damage(self) -> str:
         """What did not decode, in words, "" when all did."""
-        told = self._told()
+        told = self._declared
         faults = [self.stopped] * bool(self.stopped)
         if self.bad:
             faults.append(f"{self.bad} damaged packet{'s' * (self.bad > 1)}")
@@ -102,12 +106,6 @@ class FilmReader:
         if told is not None and self.end < told - max(_MISSED, 0.02 * told):
             faults.append(f"{self.end:.1f} s of the {told:.1f} s that its header declares")
         return ", ".join(faults)
-
-    def _told(self) -> float | None:
-        """Seconds of pictures that the header declares; MP4 and MOV know them from those of sound."""
-        own = self.stream.duration if "mp4" in self.container.format.name else None
-        told = self.probe.seconds if self.probe else None
-        return min(told, own * self._tick) if told is not None and own else told
 
     @property
     def end(self) -> float:
@@ -130,9 +128,16 @@ class FilmReader:
             self.gaps += gap if between or self.step is None else 0  # what the plan skips is there
 
     def _see(self, frame: "VideoFrame", seconds: float) -> None:
-        self.probe = self.probe or described(self.container, self.stream, frame)
+        if self.probe is None:
+            self.probe = described(self.container, self.stream, frame)
+            self._declared = self._header_seconds(self.probe)
         self.frames += 1
         self._seconds, self._ticks, self._last = seconds, frame.duration, frame
+
+    def _header_seconds(self, probe: FilmProbe) -> float | None:
+        """Seconds of pictures that the header declares; MP4 and MOV know them from those of sound."""
+        own = self.stream.duration if "mp4" in self.container.format.name else None
+        return min(probe.seconds, own * self._tick) if probe.seconds is not None and own else probe.seconds
 
     def _decoded(self) -> Iterator["VideoFrame"]:
         for packet in self._packets():

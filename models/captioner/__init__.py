@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Protocol
 from pydantic import BaseModel, Field
 
 from models import prompts
+from models.answers import VERSION
 from models.checkpoint import CheckpointConfig, Origin
 from models.detector import Person
 from models.face import Image
@@ -76,6 +77,7 @@ class DeepseekVlConfig(CheckpointConfig, frozen=True, extra="forbid"):
 
     Args:
         batch: pictures that are described together, greedily, in at most `most_tokens` tokens each.
+        answers: how often a picture's description is asked for, while the last one can't be used.
         margin: how much of its width and height a person's box grows on each side before it is cut out.
     """
 
@@ -91,12 +93,17 @@ class DeepseekVlConfig(CheckpointConfig, frozen=True, extra="forbid"):
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     batch: int = Field(default=16, ge=1)
     most_tokens: int = Field(default=256, ge=1)
+    answers: int = Field(default=3, ge=1)
     margin: float = Field(default=0.1, ge=0)
 
     @property
     def revision(self) -> str:
-        """Of the weights and the prompts; raises CheckpointError when `source` is a folder that is not there."""
-        return f"{super().revision}, prompts {prompts.digest(prompts.read(PROMPTS))}"
+        """Of the weights, the prompts and how answers are read.
+
+        Raises:
+            CheckpointError: when `source` is a folder that is not there.
+        """
+        return f"{super().revision}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 class OpenAiConfig(BaseModel, frozen=True, extra="forbid"):
@@ -115,8 +122,8 @@ class OpenAiConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the model and the prompts; part of every fingerprint that this config is in."""
-        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}"
+        """Of the model, the prompts and how answers are read; part of every fingerprint that this config is in."""
+        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 CaptionerConfig = Annotated[DescriberConfig | DeepseekVlConfig | OpenAiConfig, Field(discriminator="kind")]

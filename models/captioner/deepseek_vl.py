@@ -1,7 +1,7 @@
 """Captions by DeepSeek-VL (app. C), by transformers' own classes: the plain one (1.3B) or the hybrid one (7B).
 
 Keyframes are described together, and persons together: every picture takes the same number of tokens, and so does every
-prompt of one kind, so a batch needs no padding. Decoding is greedy.
+prompt of one kind, so a batch needs no padding; what can't be used is asked for again alone. Decoding is greedy.
 Shapes: B pictures, T tokens.
 """
 
@@ -13,10 +13,11 @@ import torch
 
 from models import prompts
 from models.captioner import PROMPTS, Caption, DeepseekVlConfig, FrameFacts
-from models.captioner.answers import fault, tidied
+from models.captioner.answers import caption, fault
 from models.captioner.subjects import Subject, joined, subjects
 from models.checkpoint import missing, place, pretrained
 from models.device import device
+from models.server import Message, Reply
 
 CLASSES = {
     "deepseek_vl": "DeepseekVLForConditionalGeneration",
@@ -36,8 +37,7 @@ class DeepseekVl:
         self.licence = config.origin.licence
         self._processor, model = opened(config)
         self._model = model.to(device())
-        texts = prompts.read(PROMPTS)
-        self._texts = {name: self._chat(texts[name]) for name in ("frame", "person")}
+        self._prompts = prompts.read(PROMPTS)
 
     def caption(self, frames: Sequence[FrameFacts]) -> list[list[Caption]]:
         """For each frame one caption of the whole (subject -1), then one for each person in their order."""
@@ -46,13 +46,30 @@ class DeepseekVl:
         for prompt in ("frame", "person"):
             mine = [one for one in asked if one.prompt == prompt]
             for start in range(0, len(mine), self.config.batch):
-                captions += self._described(mine[start : start + self.config.batch], self._texts[prompt])
+                batch = mine[start : start + self.config.batch]
+                replies = self._replies(batch, [_question(self._prompts[prompt])])
+                captions += [self._caption(one, reply) for one, reply in zip(batch, replies, strict=True)]
         return joined(frames, captions)
 
+    def _caption(self, subject: Subject, reply: Reply) -> Caption:
+        """The reply or, while it can't be used, what the model says when it is told why."""
+        for _ in range(self.config.answers - 1):
+            if not (reason := fault(reply.text, reply.cut)):
+                break
+            chat = [
+                _question(self._prompts[subject.prompt]),
+                _words("assistant", reply.text.replace(self._processor.image_token, "")),
+                _words("user", self._prompts["again"].format(reason=reason)),
+            ]
+            (reply,) = self._replies([subject], chat)
+        reason = fault(reply.text, reply.cut)
+        return Caption(subject.row_id, subject.index, "" if reason else caption(reply.text, reply.cut), reason)
+
     @torch.inference_mode()
-    def _described(self, batch: Sequence[Subject], text: str) -> list[Caption]:
+    def _replies(self, batch: Sequence[Subject], chat: Sequence[Message]) -> list[Reply]:
+        """The answer to one chat about each picture."""
         inputs = self._processor(
-            text=[text] * len(batch), images=[[one.image] for one in batch], return_tensors="pt"
+            text=[self._text(chat)] * len(batch), images=[[one.image] for one in batch], return_tensors="pt"
         ).to(self._model.device, dtype=self._model.dtype)
         prompt_BT = inputs["input_ids"]
         tokenizer = self._processor.tokenizer
@@ -63,26 +80,33 @@ class DeepseekVl:
             pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
         )[:, prompt_BT.shape[1] :]
         assert len(said_BT) == len(batch)
-        return [self._caption(one, said_T.tolist()) for one, said_T in zip(batch, said_BT, strict=True)]
+        return [self._reply(said_T.tolist()) for said_T in said_BT]
 
-    def _caption(self, subject: Subject, tokens: list[int]) -> Caption:
+    def _reply(self, tokens: list[int]) -> Reply:
         tokenizer = self._processor.tokenizer
-        cut = len(tokens) == self.config.most_tokens and tokens[-1] not in {
-            tokenizer.eos_token_id,
-            tokenizer.pad_token_id,
-        }
-        text = tokenizer.decode(tokens, skip_special_tokens=True)
-        return Caption(subject.row_id, subject.index, tidied(text, cut), fault(text, cut))
+        ends = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+        cut = len(tokens) == self.config.most_tokens and tokens[-1] not in ends
+        return Reply(tokenizer.decode(tokens, skip_special_tokens=True), cut)
 
-    def _chat(self, prompt: str) -> str:
-        """A prompt as the model expects it, behind a picture; the checkpoint's own template where it has one."""
+    def _text(self, chat: Sequence[Message]) -> str:
+        """A chat as the model expects it, its picture in front; by the checkpoint's own template where it has one."""
         if self._processor.chat_template:
-            content = [{"type": "image"}, {"type": "text", "text": prompt}]
-            chat: str = self._processor.apply_chat_template(
-                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-            )
-            return chat
-        return f"User: {self._processor.image_token}{prompt}\n\nAssistant:"
+            text: str = self._processor.apply_chat_template(list(chat), add_generation_prompt=True, tokenize=False)
+            return text
+        turns = [f"{message['role'].capitalize()}: {_plain(message, self._processor.image_token)}" for message in chat]
+        return "\n\n".join([*turns, "Assistant:"])
+
+
+def _question(prompt: str) -> Message:
+    return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
+
+
+def _words(role: str, text: str) -> Message:
+    return {"role": role, "content": [{"type": "text", "text": text}]}
+
+
+def _plain(message: Message, image: str) -> str:
+    return "".join(image if part["type"] == "image" else part["text"] for part in message["content"])
 
 
 def opened(config: DeepseekVlConfig) -> tuple[Any, Any]:

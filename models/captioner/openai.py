@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from models import prompts
 from models.captioner import PROMPTS, Caption, FrameFacts, OpenAiConfig
-from models.captioner.answers import fault, tidied
+from models.captioner.answers import caption, fault
 from models.captioner.subjects import Subject, joined, subjects
 from models.face import Image
 from models.server import Answer, Question, Reply
@@ -52,7 +52,8 @@ def _fault(_: Question, reply: Reply) -> str:
 
 
 def _caption(subject: Subject, answer: Answer) -> Caption:
-    return Caption(subject.row_id, subject.index, tidied(answer.reply.text, answer.reply.cut), answer.reason)
+    text = "" if answer.reason else caption(answer.reply.text, answer.reply.cut)
+    return Caption(subject.row_id, subject.index, text, answer.reason)
 
 
 def data_uri(image: Image) -> str:

@@ -206,13 +206,17 @@ class Client:
 
 
 def _reply(said: Mapping[str, Any]) -> Reply:
-    """What the first choice says; empty where the server's JSON has none."""
+    """What the first choice says; empty where the server's JSON has none, or a filter took it away."""
     try:
         choice = said["choices"][0]
         text = choice["message"]["content"]
-    except (KeyError, IndexError, TypeError):
+        if isinstance(text, list):  # of parts, as some servers send it
+            text = "".join(part["text"] for part in text if part.get("type") == "text")
+    except (KeyError, IndexError, TypeError, AttributeError):
         return Reply("")
-    return Reply(text if isinstance(text, str) else "", choice.get("finish_reason") == "length")
+    end = choice.get("finish_reason")
+    told = text if isinstance(text, str) and end != "content_filter" else ""
+    return Reply(told.encode(errors="replace").decode(), end == "length")  # half a character can't be sent or kept
 
 
 def _first(error: BaseException) -> BaseException:

@@ -44,6 +44,21 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate
 
 
+def step(optimizer: Any, sound: Tensor) -> None:
+    """One step, in which no gradient counts where `sound`, a boolean on the parameters' device, is false.
+
+    The device decides it, so the host needn't wait until it knows. Torch's fused optimizers leave the step out, as they
+    do for a GradScaler; others, which know no such thing, take it with gradients of zero.
+    """
+    if getattr(optimizer, "_step_supports_amp_scaling", False):
+        optimizer.found_inf = sound.logical_not().float()
+    else:
+        for parameter in [each for group in optimizer.param_groups for each in group["params"]]:
+            if parameter.grad is not None:
+                parameter.grad.masked_fill_(sound.logical_not(), 0)
+    optimizer.step()
+
+
 def in_32_bits(value: Tensor) -> Tensor:
     """A moment of 8 bits as a plain tensor, whole or this worker's shard; other tensors as they are."""
     if isinstance(value, DTensor):

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Protocol
 from pydantic import BaseModel, Field
 
 from models import prompts
+from models.answers import VERSION
 from models.checkpoint import CheckpointConfig, Origin
 from models.packaged import MODELS
 from models.server import ServerConfig
@@ -98,9 +99,13 @@ class LlmConfig(CheckpointConfig, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the weights and the prompts; raises CheckpointError when `source` is a folder that is not there."""
+        """Of the weights, the prompts and how answers are read.
+
+        Raises:
+            CheckpointError: when `source` is a folder that is not there.
+        """
         weights = MODELS[self.source].revision if self.source in MODELS else super().revision
-        return f"{weights}, prompts {prompts.digest(prompts.read(PROMPTS))}"
+        return f"{weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
@@ -118,8 +123,8 @@ class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the model and the prompts; part of every fingerprint that this config is in."""
-        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}"
+        """Of the model, the prompts and how answers are read; part of every fingerprint that this config is in."""
+        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 WriterConfig = Annotated[TemplateConfig | SmolLm2Config | LlmConfig | OpenAiWriterConfig, Field(discriminator="kind")]

@@ -1,9 +1,11 @@
 """What a language model is asked for a keyframe, in which JSON it answers, and when an answer is a script."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models import prompts as texts
+from models import writer
+from models.answers import AnswerError, json_value, plain, require_own_words
 from models.sentences import MOST_TOKENS, fitted, split, tokens
 from models.server import Message
 from models.writer import ScriptFacts
@@ -12,10 +14,6 @@ from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENT
 
 LONGEST = 300  # characters of a sentence
 SECTIONS = {"scene_elements": MOST_SCENE_ELEMENTS, "plots": MOST_PLOTS}
-
-
-class AnswerError(ValueError):
-    """An answer that is no script; the message is for the model that gave it, and for the row if it gives no better."""
 
 
 def schema() -> Mapping[str, Any]:
@@ -40,7 +38,8 @@ def script(facts: ScriptFacts, text: str, cut: bool, grounded: float) -> Script:
     """The script in an answer; its characters are the captions of the persons (app. C).
 
     Raises:
-        AnswerError: not the JSON that was asked for, too many, no, over-long or ungrounded sentences, invented names.
+        AnswerError: as models.answers.json_value does; not the JSON that was asked for; too many, no, over-long or
+            ungrounded sentences, invented names, refusals, the prompt's own sentences.
     """
     lists = _lists(text, cut)
     captions = " ".join([facts.frame_caption, *facts.character_captions])
@@ -58,12 +57,7 @@ def script(facts: ScriptFacts, text: str, cut: bool, grounded: float) -> Script:
 
 
 def _lists(text: str, cut: bool) -> Mapping[str, list[str]]:
-    if cut:
-        raise AnswerError("it was cut off because it is too long")
-    try:
-        lists = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise AnswerError(f"it is not JSON: {error}") from error
+    lists = json_value(text, cut)
     if not isinstance(lists, dict) or set(lists) != set(SECTIONS):
         raise AnswerError(f"it is not a JSON object of {' and '.join(SECTIONS)}")
     for name, said in lists.items():
@@ -76,7 +70,9 @@ def _sentences(name: str, entries: Sequence[str], most: int) -> tuple[str, ...]:
     """Each sentence once, though an entry may hold several."""
     if any(not any(letter.isalpha() for letter in entry) for entry in entries):
         raise AnswerError(f"{name} has an entry without words")
-    said = tuple(dict.fromkeys(sentence for entry in entries for sentence in split(entry)))
+    for entry in entries:
+        require_own_words(entry, texts.read(writer.PROMPTS).values())
+    said = tuple(dict.fromkeys(sentence for entry in entries for sentence in split(plain(entry, cut=False))))
     if len(said) > most:
         raise AnswerError(f"{name} has {len(said)} sentences, at most {most} fit")
     return said

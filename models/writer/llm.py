@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from models import prompts
+from models.answers import AnswerError
 from models.checkpoint import missing, pretrained, tokenizer
 from models.device import device
 from models.packaged import MODELS, packaged
 from models.server import Message, Reply
 from models.writer import PROMPTS, LlmConfig, ScriptFacts
-from models.writer.answers import AnswerError, messages, schema, script
+from models.writer.answers import messages, schema, script
 from models.writer.constrained import Constraint, Grammar
 from models.writer.script import Script
 from models.writer.template import arrange

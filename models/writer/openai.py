@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from models import prompts
+from models.answers import AnswerError
 from models.server import Answer, Question, Reply
 from models.server.client import Client
 from models.server.waiting import Clock
 from models.writer import PROMPTS, OpenAiWriterConfig, ScriptFacts
-from models.writer.answers import AnswerError, messages, schema, script
+from models.writer.answers import messages, schema, script
 from models.writer.script import Script
 from models.writer.template import arrange
 

@@ -11,13 +11,17 @@ from tasks.training.feed import Share
 
 @dataclass(frozen=True)
 class Taken:
-    """A step's figures on their way to the host, and what it was taken with."""
+    """A step's figures on their way to the host, and what it was taken with.
+
+    `finite` says on the device whether all of them are: a step may depend on it before the host knows.
+    """
 
     step: int
     names: tuple[str, ...]
     values: Tensor  # the last is the gradient's norm
     arrived: torch.cuda.Event | None
     shares: Sequence[Share]
+    finite: Tensor  # a boolean
 
     def read(self) -> tuple[dict[str, float], float]:
         """(figures, norm of the gradient), when they have arrived."""
@@ -50,9 +54,10 @@ class Figures:
         if self._world > 1:
             torch.distributed.all_reduce(self._sums)
         values = torch.cat([self._sums / self._batches, norm.detach().float().reshape(1)])
+        finite = values.isfinite().all()
         if not values.is_cuda:
-            return Taken(step, self._names, values, None, shares)
+            return Taken(step, self._names, values, None, shares, finite)
         host = torch.empty(values.shape, pin_memory=True).copy_(values, non_blocking=True)
         arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
         arrived.record()
-        return Taken(step, self._names, host, arrived, shares)
+        return Taken(step, self._names, host, arrived, shares, finite)

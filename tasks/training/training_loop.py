@@ -120,10 +120,11 @@ class Run:
             (loss * (share.weight * self.world / self.batches)).backward()
             figures.add({"loss": loss.detach(), **terms}, share.weight)
         norm = _clip([parameter for parameter in active if parameter.grad is not None], config.clip)
+        taken = figures.taken(step, norm, shares)
         optimizer.set_rate(self.optimizer, trainable.lr(step))
-        self.optimizer.step()
+        optimizer.step(self.optimizer, taken.finite)
         trainable.stepped(step)
-        self._taken.append(figures.taken(step, norm, shares))
+        self._taken.append(taken)
         self.done = step + 1
         self.samples += self.batches * trainable.size(step)
         if self.device.type != "cuda" or len(self._taken) > 1:

@@ -93,7 +93,7 @@ def test_every_picture_gets_its_own_words_whatever_the_batch(taught: Path) -> No
 
 def test_what_is_no_caption_is_measured_and_says_why(taught: Path) -> None:
     ((frame,),) = build(config(taught, most_tokens=2)).caption([FrameFacts("f-000001", picture("blue"))])
-    assert frame.reason == "it was cut off inside its first sentence"
+    assert frame.reason == "it was cut off because it is too long"
     assert frame.text.startswith("No people are seen.")
 
 

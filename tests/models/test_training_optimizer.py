@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.training.optimizer import MissingLibraryError, build, in_8_bits_again, in_32_bits, set_rate
+from models.training.optimizer import MissingLibraryError, build, in_8_bits_again, in_32_bits, set_rate, step
 
 
 @pytest.mark.parametrize("rate", [0.5, torch.tensor(0.5)])
@@ -24,6 +24,36 @@ def test_plain_optimizers_keep_their_moments() -> None:
     in_8_bits_again(optimizer)
     assert optimizer.state[parameter]["exp_avg"] is moment
     assert in_32_bits(moment) is moment
+
+
+def trained(kind: str, gradients: list[float], sound: list[bool] | None = None) -> torch.Tensor:
+    """Where a parameter stands after steps with these gradients; by plain steps when none is said to be sound."""
+    parameter = torch.nn.Parameter(torch.ones(4))
+    fused = build("adamw", [parameter], (0.9, 0.95), 0.1)
+    optimizer = fused if kind == "fused" else torch.optim.AdamW([parameter], betas=(0.9, 0.95), weight_decay=0.1)
+    for number, gradient in enumerate(gradients):
+        set_rate(optimizer, 1e-2)
+        parameter.grad = torch.full((4,), gradient)
+        if sound is None:
+            optimizer.step()
+        else:
+            step(optimizer, torch.tensor(sound[number]))
+    return parameter.detach()
+
+
+@pytest.mark.parametrize("kind", ["fused", "plain"])
+def test_a_sound_step_is_the_optimizers_own_bit_for_bit(kind: str) -> None:
+    assert torch.equal(trained(kind, [1.0, -0.3, 0.2], [True] * 3), trained(kind, [1.0, -0.3, 0.2]))
+
+
+def test_a_step_that_is_not_sound_is_none() -> None:
+    taken = trained("fused", [1.0, float("nan"), float("inf"), 0.2], [True, False, False, True])
+    assert torch.equal(taken, trained("fused", [1.0, 0.2]))
+
+
+def test_an_optimizer_without_a_flag_takes_a_step_that_is_not_sound_with_gradients_of_zero() -> None:
+    taken = trained("plain", [1.0, float("nan"), 0.2], [True, False, True])
+    assert torch.equal(taken, trained("plain", [1.0, 0.0, 0.2]))
 
 
 def test_moments_of_8_bits_come_back_from_plain_ones() -> None:

@@ -8,11 +8,12 @@ import jsonschema
 import pytest
 import torch
 
+from models.answers import AnswerError
 from models.checkpoint import CheckpointError
 from models.sentences import tokens
 from models.server import ServerConfig
 from models.writer import LlmConfig, OpenAiWriterConfig, ScriptFacts
-from models.writer.answers import AnswerError, messages, schema, script
+from models.writer.answers import messages, schema, script
 from models.writer.grounding import invented_names, support
 from models.writer.llm import LlmWriter
 from models.writer.openai import OpenAiWriter

@@ -17,7 +17,9 @@ from tasks.cluster import ClusterConfig
 from tasks.progress import silent
 from tasks.training import fit as fit_module
 from tasks.training.fit import TrainingError, fit
-from tasks.training.job import FitConfig
+from tasks.training.job import FitConfig, Job
+from tasks.training.not_finite import DivergedError
+from tasks.training.training_loop import Run
 from tests.tasks.toy_training import STEPS, Toy, autoencoder, seen
 
 TOY = Path(__file__).parents[1] / "toy_training.py"
@@ -115,6 +117,22 @@ def made(root: Path) -> Path:
 def test_a_loss_that_is_not_finite_stops_with_its_step_and_keeps_the_batch(tmp_path):
     with pytest.raises(TrainingError, match=r"at step 4.*lower the learning rate.*000004-0.safetensors"):
         fit_here(tmp_path, lambda: Toy(diverges_at=4))
+
+
+def test_a_loss_that_is_not_finite_moves_no_parameter(tmp_path):
+    run = Run(Job(Storage(str(tmp_path)), "toy", "0", lambda: Toy(diverges_at=4), ALONE), Toy(diverges_at=4), 0, 1)
+    states, stepped = [], run.trainable.stepped
+
+    def note(step):
+        states.append({name: value.clone() for name, value in run.trainable.module.named_parameters()})
+        stepped(step)
+
+    run.trainable.stepped = note
+    with pytest.raises(DivergedError, match="at step 4"):
+        run.go()
+    before, after = states[3], states[4]
+    assert not torch.equal(states[2]["last.weight"], before["last.weight"])
+    assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
 def test_data_that_is_not_finite_is_named_with_the_file_that_has_it(tmp_path):

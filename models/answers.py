@@ -1,0 +1,219 @@
+"""What a language model meant to say, out of what it said: for captions and scripts, local models and servers alike.
+
+Thoughts, role tokens, other turns of the chat and fences are taken off. An answer that is no answer (empty, a refusal,
+an unclosed thought, cut off, the prompt again) raises AnswerError, and whoever asked asks again, a few times.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from models.sentences import split
+
+VERSION = 1  # of what follows: part of the revision of every backend whose answers it reads
+
+_LONGEST = 50_000  # characters; nothing that is asked for is as long
+_UNSEEN = re.compile(r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # halves of characters too
+
+_THOUGHT = r"[<\[◁]{}(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis)[>\]▷]"
+_OPEN, _CLOSE = re.compile(_THOUGHT.format(""), re.I), re.compile(_THOUGHT.format("/"), re.I)
+_INNERMOST = re.compile(f"{_OPEN.pattern}(?:(?!{_OPEN.pattern}).)*?{_CLOSE.pattern}", re.I | re.S)
+_NESTED = 4  # thoughts inside of thoughts
+_CHANNEL = re.compile(  # gpt-oss thinks in channels; without special tokens their names run into the text
+    r"<\|channel\|>(?:analysis|commentary)(?:(?!<\|channel\|>).)*<\|(?:end|call)\|>|^\s*analysis(?=[A-Z]).*assistantfinal",
+    re.S,
+)
+_ANSWER = re.compile(r"<(answer|final|response|output|caption)>(.*?)(?:</\1>|$)", re.I | re.S)
+
+_ROLES = "assistant|user|system|human|model|tool|ai|bot"
+_END = (
+    r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|eos)\|>|<｜end▁of▁sentence｜>"
+    r"|<end_of_turn>|</s>|<eos>"
+)
+_CHAT = (
+    (re.compile(rf"^(?:\s|{_END})+"), ""),
+    (re.compile(_END), "\nsystem:\n"),
+    (re.compile(r"\[/INST\]"), "\nassistant:\n"),
+    (re.compile(r"\[INST\]"), "\nuser:\n"),
+    (re.compile(rf"<[|｜]({_ROLES})[|｜]>", re.I), r"\n\1:\n"),
+    (re.compile(rf"<(?:\|im_start\||\|start_header_id\||\|start\||start_of_turn)>\s*({_ROLES})\b", re.I), r"\n\1:\n"),
+    (re.compile(r"<(?:\|im_start\||\|start_header_id\||\|start\||start_of_turn)>"), "\nassistant:\n"),
+    (re.compile(r"<\|channel\|>\s*\w+"), ""),
+    (re.compile(r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?(?:s|bos|pad|unk|image|image_placeholder|img|video)>"), ""),
+    (re.compile(r"^\s*assistant\s*\n", re.I), "assistant:\n"),
+)
+_TURN = re.compile(rf"(?:^|\n)[ \t*#]*({_ROLES})[ \t]*:\**", re.I)
+_MINE = {"assistant", "model", "ai", "bot"}
+
+_LANGUAGE = r"(?:json|text|plaintext|txt|markdown|md|python)\b|[\w-]*(?=\n)"
+_FENCED = re.compile(rf"```(?:{_LANGUAGE})?(.*?)(?:```|$)", re.I | re.S)
+_LABEL = re.compile(
+    r"^(?:#*\s*(?:the |image |picture )?(?:answer|caption|description|response|output)\s*(?::|\n)\s*)+|^#+\s*", re.I
+)
+_PREAMBLE = re.compile(
+    r"^(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok)[,.!:]+\s*)?"
+    r"(?:i(?:'d be|'m| am) (?:happy|glad) to[^.!\n]*[.!]\s*)?"
+    r"(?:(?:here|this|below)\b[^\n:]*\b(?:captions?|descriptions?|answer|sentences?|image|picture|still|frame)\b[^\n:]*:\s*)?",
+    re.I,
+)
+_FAREWELL = re.compile(r"(?:(?<=[.!?\n])|^)\s*(?:i hope th(?:is|at)|let me know|feel free|would you like)\b.*$", re.I)
+_QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "«": "»"}
+_MARKUP = re.compile(r"<[|/｜]|[|｜]>|<[a-z][^<>\n]{0,40}>|&[lg]t;|```|\[/?INST\]|^\s*[\[{]", re.I)
+_NOTHING = {"null", "none", "nan", "n/a", "na", "nil", "undefined", "empty", "unknown"}
+
+_REFUSAL = re.compile(
+    r"""[(*]*(?:(?:unfortunately|regrettably|however|but|oh|well|okay|(?:please\ )?note)[,.:]?\s)*
+    (?: let\ me\ (?:think|see|look|analy) | thinking: | i\ need\ to\b | we\ (?:need|have)\ to\b
+    | the\ user\ (?:wants|asks|asked)\b
+    | i(?:\ am|'m)\ (?:(?:so|very|really|truly)\ )?(?:sorry|afraid|unable|not\ able)\b
+    | i\ (?:can't|cannot|can\ not|couldn't|could\ not|won't|will\ not|don't|do\ not)\b
+    | sorry(?:[,.!]|\ but\b|\ for\b) | (?:my\ )?apologies\b | i\ apologi[sz]e\b
+    | (?:as|i\ am|i'm)\ (?:just\ )?an?\ (?:ai\b|artificial|(?:large\ |vision[-\ ])?language\ model)
+    | (?:there\ is\ )?no\ (?:image|picture)\ (?:was|is|has|provided|attached)
+    | please\ (?:provide|upload|attach|share)\b
+    | es\ tut\ mir\ leid | ich\ kann\ (?:leider|das|diese) | je\ suis\ désolée? | je\ ne\ peux\ pas
+    | lo\ siento | no\ puedo | 抱歉 | 对不起 | 很抱歉 | 我无法 | 我不能 | 申し訳 )""",
+    re.I | re.X,
+)
+_FEWEST = 4  # words of a sentence that can only come from the prompt
+
+_COMMAS = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[\]}])', re.S)
+_CURLY = str.maketrans(dict.fromkeys("“”„‟", '"'))
+
+
+class AnswerError(ValueError):
+    """An answer that is none; the message is for the model that gave it, and for the row if it gives no better."""
+
+
+def plain(text: str, cut: bool) -> str:
+    """An answer without thoughts, role tokens and other turns of the chat; `cut` where the model was stopped.
+
+    Raises:
+        AnswerError: when it is far too long, a thought doesn't end, the answer was cut off, or nothing is left.
+    """
+    if len(text) > _LONGEST:
+        raise AnswerError(f"it is longer than {_LONGEST} characters")
+    said = _without_thoughts(_UNSEEN.sub(" ", text.replace("\r\n", "\n")))
+    for pattern, instead in _CHAT:
+        said = pattern.sub(instead, said)
+    said = _own_turn(said).strip()
+    if cut:
+        raise AnswerError("it was cut off because it is too long")
+    if not said:
+        raise AnswerError("it is empty")
+    return said
+
+
+def prose(text: str, cut: bool, instructions: Iterable[str]) -> str:
+    """The sentences of an answer, without what chats put around them; `instructions` are what the model was told.
+
+    Raises:
+        AnswerError: as `plain`, and when it refuses, repeats its instructions, or holds code or no words.
+    """
+    said = plain(text, cut)
+    blocks = _FENCED.findall(said)
+    if len(blocks) > 1:
+        raise AnswerError(f"it holds {len(blocks)} blocks of code: plain sentences were asked for")
+    said = (blocks[0] if blocks else said).replace("**", "").strip()
+    said = _FAREWELL.sub("", _LABEL.sub("", _PREAMBLE.sub("", said))).strip()
+    if len(said) > 1 and _QUOTES.get(said[0]) == said[-1] and said.count(said[0]) <= 2:
+        said = said[1:-1].strip()
+    require_own_words(said, instructions)
+    return said
+
+
+def require_own_words(text: str, instructions: Iterable[str]) -> None:
+    """Raises AnswerError for a text without words, a refusal, markup, or a sentence of the instructions."""
+    if not any(letter.isalpha() for letter in text):
+        raise AnswerError(f"it has no words: {text[:40]!r}" if text.strip() else "it is empty")
+    if _MARKUP.search(text):
+        raise AnswerError(f"it holds markup, plain sentences were asked for: {text[:80]!r}")
+    told = [_words(each) for each in instructions]
+    if any(_is_within(_words(sentence), " ".join(told)) for sentence in split(text)) or any(
+        _is_within(_words(sentence), _words(text)) for each in instructions for sentence in split(each)
+    ):
+        raise AnswerError(f"it repeats what was asked: {text[:80]!r}")
+    for sentence in split(text):
+        if _REFUSAL.match(sentence.replace("’", "'")) or sentence.strip(" .!'\"").casefold() in _NOTHING:
+            raise AnswerError(f"it describes nothing: {sentence[:80]!r}")
+
+
+def json_value(text: str, cut: bool) -> Any:
+    """The one JSON object in an answer, whatever prose and fences stand around it; a list where there is no object.
+
+    Commas before a closing bracket and curly quotes around keys and strings are forgiven.
+
+    Raises:
+        AnswerError: as `plain`, when it refuses, and when there is no JSON, more than one object, or NaN in it.
+    """
+    said = plain(text, cut)
+    first: ValueError | None = None
+    for form in (said, _without_commas(said), _without_commas(said.translate(_CURLY))):
+        try:
+            return _one_of(_values(form, "{" if "{" in form else "["))
+        except AnswerError:
+            raise
+        except RecursionError:
+            raise AnswerError("it is not JSON: its brackets are nested too deeply") from None
+        except ValueError as error:
+            first = first or error
+    if _REFUSAL.match(said.replace("’", "'")):
+        raise AnswerError(f"it describes nothing: {said[:80]!r}")
+    raise AnswerError(f"it is not JSON: {first}")
+
+
+def _without_thoughts(text: str) -> str:
+    text = _CHANNEL.sub("", text)
+    for _ in range(_NESTED):
+        text = _INNERMOST.sub("", text)
+    *_, text = _CLOSE.split(text)  # many chats begin inside a thought, which then shows only its end
+    if _OPEN.search(text) or re.search(r"<\|channel\|>(?:analysis|commentary)", text):
+        raise AnswerError("its thought doesn't end: answer without thinking aloud")
+    answers = _ANSWER.findall(text)
+    return str(answers[-1][1]) if answers else text
+
+
+def _own_turn(text: str) -> str:
+    """The first thing that the model says itself, where it plays other parts of the chat as well."""
+    before, *turns = _TURN.split(text)
+    own = [before, *(said for role, said in zip(turns[::2], turns[1::2], strict=True) if role.casefold() in _MINE)]
+    return next((said for said in own if said.strip()), "")
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def _is_within(words: str, others: str) -> bool:
+    """Whether some text has these words in a row; its last one may be cut."""
+    return words.count(" ") + 1 >= _FEWEST and f" {words}" in f" {others}"
+
+
+def _without_commas(text: str) -> str:
+    return _COMMAS.sub(lambda found: found[1] or "", text)
+
+
+def _values(text: str, opening: str) -> list[Any]:
+    """All JSON values in a text that begin with a bracket; raises the first one's ValueError when there are none."""
+    decoder, found, at, problem = json.JSONDecoder(parse_constant=_refuse), [], text.find(opening), None
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(text, at)
+            found.append(value)
+        except json.JSONDecodeError as error:
+            problem, end = problem or error, at + 1
+        at = text.find(opening, end)
+    if not found:
+        raise problem or ValueError("it holds no object")
+    return found
+
+
+def _one_of(values: list[Any]) -> Any:
+    if any(value != values[0] for value in values):
+        raise AnswerError(f"it holds {len(values)} JSON objects, one was asked for")
+    return values[0]
+
+
+def _refuse(constant: str) -> None:
+    raise AnswerError(f"it is not JSON: {constant} is no value of it")

@@ -1,0 +1,344 @@
+"""What models say around, or instead of, an answer: taken off or refused, alike for captions and scripts, for local
+models and servers, and never in a row."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models import prompts
+from models.answers import AnswerError, json_value, plain
+from models.captioner import PROMPTS as CAPTIONER_PROMPTS
+from models.captioner import Caption, DeepseekVlConfig, FrameFacts, OpenAiConfig
+from models.captioner.answers import caption
+from models.captioner.deepseek_vl import DeepseekVl
+from models.captioner.openai import OpenAiCaptioner
+from models.server import Reply, ServerConfig
+from models.writer import PROMPTS as WRITER_PROMPTS
+from models.writer import LlmConfig, OpenAiWriterConfig, ScriptFacts
+from models.writer.llm import LlmWriter
+from models.writer.openai import OpenAiWriter
+from models.writer.script import Script
+from tests.models import tiny_checkpoints
+from tests.models.chat_server import ChatServer, Said
+from tests.models.test_server import FastClock
+
+MAN = "A man in a hat."
+PICTURE = FrameFacts("film-000001", np.full((64, 96, 3), 90, np.uint8))
+FACTS = ScriptFacts("film-000001", "A man in a hat walks along a street. A car is parked.")
+SCRIPT = '{"scene_elements": ["A parked car."], "plots": ["A man walks along a street."]}'
+OTHER = SCRIPT.replace("parked car", "street")
+ASKED_FOR_CAPTION = prompts.read(CAPTIONER_PROMPTS)["frame"]
+ASKED_FOR_SCRIPT = prompts.read(WRITER_PROMPTS)["task"]
+
+WRAPPED = {  # what is said, in place of {}
+    "thought": "<think>He wears a hat.\nIs it one?</think> {}",
+    "thoughts": "<think>A hat.</think>\n\n{}<think>Done.</think>",
+    "thought in a thought": "<think>a <think>b</think> c</think>{}",
+    "thought that began in the prompt": "He wears a hat, so I say so.\n</think>\n\n{}",
+    "thought in brackets": "[THINK]A hat.[/THINK]{}",
+    "thought of another spelling": "◁think▷A hat.◁/think▷ {}",
+    "thought in a channel": "<|channel|>analysis<|message|>A hat.<|end|>"
+    "<|start|>assistant<|channel|>final<|message|>{}<|return|>",
+    "thought in a channel without tokens": "analysisWe see a hat.assistantfinal{}",
+    "tagged answer": "I look at it.\n<answer>{}</answer>",
+    "role": "Assistant: {}",
+    "role in capitals": "ASSISTANT:\n{}",
+    "bold role": "**Assistant:** {}",
+    "role as a heading": "### Assistant: {}",
+    "role without colon": "assistant\n\n{}",
+    "role token": "<|im_start|>{}",
+    "turn": "<|im_start|>assistant\n{}<|im_end|>",
+    "turn of llama": "<|start_header_id|>assistant<|end_header_id|>\n\n{}<|eot_id|>",
+    "turn of gemma": "<start_of_turn>model\n{}<end_of_turn>",
+    "turn of deepseek": "<｜Assistant｜>{}<｜end▁of▁sentence｜>",
+    "turn of mistral": "<s>[INST] What is it? [/INST] {}</s>",
+    "turn of zephyr": "<|user|>\nWhat is it?\n<|assistant|>\n{}",
+    "whole chat": "User: What is it?\nAssistant: {}\nUser: And now?\nAssistant: Nothing.",
+    "next turn": "{}<|im_end|>\n<|im_start|>user\nAnd now?<|im_end|>",
+    "fence": "```\n{}\n```",
+    "fence and prose": "Here is the description you asked for:\n```text\n{}\n```\nI hope this helps!",
+    "fence that doesn't end": "```\n{}",
+    "prose": "Sure! Here is the description of the picture:\n{}\n\nLet me know if you need more!",
+    "control characters": "\x1b[31m{}\x1b[0m\x00\r\n",
+}
+REFUSED = {  # with what the reason says
+    "unclosed thought": ("<think>He wears a hat.", "its thought doesn't end"),
+    "unclosed thought behind words": ("A man in a hat. <think>Or", "its thought doesn't end"),
+    "unclosed channel": ("<|channel|>analysis<|message|>A hat", "its thought doesn't end"),
+    "nothing but a thought": ("<think>He wears a hat.</think>", "it is empty"),
+    "nothing": ("", "it is empty"),
+    "nothing but a role token": ("<|im_start|>assistant\n<|im_end|>", "it is empty"),
+    "refusal": ("I'm sorry, but I can't assist with that.", "it describes nothing"),
+    "refusal with a curly apostrophe": ("I’m unable to identify people.", "it describes nothing"),
+    "refusal behind a thought": ("<think>Hm.</think>Unfortunately, I cannot help.", "it describes nothing"),
+    "refusal of an AI": ("As an AI language model, I see no pictures.", "it describes nothing"),
+    "refusal in German": ("Es tut mir leid, das geht nicht.", "it describes nothing"),
+    "brackets without end": ("[" * 20_000, ""),
+    "objects without end": ('{"a":' * 8_000, ""),
+    "far too much": ("A man. " * 10_000, "it is longer than"),
+}  # fmt: skip
+NO_CAPTION = REFUSED | {
+    "JSON": ("```json\n" + SCRIPT + "\n```", "it holds markup"),
+    "JSON on one line": ('```json {"caption": "A man in a hat."}```', "it holds markup"),
+    "cut JSON": ('{"caption": "A man in', "it holds markup"),
+    "two blocks": ("```\nA man.\n```\n```\nA hat.\n```", "2 blocks of code"),
+    "null": ("null", "it describes nothing: 'null'"),
+    "NaN": ("NaN", "it describes nothing: 'NaN'"),
+    "tags": ("A man<br>in a hat.", "it holds markup"),
+    "tags of their own": ("<unused94>thought\nA hat<unused95>A man in a hat.", "it holds markup"),
+    "escaped tags": ("&lt;think&gt;A hat&lt;/think&gt;A man in a hat.", "it holds markup"),
+    "thought without tags": ("Okay, let me think. The picture shows a man.", "it describes nothing"),
+    "refusal as a note": ("A man in a hat.\n\n(Note: I cannot identify people.)", "it describes nothing"),
+    "refusal behind words": ("A man in a hat. I cannot tell who he is.", "it describes nothing"),
+    "the prompt": (ASKED_FOR_CAPTION, "it repeats what was asked"),
+    "the prompt's beginning": (ASKED_FOR_CAPTION[:60], "it repeats what was asked"),
+    "the prompt and more": (ASKED_FOR_CAPTION + " A man in a hat.", "it repeats what was asked"),
+    "the prompt as another's turn": ("User: " + ASKED_FOR_CAPTION, "it is empty"),
+}
+NO_SCRIPT = REFUSED | {
+    "prose": ("A man walks along a street.", "it is not JSON"),
+    "cut JSON": (SCRIPT[:50], "it is not JSON"),
+    "two objects": (SCRIPT + "\n" + OTHER, "it holds 2 JSON objects"),
+    "two blocks": (f"```json\n{SCRIPT}\n```\n```json\n{OTHER}\n```", "it holds 2 JSON objects"),
+    "NaN": ('{"scene_elements": NaN, "plots": []}', "NaN is no value"),
+    "null": ('{"scene_elements": null, "plots": null}', "scene_elements is not a list of sentences"),
+    "null inside": ('{"scene_elements": [null], "plots": []}', "scene_elements is not a list of sentences"),
+    "null as a word": ('{"scene_elements": ["null"], "plots": []}', "it describes nothing: 'null'"),
+    "a number without end": ('{"scene_elements": ' + "9" * 5_000 + ', "plots": []}', "it is not JSON"),
+    "refusal as a sentence": ('{"scene_elements": [], "plots": ["I cannot describe it."]}', "it describes nothing"),
+    "role token inside": ('{"scene_elements": ["<|im_start|>A parked car."], "plots": []}', "it is not JSON"),
+    "the prompt": (ASKED_FOR_SCRIPT, "an entry without words"),
+    "the prompt as a sentence": (
+        json.dumps({"scene_elements": ["Keep to the words of the descriptions."], "plots": []}),
+        "it repeats what was asked",
+    ),
+}
+FORGIVEN = {
+    "JSON": SCRIPT,
+    "fenced JSON": f"```json\n{SCRIPT}\n```",
+    "fenced JSON on one line": f"```json {SCRIPT}```",
+    "trailing commas": '{"scene_elements": ["A parked car.",], "plots": ["A man walks along a street.",],}',
+    "curly quotes": "{“scene_elements”: [“A parked car.”], “plots”: [“A man walks along a street.”]}",
+    "braces in prose": "The {JSON} is: " + SCRIPT,
+    "the same object twice": f"{SCRIPT}\n{SCRIPT}",
+    "quoted": json.dumps({"scene_elements": ["A parked car."], "plots": ["A man walks along a street."]}, indent=2),
+}
+
+
+def ids(table: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of parametrize: the values, under their names."""
+    return {"argvalues": list(table.values()), "ids": list(table)}
+
+
+def put(around: str, text: str) -> str:
+    return around.replace("{}", text)
+
+
+Captioned = Callable[[Reply], tuple[Caption, int]]
+Written = Callable[[Reply], tuple[Script, int]]
+
+
+def served(reply: Reply) -> Callable[[object], Said]:
+    return lambda _: Said(reply.text, finish="length" if reply.cut else "stop")
+
+
+def captioned_by_server(reply: Reply) -> tuple[Caption, int]:
+    with ChatServer(served(reply)) as server:
+        config = OpenAiConfig(server=ServerConfig(base_url=server.url, model="m"))
+        ((made,),) = OpenAiCaptioner(config, FastClock().clock()).caption([PICTURE])
+    return made, len(server.asked)
+
+
+def written_by_server(reply: Reply) -> tuple[Script, int]:
+    with ChatServer(served(reply)) as server:
+        config = OpenAiWriterConfig(server=ServerConfig(base_url=server.url, model="m"))
+        (made,) = OpenAiWriter(config, FastClock().clock()).write([FACTS])
+    return made, len(server.asked)
+
+
+@pytest.fixture(scope="module")
+def local_captioner(tmp_path_factory: pytest.TempPathFactory) -> DeepseekVl:
+    folder = tiny_checkpoints.deepseek_vl(tmp_path_factory.mktemp("deepseek"))
+    return DeepseekVl(DeepseekVlConfig(source=str(folder), dtype="float32", most_tokens=4))
+
+
+@pytest.fixture(scope="module")
+def local_writer(tmp_path_factory: pytest.TempPathFactory) -> LlmWriter:
+    return LlmWriter(LlmConfig(source=str(tiny_checkpoints.llama(tmp_path_factory.mktemp("llama"))), dtype="float32"))
+
+
+@pytest.fixture(params=["server", "local"])
+def captioned(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Captioned:
+    """What becomes of a reply as a caption, and how often the model was asked."""
+    if request.param == "server":
+        return captioned_by_server
+    model: DeepseekVl = request.getfixturevalue("local_captioner")
+
+    def by_checkpoint(reply: Reply) -> tuple[Caption, int]:
+        chats: list[str] = []
+
+        def replies(batch: Sequence[object], chat: Any) -> list[Reply]:
+            chats.append(model._text(chat))
+            return [reply] * len(batch)
+
+        monkeypatch.setattr(model, "_replies", replies)
+        ((made,),) = model.caption([PICTURE])
+        return made, len(chats)
+
+    return by_checkpoint
+
+
+@pytest.fixture(params=["server", "local"])
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Written:
+    """What becomes of a reply as a script, and how often the model was asked."""
+    if request.param == "server":
+        return written_by_server
+    model: LlmWriter = request.getfixturevalue("local_writer")
+
+    def by_checkpoint(reply: Reply) -> tuple[Script, int]:
+        rounds: list[int] = []
+
+        def replies(chats: Sequence[object]) -> list[Reply]:
+            rounds.append(len(chats))
+            return [reply] * len(chats)
+
+        monkeypatch.setattr(model, "_replies", replies)
+        (made,) = model.write([FACTS])
+        return made, len(rounds)
+
+    return by_checkpoint
+
+
+@pytest.mark.parametrize("around", **ids(WRAPPED))
+def test_what_stands_around_a_caption_is_taken_off(captioned: Captioned, around: str) -> None:
+    assert captioned(Reply(put(around, MAN))) == (Caption(PICTURE.row_id, -1, MAN), 1)
+
+
+@pytest.mark.parametrize(("text", "reason"), **ids(NO_CAPTION))
+def test_what_is_no_caption_is_asked_for_again_and_then_measured(captioned: Captioned, text: str, reason: str) -> None:
+    made, asked = captioned(Reply(text))
+    assert asked == 3
+    assert made.reason
+    assert reason in made.reason
+    assert made.text.startswith("No people are seen.")
+
+
+@pytest.mark.parametrize("around", **ids(WRAPPED))
+def test_what_stands_around_a_script_is_taken_off(written: Written, around: str) -> None:
+    made, asked = written(Reply(put(around, SCRIPT)))
+    assert (made.written_by, made.reason, asked) == ("llm", "", 1)
+    assert (made.scene_elements, made.plots) == (("A parked car.",), ("A man walks along a street.",))
+
+
+@pytest.mark.parametrize("text", **ids(FORGIVEN))
+def test_json_that_is_nearly_right_is_read(written: Written, text: str) -> None:
+    made, asked = written(Reply(text))
+    assert (made.written_by, made.reason, asked) == ("llm", "", 1)
+    assert (made.scene_elements, made.plots) == (("A parked car.",), ("A man walks along a street.",))
+
+
+@pytest.mark.parametrize(("text", "reason"), **ids(NO_SCRIPT))
+def test_what_is_no_script_is_asked_for_again_and_then_left_to_the_template(
+    written: Written, text: str, reason: str
+) -> None:
+    made, asked = written(Reply(text))
+    assert asked == 3
+    assert made.written_by == "template"
+    assert made.reason
+    assert reason in made.reason
+    assert (made.scene_elements, made.plots) == (("A car is parked.",), ("A man in a hat walks along a street.",))
+
+
+def test_a_cut_answer_is_asked_for_again_and_never_kept(captioned: Captioned, written: Written) -> None:
+    why = "it was cut off because it is too long"
+    made, asked = captioned(Reply("A man in a hat. He wea", cut=True))
+    assert (made.reason, asked) == (why, 3)
+    assert "man" not in made.text
+    script, asked = written(Reply(SCRIPT, cut=True))
+    assert (script.written_by, script.reason, asked) == ("template", why, 3)
+
+
+def test_a_local_captioner_is_told_why_and_its_next_answer_counts(
+    local_captioner: DeepseekVl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, chats = ["<think>Hm", MAN], []
+
+    def replies(_: object, chat: Any) -> list[Reply]:
+        chats.append(local_captioner._text(chat))
+        return [Reply(said.pop(0))]
+
+    monkeypatch.setattr(local_captioner, "_replies", replies)
+    assert local_captioner.caption([PICTURE]) == [[Caption(PICTURE.row_id, -1, MAN)]]
+    assert chats[1].startswith(chats[0][: len(ASKED_FOR_CAPTION)])
+    assert "That answer can't be used: its thought doesn't end" in chats[1]
+    assert chats[1].count(local_captioner._processor.image_token) == 1
+
+
+def test_a_real_local_captioner_can_be_asked_again(tmp_path: Path) -> None:
+    folder = tiny_checkpoints.deepseek_vl(tmp_path)
+    model = DeepseekVl(DeepseekVlConfig(source=str(folder), dtype="float32", most_tokens=2, answers=2))
+    ((made,),) = model.caption([PICTURE])
+    assert made.reason
+    assert made.text.startswith("No people are seen.")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Said(raw='{"choices": [{"message": {"content": null, "reasoning_content": "A man in a hat."}}]}'),
+        Said(raw='{"choices": [{"message": {"content": null, "refusal": "I can\'t."}}]}'),
+        Said(raw='{"choices": [{"finish_reason": "content_filter", "message": {"content": "A man in"}}]}'),
+        Said(raw='{"choices": [{"message": {"content": [1, "A man in a hat."]}}]}'),
+    ],
+    ids=["thoughts alone", "refusal", "filtered", "odd parts"],
+)  # fmt: skip
+def test_a_server_whose_reply_holds_no_answer_said_nothing(said: Said) -> None:
+    with ChatServer(lambda _: said) as server:
+        config = OpenAiConfig(server=ServerConfig(base_url=server.url, model="m"))
+        ((made,),) = OpenAiCaptioner(config, FastClock().clock()).caption([PICTURE])
+    assert made.reason == "it is empty"
+
+
+def test_a_reply_in_parts_is_read_and_half_a_character_stops_nothing() -> None:
+    parts = [{"type": "text", "text": "A man "}, {"type": "text", "text": "in a hat."}, {"type": "refusal"}]
+    for content in (parts, "A man in a hat.\ud83d"):
+        raw = json.dumps({"choices": [{"message": {"content": content}}]})
+        with ChatServer(lambda _, raw=raw: Said(raw=raw)) as server:
+            config = OpenAiConfig(server=ServerConfig(base_url=server.url, model="m"))
+            ((made,),) = OpenAiCaptioner(config, FastClock().clock()).caption([PICTURE])
+        assert made.text.startswith("A man in a hat.")
+        made.text.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'A sign reads "I can\'t wait". A man says “hello” to her.',
+        "Here a man and a woman stand: he wears a hat, she a coat.",
+        "Sorry-looking houses stand along the road.",
+        "A user manual lies on the table. The light and the colours are warm.",
+        "一个男人走在街上。",
+        "A man [seen from behind] opens a door with the number 3 < 4.",
+    ],
+)
+def test_captions_that_only_look_like_something_else_stay_word_for_word(text: str) -> None:
+    assert caption(text, cut=False) == text
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Caption: ", "**Caption:** ", "The description: ", "# Description\n", "### Response:\n", "I'd be happy to help! "],
+)
+def test_labels_and_greetings_are_taken_off(label: str) -> None:
+    assert caption(label + MAN, cut=False) == MAN
+
+
+def test_plain_text_and_json_are_what_they_were() -> None:
+    assert plain(MAN, cut=False) == MAN
+    assert json_value('{"a": "x, ]", "b": ["“c”,"]}', cut=False) == {"a": "x, ]", "b": ["“c”,"]}
+    with pytest.raises(AnswerError, match="cut off"):
+        plain(MAN, cut=True)
