@@ -16,13 +16,15 @@ import cv2
 import numpy as np
 
 from drawn.paint import Array
+from drawn.people import CLOTHS, HAIRS, SKINS, Look, named
 from drawn.script import write
 from drawn.sound import RATE, compose
 from drawn.stage import Stage, seen
-from drawn.truth import Appearance, Second, Truth
+from drawn.truth import Appearance, Second, Truth, Where, Who
 
 __all__ = ["Appearance", "Second", "Truth", "draw_film", "draw_frames", "truth"]
 
+REVISION = 2  # of what a seed draws
 SIZE = (896, 512)
 ENCODER = {  # with x264's faster arithmetic one seed gives other bytes now and then, and so another film
     "preset": "veryfast",
@@ -49,9 +51,20 @@ def truth(seed: int = 7, seconds: int = 96, size: tuple[int, int] = SIZE, fps: i
         *size,
         {p.name: p.description for p in script.people},
         {p.name: p.description for p in script.places},
+        {p.name: _who(p.look) for p in script.people},
+        {p.name: Where(p.kind, p.mood.word, p.air) for p in script.places},
         tuple(float(s.start) for s in script.shots[1:]),
         tuple(timeline),
     )
+
+
+def _who(look: Look) -> Who:
+    colours = {"skin": (look.skin, SKINS), "hair": (look.hair, HAIRS)}
+    colours |= {"top": (look.top, CLOTHS), "accent": (look.accent, CLOTHS)}
+    words = {key: named(colour, palette) for key, (colour, palette) in colours.items()}
+    rgb = {f"{key}_rgb": tuple(round(v, 4) for v in colour) for key, (colour, _) in colours.items()}
+    kinds = {key: getattr(look, key) for key in ("woman", "years", "style", "beard", "glasses", "clothes")}
+    return Who(**words, **rgb, **kinds)
 
 
 def draw_frames(
