@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from drawn.paint import Array
+from drawn.paint import Array, Colour
 from drawn.people import CLOTHS, HAIRS, SKINS, Look, named
 from drawn.script import write
 from drawn.sound import RATE, compose
@@ -59,12 +59,26 @@ def truth(seed: int = 7, seconds: int = 96, size: tuple[int, int] = SIZE, fps: i
 
 
 def _who(look: Look) -> Who:
-    colours = {"skin": (look.skin, SKINS), "hair": (look.hair, HAIRS)}
-    colours |= {"top": (look.top, CLOTHS), "accent": (look.accent, CLOTHS)}
-    words = {key: named(colour, palette) for key, (colour, palette) in colours.items()}
-    rgb = {f"{key}_rgb": tuple(round(v, 4) for v in colour) for key, (colour, _) in colours.items()}
-    kinds = {key: getattr(look, key) for key in ("woman", "years", "style", "beard", "glasses", "clothes")}
-    return Who(**words, **rgb, **kinds)
+    def rgb(colour: Colour) -> Colour:
+        r, g, b = (round(v, 4) for v in colour)
+        return r, g, b
+
+    return Who(
+        woman=look.woman,
+        years=look.years,
+        skin=named(look.skin, SKINS),
+        hair=named(look.hair, HAIRS),
+        style=look.style,
+        beard=look.beard,
+        glasses=look.glasses,
+        clothes=look.clothes,
+        top=named(look.top, CLOTHS),
+        accent=named(look.accent, CLOTHS),
+        skin_rgb=rgb(look.skin),
+        hair_rgb=rgb(look.hair),
+        top_rgb=rgb(look.top),
+        accent_rgb=rgb(look.accent),
+    )
 
 
 def draw_frames(

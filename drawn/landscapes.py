@@ -211,12 +211,12 @@ def beach(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     )
     mid = canvas.blank()
     for y, width in ((0.655, 0.010), (0.675, 0.014)):
-        x = np.linspace(canvas.left, canvas.right, 40)
-        foam = np.stack([x, y + 0.008 * np.sin(x * 9 + y * 90)], 1)
+        line = np.linspace(canvas.left, canvas.right, 40)
+        foam = np.stack([line, y + 0.008 * np.sin(line * 9 + y * 90)], 1)
         canvas.fill(mid, stroke(foam, width), scaled(mood.grade, 0.95), 0.85, 0.003)
     green = scaled(blend((0.20, 0.42, 0.16), mood.low, 0.1), float(np.mean(mood.grade)))
-    for x in (-1.05, -0.45, 0.55, 1.15):
-        px = x + float(rng.uniform(-0.12, 0.12))
+    for at in (-1.05, -0.45, 0.55, 1.15):
+        px = at + float(rng.uniform(-0.12, 0.12))
         top = (px + float(rng.uniform(-0.12, 0.12)), float(rng.uniform(0.10, 0.28)))
         stem = curve([(px, 0.74), (px + 0.35 * (top[0] - px), 0.5), top], False)
         canvas.fill(mid, stroke(stem, [0.045, 0.032, 0.026]), scaled((0.46, 0.33, 0.22), 0.9))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Box = tuple[float, float, float, float]
 Rgb = tuple[float, float, float]
@@ -64,7 +64,7 @@ class Second:
 
 @dataclass(frozen=True)
 class Truth:
-    """A whole film: names with a sentence and with the facts each, the cuts in seconds, and one entry a whole second."""
+    """A whole film: names with a sentence and the facts each, the cuts in seconds, and one entry a whole second."""
 
     seed: int
     title: str
@@ -99,9 +99,10 @@ class Truth:
             )
             for s in raw["timeline"]
         )
-        who = {
-            name: Who(**{key: tuple(v) if isinstance(v, list) else v for key, v in facts.items()})
-            for name, facts in raw["who"].items()
-        }
+        who = {name: Who(**_tuples(facts)) for name, facts in raw["who"].items()}
         where = {name: Where(**facts) for name, facts in raw["where"].items()}
         return cls(**{**raw, "who": who, "where": where, "cuts": tuple(raw["cuts"]), "timeline": timeline})
+
+
+def _tuples(facts: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drawn.casting import LEAST_APART, apart, cast, draw, held_out
+from drawn.casting import LEAST_APART, apart, cast, draw, held_out, seen
 from drawn.film import truth
 from drawn.people import CLOTHS, named
 from drawn.places import places_of
@@ -39,7 +39,7 @@ def test_people_of_a_film_cannot_be_confused():
         looks = [person.look for person in cast(seed)]
         distances = [apart(a, b) for i, a in enumerate(looks) for b in looks[:i]]
         assert min(distances) > 0.9 * LEAST_APART
-        assert len({look.words for look in looks}) == len({named(look.top, CLOTHS) for look in looks}) == len(looks)
+        assert len({seen(look) for look in looks}) == len({named(look.top, CLOTHS) for look in looks}) == len(looks)
 
 
 def test_words_follow_from_numbers():
