@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil, gcd
+from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -14,6 +15,7 @@ from storage.decode import DecodedFilm, KeyframesConfig, gathered
 from storage.films import FilmProbe, FilmSource
 from storage.fingerprint import fingerprint
 from storage.provenance import Provenance
+from storage.root import Storage
 
 FPS = 24
 LICENCE = "Apache-2.0"
@@ -52,6 +54,18 @@ def drawn_film(source: str) -> DrawnFilm | None:
         return None
     values = {name: value for name, (value,) in parse_qs(parts.query).items()}
     return DrawnFilm.model_validate({"seed": parts.netloc, **values})
+
+
+def known_truth(storage: Storage, source: str) -> Truth | None:
+    """Of a film that is drawn as keyframes, or with a truth beside it as <film>.truth.json, in the storage or here."""
+    if drawn := drawn_film(source):
+        return drawn.truth
+    if source.startswith(f"{storage.base}/"):
+        place = source if storage.is_local else source.partition("?")[0]  # options follow
+        rel = str(PurePosixPath(place.removeprefix(f"{storage.base}/")).with_suffix(".truth.json"))
+        return Truth.from_json(storage.read_bytes(rel).decode()) if storage.exists(rel) else None
+    path = Path(source).with_suffix(".truth.json")
+    return Truth.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def keyframes_of(film: DrawnFilm, config: KeyframesConfig) -> DecodedFilm:

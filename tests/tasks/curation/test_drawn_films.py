@@ -1,6 +1,7 @@
 """Films that are drawn as keyframes alone go the way of any film."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,17 +9,20 @@ import pytest
 
 from drawn.film import draw_film, draw_frames
 from drawn.worlds import EVALUATION, TRAINING
+from models.captioner import DescriberConfig
+from models.writer import FilmWriterConfig
 from storage.decode import KeyframesConfig, decode_film
 from storage.pictures import decode
 from storage.root import Storage
+from storage.schemas import second_of
 from storage.tables import Tables
 from storage.trim import TrimSeconds
 from tasks.cluster import ClusterConfig
-from tasks.curation import drawn_films, ingest, keyframes
-from tasks.curation.drawn_films import DrawnFilm, drawn_film, keyframes_of
+from tasks.curation import captions, drawn_films, ingest, keyframes, scripts
+from tasks.curation.drawn_films import DrawnFilm, drawn_film, keyframes_of, known_truth
 from tasks.curation.ingest import DrawnConfig, IngestConfig
-from tasks.movies import truth_figures
 from tasks.progress import silent
+from tasks.stage import Work
 from tests.tasks.clips import write_clip
 
 SMALL = KeyframesConfig(width=112, height=64)
@@ -86,7 +90,11 @@ def test_its_id_follows_from_seed_length_and_drawing(monkeypatch: pytest.MonkeyP
 def test_its_truth_is_known_by_its_source(tmp_path: Path) -> None:
     assert drawn_film(FILM.uri) == FILM
     assert drawn_film("films/drawn-7.mp4") is None
-    assert truth_figures._truth(Storage(str(tmp_path)), FILM.uri) == FILM.truth.to_json()
+    storage = Storage(str(tmp_path))
+    assert known_truth(storage, FILM.uri) == FILM.truth
+    (tmp_path / "film.truth.json").write_text(FILM.truth.to_json())
+    assert known_truth(storage, str(tmp_path / "film.mp4")) == FILM.truth
+    assert known_truth(storage, str(tmp_path / "other.mp4")) is None
 
 
 def test_films_are_drawn_from_training_seeds_unless_said_otherwise() -> None:
@@ -96,3 +104,31 @@ def test_films_are_drawn_from_training_seeds_unless_said_otherwise() -> None:
     assert EVALUATION[-1] < TRAINING
     with pytest.raises(ValueError, match=r"films 98 to 100 mix seeds for evaluation, which end with 99, with others"):
         DrawnConfig(films=3, first=98)
+
+
+def written(storage: Storage, work: Work, config: FilmWriterConfig, cluster: ClusterConfig) -> list[dict[str, Any]]:
+    done = scripts.run(config, storage, work, cluster, silent)
+    rows = Tables(storage).read("scripts", done["scripts"]).to_pylist()
+    return sorted(rows, key=lambda row: str(row["row_id"]))
+
+
+def test_a_share_of_its_shots_is_written_in_its_own_words(tmp_path: Path, cluster: ClusterConfig) -> None:
+    storage = Storage(str(tmp_path))
+    ingested = ingest.run(IngestConfig(drawn=DrawnConfig(films=1, seconds=24)), storage, silent)
+    work = keyframes.run(SMALL, storage, ingested, cluster, silent)
+    work = captions.run(DescriberConfig(), storage, {**work, "characters": work["keyframes"]}, cluster, silent)
+    half, whole, other = (
+        written(storage, work, FilmWriterConfig(share=share, seed=seed), cluster)
+        for share, seed in ((0.5, 0), (1.0, 0), (1.0, 1))
+    )
+    told = drawn_film(next(iter(ingested.films.values())).source).truth  # type: ignore[union-attr]
+    assert {row["written_by"] for row in half} == {"film", "template"}
+    for shot in {second.shot for second in told.timeline}:
+        rows = [row for row in half if told.timeline[second_of(row["row_id"])].shot == shot]
+        assert len({row["written_by"] for row in rows}) == 1
+    assert {row["written_by"] for row in whole} == {"film"}
+    for row, another in zip(whole, other, strict=True):
+        moment = told.timeline[second_of(row["row_id"])]
+        assert row["plots"][0] == another["plots"][0] == moment.plot
+        assert len(row["characters"]) == len(moment.appearances)
+    assert sum(row["text"] != another["text"] for row, another in zip(whole, other, strict=True)) > 12
