@@ -1,10 +1,10 @@
 """Films that exist as keyframes alone: drawn where they are worked on, at the keyframes' size, without any video."""
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil, gcd
 from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 from pydantic import BaseModel
@@ -19,6 +19,7 @@ from storage.root import Storage
 
 FPS = 24
 LICENCE = "Apache-2.0"
+_URI = re.compile(r"drawn://(?P<width>\d+)x(?P<height>\d+)/(?P<seconds>\d+)s/seed-(?P<seed>\d+)")
 _LEAST = 96  # pixels that a drawn frame has at least, either way
 
 
@@ -32,8 +33,8 @@ class DrawnFilm(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def uri(self) -> str:
-        """Names it among films: drawn://1000?seconds=96&width=896&height=512."""
-        return f"drawn://{self.seed}?seconds={self.seconds}&width={self.width}&height={self.height}"
+        """Names it among films: drawn://896x512/96s/seed-1000."""
+        return f"drawn://{self.width}x{self.height}/{self.seconds}s/seed-{self.seed}"
 
     @property
     def truth(self) -> Truth:
@@ -49,11 +50,8 @@ class DrawnFilm(BaseModel, frozen=True, extra="forbid"):
 
 def drawn_film(source: str) -> DrawnFilm | None:
     """The film that a source names, None when that is another film."""
-    parts = urlsplit(source)
-    if parts.scheme != "drawn":
-        return None
-    values = {name: value for name, (value,) in parse_qs(parts.query).items()}
-    return DrawnFilm.model_validate({"seed": parts.netloc, **values})
+    named = _URI.fullmatch(source)
+    return DrawnFilm.model_validate(named.groupdict()) if named else None
 
 
 def known_truth(storage: Storage, source: str) -> Truth | None:
