@@ -92,8 +92,8 @@ class Stage:
         shade = np.clip(1.06 - 0.30 * (0.8 * x * x + 0.9 * y * y), 0.5, 1)
         self.vignette: Array = np.repeat(np.round(shade * 255).astype(np.uint8)[..., None], 3, 2)
 
-    def frame(self, time: float) -> Array:
-        """The frame at `time` seconds, RGB uint8 [H, W, 3]."""
+    def frame(self, time: float, people: bool = True) -> Array:
+        """The frame at `time` seconds, RGB uint8 [H, W, 3], with what moves in it or as the empty place."""
         shot = self.script.shot_at(time)
         w, h = self.size
         frame = np.empty((h, w, 3), np.uint8)
@@ -101,11 +101,12 @@ class Stage:
         focus = FRAMINGS[shot.size].focus
         backdrop = self.backdrop(shot.place, focus)
         backdrop.paint(frame, camera)
-        for role in sorted(shot.roles, key=lambda r: r.y + r.scale):
+        for role in sorted(shot.roles if people else (), key=lambda r: r.y + r.scale):
             self._person(frame, shot, role, time)
         backdrop.paint(frame, camera, before=True)
         place = self.script.places[shot.place]
-        drift(frame, place, time, 1.6 if focus == "blurred" else 1.0)
+        if people:
+            drift(frame, place, time, 1.6 if focus == "blurred" else 1.0)
         cv2.multiply(frame, self.vignette, dst=frame, scale=1 / 255)
         if shot.kind != "scene":
             card(
