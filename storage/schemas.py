@@ -66,8 +66,8 @@ SCRIPTS = _schema(
     ("scene_elements", _STRINGS),
     ("plots", _STRINGS),
     ("text", pa.string()),  # as in the paper's figure 16
-    ("written_by", pa.string()),  # "llm" or "template"
-    ("reason", pa.string()),  # why the template, "" for the llm
+    ("written_by", pa.string()),  # "llm", "template" or "film"
+    ("reason", pa.string()),  # why the template, "" for the others
     *_BACKEND,
 )
 
@@ -161,6 +161,11 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 def row_id(film_id: str, second: int) -> str:
     return f"{film_id}-{second:06d}"
+
+
+def second_of(row_id: str) -> int:
+    """Nominal second of a keyframe."""
+    return int(row_id.rpartition("-")[2])
 
 
 def film_of(row_id: str) -> str:

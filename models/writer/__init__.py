@@ -18,12 +18,22 @@ PROMPTS = Path(__file__).parent / "prompts"
 
 
 @dataclass(frozen=True)
+class OwnWords:
+    """What the film itself knows of a keyframe, in the sections of a script."""
+
+    characters: tuple[str, ...]
+    scene_elements: tuple[str, ...]
+    plots: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ScriptFacts:
-    """The captions of one keyframe: of the whole picture and of each of its persons."""
+    """The captions of one keyframe, of the whole picture and of each of its persons; and the film's own words."""
 
     row_id: str
     frame_caption: str
     character_captions: tuple[str, ...] = ()
+    own: OwnWords | None = None
 
 
 class ScriptWriter(Protocol):
@@ -127,16 +137,41 @@ class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
         return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
-WriterConfig = Annotated[TemplateConfig | SmolLm2Config | LlmConfig | OpenAiWriterConfig, Field(discriminator="kind")]
+class FilmWriterConfig(BaseModel, frozen=True, extra="forbid"):
+    """Drawn films in their own words: names, looks, places and what happens, as a person would write them.
+
+    `share` of the shots are written so, each in one of several phrasings that `seed` picks; the template writes the
+    others, and all films of which nothing is known.
+    """
+
+    kind: Literal["film"] = "film"
+    share: float = Field(default=0.5, ge=0, le=1)
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def revision(self) -> str:
+        """Of the code; part of every fingerprint that this config is in."""
+        from models.writer.template import TemplateWriter
+
+        return f"1, template {TemplateWriter.revision}"
 
 
-def build(config: TemplateConfig | SmolLm2Config | LlmConfig | OpenAiWriterConfig) -> ScriptWriter:
+WriterConfig = Annotated[
+    TemplateConfig | FilmWriterConfig | SmolLm2Config | LlmConfig | OpenAiWriterConfig, Field(discriminator="kind")
+]
+
+
+def build(config: TemplateConfig | FilmWriterConfig | SmolLm2Config | LlmConfig | OpenAiWriterConfig) -> ScriptWriter:
     """The script writer that `config` describes."""
     match config:
         case TemplateConfig():
             from models.writer.template import TemplateWriter
 
             return TemplateWriter()
+        case FilmWriterConfig():
+            from models.writer.film import FilmWriter
+
+            return FilmWriter()
         case SmolLm2Config():
             from models.writer.smollm2 import SmolLm2Writer
 

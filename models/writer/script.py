@@ -9,7 +9,7 @@ SECTIONS = ("Characters:", "Scene Elements:", "Plots:")
 
 @dataclass(frozen=True)
 class Script:
-    """Descriptions in three sections; `reason` says why the template wrote it, and is empty where the model did.
+    """Descriptions in three sections; `reason` says why the template wrote it, and is empty elsewhere.
 
     Raises ValueError when a section holds more descriptions than the decoder's 15 places allow.
     """
@@ -18,7 +18,7 @@ class Script:
     characters: tuple[str, ...]
     scene_elements: tuple[str, ...]
     plots: tuple[str, ...]
-    written_by: Literal["llm", "template"]
+    written_by: Literal["llm", "template", "film"]
     reason: str = ""
 
     def __post_init__(self) -> None:

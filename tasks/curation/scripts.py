@@ -3,19 +3,26 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import numpy as np
+
+from drawn import words
 from models import writer
-from models.writer import ScriptFacts, WriterConfig
+from models.writer import FilmWriterConfig, OwnWords, ScriptFacts, WriterConfig
 from models.writer.script import Script, render
 from storage.filmrows import FilmRows
 from storage.root import Storage
+from storage.schemas import second_of
+from storage.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
+from tasks.curation.drawn_films import known_truth
 from tasks.made import Made, Step
 from tasks.progress import Progress
 from tasks.stage import Work, run_stage
 
 STAGE = "scripts"
 INPUTS = ("captions",)
+_SECONDS = 1_000_000  # more than a film has
 
 
 def run(config: WriterConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
@@ -25,7 +32,7 @@ def run(config: WriterConfig, storage: Storage, work: Work, cluster: ClusterConf
         STAGE,
         inputs=INPUTS,
         work=work,
-        identity=config,
+        identity=[config, words.REVISION] if isinstance(config, FilmWriterConfig) else config,
         make=partial(_make, config, storage, work),
         cluster=cluster,
         progress=progress,
@@ -34,11 +41,13 @@ def run(config: WriterConfig, storage: Storage, work: Work, cluster: ClusterConf
 
 def _make(config: WriterConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
     model, captions = writer.build(config), FilmRows(storage, "captions", work["captions"])
+    keyframes = FilmRows(storage, "keyframes", work["keyframes"])
 
     def write(film_id: str) -> Iterator[Step | Made]:
+        own = _own_words(config, storage, keyframes, film_id) if isinstance(config, FilmWriterConfig) else {}
         for step, row_ids in rows.chunks(captions.row_ids(film_id)):
             said = rows.of(captions, film_id, row_ids)
-            facts = [_facts(row_id, said[row_id]) for row_id in row_ids]
+            facts = [_facts(row_id, said[row_id], own.get(row_id)) for row_id in row_ids]
             scripts = rows.by_row(model.write(facts), lambda script: script.row_id, row_ids)
             yield Made({"scripts": rows.table("scripts", film_id, list(map(_row, scripts.values())), model)})
             yield step
@@ -46,11 +55,26 @@ def _make(config: WriterConfig, storage: Storage, work: Work) -> Callable[[str],
     return write
 
 
-def _facts(row_id: str, captions: list[rows.Row]) -> ScriptFacts:
+def _own_words(config: FilmWriterConfig, storage: Storage, keyframes: FilmRows, film_id: str) -> dict[str, OwnWords]:
+    """By row id, of the shots that are to be written in them; {} of a film whose truth nobody knows."""
+    (source,) = Tables(storage).sources({film_id: keyframes.work[film_id]}).values()
+    truth = known_truth(storage, source)
+    own: dict[str, OwnWords] = {}
+    for row_id in keyframes.row_ids(film_id) if truth else ():
+        assert truth is not None
+        second = second_of(row_id)
+        luck = np.random.default_rng([config.seed, truth.seed, truth.timeline[second].shot])
+        if luck.random() < config.share:
+            told = words.told(truth, second, config.seed * _SECONDS + second)
+            own[row_id] = OwnWords(told.characters, told.scene_elements, told.plots)
+    return own
+
+
+def _facts(row_id: str, captions: list[rows.Row], own: OwnWords | None) -> ScriptFacts:
     """Captions come sorted by subject: characters by their index, then "frame"."""
     characters = tuple(row["text"] for row in captions if row["subject"] != "frame")
     (frame,) = (row["text"] for row in captions if row["subject"] == "frame")
-    return ScriptFacts(row_id, frame, characters)
+    return ScriptFacts(row_id, frame, characters, own)
 
 
 def _row(script: Script) -> rows.Row:

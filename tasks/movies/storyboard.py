@@ -229,7 +229,7 @@ class _Story:
         (script,) = self._of("scripts", row)
         (caption,) = (one for one in self._of("captions", row) if one["subject"] == "frame")
         made = {one["variant"]: one["image"] for one in self._of("renders", row)}
-        written = f"{script['backend']}" if script["written_by"] == "llm" else f"template ({script['reason']})"
+        written = f"template ({script['reason']})" if script["written_by"] == "template" else f"{script['backend']}"
         pictures = [picture("original", image, width)]
         size = width, pictures[0].height
         pictures += [picture(label, made[name], *size, made=True) for name, label in LABELS.items() if name in made]

@@ -1,15 +1,14 @@
 """Where a film's truth is known, as of the drawn one: do detectors find who is there, are characters told apart?"""
 
-from pathlib import Path, PurePosixPath
-
 import numpy as np
 
-from drawn.truth import Second, Truth
+from drawn.truth import Second
 from models.face.bank import agreement
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks import rows
+from tasks.curation.drawn_films import known_truth
 from tasks.movies import metrics
 from tasks.movies.metrics import Figure
 from tasks.rows import Row
@@ -25,11 +24,10 @@ def figures(storage: Storage, snapshot: Snapshot, least_pixels: float) -> dict[s
     seen_persons: list[bool] = []
     pure: list[bool] = []
     sources = Tables(storage).sources(snapshot.work["keyframes"])
-    truths = {film_id: text for film_id, source in sources.items() if (text := _truth(storage, source))}
+    truths = {film_id: truth for film_id, source in sources.items() if (truth := known_truth(storage, source))}
     films = [film for film in snapshot.films if film.film_id in truths]
     for film in films:
-        truth = Truth.from_json(truths[film.film_id])
-        timeline = {second.second: second for second in truth.timeline}
+        timeline = {second.second: second for second in truths[film.film_id].timeline}
         work = {stage: {film.film_id: keys[film.film_id]} for stage, keys in snapshot.work.items()}
         tables = Tables(storage)
         keyframes = tables.read("keyframes", work["keyframes"], ["row_id", "second"]).to_pylist()
@@ -50,16 +48,6 @@ def figures(storage: Storage, snapshot: Snapshot, least_pixels: float) -> dict[s
             pure, "share of faces in a cluster that show the person whom most of their cluster's faces show"
         ),
     }
-
-
-def _truth(storage: Storage, source: str) -> str:
-    """What lies beside a film of the storage's own or of this machine; "" where nothing does."""
-    if source.startswith(f"{storage.base}/"):
-        place = source if storage.is_local else source.partition("?")[0]  # options follow
-        rel = str(PurePosixPath(place.removeprefix(f"{storage.base}/")).with_suffix(".truth.json"))
-        return storage.read_bytes(rel).decode() if storage.exists(rel) else ""
-    path = Path(source).with_suffix(".truth.json")
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _centres(second: Second, least_pixels: float) -> np.ndarray:

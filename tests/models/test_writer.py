@@ -8,7 +8,7 @@ import pytest
 from models.captioner import FrameFacts
 from models.captioner.describer import Describer
 from models.detector import Person
-from models.writer import ScriptFacts, SmolLm2Config, TemplateConfig, build
+from models.writer import FilmWriterConfig, OwnWords, ScriptFacts, SmolLm2Config, TemplateConfig, build
 from models.writer.script import Script, parts, render
 from models.writer.smollm2 import invention
 from models.writer.template import arrange, sentences
@@ -129,3 +129,10 @@ def test_what_was_written_is_forgotten_in_the_end(smollm2, monkeypatch):
 def test_how_many_are_written_together_changes_no_script():
     assert fingerprint(SmolLm2Config(batch=1)) == fingerprint(SmolLm2Config())
     assert fingerprint(SmolLm2Config(longest=8)) != fingerprint(SmolLm2Config())
+
+
+def test_the_film_writer_takes_the_films_own_words_and_else_the_captions():
+    own = OwnWords(("Mara has red hair.",), ("The harbour, at dusk.",), ("Mara waits.", "A close-up of Mara."))
+    known, unknown = build(FilmWriterConfig()).write([ScriptFacts("a", FRAME, (), own), ScriptFacts("b", FRAME)])
+    assert (known.written_by, known.sections()) == ("film", (own.characters, own.scene_elements, own.plots))
+    assert unknown == arrange(ScriptFacts("b", FRAME), "the film's own words are not known, or not asked for here")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from drawn.film import truth
 from storage.decode import KeyframesConfig
 from storage.encoder import ffmpeg_binary
 from storage.films import FilmProbe, FilmSource, film_rows
@@ -16,8 +17,8 @@ from storage.tables import Tables
 from storage.trim import TrimSeconds
 from tasks.cluster import ClusterConfig
 from tasks.curation import ingest, keyframes
+from tasks.curation.drawn_films import known_truth
 from tasks.curation.ingest import DrawnConfig, IngestConfig, NoFilmsError
-from tasks.movies import truth_figures
 from tasks.progress import silent
 from tests.storage.blobs import write as write_film
 from tests.storage.finished import finish
@@ -85,8 +86,8 @@ def test_the_film_is_drawn_once_a_storage_with_its_truth(tmp_path: Path) -> None
     storage = Storage(str(tmp_path / "out"))
     frames: list[int] = []
     first = ingest.run(config, storage, lambda what, done, total: frames.append(done))
-    assert storage.exists("films/drawn-7-12s-128x96.mp4")
-    assert storage.exists("films/drawn-7-12s-128x96.truth.json")
+    assert storage.exists("films/drawn-7-12s-128x96-r2.mp4")
+    assert storage.exists("films/drawn-7-12s-128x96-r2.truth.json")
     assert 12 * 24 in frames
     frames.clear()
     assert ingest.run(config, storage, lambda what, done, total: frames.append(done)) == first
@@ -95,14 +96,15 @@ def test_the_film_is_drawn_once_a_storage_with_its_truth(tmp_path: Path) -> None
 
 def test_behind_a_uri_the_drawn_film_and_its_truth_are_the_storages_own(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = Storage("s3://bucket/a?region=eu-1")
-    held = {"films/drawn-7-96s-896x512.mp4": b"", "films/drawn-7-96s-896x512.truth.json": b"{}"}
+    told = truth(7, 8)
+    held = {"films/drawn-7-96s-896x512-r2.mp4": b"", "films/drawn-7-96s-896x512-r2.truth.json": told.to_json().encode()}
     monkeypatch.setattr(Storage, "exists", lambda self, rel: rel in held)
     monkeypatch.setattr(Storage, "read_bytes", lambda self, rel: held[rel])
     source = ingest.drawn_film(DrawnConfig(), storage, silent)
-    assert source == "s3://bucket/a/films/drawn-7-96s-896x512.mp4?region=eu-1"
-    assert truth_figures._truth(storage, source) == "{}"
-    assert truth_figures._truth(storage, "s3://bucket/a/films/other.mp4?region=eu-1") == ""
-    assert truth_figures._truth(storage, "s3://other/film.mp4") == ""
+    assert source == "s3://bucket/a/films/drawn-7-96s-896x512-r2.mp4?region=eu-1"
+    assert known_truth(storage, source) == told
+    assert known_truth(storage, "s3://bucket/a/films/other.mp4?region=eu-1") is None
+    assert known_truth(storage, "s3://other/film.mp4") is None
 
 
 def test_require_films_passes_when_one_is_left() -> None:

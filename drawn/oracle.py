@@ -1,0 +1,91 @@
+"""Which of a film's places a picture shows, and how many people: by colours and shapes alone, against the truth.
+
+The film's places are painted as all its keyframes see them, without people. A picture shows the place of the view that
+it is nearest to where nobody hides it; people stand where it departs from that view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from drawn.paint import Array
+from drawn.script import write
+from drawn.stage import Stage
+from drawn.truth import Truth
+
+SIZE = (224, 128)
+CELLS = (28, 16)
+_SEEN = 0.45  # share of the cells that no person hides, even in an extreme close-up
+_SHIFTS = [(x, y) for x in (-6, -3, 0, 3, 6) for y in (-3, 0, 3)]  # pixels by which a view may be off
+_DEPARTS = 26.0  # levels of 0-255 in one of the colours
+_LEAST_HIGH, _LEAST_WIDE, _GAP = 0.14, 0.05, 0.03  # of the picture's height: of a person, and between two
+_ALIKE = 0.45  # how high a person is at least, of the highest
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a picture shows."""
+
+    place: str
+    people: int
+
+
+class Oracle:
+    """Judges pictures of one film; `size` is (width, height) in pixels, of the film's shape."""
+
+    def __init__(self, truth: Truth, size: tuple[int, int] = SIZE) -> None:
+        stage = Stage(write(truth.seed, int(truth.seconds), size[0] / size[1]), size)
+        scenes = [second for second in truth.timeline if second.kind == "scene"]
+        self.size = size
+        self.places = [second.place for second in scenes]
+        self._views = [_soft(stage.frame(second.second, people=False)) for second in scenes]
+        self._layouts = np.stack([_layout(view) for view in self._views])
+
+    def __call__(self, picture: Array) -> Verdict:
+        """Judge a picture, RGB uint8 [H, W, 3] of any size and of the film's shape."""
+        picture = _soft(cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA))
+        apart = self._layouts - _layout(picture)  # [N, H, W, 3]
+        worst = np.abs(apart).max(-1).reshape(len(apart), -1)
+        seen = round(_SEEN * worst.shape[1])
+        nearest = int(np.argmin(np.sort(worst, axis=1)[:, :seen].mean(1)))
+        there = np.argsort(worst[nearest])[:seen]
+        light = np.median(apart[nearest].reshape(-1, 3)[there], axis=0)  # all of a picture may be lighter or darker
+        return Verdict(self.places[nearest], _people(_departure(picture + light, self._views[nearest])))
+
+
+def _soft(picture: Array) -> Array:
+    """Without what is finer than a few pixels, such as rain, float32."""
+    soft: Array = cv2.GaussianBlur(cv2.medianBlur(picture, 5), (0, 0), 1.5).astype(np.float32)
+    return soft
+
+
+def _layout(picture: Array) -> Array:
+    layout: Array = cv2.resize(picture, CELLS, interpolation=cv2.INTER_AREA)
+    return layout
+
+
+def _departure(picture: Array, view: Array) -> Array:
+    """By how much [H, W] the picture departs from the view and all that lies a few pixels beside it."""
+    least = np.full(picture.shape[:2], np.inf, np.float32)
+    for x, y in _SHIFTS:
+        moved = cv2.warpAffine(
+            view, np.array([[1, 0, x], [0, 1, y]], np.float32), view.shape[1::-1], borderMode=cv2.BORDER_REPLICATE
+        )
+        least = np.minimum(least, np.abs(picture - moved).max(-1))
+    return least
+
+
+def _people(departure: Array) -> int:
+    """How many stand side by side: runs of columns in which enough departs, and about as much as in the highest."""
+    high = departure.shape[0]
+    mask = (departure > _DEPARTS).astype(np.uint8)
+    heights = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).sum(0) / high
+    columns = (heights > _LEAST_HIGH / 2).astype(np.uint8)
+    closed = cv2.morphologyEx(columns[None], cv2.MORPH_CLOSE, np.ones((1, round(_GAP * high)), np.uint8))[0]
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], closed.astype(np.int8), [0]])))
+    runs = [heights[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    least = max(_LEAST_HIGH, _ALIKE * max((float(run.max()) for run in runs), default=0.0))
+    return sum(bool(run.max() >= least and len(run) >= _LEAST_WIDE * high) for run in runs)

@@ -1,0 +1,115 @@
+"""Films that exist as keyframes alone: drawn where they are worked on, at the keyframes' size, without any video."""
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil, gcd
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from pydantic import BaseModel
+
+from drawn.film import REVISION, draw_frames, truth
+from drawn.truth import Truth
+from storage.decode import DecodedFilm, KeyframesConfig, gathered
+from storage.films import FilmProbe, FilmSource
+from storage.fingerprint import fingerprint
+from storage.provenance import Provenance
+from storage.root import Storage
+
+FPS = 24
+LICENCE = "Apache-2.0"
+_URI = re.compile(r"drawn://(?P<width>\d+)x(?P<height>\d+)/(?P<seconds>\d+)s/seed-(?P<seed>\d+)")
+_LEAST = 96  # pixels that a drawn frame has at least, either way
+
+
+class DrawnFilm(BaseModel, frozen=True, extra="forbid"):
+    """The film of a seed; length in seconds, size in pixels, as its video would have them."""
+
+    seed: int
+    seconds: int
+    width: int
+    height: int
+
+    @property
+    def uri(self) -> str:
+        """Names it among films: drawn://896x512/96s/seed-1000."""
+        return f"drawn://{self.width}x{self.height}/{self.seconds}s/seed-{self.seed}"
+
+    @property
+    def truth(self) -> Truth:
+        """What it shows."""
+        return truth(self.seed, self.seconds, (self.width, self.height), FPS)
+
+    @property
+    def source(self) -> FilmSource:
+        """As ingest hands it on; its id changes with the drawing's revision."""
+        said = Provenance(title=self.truth.title, origin=f"drawn from seed {self.seed}", licence=LICENCE)
+        return FilmSource(film_id=fingerprint("drawn", REVISION, self), source=self.uri, said=said)
+
+
+def drawn_film(source: str) -> DrawnFilm | None:
+    """The film that a source names, None when that is another film."""
+    named = _URI.fullmatch(source)
+    return DrawnFilm.model_validate(named.groupdict()) if named else None
+
+
+def known_truth(storage: Storage, source: str) -> Truth | None:
+    """Of a film that is drawn as keyframes, or with a truth beside it as <film>.truth.json, in the storage or here."""
+    if drawn := drawn_film(source):
+        return drawn.truth
+    if source.startswith(f"{storage.base}/"):
+        place = source if storage.is_local else source.partition("?")[0]  # options follow
+        rel = str(PurePosixPath(place.removeprefix(f"{storage.base}/")).with_suffix(".truth.json"))
+        return Truth.from_json(storage.read_bytes(rel).decode()) if storage.exists(rel) else None
+    path = Path(source).with_suffix(".truth.json")
+    return Truth.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def keyframes_of(film: DrawnFilm, config: KeyframesConfig) -> DecodedFilm:
+    """As storage.decode.decode_film, without a file: shots begin where the truth says.
+
+    Raises:
+        FilmError: too_short, when fewer than two keyframes are left.
+    """
+    told = film.truth
+    probe = FilmProbe(
+        seconds=told.seconds,
+        fps=FPS,
+        width=film.width,
+        height=film.height,
+        has_audio=False,
+        title=told.title,
+        licence=LICENCE,
+    )
+    return gathered(film.source, probe, _pictures(film, config), told.cuts, config)
+
+
+def _pictures(film: DrawnFilm, config: KeyframesConfig) -> Iterator[tuple[int, float, np.ndarray]]:
+    steps = [Fraction(config.every) * k for k in range(ceil(film.seconds / config.every))]
+    size = _size(film, config)
+    for step, frame in zip(steps, draw_frames(film.seed, [float(t) for t in steps], film.seconds, size), strict=True):
+        yield int(step), int(step * FPS) / FPS, _fitted(frame, config)
+
+
+def _size(film: DrawnFilm, config: KeyframesConfig) -> tuple[int, int]:
+    """Even, exactly of the film's shape, on which the drawing depends, and no smaller than a keyframe."""
+    shared = gcd(film.width // 2, film.height // 2)
+    wide, high = film.width // shared, film.height // shared
+    times = ceil(max(config.width / wide, config.height / high, _LEAST / wide, _LEAST / high))
+    return wide * times, high * times
+
+
+def _fitted(frame: np.ndarray, config: KeyframesConfig) -> np.ndarray:
+    """Its largest centred part of the keyframes' shape, in their size."""
+    import cv2
+
+    high, wide = frame.shape[:2]
+    part = min(wide / config.width, high / config.height)
+    width, height = round(config.width * part), round(config.height * part)
+    left, top = (wide - width) // 2, (high - height) // 2
+    cut = np.ascontiguousarray(frame[top : top + height, left : left + width])
+    if (width, height) == (config.width, config.height):
+        return cut
+    fitted: np.ndarray = cv2.resize(cut, (config.width, config.height), interpolation=cv2.INTER_AREA)
+    return fitted
