@@ -87,10 +87,13 @@ def draw_frames(
     """The film's frames at `times` in seconds, RGB uint8 [H, W, 3], in that order; nothing else is drawn."""
     _check(size, fps)
     stage = Stage(write(seed, seconds, size[0] / size[1]), size)
-    for t in times:
-        if not 0 <= t < seconds:
-            raise ValueError(f"a time lies in 0..{seconds} seconds, got {t}")
-        yield stage.frame(int(t * fps + 1e-6) / fps)
+    try:
+        for t in times:
+            if not 0 <= t < seconds:
+                raise ValueError(f"a time lies in 0..{seconds} seconds, got {t}")
+            yield stage.frame(int(t * fps + 1e-6) / fps)
+    finally:
+        stage.forget()
 
 
 def draw_film(
@@ -143,6 +146,7 @@ def draw_film(
         path.with_suffix(".truth.json").write_text(told.to_json())
         part.replace(path)
     finally:
+        stage.forget()
         part.unlink(missing_ok=True)
     return told
 

@@ -117,6 +117,12 @@ class Stage:
             )
         return frame
 
+    def forget(self) -> None:
+        """Drops what it has painted. The caches and the stage refer to each other, so 30 MB a film would stay in memory
+        until Python collects cycles."""
+        for painted in (self.layers, self.backdrop, self.head, self.back, self.body):
+            painted.cache_clear()
+
     def _person(self, frame: Array, shot: Shot, role: Role, time: float) -> None:
         x, y, unit = placed(shot, role, time, self.size)
         pose, tilt, step = posed(role, time)

@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 
+from drawn import film as film_module
 from drawn.film import Truth, draw_film, draw_frames, truth
 
 SIZE = (320, 184)
@@ -78,3 +79,21 @@ def test_a_detector_finds_the_faces():
             hits += any(a.face[0] < x < a.face[2] and a.face[1] < y < a.face[3] for x, y in found)
     assert faces >= 6
     assert hits >= 0.9 * faces
+
+
+def test_what_a_film_painted_is_dropped_with_its_last_frame(monkeypatch):
+    stages = []
+
+    class Watched(film_module.Stage):
+        def __init__(self, *given):
+            super().__init__(*given)
+            stages.append(self)
+
+    monkeypatch.setattr(film_module, "Stage", Watched)
+    frames = draw_frames(5, [1.0, 4.0], 8, SIZE)
+    next(frames)
+    (stage,) = stages
+    assert stage.backdrop.cache_info().currsize
+    list(frames)
+    caches = (stage.layers, stage.backdrop, stage.head, stage.back, stage.body)
+    assert not any(cache.cache_info().currsize for cache in caches)
