@@ -1,4 +1,7 @@
-"""Writes a movie: H.264 in yuv420p and BT.709, faststart, with sound carried from a film and soft subtitles."""
+"""Writes a movie: H.264 in yuv420p and BT.709, faststart, with sound carried from a film and soft subtitles.
+
+Its comment names the ffmpeg that wrote it.
+"""
 
 import re
 import shutil
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.encoder import encode
+from storage.encoder import encode, ffmpeg_program
 from storage.errors import FilmError, StorageError
 from storage.guard import guarded
 from storage.sound import AudioTrack, merged, sound
@@ -49,7 +52,7 @@ def write_movie(
     Raises:
         ValueError: for frames, spans or subtitles that do not fit.
         StorageError: when the file cannot be written.
-        ConfigError: when there is no ffmpeg.
+        ConfigError: when there is no ffmpeg that can write it.
     """
     import ffmpeg
 
@@ -59,7 +62,8 @@ def write_movie(
         pictures, plots, movie = folder / "pictures.mp4", folder / "plots.srt", folder / "movie.mp4"
         count = _write_pictures(pictures, frames, size, fps)
         shown = [ffmpeg.input(str(pictures)).video]
-        options = {"c:v": "copy", "movflags": "+faststart"}
+        written_by = f"comment=ffmpeg {ffmpeg_program().version}"
+        options = {"c:v": "copy", "movflags": "+faststart", "metadata:g": written_by}
         words = []
         if text:
             plots.write_text(text, encoding="utf-8")
