@@ -155,17 +155,19 @@ class _Server:
         return f"{_ending(self._process.returncode)}: {_last_line(errors)}"
 
 
-_idle: list[tuple[int, _Server]] = []  # with the process that started them: those of a forked one's parent are not its
+_idle: list[tuple[int, _Server]] = []  # with the process that started them: a forked one leaves its parent's alone
+_taking = threading.Lock()
 
 
 @contextmanager
 def _server() -> Iterator[_Server]:
     """One that decodes nothing else now; it serves again where the block ends without an error."""
-    while _idle:
-        process, server = _idle.pop()
-        if process == os.getpid() and server.alive:
-            break
-    else:
+    with _taking:
+        process, server = _idle.pop() if _idle else (os.getpid(), _Server())
+    if process != os.getpid():
+        server = _Server()
+    elif not server.alive:
+        server.stop()
         server = _Server()
     try:
         yield server

@@ -160,6 +160,24 @@ def test_one_server_without_threads_serves_all_films_and_one_that_ends_is_replac
     assert (child._idle, another.alive) == ([], False)
 
 
+def test_films_that_are_decoded_at_a_time_have_a_server_each():
+    child.end_servers()
+    with child._server() as one, child._server() as other:
+        assert one is not other
+    with child._server() as again:
+        assert again in (one, other)
+
+
+def test_a_film_is_found_from_the_folder_that_the_caller_is_in_now(clip, monkeypatch, tmp_path):
+    decode_in_child(clip, SMALL).close()
+    monkeypatch.chdir(clip.parent)
+    assert decode_in_child(clip.name, SMALL).frames == 250
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert decode_in_child(clip, SMALL).frames == 250
+
+
 def ended(watch: int) -> bool:
     try:
         return bool(select.select([watch], [], [], 60)[0])
