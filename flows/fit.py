@@ -1,7 +1,6 @@
 """What must fit together in a recipe: one model takes what another makes."""
 
 import json
-import os
 import shlex
 from collections.abc import Iterator, Set
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from flows.assignments import fields
 from flows.recipe import Recipe
 from models.face import FaceConfig
 from storage.errors import ConfigError
+from tasks.cluster import cluster_address
 
 
 class _Wish(NamedTuple):
@@ -78,7 +78,7 @@ def _wishes(settings: Recipe, values: dict[str, Any], uses: Set[str]) -> Iterato
 
 def _slots(settings: Recipe, uses: Set[str]) -> int:
     """What the trainings that are run at a time take of the Ray of this machine; of a cluster nothing is known."""
-    if os.environ.get("RAY_ADDRESS"):
+    if cluster_address():
         return 0
     fits = dict.fromkeys(("first", "autoencoder", "decoder"), settings.fit)
     fits["autoregressive"] = settings.train_autoregressive().fit

@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-STARTUP_LIMIT = 300  # seconds; the very first start takes 12 to 27 on two cores that have nothing else to do
-_FAREWELL = 10  # seconds in which its last events arrive
+from tasks.progress import tell_while
+
+STARTUP_LIMIT = 600  # seconds; the very first start takes 12 to 27 on two cores that have nothing else to do
+_FAREWELL = 10  # seconds in which its last events arrive, and again in which it leaves
 
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "WARNING",
@@ -26,6 +28,11 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+}
+_PATIENCE = {  # seconds: Prefect's own 5, 10 and 60 are too few on a machine that has much else to do
+    "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "120",
+    "PREFECT_SERVER_DATABASE_TIMEOUT": "120",
+    "PREFECT_API_REQUEST_TIMEOUT": "300",
 }
 
 
@@ -55,7 +62,7 @@ def local_api(home: Path) -> Iterator[Callable[[], None]]:
     home.mkdir(parents=True, exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
-        ours = {**QUIET, **os.environ, **_own_database(home), **_past_proxies()}
+        ours = {**QUIET, **_PATIENCE, **os.environ, **_own_database(home), **_past_proxies()}
         server = _start(listening, home, ours)
     ours["PREFECT_API_URL"] = url
     before = dict(os.environ)
@@ -68,7 +75,11 @@ def local_api(home: Path) -> Iterator[Callable[[], None]]:
         os.environ.update(before)
         assert server.stdin is not None
         server.stdin.close()
-        server.wait()
+        try:
+            server.wait(_FAREWELL)
+        except subprocess.TimeoutExpired:  # it hangs
+            server.kill()
+            server.wait()
 
 
 def _start(listening: socket.socket, home: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
@@ -88,8 +99,9 @@ def _start(listening: socket.socket, home: Path, environment: dict[str, str]) ->
 
 
 def _wait(server: "subprocess.Popen[bytes]", url: str, home: Path) -> None:
+    starting = f"starting Prefect's API, which takes minutes on a busy machine, for {STARTUP_LIMIT} s at most"
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=STARTUP_LIMIT):
+        with tell_while(starting), urllib.request.urlopen(f"{url}/health", timeout=STARTUP_LIMIT):
             (home / "whole").write_text(version("prefect"))
     except OSError as error:
         log = (home / "server.log").read_text(errors="replace").strip().splitlines()

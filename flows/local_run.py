@@ -18,6 +18,7 @@ from flows.local_api import local_api
 from flows.reporting import listening
 from storage.rejects import NOTES, Reject
 from storage.root import Storage
+from tasks.progress import telling
 
 _API_ROOM = 8 << 20  # bytes that Prefect's database takes, and a little more
 
@@ -49,7 +50,7 @@ def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: St
         _quiet()
         if not console.is_terminal:
             console.print("starting")
-        with console.status("starting"):
+        with console.status("starting"), telling(Terminal(console).warns):
             function = catalogue.flow(flow)
             ready()
         with Terminal(console) as terminal, listening(terminal):

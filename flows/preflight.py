@@ -13,6 +13,7 @@ from models.face import FarlConfig
 from models.packaged import CURE, MODELS
 from models.upscaler import RealEsrganConfig
 from models.writer import LlmConfig
+from storage.encoder import require_encoder
 from storage.errors import ConfigError
 from storage.root import Storage
 from tasks.movies import script_movie
@@ -43,6 +44,11 @@ def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
     uses = uses | _OF_A_SCRIPT if own_script else uses
     parts = [name for name in Recipe.model_fields if name in uses]
     lost = [problem for name in parts for problem in _lost(getattr(settings, name))]
+    if "movie" in uses:
+        try:
+            require_encoder()
+        except ConfigError as error:
+            lost.append(str(error))
     if lost:
         raise ConfigError("\n".join(["not all is there that this needs:", *dict.fromkeys(lost)]))
     if own_script:

@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Protocol
 
 from flows.artifacts import ProgressArtifact
+from tasks.progress import telling
 
 Progress = Callable[[str, int, int], None]
 """(what, done, total), as tasks.progress has it."""
@@ -182,7 +183,8 @@ def reported(name: str, of: str = "") -> Iterator[Progress]:
             artifact.update(stage.fraction, pace(stage, what))
 
     try:
-        yield progress
+        with telling(listener.warns):
+            yield progress
     except BaseException:
         listener.fails(stage)
         raise

@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from storage.encoder import ffmpeg_program
+from storage.errors import ConfigError
 from storage.root import Storage
 
 Status = dict[str, Any]
-"""What `status --json` prints: tables, snapshots, checkpoints, movies, rejects, each sorted."""
+"""What `status --json` prints: tables, snapshots, checkpoints, movies, rejects, each sorted; and the ffmpeg in use."""
 
 
 def status(storage: Storage) -> Status:
@@ -39,6 +41,7 @@ def status(storage: Storage) -> Status:
             ),
             key=lambda reject: tuple(reject.values()),
         ),
+        "ffmpeg": _ffmpeg(),
     }
 
 
@@ -67,12 +70,21 @@ def _checkpoints(storage: Storage) -> list[dict[str, Any]]:
     ]
 
 
+def _ffmpeg() -> dict[str, str]:
+    try:
+        program = ffmpeg_program()
+    except ConfigError as error:
+        return {"problem": str(error)}
+    return {"version": program.version, "path": program.path}
+
+
 def _relative(storage: Storage, text: str) -> str:
     return text.replace(storage.base.rstrip("/") + "/", "")
 
 
 def show(found: Status, console: Console) -> None:
     """Prints a status for people."""
+    console.print(escape("ffmpeg: " + " at ".join(found["ffmpeg"].values())), soft_wrap=True)
     kept = ("snapshots", "checkpoints", "movies", "rejects")
     if not any(found["tables"].values()) and not any(found[part] for part in kept):
         console.print("nothing is kept here yet")

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from flows.build_dataset import build_dataset
 from flows.recipe import Recipe
 from flows.recipes import resolve
+from flows.reporting import warn
 from flows.train_autoencoder import tokens, train_autoencoder
 from flows.train_autoregressive import train_autoregressive
 from flows.train_decoder import train_decoder
 from storage import snapshot as snapshots
 from storage.root import Storage
 from tasks.cluster import gpus
+from tasks.progress import telling
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ def _room_for_two(settings: Recipe) -> bool:
     """Whether the cluster has GPUs for both trainings; the second would wait for the first until Ray gives it up."""
     fits = settings.train_decoder().fit, settings.train_autoregressive().fit
     needed = sum(fit.workers * fit.gpus for fit in fits)
-    return needed == 0 or needed <= gpus(settings.cluster)
+    if not needed:
+        return True
+    with telling(warn):
+        return needed <= gpus(settings.cluster)
 
 
 def _side_by_side(*works: Callable[[], str]) -> list[str]:

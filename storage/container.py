@@ -37,6 +37,8 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
 
     try:
         container = av.open(f"file:{path}", options=dict(_OPTIONS), metadata_errors="replace")
+    except MemoryError:  # says nothing of the file
+        raise
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _unopenable(path, error) from error
     with container:

@@ -1,9 +1,16 @@
-"""The ffmpeg program: where it is, and how it is run and fed."""
+"""The ffmpeg program: which one is used, and how it is run and fed.
 
+The one of the imageio-ffmpeg package, whatever else is on the PATH; another where MOVIEDREAMER_FFMPEG names it.
+"""
+
+import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from storage.errors import ConfigError, StorageError
@@ -12,21 +19,86 @@ from storage.guard import storage_error
 if TYPE_CHECKING:
     from ffmpeg.nodes import OutputStream
 
+OLDEST = (4, 4)
+"""The version that writing movies needs."""
+
+_CURE = "unset MOVIEDREAMER_FFMPEG to use the bundled one, or set it to an ffmpeg of {}.{} or newer with libx264"
+
+
+@dataclass(frozen=True)
+class Ffmpeg:
+    """An ffmpeg program and what it says of itself.
+
+    Attributes:
+        version: in its own words, such as "5.1.9-0+deb12u1" or "N-109468-gd39b34123d".
+        x264: whether it was built with libx264.
+    """
+
+    path: str
+    version: str
+    x264: bool
+
+    def since(self, *wanted: int) -> bool:
+        """Whether it is of a version, such as (6, 0), or newer; a build between two versions counts as new."""
+        numbers = re.match(r"n?(\d{1,3})\.(\d+)", self.version)
+        return numbers is None or tuple(map(int, numbers.groups())) >= wanted
+
 
 def ffmpeg_binary() -> str:
-    """The ffmpeg on the PATH, else the one of the imageio-ffmpeg package.
+    """Where the ffmpeg that is used is.
 
     Raises:
-        ConfigError: when there is neither.
+        ConfigError: when there is none.
     """
-    if found := shutil.which("ffmpeg"):
-        return found
+    if named := os.environ.get("MOVIEDREAMER_FFMPEG"):
+        if found := shutil.which(named):
+            return found
+        raise ConfigError(f"MOVIEDREAMER_FFMPEG={named!r} is no program: {_CURE.format(*OLDEST)}")
     try:
         import imageio_ffmpeg
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError) as error:
-        raise ConfigError("no ffmpeg on the PATH: install ffmpeg, or run `make setup`, which brings one") from error
+        raise ConfigError(
+            "the package imageio-ffmpeg brings no ffmpeg here: run `make setup`, or set MOVIEDREAMER_FFMPEG to one"
+        ) from error
+
+
+def ffmpeg_program() -> Ffmpeg:
+    """The ffmpeg that is used; it is asked once a process.
+
+    Raises:
+        ConfigError: when there is none, or it does not run.
+    """
+    return _asked(ffmpeg_binary())
+
+
+def require_encoder() -> Ffmpeg:
+    """The ffmpeg that is used, which can write movies.
+
+    Raises:
+        ConfigError: as `ffmpeg_program`, and when it is too old or lacks libx264.
+    """
+    program = ffmpeg_program()
+    if not program.since(*OLDEST):
+        lack = "is too old"
+    elif not program.x264:
+        lack = "has no libx264"
+    else:
+        return program
+    raise ConfigError(f"ffmpeg {program.version} ({program.path}) {lack} to write movies: {_CURE.format(*OLDEST)}")
+
+
+@cache
+def _asked(path: str) -> Ffmpeg:
+    try:
+        answer = subprocess.run([path, "-version"], check=True, capture_output=True, text=True, errors="replace").stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ConfigError(f"{path!r} is no ffmpeg that runs ({error}): {_CURE.format(*OLDEST)}") from error
+    told = re.match(r"ffmpeg version (\S+)", answer)
+    if not told:
+        raise ConfigError(f"{path!r} is no ffmpeg, it answers {answer[:60]!r}: {_CURE.format(*OLDEST)}")
+    return Ffmpeg(path, told[1], "--enable-libx264" in answer)
 
 
 def encode(job: "OutputStream", url: str, pictures: Iterable[bytes] = ()) -> int:
@@ -40,9 +112,9 @@ def encode(job: "OutputStream", url: str, pictures: Iterable[bytes] = ()) -> int
 
     Raises:
         StorageError: when ffmpeg fails, a full disk among the reasons.
-        ConfigError: when there is no ffmpeg.
+        ConfigError: as `require_encoder`.
     """
-    binary = ffmpeg_binary()
+    binary = require_encoder().path
     command = job.global_args("-hide_banner", "-loglevel", "error").overwrite_output().compile(cmd=binary)
     count = 0
     with tempfile.TemporaryFile() as messages:

@@ -1,4 +1,7 @@
-"""Writes a movie: H.264 in yuv420p and BT.709, faststart, with sound carried from a film and soft subtitles."""
+"""Writes a movie: H.264 in yuv420p and BT.709, faststart, with sound carried from a film and soft subtitles.
+
+Its comment names the ffmpeg that wrote it.
+"""
 
 import re
 import shutil
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.encoder import encode
+from storage.encoder import encode, ffmpeg_program
 from storage.errors import FilmError, StorageError
 from storage.guard import guarded
 from storage.sound import AudioTrack, merged, sound
@@ -46,12 +49,12 @@ def write_movie(
         size: (width, height) of all frames, even numbers.
         audio: cut, or filled up with silence, to the length of the frames.
         subtitles: (start, end, text), in seconds of the movie.
-        comment: kept in the file's tags.
+        comment: kept in the file's tags, before the name of the ffmpeg that wrote it.
 
     Raises:
         ValueError: for frames, spans or subtitles that do not fit.
         StorageError: when the file cannot be written.
-        ConfigError: when there is no ffmpeg.
+        ConfigError: when there is no ffmpeg that can write it.
     """
     import ffmpeg
 
@@ -61,9 +64,8 @@ def write_movie(
         pictures, plots, movie = folder / "pictures.mp4", folder / "plots.srt", folder / "movie.mp4"
         count = _write_pictures(pictures, frames, size, fps)
         shown = [ffmpeg.input(str(pictures)).video]
-        options = {"c:v": "copy", "movflags": "+faststart"}
-        if comment:
-            options["metadata"] = f"comment={comment}"
+        said = "; ".join(filter(None, (comment, f"ffmpeg {ffmpeg_program().version}")))
+        options = {"c:v": "copy", "movflags": "+faststart", "metadata:g": f"comment={said}"}
         words = []
         if text:
             plots.write_text(text, encoding="utf-8")

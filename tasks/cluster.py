@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pydantic import BaseModel, Field
 
 from storage.errors import MovieDreamerError
+from tasks.head import START_LIMIT, patient_head
+from tasks.progress import Voice, tell_while
 
 _QUIET = {
     "RAY_AUTH_MODE": "disabled",
@@ -22,7 +25,14 @@ _ONE_THREAD = {  # of each worker: on small CPUs two threads are slower than one
     "OMP_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-_STARTS = 3  # on a busy machine the first may take too long
+_PATIENCE = {  # of the parts of a Ray that starts here, with each other
+    "RAY_gcs_server_port_wait_time_s": str(START_LIMIT),
+    "RAY_raylet_start_wait_time_s": str(START_LIMIT),
+    "RAY_worker_register_timeout_seconds": str(START_LIMIT),
+    "RAY_agent_register_timeout_ms": str(START_LIMIT * 1000),
+}
+_JOIN_LIMIT = 100  # seconds for a cluster to answer, as its head may just be starting
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -82,29 +92,32 @@ class ClusterConfig(BaseModel, frozen=True, extra="forbid"):
 def connect(config: ClusterConfig) -> None:
     """Connects this process to the cluster of RAY_ADDRESS or, where there is none, to a Ray of its own; once.
 
+    A Ray that others started on this machine is left alone.
+
     Raises:
-        ClusterError: when no Ray answers.
+        ClusterError: when no Ray answers, or none starts.
     """
     for name, value in (_QUIET | _ONE_THREAD).items():  # read by Ray where it is imported, and by its workers
         os.environ.setdefault(name, value)
+    address = cluster_address()
+    if not address:
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
     import ray
 
-    if ray.is_initialized():
-        return
-    if address := os.environ.get("RAY_ADDRESS"):
-        try:
-            with _speechless(), _own_sigterm():
-                ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError) as error:
-            raise ClusterError(f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}") from error
-        return
-    for start in range(_STARTS):
-        try:
-            return _start(config)
-        except Exception as error:  # Ray's own type for a start that takes more than 30 s
-            ray.shutdown()
-            if "timed out during startup" not in str(error) or start + 1 == _STARTS:
-                raise ClusterError(f"Ray does not start on this machine: {error}") from error
+    with _one_at_a_time:
+        if ray.is_initialized():
+            return
+        if address:
+            _join(address)
+        else:
+            _start(config)
+
+
+def cluster_address() -> str:
+    """The cluster that RAY_ADDRESS names; "" where this machine is to start a Ray of its own."""
+    address = os.environ.get("RAY_ADDRESS", "").strip()
+    return "" if address == "local" else address
 
 
 def gpus(config: ClusterConfig) -> float:
@@ -128,23 +141,93 @@ def require_gpus(config: ClusterConfig, wanted: float, said: str) -> None:
     Raises:
         ClusterError: when there are fewer; Ray would wait for ever.
     """
-    if not os.environ.get("RAY_ADDRESS") and wanted > (there := gpus(config)):
+    if not cluster_address() and wanted > (there := gpus(config)):
         raise ClusterError(
             f"{said} take {wanted:g} GPUs, this machine has {there:g}: set fewer, or RAY_ADDRESS to a cluster with more"
         )
 
 
+def _join(address: str) -> None:
+    import ray
+
+    name = f"the Ray cluster at RAY_ADDRESS={address!r}"
+    cure = "RAY_ADDRESS is host:port of a head on which `ray status` answers; unset it to use this machine alone"
+    waiting = f"waiting for {name}, for {_JOIN_LIMIT} s at most"
+    try:
+        with _speechless() as aloud, _own_sigterm(), tell_while(waiting, aloud):
+            if "://" not in address:  # a Ray client has limits of its own
+                _await_head(address)
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except TimeoutError:
+        raise ClusterError(f"{name} does not answer within {_JOIN_LIMIT} s: {cure}") from None
+    except Exception as error:
+        ray.shutdown()
+        raise ClusterError(f"this process cannot join {name}: {_said(error)}; {cure}") from error
+
+
+def _await_head(address: str) -> None:
+    """Waits for the head of a cluster in a thread, since Ray's own call hears neither of limits nor of Ctrl-C.
+
+    Raises:
+        TimeoutError: when it does not answer.
+    """
+    from ray._private.services import canonicalize_bootstrap_address
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+    from ray.exceptions import RpcError
+
+    place, deadline = canonicalize_bootstrap_address(address), time.monotonic() + _JOIN_LIMIT
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        while time.monotonic() < deadline:
+            try:
+                GcsClient(address=place)
+                return
+            except RpcError as error:
+                if "Timed out" not in str(error):
+                    errors.append(error)
+                    return
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_JOIN_LIMIT)
+    if asking.is_alive():
+        raise TimeoutError
+    if errors:
+        raise errors[0]
+
+
 def _start(config: ClusterConfig) -> None:
     import ray
 
-    with _speechless(), _own_sigterm():
-        ray.init(
-            num_cpus=config.cpus,
-            object_store_memory=config.object_store_mb * 2**20,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+    starting = f"starting Ray, which takes minutes on a busy machine; each of its parts has {START_LIMIT} s"
+    try:
+        with _speechless() as aloud, _own_sigterm(), tell_while(starting, aloud), patient_head():
+            ray.init(
+                address="local",
+                num_cpus=config.cpus,
+                object_store_memory=config.object_store_mb * 2**20,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except BaseException as error:
+        ray.shutdown()
+        if not isinstance(error, Exception):
+            raise
+        raise ClusterError(f"Ray does not start on this machine: {_said(error)}{_cure(error)}") from error
+
+
+def _cure(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "; set RAY_TMPDIR to a folder of your own"
+    if "path length" in str(error):
+        return "; set RAY_TMPDIR to a folder with a shorter path"
+    return ""
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[-600:] or type(error).__name__
 
 
 @contextmanager
@@ -159,13 +242,25 @@ def _own_sigterm() -> Iterator[None]:
 
 
 @contextmanager
-def _speechless() -> Iterator[None]:
-    """Keeps Ray's native half from announcing its log level; what goes wrong is raised."""
+def _speechless() -> Iterator[Voice]:
+    """Keeps Ray's native half from announcing its log level; what goes wrong is raised.
+
+    Yields what gives standard error back for a moment.
+    """
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
+
+    @contextmanager
+    def aloud() -> Iterator[None]:
+        os.dup2(kept, 2)
+        try:
+            yield
+        finally:
+            os.dup2(nowhere, 2)
+
     try:
-        yield
+        yield aloud
     finally:
         os.dup2(kept, 2)
         os.close(kept)

@@ -18,6 +18,7 @@ from storage import checkpoints
 from storage.errors import MovieDreamerError
 from storage.root import Storage
 from tasks.cluster import ClusterConfig, connect, require_gpus
+from tasks.head import START_LIMIT
 from tasks.progress import Progress
 from tasks.training.job import EVENTS, PROGRESS, SAMPLES, FitConfig, Job
 
@@ -30,7 +31,7 @@ _QUIET = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(START_LIMIT),
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
 

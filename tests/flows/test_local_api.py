@@ -107,6 +107,38 @@ def test_a_flow_that_fails_at_once_is_no_reason_to_complain_of_the_server(tmp_pa
     assert "Service 'EventsWorker' failed" not in ran.stderr
 
 
+HANGS = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from flows import local_api
+from tasks import progress
+
+class Hanging(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        os.kill(self.pid, signal.SIGSTOP)
+
+local_api.subprocess.Popen = Hanging
+local_api.STARTUP_LIMIT, local_api._FAREWELL, progress._SOON = 0.5, 0.1, 0
+try:
+    with progress.telling(print), local_api.local_api(Path(sys.argv[1])) as ready:
+        ready()
+except local_api.LocalApiError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for processes in /proc")
+def test_a_server_that_hangs_is_told_of_given_up_and_ended(tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    command = [sys.executable, "-c", HANGS, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, env=clean, check=True)
+    told, given_up = ran.stdout.splitlines()
+    assert told == "starting Prefect's API, which takes minutes on a busy machine, for 0.5 s at most (0 s so far)"
+    assert given_up.startswith("the local Prefect API did not start within 0.5 s (timed out); ")
+    assert _servers(tmp_path) == []
+
+
 def _ended(handle: int) -> bool:
     import select
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from flows.cleaning import made
 from flows.status import show, status
+from storage.encoder import ffmpeg_program
 from storage.root import Storage
 
 OWN, FILMS = "0123456789abcdef", "fedcba9876543210"
@@ -33,8 +34,11 @@ def test_a_script_s_own_movie_is_listed_with_its_length_and_notes(tmp_path: Path
         },
         {"movie": FILMS, "files": ["metrics.json", "movie.mp4"]},
     ]
+    program = ffmpeg_program()
+    assert found["ffmpeg"] == {"version": program.version, "path": program.path}
     text = io.StringIO()
     show(found, Console(file=text))
+    assert f"ffmpeg: {program.version} at {program.path}\n" in text.getvalue()
     assert f"  {OWN}: movies/{OWN}/movie.mp4 of the script dance, 3 keyframes, 4.5 s\n" in text.getvalue()
     assert "    note: keyframe 1: said [twice]\n" in text.getvalue()
     assert f"  {FILMS}: metrics.json, movie.mp4\n" in text.getvalue()

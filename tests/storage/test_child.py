@@ -97,7 +97,7 @@ def children(process: int) -> list[int]:
 
 @pytest.fixture
 def waiting(tmp_path):
-    """A process that decodes a film which never comes; its child is inside av.open."""
+    """A process that decodes a film which never comes, the server of its films, and its child inside av.open."""
     os.mkfifo(tmp_path / "endless.mp4")
     program = (
         "from storage.child import *\n"
@@ -106,8 +106,9 @@ def waiting(tmp_path):
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     with (tmp_path / "endless.mp4").open("wb"):  # opens once the child reads
-        (process,) = children(parent.pid)
-        yield parent, process
+        (server,) = children(parent.pid)
+        (process,) = children(server)
+        yield parent, server, process
     parent.kill()
     parent.wait()
     parent.stdout.close()
@@ -115,7 +116,7 @@ def waiting(tmp_path):
 
 @pytest.mark.skipif(not LINUX, reason="needs /proc")
 def test_a_child_that_crashes_is_one_rejected_film(waiting):
-    parent, child = waiting
+    parent, _, child = waiting
     os.kill(child, signal.SIGSEGV)
     output = parent.stdout.read()
     assert output.startswith("crashed: decoding '")
@@ -123,9 +124,62 @@ def test_a_child_that_crashes_is_one_rejected_film(waiting):
 
 
 @pytest.mark.skipif(not LINUX, reason="needs /proc")
-def test_the_child_does_not_outlive_its_parent(waiting):
-    parent, child = waiting
+def test_a_server_that_is_killed_is_one_rejected_film_and_its_child_ends(waiting):
+    parent, server, child = waiting
     watch = os.pidfd_open(child)
+    os.kill(server, signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)  # as the system does where memory runs out
+    assert "endless.mp4' ended with its server: SIGKILL: no message" in parent.stdout.read()
+    assert ended(watch)
+
+
+@pytest.mark.skipif(not LINUX, reason="needs /proc")
+def test_neither_the_child_nor_the_server_outlives_the_caller(waiting):
+    parent, *others = waiting
+    watches = [os.pidfd_open(process) for process in others]
     parent.kill()
-    assert select.select([watch], [], [], 60)[0], "the child is still there"
-    os.close(watch)
+    assert all(map(ended, watches)), "one is still there"
+
+
+@pytest.mark.skipif(not LINUX, reason="needs /proc")
+def test_one_server_without_threads_serves_all_films_and_one_that_ends_is_replaced(clip, tmp_path):
+    child.end_servers()
+    (tmp_path / "text.mp4").write_bytes(b"once upon a time")
+    for _ in range(2):
+        with pytest.raises(FilmError, match="holds text"):
+            decode_in_child(tmp_path / "text.mp4", SMALL)
+    ((_, server),) = child._idle
+    process = server._process.pid
+    assert len(list(Path(f"/proc/{process}/task").iterdir())) == 1
+    os.kill(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    assert decode_in_child(clip, SMALL).frames == 250
+    ((_, another),) = child._idle
+    assert another is not server
+    child.end_servers()
+    assert (child._idle, another.alive) == ([], False)
+
+
+def test_films_that_are_decoded_at_a_time_have_a_server_each():
+    child.end_servers()
+    with child._server() as one, child._server() as other:
+        assert one is not other
+    with child._server() as again:
+        assert again in (one, other)
+
+
+def test_a_film_is_found_from_the_folder_that_the_caller_is_in_now(clip, monkeypatch, tmp_path):
+    decode_in_child(clip, SMALL).close()
+    monkeypatch.chdir(clip.parent)
+    assert decode_in_child(clip.name, SMALL).frames == 250
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert decode_in_child(clip, SMALL).frames == 250
+
+
+def ended(watch: int) -> bool:
+    try:
+        return bool(select.select([watch], [], [], 60)[0])
+    finally:
+        os.close(watch)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from storage.decode import KeyframesConfig, decode_film
-from storage.encoder import ffmpeg_binary
+from storage.encoder import ffmpeg_binary, ffmpeg_program
 from storage.errors import FilmError
 from storage.fingerprint import file_id, fingerprint
 from storage.perceptual import look
@@ -105,6 +105,7 @@ def quarters(number, seconds):
     return image
 
 
+@pytest.mark.skipif(not ffmpeg_program().since(6, 0), reason="-display_rotation came with ffmpeg 6.0")
 def test_a_turned_film_stands_upright(tmp_path, clips, tools):
     flat = clips(tmp_path / "flat.mp4", tools.steady(2), quarters)
     for number, (angle, *mirrors) in enumerate(
