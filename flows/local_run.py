@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows import catalogue
+from flows.assignments import in_utf8
 from flows.console import Terminal
 from flows.local_api import local_api
 from flows.reporting import listening
@@ -54,7 +55,7 @@ def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: St
             ready()
         with Terminal(console) as terminal, listening(terminal):
             try:
-                result = function(recipe=recipe, storage=uri, overrides=list(overrides))
+                result = function(recipe=recipe, storage=uri, overrides=list(map(in_utf8, overrides)))
             except BaseException:
                 terminal.name_what_is_kept(storage.base)
                 raise

@@ -14,6 +14,7 @@ from storage.errors import FilmError
 from storage.hashing import Hashed, by_bytes
 from storage.inputs import found
 from storage.named import each_once
+from storage.printable import printable
 from storage.provenance import UNKNOWN, Provenance
 from storage.rejects import Reject
 from storage.remote import is_remote, local_path
@@ -48,8 +49,8 @@ class FilmSource(BaseModel, frozen=True, extra="forbid"):
     @property
     def title(self) -> str:
         """As somebody said it, else the file's name."""
-        place = urlsplit(self.source).path if is_remote(self.source) else self.source
-        return self.said.title or PurePosixPath(place).stem.replace("_", " ")
+        place = PurePosixPath(urlsplit(self.source).path) if is_remote(self.source) else local_path(self.source)
+        return self.said.title or printable(place.stem.replace("_", " "))
 
     def heir(self, copy: "FilmSource") -> "FilmSource":
         """This film with all that is said of it or, where that is nothing, of a copy of it."""

@@ -25,7 +25,7 @@ from storage.container import picture_size
 from storage.errors import FilmError
 from storage.fingerprint import file_id
 from storage.perceptual import VERSION, perceptual_hash
-from storage.remote import Seen, fetched, is_remote, local_path, look
+from storage.remote import Seen, as_source, fetched, is_remote, local_path, look
 from storage.root import Storage
 
 REL = "films/hashes.parquet"
@@ -179,7 +179,7 @@ def _readable(source: str) -> Iterator[None]:
 
 
 def _key(source: str) -> str:
-    return source if is_remote(source) else str(local_path(source).absolute())
+    return source if is_remote(source) else as_source(local_path(source).absolute())
 
 
 def _row(source: str, result: FilmHash, seen: Seen) -> Kept:

@@ -1,5 +1,6 @@
 """Each file once, however often it is named, and whose word about it counts."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -45,4 +46,4 @@ def _also_named(table: str, films: int) -> Reject:
 
 
 def _place(source: str) -> str:
-    return source if is_remote(source) else str(local_path(source).resolve())
+    return source if is_remote(source) else os.path.realpath(local_path(source))  # which minds no links in a ring

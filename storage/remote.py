@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from pydantic import BeforeValidator
 
 from storage.errors import FilmError
+from storage.printable import is_utf8, printable
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -37,7 +40,21 @@ def is_remote(source: str) -> bool:
 
 def local_path(source: str) -> Path:
     """Of a path or a file:// URI."""
-    return Path(unquote(urlsplit(source).path) if source.startswith("file://") else source).expanduser()
+    if source.startswith("file://"):
+        return Path(os.fsdecode(unquote_to_bytes(os.fsencode(urlsplit(source).path))))
+    return Path(source).expanduser()
+
+
+def as_source(place: str | Path) -> str:
+    """How a path or URI names a film, in UTF-8: a path that is not becomes a file:// URI, as file:///caf%E9.mp4."""
+    text = str(place)
+    if is_utf8(text):
+        return text
+    return printable(text, len(text)) if is_remote(text) else local_path(text).absolute().as_uri()
+
+
+Source = Annotated[str, BeforeValidator(lambda given: as_source(given) if isinstance(given, str) else given)]
+"""A setting that names a file: see `as_source`."""
 
 
 def look(source: str) -> Seen:
@@ -73,7 +90,10 @@ def read_bytes(source: str) -> bytes:
     """All of a small file. Raises FilmError as `look` does."""
     with _explained(source):
         if not is_remote(source):
-            return local_path(source).read_bytes()
+            here = local_path(source)
+            if here.exists() and not here.is_file():  # a pipe may never end
+                raise OSError(0, "it is not a file")
+            return here.read_bytes()
         filesystem, path = _opened(source)
         return bytes(filesystem.cat_file(path))
 

@@ -13,6 +13,7 @@ movie.mp4, storyboard.html, metrics.json        copies of the newest movie's (st
 """
 
 import errno
+import logging
 import shutil
 import tempfile
 import uuid
@@ -22,17 +23,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from storage.atomic import beside, is_part
 from storage.errors import ConfigError, StorageError
 from storage.guard import guarded, storage_error
+from storage.printable import is_utf8
+from storage.remote import local_path
+from storage.tree import walk
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
     from pyarrow.fs import FileSystem
 
 Names = list[str]  # inside Storage the name `list` is the method
+
+_log = logging.getLogger(__name__)
 
 _REMOTE = ("s3", "gs")
 _NOT_FOR_DELTA = set("[]|^%\\\n")
@@ -63,7 +69,7 @@ class Storage:
         if "://" not in self.uri:
             object.__setattr__(self, "uri", str(Path(self.uri).expanduser().absolute()))
         elif parts.scheme == "file" and not parts.netloc:
-            object.__setattr__(self, "uri", str(Path(unquote(parts.path)).absolute()))
+            object.__setattr__(self, "uri", str(local_path(self.uri).absolute()))
         elif "@" in parts.netloc or _KEYS & dict(parse_qsl(parts.query)).keys():
             raise ConfigError(
                 f"keys stand in the storage {self.base!r}: leave them out and export AWS_ACCESS_KEY_ID and "
@@ -71,6 +77,8 @@ class Storage:
             )
         elif parts.scheme not in _REMOTE or not parts.netloc:
             raise ConfigError(f"unknown storage {self.uri!r}: name a folder, file://, s3://bucket/.. or gs://bucket/..")
+        if not is_utf8(self.uri):
+            raise ConfigError(f"storage {self.uri!r}: its path is not UTF-8, rename the folder or name another")
         if self.is_local and (signs := sorted(set(self.uri) & _NOT_FOR_DELTA)):
             raise ConfigError(f"storage {self.uri!r}: Delta tables cannot stand in a folder with {signs} in its path")
 
@@ -277,15 +285,36 @@ class Storage:
         return max(files, key=lambda info: (info.mtime_ns or 0, info.base_name)).base_name if files else None
 
     def _names(self, rel: str, recursive: bool) -> Names:
-        from pyarrow.fs import FileSelector, FileType
-
         filesystem, path = self._at(rel)
-        selector = FileSelector(path, allow_not_found=True, recursive=recursive)
-        with guarded("list", self.url(rel)):
-            infos = filesystem.get_file_info(selector)
-        names = (
-            str(PurePosixPath(info.path).relative_to(path))
-            for info in infos
-            if not (recursive and info.type == FileType.Directory)
-        )
+        if self.is_local:
+            with guarded("list", self.url(rel)):
+                names = list(_local_names(Path(path), recursive))
+        else:
+            from pyarrow.fs import FileSelector, FileType
+
+            with guarded("list", self.url(rel)):
+                infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=recursive))
+            names = [
+                str(PurePosixPath(info.path).relative_to(path))
+                for info in infos
+                if not (recursive and info.type == FileType.Directory)
+            ]
         return sorted(name for name in names if not is_part(PurePosixPath(name)))
+
+
+def _local_names(folder: Path, recursive: bool) -> Iterator[str]:
+    """Those in UTF-8: no other reaches a file through Arrow and Delta, and nothing that a run makes has one."""
+    for here, folders, names in walk(folder, _refuse):
+        for name in names if recursive else [*folders, *names]:
+            path = (here / name).relative_to(folder).as_posix()
+            if is_utf8(path):
+                yield path
+            else:
+                _log.warning("%r in %r is left out: its name is not UTF-8; rename it", path, str(folder))
+        if not recursive:
+            folders.clear()
+
+
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, Field
 
 from storage.errors import MovieDreamerError
+from storage.printable import is_utf8
 
 _QUIET = {
     "RAY_AUTH_MODE": "disabled",
@@ -88,9 +89,12 @@ def connect(config: ClusterConfig) -> None:
     for name, value in (_QUIET | _ONE_THREAD).items():  # read by Ray where it is imported, and by its workers
         os.environ.setdefault(name, value)
     import ray
+    from ray._private import utils
 
     if ray.is_initialized():
         return
+    if not is_utf8("".join(sys.argv)):  # Ray writes the command line down, as UTF-8
+        utils.get_entrypoint_name = lambda: "moviedreamer"
     if address := os.environ.get("RAY_ADDRESS"):
         try:
             with _speechless(), _own_sigterm():

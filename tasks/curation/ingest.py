@@ -16,6 +16,7 @@ from storage.evolve import add_columns
 from storage.films import FilmSource, resolve
 from storage.hashing import Hasher
 from storage.rejects import Reject
+from storage.remote import Source, is_remote, local_path
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.tables import Tables
@@ -52,7 +53,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     rows the earlier counts (storage.named).
     """
 
-    films: tuple[str, ...] = ()
+    films: tuple[Source, ...] = ()
     near_duplicates: bool = True
     drawn: DrawnConfig = DrawnConfig()
 
@@ -110,7 +111,8 @@ def choose(storage: Storage, found: Found) -> Ingested:
 
 def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Sequence[Reject]) -> None:
     """Puts this run's rejects in place of what earlier runs said of the same inputs and files, in one commit."""
-    places = tuple(f"{each.rstrip('/')}{sign}" for each in given for sign in "/:")  # in a folder, a manifest's row
+    folders = [local_path(each).absolute().as_uri() for each in given if not is_remote(each)]
+    places = tuple(f"{each.rstrip('/')}{sign}" for each in (*given, *folders) for sign in "/:")  # or a manifest's row
     old = [reject for reject in Tables(storage).rejects() if reject.stage == STAGE]
     said = {reject.source for reject in rejects}
     again = fine | said | set(given)

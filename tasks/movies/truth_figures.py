@@ -1,11 +1,12 @@
 """Where a film's truth is known, as of the drawn one: do detectors find who is there, are characters told apart?"""
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from drawn.truth import Second, Truth
 from models.face.bank import agreement
+from storage.remote import local_path
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
@@ -58,7 +59,7 @@ def _truth(storage: Storage, source: str) -> str:
         place = source if storage.is_local else source.partition("?")[0]  # options follow
         rel = str(PurePosixPath(place.removeprefix(f"{storage.base}/")).with_suffix(".truth.json"))
         return storage.read_bytes(rel).decode() if storage.exists(rel) else ""
-    path = Path(source).with_suffix(".truth.json")
+    path = local_path(source).with_suffix(".truth.json")
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
