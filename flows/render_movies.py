@@ -67,7 +67,7 @@ def storyboard(settings: Recipe, place: Storage, data: Snapshot, work: Work, nam
     with reported("storyboard") as progress:
         urls = tasks.movies.storyboard.run(settings.storyboard, place, data, work, name, metrics, progress)
     lines = "\n".join(f"- [{url.rsplit('/', 1)[-1]}]({url})" for url in urls)
-    titles = tasks.shown.listed([film.title for film in data.of_part("test")])
+    titles = tasks.shown.listed([film.name for film in data.of_part("test")])
     show_markdown("movie", f"# {titles}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures")
     return urls
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from flows.shown import shown
+from storage.printable import printable
 from storage.root import Storage
 
 Status = dict[str, Any]
@@ -82,7 +83,7 @@ def show(found: Status, console: Console) -> None:
         table.add_row(name, str(count))
     console.print(table)
     lines = {
-        "Snapshots": [f"{row['snapshot']}: {', '.join(row['films'])}" for row in found["snapshots"]],
+        "Snapshots": [f"{row['snapshot']}: {', '.join(map(printable, row['films']))}" for row in found["snapshots"]],
         "Checkpoints": [f"{row['model']} {row['fingerprint']}: {_state(row)}" for row in found["checkpoints"]],
         "Movies": [line for row in found["movies"] for line in _told(row)],
         "Left out or damaged": [
@@ -92,13 +93,13 @@ def show(found: Status, console: Console) -> None:
     for title, rows in lines.items():
         console.print(f"[bold]{title}[/]" + (": none" if not rows else ""))
         for row in rows:
-            console.print(f"  {escape(row)}", soft_wrap=True)
+            console.print(f"  {shown(row)}", soft_wrap=True)
 
 
 def _told(movie: dict[str, Any]) -> Iterator[str]:
     if "title" in movie:
         length = f"{movie['keyframes']} keyframes, {movie['seconds']:g} s"
-        yield f"{movie['movie']}: movies/{movie['movie']}/movie.mp4 of the script {movie['title']}, {length}"
+        yield f"{movie['movie']}: movies/{movie['movie']}/movie.mp4 of the script {printable(movie['title'])}, {length}"
     else:
         yield f"{movie['movie']}: {', '.join(movie['files'])}"
     yield from (f"  note: {note}" for note in movie.get("notes", []))

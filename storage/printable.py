@@ -20,8 +20,12 @@ _UNPRINTABLE = re.compile(
 
 def printable(text: str, most: int = NAME) -> str:
     r"""One line of at most `most` characters: longer texts are cut, and control characters escaped, as "\x1b"."""
-    cut = text if len(text) <= most else f"{text[: most - 1]}…"
-    return _UNPRINTABLE.sub(_escaped, cut)
+    return _UNPRINTABLE.sub(_escaped, cut(text, most))
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -44,7 +48,7 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line, LINE) for line in text.split("\n"))
 
 
-def json_text(value: object) -> str:
+def json_text(value: object, indent: int | None = 2) -> str:
     """JSON for people and programs: letters as they are, control characters escaped, nothing cut."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
     return _UNPRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else json.dumps(found[0])[1:-1], text)

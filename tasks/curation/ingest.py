@@ -15,6 +15,7 @@ from storage.errors import MovieDreamerError
 from storage.evolve import add_columns
 from storage.films import FilmSource, resolve
 from storage.hashing import Hasher
+from storage.printable import LINE, printable
 from storage.rejects import Reject
 from storage.remote import Source, is_remote, local_path
 from storage.root import Storage
@@ -127,7 +128,7 @@ def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Seque
 def require_films(film_ids: Sequence[str], rejects: Sequence[Reject]) -> None:
     """Raises NoFilmsError, which names each reason, when `film_ids` is empty."""
     if not film_ids:
-        reasons = "\n".join(f"  {reject.reason}: {reject.detail}" for reject in rejects)
+        reasons = "\n".join(f"  {reject.reason}: {printable(reject.detail, LINE)}" for reject in rejects)
         raise NoFilmsError(f"no film is left to work on:\n{reasons}")
 
 

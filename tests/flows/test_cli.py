@@ -139,3 +139,20 @@ def test_debug_shows_where(tmp_path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ran.returncode == 1
     assert "Traceback" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["status", "--storage", "s3://k:\x1b2J@\x9b/\u202e"], ["show", "\x1b[2J" + "A" * 60_000]]
+)
+def test_an_error_is_shown_escaped_and_cut(command: list[str]) -> None:
+    code, _, errors = _call(*command)
+    assert code == 2
+    assert len(errors) < 3000
+    assert all(letter.isprintable() or letter == "\n" for letter in errors)
+
+
+def test_a_setting_from_outside_is_shown_escaped() -> None:
+    given = 'script.path="\x9b31m\\u001b"'
+    _, printed, _ = _call("show", "render_movies", "--recipe", "smoke", "--set", given, "--storage", "a\x1bb")
+    assert 'script.path="\\u009b31m\\u001b"' in printed
+    assert "--storage a\\x1bb" in printed
