@@ -59,7 +59,7 @@ def render_movies(
 @task(cache_policy=NO_CACHE)
 def movie(settings: Recipe, place: Storage, data: Snapshot, work: Work) -> str:
     with reported("movie") as progress:
-        return tasks.movies.movie.run(settings.movie, place, data, work, progress)
+        return tasks.movies.movie.run(settings.movie, place, data, work, progress, settings.ingest.films)
 
 
 @task(cache_policy=NO_CACHE)

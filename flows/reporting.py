@@ -15,7 +15,7 @@ from typing import Protocol
 
 from flows.artifacts import ProgressArtifact
 from storage.printable import LINE, printable
-from storage.remote import is_remote, local_path
+from storage.remote import is_remote, local_path, split
 
 Progress = Callable[[str, int, int], None]
 """(what, done, total), as tasks.progress has it."""
@@ -200,7 +200,7 @@ def pace(stage: Stage, what: str) -> str:
 
 def label(what: str) -> str:
     """What a part of a stage is called: a film, which is told by its path, by its file's name."""
-    place = what.partition("?")[0] if is_remote(what) else str(local_path(what))
+    place = split(what)[1] if is_remote(what) else str(local_path(what))
     return printable(PurePath(place).name or what)
 
 

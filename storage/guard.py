@@ -7,8 +7,12 @@ from contextlib import contextmanager
 
 from storage.errors import StorageError
 
+KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (gs: GOOGLE_APPLICATION_CREDENTIALS)"
+"""Where object stores look for keys."""
+
 _FULL = re.compile(r"no space left|disk quota exceeded|file too large|not enough space", re.IGNORECASE)
 _CLOSED = re.compile(r"permission denied|read-only file system|access ?denied|forbidden", re.IGNORECASE)
+NO_KEYS = re.compile(_CLOSED.pattern + r"|http status 40[13]|credential|signature|invalidaccesskey", re.IGNORECASE)
 _FULL_CODES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CLOSED_CODES = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -21,6 +25,8 @@ def storage_error(error: Exception, doing: str, url: str) -> StorageError:
             f"cannot {doing} {url!r}: no space left there; free some or name another place with --storage, "
             "then run the same command again: what was finished is kept"
         )
+    if "://" in url and (code in _CLOSED_CODES or NO_KEYS.search(text)):
+        return StorageError(f"cannot {doing} {url!r}: not permitted; export {KEYS} of somebody who may")
     if code in _CLOSED_CODES or _CLOSED.search(text):
         return StorageError(f"cannot {doing} {url!r}: not permitted; make it writable or name another with --storage")
     return StorageError(f"cannot {doing} {url!r}: {' '.join(text.split())[:500]}")

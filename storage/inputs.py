@@ -41,10 +41,11 @@ def found(given: str) -> Iterator[Named | Reject]:
 
 
 def _remote(given: str) -> Iterator[Named | Reject]:
+    address = remote.address(given)
     try:
         files = remote.listed(given)
     except FilmError as error:
-        yield Reject.of(error, given)
+        yield Reject.of(error, address)
         return
     if files == [given]:
         yield Named(source=given)
@@ -52,12 +53,12 @@ def _remote(given: str) -> Iterator[Named | Reject]:
     films: list[str] = []
     others: list[str] = []
     for file in files:
-        path = file.partition("?")[0]
+        path = remote.split(file)[1]
         if _ending(path) in FILM_ENDINGS:
             films.append(file)
         else:
             others.append(path)
-    yield from _all_of(given, films, others, f"there is no film at {given!r}")
+    yield from _all_of(address, films, others, f"there is no film at {address!r}")
 
 
 def _local(given: str) -> Iterator[Named | Reject]:

@@ -9,12 +9,11 @@ import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from storage.errors import FilmError
 from storage.provenance import Named, Provenance
 from storage.rejects import Reject
-from storage.remote import as_source, is_remote, local_path, read_bytes
+from storage.remote import address, as_source, is_remote, local_path, read_bytes, split
 
 ENDINGS = (".csv", ".parquet")
 PATH = "path"
@@ -40,18 +39,19 @@ def is_manifest(source: str) -> bool:
 
 
 def _ending(source: str) -> str:
-    return PurePosixPath(urlsplit(source).path if is_remote(source) else source).suffix.lower()
+    return PurePosixPath(split(source)[1] if is_remote(source) else source).suffix.lower()
 
 
 def read(source: str) -> Iterator[Named | Reject]:
     """The films of a manifest, in its order, and its rows that cannot be used: "bad_row" names row and column."""
+    name = address(source)
     try:
         data = read_bytes(source)
-        rows = _parquet(source, data) if _ending(source) == ".parquet" else _csv(source, data)
+        rows = _parquet(name, data) if _ending(source) == ".parquet" else _csv(name, data)
         for number, row in rows:
             yield row if isinstance(row, Reject) else _named(source, number, row)
     except FilmError as error:
-        yield Reject.of(error, source)
+        yield Reject.of(error, name)
 
 
 def _named(manifest: str, number: int, row: Row) -> Named | Reject:
@@ -73,7 +73,7 @@ def _named(manifest: str, number: int, row: Row) -> Named | Reject:
         else:
             said[field] = value
     said_of = Provenance.model_validate(said)
-    return Named(source=_beside(manifest, path), said=said_of, row=f"{manifest}:{number}")
+    return Named(source=_beside(manifest, path), said=said_of, row=f"{address(manifest)}:{number}")
 
 
 def _csv(source: str, data: bytes) -> Iterator[tuple[int, Row | Reject]]:
@@ -131,6 +131,7 @@ def _check_columns(source: str, names: list[str]) -> None:
 
 
 def _bad(manifest: str, number: int, column: str, what: str) -> Reject:
+    manifest = address(manifest)
     where = f"manifest {manifest!r}, row {number}" + (f", column {column!r}" if column else "")
     return Reject(source=f"{manifest}:{number}", reason="bad_row", detail=f"{where}: {what}")
 
@@ -151,7 +152,6 @@ def _beside(manifest: str, path: str) -> str:
         return path
     if not is_remote(manifest):
         return as_source(local_path(manifest).parent / path)
-    start, _, query = manifest.partition("?")  # urlsplit's geturl drops the // of an empty host
-    scheme, _, place = start.partition("://")
+    scheme, place, options = split(manifest)
     beside = f"{scheme}://{PurePosixPath(place).parent / path}"
-    return f"{beside}?{query}" if query else beside
+    return f"{beside}?{options}" if options else beside

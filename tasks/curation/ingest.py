@@ -17,7 +17,7 @@ from storage.films import FilmSource, resolve
 from storage.hashing import Hasher
 from storage.printable import LINE, printable
 from storage.rejects import Reject
-from storage.remote import Source, is_remote, local_path
+from storage.remote import Source, address, is_remote, local_path
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.tables import Tables
@@ -106,17 +106,19 @@ def choose(storage: Storage, found: Found) -> Ingested:
         held = {film_id for film_id, _ in tables.done("keyframes")}
         films, near = without_copies(films, held, tables.lost())
         rejects += near
-    _keep(storage, found.given, {film.source for film in found.films}, rejects)
+    _keep(storage, found.given, {film.address for film in found.films}, rejects)
     return Ingested({film.film_id: film for film in films}, tuple(rejects), found)
 
 
 def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Sequence[Reject]) -> None:
     """Puts this run's rejects in place of what earlier runs said of the same inputs and files, in one commit."""
     folders = [local_path(each).absolute().as_uri() for each in given if not is_remote(each)]
-    places = tuple(f"{each.rstrip('/')}{sign}" for each in (*given, *folders) for sign in "/:")  # or a manifest's row
+    places = tuple(
+        f"{each.rstrip('/')}{sign}" for each in (*map(address, given), *folders) for sign in "/:"
+    )  # or a manifest's row
     old = [reject for reject in Tables(storage).rejects() if reject.stage == STAGE]
     said = {reject.source for reject in rejects}
-    again = fine | said | set(given)
+    again = fine | said | set(map(address, given))
     others = [reject for reject in old if reject.source not in again and not reject.source.startswith(places)]
     new = others + list(rejects)
     rows = sorted({reject.model_dump_json(): reject.model_dump() for reject in new}.items())

@@ -6,7 +6,7 @@ import numpy as np
 
 from drawn.truth import Second, Truth
 from models.face.bank import agreement
-from storage.remote import local_path
+from storage.remote import address, local_path
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
@@ -55,9 +55,9 @@ def figures(storage: Storage, snapshot: Snapshot, least_pixels: float) -> dict[s
 
 def _truth(storage: Storage, source: str) -> str:
     """What lies beside a film of the storage's own or of this machine; "" where nothing does."""
-    if source.startswith(f"{storage.base}/"):
-        place = source if storage.is_local else source.partition("?")[0]  # options follow
-        rel = str(PurePosixPath(place.removeprefix(f"{storage.base}/")).with_suffix(".truth.json"))
+    here = address(storage.source(""))
+    if source.startswith(f"{here}/"):
+        rel = str(PurePosixPath(source.removeprefix(f"{here}/")).with_suffix(".truth.json"))
         return storage.read_bytes(rel).decode() if storage.exists(rel) else ""
     path = local_path(source).with_suffix(".truth.json")
     return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyarrow.fs import FileSystem
 
 from storage.atomic import beside
 from storage.errors import ConfigError, StorageError
@@ -132,6 +133,25 @@ def test_an_s3_uri_carries_its_options():
 
 
 @pytest.mark.parametrize(
+    ("given", "base", "key"),
+    [
+        ("a b+c", "a%20b+c", "a b+c"),
+        ("a%20b+c", "a%20b+c", "a b+c"),
+        ("café/#1", "caf%C3%A9/%231", "café/#1"),
+        ("50%", "50%25", "50%"),
+        ("what?/[x]|^", "what%3F/%5Bx%5D%7C%5E", "what?/[x]|^"),
+    ],
+)
+def test_a_prefix_of_any_name_is_one_for_arrow_delta_and_films(given, base, key):
+    storage = Storage(f"s3://bucket/{given}?region=eu-1")
+    assert storage.base == f"s3://bucket/{base}"
+    assert storage.url("x y.mp4") == f"s3://bucket/{base}/x%20y.mp4"
+    assert storage.source("x y.mp4") == f"s3://bucket/{key}/x y.mp4?region=eu-1"
+    assert FileSystem.from_uri(storage.uri)[1] == f"bucket/{key}"
+    assert Storage(storage.uri) == storage
+
+
+@pytest.mark.parametrize(
     "uri",
     ["s3://AK:hidden@bucket/x", "s3://AK@bucket/x", "s3://bucket/x?secret_key=hidden", "gs://hidden@bucket/x"],
 )
@@ -142,7 +162,9 @@ def test_keys_in_a_uri_are_refused_and_not_shown(uri):
     assert "AK" not in str(caught.value)
 
 
-@pytest.mark.parametrize("uri", ["", "  ", "ftp://host/x", "s3://", "http://host/x", "/out/[1080p]", "/out/50%"])
+@pytest.mark.parametrize(
+    "uri", ["", "  ", "ftp://host/x", "s3://", "http://host/x", "/out/[1080p]", "/out/50%", "/a\x1b[2Jb", "/a\tb"]
+)
 def test_a_uri_that_cannot_be_a_storage_is_refused(uri):
     with pytest.raises(ConfigError, match="storage"):
         Storage(uri)
