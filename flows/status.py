@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.shown import shown
+from storage.errors import StorageError
 from storage.printable import printable
 from storage.root import Storage
 
@@ -22,10 +23,14 @@ def status(storage: Storage) -> Status:
     """Counts and names everything that the project keeps in a storage.
 
     Raises:
-        StorageError: when it cannot be read.
+        StorageError: when it cannot be read, or is not there.
     """
     from storage.tables import Tables
 
+    if not storage.exists(""):
+        raise StorageError(
+            f"there is no storage at {storage.base!r}: name one with --storage, or run a flow to make it"
+        )
     tables = Tables(storage)
     counts = {name: count for name, count in tables.count().items() if name not in ("work", "rejects")}
     return {

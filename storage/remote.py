@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from pydantic import BeforeValidator
 
 from storage.errors import FilmError
-from storage.guard import KEYS, NO_KEYS
+from storage.guard import KEYS, lacks_keys
 from storage.printable import is_utf8, printable
 
 if TYPE_CHECKING:
@@ -204,7 +204,9 @@ def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
 @contextmanager
 def _explained(source: str) -> Iterator[None]:
     """Raises FilmError in place of what file systems raise."""
-    shown, options = _masked(address(source)), split(source)[2]
+    shown = _masked(address(source))
+    keys = f"{shown!r} may not be read: export {KEYS} of somebody who may"
+    in_store = is_remote(source) and split(source)[0] in _PYARROW
     try:
         yield
     except FileNotFoundError as error:
@@ -212,13 +214,15 @@ def _explained(source: str) -> Iterator[None]:
     except ImportError as error:
         raise FilmError("unreadable", f"{shown!r} cannot be read without another package: {error}") from error
     except PermissionError as error:
-        raise FilmError("unreadable", f"{shown!r} may not be read: check its permissions") from error
+        detail = keys if in_store else f"{shown!r} may not be read: check its permissions"
+        raise FilmError("unreadable", detail) from error
     except ValueError as error:  # also what no file system has the protocol of
-        raise FilmError("unreadable", f"{shown!r} cannot be read: {str(error).replace(f'?{options}', '')}") from error
+        said = str(error).replace(source, shown)
+        raise FilmError("unreadable", f"{shown!r} cannot be read: {said}") from error
     except OSError as error:
-        if is_remote(source) and NO_KEYS.search(str(error)):
-            raise FilmError("unreachable", f"{shown!r} may not be read: export {KEYS} of somebody who may") from error
-        said = error.strerror or " ".join(str(error).split())[:300]
+        if in_store and lacks_keys(error):
+            raise FilmError("unreachable", keys) from error
+        said = error.strerror or " ".join(str(error).replace(source, shown).split())[:300]
         reason = "unreachable" if is_remote(source) else "unreadable"
         raise FilmError(reason, f"{shown!r} cannot be read: {said}") from error
 

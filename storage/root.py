@@ -61,7 +61,7 @@ class Storage:
     from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), since a URI is shown, logged and kept.
 
     Raises:
-        ConfigError: for an empty URI, another scheme, keys in it, or a folder that Delta cannot write to.
+        ConfigError: for an empty URI, another scheme, keys in it, a file, or a folder that Delta cannot write to.
     """
 
     uri: str
@@ -85,6 +85,8 @@ class Storage:
             object.__setattr__(self, "uri", _escaped(scheme, place) + (f"?{options}" if options else ""))
         if not is_utf8(self.uri):
             raise ConfigError(f"storage {self.uri!r}: its path is not UTF-8, rename the folder or name another")
+        if self.is_local and _is_something_else(Path(self.uri)):
+            raise ConfigError(f"storage {self.uri!r} is not a folder: name a folder, or a new one")
         if self.is_local and (signs := sorted(set(self.uri) & _NOT_FOR_DELTA)):
             raise ConfigError(
                 f"storage {self.uri!r}: Delta tables cannot stand in a folder with {signs} in its path; rename it, or "
@@ -306,6 +308,13 @@ class Storage:
                 if not (recursive and info.type == FileType.Directory)
             ]
         return sorted(name for name in names if not is_part(PurePosixPath(name)))
+
+
+def _is_something_else(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:  # whoever writes there says what is wrong
+        return False
 
 
 def _escaped(scheme: str, place: str) -> str:

@@ -30,7 +30,7 @@ class DrawnConfig(BaseModel, frozen=True, extra="forbid"):
     """The film that is drawn when none is given; length in seconds, size in pixels."""
 
     seed: int = 7
-    seconds: int = Field(default=96, ge=4)
+    seconds: int = Field(default=96, ge=8)
     width: int = Field(default=896, ge=96, multiple_of=2)
     height: int = Field(default=512, ge=96, multiple_of=2)
 

@@ -155,3 +155,16 @@ def test_a_setting_from_outside_is_shown_escaped() -> None:
     given = 'script.path="\x9b31m\\u001b"'
     _, printed, _ = _call("show", "render_movies", "--recipe", "smoke", "--set", given)
     assert 'script.path="\\u009b31m\\u001b"' in printed
+
+
+def test_status_of_what_is_not_there_is_an_error(tmp_path: Path) -> None:
+    for more in ([], ["--json"]):
+        code, printed, errors = _call("status", "--storage", str(tmp_path / "nowhere"), *more)
+        assert (code, printed) == (1, "")
+        assert f"there is no storage at '{tmp_path / 'nowhere'}'" in errors
+    assert _call("status", "--storage", str(tmp_path))[:2] == (0, f"{tmp_path}\nnothing is kept here yet\n")
+
+
+def test_a_drawn_film_is_as_long_as_drawing_needs() -> None:
+    code, _, errors = _call("show", "studio", "--set", "ingest.drawn.seconds=7")
+    assert (code, "greater than or equal to 8" in errors) == (2, True)

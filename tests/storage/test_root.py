@@ -1,5 +1,6 @@
 """A storage root: bytes in, bytes out, whole or not at all."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -193,3 +194,28 @@ storage.write_bytes("a", bytes(5000))
     assert "no space left" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("place", ["file", "pipe"])
+def test_what_is_not_a_folder_is_no_storage(tmp_path, place):
+    (tmp_path / "file").write_text("a user's own")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match=f"'{tmp_path / place}' is not a folder: name a folder"):
+        Storage(str(tmp_path / place))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "AWS Error ACCESS_DENIED during HeadObject operation: No response body.",
+        "AWS Error INVALID_ACCESS_KEY_ID during ListObjectsV2 operation",
+        "AWS Error UNKNOWN (HTTP status 403) during HeadBucket operation",
+        "AWS Error UNKNOWN (HTTP status 400) during HeadBucket operation",
+        "the credential provider was not enabled",
+    ],
+)
+def test_missing_keys_are_said_to_be_missing(said, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    message = str(storage_error(OSError(said), "write", "s3://bucket/a"))
+    assert "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
+    assert "make it writable" not in message
