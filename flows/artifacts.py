@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.charts import chart
+from storage.printable import LINE, printable
 from storage.root import Storage
 from tasks.training.fit import curve, sample_sheets
 
@@ -65,8 +66,11 @@ def show_rows(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> 
     """A table of anything, a mapping of column to value a row."""
     from prefect.artifacts import create_table_artifact
 
+    shown = [
+        {name: printable(cell, LINE) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows
+    ]
     with _named(f"the table {key}"):
-        create_table_artifact([dict(row) for row in rows], key=_key(key), description=description)
+        create_table_artifact(shown, key=_key(key), description=description)
 
 
 def show_sheet(key: str, title: str, rows: Mapping[str, Sequence[bytes]], width: int = 160) -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.catalogue import nearest
 from storage.errors import ConfigError
+from storage.printable import is_utf8
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -39,6 +40,14 @@ def assign_all(config: Config, assignments: Sequence[str]) -> Config:
         except ValidationError as error:
             raise ConfigError(f"--set {assignment!r}: {_explain(error, value)}") from error
     return config
+
+
+def in_utf8(assignment: str) -> str:
+    """The same assignment; one with bytes that are not UTF-8, as file names may have, as JSON that escapes them."""
+    if is_utf8(assignment):
+        return assignment
+    key, _, value = assignment.partition("=")
+    return f"{key}={json.dumps(_readings(value, several=False)[0])}"
 
 
 def fields(config: BaseModel, prefix: str = "") -> dict[str, Any]:
@@ -89,9 +98,10 @@ def _readings(value: str, several: bool) -> list[Any]:
     """What a text may mean, the likeliest first."""
     readings: list[Any] = [value, [value]] if several else [value]
     try:
-        return [json.loads(value), *readings]
+        meant = json.loads(value)
     except json.JSONDecodeError:
         return readings
+    return [meant, *([[meant]] if several and isinstance(meant, str) else []), *readings]
 
 
 def _explain(error: ValidationError, value: str) -> str:

@@ -117,4 +117,4 @@ def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:
     ]
     lines = [some[start : start + 8] for start in range(0, len(some), 8)]
     sheet = {f"from {line[0]['second']} s": [row["image"] for row in line] for line in lines}
-    show_sheet("keyframes", f"Keyframes of {first.title}", sheet)
+    show_sheet("keyframes", f"Keyframes of {first.name}", sheet)

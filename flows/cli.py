@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,7 +18,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from flows import catalogue
+from flows.shown import shown
 from storage.errors import ConfigError, MovieDreamerError
+from storage.printable import json_text, printable_lines
 
 app = typer.Typer(
     name="moviedreamer",
@@ -73,9 +76,9 @@ def show(
         if json_:
             print(json.dumps({"flow": flow, "storage": storage, "recipe": config.model_dump(mode="json")}, indent=2))
             return
-        out.print(f"[dim]# {flow}: {escape(catalogue.FLOWS[flow])}\n# --recipe {recipe} --storage {escape(storage)}[/]")
+        out.print(f"[dim]# {flow}: {escape(catalogue.FLOWS[flow])}\n# --recipe {recipe} --storage {shown(storage)}[/]")
         for key, value in fields(config).items():
-            out.print(f"{key}={json.dumps(value, ensure_ascii=False)}", markup=False, soft_wrap=True)
+            out.print(f"{key}={json_text(value, indent=None)}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -109,9 +112,9 @@ def status(storage: StorageUri = "out", json_: AsJson = False) -> None:
 
         found = report.status(Storage(storage))
         if json_:
-            print(json.dumps(found, indent=2, ensure_ascii=False))
+            print(json_text(found))
         else:
-            out.print(f"[bold]{escape(Storage(storage).base)}[/]", soft_wrap=True)
+            out.print(f"[bold]{shown(Storage(storage).base)}[/]", soft_wrap=True)
             report.show(found, out)
 
 
@@ -168,12 +171,15 @@ def _explained() -> Iterator[None]:
 def _end(error: Exception) -> NoReturn:
     known = isinstance(error, MovieDreamerError)
     text = str(error) if known else f"{type(error).__name__}: {error} (MOVIEDREAMER_DEBUG=1 shows where)"
-    err.print(f"[bold red]error[/] {escape(text)}", soft_wrap=True)
+    err.print(f"[bold red]error[/] {escape(printable_lines(text))}", soft_wrap=True)
     raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error
 
 
 def main() -> None:
     """The entry point `moviedreamer`."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal may know fewer letters than names have
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(app())
 
 

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from flows.reporting import Stage, clock, label, pace
+from storage.printable import LINE, printable
 
 
 class Terminal:
@@ -84,7 +85,7 @@ class Terminal:
     def name_what_is_kept(self, place: str) -> None:
         """Says, of a run that ends early, what the next one need not do again."""
         if self.finished:
-            done = f"finished and kept in {place}: {', '.join(self.finished)}"
+            done = f"finished and kept in {printable(place, LINE)}: {', '.join(self.finished)}"
             self._print(f"{escape(done)}; the same command goes on from there")
 
     def _clear(self, stage: Stage) -> None:

@@ -87,4 +87,4 @@ def show_renders(place: Storage, data: Snapshot, work: Work, pictures: int = 8) 
             sheet.setdefault("original", []).append(original["image"])
             for row in drawn.between(film_id, row_id, row_id, ["variant", "image"]).to_pylist():
                 sheet.setdefault(row["variant"], []).append(row["image"])
-        show_sheet(f"renders-{half}", f"{film.title}, {half} half", sheet)
+        show_sheet(f"renders-{half}", f"{film.name}, {half} half", sheet)

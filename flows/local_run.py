@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from flows import catalogue
+from flows.assignments import in_utf8
 from flows.console import Terminal
 from flows.local_api import local_api
 from flows.reporting import listening
+from flows.shown import shown
 from storage.rejects import NOTES, Reject
 from storage.root import Storage
 from tasks.progress import telling
@@ -55,7 +56,7 @@ def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: St
             ready()
         with Terminal(console) as terminal, listening(terminal):
             try:
-                result = function(recipe=recipe, storage=uri, overrides=list(overrides))
+                result = function(recipe=recipe, storage=uri, overrides=list(map(in_utf8, overrides)))
             except BaseException:
                 terminal.name_what_is_kept(storage.base)
                 raise
@@ -65,21 +66,21 @@ def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: St
 def print_result(result: Result, console: Console) -> None:
     """What was left out, the metrics, and where the movie and its page are."""
     if isinstance(result["result"], str):
-        console.print(f"{result['flow']}: {escape(result['result'])} in {escape(result['storage'])}", soft_wrap=True)
+        console.print(f"{result['flow']}: {shown(result['result'])} in {shown(result['storage'])}", soft_wrap=True)
     for note in result["notes"]:
-        console.print(f"note: {escape(note)}", soft_wrap=True)
+        console.print(f"note: {shown(note)}", soft_wrap=True)
     for reject in result["rejects"]:
-        console.print(f"left out: {escape(reject)}", soft_wrap=True)
+        console.print(f"left out: {shown(reject)}", soft_wrap=True)
     if earlier := result["rejects_before"]:
         lists = f"moviedreamer status --storage {shlex.quote(result['storage'])}"
-        console.print(f"left out or noted by earlier runs: {earlier}; {escape(lists)} lists them", soft_wrap=True)
+        console.print(f"left out or noted by earlier runs: {earlier}; {shown(lists)} lists them", soft_wrap=True)
     if result["metrics"]:
         table = Table("metric", "value", "samples")
         for name, metric in result["metrics"].items():
-            table.add_row(escape(name), _figure(metric["value"]), str(metric["n"]))
+            table.add_row(shown(name), _figure(metric["value"]), str(metric["n"]))
         console.print(table)
     for name, url in result["files"].items():
-        console.print(f"{name:<16}{escape(url)}", soft_wrap=True)
+        console.print(f"{name:<16}{shown(url)}", soft_wrap=True)
 
 
 def _results(storage: Storage, flow: str, result: Any, before: Sequence[Reject]) -> Result:

@@ -59,7 +59,7 @@ def render_movies(
 @task(cache_policy=NO_CACHE)
 def movie(settings: Recipe, place: Storage, data: Snapshot, work: Work) -> str:
     with reported("movie") as progress:
-        return tasks.movies.movie.run(settings.movie, place, data, work, progress)
+        return tasks.movies.movie.run(settings.movie, place, data, work, progress, settings.ingest.films)
 
 
 @task(cache_policy=NO_CACHE)
@@ -67,7 +67,7 @@ def storyboard(settings: Recipe, place: Storage, data: Snapshot, work: Work, nam
     with reported("storyboard") as progress:
         urls = tasks.movies.storyboard.run(settings.storyboard, place, data, work, name, metrics, progress)
     lines = "\n".join(f"- [{url.rsplit('/', 1)[-1]}]({url})" for url in urls)
-    titles = tasks.shown.listed([film.title for film in data.of_part("test")])
+    titles = tasks.shown.listed([film.name for film in data.of_part("test")])
     show_markdown("movie", f"# {titles}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures")
     return urls
 

@@ -14,6 +14,8 @@ from pathlib import PurePath
 from typing import Protocol
 
 from flows.artifacts import ProgressArtifact
+from storage.printable import LINE, printable
+from storage.remote import is_remote, local_path, split
 from tasks.progress import telling
 
 Progress = Callable[[str, int, int], None]
@@ -94,7 +96,7 @@ class Stage:
             told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
             return f"{own.done} of {own.total} {self.of}" + (f": {told}" if told else "")
         seen = {self.name: self.steps[self.name]} if self.name in self.steps else self.steps
-        parts = [f"{what} {steps.done} of {steps.total}" for what, steps in seen.items()]
+        parts = [f"{label(what)} {steps.done} of {steps.total}" for what, steps in seen.items()]
         more = f" and {self.left} more" if self.left and self.name not in self.steps else ""
         return "; ".join(parts) + more or "nothing to do, kept from before"
 
@@ -162,7 +164,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 def warn(text: str) -> None:
     """Tells people what they should know, and the run can go on with."""
-    (_listener.get(None) or RunLog()).warns(text)
+    (_listener.get(None) or RunLog()).warns(printable(text, LINE))
 
 
 @contextmanager
@@ -200,7 +202,8 @@ def pace(stage: Stage, what: str) -> str:
 
 def label(what: str) -> str:
     """What a part of a stage is called: a film, which is told by its path, by its file's name."""
-    return PurePath(what).name or what
+    place = split(what)[1] if is_remote(what) else str(local_path(what))
+    return printable(PurePath(place).name or what)
 
 
 def clock(seconds: float) -> str:

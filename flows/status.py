@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from flows.shown import shown
 from storage.encoder import ffmpeg_program
-from storage.errors import ConfigError
+from storage.errors import ConfigError, StorageError
+from storage.printable import printable
 from storage.root import Storage
 
 Status = dict[str, Any]
@@ -23,10 +24,14 @@ def status(storage: Storage) -> Status:
     """Counts and names everything that the project keeps in a storage.
 
     Raises:
-        StorageError: when it cannot be read.
+        StorageError: when it cannot be read, or is not there.
     """
     from storage.tables import Tables
 
+    if not storage.exists(""):
+        raise StorageError(
+            f"there is no storage at {storage.base!r}: name one with --storage, or run a flow to make it"
+        )
     tables = Tables(storage)
     counts = {name: count for name, count in tables.count().items() if name not in ("work", "rejects")}
     return {
@@ -84,7 +89,7 @@ def _relative(storage: Storage, text: str) -> str:
 
 def show(found: Status, console: Console) -> None:
     """Prints a status for people."""
-    console.print(escape("ffmpeg: " + " at ".join(found["ffmpeg"].values())), soft_wrap=True)
+    console.print(shown("ffmpeg: " + " at ".join(found["ffmpeg"].values())), soft_wrap=True)
     kept = ("snapshots", "checkpoints", "movies", "rejects")
     if not any(found["tables"].values()) and not any(found[part] for part in kept):
         console.print("nothing is kept here yet")
@@ -94,7 +99,7 @@ def show(found: Status, console: Console) -> None:
         table.add_row(name, str(count))
     console.print(table)
     lines = {
-        "Snapshots": [f"{row['snapshot']}: {', '.join(row['films'])}" for row in found["snapshots"]],
+        "Snapshots": [f"{row['snapshot']}: {', '.join(map(printable, row['films']))}" for row in found["snapshots"]],
         "Checkpoints": [f"{row['model']} {row['fingerprint']}: {_state(row)}" for row in found["checkpoints"]],
         "Movies": [line for row in found["movies"] for line in _told(row)],
         "Left out or damaged": [
@@ -104,13 +109,13 @@ def show(found: Status, console: Console) -> None:
     for title, rows in lines.items():
         console.print(f"[bold]{title}[/]" + (": none" if not rows else ""))
         for row in rows:
-            console.print(f"  {escape(row)}", soft_wrap=True)
+            console.print(f"  {shown(row)}", soft_wrap=True)
 
 
 def _told(movie: dict[str, Any]) -> Iterator[str]:
     if "title" in movie:
         length = f"{movie['keyframes']} keyframes, {movie['seconds']:g} s"
-        yield f"{movie['movie']}: movies/{movie['movie']}/movie.mp4 of the script {movie['title']}, {length}"
+        yield f"{movie['movie']}: movies/{movie['movie']}/movie.mp4 of the script {printable(movie['title'])}, {length}"
     else:
         yield f"{movie['movie']}: {', '.join(movie['files'])}"
     yield from (f"  note: {note}" for note in movie.get("notes", []))

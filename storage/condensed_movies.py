@@ -8,13 +8,14 @@ The folder is its repository with metadata and videos in data/, or the folder `d
 """
 
 import csv
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from storage import tree
 from storage.manifest import year_of
 from storage.provenance import Named, Provenance
 from storage.rejects import Reject
+from storage.remote import as_source
 
 _PLACES = (Path("metadata", "clips.csv"), Path("data", "metadata", "clips.csv"))
 _NEEDED = ("videoid", "title")
@@ -36,20 +37,21 @@ def read(folder: Path, endings: frozenset[str]) -> Iterator[Named | Reject]:
     table = _clips(folder)
     if table is None:
         return
-    files = _files(folder, endings)
+    name, files = as_source(table), _files(folder, endings)
     movies = {row.get("imdbid", ""): row for row in _rows(table.with_name("movies.csv"))}
     for number, row in enumerate(_rows(table), start=2):
         if lacking := [name for name in _NEEDED if not row.get(name)]:
-            detail = f"{str(table)!r}, row {number}, column {lacking[0]!r}: is empty or not there"
-            yield Reject(source=f"{table}:{number}", reason="bad_row", detail=detail)
+            detail = f"{name!r}, row {number}, column {lacking[0]!r}: is empty or not there"
+            yield Reject(source=f"{name}:{number}", reason="bad_row", detail=detail)
             continue
         clip = row["videoid"]
         if clip in files:
             said = _said(row, movies.get(row.get("imdbid", ""), {}))
-            yield Named(source=str(files[clip]), said=said, row=f"{table}:{number}")
+            yield Named(source=as_source(files[clip]), said=said, row=f"{name}:{number}")
         else:
-            detail = f"{str(table)!r}, row {number}: no file {clip!r} below {str(folder)!r}"
-            yield Reject(source=f"{folder}/{row.get('upload_year', '')}/{clip}", reason="missing", detail=detail)
+            detail = f"{name!r}, row {number}: no file {clip!r} below {as_source(folder)!r}"
+            place = as_source(folder / row.get("upload_year", "") / clip)
+            yield Reject(source=place, reason="missing", detail=detail)
 
 
 def _said(clip: dict[str, str], movie: dict[str, str]) -> Provenance:
@@ -75,9 +77,7 @@ def _rows(table: Path) -> Iterator[dict[str, str]]:
 def _files(folder: Path, endings: frozenset[str]) -> dict[str, Path]:
     """videoid -> its file; a clip that is there twice counts once, by the first path."""
     found: dict[str, Path] = {}
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if (path := Path(place, name)).suffix.lower() in endings:
-                found.setdefault(path.stem, path)
+    for path in tree.visible(folder):
+        if path.suffix.lower() in endings:
+            found.setdefault(path.stem, path)
     return found

@@ -38,14 +38,14 @@ def _worse(film: FilmSource) -> tuple[int, int, int]:
 
 def _near_duplicate(film: FilmSource, kept: FilmSource) -> Reject:
     better = _worse(film) < _worse(kept)
-    cure = f": to have it in its place, give it without {kept.source!r}" if better else ""
+    cure = f": to have it in its place, give it without {kept.address!r}" if better else ""
     detail = (
         f"{_told(film)} shows the same pictures as {_told(kept)}, which {'was here first' if better else 'is kept'}"
         f"{cure}{film.unheard(kept)}; if they are two films, set ingest.near_duplicates=false"
     )
-    return Reject(source=film.source, reason="near_duplicate", detail=detail, film_id=film.film_id)
+    return Reject(source=film.address, reason="near_duplicate", detail=detail, film_id=film.film_id)
 
 
 def _told(film: FilmSource) -> str:
     damaged = ", damaged" if lost_pictures(film.phash) else ""
-    return f"{film.source!r} ({film.width}x{film.height}, {film.size} bytes{damaged})"
+    return f"{film.address!r} ({film.width}x{film.height}, {film.size} bytes{damaged})"

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pydantic import BaseModel
@@ -14,9 +13,10 @@ from storage.errors import FilmError
 from storage.hashing import Hashed, by_bytes
 from storage.inputs import found
 from storage.named import each_once
+from storage.printable import printable
 from storage.provenance import UNKNOWN, Provenance
 from storage.rejects import Reject
-from storage.remote import is_remote, local_path
+from storage.remote import address, is_remote, local_path, split
 from storage.schemas import SCHEMAS
 from storage.upright import lies_sideways
 
@@ -46,10 +46,15 @@ class FilmSource(BaseModel, frozen=True, extra="forbid"):
         return local_path(self.source)
 
     @property
+    def address(self) -> str:
+        """The source as it is shown and kept, without the options of an object store."""
+        return address(self.source)
+
+    @property
     def title(self) -> str:
         """As somebody said it, else the file's name."""
-        place = urlsplit(self.source).path if is_remote(self.source) else self.source
-        return self.said.title or PurePosixPath(place).stem.replace("_", " ")
+        place = PurePosixPath(split(self.source)[1]) if is_remote(self.source) else local_path(self.source)
+        return self.said.title or printable(place.stem.replace("_", " "))
 
     def heir(self, copy: "FilmSource") -> "FilmSource":
         """This film with all that is said of it or, where that is nothing, of a copy of it."""
@@ -92,7 +97,7 @@ def resolve(
     for one in named:
         result = hashes[one.source]
         if isinstance(result, FilmError):
-            rejects.append(Reject.of(result, one.source))
+            rejects.append(Reject.of(result, address(one.source)))
             continue
         film = FilmSource(source=one.source, said=one.said, **result.model_dump())
         first = films.setdefault(film.film_id, film)
@@ -104,8 +109,8 @@ def resolve(
 
 
 def _duplicate(film: FilmSource, kept: FilmSource) -> Reject:
-    detail = f"{film.source!r} holds the same bytes as {kept.source!r}{film.unheard(kept)}"
-    return Reject(source=film.source, reason="duplicate", detail=detail, film_id=film.film_id)
+    detail = f"{film.address!r} holds the same bytes as {kept.address!r}{film.unheard(kept)}"
+    return Reject(source=film.address, reason="duplicate", detail=detail, film_id=film.film_id)
 
 
 def probe(path: Path | str) -> FilmProbe:
@@ -152,7 +157,7 @@ def film_rows(film: FilmSource, probe: FilmProbe) -> pa.Table:
     """The film's row for the table `films`, without its fingerprint."""
     if probe.seconds is None:
         raise ValueError(f"the length of {film.source!r} is not known: take the probe of its DecodedFilm")
-    named = {"film_id": film.film_id, "source": film.source, "title": probe.title or film.title, "phash": film.phash}
+    named = {"film_id": film.film_id, "source": film.address, "title": probe.title or film.title, "phash": film.phash}
     row = UNKNOWN | probe.model_dump() | named | film.said.given()
     schema = SCHEMAS["films"]
     return pa.Table.from_pylist([row], schema=schema.remove(schema.get_field_index("fingerprint")))

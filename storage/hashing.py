@@ -25,7 +25,7 @@ from storage.container import picture_size
 from storage.errors import FilmError
 from storage.fingerprint import file_id
 from storage.perceptual import VERSION, perceptual_hash
-from storage.remote import Seen, fetched, is_remote, local_path, look
+from storage.remote import Seen, address, as_source, fetched, is_remote, local_path, look
 from storage.root import Storage
 
 REL = "films/hashes.parquet"
@@ -173,13 +173,13 @@ def _readable(source: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise FilmError("missing", f"there is no file {source!r}") from error
+        raise FilmError("missing", f"there is no file {address(source)!r}") from error
     except OSError as error:
-        raise FilmError("unreadable", f"{source!r} cannot be read: {error.strerror}") from error
+        raise FilmError("unreadable", f"{address(source)!r} cannot be read: {error.strerror}") from error
 
 
 def _key(source: str) -> str:
-    return source if is_remote(source) else str(local_path(source).absolute())
+    return address(source) if is_remote(source) else as_source(local_path(source).absolute())
 
 
 def _row(source: str, result: FilmHash, seen: Seen) -> Kept:

@@ -55,7 +55,7 @@ def open_images(storage: Storage, subset: str) -> Iterator[Listed]:
         storage, names, [name.format(subset) for name in _OPEN_IMAGES], "storage.googleapis.com/openimages"
     )
     known = {posixpath.splitext(posixpath.basename(name))[0]: name for name in names if name.lower().endswith(ENDINGS)}
-    for row in csv.DictReader(io.StringIO(storage.read_bytes(table).decode())):
+    for row in csv.DictReader(io.StringIO(storage.read_bytes(table).decode(errors="replace"))):
         if row.get("Subset", subset) == subset and (name := known.get(row["ImageID"])):
             turn = int(float(row.get("Rotation") or 0)) % 360
             yield Listed(name, row.get("License") or "unknown", turn=turn)
@@ -72,7 +72,7 @@ def journeydb(storage: Storage, subset: str, licence: str) -> Iterator[Listed]:
     here = posixpath.dirname(table)
     known = {name for name in names if name.lower().endswith(ENDINGS)}
     for line in io.BytesIO(storage.read_bytes(table)):
-        name = posixpath.normpath(posixpath.join(here, "imgs", json.loads(line)["img_path"]))
+        name = posixpath.normpath(posixpath.join(here, "imgs", json.loads(line.decode(errors="replace"))["img_path"]))
         if name in known:
             yield Listed(name, licence)
 
@@ -85,7 +85,8 @@ def objects365(storage: Storage, subset: str, licence: str) -> Iterator[Listed]:
     """
     names = list(storage.walk(""))
     said = [f"zhiyuan_objv2_{subset}.json"]
-    table = json.loads(storage.read_bytes(_metadata(storage, names, said, "www.objects365.org")))
+    text = storage.read_bytes(_metadata(storage, names, said, "www.objects365.org")).decode(errors="replace")
+    table = json.loads(text)
     known = {_patch(name): name for name in names if name.lower().endswith(ENDINGS)}
     for image in table["images"]:
         if name := known.get(_patch(image["file_name"])):

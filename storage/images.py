@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from storage import image_layouts
 from storage.errors import ConfigError, StorageError
 from storage.image_layouts import Listed
+from storage.printable import LINE, printable
 from storage.root import Storage
 
 if TYPE_CHECKING:
@@ -163,7 +164,9 @@ class Images:
             try:
                 return self._decoded(place)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, StorageError) as error:
-                logging.getLogger(__name__).warning("%r is left out, it can't be read: %s", self.name(place), error)
+                logging.getLogger(__name__).warning(
+                    "%r is left out, it can't be read: %s", self.name(place), printable(str(error), LINE)
+                )
         raise StorageError(f"none of {_NEXT} images from {self.name(row)!r} on can be read")
 
     def _decoded(self, row: int) -> NDArray[np.uint8]:

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from storage import condensed_movies, manifest, remote
+from storage import condensed_movies, manifest, remote, tree
 from storage.errors import FilmError
+from storage.printable import printable
 from storage.provenance import Named
 from storage.rejects import Reject
 
@@ -28,6 +29,7 @@ def found(given: str) -> Iterator[Named | Reject]:
     (storage.condensed_movies); "not_by_ending" counts its other files. A pattern is such as "films/*.mp4"; a manifest
     is a .csv or .parquet (storage.manifest).
     """
+    given = remote.as_source(given)
     if manifest.is_manifest(given):
         yield from (_checked(one) for one in manifest.read(given))
     elif remote.is_remote(given):
@@ -39,10 +41,11 @@ def found(given: str) -> Iterator[Named | Reject]:
 
 
 def _remote(given: str) -> Iterator[Named | Reject]:
+    address = remote.address(given)
     try:
         files = remote.listed(given)
     except FilmError as error:
-        yield Reject.of(error, given)
+        yield Reject.of(error, address)
         return
     if files == [given]:
         yield Named(source=given)
@@ -50,30 +53,38 @@ def _remote(given: str) -> Iterator[Named | Reject]:
     films: list[str] = []
     others: list[str] = []
     for file in files:
-        path = file.partition("?")[0]
+        path = remote.split(file)[1]
         if _ending(path) in FILM_ENDINGS:
             films.append(file)
         else:
             others.append(path)
-    yield from _all_of(given, films, others, f"there is no film at {given!r}")
+    yield from _all_of(address, films, others, f"there is no film at {address!r}")
 
 
 def _local(given: str) -> Iterator[Named | Reject]:
     films: list[str] = []
-    others: list[str] = []
+    others: set[str] = set()
+    closed: list[OSError] = []
     for match in _matches(given):
-        if match.is_dir():
-            for path in _in_folder(match):
-                (films if _ending(str(path)) in FILM_ENDINGS else others).append(str(path))
-        else:
-            films.append(str(match))
-    yield from _all_of(given, films, set(others) - set(films), _nothing_at(given))
+        for path in sorted(tree.visible(match, closed.append)) if match.is_dir() else [match]:
+            if path == match or _ending(path.name) in FILM_ENDINGS:
+                films.append(remote.as_source(path))
+            else:
+                others.add(remote.as_source(path))
+    yield from (_closed(error) for error in closed)
+    yield from _all_of(given, films, others - set(films), _nothing_at(given))
+
+
+def _closed(error: OSError) -> Reject:
+    folder = remote.as_source(str(error.filename))
+    detail = f"the folder {folder!r} cannot be listed: {error.strerror}"
+    return Reject(source=folder, reason="unreadable", detail=detail)
 
 
 def _all_of(given: str, films: Sequence[str], others: Collection[str], nothing: str) -> Iterator[Named | Reject]:
     """`others`: files that no ending tells to be films; `nothing`: what to say when there are no films."""
     counts = sorted(Counter(map(_ending, others)).items(), key=lambda one: (-one[1], one[0]))
-    told = [f"{count} {ending or 'without ending'}" for ending, count in counts[:_ENDINGS_TOLD]]
+    told = [f"{count} {printable(ending) or 'without ending'}" for ending, count in counts[:_ENDINGS_TOLD]]
     told += [f"{sum(count for _, count in counts[_ENDINGS_TOLD:])} more"] * (len(counts) > _ENDINGS_TOLD)
     passed = f"{given!r} holds files that are no films by their ending: {', '.join(told)}"
     if not films:
@@ -89,11 +100,16 @@ def _checked(one: Named | Reject) -> Named | Reject:
     if isinstance(one, Reject) or remote.is_remote(one.source):
         return one
     path = remote.local_path(one.source)
-    if _is_dead_link(path):
-        detail = f"{one.source!r} is a link to {str(path.readlink())!r}, where there is no file"
-        return Reject(source=one.source, reason="missing", detail=detail)
-    if path.exists() and not path.is_file():
-        return Reject(source=one.source, reason="not_a_video", detail=f"{one.source!r} is not a file")
+    try:
+        if _is_dead_link(path):
+            detail = f"{one.source!r} is a link to {str(path.readlink())!r}, where there is no file"
+            return Reject(source=one.source, reason="missing", detail=detail)
+        if path.exists() and not path.is_file():
+            detail = f"{one.source!r} is not a file but {'a folder' if path.is_dir() else 'a pipe, socket or device'}"
+            return Reject(source=one.source, reason="not_a_video", detail=detail)
+    except OSError as error:  # such as a name that is too long
+        detail = f"{one.source!r} cannot be read: {error.strerror}"
+        return Reject(source=one.source, reason="unreadable", detail=detail)
     return one
 
 
@@ -102,16 +118,7 @@ def _matches(given: str) -> list[Path]:
     path = remote.local_path(given)
     if path.exists():
         return [path]
-    return sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - takes absolute patterns
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    """Its files and the links that lead nowhere, to the bottom, but the hidden ones."""
-
-    def hidden(path: Path) -> bool:
-        return any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-    return sorted(path for path in folder.rglob("*") if (path.is_file() or _is_dead_link(path)) and not hidden(path))
+    return sorted(tree.matching(path))
 
 
 def _is_dead_link(path: Path) -> bool:

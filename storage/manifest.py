@@ -9,12 +9,11 @@ import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from storage.errors import FilmError
 from storage.provenance import Named, Provenance
 from storage.rejects import Reject
-from storage.remote import is_remote, local_path, read_bytes
+from storage.remote import address, as_source, is_remote, local_path, read_bytes, split
 
 ENDINGS = (".csv", ".parquet")
 PATH = "path"
@@ -29,6 +28,7 @@ COLUMNS = {
 }
 """Column of a manifest -> field of Provenance."""
 
+_OTHER_NAMES = "a file whose own name is not is given as file:///films/caf%E9.mp4"
 _YEARS = range(1870, 2201)
 
 Row = Mapping[str, Any]
@@ -39,18 +39,19 @@ def is_manifest(source: str) -> bool:
 
 
 def _ending(source: str) -> str:
-    return PurePosixPath(urlsplit(source).path if is_remote(source) else source).suffix.lower()
+    return PurePosixPath(split(source)[1] if is_remote(source) else source).suffix.lower()
 
 
 def read(source: str) -> Iterator[Named | Reject]:
     """The films of a manifest, in its order, and its rows that cannot be used: "bad_row" names row and column."""
+    name = address(source)
     try:
         data = read_bytes(source)
-        rows = _parquet(source, data) if _ending(source) == ".parquet" else _csv(source, data)
+        rows = _parquet(name, data) if _ending(source) == ".parquet" else _csv(name, data)
         for number, row in rows:
             yield row if isinstance(row, Reject) else _named(source, number, row)
     except FilmError as error:
-        yield Reject.of(error, source)
+        yield Reject.of(error, name)
 
 
 def _named(manifest: str, number: int, row: Row) -> Named | Reject:
@@ -58,6 +59,8 @@ def _named(manifest: str, number: int, row: Row) -> Named | Reject:
     path = _text(row.get(PATH))
     if not path:
         return _bad(manifest, number, PATH, "is empty")
+    if "\0" in path:
+        return _bad(manifest, number, PATH, f"{path!r} is no path: it holds a NUL")
     for column, field in COLUMNS.items():
         value = _text(row.get(column))
         if not value:
@@ -70,7 +73,7 @@ def _named(manifest: str, number: int, row: Row) -> Named | Reject:
         else:
             said[field] = value
     said_of = Provenance.model_validate(said)
-    return Named(source=_beside(manifest, path), said=said_of, row=f"{manifest}:{number}")
+    return Named(source=_beside(manifest, path), said=said_of, row=f"{address(manifest)}:{number}")
 
 
 def _csv(source: str, data: bytes) -> Iterator[tuple[int, Row | Reject]]:
@@ -79,7 +82,8 @@ def _csv(source: str, data: bytes) -> Iterator[tuple[int, Row | Reject]]:
         lines = io.StringIO(data.decode("utf-8-sig"), newline="").readlines()
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise FilmError("bad_manifest", f"manifest {source!r}, row {line}: not UTF-8, save it as UTF-8") from error
+        detail = f"manifest {source!r}, row {line}: not UTF-8, save it as UTF-8; {_OTHER_NAMES}"
+        raise FilmError("bad_manifest", detail) from error
     header = next(csv.reader(lines[:1]), [])
     names = [name.strip().lower() for name in header]
     _check_columns(source, names)
@@ -102,16 +106,18 @@ def _parquet(source: str, data: bytes) -> Iterator[tuple[int, Row]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    number = 0
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
         names = {name.strip().lower(): name for name in file.schema_arrow.names}
         _check_columns(source, list(names))
         wanted = {name: names[name] for name in (PATH, *COLUMNS) if name in names}
-        number = 0
         for batch in file.iter_batches(columns=list(wanted.values())):
             for row in batch.to_pylist():
                 number += 1
                 yield number, {name: row[column] for name, column in wanted.items()}
+    except UnicodeDecodeError as error:
+        raise FilmError("bad_manifest", f"manifest {source!r}, row {number + 1} or later: not UTF-8") from error
     except pa.ArrowException as error:
         raise FilmError("bad_manifest", f"manifest {source!r} is not Parquet: {error}") from error
 
@@ -125,6 +131,7 @@ def _check_columns(source: str, names: list[str]) -> None:
 
 
 def _bad(manifest: str, number: int, column: str, what: str) -> Reject:
+    manifest = address(manifest)
     where = f"manifest {manifest!r}, row {number}" + (f", column {column!r}" if column else "")
     return Reject(source=f"{manifest}:{number}", reason="bad_row", detail=f"{where}: {what}")
 
@@ -144,8 +151,7 @@ def _beside(manifest: str, path: str) -> str:
     if "://" in path or Path(path).expanduser().is_absolute():
         return path
     if not is_remote(manifest):
-        return str(local_path(manifest).parent / path)
-    start, _, query = manifest.partition("?")  # urlsplit's geturl drops the // of an empty host
-    scheme, _, place = start.partition("://")
+        return as_source(local_path(manifest).parent / path)
+    scheme, place, options = split(manifest)
     beside = f"{scheme}://{PurePosixPath(place).parent / path}"
-    return f"{beside}?{query}" if query else beside
+    return f"{beside}?{options}" if options else beside

@@ -15,6 +15,7 @@ import numpy as np
 from storage.encoder import encode, ffmpeg_program
 from storage.errors import FilmError, StorageError
 from storage.guard import guarded
+from storage.printable import LINE, cut, printable
 from storage.sound import AudioTrack, merged, sound
 
 _NO_SPACE = "\u200b"  # of no width
@@ -88,7 +89,7 @@ def write_movie(
 
 
 def srt(subtitles: Sequence[tuple[float, float, str]]) -> str:
-    """SubRip text; subtitles without words are left out, and what looks like a tag or a time is shown as written.
+    """SubRip text; subtitles without words are left out, long ones cut, and what looks like a tag is shown as written.
 
     Raises:
         ValueError: for a subtitle that ends before it starts.
@@ -97,7 +98,7 @@ def srt(subtitles: Sequence[tuple[float, float, str]]) -> str:
     for start, end, text in subtitles:
         if not 0 <= start < end:
             raise ValueError(f"subtitle {text!r} from {start} to {end} s: it has to end after it starts")
-        if lines := "\n".join(line.strip() for line in text.splitlines() if line.strip()):
+        if lines := "\n".join(printable(line.strip(), LINE) for line in cut(text, LINE).splitlines() if line.strip()):
             words = _MARKUP.sub(rf"\g<0>{_NO_SPACE}", lines)
             blocks.append(f"{len(blocks) + 1}\n{_clock(start)} --> {_clock(end)}\n{words}\n")
     return "\n".join(blocks)

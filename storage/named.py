@@ -1,11 +1,12 @@
 """Each file once, however often it is named, and whose word about it counts."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 
 from storage.provenance import Named
 from storage.rejects import Reject
-from storage.remote import is_remote, local_path
+from storage.remote import address, is_remote, local_path
 
 
 def each_once(found: Iterable[Named | Reject]) -> tuple[list[Named], list[Reject]]:
@@ -34,7 +35,8 @@ def each_once(found: Iterable[Named | Reject]) -> tuple[list[Named], list[Reject
 
 def _named_twice(one: Named, first: Named) -> Reject:
     says = one.said.unlike(first.said) or "the same"
-    detail = f"row {one.row!r} names {one.source!r}, as row {first.row!r} does, and says {says}: the earlier row counts"
+    same = f"row {one.row!r} names {address(one.source)!r}, as row {first.row!r} does"
+    detail = f"{same}, and says {says}: the earlier row counts"
     return Reject(source=one.row, reason="named_twice", detail=detail)
 
 
@@ -45,4 +47,4 @@ def _also_named(table: str, films: int) -> Reject:
 
 
 def _place(source: str) -> str:
-    return source if is_remote(source) else str(local_path(source).resolve())
+    return source if is_remote(source) else os.path.realpath(local_path(source))  # which minds no links in a ring

@@ -6,20 +6,27 @@ knows is read by fsspec, with the package that it asks for.
 
 import os
 import platform
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from pydantic import BeforeValidator
 
 from storage.errors import FilmError
+from storage.guard import KEYS, lacks_keys
+from storage.printable import is_utf8, printable
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _PYARROW = ("s3", "gs")
+_PLACE_AND_OPTIONS = re.compile(r"(?P<place>.*?)(\?(?P<options>[a-z_]+=[^?]*))?", re.DOTALL)
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
@@ -32,12 +39,54 @@ class Seen:
 
 
 def is_remote(source: str) -> bool:
-    return "://" in source and urlsplit(source).scheme != "file"
+    return "://" in source and not source.startswith("file://")
+
+
+def split(uri: str) -> tuple[str, str, str]:
+    """Scheme, place and options of a URI. No sign in a place means anything: object stores take all in their keys.
+
+    Options begin at the last "?" that a name and "=" follow: s3://bucket/what?.mp4?region=eu-1&scheme=http.
+    """
+    scheme, _, rest = uri.partition("://")
+    found = _PLACE_AND_OPTIONS.fullmatch(rest)
+    assert found is not None
+    return scheme, found["place"], found["options"] or ""
+
+
+def address(source: str) -> str:
+    """A source as it is shown and kept: how an object store is reached is no part of it."""
+    scheme, place, _ = split(source)
+    return f"{scheme}://{place}" if scheme in _PYARROW and is_remote(source) else source
+
+
+def reached(source: str, known: Iterable[str]) -> str:
+    """An address with the options that the first of some known URIs in the same bucket has."""
+    scheme, place, options = split(source)
+    if is_remote(source) and scheme in _PYARROW and not options:
+        for uri in known:
+            theirs, other, how = split(uri)
+            if how and (theirs, other.partition("/")[0]) == (scheme, place.partition("/")[0]):
+                return f"{source}?{how}"
+    return source
 
 
 def local_path(source: str) -> Path:
     """Of a path or a file:// URI."""
-    return Path(unquote(urlsplit(source).path) if source.startswith("file://") else source).expanduser()
+    if source.startswith("file://"):
+        return Path(os.fsdecode(unquote_to_bytes(os.fsencode(urlsplit(source).path))))
+    return Path(source).expanduser()
+
+
+def as_source(place: str | Path) -> str:
+    """How a path or URI names a film, in UTF-8: a path that is not becomes a file:// URI, as file:///caf%E9.mp4."""
+    text = str(place)
+    if is_utf8(text):
+        return text
+    return printable(text, len(text)) if is_remote(text) else local_path(text).absolute().as_uri()
+
+
+Source = Annotated[str, BeforeValidator(lambda given: as_source(given) if isinstance(given, str) else given)]
+"""A setting that names a file: see `as_source`."""
 
 
 def look(source: str) -> Seen:
@@ -57,13 +106,13 @@ def listed(pattern: str) -> list[str]:
     """URIs of the files behind a remote URI: itself, a folder's files to the bottom, or those that match, sorted."""
     with _explained(pattern):
         filesystem, path = _opened(pattern)
-        pattern_like = "*" in path or "[" in path
+        pattern_like = ("*" in path or "[" in path) and not filesystem.exists(path)
         names = sorted(filesystem.glob(path)) if pattern_like else [filesystem.info(path)["name"]]
         files = [name for name in names if filesystem.isfile(name)]
         for folder in (name for name in names if filesystem.isdir(name)):
             files += sorted(filesystem.find(folder))
-    scheme, query = urlsplit(pattern).scheme, urlsplit(pattern).query
-    ending = f"?{query}" if query and scheme in _PYARROW else ""
+    scheme, _, options = split(pattern)
+    ending = f"?{options}" if options else ""
     if scheme in _PYARROW:
         return [f"{scheme}://{name}{ending}" for name in files]
     return [filesystem.unstrip_protocol(name) for name in files]
@@ -73,7 +122,10 @@ def read_bytes(source: str) -> bytes:
     """All of a small file. Raises FilmError as `look` does."""
     with _explained(source):
         if not is_remote(source):
-            return local_path(source).read_bytes()
+            here = local_path(source)
+            if here.exists() and not here.is_file():  # a pipe may never end
+                raise OSError(0, "it is not a file")
+            return here.read_bytes()
         filesystem, path = _opened(source)
         return bytes(filesystem.cat_file(path))
 
@@ -93,7 +145,7 @@ def fetched(source: str, folder: Path = Path()) -> Iterator[Path]:
         return
     _sweep()
     with tempfile.TemporaryDirectory(prefix=f"{_copies()}{os.getpid()}-") as place:
-        copy = Path(place) / (PurePosixPath(urlsplit(source).path).name or "film")
+        copy = Path(place) / (PurePosixPath(split(source)[1]).name or "film")
         with _explained(source):
             filesystem, path = _opened(source)
             filesystem.get_file(path, str(copy))
@@ -135,16 +187,16 @@ def _lives(process: int) -> bool:
 def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
     import fsspec
 
-    parts = urlsplit(uri)
-    if parts.password:
+    scheme, place, options = split(uri)
+    if _PASSWORD.search(uri):
         raise ValueError("a password stands in it: give keys in the environment, which is never shown or kept")
-    if parts.scheme in _PYARROW:
+    if scheme in _PYARROW:
         from fsspec.implementations.arrow import ArrowFSWrapper
         from pyarrow.fs import FileSystem
 
-        bucket = f"{parts.scheme}://{parts.netloc}" + (f"?{parts.query}" if parts.query else "")
+        bucket = f"{scheme}://{place.partition('/')[0]}" + (f"?{options}" if options else "")
         filesystem, _ = FileSystem.from_uri(bucket)
-        return ArrowFSWrapper(filesystem), f"{parts.netloc}{parts.path}".rstrip("/")
+        return ArrowFSWrapper(filesystem), place.rstrip("/")
     filesystem, path = fsspec.core.url_to_fs(uri)
     return filesystem, str(path)
 
@@ -152,22 +204,28 @@ def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
 @contextmanager
 def _explained(source: str) -> Iterator[None]:
     """Raises FilmError in place of what file systems raise."""
+    shown = _masked(address(source))
+    keys = f"{shown!r} may not be read: export {KEYS} of somebody who may"
+    in_store = is_remote(source) and split(source)[0] in _PYARROW
     try:
         yield
     except FileNotFoundError as error:
-        raise FilmError("missing", f"there is no file {source!r}") from error
+        raise FilmError("missing", f"there is no file {shown!r}") from error
     except ImportError as error:
-        raise FilmError("unreadable", f"{source!r} cannot be read without another package: {error}") from error
+        raise FilmError("unreadable", f"{shown!r} cannot be read without another package: {error}") from error
     except PermissionError as error:
-        raise FilmError("unreadable", f"{source!r} may not be read: check its permissions") from error
+        detail = keys if in_store else f"{shown!r} may not be read: check its permissions"
+        raise FilmError("unreadable", detail) from error
     except ValueError as error:  # also what no file system has the protocol of
-        raise FilmError("unreadable", f"{_masked(source)!r} cannot be read: {error}") from error
+        said = str(error).replace(source, shown)
+        raise FilmError("unreadable", f"{shown!r} cannot be read: {said}") from error
     except OSError as error:
-        said = error.strerror or " ".join(str(error).split())[:300]
+        if in_store and lacks_keys(error):
+            raise FilmError("unreachable", keys) from error
+        said = error.strerror or " ".join(str(error).replace(source, shown).split())[:300]
         reason = "unreachable" if is_remote(source) else "unreadable"
-        raise FilmError(reason, f"{source!r} cannot be read: {said}") from error
+        raise FilmError(reason, f"{shown!r} cannot be read: {said}") from error
 
 
 def _masked(source: str) -> str:
-    parts = urlsplit(source)
-    return source.replace(f"{parts.netloc.rpartition('@')[0]}@", "***@") if parts.password else source
+    return _PASSWORD.sub("://***@", source)

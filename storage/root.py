@@ -13,6 +13,8 @@ movie.mp4, storyboard.html, metrics.json        copies of the newest movie's (st
 """
 
 import errno
+import logging
+import re
 import shutil
 import tempfile
 import uuid
@@ -22,11 +24,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote
 
 from storage.atomic import beside, is_part
 from storage.errors import ConfigError, StorageError
-from storage.guard import guarded, storage_error
+from storage.guard import KEYS, guarded, storage_error
+from storage.printable import is_utf8
+from storage.remote import address, local_path, split
+from storage.tree import walk
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
@@ -34,8 +39,11 @@ if TYPE_CHECKING:
 
 Names = list[str]  # inside Storage the name `list` is the method
 
+_log = logging.getLogger(__name__)
+
 _REMOTE = ("s3", "gs")
-_NOT_FOR_DELTA = set("[]|^%\\\n")
+_NOT_FOR_DELTA = set("[]|^%\\\x7f") | set(map(chr, range(32)))
+_STAYS = "/!$&'()*+,;=:@~"  # of what may stand in a URI as it is
 _DELTA_KEYS = {
     "region": "AWS_REGION",
     "endpoint_override": "AWS_ENDPOINT_URL",
@@ -47,32 +55,43 @@ _KEYS = {"access_key", "secret_key", "session_token", "access_token"}
 class Storage:
     """A folder, `file://`, `s3://` or `gs://`; relative folders are resolved where the object is made.
 
+    In a remote URI "%20" stands for a blank, as for Delta and Arrow; a blank itself may stand there too.
+
     An s3 URI may carry pyarrow's options, `s3://bucket/path?region=..&endpoint_override=..&scheme=http`; keys come
     from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), since a URI is shown, logged and kept.
 
     Raises:
-        ConfigError: for an empty URI, another scheme, keys in it, or a folder that Delta cannot write to.
+        ConfigError: for an empty URI, another scheme, keys in it, a file, or a folder that Delta cannot write to.
     """
 
     uri: str
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.uri)
+        scheme, place, options = split(self.uri)
         if not self.uri.strip():
             raise ConfigError("the storage is empty: name a folder, file://, s3:// or gs:// with --storage")
         if "://" not in self.uri:
             object.__setattr__(self, "uri", str(Path(self.uri).expanduser().absolute()))
-        elif parts.scheme == "file" and not parts.netloc:
-            object.__setattr__(self, "uri", str(Path(unquote(parts.path)).absolute()))
-        elif "@" in parts.netloc or _KEYS & dict(parse_qsl(parts.query)).keys():
+        elif self.uri.startswith("file:///"):
+            object.__setattr__(self, "uri", str(local_path(self.uri).absolute()))
+        elif "@" in place.partition("/")[0] or _KEYS & dict(parse_qsl(options)).keys():
             raise ConfigError(
-                f"keys stand in the storage {self.base!r}: leave them out and export AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY (gs: GOOGLE_APPLICATION_CREDENTIALS), which are never shown or kept"
+                f"keys stand in the storage {_without_keys(scheme, place)!r}: leave them out and export {KEYS}, "
+                "which are never shown or kept"
             )
-        elif parts.scheme not in _REMOTE or not parts.netloc:
+        elif scheme not in _REMOTE or place.startswith("/") or not place:
             raise ConfigError(f"unknown storage {self.uri!r}: name a folder, file://, s3://bucket/.. or gs://bucket/..")
+        else:
+            object.__setattr__(self, "uri", _escaped(scheme, place) + (f"?{options}" if options else ""))
+        if not is_utf8(self.uri):
+            raise ConfigError(f"storage {self.uri!r}: its path is not UTF-8, rename the folder or name another")
+        if self.is_local and _is_something_else(Path(self.uri)):
+            raise ConfigError(f"storage {self.uri!r} is not a folder: name a folder, or a new one")
         if self.is_local and (signs := sorted(set(self.uri) & _NOT_FOR_DELTA)):
-            raise ConfigError(f"storage {self.uri!r}: Delta tables cannot stand in a folder with {signs} in its path")
+            raise ConfigError(
+                f"storage {self.uri!r}: Delta tables cannot stand in a folder with {signs} in its path; rename it, or "
+                "name a link to it without them"
+            )
 
     @property
     def is_local(self) -> bool:
@@ -81,18 +100,14 @@ class Storage:
     @cached_property
     def base(self) -> str:
         """The URI without options, as people and Delta see it."""
-        if self.is_local:
-            return self.uri
-        parts = urlsplit(self.uri)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+        return self.uri if self.is_local else address(self.uri).rstrip("/")
 
     @cached_property
     def delta_options(self) -> dict[str, str] | None:
         """`storage_options` for the deltalake package, which takes keys from the environment; None for a folder."""
         if self.is_local:
             return None
-        parts = urlsplit(self.uri)
-        query = dict(parse_qsl(parts.query))
+        query = dict(parse_qsl(split(self.uri)[2]))
         options = {_DELTA_KEYS[key]: value for key, value in query.items() if key in _DELTA_KEYS}
         endpoint = options.get("AWS_ENDPOINT_URL")
         scheme = query.get("scheme", "https")
@@ -123,12 +138,13 @@ class Storage:
 
     def url(self, rel: str) -> str:
         """Where `rel` is, for people and for other readers."""
-        return f"{self.base.rstrip('/')}/{rel}".rstrip("/")
+        return f"{self.base.rstrip('/')}/{rel if self.is_local else quote(rel, _STAYS)}".rstrip("/")
 
     def source(self, rel: str) -> str:
-        """`rel` as a film that storage.remote reaches: its URL with the storage's options."""
-        query = "" if self.is_local else urlsplit(self.uri).query
-        return self.url(rel) + (f"?{query}" if query else "")
+        """`rel` as a film that storage.remote reaches: by its own name, with the storage's options."""
+        options = "" if self.is_local else split(self.uri)[2]
+        place = self.url(rel) if self.is_local else unquote(self.url(rel))
+        return place + (f"?{options}" if options else "")
 
     def check_writable(self) -> None:
         """Writes and deletes a small file.
@@ -277,15 +293,53 @@ class Storage:
         return max(files, key=lambda info: (info.mtime_ns or 0, info.base_name)).base_name if files else None
 
     def _names(self, rel: str, recursive: bool) -> Names:
-        from pyarrow.fs import FileSelector, FileType
-
         filesystem, path = self._at(rel)
-        selector = FileSelector(path, allow_not_found=True, recursive=recursive)
-        with guarded("list", self.url(rel)):
-            infos = filesystem.get_file_info(selector)
-        names = (
-            str(PurePosixPath(info.path).relative_to(path))
-            for info in infos
-            if not (recursive and info.type == FileType.Directory)
-        )
+        if self.is_local:
+            with guarded("list", self.url(rel)):
+                names = list(_local_names(Path(path), recursive))
+        else:
+            from pyarrow.fs import FileSelector, FileType
+
+            with guarded("list", self.url(rel)):
+                infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=recursive))
+            names = [
+                str(PurePosixPath(info.path).relative_to(path))
+                for info in infos
+                if not (recursive and info.type == FileType.Directory)
+            ]
         return sorted(name for name in names if not is_part(PurePosixPath(name)))
+
+
+def _is_something_else(path: Path) -> bool:
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:  # whoever writes there says what is wrong
+        return False
+
+
+def _escaped(scheme: str, place: str) -> str:
+    """A remote URI that Arrow and Delta read: what may not stand in it is escaped; a "%" that escapes stays."""
+    stray = re.sub("%(?![0-9A-Fa-f]{2})", "%25", place)
+    return f"{scheme}://{quote(stray, f'{_STAYS}%')}"
+
+
+def _without_keys(scheme: str, place: str) -> str:
+    return f"{scheme}://{place.rpartition('@')[2]}"
+
+
+def _local_names(folder: Path, recursive: bool) -> Iterator[str]:
+    """Those in UTF-8: no other reaches a file through Arrow and Delta, and nothing that a run makes has one."""
+    for here, folders, names in walk(folder, _refuse):
+        for name in names if recursive else [*folders, *names]:
+            path = (here / name).relative_to(folder).as_posix()
+            if is_utf8(path):
+                yield path
+            else:
+                _log.warning("%r in %r is left out: its name is not UTF-8; rename it", path, str(folder))
+        if not recursive:
+            folders.clear()
+
+
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 
 from storage.errors import StorageError
 from storage.fingerprint import fingerprint
+from storage.printable import printable
 from storage.root import Storage
 
 Part = Literal["train", "test"]
@@ -37,6 +38,11 @@ class SnapshotFilm(BaseModel, frozen=True, extra="forbid"):
         if self.train is None and self.test is None:
             raise ValueError(f"film {self.film_id!r} has nothing to learn from and nothing held out")
         return self
+
+    @property
+    def name(self) -> str:
+        """The title as it may be shown."""
+        return printable(self.title)
 
     def part(self, second: int) -> Part | None:
         """Where a keyframe belongs; None for one that the spans leave out."""

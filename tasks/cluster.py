@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, Field
 
 from storage.errors import MovieDreamerError
+from storage.printable import is_utf8
 from tasks.head import START_LIMIT, patient_head
 from tasks.progress import Voice, tell_while
 
@@ -104,10 +105,13 @@ def connect(config: ClusterConfig) -> None:
         for name, value in _PATIENCE.items():
             os.environ.setdefault(name, value)
     import ray
+    from ray._private import utils
 
     with _one_at_a_time:
         if ray.is_initialized():
             return
+        if not is_utf8("".join(sys.argv)):  # Ray writes the command line down, as UTF-8
+            utils.get_entrypoint_name = lambda: "moviedreamer"
         if address:
             _join(address)
         else:

@@ -2,8 +2,15 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from storage.printable import LINE, printable
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _LISTED = 8  # names that a sentence holds
 
@@ -48,9 +55,26 @@ def clock(second: float) -> str:
 
 def webp(image: "object") -> str:
     """A Pillow image as a data URI."""
+    from markupsafe import Markup
+
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=70, method=4)  # type: ignore[attr-defined]
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Markup("data:image/webp;base64,") + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def template(package: str, name: str, **filters: Callable[..., str]) -> "Template":
+    """A page's template; every text that it shows is escaped, for HTML and as storage.printable says, and cut."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable
+    )
+    environment.filters |= filters
+    return environment.from_string(resources.files(package).joinpath(name).read_text(encoding="utf-8"))
+
+
+def _printable(value: object) -> object:
+    return printable(value, LINE) if type(value) is str else value  # Markup is made here: pictures, histograms
 
 
 def listed(names: Sequence[str], last: str = " and ") -> str:

@@ -95,7 +95,7 @@ def census(storage: Storage, snapshot: Snapshot, progress: Progress) -> Census:
     progress("films counted", len(films), len(films))
     rows = tables.read("films", snapshot.work["keyframes"]).to_pylist()
     checked = audit(snapshot, *film_rows(tables, snapshot.work))
-    titles = {film.film_id: film.title for film in snapshot.films}
+    titles = {film.film_id: film.name for film in snapshot.films}
     largest, most = max(sorted(tally.keyframes.items()), key=lambda item: item[1])
     total = sum(tally.keyframes.values())
     by_template = tally.written_by["template"]

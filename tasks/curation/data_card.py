@@ -4,7 +4,6 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ from storage.tables import Tables
 from tasks.curation.census import Census, census
 from tasks.progress import Progress
 from tasks.references import spread
-from tasks.shown import Picture, clock, listed, number, picture
+from tasks.shown import Picture, clock, listed, number, picture, template
 
 _DARK, _GREY = 40.0, 8.0  # luma, and distance of the colours, below which a picture is dark, or grey
 _SIDES: dict[Part, str] = {"train": "To learn from", "test": "Held out"}
@@ -82,16 +81,11 @@ def run(config: DataCardConfig, storage: Storage, progress: Progress) -> str:
 
 def render(found: Census, known: Sequence[str], sheets: Sequence[Sheet]) -> str:
     """The page as HTML, self-contained; every text in it is escaped."""
-    import jinja2
     from markupsafe import Markup
 
-    source = resources.files("tasks.curation").joinpath("data_card.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": number, "percent": percent, "grouped": grouped}
+    page = template("tasks.curation", "data_card.html", number=number, percent=percent, grouped=grouped)
     drawn = {name: Markup(one.svg()) for name, one in found.histograms.items() if one.n}
-    return environment.from_string(source).render(card=found, biases=known, sheets=sheets, drawn=drawn, sides=_SIDES)
+    return page.render(card=found, biases=known, sheets=sheets, drawn=drawn, sides=_SIDES)
 
 
 def biases(found: Census, looks: Looks) -> list[str]:
@@ -176,7 +170,7 @@ def _sheets(config: DataCardConfig, storage: Storage, snapshot: Snapshot) -> tup
             columns = ["film_id", "second", "image"]
             (row,) = keyframes.between(film_of(row_id), row_id, row_id, columns).to_pylist()
             pictures.append(
-                picture(f"{films[row['film_id']].title}, {clock(row['second'])}", row["image"], config.width)
+                picture(f"{films[row['film_id']].name}, {clock(row['second'])}", row["image"], config.width)
             )
             seen.append(_look(row["image"]))
         sheets.append(Sheet(title, tuple(pictures)))

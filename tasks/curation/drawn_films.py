@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil, gcd
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from storage.decode import DecodedFilm, KeyframesConfig, gathered
 from storage.films import FilmProbe, FilmSource
 from storage.fingerprint import fingerprint
 from storage.provenance import Provenance
+from storage.remote import address, local_path
 from storage.root import Storage
 
 FPS = 24
@@ -58,11 +59,11 @@ def known_truth(storage: Storage, source: str) -> Truth | None:
     """Of a film that is drawn as keyframes, or with a truth beside it as <film>.truth.json, in the storage or here."""
     if drawn := drawn_film(source):
         return drawn.truth
-    if source.startswith(f"{storage.base}/"):
-        place = source if storage.is_local else source.partition("?")[0]  # options follow
-        rel = str(PurePosixPath(place.removeprefix(f"{storage.base}/")).with_suffix(".truth.json"))
+    here = address(storage.source(""))
+    if source.startswith(f"{here}/"):
+        rel = str(PurePosixPath(source.removeprefix(f"{here}/")).with_suffix(".truth.json"))
         return Truth.from_json(storage.read_bytes(rel).decode()) if storage.exists(rel) else None
-    path = Path(source).with_suffix(".truth.json")
+    path = local_path(source).with_suffix(".truth.json")
     return Truth.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 

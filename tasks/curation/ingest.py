@@ -18,7 +18,9 @@ from storage.errors import MovieDreamerError
 from storage.evolve import add_columns
 from storage.films import FilmSource, resolve
 from storage.hashing import Hasher
+from storage.printable import LINE, printable
 from storage.rejects import Reject
+from storage.remote import Source, address, is_remote, local_path
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.tables import Tables
@@ -41,7 +43,7 @@ class DrawnConfig(BaseModel, frozen=True, extra="forbid"):
     seed: int = 7
     films: int = Field(default=0, ge=0)
     first: int = Field(default=TRAINING, ge=0)
-    seconds: int = Field(default=96, ge=4)
+    seconds: int = Field(default=96, ge=8)
     width: int = Field(default=896, ge=96, multiple_of=2)
     height: int = Field(default=512, ge=96, multiple_of=2)
 
@@ -82,7 +84,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     rows the earlier counts (storage.named).
     """
 
-    films: tuple[str, ...] = ()
+    films: tuple[Source, ...] = ()
     near_duplicates: bool = True
     drawn: DrawnConfig = DrawnConfig()
 
@@ -135,16 +137,19 @@ def choose(storage: Storage, found: Found) -> Ingested:
         held = {film_id for film_id, _ in tables.done("keyframes")}
         films, near = without_copies(films, held, tables.lost())
         rejects += near
-    _keep(storage, found.given, {film.source for film in found.films}, rejects)
+    _keep(storage, found.given, {film.address for film in found.films}, rejects)
     return Ingested({film.film_id: film for film in films}, tuple(rejects), found)
 
 
 def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Sequence[Reject]) -> None:
     """Puts this run's rejects in place of what earlier runs said of the same inputs and files, in one commit."""
-    places = tuple(f"{each.rstrip('/')}{sign}" for each in given for sign in "/:")  # in a folder, a manifest's row
+    folders = [local_path(each).absolute().as_uri() for each in given if not is_remote(each)]
+    places = tuple(
+        f"{each.rstrip('/')}{sign}" for each in (*map(address, given), *folders) for sign in "/:"
+    )  # or a manifest's row
     old = [reject for reject in Tables(storage).rejects() if reject.stage == STAGE]
     said = {reject.source for reject in rejects}
-    again = fine | said | set(given)
+    again = fine | said | set(map(address, given))
     others = [reject for reject in old if reject.source not in again and not reject.source.startswith(places)]
     new = others + list(rejects)
     rows = sorted({reject.model_dump_json(): reject.model_dump() for reject in new}.items())
@@ -156,7 +161,7 @@ def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Seque
 def require_films(film_ids: Sequence[str], rejects: Sequence[Reject]) -> None:
     """Raises NoFilmsError, which names each reason, when `film_ids` is empty."""
     if not film_ids:
-        reasons = "\n".join(f"  {reject.reason}: {reject.detail}" for reject in rejects)
+        reasons = "\n".join(f"  {reject.reason}: {printable(reject.detail, LINE)}" for reject in rejects)
         raise NoFilmsError(f"no film is left to work on:\n{reasons}")
 
 

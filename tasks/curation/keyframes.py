@@ -52,7 +52,7 @@ def run(
             make=partial(_make, config, films, Path.cwd()),  # workers may stand in another folder
             cluster=cluster,
             progress=partial(_tell, progress, len(ingested.films) - len(films)),
-            sources={film_id: film.source for film_id, film in films.items()},
+            sources={film_id: film.address for film_id, film in films.items()},
             tables=[STAGE, "films"],
             decodes=True,
         )[STAGE]
@@ -76,7 +76,7 @@ def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path
         film = films[film_id]
         with _decoded(film, config, folder) as decoded:
             if decoded.film_id != film_id:
-                raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
+                raise FilmError("decode_failed", f"{film.address!r} was changed while it was read")
             for rows in decoded.batches():
                 yield Made({"keyframes": rows})
             note = FilmError("partly_decoded", decoded.damage) if decoded.damage else None
@@ -102,7 +102,7 @@ def _follow_moved_films(tables: Tables, done: Mapping[str, str], films: Mapping[
     for row in rows.to_pylist():
         film = films[row["film_id"]]
         known = {name: value for name, value in row.items() if value is not None}
-        now = UNKNOWN | known | {"source": film.source, "phash": film.phash} | film.said.given()
+        now = UNKNOWN | known | {"source": film.address, "phash": film.phash} | film.said.given()
         if now != row:
             moved.append(now)
     for start in range(0, len(moved), _MOVED):

@@ -28,7 +28,7 @@ from storage.fingerprint import fingerprint
 from storage.movie import WrittenMovie, write_movie
 from storage.pictures import decode
 from storage.rejects import Reject
-from storage.remote import fetched
+from storage.remote import fetched, reached
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.sound import AudioTrack, Span
@@ -90,10 +90,18 @@ def names(snapshot: Snapshot) -> dict[str, str]:
     }
 
 
-def run(config: MovieConfig, storage: Storage, snapshot: Snapshot, work: Work, progress: Progress) -> str:
+def run(
+    config: MovieConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    work: Work,
+    progress: Progress,
+    films: Sequence[str] = (),
+) -> str:
     """Writes the movies that are not there yet, each whole or not at all.
 
     Args:
+        films: as the user gives them, with the options by which their object store is reached.
         work: as tasks.movies.render returns it, with `config.variant` among the variants.
 
     Returns:
@@ -109,7 +117,8 @@ def run(config: MovieConfig, storage: Storage, snapshot: Snapshot, work: Work, p
             continue
         told = _scenes(config, storage, film, work)
         source = _sound_source(tables, snapshot, film)
-        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder, _local(source) as (sound, lost):
+        place = reached(source, (storage.source(""), *films))
+        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder, _local(place) as (sound, lost):
             path = Path(folder) / "movie.mp4"
             silent = write(config, path, film.title, told, sound, progress).silent or lost
             told_of = [Reject.of(FilmError("silent", silent), source, film.film_id, STAGE)] if silent else []

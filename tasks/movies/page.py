@@ -8,11 +8,10 @@ No scripts, no external requests: pictures are WebP data URIs, styles are inline
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 from typing import Literal
 
 from tasks.movies.metrics import Figure
-from tasks.shown import Picture, number, webp
+from tasks.shown import Picture, number, template, webp
 
 HalfKind = Literal["learnt", "dreamt"]
 
@@ -92,13 +91,7 @@ class Page:
 
 def render(page: Page) -> Iterator[str]:
     """The page as HTML, piece by piece; every text in it is escaped."""
-    import jinja2
-
-    source = resources.files("tasks.movies").joinpath("storyboard.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(source).generate(page=page)
+    return template("tasks.movies", "storyboard.html").generate(page=page)
 
 
 def portrait(name: str, image: bytes, box: tuple[float, float, float, float], size: int, note: str = "") -> Portrait:

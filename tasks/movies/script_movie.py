@@ -31,6 +31,8 @@ from models.sentence import SentenceConfig
 from storage.errors import ConfigError
 from storage.fingerprint import file_id, fingerprint
 from storage.pictures import decode
+from storage.printable import printable
+from storage.remote import Source, local_path
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset
@@ -56,8 +58,12 @@ class ScriptConfig(BaseModel, frozen=True, extra="forbid"):
         references: picture files that generation starts from (few-shot); none for zero-shot.
     """
 
-    path: str = ""
-    references: tuple[str, ...] = ()
+    path: Source = ""
+    references: tuple[Source, ...] = ()
+
+    @property
+    def file(self) -> Path:
+        return local_path(self.path)
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,12 @@ def read(config: ScriptConfig) -> Screenplay:
             neither pictures nor named as a film's characters are.
     """
     for reference in config.references:
-        _picture(Path(reference), "script.references")
+        _picture(local_path(reference), "script.references")
     try:
-        story = screenplay.read(Path(config.path).read_text(encoding="utf-8"))
+        story = screenplay.read(config.file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"script.path={config.path!r}: {error}; docs/autoregressive.md shows a script") from error
-    if wrong := [problem for name in _names(story) if (problem := _problem(name, Path(config.path).parent))]:
+    if wrong := [problem for name in _names(story) if (problem := _problem(name, config.file.parent))]:
         raise ConfigError("\n".join([f"script.path={config.path!r}: {len(wrong)} faces can't be used", *wrong, _CURE]))
     return story
 
@@ -111,8 +117,8 @@ def run(
         ConfigError: as `read`, and for a face that nobody has.
     """
     story = read(config)
-    files = _face_files(story, Path(config.path).parent)
-    given = [*(file_id(path) for path in files.values()), *(file_id(Path(path)) for path in config.references)]
+    files = _face_files(story, config.file.parent)
+    given = [*(file_id(path) for path in files.values()), *(file_id(local_path(path)) for path in config.references)]
     parts = [story, list(files), given, *vars(settings).values(), snapshot.id, autoencoder, decoder, autoregressive]
     folder = f"movies/{fingerprint('script', *parts)}"
     if storage.exists(f"{folder}/movie.mp4"):
@@ -128,7 +134,7 @@ def run(
         progress(STAGE, t + 1, len(scripts))
     with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
         path = Path(scratch) / "movie.mp4"
-        title = Path(config.path).stem
+        title = printable(config.file.stem)
         write(settings.movie, path, title, scenes, None, progress)
         about = {"title": title, "keyframes": len(scenes), "seconds": len(scenes) * settings.movie.clip}
         about["upscaler"] = upscaled(settings.movie)
@@ -228,7 +234,7 @@ def _references(config: ScriptConfig, frozen: FrozenConfig, storage: Storage, au
     with storage.local(autoencoder) as folder:
         model = DiffusionAutoencoder.from_pretrained(folder).to(device())
     encoder, size = build(frozen.vision).to(device()), (frozen.codec.height, frozen.codec.width)
-    parts = [cut(_picture(Path(path), "script.references"), size)[0] for path in config.references]
+    parts = [cut(_picture(local_path(path), "script.references"), size)[0] for path in config.references]
     images_R3HW = torch.from_numpy(np.stack(parts)).permute(0, 3, 1, 2).to(device()).float() / 255
     with torch.inference_mode():
         seen = features(encoder, images_R3HW, (frozen.height, frozen.width)).to(device())

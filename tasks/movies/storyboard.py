@@ -123,7 +123,7 @@ def _page(
 ) -> Page:
     story = _Story(config, storage, snapshot, work)
     figures = evaluate.read(storage, metrics)
-    titles = {film.film_id: film.title for film in snapshot.of_part("test")}
+    titles = {film.film_id: film.name for film in snapshot.of_part("test")}
     links = [(name, f"Movie: {titles[film_id]}" if len(titles) > 1 else "Watch the movie")
              for film_id, name in names(snapshot).items()]  # fmt: skip
     side = "films" if snapshot.by_films else "half"
@@ -168,7 +168,7 @@ class _Story:
         counts = _count(self.keyframes.num_rows, "keyframe"), _count(shots, "shot"), _count(characters, "character")
         seen = f"{counts[0]}, {counts[1]}, {counts[2]} seen more than once."
         if self.snapshot.by_films:
-            held_out = [film.title for film in self.snapshot.of_part("test")]
+            held_out = [film.name for film in self.snapshot.of_part("test")]
             return (
                 f"{seen} The models never saw {listed(held_out)}: there each keyframe is dreamt from its script alone, "
                 "and once more with a few other keyframes of the film to go by."
@@ -192,7 +192,7 @@ class _Story:
         before = None
         for row in self.shown[half]:
             here = (row["film_id"], row["shot"])
-            title = f"{self.films[row['film_id']].title}, " if len(self.films) > 1 else ""
+            title = f"{self.films[row['film_id']].name}, " if len(self.films) > 1 else ""
             yield self._keyframe(row, f"{title}shot {row['shot'] + 1}" if here != before else "")
             before = here
 
@@ -264,7 +264,7 @@ class _Story:
     def _name(self, film_id: str, character: int) -> str:
         """People of different films are different people."""
         name = f"Character {character + 1}"
-        return name if len(self.films) == 1 else f"{name} of {self.films[film_id].title}"
+        return name if len(self.films) == 1 else f"{name} of {self.films[film_id].name}"
 
 
 def _each(rows: pa.Table, what: str) -> pa.Table:

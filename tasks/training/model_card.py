@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from models.packaged import MODELS
+from storage.printable import printable
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
@@ -97,7 +98,7 @@ def _film_data(storage: Storage, snapshot: Snapshot) -> Iterator[str]:
     if len(learnt) <= _NAMED:
         titles = sorted((row["title"], licences[row["film_id"]]) for row in rows if row["film_id"] in learnt)
         yield "\n| film | licence |\n|---|---|"
-        yield from (f"| {title.replace('|', '/')} | {licence} |" for title, licence in titles)
+        yield from (f"| {printable(title).replace('|', '/')} | {printable(licence)} |" for title, licence in titles)
 
 
 def _image_data(card: Card, storage: Storage) -> Iterator[str]:

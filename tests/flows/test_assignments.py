@@ -1,12 +1,14 @@
 """`--set a.b=c` over frozen configs with unions inside."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from flows.assignments import assign_all, fields
+from flows.assignments import assign_all, fields, in_utf8
 from storage.errors import ConfigError
+from tasks.curation.ingest import IngestConfig
 
 
 class Template(BaseModel, frozen=True, extra="forbid"):
@@ -111,3 +113,17 @@ def test_a_setting_of_another_kind_says_which_kind_is_set() -> None:
     assert assign_all(Whole(writer=Template()), ["writer.kind=model", "writer.layers=2"]) == Whole(
         writer=Model(layers=2)
     )
+
+
+class Both(BaseModel, frozen=True):
+    ingest: IngestConfig = IngestConfig()
+
+
+@pytest.mark.parametrize("value", ["caf\udce9.mp4", '["caf\udce9.mp4"]', '"caf\udce9.mp4"'])
+def test_a_film_whose_name_is_not_utf8_is_set_under_an_escaped_one(value: str) -> None:
+    assignment = in_utf8(f"ingest.films={value}")
+    assert assignment.isascii()
+    for given in (assignment, f"ingest.films={value}"):
+        (film,) = assign_all(Both(), [given]).ingest.films
+        assert film == (Path.cwd() / "caf\udce9.mp4").as_uri()
+    assert in_utf8("ingest.films=é.mp4") == "ingest.films=é.mp4"

@@ -139,3 +139,32 @@ def test_debug_shows_where(tmp_path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ran.returncode == 1
     assert "Traceback" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["status", "--storage", "s3://k:\x1b2J@\x9b/\u202e"], ["show", "\x1b[2J" + "A" * 60_000]]
+)
+def test_an_error_is_shown_escaped_and_cut(command: list[str]) -> None:
+    code, _, errors = _call(*command)
+    assert code == 2
+    assert len(errors) < 3000
+    assert all(letter.isprintable() or letter == "\n" for letter in errors)
+
+
+def test_a_setting_from_outside_is_shown_escaped() -> None:
+    given = 'script.path="\x9b31m\\u001b"'
+    _, printed, _ = _call("show", "render_movies", "--recipe", "smoke", "--set", given)
+    assert 'script.path="\\u009b31m\\u001b"' in printed
+
+
+def test_status_of_what_is_not_there_is_an_error(tmp_path: Path) -> None:
+    for more in ([], ["--json"]):
+        code, printed, errors = _call("status", "--storage", str(tmp_path / "nowhere"), *more)
+        assert (code, printed) == (1, "")
+        assert f"there is no storage at '{tmp_path / 'nowhere'}'" in errors
+    assert _call("status", "--storage", str(tmp_path))[:2] == (0, f"{tmp_path}\nnothing is kept here yet\n")
+
+
+def test_a_drawn_film_is_as_long_as_drawing_needs() -> None:
+    code, _, errors = _call("show", "studio", "--set", "ingest.drawn.seconds=7")
+    assert (code, "greater than or equal to 8" in errors) == (2, True)

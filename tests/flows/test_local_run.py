@@ -8,6 +8,7 @@ from flows.local_run import _results, print_result
 from storage.rejects import Reject
 from storage.root import Storage
 from storage.tables import Tables
+from tests.storage.test_printable import EVIL
 
 
 def test_what_this_run_left_out_is_told_and_earlier_rejects_are_counted(tmp_path):
@@ -41,3 +42,11 @@ def test_notes_of_a_script_are_told_one_by_one(tmp_path):
     print_result(found, Console(file=text))
     assert "note: keyframe 1: said [twice]\n" in text.getvalue()
     assert urls[0] in text.getvalue()
+
+
+def test_what_comes_from_outside_is_shown_escaped_and_cut() -> None:
+    written = io.StringIO()
+    told = {"flow": "studio", "storage": EVIL, "result": EVIL, "notes": [EVIL], "rejects": [EVIL], "rejects_before": 1}
+    print_result(told | {"files": {"movie.mp4": EVIL}, "metrics": {}}, Console(file=written, width=100))
+    assert all(letter.isprintable() or letter == "\n" for letter in written.getvalue())
+    assert max(map(len, written.getvalue().splitlines())) < 4200

@@ -1,6 +1,7 @@
 """What people see of stages: summaries, estimates, plain lines, bars, and who is told."""
 
 import io
+import re
 import threading
 import time
 
@@ -11,8 +12,9 @@ from rich.console import Console
 from flows.artifacts import ProgressArtifact, contact_sheet
 from flows.charts import chart
 from flows.console import Terminal
-from flows.reporting import Stage, clock, listening, pace, reported, warn
+from flows.reporting import Stage, clock, label, listening, pace, reported, warn
 from flows.training import _side_by_side
+from tests.storage.test_printable import EVIL
 
 
 def _terminal(is_terminal: bool = False) -> tuple[Terminal, io.StringIO]:
@@ -117,6 +119,33 @@ def test_a_warning_is_a_line_of_its_own() -> None:
     with listening(terminal), terminal:
         warn("0.75 of the movies [of 4] are held out")
     assert written.getvalue() == "note 0.75 of the movies [of 4] are held out\n"
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_what_comes_from_outside_is_shown_escaped_and_cut(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Terminal, "plain_every", -1.0)
+    seen, (terminal, written) = list[str](), _terminal(is_terminal)
+    monkeypatch.setattr(ProgressArtifact, "update", lambda self, fraction, text: seen.append(text))
+    monkeypatch.setattr(ProgressArtifact, "finish", lambda self, text: seen.append(text))
+    with listening(terminal), terminal:
+        warn(EVIL)
+        terminal.name_what_is_kept(EVIL)
+        with reported("movie") as progress:
+            for what in (f"movie of {EVIL}", f"films/{EVIL}.mp4", f"s3://b/{EVIL}.mp4?endpoint_override=x"):
+                progress(what, 0, 3)
+                progress(what, 2, 3)
+    told = written.getvalue() if not is_terminal else ""
+    assert all(letter.isprintable() or letter == "\n" for letter in told + "\n".join(seen))
+    assert "]0;owned" not in re.sub(r"\\x1b\]0;owned", "", written.getvalue())
+    assert "endpoint_override" not in written.getvalue() + str(seen)
+    assert len(written.getvalue()) < 30_000
+
+
+def test_a_film_is_called_by_its_file_s_name() -> None:
+    assert label("s3://b/x/a b.mp4?region=x&endpoint_override=http://h") == "a b.mp4"
+    assert label("file:///films/caf%E9.mp4") == r"caf\xe9.mp4"
+    assert label("films/a?b.mp4") == "a?b.mp4"
+    assert label("naming the films") == "naming the films"
 
 
 def test_a_stage_that_fails_names_what_is_kept() -> None:

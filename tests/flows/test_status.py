@@ -9,7 +9,11 @@ from rich.console import Console
 from flows.cleaning import made
 from flows.status import show, status
 from storage.encoder import ffmpeg_program
+from storage.printable import json_text
+from storage.rejects import Reject
 from storage.root import Storage
+from storage.tables import Tables
+from tests.storage.test_printable import EVIL
 
 OWN, FILMS = "0123456789abcdef", "fedcba9876543210"
 
@@ -43,3 +47,21 @@ def test_a_script_s_own_movie_is_listed_with_its_length_and_notes(tmp_path: Path
     assert "    note: keyframe 1: said [twice]\n" in text.getvalue()
     assert f"  {FILMS}: metrics.json, movie.mp4\n" in text.getvalue()
     assert made(storage)[:2] == [f"movies/{OWN}", f"movies/{FILMS}"]
+
+
+def test_what_comes_from_outside_is_shown_escaped_and_cut(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    about = {"title": EVIL, "keyframes": 3, "seconds": 4.5}
+    storage.write_bytes(f"movies/{OWN}/about.json", json.dumps(about).encode())
+    storage.write_bytes(f"movies/{OWN}/notes.json", json.dumps([EVIL]).encode())
+    storage.write_bytes(f"movies/{FILMS}/a\x1b[2J.mp4", b"x")
+    storage.write_bytes("snapshots/s.json", json.dumps({"id": "s", "films": [{"title": EVIL}]}).encode())
+    written = EVIL.replace("\udce9", "")  # what else tables can hold
+    Tables(storage).judge("films", [], [Reject(source=written, reason="missing", detail=written)])
+    found, text = status(storage), io.StringIO()
+    assert json.loads(json_text(found)) == found
+    show(found, Console(file=text, width=100))
+    assert all(letter.isprintable() or letter == "\n" for letter in text.getvalue())
+    assert max(map(len, text.getvalue().splitlines())) < 2100
+    (line,) = (line for line in text.getvalue().splitlines() if "of the script" in line)
+    assert line.endswith("…, 3 keyframes, 4.5 s")

@@ -1,5 +1,9 @@
 """What a folder is searched for, and what of it is passed over."""
 
+import os
+import socket
+from pathlib import Path
+
 import pytest
 
 from storage import remote
@@ -54,3 +58,20 @@ def test_a_film_whose_link_leads_nowhere_is_missing(tmp_path):
         *_, last = found(str(given))
         assert (last.reason, last.source) == ("missing", str(link))
         assert f"{str(link)!r} is a link to {str(tmp_path / 'gone.mp4')!r}" in last.detail
+
+
+def test_a_pipe_a_socket_and_a_device_in_a_folder_are_told_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "films.csv")
+    (tmp_path / "zero.mp4").symlink_to("/dev/zero")
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(tmp_path / "socket.mp4"))
+    others, film, *rejects = found(str(tmp_path))
+    assert (others.reason, "1 without ending, 1 .csv" in others.detail) == ("not_by_ending", True)
+    assert film.source == str(tmp_path / "a.mp4")
+    assert [Path(one.source).name for one in rejects] == ["pipe.mp4", "socket.mp4", "zero.mp4"]
+    assert {one.reason for one in rejects} == {"not_a_video"}
+    (manifest,) = found(str(tmp_path / "films.csv"))
+    assert (manifest.reason, "not a file" in manifest.detail) == ("unreadable", True)

@@ -9,7 +9,7 @@ import pytest
 
 from storage import remote
 from storage.errors import FilmError
-from storage.films import resolve
+from storage.films import FilmProbe, FilmSource, film_rows, resolve
 from storage.inputs import found
 from storage.provenance import Named
 
@@ -118,3 +118,24 @@ def test_a_change_is_seen_without_reading(memory):
     memory.pipe("/films/a.mp4", b"b")
     assert before.version
     assert remote.look("memory://films/a.mp4") != before
+
+
+def test_how_a_store_is_reached_is_kept_and_shown_nowhere(tmp_path):
+    options = "?endpoint_override=127.0.0.1:9&scheme=http&region=x"
+    film = FilmSource(film_id="f", source=f"s3://b/a?b#c.mp4{options}")
+    assert (film.address, film.title) == ("s3://b/a?b#c.mp4", "a?b#c")
+    probe = FilmProbe(seconds=1.0, fps=25, width=64, height=64, has_audio=True, title="", licence="unknown")
+    assert film_rows(film, probe)["source"].to_pylist() == [film.address]
+    assert remote.reached(film.address, ["out", "s3://other/x?region=y", f"s3://b/films.csv{options}"]) == film.source
+    assert remote.reached("films/a.mp4", [f"s3://b/films.csv{options}"]) == "films/a.mp4"
+    with pytest.raises(FilmError) as caught, remote._explained(film.source):
+        raise OSError(f"no answer from {film.source}")
+    assert "endpoint" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["http://[bad/a.mp4", "s3://[bad]/a.mp4?region=x", "s3://b?region=x", "://x.mp4"])
+def test_an_address_that_is_none_costs_itself(uri, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"a")
+    (tmp_path / "films.csv").write_text(f"path\n{uri}\na.mp4\n")
+    films, rejects = resolve([str(tmp_path / "films.csv")])
+    assert ([film.title for film in films], len(rejects)) == (["a"], 1)

@@ -1,11 +1,13 @@
 """A storage root: bytes in, bytes out, whole or not at all."""
 
+import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pyarrow.fs import FileSystem
 
 from storage.atomic import beside
 from storage.errors import ConfigError, StorageError
@@ -132,6 +134,25 @@ def test_an_s3_uri_carries_its_options():
 
 
 @pytest.mark.parametrize(
+    ("given", "base", "key"),
+    [
+        ("a b+c", "a%20b+c", "a b+c"),
+        ("a%20b+c", "a%20b+c", "a b+c"),
+        ("café/#1", "caf%C3%A9/%231", "café/#1"),
+        ("50%", "50%25", "50%"),
+        ("what?/[x]|^", "what%3F/%5Bx%5D%7C%5E", "what?/[x]|^"),
+    ],
+)
+def test_a_prefix_of_any_name_is_one_for_arrow_delta_and_films(given, base, key):
+    storage = Storage(f"s3://bucket/{given}?region=eu-1")
+    assert storage.base == f"s3://bucket/{base}"
+    assert storage.url("x y.mp4") == f"s3://bucket/{base}/x%20y.mp4"
+    assert storage.source("x y.mp4") == f"s3://bucket/{key}/x y.mp4?region=eu-1"
+    assert FileSystem.from_uri(storage.uri)[1] == f"bucket/{key}"
+    assert Storage(storage.uri) == storage
+
+
+@pytest.mark.parametrize(
     "uri",
     ["s3://AK:hidden@bucket/x", "s3://AK@bucket/x", "s3://bucket/x?secret_key=hidden", "gs://hidden@bucket/x"],
 )
@@ -142,7 +163,9 @@ def test_keys_in_a_uri_are_refused_and_not_shown(uri):
     assert "AK" not in str(caught.value)
 
 
-@pytest.mark.parametrize("uri", ["", "  ", "ftp://host/x", "s3://", "http://host/x", "/out/[1080p]", "/out/50%"])
+@pytest.mark.parametrize(
+    "uri", ["", "  ", "ftp://host/x", "s3://", "http://host/x", "/out/[1080p]", "/out/50%", "/a\x1b[2Jb", "/a\tb"]
+)
 def test_a_uri_that_cannot_be_a_storage_is_refused(uri):
     with pytest.raises(ConfigError, match="storage"):
         Storage(uri)
@@ -171,3 +194,28 @@ storage.write_bytes("a", bytes(5000))
     assert "no space left" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("place", ["file", "pipe"])
+def test_what_is_not_a_folder_is_no_storage(tmp_path, place):
+    (tmp_path / "file").write_text("a user's own")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match=f"'{tmp_path / place}' is not a folder: name a folder"):
+        Storage(str(tmp_path / place))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "AWS Error ACCESS_DENIED during HeadObject operation: No response body.",
+        "AWS Error INVALID_ACCESS_KEY_ID during ListObjectsV2 operation",
+        "AWS Error UNKNOWN (HTTP status 403) during HeadBucket operation",
+        "AWS Error UNKNOWN (HTTP status 400) during HeadBucket operation",
+        "the credential provider was not enabled",
+    ],
+)
+def test_missing_keys_are_said_to_be_missing(said, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    message = str(storage_error(OSError(said), "write", "s3://bucket/a"))
+    assert "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message
+    assert "make it writable" not in message

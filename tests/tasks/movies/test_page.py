@@ -11,6 +11,7 @@ from PIL import Image
 from tasks import shown
 from tasks.movies import page
 from tasks.movies.metrics import Figure
+from tests.storage.test_printable import EVIL
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -95,6 +96,16 @@ def test_texts_are_escaped():
     html = rendered(story("<img src=x onerror=alert(1)> & co"))
     assert "<img src=x" not in html
     assert "&lt;img src=x onerror=alert(1)&gt; &amp; co" in html
+
+
+def test_texts_are_shown_escaped_and_cut_but_pictures_are_whole():
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    face = page.Portrait(EVIL, shown.webp(Image.fromarray(noise)))
+    html = rendered(replace(story(EVIL), cast=(face,)))
+    assert all(letter.isprintable() or letter == "\n" for letter in html)
+    assert "A" * 2001 not in re.sub('"data:[^"]*"', "", html)
+    assert len(face.image) > 2000
+    assert face.image in html
 
 
 def test_headings_without_sentences_and_halves_without_keyframes_are_left_out():

@@ -1,0 +1,54 @@
+"""Folders of this machine, searched to the bottom: each real folder once, whatever links lead to it."""
+
+import glob
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+def walk(top: Path, onerror: Callable[[OSError], object] | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """As os.walk, into folders behind links too, and sorted.
+
+    A folder is told by its device and inode, so links that lead in a ring end. One that lies below `top` is met by its
+    own path; links are followed after that. Remove a name from the second list to pass a folder over.
+    """
+    seen: set[tuple[int, int]] = set()
+    waiting = [top]
+    while waiting:
+        for place, folders, names in os.walk(waiting.pop(0), onerror=onerror):
+            here = Path(place)
+            try:
+                stat = here.stat()
+            except OSError:  # removed meanwhile
+                continue
+            if (stat.st_dev, stat.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            folders.sort()
+            yield here, folders, sorted(names)
+            waiting += [here / name for name in folders if (here / name).is_symlink()]
+
+
+def visible(top: Path, onerror: Callable[[OSError], object] | None = None) -> Iterator[Path]:
+    """What lies below a folder and is none, in the order of `walk`; hidden files and folders are passed over."""
+    for here, folders, names in walk(top, onerror):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (here / name for name in names if not name.startswith("."))
+
+
+def matching(pattern: Path) -> set[Path]:
+    """Files and folders that match a pattern; "**" stands for a folder and all below it, and last for all in them."""
+    parts = pattern.parts
+    if "**" not in parts:
+        return set(map(Path, glob.glob(str(pattern))))  # noqa: PTH207 - takes absolute patterns
+    at = parts.index("**")
+    starts, after = matching(Path(*parts[:at])), parts[at + 1 :]
+    if not after:
+        return starts
+    found: set[Path] = set()
+    for start in starts:
+        for here, folders, _ in walk(start):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found |= matching(Path(glob.escape(str(here)), *after))
+    return found
