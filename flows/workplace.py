@@ -7,26 +7,29 @@ from flows.lock import alone
 from flows.needs import needs
 from flows.preflight import preflight
 from flows.recipes import Recipe, resolve
+from storage.claim import claim
 from storage.root import Storage
 
 
 @contextmanager
 def workplace(
-    recipe: str, uri: str, overrides: Sequence[str], flow: str, **given: str
+    recipe: str, uri: str, overrides: Sequence[str], flow: str, into: bool = False, **given: str
 ) -> Iterator[tuple[Recipe, Storage]]:
     """The settings and the storage of a flow; flows that it calls in this process work in the same place.
 
     Args:
         flow: its name; what it uses must be there and fit before it begins.
+        into: whether the storage may be a place that holds something else; see storage.claim.
         given: what it need not make, by name; see flows.needs.
 
     Raises:
-        ConfigError: unknown recipe or setting, a storage that is none, or something that is missing.
+        ConfigError: unknown recipe or setting, a storage that is none or is not ours, or something that is missing.
         ServersError: a server that can't be used.
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
     uses = needs(flow, given)
     settings, storage = resolve(recipe, overrides, uses), Storage(uri)
     preflight(settings, storage, uses)
+    claim(storage, into)
     with alone(storage):
         yield settings, storage

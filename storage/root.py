@@ -1,22 +1,15 @@
 """A storage root: one URI under which everything that a run keeps has its place.
 
-tables/<table>/                                 Delta tables (storage.tables)
-snapshots/<id>.json                             storage.snapshot
-cards/<snapshot>/                               data_card.html, data_card.json
-exports/<id>/                                   shards for other trainers, index.json
-checkpoints/<model>/<fingerprint>/<step>/       storage.checkpoints
-films/                                          the drawn film; hashes.parquet (storage.hashing)
-evaluations/<fingerprint>/                      metrics.json
-movies/<movie_id>/                              movie.mp4, movie-2.mp4 ..., storyboard.html, metrics.json;
-                                                a script's own: notes.json, movie.mp4
-movie.mp4, storyboard.html, metrics.json        copies of the newest movie's (storage.publish)
+storage.layout says what lies where. A file is written, overwritten or removed only where no other than a run's own is
+lost: storage.record knows these.
 """
 
 import errno
+import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,9 +17,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from storage.atomic import beside, is_part
+from storage.atomic import beside, is_part, write_new
 from storage.errors import ConfigError, StorageError
 from storage.guard import guarded, storage_error
+from storage.record import FOLDER, Record, Stamp
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
@@ -85,6 +79,11 @@ class Storage:
             return self.uri
         parts = urlsplit(self.uri)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+
+    @cached_property
+    def record(self) -> Record:
+        """What runs made here."""
+        return Record(self)
 
     @cached_property
     def delta_options(self) -> dict[str, str] | None:
@@ -171,9 +170,38 @@ class Storage:
             return filesystem.open_input_file(path)
 
     def write_bytes(self, rel: str, data: bytes) -> None:
-        """Whole or not at all: nobody ever sees half of `data` under `rel`."""
+        """Whole or not at all: nobody ever sees half of `data` under `rel`.
+
+        Raises:
+            StorageError: when it cannot be written, or a file is in the way that no run made.
+        """
+        with guarded("write", self.url(rel)):
+            if self.is_local:
+                with self._new(rel) as part:
+                    part.write_bytes(data)
+            else:
+                self.record.enter(rel, Stamp.of_bytes(data))
+                self._write(rel, data)
+
+    @contextmanager
+    def _new(self, rel: str) -> Iterator[Path]:
+        """A local file that is entered into the record and takes its place at `rel` when the block ends well."""
+        path = Path(self._at(rel)[1])
+        with beside(path, self.record.id, lambda part: self.record.enter(rel, Stamp.of(part))) as part:
+            yield part
+
+    def write_plain(self, rel: str, data: bytes) -> None:
+        """As `write_bytes`, for the record itself: it isn't entered there."""
         with guarded("write", self.url(rel)):
             self._write(rel, data)
+
+    def write_new(self, rel: str, data: bytes) -> None:
+        """As `write_plain`, unless there is a file."""
+        with guarded("write", self.url(rel)):
+            if self.is_local:
+                write_new(Path(self._at(rel)[1]), data)
+            elif not self.exists(rel):
+                self._write(rel, data)
 
     def _write(self, rel: str, data: bytes) -> None:
         filesystem, path = self._at(rel)
@@ -199,18 +227,42 @@ class Storage:
             size = filesystem.get_file_info(path).size
         return -1 if size is None else int(size)
 
+    def occupied(self, rel: str) -> bool:
+        """Whether anything stands at `rel`, be it a link to nowhere."""
+        return os.path.lexists(self._at(rel)[1]) if self.is_local else self.exists(rel)
+
     def delete(self, rel: str) -> None:
-        """Removes the file or folder at `rel`, if there is one."""
+        """Removes what runs made at `rel` or below it; what else is there, or was changed since, stays."""
         from pyarrow.fs import FileType
 
         filesystem, path = self._at(rel)
         if not rel.strip("./"):
             raise ValueError(f"{rel!r} would delete the whole storage {self.base!r}")
         with guarded("delete", self.url(rel)):
-            match filesystem.get_file_info(path).type:
-                case FileType.File:
-                    filesystem.delete_file(path)
-                case FileType.Directory:
+            if filesystem.get_file_info(path).type != FileType.Directory:
+                self.record.remove(rel)
+                return
+            removed = [f"{rel}/{name}" for name in self.walk(rel) if self.record.remove(f"{rel}/{name}")]
+        self.delete_empty(folder for name in removed for folder in folders_of(name) if f"{folder}/".startswith(f"{rel}/"))
+
+    def delete_file(self, rel: str) -> None:
+        """Removes the file at `rel`, if there is one, whoever made it: for the record."""
+        from pyarrow.fs import FileType
+
+        filesystem, path = self._at(rel)
+        with guarded("delete", self.url(rel)):
+            if filesystem.get_file_info(path).type == FileType.File:
+                filesystem.delete_file(path)
+
+    def delete_empty(self, folders: Iterable[str]) -> None:
+        """Removes those of the folders in which nothing is, the deeper ones first."""
+        from pyarrow.fs import FileSelector
+
+        filesystem, _ = self._fs
+        for folder in sorted(set(folders), key=lambda one: one.count("/"), reverse=True):
+            path = self._at(folder)[1]
+            with guarded("delete", self.url(folder)):
+                if self.exists(folder) and not filesystem.get_file_info(FileSelector(path)):
                     filesystem.delete_dir(path)
 
     def upload(self, source: Path, rel: str) -> None:
@@ -221,12 +273,13 @@ class Storage:
             for file in sorted(path for path in source.rglob("*") if path.is_file()):
                 self.upload(file, f"{rel}/{file.relative_to(source).as_posix()}")
             return
-        filesystem, path = self._at(rel)
         with guarded("write", self.url(rel)):
             if self.is_local:
-                with beside(Path(path)) as part:
+                with self._new(rel) as part:
                     shutil.copyfile(source, part)
             else:
+                filesystem, path = self._at(rel)
+                self.record.enter(rel, Stamp.of(source))
                 copy_files(str(source), path, LocalFileSystem(), filesystem)
 
     def download(self, rel: str, target: Path) -> Path:
@@ -266,6 +319,29 @@ class Storage:
         """Names of the files and folders right below `rel`, sorted; none when there is no such folder."""
         return self._names(rel, recursive=False)
 
+    def files(self, leads_on: Callable[[str], bool]) -> Names:
+        """Paths of the files at the root and in the folders that `leads_on` says yes to, sorted.
+
+        Of another folder there is its own path, which ends with "/".
+        """
+        from pyarrow.fs import FileSelector, FileType
+
+        filesystem, root = self._fs
+        found, folders = [], [""]
+        while folders:
+            path = self._at(folders.pop())[1]
+            with guarded("list", self.base):
+                infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True))
+            for info in infos:
+                rel = str(PurePosixPath(info.path).relative_to(root))
+                if info.type != FileType.Directory:
+                    found.append(rel)
+                elif leads_on(rel):
+                    folders.append(rel)
+                else:
+                    found.append(f"{rel}/")
+        return sorted(rel for rel in found if not is_part(PurePosixPath(rel)))
+
     def newest(self, rel: str, ending: str) -> str | None:
         """Name of the file right below `rel` with such an ending that was written last; None where there is none."""
         from pyarrow.fs import FileSelector
@@ -288,4 +364,10 @@ class Storage:
             for info in infos
             if not (recursive and info.type == FileType.Directory)
         )
-        return sorted(name for name in names if not is_part(PurePosixPath(name)))
+        hidden = f"{FOLDER}/" if not rel else "/"
+        return sorted(name for name in names if not (is_part(PurePosixPath(name)) or f"{name}/".startswith(hidden)))
+
+
+def folders_of(rel: str) -> list[str]:
+    """The folders that a path lies in, without the root."""
+    return [str(folder) for folder in PurePosixPath(rel).parents][:-1]
