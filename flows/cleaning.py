@@ -12,6 +12,7 @@ from storage.record import FOLDER
 from storage.root import Storage, folders_of
 from storage.schemas import SCHEMAS
 
+_WALKED = ("tables/", layout.HOME)  # folders in which Delta Lake and Prefect decide what lies where
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class Found:
         made: paths of files that runs made, as the record says, and nobody has changed since.
         others: paths of files that the tables' logs name, and of Prefect's.
         left: paths of what stays: other people's files and folders, and runs' own that were changed since.
+        folders: in which runs keep files; `clean` removes those that are empty then.
     """
 
     made: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
     @property
     def removed(self) -> list[str]:
@@ -36,14 +39,11 @@ class Found:
 
 def clean(storage: Storage) -> Found:
     """Removes what runs made, and returns it. One that was interrupted can be called again. Raises as `look` does."""
-    found, record = look(storage), storage.record
-    for rel in (*found.made, *(record.paths() if record.exists else ())):  # those that are gone leave the record too
-        record.remove(rel)
-    for rel in found.others:
+    found = look(storage)
+    for rel in (*found.others, *found.made):
         storage.delete_file(rel)
-    record.end()
-    gone = (*found.made, *found.others, f"{FOLDER}/made/.")
-    storage.delete_empty(folder for rel in gone for folder in folders_of(rel))
+    storage.delete_empty(found.folders)
+    storage.record.end()
     return found
 
 
@@ -58,18 +58,20 @@ def look(storage: Storage) -> Found:
     if not record.exists:
         if held := storage.list(""):
             raise ConfigError(
-                f"{storage.base!r} does not look like a storage of moviedreamer (it holds {', '.join(held[:3])}), or is "
-                "one of an earlier version, which kept no record of its files: nothing was removed. Name the right one "
-                "with --storage; what an earlier version made is removed by hand"
+                f"{storage.base!r} does not look like a storage of moviedreamer (it holds {', '.join(held[:3])}), or "
+                "an earlier version made it, which kept no record of its files: nothing was removed. Name the right "
+                "one with --storage; what an earlier version made is removed by hand"
             )
         return Found()
-    made = [rel for rel in record.paths() if record.made(rel)]
+    entered = record.paths()
+    made = [rel for rel in entered if record.made(rel)]
     mine = set(made)
     others = [rel for table in SCHEMAS for rel in _files_of(storage, table) if rel not in mine] + home.files(storage)
     ours = mine.union(others)
-    there = storage.files(lambda rel: layout.leads_on(rel) or rel.startswith("tables/") or rel == layout.HOME)
+    walked = {folder for rel in entered for folder in folders_of(rel)}
+    there, folders = storage.look_into(lambda rel: rel in walked or layout.leads_on(rel) or rel.startswith(_WALKED))
     left = [rel for rel in there if rel not in ours and not rel.startswith(f"{FOLDER}/")]
-    return Found(tuple(made), tuple(others), tuple(left))
+    return Found(tuple(made), tuple(others), tuple(left), tuple(folders))
 
 
 def _files_of(storage: Storage, table: str) -> list[str]:

@@ -9,7 +9,9 @@ from storage.layout import HOME
 from storage.root import Storage
 
 _OWNER = f"{HOME}/owner"  # in the record, and what makes the rest of the folder ours
-_OURS = re.compile(r"lock|whole|server\.log|memo_store\.toml|profiles\.toml|prefect\.db(-shm|-wal|-journal)?")
+_OURS = re.compile(
+    r"lock|whole|server\.log|memo_store\.toml|profiles\.toml|prefect\.db(-shm|-wal|-journal)?|storage/[0-9a-f]{32}"
+)
 
 
 def home(storage: Storage) -> Path:
@@ -36,5 +38,5 @@ def make(storage: Storage) -> Path:
 
 def files(storage: Storage) -> list[str]:
     """Paths of the files in it that Prefect and the runs write, the lock last; the record knows the rest."""
-    names = filter(_OURS.fullmatch, storage.list(HOME)) if is_inside(storage) else ()
+    names = filter(_OURS.fullmatch, storage.walk(HOME)) if is_inside(storage) else ()
     return [f"{HOME}/{name}" for name in sorted(names, key="lock".__eq__)]

@@ -38,9 +38,13 @@ def run_here(
         StorageError: a storage that cannot be written, is full, or in which another run is at work.
     """
     catalogue.check("flow", flow, catalogue.FLOWS)
-    from flows.workplace import workplace
+    from flows.lock import alone
+    from flows.workplace import checked
+    from storage.claim import claim
 
-    with workplace(recipe, uri, overrides, flow, into) as (_, storage):
+    _, storage = checked(recipe, uri, overrides, flow)
+    claim(storage, into)
+    with alone(storage):
         storage.check_room(_API_ROOM)
         return _run(flow, recipe, uri, overrides, storage, console)
 
@@ -114,8 +118,8 @@ def _left_alone(storage: Storage, page: str) -> list[str]:
 
     told = publish.told(storage, page.split("/")[1]) if "/" in page else []
     if storage.is_local and not home(storage).is_relative_to(storage.uri):
-        left = storage.url(layout.HOME)
-        told.append(f"{left!r} was not made by a run and is left alone: what Prefect keeps is in {str(home(storage))!r}")
+        left, place = storage.url(layout.HOME), str(home(storage))
+        told.append(f"{left!r} was not made by a run and is left alone: what Prefect keeps is in {place!r}")
     return told
 
 

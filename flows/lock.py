@@ -37,6 +37,11 @@ def alone(storage: Storage) -> Iterator[None]:
                 _locks.pop(place).close()
 
 
+def at_work(storage: Storage) -> bool:
+    """Whether a flow of this process is at work in a storage."""
+    return _inside[home.home(storage)] > 0
+
+
 _guard = threading.Lock()
 _inside: Counter[Path] = Counter()  # how many flows of this process are at work in a place
 _locks: dict[Path, IO[str]] = {}

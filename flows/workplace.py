@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from flows.lock import alone
+from flows.lock import alone, at_work
 from flows.needs import needs
 from flows.preflight import preflight
 from flows.recipes import Recipe, resolve
@@ -13,13 +13,12 @@ from storage.root import Storage
 
 @contextmanager
 def workplace(
-    recipe: str, uri: str, overrides: Sequence[str], flow: str, into: bool = False, **given: str
+    recipe: str, uri: str, overrides: Sequence[str], flow: str, **given: str
 ) -> Iterator[tuple[Recipe, Storage]]:
     """The settings and the storage of a flow; flows that it calls in this process work in the same place.
 
     Args:
         flow: its name; what it uses must be there and fit before it begins.
-        into: whether the storage may be a place that holds something else; see storage.claim.
         given: what it need not make, by name; see flows.needs.
 
     Raises:
@@ -27,9 +26,16 @@ def workplace(
         ServersError: a server that can't be used.
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
+    settings, storage = checked(recipe, uri, overrides, flow, **given)
+    if not at_work(storage):
+        claim(storage)
+    with alone(storage):
+        yield settings, storage
+
+
+def checked(recipe: str, uri: str, overrides: Sequence[str], flow: str, **given: str) -> tuple[Recipe, Storage]:
+    """The settings and the storage of a flow that can begin; as `workplace`, which is told of the rest."""
     uses = needs(flow, given)
     settings, storage = resolve(recipe, overrides, uses), Storage(uri)
     preflight(settings, storage, uses)
-    claim(storage, into)
-    with alone(storage):
-        yield settings, storage
+    return settings, storage

@@ -37,12 +37,14 @@ def claim(storage: Storage, into: bool = False) -> None:
             "once with --into to go on with it (its tables go on; its other files are read, and neither overwritten "
             "nor removed), or name another place with --storage"
             if tables
-            else f"{storage.base!r} is not empty and no storage of moviedreamer (it holds {_some(held)}): name an empty "
-            "or a new folder with --storage, or add --into to work beside what is there, which is left alone"
+            else f"{storage.base!r} is not empty and no storage of moviedreamer (it holds {_some(held)}): name an "
+            "empty or a new folder with --storage, or add --into to work beside what is there, which is left alone"
         )
     strangers = _in_the_way(storage)
     taken_over = [rel for rel in strangers if tables and not rel.startswith((f"{FOLDER}/", "tables/"))]
-    _require_free(storage, [rel for rel in strangers if rel not in {*taken_over, *(f"tables/{name}" for name in tables)}])
+    known = {*taken_over, *(f"tables/{name}" for name in tables)}
+    _require_free(storage, [rel for rel in strangers if rel not in known])
+    storage.check_writable()
     name = new_id()
     for delta in tables.values():
         delta.alter.set_table_description(name)
@@ -52,8 +54,8 @@ def claim(storage: Storage, into: bool = False) -> None:
 def _require_free(storage: Storage, strangers: list[str]) -> None:
     if strangers:
         raise ConfigError(
-            f"in {storage.base!r} files are in the way that no run there made: {_some(strangers)}. Nothing was changed: "
-            "move them away, or name another place with --storage"
+            f"in {storage.base!r} files are in the way that no run there made: {_some(strangers)}. Nothing was "
+            "changed: move them away, or name another place with --storage"
         )
 
 
@@ -62,7 +64,8 @@ def _in_the_way(storage: Storage) -> list[str]:
 
     Not those at the root: the movies that stand there are copies, without which a run can do.
     """
-    found = [rel for rel in storage.files(layout.leads_on) if layout.is_place(rel) and not layout.is_published(rel)]
+    files, _ = storage.look_into(layout.leads_on)
+    found = [rel for rel in files if layout.is_place(rel) and not layout.is_published(rel)]
     record = [] if storage.record.exists else [f"{FOLDER}/{name}" for name in storage.walk(FOLDER)]
     tables = [f"tables/{name}" for name in SCHEMAS if _is_anothers(storage, name)]
     return record + tables + storage.record.unknown(found)
@@ -81,9 +84,9 @@ def _is_anothers(storage: Storage, table: str) -> bool:
 def _earlier_tables(storage: Storage) -> "dict[str, DeltaTable]":
     """Those that an earlier version made: they have no columns but ours."""
     found = {}
-    for name in storage.list("tables"):
+    for name in SCHEMAS:
         try:
-            delta = open_table(storage, name) if name in SCHEMAS else None
+            delta = open_table(storage, name)
         except StorageError:
             continue
         if delta and {field.name for field in delta.schema().fields} <= set(SCHEMAS[name].names):

@@ -80,8 +80,8 @@ def files_of(storage: Storage, delta: "DeltaTable", table: str) -> list[str]:
                 sizes[added["path"]] = added["size"]
     data = {f"{folder}/{name}": size for name, size in sorted(sizes.items())}
     there = [rel for rel, size in data.items() if (now := storage.size(rel)) >= 0 and size in (now, None)]
-    log = [f"{folder}/_delta_log/{name}" for name in sorted(names, reverse=True)]  # newest first, .json before .checkpoint
-    return there + log
+    newest_first = sorted(names, reverse=True)  # and of a version .json before .checkpoint.parquet
+    return there + [f"{folder}/_delta_log/{name}" for name in newest_first]
 
 
 def _is_log(name: str, version: int) -> bool:
@@ -139,7 +139,8 @@ def tidy(storage: Storage, delta: "DeltaTable", table: str) -> None:
                 target_size=FILE_BYTES, max_concurrent_tasks=1, writer_properties=_writer_properties()
             )
             delta.vacuum(retention_hours=_KEPT_HOURS, dry_run=False)
-            for name in delta.vacuum(retention_hours=_KEPT_HOURS, full=True):  # in no version: a killed run's, or not ours
+            in_no_version = delta.vacuum(retention_hours=_KEPT_HOURS, full=True)
+            for name in in_no_version:  # a killed run's or, which `delete` knows, not ours
                 storage.delete(f"tables/{table}/{name}")
         except CommitFailedError:
             delta.update_incremental()

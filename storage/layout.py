@@ -32,6 +32,7 @@ PLACES = (
     rf"{_RUN}/samples/\d{{6,}}\.webp",
     rf"{_RUN}/tensorboard/**",
     rf"{_RUN}/not_finite/\d{{6,}}-\d+\.safetensors",
+    rf"{_RUN}/ray/\.validate_storage_marker",
     rf"{_RUN}/progress\.json",
     r"films/hashes\.parquet|drawn-\d+-\d+s-\d+x\d+\.(mp4|truth\.json)",
     rf"evaluations/{_ID}/metrics\.json",

@@ -4,13 +4,12 @@
 .moviedreamer/made/<key>.json   of a file that a run made: its path, and size, hash and time of change of its bytes
 
 An entry is written before its file appears, and taken away after its file. So whenever a run is killed, its files are
-known, and a file that somebody else puts in such a place later is not taken for one of them: its bytes are others. While
-a file is overwritten its entry has both versions. Each file has an entry of its own: any number of processes and hosts
-write at the same time, on any storage.
+known, and a file that somebody else puts in such a place later is not taken for one of them: its bytes are others.
+While a file is overwritten its entry has both versions. Each file has an entry of its own: any number of processes and
+hosts write at the same time, on any storage.
 """
 
 import hashlib
-import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,8 +112,8 @@ class Record:
         for place in (rel,) * (before is None) + (_entry(rel),) * (entry is None):
             if self.storage.occupied(place):
                 raise StorageError(
-                    f"{self.storage.url(place)!r} is in the way: no run made it, or it was changed since, so it is left "
-                    "alone; move it away or name another place with --storage, then run the same command again"
+                    f"{self.storage.url(place)!r} is in the way: no run made it, or it was changed since, so it is "
+                    "left alone; move it away or name another place with --storage, then run the same command again"
                 )
         stamps = (before, stamp) if before and before != stamp else (stamp,)
         self.storage.write_plain(_entry(rel), Entry(path=rel, stamps=stamps).model_dump_json().encode())
@@ -145,7 +144,10 @@ class Record:
 
     def end(self) -> None:
         """Takes the record away, the last thing that goes; what else lies in its folder stays."""
+        for rel in self.paths():
+            self.storage.delete_file(_entry(rel))
         self.storage.delete_file(_IDENTITY)
+        self.storage.delete_empty((_MADE, FOLDER))
 
     def _matching(self, rel: str, entry: Entry | None) -> Stamp | None:
         stamps = reversed(entry.stamps) if entry and entry.path == rel else ()
@@ -167,7 +169,7 @@ class Record:
         file = Path(self.storage.uri) / rel
         if file.is_symlink() or not file.is_file():
             return False
-        found = os.stat(file)
+        found = file.stat()
         if found.st_size != stamp.size:
             return False
         return found.st_mtime_ns == stamp.modified_ns or Stamp.of(file).sha256 == stamp.sha256

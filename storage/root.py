@@ -243,7 +243,8 @@ class Storage:
                 self.record.remove(rel)
                 return
             removed = [f"{rel}/{name}" for name in self.walk(rel) if self.record.remove(f"{rel}/{name}")]
-        self.delete_empty(folder for name in removed for folder in folders_of(name) if f"{folder}/".startswith(f"{rel}/"))
+        folders = (folder for name in removed for folder in folders_of(name))
+        self.delete_empty(folder for folder in folders if f"{folder}/".startswith(f"{rel}/"))
 
     def delete_file(self, rel: str) -> None:
         """Removes the file at `rel`, if there is one, whoever made it: for the record."""
@@ -319,17 +320,17 @@ class Storage:
         """Names of the files and folders right below `rel`, sorted; none when there is no such folder."""
         return self._names(rel, recursive=False)
 
-    def files(self, leads_on: Callable[[str], bool]) -> Names:
-        """Paths of the files at the root and in the folders that `leads_on` says yes to, sorted.
+    def look_into(self, leads_on: Callable[[str], bool]) -> tuple[Names, Names]:
+        """Paths of the files at the root and in the folders that `leads_on` says yes to, and of these folders, sorted.
 
-        Of another folder there is its own path, which ends with "/".
+        Another folder is among the files; its path ends with "/".
         """
         from pyarrow.fs import FileSelector, FileType
 
         filesystem, root = self._fs
         found, folders = [], [""]
-        while folders:
-            path = self._at(folders.pop())[1]
+        for folder in folders:  # which grow
+            path = self._at(folder)[1]
             with guarded("list", self.base):
                 infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True))
             for info in infos:
@@ -340,7 +341,7 @@ class Storage:
                     folders.append(rel)
                 else:
                     found.append(f"{rel}/")
-        return sorted(rel for rel in found if not is_part(PurePosixPath(rel)))
+        return sorted(rel for rel in found if not is_part(PurePosixPath(rel))), sorted(folders[1:])
 
     def newest(self, rel: str, ending: str) -> str | None:
         """Name of the file right below `rel` with such an ending that was written last; None where there is none."""

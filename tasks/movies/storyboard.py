@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 
 from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
-from storage.publish import PUBLISHED, publish
+from storage.layout import PUBLISHED
+from storage.publish import publish
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
 from storage.tables import Tables
