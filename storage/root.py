@@ -6,6 +6,7 @@ lost: storage.record knows these.
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -343,14 +344,14 @@ class Storage:
                     found.append(f"{rel}/")
         return sorted(rel for rel in found if not is_part(PurePosixPath(rel))), sorted(folders[1:])
 
-    def newest(self, rel: str, ending: str) -> str | None:
-        """Name of the file right below `rel` with such an ending that was written last; None where there is none."""
+    def newest(self, rel: str, pattern: str) -> str | None:
+        """Of the files right below `rel` whose names match, the name of the one written last; None without one."""
         from pyarrow.fs import FileSelector
 
         filesystem, path = self._at(rel)
         with guarded("list", self.url(rel)):
             infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True))
-        files = [info for info in infos if info.base_name.endswith(ending) and not info.base_name.startswith(".")]
+        files = [info for info in infos if re.fullmatch(pattern, info.base_name)]
         return max(files, key=lambda info: (info.mtime_ns or 0, info.base_name)).base_name if files else None
 
     def _names(self, rel: str, recursive: bool) -> Names:
