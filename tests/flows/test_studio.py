@@ -1,6 +1,5 @@
 """The whole system in small: `moviedreamer run studio --recipe smoke`, again, and killed on the way."""
 
-import contextlib
 import json
 import os
 import re
