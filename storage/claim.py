@@ -86,7 +86,7 @@ def _earlier_tables(storage: Storage) -> "dict[str, DeltaTable]":
     found = {}
     for name in SCHEMAS:
         try:
-            delta = open_table(storage, name)
+            delta = open_table(storage, name) if storage.list(f"tables/{name}/_delta_log") else None
         except StorageError:
             continue
         if delta and {field.name for field in delta.schema().fields} <= set(SCHEMAS[name].names):

@@ -5,10 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from pyarrow.fs import FSSpecHandler, PyFileSystem
 
 from storage import layout
 from storage.checkpoints import save
-from storage.errors import StorageError
+from storage.claim import claim
+from storage.errors import ConfigError, StorageError
 from storage.record import Stamp
 from storage.root import Storage
 
@@ -148,3 +151,35 @@ def test_something_else_in_the_record_s_place_is_left_alone(storage: Storage) ->
     with pytest.raises(StorageError, match="not the record of a storage"):
         storage.write_bytes("movie.mp4", b"ours")
     assert storage.read_bytes(".moviedreamer/storage.json") == b"a stranger's"
+
+
+def _bucket() -> Storage:
+    """A storage that is not local: its objects are in memory, each appears when its upload ends."""
+    objects = type("Objects", (MemoryFileSystem,), {"store": {}, "pseudo_dirs": [""], "cachable": False})()
+    storage = Storage("s3://bucket/x")
+    storage.__dict__["_fs"] = (PyFileSystem(FSSpecHandler(objects)), "/bucket/x")
+    return storage
+
+
+@pytest.mark.parametrize("size", [10, 2 << 20])
+def test_a_bucket_has_a_record_too(size: int, tmp_path: Path) -> None:
+    storage, own = _bucket(), tmp_path / "own"
+    own.write_bytes(bytes(size))
+    storage.write_plain(f"movies/{ID}/movie.mp4", b"a stranger's")
+    storage.write_plain("movie-7.mp4", b"a stranger's")
+    with pytest.raises(ConfigError, match="not empty"):
+        claim(storage)
+    with pytest.raises(ConfigError, match=f"movies/{ID}/movie.mp4"):
+        claim(storage, into=True)
+    storage.delete_file(f"movies/{ID}/movie.mp4")
+    claim(storage, into=True)
+    for _ in range(2):
+        storage.upload(own, f"movies/{ID}/movie.mp4")
+        storage.write_bytes("metrics.json", b"ours")
+        with pytest.raises(StorageError, match="in the way"):
+            storage.upload(own, "movie-7.mp4")
+    storage.delete("movies")
+    storage.delete("movie-7.mp4")
+    assert storage.list("") == ["metrics.json", "movie-7.mp4"]
+    storage.write_plain("metrics.json", b"cut!")
+    assert not storage.record.made("metrics.json")
