@@ -136,7 +136,7 @@ def clean(
         if names and not yes and not typer.confirm(f"Remove {', '.join(names)} from {place.base}?", err=True):
             err.print("nothing was removed")
             raise typer.Exit(1)
-        if names:
+        if place.record.exists:
             with alone(place):
                 cleaning.clean(place)
         if json_:
