@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from storage import layout
 from storage.delta import is_own, open_table
 from storage.errors import ConfigError, StorageError
+from storage.guard import guarded
 from storage.record import FOLDER, new_id
 from storage.root import Storage
 from storage.schemas import SCHEMAS
@@ -46,8 +47,9 @@ def claim(storage: Storage, into: bool = False) -> None:
     _require_free(storage, [rel for rel in strangers if rel not in known])
     storage.check_writable()
     name = new_id()
-    for delta in tables.values():
-        delta.alter.set_table_description(name)
+    with guarded("write", storage.base):
+        for delta in tables.values():
+            delta.alter.set_table_description(name)
     storage.record.begin(taken_over, name)
 
 
@@ -60,12 +62,13 @@ def _require_free(storage: Storage, strangers: list[str]) -> None:
 
 
 def _in_the_way(storage: Storage) -> list[str]:
-    """Files, and tables, that no run made in places where runs keep theirs.
+    """Files that no run made in places where runs keep theirs; tables, and folders in place of files, alike.
 
     Not those at the root: the movies that stand there are copies, without which a run can do.
     """
-    files, _ = storage.look_into(layout.leads_on)
-    found = [rel for rel in files if layout.is_place(rel) and not layout.is_published(rel)]
+    there, _ = storage.look_into(layout.leads_on)
+    names = [rel.removesuffix("/") for rel in there if not (rel.startswith("tables/") and rel.endswith("/"))]
+    found = [rel for rel in names if layout.is_place(rel) and not layout.is_published(rel)]
     record = [] if storage.record.exists else [f"{FOLDER}/{name}" for name in storage.walk(FOLDER)]
     tables = [f"tables/{name}" for name in SCHEMAS if _is_anothers(storage, name)]
     return record + tables + storage.record.unknown(found)

@@ -64,6 +64,13 @@ def test_a_file_where_a_folder_belongs_is_in_the_way(storage: Storage, rel: str)
         claim(storage, into=True)
 
 
+@pytest.mark.parametrize("rel", ["films/hashes.parquet", f"snapshots/{ID}.json", f"movies/{ID}/movie.mp4"])
+def test_a_folder_where_a_file_belongs_is_in_the_way(storage: Storage, rel: str) -> None:
+    _put(storage, f"{rel}/mine.txt")
+    with pytest.raises(ConfigError, match=rel):
+        claim(storage, into=True)
+
+
 def test_another_s_tables_are_in_the_way(storage: Storage) -> None:
     _put(storage, "tables/films/_delta_log/00.json")
     with pytest.raises(ConfigError, match="tables/films"):
