@@ -58,9 +58,9 @@ def look(storage: Storage) -> Found:
     if not record.exists:
         if held := storage.list(""):
             raise ConfigError(
-                f"{storage.base!r} does not look like a storage of moviedreamer (it holds {', '.join(held[:3])}), or "
-                "an earlier version made it, which kept no record of its files: nothing was removed. Name the right "
-                "one with --storage; what an earlier version made is removed by hand"
+                f"{storage.base!r} does not look like a storage of moviedreamer (it holds "
+                f"{', '.join(map(repr, held[:3]))}), or an earlier version made it, which kept no record of its files: "
+                "nothing was removed. Name the right one with --storage; what an earlier version made is removed by hand"
             )
         return Found()
     entered = record.paths()

@@ -144,7 +144,7 @@ def clean(
             return
         print(f"removed {', '.join(names) or 'nothing'}")
         if found.left:
-            print(f"left alone, since no run made it or it was changed since: {', '.join(found.left)}")
+            print(f"left alone, since no run made it or it was changed since: {', '.join(map(repr, found.left))}")
 
 
 @contextmanager

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 Names = list[str]  # inside Storage the name `list` is the method
+Listed = list[tuple[str, bool]]
 
 _REMOTE = ("s3", "gs")
 _NOT_FOR_DELTA = set("[]|^%\\\n")
@@ -258,13 +259,11 @@ class Storage:
 
     def delete_empty(self, folders: Iterable[str]) -> None:
         """Removes those of the folders in which nothing is, the deeper ones first."""
-        from pyarrow.fs import FileSelector
-
         filesystem, _ = self._fs
         for folder in sorted(set(folders), key=lambda one: one.count("/"), reverse=True):
             path = self._at(folder)[1]
             with guarded("delete", self.url(folder)):
-                if self.exists(folder) and not filesystem.get_file_info(FileSelector(path)):
+                if self.exists(folder) and not self._listed(folder, recursive=False):
                     filesystem.delete_dir(path)
 
     def upload(self, source: Path, rel: str) -> None:
@@ -326,17 +325,11 @@ class Storage:
 
         Another folder is among the files; its path ends with "/".
         """
-        from pyarrow.fs import FileSelector, FileType
-
-        filesystem, root = self._fs
         found, folders = [], [""]
         for folder in folders:  # which grow
-            path = self._at(folder)[1]
-            with guarded("list", self.base):
-                infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True))
-            for info in infos:
-                rel = str(PurePosixPath(info.path).relative_to(root))
-                if info.type != FileType.Directory:
+            for name, is_folder in self._listed(folder, recursive=False):
+                rel = f"{folder}/{name}".lstrip("/")
+                if not is_folder:
                     found.append(rel)
                 elif leads_on(rel):
                     folders.append(rel)
@@ -346,28 +339,46 @@ class Storage:
 
     def newest(self, rel: str, pattern: str) -> str | None:
         """Of the files right below `rel` whose names match, the name of the one written last; None without one."""
-        from pyarrow.fs import FileSelector
-
         filesystem, path = self._at(rel)
+        names = [name for name in self.list(rel) if re.fullmatch(pattern, name)]
         with guarded("list", self.url(rel)):
-            infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True))
-        files = [info for info in infos if re.fullmatch(pattern, info.base_name)]
-        return max(files, key=lambda info: (info.mtime_ns or 0, info.base_name)).base_name if files else None
+            infos = filesystem.get_file_info([f"{path}/{name}" for name in names])
+        return max(infos, key=lambda info: (info.mtime_ns or 0, info.base_name)).base_name if infos else None
 
     def _names(self, rel: str, recursive: bool) -> Names:
+        names = (name for name, is_folder in self._listed(rel, recursive) if not (recursive and is_folder))
+        hidden = f"{FOLDER}/" if not rel else "/"
+        return sorted(name for name in names if not (is_part(PurePosixPath(name)) or f"{name}/".startswith(hidden)))
+
+    def _listed(self, rel: str, recursive: bool) -> Listed:
+        """What is below `rel`, by its path from there, and whether it is a folder."""
         from pyarrow.fs import FileSelector, FileType
 
         filesystem, path = self._at(rel)
-        selector = FileSelector(path, allow_not_found=True, recursive=recursive)
         with guarded("list", self.url(rel)):
-            infos = filesystem.get_file_info(selector)
-        names = (
-            str(PurePosixPath(info.path).relative_to(path))
-            for info in infos
-            if not (recursive and info.type == FileType.Directory)
-        )
-        hidden = f"{FOLDER}/" if not rel else "/"
-        return sorted(name for name in names if not (is_part(PurePosixPath(name)) or f"{name}/".startswith(hidden)))
+            if self.is_local:  # whose names need not be Unicode
+                return list(below(Path(path), recursive))
+            infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=recursive))
+        return [(str(PurePosixPath(info.path).relative_to(path)), info.type == FileType.Directory) for info in infos]
+
+
+def below(folder: Path, recursive: bool) -> Iterator[tuple[str, bool]]:
+    """What is in a local folder, by its path from there, and whether it is a folder; rings of links end."""
+    if not folder.is_dir():
+        if folder.exists():
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder))
+        return
+    seen: set[tuple[int, int]] = set()
+    pending = [folder]
+    for place in pending:  # which grows
+        found = place.stat()
+        if (found.st_dev, found.st_ino) in seen:
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        for entry in place.iterdir():
+            yield entry.relative_to(folder).as_posix(), entry.is_dir()
+            if recursive and entry.is_dir():
+                pending.append(entry)
 
 
 def folders_of(rel: str) -> list[str]:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from flows.cleaning import clean
 from storage.claim import claim
 from storage.delta import create_table, open_table, tidy
 from storage.errors import ConfigError
@@ -69,6 +70,21 @@ def test_a_folder_where_a_file_belongs_is_in_the_way(storage: Storage, rel: str)
     _put(storage, f"{rel}/mine.txt")
     with pytest.raises(ConfigError, match=rel):
         claim(storage, into=True)
+
+
+def test_names_that_are_not_unicode_and_rings_of_links_do_no_harm(storage: Storage) -> None:
+    for folder in ("", "movies/", "checkpoints/decoder/"):
+        _put(storage, f"{folder}caf\udce9.mp4")
+    (Path(storage.uri) / f"checkpoints/decoder/{ID}").mkdir()
+    (Path(storage.uri) / f"checkpoints/decoder/{ID}/up").symlink_to(storage.uri)
+    before = _everything(storage)
+    with pytest.raises(ConfigError, match=r"'caf\\udce9\.mp4'"):
+        claim(storage)
+    claim(storage, into=True)
+    storage.write_bytes("metrics.json", b"ours")
+    assert len(storage.walk("")) == len(before) + 1
+    clean(storage)
+    assert _everything(storage) == before
 
 
 def test_another_s_tables_are_in_the_way(storage: Storage) -> None:
