@@ -60,7 +60,7 @@ def look(storage: Storage) -> Found:
             raise ConfigError(
                 f"{storage.base!r} does not look like a storage of moviedreamer (it holds "
                 f"{', '.join(map(repr, held[:3]))}), or an earlier version made it, which kept no record of its files: "
-                "nothing was removed. Name the right one with --storage; what an earlier version made is removed by hand"
+                "nothing was removed. Name the right one with --storage; remove by hand what an earlier version made"
             )
         return Found()
     entered = record.paths()
