@@ -133,8 +133,9 @@ class Record:
         return found
 
     def paths(self) -> list[str]:
-        """Of all files that have an entry, whether they are still there or not, sorted."""
-        entries = (self._read(f"{_MADE}/{name}") for name in self.storage.list(_MADE))
+        """Of all files that have an entry, whether they are still there or not, sorted. Raises as `identity` does."""
+        names = self.storage.list(_MADE) if self.exists and self.identity else []
+        entries = (self._read(f"{_MADE}/{name}") for name in names)
         return sorted(entry.path for entry in entries if entry)
 
     def unknown(self, rels: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from flows import home
 from flows.cleaning import clean, look
 from flows.cli import app
 from flows.lock import alone
+from storage import layout
 from storage.batches import Batches
 from storage.claim import claim
 from storage.delta import create_table
@@ -20,6 +21,8 @@ from storage.errors import ConfigError
 from storage.record import FOLDER
 from storage.root import Storage
 from storage.schemas import SCHEMAS
+from tasks.training import first_stage, frozen
+from tasks.training.model_card import _STAGES
 
 ID = "0123456789abcdef"
 OURS = [
@@ -81,6 +84,10 @@ def _with_theirs(storage: Storage) -> Storage:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("a stranger's")
     return storage
+
+
+def test_the_layout_knows_all_models_that_are_trained() -> None:
+    assert {first_stage.STAGE, frozen._MODEL, *_STAGES, "autoregressive"} == set(layout.MODELS)
 
 
 def test_nothing_is_left_of_a_storage_that_is_no_one_else_s(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from pyarrow.fs import FSSpecHandler, PyFileSystem
 
+from flows.cleaning import clean
 from storage import layout
 from storage.checkpoints import save
 from storage.claim import claim
@@ -150,6 +151,8 @@ def test_something_else_in_the_record_s_place_is_left_alone(storage: Storage) ->
     _put(storage, ".moviedreamer/storage.json")
     with pytest.raises(StorageError, match="not the record of a storage"):
         storage.write_bytes("movie.mp4", b"ours")
+    with pytest.raises(StorageError, match="not the record of a storage"):
+        clean(storage)
     assert storage.read_bytes(".moviedreamer/storage.json") == b"a stranger's"
 
 
