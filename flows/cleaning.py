@@ -1,69 +1,96 @@
-"""Removes what the project made in a storage, and nothing else: a storage may be a folder that holds more than that."""
+"""Removes what runs made in a storage, and nothing else: a storage may be a folder that holds more than that."""
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
 
+from flows import home
+from storage import layout
 from storage.atomic import sweep
-from storage.errors import ConfigError
-from storage.root import Storage
+from storage.delta import files_of, is_own, open_table
+from storage.errors import ConfigError, StorageError
+from storage.record import FOLDER
+from storage.root import Storage, folders_of
 from storage.schemas import SCHEMAS
 
-MADE = {
-    "movies": r"[0-9a-f]{16}",
-    "evaluations": r"[0-9a-f]{16}",
-    "films": r"drawn-.*|hashes\.parquet",
-    "cards": r"[0-9a-f]{16}",
-    "exports": r"[0-9a-f]{16}",
-    "images": r"[0-9a-f]{16}\.parquet",
-    "snapshots": r"[0-9a-f]{16}\.json",
-    "checkpoints": "codec|autoencoder|decoder|autoregressive",
-    "": r"movie(-\d+)?\.mp4|storyboard\.html|metrics\.json",
-    "tables": "|".join(SCHEMAS),
-}
-"""Folder of a storage -> the names in it that are ours; in the order of their removal.
-
-What a storage is told by goes last: `clean` that was interrupted can be called again.
-"""
-_LAST = ("tables/films", ".prefect")
+_WALKED = ("tables/", layout.HOME)  # folders in which Delta Lake and Prefect decide what lies where
 
 
-def clean(storage: Storage) -> list[str]:
-    """Removes what runs left, and returns it; none when there is nothing at all.
+@dataclass(frozen=True)
+class Found:
+    """What `clean` removes, and what it leaves.
 
-    Raises:
-        ConfigError: when the place holds things, but no table of ours: it is something else, or is misspelt.
-        StorageError: when something cannot be removed.
+    Attributes:
+        made: paths of files that runs made, as the record says, and nobody has changed since.
+        others: paths of files that the tables' logs name, and of Prefect's.
+        left: paths of what stays: other people's files and folders, and runs' own that were changed since.
+        folders: in which runs keep files; `clean` removes those that are empty then.
     """
-    found = made(storage)
-    for name in found:
-        storage.delete(name)
-    for folder in filter(storage.exists, filter(None, MADE)):
-        if not storage.list(folder):
-            storage.delete(folder)
+
+    made: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+    @property
+    def removed(self) -> list[str]:
+        """The made files, in short: what lies in a table or in a folder two levels down is told once."""
+        return list(dict.fromkeys(_short(rel) for rel in (*self.made, *self.others)))
+
+
+def clean(storage: Storage) -> Found:
+    """Removes what runs made, and returns it. One that was interrupted can be called again. Raises as `look` does."""
+    found = look(storage)
+    for rel in (*found.others, *found.made):
+        storage.delete_file(rel)
+    storage.delete_empty(found.folders)
+    storage.record.end()
     return found
 
 
-def made(storage: Storage) -> list[str]:
-    """What `clean` would remove, relative to the root. Raises as `clean` does."""
-    held = [name for name in storage.list("") if name not in MADE or storage.list(name)]
-    tables = (storage.list(f"tables/{table}/_delta_log") for table in SCHEMAS)
-    if held and not (storage.exists(".prefect/server.log") or any(tables)):
-        raise ConfigError(
-            f"{storage.base!r} does not look like a storage of moviedreamer (it holds {', '.join(held[:3])}): "
-            "nothing was removed; name the right one with --storage"
-        )
-    found = [
-        f"{folder}/{name}".lstrip("/")
-        for folder, ours in MADE.items()
-        for name in storage.list(folder)
-        if re.fullmatch(ours, name)
-    ]
-    return [name for name in found if name not in _LAST] + [name for name in _LAST if storage.exists(name)]
+def look(storage: Storage) -> Found:
+    """What `clean` would do.
+
+    Raises:
+        ConfigError: for a place that holds something and is no storage: it is something else, or is misspelt.
+        StorageError: when it cannot be read or written.
+    """
+    record = storage.record
+    if not record.exists:
+        if held := storage.list(""):
+            raise ConfigError(
+                f"{storage.base!r} does not look like a storage of moviedreamer (it holds "
+                f"{', '.join(map(repr, held[:3]))}), or an earlier version made it, which kept no record of its files: "
+                "nothing was removed. Name the right one with --storage; remove by hand what an earlier version made"
+            )
+        return Found()
+    entered = record.paths()
+    made = [rel for rel in entered if record.made(rel)]
+    mine = set(made)
+    others = [rel for table in SCHEMAS for rel in _files_of(storage, table) if rel not in mine] + home.files(storage)
+    ours = mine.union(others)
+    walked = {folder for rel in entered for folder in folders_of(rel)}
+    there, folders = storage.look_into(lambda rel: rel in walked or layout.leads_on(rel) or rel.startswith(_WALKED))
+    left = [rel for rel in there if rel not in ours and not rel.startswith(f"{FOLDER}/")]
+    return Found(tuple(made), tuple(others), tuple(left), tuple(folders))
+
+
+def _files_of(storage: Storage, table: str) -> list[str]:
+    """None of a table that is not the storage's own, or cannot be read."""
+    try:
+        delta = open_table(storage, table)
+        return files_of(storage, delta, table) if delta and is_own(storage, delta) else []
+    except (StorageError, ValueError):
+        return []
+
+
+def _short(rel: str) -> str:
+    first, *rest = rel.split("/")
+    return first if first == layout.HOME else "/".join([first, *rest[:1]])
 
 
 def sweep_parts(storage: Storage) -> None:
     """Removes the unfinished files of killed runs, of which nothing is told; for whoever is alone in the storage."""
-    if storage.is_local:
-        for folder in MADE:
+    if storage.is_local and storage.record.exists:
+        for folder in ("", FOLDER, *layout.FOLDERS):
             if folder != "tables":  # Delta's own
-                sweep(Path(storage.uri) / folder, deep=bool(folder))
+                sweep(Path(storage.uri) / folder, storage.record.id, deep=bool(folder))

@@ -87,6 +87,9 @@ def run(
     recipe: RecipeName = "laptop",
     storage: StorageUri = "out",
     set_: Assignments = None,
+    into: Annotated[
+        bool, typer.Option("--into", help="Work beside what the storage holds already, which is left alone.")
+    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Runs a flow here and now. What was finished before is not done again."""
@@ -94,7 +97,7 @@ def run(
     with _explained():
         from flows.local_run import run_here
 
-        result = run_here(flow, recipe, storage, set_ or [], err)
+        result = run_here(flow, recipe, storage, set_ or [], err, into)
         if json_:
             print(json.dumps(result, indent=2))
         else:
@@ -124,21 +127,27 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json_: AsJson = False,
 ) -> None:
-    """Removes from a storage what runs have made there."""
+    """Removes from a storage what runs have made there, and nobody has changed since."""
     with _explained():
         from flows import cleaning
         from flows.lock import alone
         from storage.root import Storage
 
         place = Storage(storage)
-        found = cleaning.made(place)
-        if found and not yes and not typer.confirm(f"Remove {', '.join(found)} from {place.base}?", err=True):
+        found = cleaning.look(place)
+        names = found.removed
+        if names and not yes and not typer.confirm(f"Remove {', '.join(names)} from {place.base}?", err=True):
             err.print("nothing was removed")
             raise typer.Exit(1)
-        if found:
+        if place.record.exists:
             with alone(place):
                 cleaning.clean(place)
-        print(json.dumps({"removed": found}) if json_ else f"removed {', '.join(found) or 'nothing'}")
+        if json_:
+            print(json.dumps({"removed": names, "left": found.left}))
+            return
+        print(f"removed {', '.join(names) or 'nothing'}")
+        if found.left:
+            print(f"left alone, since no run made it or it was changed since: {', '.join(map(repr, found.left))}")
 
 
 @contextmanager

@@ -84,8 +84,8 @@ def local_api(home: Path) -> Iterator[Callable[[], None]]:
 
 def _start(listening: socket.socket, home: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
     if not _is_whole(home):  # killed while its tables were made: they cannot be used
-        for old in home.glob("prefect.db*"):
-            old.unlink()
+        for ending in ("", "-shm", "-wal", "-journal"):
+            (home / f"prefect.db{ending}").unlink(missing_ok=True)
     with (home / "server.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "flows.local_api", str(listening.fileno())],

@@ -27,23 +27,32 @@ Result = dict[str, Any]
 """What `run --json` prints: flow, storage, result, files, metrics, rejects and notes of this run, rejects_before."""
 
 
-def run_here(flow: str, recipe: str, uri: str, overrides: Sequence[str], console: Console) -> Result:
+def run_here(
+    flow: str, recipe: str, uri: str, overrides: Sequence[str], console: Console, into: bool = False
+) -> Result:
     """Runs a flow and returns what came out.
 
+    Args:
+        into: whether the storage may be a place that holds something else.
+
     Raises:
-        ConfigError: unknown flow, recipe or setting; nothing has been written then.
+        ConfigError: unknown flow, recipe or setting, or a storage that is not ours; nothing has been written then.
         StorageError: a storage that cannot be written, is full, or in which another run is at work.
     """
     catalogue.check("flow", flow, catalogue.FLOWS)
-    from flows.workplace import workplace
+    from flows.lock import alone
+    from flows.workplace import checked
+    from storage.claim import claim
 
-    with workplace(recipe, uri, overrides, flow) as (_, storage):
+    _, storage = checked(recipe, uri, overrides, flow)
+    claim(storage, into)
+    with alone(storage):
         storage.check_room(_API_ROOM)
         return _run(flow, recipe, uri, overrides, storage, console)
 
 
 def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: Storage, console: Console) -> Result:
-    from flows.lock import home
+    from flows.home import home
     from storage.tables import Tables
 
     before = Tables(storage).rejects()
@@ -88,9 +97,10 @@ def _results(storage: Storage, flow: str, result: Any, before: Sequence[Reject])
 
     urls = result if flow == "render_movies" else result["files"] if flow == "studio" else []
     files = {url.rsplit("/", 1)[-1]: url for url in urls}
-    metrics = result if flow == "evaluate" else "metrics.json" if "metrics.json" in files else None
-    notes = files["notes.json"].removeprefix(storage.url("") + "/") if "notes.json" in files else None
-    told = json.loads(storage.read_bytes(notes)) if notes else []
+    rels = {name: url.removeprefix(storage.url("").rstrip("/") + "/") for name, url in files.items()}
+    metrics = result if flow == "evaluate" else rels.get("metrics.json")
+    told = json.loads(storage.read_bytes(rels["notes.json"])) if "notes.json" in rels else []
+    told += _left_alone(storage, rels.get("storyboard.html", ""))
     now = Tables(storage).rejects()
     known = set(before)
     new = [reject for reject in now if reject not in known]
@@ -101,6 +111,18 @@ def _results(storage: Storage, flow: str, result: Any, before: Sequence[Reject])
         "rejects_before": len(now) - len(new),
         "notes": told + [_told(reject) for reject in new if reject.reason in NOTES],
     }
+
+
+def _left_alone(storage: Storage, page: str) -> list[str]:
+    """Files that stand where this run's would have been."""
+    from flows.home import home
+    from storage import layout, publish
+
+    told = publish.told(storage, page.split("/")[1]) if "/" in page else []
+    if storage.is_local and not home(storage).is_relative_to(storage.uri):
+        left, place = storage.url(layout.HOME), str(home(storage))
+        told.append(f"{left!r} was not made by a run and is left alone: what Prefect keeps is in {place!r}")
+    return told
 
 
 def _told(reject: Reject) -> str:

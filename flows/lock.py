@@ -9,18 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from flows import home
 from flows.cleaning import sweep_parts
 from storage.errors import StorageError
-from storage.fingerprint import fingerprint
 from storage.root import Storage
-
-
-def home(storage: Storage) -> Path:
-    """A local folder for what belongs to the runs and not to the storage: inside a local one, else in a cache."""
-    if storage.is_local:
-        return Path(storage.uri) / ".prefect"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "moviedreamer" / fingerprint(storage.base)
 
 
 @contextmanager
@@ -29,11 +21,11 @@ def alone(storage: Storage) -> Iterator[None]:
 
     What killed ones left unfinished there is removed.
     """
-    place = home(storage)
+    place = home.home(storage)
     with _guard:
         if not _inside[place]:
             storage.check_writable()
-            _locks[place] = _locked(place, storage)
+            _locks[place] = _locked(home.make(storage), storage)
             sweep_parts(storage)
         _inside[place] += 1
     try:
@@ -45,13 +37,17 @@ def alone(storage: Storage) -> Iterator[None]:
                 _locks.pop(place).close()
 
 
+def at_work(storage: Storage) -> bool:
+    """Whether a flow of this process is at work in a storage."""
+    return _inside[home.home(storage)] > 0
+
+
 _guard = threading.Lock()
 _inside: Counter[Path] = Counter()  # how many flows of this process are at work in a place
 _locks: dict[Path, IO[str]] = {}
 
 
 def _locked(place: Path, storage: Storage) -> IO[str]:
-    place.mkdir(parents=True, exist_ok=True)
     lock = (place / "lock").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,6 +15,7 @@ from flows.recipes import Recipe
 from flows.reporting import reported
 from flows.training import Trained, trained
 from flows.workplace import workplace
+from storage import publish
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot
@@ -66,7 +67,7 @@ def movie(settings: Recipe, place: Storage, data: Snapshot, work: Work) -> str:
 def storyboard(settings: Recipe, place: Storage, data: Snapshot, work: Work, name: str, metrics: str) -> list[str]:
     with reported("storyboard") as progress:
         urls = tasks.movies.storyboard.run(settings.storyboard, place, data, work, name, metrics, progress)
-    lines = "\n".join(f"- [{url.rsplit('/', 1)[-1]}]({url})" for url in urls)
+    lines = "\n".join([*(f"- [{url.rsplit('/', 1)[-1]}]({url})" for url in urls), *publish.told(place, name)])
     titles = tasks.shown.listed([film.name for film in data.of_part("test")])
     show_markdown("movie", f"# {titles}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures")
     return urls

@@ -26,6 +26,7 @@ def status(storage: Storage) -> Status:
     Raises:
         StorageError: when it cannot be read, or is not there.
     """
+    from storage import layout, snapshot
     from storage.tables import Tables
 
     if not storage.exists(""):
@@ -36,9 +37,9 @@ def status(storage: Storage) -> Status:
     counts = {name: count for name, count in tables.count().items() if name not in ("work", "rejects")}
     return {
         "tables": counts,
-        "snapshots": [_snapshot(storage, name) for name in storage.list("snapshots")],
+        "snapshots": [_snapshot(storage, name) for name in snapshot.ids(storage)],
         "checkpoints": _checkpoints(storage),
-        "movies": [_movie(storage, movie) for movie in storage.list("movies")],
+        "movies": [_movie(storage, movie) for movie in storage.list("movies") if layout.is_place(f"movies/{movie}")],
         "rejects": sorted(
             (
                 {key: _relative(storage, getattr(reject, key)) for key in ("source", "stage", "reason", "detail")}
@@ -51,7 +52,7 @@ def status(storage: Storage) -> Status:
 
 
 def _snapshot(storage: Storage, name: str) -> dict[str, Any]:
-    kept = json.loads(storage.read_bytes(f"snapshots/{name}"))
+    kept = json.loads(storage.read_bytes(f"snapshots/{name}.json"))
     return {"snapshot": kept["id"], "films": [film["title"] for film in kept["films"]]}
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from flows.lock import alone
+from flows.lock import alone, at_work
 from flows.needs import needs
 from flows.preflight import preflight
 from flows.recipes import Recipe, resolve
+from storage.claim import claim
 from storage.root import Storage
 
 
@@ -21,12 +22,20 @@ def workplace(
         given: what it need not make, by name; see flows.needs.
 
     Raises:
-        ConfigError: unknown recipe or setting, a storage that is none, or something that is missing.
+        ConfigError: unknown recipe or setting, a storage that is none or is not ours, or something that is missing.
         ServersError: a server that can't be used.
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
+    settings, storage = checked(recipe, uri, overrides, flow, **given)
+    if not at_work(storage):
+        claim(storage)
+    with alone(storage):
+        yield settings, storage
+
+
+def checked(recipe: str, uri: str, overrides: Sequence[str], flow: str, **given: str) -> tuple[Recipe, Storage]:
+    """The settings and the storage of a flow that can begin; as `workplace`, which is told of the rest."""
     uses = needs(flow, given)
     settings, storage = resolve(recipe, overrides, uses), Storage(uri)
     preflight(settings, storage, uses)
-    with alone(storage):
-        yield settings, storage
+    return settings, storage

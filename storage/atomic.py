@@ -2,19 +2,42 @@
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 
 @contextmanager
-def beside(target: Path) -> Iterator[Path]:
-    """A new file beside `target` that takes its place when the block ends well, and vanishes when it doesn't."""
+def beside(target: Path, owner: str = "", last: Callable[[Path], None] = lambda part: None) -> Iterator[Path]:
+    """A new file beside `target` that takes its place when the block ends well, and vanishes when it doesn't.
+
+    Args:
+        owner: stands in the file's name, for `sweep`.
+        last: is called with the new file before it takes its place, which an error of it prevents.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{owner}{uuid.uuid4().hex}.part")
+    try:
+        yield part
+        last(part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_new(target: Path, data: bytes) -> None:
+    """The file `target`, whole, unless there is one: that stays as it is."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:
-        yield part
-        part.replace(target)
+        part.write_bytes(data)
+        target.hardlink_to(part)
+    except FileExistsError:
+        pass
+    except OSError:
+        if not part.exists():
+            raise
+        part.replace(target)  # a file system without links
     finally:
         part.unlink(missing_ok=True)
 
@@ -24,8 +47,11 @@ def is_part(path: PurePosixPath) -> bool:
     return any(name.startswith(".") and name.endswith(".part") for name in path.parts)
 
 
-def sweep(folder: Path, deep: bool) -> None:
-    """Removes what killed processes left unfinished in a folder, or also below it; for whoever is alone there."""
+def sweep(folder: Path, owner: str, deep: bool) -> None:
+    """Removes what an owner's killed processes left unfinished in a folder, or also below it.
+
+    For whoever is alone there; files of other owners stay.
+    """
     for part in folder.glob("**/.*.part" if deep else ".*.part"):
-        if re.fullmatch(r"\.(.+\.)?[0-9a-f]{32}\.part", part.name) and part.is_file():
+        if re.fullmatch(rf"\.(.+\.)?{owner}[0-9a-f]{{32}}\.part", part.name) and part.is_file():
             part.unlink(missing_ok=True)

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from storage.errors import StorageError
 from storage.root import Storage
 
 MARKER = "done.json"
 _FINAL = "final"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_MARKED = re.compile(rf"checkpoints/({_NAME})/({_NAME})/(\d+|{_FINAL})/{re.escape(MARKER)}")
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,13 @@ def opened(storage: Storage, checkpoint: Checkpoint) -> Iterator[Path]:
 
 def entries(storage: Storage) -> list[Checkpoint]:
     """All complete checkpoints and final exports, sorted by model, fingerprint and step."""
+    files, _ = storage.look_into(lambda rel: f"{rel}/".startswith("checkpoints/") and rel.count("/") <= 3)
+    marked = filter(None, map(_MARKED.fullmatch, files))
     found = []
-    for model in storage.list("checkpoints"):
-        for fingerprint in storage.list(f"checkpoints/{model}"):
-            found += _steps(storage, model, fingerprint)
-            if rel := finished(storage, model, fingerprint):
-                found.append(Checkpoint(model, fingerprint, _marker(storage, rel).step, rel, final=True))
+    for model, fingerprint in sorted({(file[1], file[2]) for file in marked}):
+        found += _steps(storage, model, fingerprint)
+        if rel := finished(storage, model, fingerprint):
+            found.append(Checkpoint(model, fingerprint, _marker(storage, rel).step, rel, final=True))
     return found
 
 
@@ -163,11 +166,15 @@ def _drop(storage: Storage, rel: str) -> None:
 
 
 def _marker(storage: Storage, rel: str) -> Marker:
-    return Marker.model_validate_json(storage.read_bytes(f"{rel}/{MARKER}"))
+    try:
+        return Marker.model_validate_json(storage.read_bytes(f"{rel}/{MARKER}"))
+    except ValidationError as error:
+        url = storage.url(f"{rel}/{MARKER}")
+        raise StorageError(f"{url!r} is no checkpoint's: no run wrote it so; move its folder away") from error
 
 
 def _folder(model: str, fingerprint: str) -> str:
     for name in (model, fingerprint):
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        if not re.fullmatch(_NAME, name):
             raise ValueError(f"{name!r} is no name for a folder: letters, digits, '_', '.' and '-' are")
     return f"checkpoints/{model}/{fingerprint}"

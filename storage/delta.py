@@ -1,6 +1,8 @@
 """One Delta table: opened, made, kept tidy, and some of its rows replaced in one step."""
 
+import json
 import random
+import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -49,8 +51,42 @@ def create_table(storage: Storage, table: str) -> "DeltaTable":
     from deltalake import DeltaTable
 
     return DeltaTable.create(
-        storage.url(f"tables/{table}"), SCHEMAS[table], mode="ignore", storage_options=storage.delta_options
+        storage.url(f"tables/{table}"),
+        SCHEMAS[table],
+        mode="ignore",
+        description=storage.record.id,
+        storage_options=storage.delta_options,
     )
+
+
+def is_own(storage: Storage, delta: "DeltaTable") -> bool:
+    """Whether a run in this storage made the table."""
+    return bool(delta.metadata().description == storage.record.id)
+
+
+def files_of(storage: Storage, delta: "DeltaTable", table: str) -> list[str]:
+    """Paths of a table's files as its log names them and as they are now, in an order in which they can be removed.
+
+    However far that comes, what is left is still the table, with these files.
+    """
+    folder = f"tables/{table}"
+    found: list[Any] = pa.table(delta.get_add_actions()).to_pylist()
+    sizes: dict[str, int | None] = {row["path"]: row["size_bytes"] for row in found}
+    sizes |= dict.fromkeys(delta.vacuum(retention_hours=0, enforce_retention_duration=False), None)
+    names = [name for name in storage.list(f"{folder}/_delta_log") if _is_log(name, delta.version())]
+    for name in (name for name in names if name.endswith(".json")):
+        for line in storage.read_bytes(f"{folder}/_delta_log/{name}").splitlines():
+            if added := json.loads(line).get("add"):
+                sizes[added["path"]] = added["size"]
+    data = {f"{folder}/{name}": size for name, size in sorted(sizes.items())}
+    there = [rel for rel, size in data.items() if (now := storage.size(rel)) >= 0 and size in (now, None)]
+    newest_first = sorted(names, reverse=True)  # and of a version .json before .checkpoint.parquet
+    return there + [f"{folder}/_delta_log/{name}" for name in newest_first]
+
+
+def _is_log(name: str, version: int) -> bool:
+    found = re.fullmatch(r"(\d{20})\.(json|checkpoint\.parquet)", name)
+    return name == "_last_checkpoint" or bool(found and int(found[1]) <= version)
 
 
 def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[str, str | Collection[str]]) -> None:
@@ -102,7 +138,10 @@ def tidy(storage: Storage, delta: "DeltaTable", table: str) -> None:
             delta.optimize.compact(
                 target_size=FILE_BYTES, max_concurrent_tasks=1, writer_properties=_writer_properties()
             )
-            delta.vacuum(retention_hours=_KEPT_HOURS, dry_run=False, full=True)
+            delta.vacuum(retention_hours=_KEPT_HOURS, dry_run=False)
+            in_no_version = delta.vacuum(retention_hours=_KEPT_HOURS, full=True)
+            for name in in_no_version:  # a killed run's or, which `delete` knows, not ours
+                storage.delete(f"tables/{table}/{name}")
         except CommitFailedError:
             delta.update_incremental()
 

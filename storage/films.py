@@ -79,12 +79,15 @@ class FilmProbe(BaseModel, frozen=True, extra="forbid"):
 
 
 def resolve(
-    inputs: Sequence[str], hashed: Callable[[Sequence[str]], Hashed] = by_bytes
+    inputs: Sequence[str],
+    hashed: Callable[[Sequence[str]], Hashed] = by_bytes,
+    is_own: Callable[[str], bool] = lambda source: False,
 ) -> tuple[list[FilmSource], list[Reject]]:
     """The films behind what a user may name: see storage.inputs.
 
     Args:
         hashed: names the bytes of files, and may look at their pictures too (storage.hashing.Hasher).
+        is_own: whether a run made a file; such a one counts only where it is named itself.
 
     Returns:
         Films in the order given, each set of bytes once, by the first file of which something is said; what is not
@@ -92,6 +95,9 @@ def resolve(
         "unreachable" inputs, rows of manifests, "duplicate" files, and what folders hold besides films.
     """
     named, rejects = each_once(one for given in inputs for one in found(given))
+    own = [one.source for one in named if one.source not in inputs and is_own(one.source)]
+    rejects += map(_own_work, own)
+    named = [one for one in named if one.source not in own]
     hashes = hashed([one.source for one in named])
     films: dict[str, FilmSource] = {}
     for one in named:
@@ -106,6 +112,11 @@ def resolve(
             films[film.film_id] = kept = kept.heir(other)
             rejects.append(_duplicate(other, kept))
     return list(films.values()), rejects
+
+
+def _own_work(source: str) -> Reject:
+    detail = f"{source!r} was made by a run in this storage; give its own path to use it all the same"
+    return Reject(source=source, reason="own_work", detail=detail)
 
 
 def _duplicate(film: FilmSource, kept: FilmSource) -> Reject:

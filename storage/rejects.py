@@ -11,6 +11,7 @@ REASONS: dict[str, str] = {
     "named_twice": "a row of a manifest that names a file which an earlier row named: the earlier counts",
     "also_named": "films that a manifest names and a path, folder or pattern leads to: what the manifest says counts",
     "not_by_ending": "files in a folder that are no films by their ending",
+    "own_work": "films that runs made in this storage, in a folder that was given",
     "bad_manifest": "a manifest that cannot be read",
     "bad_row": "a row of a manifest that cannot be used",
     "unreadable": "the system does not let the file be read",
@@ -33,7 +34,9 @@ REASONS: dict[str, str] = {
 }
 
 
-NOTES = frozenset({"partly_decoded", "partly_captioned", "long_sentences", "silent", "also_named", "not_by_ending"})
+NOTES = frozenset(
+    {"partly_decoded", "partly_captioned", "long_sentences", "silent", "also_named", "not_by_ending", "own_work"}
+)
 """Reasons that tell of a film that is used all the same, or of no film."""
 
 PASSING = frozenset({"missing", "unreadable", "unreachable", "crashed", "out_of_memory", "over_budget", "timed_out"})

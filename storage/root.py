@@ -1,24 +1,17 @@
 """A storage root: one URI under which everything that a run keeps has its place.
 
-tables/<table>/                                 Delta tables (storage.tables)
-snapshots/<id>.json                             storage.snapshot
-cards/<snapshot>/                               data_card.html, data_card.json
-exports/<id>/                                   shards for other trainers, index.json
-checkpoints/<model>/<fingerprint>/<step>/       storage.checkpoints
-films/                                          the drawn film; hashes.parquet (storage.hashing)
-evaluations/<fingerprint>/                      metrics.json
-movies/<movie_id>/                              movie.mp4, movie-2.mp4 ..., storyboard.html, metrics.json;
-                                                a script's own: notes.json, movie.mp4
-movie.mp4, storyboard.html, metrics.json        copies of the newest movie's (storage.publish)
+storage.layout says what lies where. A file is written, overwritten or removed only where no other than a run's own is
+lost: storage.record knows these.
 """
 
 import errno
 import logging
+import os
 import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,10 +19,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote
 
-from storage.atomic import beside, is_part
+from storage.atomic import beside, is_part, write_new
 from storage.errors import ConfigError, StorageError
 from storage.guard import KEYS, guarded, storage_error
 from storage.printable import is_utf8
+from storage.record import FOLDER, Record, Stamp
 from storage.remote import address, local_path, split
 from storage.tree import walk
 
@@ -38,6 +32,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 Names = list[str]  # inside Storage the name `list` is the method
+Listed = list[tuple[str, bool]]
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +96,11 @@ class Storage:
     def base(self) -> str:
         """The URI without options, as people and Delta see it."""
         return self.uri if self.is_local else address(self.uri).rstrip("/")
+
+    @cached_property
+    def record(self) -> Record:
+        """What runs made here."""
+        return Record(self)
 
     @cached_property
     def delta_options(self) -> dict[str, str] | None:
@@ -187,9 +187,38 @@ class Storage:
             return filesystem.open_input_file(path)
 
     def write_bytes(self, rel: str, data: bytes) -> None:
-        """Whole or not at all: nobody ever sees half of `data` under `rel`."""
+        """Whole or not at all: nobody ever sees half of `data` under `rel`.
+
+        Raises:
+            StorageError: when it cannot be written, or a file is in the way that no run made.
+        """
+        with guarded("write", self.url(rel)):
+            if self.is_local:
+                with self._new(rel) as part:
+                    part.write_bytes(data)
+            else:
+                self.record.enter(rel, Stamp.of_bytes(data))
+                self._write(rel, data)
+
+    @contextmanager
+    def _new(self, rel: str) -> Iterator[Path]:
+        """A local file that is entered into the record and takes its place at `rel` when the block ends well."""
+        path = Path(self._at(rel)[1])
+        with beside(path, self.record.id, lambda part: self.record.enter(rel, Stamp.of(part))) as part:
+            yield part
+
+    def write_plain(self, rel: str, data: bytes) -> None:
+        """As `write_bytes`, for the record itself: it isn't entered there."""
         with guarded("write", self.url(rel)):
             self._write(rel, data)
+
+    def write_new(self, rel: str, data: bytes) -> None:
+        """As `write_plain`, unless there is a file."""
+        with guarded("write", self.url(rel)):
+            if self.is_local:
+                write_new(Path(self._at(rel)[1]), data)
+            elif not self.exists(rel):
+                self._write(rel, data)
 
     def _write(self, rel: str, data: bytes) -> None:
         filesystem, path = self._at(rel)
@@ -215,18 +244,41 @@ class Storage:
             size = filesystem.get_file_info(path).size
         return -1 if size is None else int(size)
 
+    def occupied(self, rel: str) -> bool:
+        """Whether anything stands at `rel`, be it a link to nowhere."""
+        return os.path.lexists(self._at(rel)[1]) if self.is_local else self.exists(rel)
+
     def delete(self, rel: str) -> None:
-        """Removes the file or folder at `rel`, if there is one."""
+        """Removes what runs made at `rel` or below it; what else is there, or was changed since, stays."""
         from pyarrow.fs import FileType
 
         filesystem, path = self._at(rel)
         if not rel.strip("./"):
             raise ValueError(f"{rel!r} would delete the whole storage {self.base!r}")
         with guarded("delete", self.url(rel)):
-            match filesystem.get_file_info(path).type:
-                case FileType.File:
-                    filesystem.delete_file(path)
-                case FileType.Directory:
+            if filesystem.get_file_info(path).type != FileType.Directory:
+                self.record.remove(rel)
+                return
+            removed = [f"{rel}/{name}" for name in self.walk(rel) if self.record.remove(f"{rel}/{name}")]
+        folders = (folder for name in removed for folder in folders_of(name))
+        self.delete_empty(folder for folder in folders if f"{folder}/".startswith(f"{rel}/"))
+
+    def delete_file(self, rel: str) -> None:
+        """Removes the file at `rel`, if there is one, whoever made it: for the record."""
+        from pyarrow.fs import FileType
+
+        filesystem, path = self._at(rel)
+        with guarded("delete", self.url(rel)):
+            if filesystem.get_file_info(path).type == FileType.File:
+                filesystem.delete_file(path)
+
+    def delete_empty(self, folders: Iterable[str]) -> None:
+        """Removes those of the folders in which nothing is, the deeper ones first."""
+        filesystem, _ = self._fs
+        for folder in sorted(set(folders), key=lambda one: one.count("/"), reverse=True):
+            path = self._at(folder)[1]
+            with guarded("delete", self.url(folder)):
+                if self.exists(folder) and not self._listed(folder, recursive=False):
                     filesystem.delete_dir(path)
 
     def upload(self, source: Path, rel: str) -> None:
@@ -237,12 +289,13 @@ class Storage:
             for file in sorted(path for path in source.rglob("*") if path.is_file()):
                 self.upload(file, f"{rel}/{file.relative_to(source).as_posix()}")
             return
-        filesystem, path = self._at(rel)
         with guarded("write", self.url(rel)):
             if self.is_local:
-                with beside(Path(path)) as part:
+                with self._new(rel) as part:
                     shutil.copyfile(source, part)
             else:
+                filesystem, path = self._at(rel)
+                self.record.enter(rel, Stamp.of(source))
                 copy_files(str(source), path, LocalFileSystem(), filesystem)
 
     def download(self, rel: str, target: Path) -> Path:
@@ -282,32 +335,46 @@ class Storage:
         """Names of the files and folders right below `rel`, sorted; none when there is no such folder."""
         return self._names(rel, recursive=False)
 
-    def newest(self, rel: str, ending: str) -> str | None:
-        """Name of the file right below `rel` with such an ending that was written last; None where there is none."""
-        from pyarrow.fs import FileSelector
+    def look_into(self, leads_on: Callable[[str], bool]) -> tuple[Names, Names]:
+        """Paths of the files at the root and in the folders that `leads_on` says yes to, and of these folders, sorted.
+
+        Another folder is among the files; its path ends with "/".
+        """
+        found, folders = [], [""]
+        for folder in folders:  # which grow
+            for name, is_folder in self._listed(folder, recursive=False):
+                rel = f"{folder}/{name}".lstrip("/")
+                if not is_folder:
+                    found.append(rel)
+                elif leads_on(rel):
+                    folders.append(rel)
+                else:
+                    found.append(f"{rel}/")
+        return sorted(rel for rel in found if not is_part(PurePosixPath(rel))), sorted(folders[1:])
+
+    def newest(self, rel: str, pattern: str) -> str | None:
+        """Of the files right below `rel` whose names match, the name of the one written last; None without one."""
+        filesystem, path = self._at(rel)
+        names = [name for name in self.list(rel) if re.fullmatch(pattern, name)]
+        with guarded("list", self.url(rel)):
+            infos = filesystem.get_file_info([f"{path}/{name}" for name in names])
+        return max(infos, key=lambda info: (info.mtime_ns or 0, info.base_name)).base_name if infos else None
+
+    def _names(self, rel: str, recursive: bool) -> Names:
+        names = (name for name, is_folder in self._listed(rel, recursive) if not (recursive and is_folder))
+        hidden = f"{FOLDER}/" if not rel else "/"
+        return sorted(name for name in names if not (is_part(PurePosixPath(name)) or f"{name}/".startswith(hidden)))
+
+    def _listed(self, rel: str, recursive: bool) -> Listed:
+        """What is below `rel`, by its path from there, and whether it is a folder."""
+        from pyarrow.fs import FileSelector, FileType
 
         filesystem, path = self._at(rel)
         with guarded("list", self.url(rel)):
-            infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True))
-        files = [info for info in infos if info.base_name.endswith(ending) and not info.base_name.startswith(".")]
-        return max(files, key=lambda info: (info.mtime_ns or 0, info.base_name)).base_name if files else None
-
-    def _names(self, rel: str, recursive: bool) -> Names:
-        filesystem, path = self._at(rel)
-        if self.is_local:
-            with guarded("list", self.url(rel)):
-                names = list(_local_names(Path(path), recursive))
-        else:
-            from pyarrow.fs import FileSelector, FileType
-
-            with guarded("list", self.url(rel)):
-                infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=recursive))
-            names = [
-                str(PurePosixPath(info.path).relative_to(path))
-                for info in infos
-                if not (recursive and info.type == FileType.Directory)
-            ]
-        return sorted(name for name in names if not is_part(PurePosixPath(name)))
+            if self.is_local:
+                return list(_below(Path(path), recursive))
+            infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=recursive))
+        return [(str(PurePosixPath(info.path).relative_to(path)), info.type == FileType.Directory) for info in infos]
 
 
 def _is_something_else(path: Path) -> bool:
@@ -327,13 +394,16 @@ def _without_keys(scheme: str, place: str) -> str:
     return f"{scheme}://{place.rpartition('@')[2]}"
 
 
-def _local_names(folder: Path, recursive: bool) -> Iterator[str]:
-    """Those in UTF-8: no other reaches a file through Arrow and Delta, and nothing that a run makes has one."""
-    for here, folders, names in walk(folder, _refuse):
-        for name in names if recursive else [*folders, *names]:
+def _below(folder: Path, recursive: bool) -> Iterator[tuple[str, bool]]:
+    """What is in a local folder, by its path from there, and whether it is a folder.
+
+    Names that are not UTF-8 are left out: no other reaches a file through Arrow and Delta, and no run makes one.
+    """
+    for here, folders, files in walk(folder, _refuse):
+        for name, is_folder in [*((name, True) for name in folders), *((name, False) for name in files)]:
             path = (here / name).relative_to(folder).as_posix()
             if is_utf8(path):
-                yield path
+                yield path, is_folder
             else:
                 _log.warning("%r in %r is left out: its name is not UTF-8; rename it", path, str(folder))
         if not recursive:
@@ -343,3 +413,8 @@ def _local_names(folder: Path, recursive: bool) -> Iterator[str]:
 def _refuse(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):
         raise error
+
+
+def folders_of(rel: str) -> list[str]:
+    """The folders that a path lies in, without the root."""
+    return [str(folder) for folder in PurePosixPath(rel).parents][:-1]

@@ -1,5 +1,6 @@
 """A snapshot names what a model is trained on: which seconds of which films, and which finished work on them."""
 
+import re
 from collections.abc import Mapping
 from typing import Literal, Self
 
@@ -17,6 +18,7 @@ Part = Literal["train", "test"]
 Span = tuple[int, int]
 """(first, last) keyframe second, both included."""
 _NO_SPAN: Span = (0, -1)
+_FILE = r"[0-9a-f]{16}\.json"
 
 
 class SnapshotFilm(BaseModel, frozen=True, extra="forbid"):
@@ -121,15 +123,15 @@ def load(storage: Storage, snapshot_id: str) -> Snapshot:
 
 def newest(storage: Storage) -> str:
     """Id of the snapshot that was written last. Raises StorageError when there is none."""
-    name = storage.newest("snapshots", ".json")
+    name = storage.newest("snapshots", _FILE)
     if name is None:
         raise StorageError(f"no snapshot in {storage.base!r}: make one with build_dataset")
     return name.removesuffix(".json")
 
 
 def ids(storage: Storage) -> list[str]:
-    """Of all snapshots, sorted."""
-    return [name.removesuffix(".json") for name in storage.list("snapshots") if name.endswith(".json")]
+    """Of all snapshots, sorted; other people's files are none."""
+    return [name.removesuffix(".json") for name in storage.list("snapshots") if re.fullmatch(_FILE, name)]
 
 
 def _rel(snapshot_id: str) -> str:

@@ -123,7 +123,7 @@ def run(config: IngestConfig, storage: Storage, progress: Progress) -> Ingested:
     given = config.films or (() if drawn else (drawn_film(config.drawn, storage, progress),))
     for table in SCHEMAS:
         add_columns(storage, table)
-    films, rejects = resolve(given, Hasher(storage, partial(progress, "naming the films")))
+    films, rejects = resolve(given, Hasher(storage, partial(progress, "naming the films")), partial(_is_own, storage))
     ingested = choose(storage, Found(config, given, (*films, *drawn), tuple(rejects)))
     require_films(list(ingested.films), ingested.rejects)
     return ingested
@@ -156,6 +156,13 @@ def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Seque
     if [row for _, row in rows] != [reject.model_dump() for reject in sorted(old, key=Reject.model_dump_json)]:
         table = pa.Table.from_pylist([row for _, row in rows], schema=SCHEMAS["rejects"])
         replace_rows(storage, "rejects", table, {"stage": STAGE})
+
+
+def _is_own(storage: Storage, source: str) -> bool:
+    """Whether a run in this storage made the film, as the movies that it keeps."""
+    place = source.partition("?")[0] if is_remote(source) else str(local_path(source).absolute())
+    rel = place.removeprefix(f"{storage.base.rstrip('/')}/")
+    return rel != place and storage.record.exists and storage.record.made(rel)
 
 
 def require_films(film_ids: Sequence[str], rejects: Sequence[Reject]) -> None:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 
 from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
-from storage.publish import PUBLISHED, publish
+from storage.layout import PUBLISHED
+from storage.publish import publish
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
 from storage.tables import Tables
@@ -90,7 +91,7 @@ def run(
         metrics: as tasks.movies.evaluate returns it.
 
     Returns:
-        URLs of movie.mp4, storyboard.html and metrics.json at the root of the storage.
+        URLs of movie.mp4, storyboard.html and metrics.json, as storage.publish has them.
     """
     folder, figures = f"movies/{movie_id}", storage.read_bytes(metrics)
     page, last = f"{folder}/storyboard.html", f"{folder}/metrics.json"
@@ -104,7 +105,7 @@ def run(
             storage.upload(written, page)
         storage.write_bytes(last, figures)
         progress("storyboard", 1, 1)
-    if all(map(storage.exists, PUBLISHED)) and all(
+    if all(map(storage.record.made, PUBLISHED)) and all(
         _end(storage, name) == _end(storage, f"{folder}/{name}") for name in PUBLISHED[1:]
     ):
         return [storage.url(name) for name in PUBLISHED]

@@ -13,16 +13,15 @@ _QUALITY = 90
 
 
 class Board:
-    """Writes events; those of a remote storage gather in a local folder until they are uploaded."""
+    """Writes events, which gather in a local folder until they are uploaded."""
 
     def __init__(self, job: Job, done: int, memory: str) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self._storage, self._run, self._rel = job.storage, job.folder, f"{job.folder}/{EVENTS}"
-        self._scratch = None if job.storage.is_local else tempfile.TemporaryDirectory(prefix="moviedreamer-")
-        self._folder = Path(self._scratch.name) if self._scratch else Path(job.storage.uri) / self._rel
+        self._scratch = tempfile.TemporaryDirectory(prefix="moviedreamer-")
         # events of steps that a killed run did and this one does again don't count
-        self._writer = SummaryWriter(str(self._folder), purge_step=done)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(self._scratch.name, purge_step=done)  # type: ignore[no-untyped-call]
         self._writer.add_text("memory of a worker", memory, done)  # type: ignore[no-untyped-call]
 
     def figures(self, step: int, figures: Mapping[str, float]) -> None:
@@ -39,8 +38,7 @@ class Board:
     def upload(self) -> None:
         """Brings what was written so far into the storage."""
         self._writer.flush()  # type: ignore[no-untyped-call]
-        if self._scratch:
-            self._storage.upload(self._folder, self._rel)
+        self._storage.upload(Path(self._scratch.name), self._rel)
 
     def close(self) -> None:
         self._writer.close()  # type: ignore[no-untyped-call]

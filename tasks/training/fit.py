@@ -20,7 +20,7 @@ from storage.root import Storage
 from tasks.cluster import ClusterConfig, connect, require_gpus
 from tasks.head import START_LIMIT
 from tasks.progress import Progress
-from tasks.training.job import EVENTS, PROGRESS, SAMPLES, FitConfig, Job
+from tasks.training.job import EVENTS, PROGRESS, RAY, SAMPLES, FitConfig, Job
 
 if TYPE_CHECKING:
     from models.training import Trainable
@@ -106,6 +106,7 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
 
     logging.getLogger("ray.train").setLevel(logging.ERROR)
     filesystem, root = FileSystem.from_uri(job.storage.uri)
+    job.storage.write_bytes(f"{job.folder}/{RAY}", b"")  # Ray Train writes it so, whatever stands there
     trainer = TorchTrainer(
         _train,
         train_loop_config={"job": job},
@@ -115,7 +116,7 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
             resources_per_worker={"CPU": config.threads, "GPU": config.gpus},
         ),
         run_config=RunConfig(
-            name="ray",  # Ray Train tries this folder out from all workers, and leaves it empty
+            name=RAY.split("/")[0],  # Ray Train tries this folder out from all workers, and leaves it empty
             storage_path=f"{root}/{job.folder}",
             storage_filesystem=filesystem,
             failure_config=FailureConfig(max_failures=config.restarts, controller_failure_limit=config.restarts),

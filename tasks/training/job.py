@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PROGRESS = "progress.json"  # how far a run is: for people, dropped at its end
 EVENTS = "tensorboard"  # its event files, which stay
+RAY = "ray/.validate_storage_marker"  # with which Ray Train tries out the storage; empty
 SAMPLES = "samples"  # a picture a look at it, which stay too
 
 

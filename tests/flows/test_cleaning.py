@@ -1,68 +1,147 @@
-"""`clean` removes what runs made, in storages only."""
+"""`clean` removes what runs made and nobody has changed since, in storages only."""
 
 import contextlib
+import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
+from typer.testing import CliRunner
 
-from flows.cleaning import clean, made
+from flows import home
+from flows.cleaning import clean, look
+from flows.cli import app
 from flows.lock import alone
+from storage import layout
+from storage.batches import Batches
+from storage.claim import claim
+from storage.delta import create_table
 from storage.errors import ConfigError
+from storage.record import FOLDER
 from storage.root import Storage
+from storage.schemas import SCHEMAS
+from tasks.training import first_stage, frozen
+from tasks.training.model_card import _STAGES
 
+ID = "0123456789abcdef"
 OURS = [
-    ".prefect/server.log",
-    "tables/films/_delta_log/0.json",
-    "tables/keyframes/_delta_log/0.json",
-    "snapshots/0123456789abcdef.json",
-    "checkpoints/autoencoder/0123456789abcdef/final/config.json",
-    "films/drawn-7-96s.mp4",
+    f"snapshots/{ID}.json",
+    f"checkpoints/codec/{ID}/final/config.json",
+    f"checkpoints/first_stage/{ID}/final/config.json",
+    f"checkpoints/a_model_of_tomorrow/{ID}/final/config.json",
+    "films/drawn-7-96s-896x512.mp4",
     "films/hashes.parquet",
-    "cards/0123456789abcdef/data_card.html",
-    "exports/0123456789abcdef/index.json",
-    "movies/0123456789abcdef/movie.mp4",
-    "movies/fedcba9876543210/about.json",  # of a script's own
-    "movies/fedcba9876543210/notes.json",
-    "movies/fedcba9876543210/movie.mp4",
+    f"cards/{ID}/data_card.html",
+    f"exports/{ID}/index.json",
+    f"movies/{ID}/movie.mp4",
     "movie.mp4",
     "metrics.json",
 ]
 THEIRS = [
+    "films/drawn-mine.mp4",
     "films/holiday.mp4",
+    "movie-12.mp4",
     "movies/favourites/one.mp4",
     "notes.txt",
+    "tables/films/notes.txt",
     "tables/kitchen/plan.txt",
-    "checkpoints/chess/final.txt",
+    "checkpoints/decoder/mymodel.pt",
+    f"checkpoints/codec/{ID}/final/notes.txt",
+    ".prefect/profile.txt",
+    f"{FOLDER}/made/notes.txt",
 ]
 
 
-def _fill(root: Path, names: list[str]) -> Storage:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(name)
-    return Storage(str(root))
+def _files(root: Path) -> list[str]:
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
-def test_removes_ours_and_keeps_theirs(tmp_path: Path) -> None:
-    storage = _fill(tmp_path, OURS + THEIRS)
-    removed = clean(storage)
-    assert "films/drawn-7-96s.mp4" in removed
-    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
-    assert left == sorted(THEIRS)
-    assert {path.name for path in tmp_path.iterdir()} == {name.partition("/")[0] for name in THEIRS}
+def _filled(root: Path) -> Storage:
+    """A storage as runs leave it."""
+    storage = Storage(str(root))
+    claim(storage)
+    with alone(storage):
+        for name in ("prefect.db", "server.log", "storage/" + "0a" * 16):
+            file = home.home(storage) / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(name)
+        for name in OURS:
+            storage.write_bytes(name, name.encode())
+        work = pa.table({"film_id": ["f"], "stage": ["keyframes"], "fingerprint": ["1"], "rows": [0], "attempts": [1]})
+        batches = Batches(storage, "keyframes", ["keyframes"])
+        batches.commit({}, work)
+        batches.commit({}, work)
+        films = create_table(storage, "films")
+        write_deltalake(films, SCHEMAS["films"].empty_table(), mode="append")
+        films.create_checkpoint()
+    return storage
+
+
+def _with_theirs(storage: Storage) -> Storage:
+    for name in THEIRS:
+        file = Path(storage.uri) / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("a stranger's")
+    return storage
+
+
+def test_the_layout_knows_all_models_that_are_trained() -> None:
+    assert {first_stage.STAGE, frozen._MODEL, *_STAGES, "autoregressive"} == set(layout.MODELS)
+
+
+def test_nothing_is_left_of_a_storage_that_is_no_one_else_s(tmp_path: Path) -> None:
+    storage = _filled(tmp_path)
+    found = clean(storage)
+    assert {"films/hashes.parquet", "checkpoints/first_stage", "tables/films", ".prefect", "movie.mp4"} <= set(
+        found.removed
+    )
+    assert found.left == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_others_put_there_stays_and_is_named(tmp_path: Path) -> None:
+    storage = _with_theirs(_filled(tmp_path))
+    (tmp_path / "metrics.json").write_text("changed since")
+    (tmp_path / f"movies/{ID}/movie.mp4").write_text("cut")
+    stays = [*THEIRS, "metrics.json", f"movies/{ID}/movie.mp4"]
+    found = clean(storage)
+    assert _files(tmp_path) == sorted(stays)
+    folders = tuple(name for name in found.left if name.endswith("/"))
+    untold = [name for name in stays if not (name in found.left or name.startswith(folders))]
+    assert untold == [f"{FOLDER}/made/notes.txt"]
+
+
+def test_the_command_names_what_it_removed_and_what_it_left(tmp_path: Path) -> None:
+    _with_theirs(_filled(tmp_path))
+    arguments = ["clean", "--yes", "--storage", str(tmp_path)]
+    look_first = CliRunner().invoke(app, arguments[:1] + arguments[2:], input="n\n")
+    assert look_first.exit_code == 1
+    assert "Remove " in look_first.output
+    ran = CliRunner().invoke(app, [*arguments, "--json"])
+    told = json.loads(ran.stdout)
+    assert "checkpoints/codec" in told["removed"]
+    assert {"films/holiday.mp4", "movies/favourites/", "movie-12.mp4"} <= set(told["left"])
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 2
+    assert "does not look like a storage" in again.output
 
 
 def test_a_clean_storage_is_left_alone(tmp_path: Path) -> None:
-    assert clean(Storage(str(tmp_path / "nothing"))) == []
-    storage = _fill(tmp_path, OURS)
+    assert clean(Storage(str(tmp_path / "nothing"))).removed == []
+    storage = _filled(tmp_path)
     clean(storage)
-    assert clean(storage) == []
+    assert clean(Storage(storage.uri)).removed == []
 
 
-@pytest.mark.parametrize("server", [True, False])
-def test_an_interrupted_clean_can_be_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: bool) -> None:
-    storage = _fill(tmp_path, [name for name in OURS if server or not name.startswith(".prefect")])
-    delete, left = Storage.delete, 0
+def test_a_storage_that_was_cleaned_is_empty_for_the_next_run(tmp_path: Path) -> None:
+    clean(_filled(tmp_path))
+    claim(Storage(str(tmp_path)))
+
+
+def test_an_interrupted_clean_can_be_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = _filled(tmp_path)
+    delete, left = Storage.delete_file, 0
 
     def deletes_some(self: Storage, rel: str) -> None:
         nonlocal left
@@ -71,30 +150,49 @@ def test_an_interrupted_clean_can_be_finished(tmp_path: Path, monkeypatch: pytes
         left -= 1
         delete(self, rel)
 
-    monkeypatch.setattr(Storage, "delete", deletes_some)
-    while made(storage):
+    monkeypatch.setattr(Storage, "delete_file", deletes_some)
+    while _files(tmp_path):
         left = 1
         with contextlib.suppress(KeyboardInterrupt):
-            clean(storage)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+            clean(Storage(storage.uri))
+    monkeypatch.undo()
+    assert clean(Storage(storage.uri)).removed == []
 
 
 def test_what_killed_runs_left_unfinished_goes_with_the_next(tmp_path: Path) -> None:
-    left = [
-        f"{folder}.movie.mp4.{'0a' * 16}.part" for folder in ("", "movies/0123456789abcdef/", "checkpoints/codec/x/")
-    ]
-    theirs = [".film.mp4.part", f"elsewhere/.movie.mp4.{'0a' * 16}.part"]
-    storage = _fill(tmp_path, [*OURS, *left, *theirs])
+    storage = _filled(tmp_path)
+    name = f"{storage.record.id}{'0a' * 16}.part"
+    left = [f"{folder}.movie.mp4.{name}" for folder in ("", f"movies/{ID}/", "checkpoints/codec/x/")]
+    theirs = [".film.mp4.part", f"movies/.movie.mp4.{'0a' * 16}.part", f"elsewhere/.movie.mp4.{name}"]
+    for rel in (*left, *theirs):
+        (tmp_path / rel).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / rel).write_text("half")
     with alone(storage):
         parts = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.part"))
     assert parts == sorted(theirs)
 
 
-@pytest.mark.parametrize("names", [THEIRS, ["movie.mp4"], ["tables/kitchen.txt", "films/drawn-cartoon.mp4"]])
+@pytest.mark.parametrize(
+    "names", [THEIRS, ["movie.mp4"], [".prefect/server.log", "movie.mp4"], ["tables/films/_delta_log/00.json", *THEIRS]]
+)
 def test_refuses_what_is_no_storage(tmp_path: Path, names: list[str]) -> None:
-    storage = _fill(tmp_path, names)
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    storage = Storage(str(tmp_path))
     with pytest.raises(ConfigError, match="does not look like a storage"):
-        made(storage)
+        look(storage)
     with pytest.raises(ConfigError, match=str(tmp_path)):
         clean(storage)
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(names)
+    assert _files(tmp_path) == sorted(names)
+
+
+def test_a_folder_of_the_user_s_that_has_the_name_of_prefect_s_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out/.prefect").mkdir(parents=True)
+    (tmp_path / "out/.prefect/server.log").write_text("mine")
+    storage = Storage(str(tmp_path / "out"))
+    claim(storage, into=True)
+    with alone(storage):
+        assert not home.home(storage).is_relative_to(tmp_path / "out")
+    clean(storage)
+    assert _files(tmp_path / "out") == [".prefect/server.log"]

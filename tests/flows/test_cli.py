@@ -18,7 +18,7 @@ from flows.cli import app
 FLAGS = {
     "list": ["--json"],
     "show": ["flow", "--recipe", "--storage", "--set", "--json"],
-    "run": ["flow", "--recipe", "--storage", "--set", "--json"],
+    "run": ["flow", "--recipe", "--storage", "--set", "--into", "--json"],
     "status": ["--storage", "--json"],
     "clean": ["--storage", "--yes", "--json"],
 }

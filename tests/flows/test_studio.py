@@ -1,7 +1,9 @@
 """The whole system in small: `moviedreamer run studio --recipe smoke`, again, and killed on the way."""
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from drawn.film import draw_film
+from flows.cleaning import clean, look
+from storage import layout
+from storage.claim import claim
+from storage.errors import ConfigError, StorageError
+from storage.root import Storage
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "RAY_"))}
 
@@ -28,6 +37,11 @@ def _studio(storage: Path) -> "subprocess.CompletedProcess[str]":
 def _status(storage: Path) -> dict[str, Any]:
     status: dict[str, Any] = json.loads(_run("status", "--storage", storage, "--json").stdout)
     return status
+
+
+def _all(root: Path) -> dict[Path, tuple[bytes, int]]:
+    """Every file below a folder -> its bytes, and when it was written."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in root.rglob("*") if path.is_file()}
 
 
 def _contents(root: Path) -> dict[str, int]:
@@ -94,6 +108,65 @@ def test_the_snapshot_has_a_data_card_and_can_be_exported(whole: tuple[Path, dic
     ran = _run("run", "data_card", "--storage", storage, "--set", "data_card.snapshot=other")
     assert ran.returncode == 1
     assert "no snapshot 'other'" in ran.stderr
+
+
+def test_all_that_flows_leave_is_known_to_clean_and_has_its_place_in_the_layout(
+    whole: tuple[Path, dict[str, Any]],
+) -> None:
+    storage = Storage(str(whole[0]))
+    found = look(storage)
+    assert found.left == ()
+    places = [rel for rel in (*found.made, *found.others) if not rel.startswith(("tables/", ".prefect/"))]
+    assert [rel for rel in places if not layout.is_place(rel)] == []
+
+
+def test_a_stranger_s_file_at_each_path_that_a_flow_writes_is_left_alone(
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    for number, rel in enumerate(path for path in whole[0].rglob("*") if path.is_file()):
+        name = rel.relative_to(whole[0]).as_posix()
+        place = Storage(str(tmp_path / str(number)))
+        stranger = Path(place.uri) / name
+        stranger.parent.mkdir(parents=True)
+        stranger.write_text("a stranger's")
+        with pytest.raises((ConfigError, StorageError)):
+            claim(place)
+        drawn_by_lot = name.startswith("tables/") and "_delta_log" not in name  # no two runs' are the same
+        if layout.is_published(name) or name.startswith(".prefect/") or drawn_by_lot:
+            claim(place, into=True)
+            clean(place)
+        else:
+            with pytest.raises((ConfigError, StorageError), match=re.escape("/".join(name.split("/")[:2]))):
+                claim(place, into=True)
+            with contextlib.suppress(ConfigError, StorageError):
+                clean(place)
+        assert [path for path in Path(place.uri).rglob("*") if path.is_file()] == [stranger]
+        assert stranger.read_text() == "a stranger's"
+
+
+@pytest.mark.slow
+def test_a_user_s_files_outlive_run_rerun_and_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the film that the run learns from: it lies in the storage, under the name of the movie."""
+    monkeypatch.setitem(ENVIRONMENT, "XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place = tmp_path / "mine"
+    draw_film(place / "movie.mp4", 7, 12, (448, 256))
+    mine = ("movie-7.mp4", "metrics.json", ".prefect/server.log", "films/drawn-mine.mp4", "checkpoints/decoder/my.pt")
+    for name in mine:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text("mine")
+    before = _all(place)
+    flags = ["--recipe", "smoke", "--storage", place, "--set", f"ingest.films={place / 'movie.mp4'}", "--json"]
+    assert _run("run", "studio", *flags).returncode == 2
+    for into in (["--into"], []):
+        ran = _run("run", "studio", *flags, *into)
+        assert ran.returncode == 0, ran.stderr
+        told = json.loads(ran.stdout)
+        assert Path(told["files"]["movie.mp4"]).parent.parent == place / "movies"
+        assert [name for name in ("movie.mp4", "metrics.json", ".prefect") if name not in " ".join(told["notes"])] == []
+    ran = _run("clean", "--yes", "--storage", place, "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert _all(place) == before
+    assert set(json.loads(ran.stdout)["left"]) >= {"movie.mp4", "movie-7.mp4", "metrics.json", "films/drawn-mine.mp4"}
 
 
 def test_a_second_run_in_the_same_storage_is_kept_out(whole: tuple[Path, dict[str, Any]]) -> None:

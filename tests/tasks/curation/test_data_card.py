@@ -6,6 +6,7 @@ import re
 import pyarrow as pa
 import pytest
 
+from storage import layout
 from storage import snapshot as snapshots
 from storage.errors import StorageError
 from storage.rejects import Reject
@@ -108,6 +109,7 @@ def test_a_second_run_writes_nothing(storage, tmp_path):
     before = page.stat().st_mtime_ns
     made(storage)
     assert page.stat().st_mtime_ns == before
+    assert [rel for rel in storage.record.paths() if not (rel.startswith("tables/") or layout.is_place(rel))] == []
 
 
 def test_a_snapshot_of_an_earlier_version_has_a_card_that_says_what_was_not_compared(storage, monkeypatch):

@@ -8,6 +8,7 @@ import tarfile
 import pytest
 from PIL import Image
 
+from storage import layout
 from storage.pictures import decode
 from storage.root import Storage
 from storage.tables import Tables
@@ -91,6 +92,7 @@ def test_what_is_finished_is_kept_and_the_rest_is_the_same_as_undisturbed(storag
     other = Storage(str(tmp_path / "other"))
     two_stories(other)
     assert exported(other) == (folder, index)
+    assert [rel for rel in storage.record.paths() if not (rel.startswith("tables/") or layout.is_place(rel))] == []
 
 
 def test_a_keyframe_that_is_larger_than_a_shard_has_one_alone(storage):

@@ -107,6 +107,19 @@ def test_behind_a_uri_the_drawn_film_and_its_truth_are_the_storages_own(monkeypa
     assert known_truth(storage, "s3://other/film.mp4") is None
 
 
+def test_movies_that_runs_made_are_no_films_of_a_folder_unless_they_are_named(tmp_path: Path) -> None:
+    storage, film = Storage(str(tmp_path)), write_film(tmp_path / "movie.mp4", 1)
+    storage.upload(write_film(tmp_path / "scratch/other.avi", 2), "movies/0123456789abcdef/movie.mp4")
+    (tmp_path / "scratch/other.avi").unlink()
+    made = str(tmp_path / "movies/0123456789abcdef/movie.mp4")
+    found = ingest.run(IngestConfig(films=(str(tmp_path),)), storage, silent)
+    assert [one.source for one in found.films.values()] == [str(film)]
+    assert [one.source for one in found.rejects if one.reason == "own_work"] == [made]
+    found = ingest.run(IngestConfig(films=(str(tmp_path), made)), storage, silent)
+    assert {one.source for one in found.films.values()} == {str(film), made}
+    assert "own_work" not in {one.reason for one in found.rejects}
+
+
 def test_require_films_passes_when_one_is_left() -> None:
     ingest.require_films(["a"], [Reject(source="x.mp4", reason="missing", detail="there is no 'x.mp4'")])
 

@@ -76,10 +76,8 @@ def test_killed_twice_and_run_again_equals_undisturbed_bit_for_bit(undisturbed, 
 def test_half_a_checkpoint_does_not_count(undisturbed, tmp_path):
     with pytest.raises(RuntimeError, match="broken"):
         fit_here(tmp_path, lambda: Toy(breaks_at=12))
-    whole = tmp_path / "checkpoints/toy/0/000010"
-    half = tmp_path / "checkpoints/toy/0/000020"
-    half.mkdir()
-    (half / "state.pt").write_bytes((whole / "state.pt").read_bytes()[:100])
+    storage, runs = Storage(str(tmp_path)), "checkpoints/toy/0"
+    storage.write_bytes(f"{runs}/000020/state.pt", storage.read_bytes(f"{runs}/000010/state.pt")[:100])
     assert fit_here(tmp_path) == FINAL
     assert result(tmp_path) == result(undisturbed)
 

@@ -1,0 +1,102 @@
+"""Makes a place a storage of moviedreamer, where nothing that lies there already can come to harm."""
+
+from typing import TYPE_CHECKING
+
+from storage import layout
+from storage.delta import is_own, open_table
+from storage.errors import ConfigError, StorageError
+from storage.guard import guarded
+from storage.record import FOLDER, new_id
+from storage.root import Storage
+from storage.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+_NAMED = 5  # files in an error
+
+
+def claim(storage: Storage, into: bool = False) -> None:
+    """Makes the place a storage, unless it is one; nothing is written where that can't be.
+
+    Args:
+        into: whether a place that holds something else, or the storage of an earlier version, which kept no record of
+            its files, may be one.
+
+    Raises:
+        ConfigError: for a place that is not empty and no storage, without `into`, and for files that no run made in
+            places where runs keep theirs; the message names them and the cure.
+        StorageError: when it cannot be read or written.
+    """
+    if storage.record.exists:
+        _require_free(storage, _in_the_way(storage))
+        return
+    held, tables = storage.list(""), _earlier_tables(storage)
+    if held and not into:
+        raise ConfigError(
+            f"{storage.base!r} was made by an earlier version of moviedreamer, which kept no record of its files: run "
+            "once with --into to go on with it (its tables go on; its other files are read, and neither overwritten "
+            "nor removed), or name another place with --storage"
+            if tables
+            else f"{storage.base!r} is not empty and no storage of moviedreamer (it holds {_some(held)}): name an "
+            "empty or a new folder with --storage, or add --into to work beside what is there, which is left alone"
+        )
+    strangers = _in_the_way(storage)
+    taken_over = [rel for rel in strangers if tables and not rel.startswith((f"{FOLDER}/", "tables/"))]
+    known = {*taken_over, *(f"tables/{name}" for name in tables)}
+    _require_free(storage, [rel for rel in strangers if rel not in known])
+    storage.check_writable()
+    name = new_id()
+    with guarded("write", storage.base):
+        for delta in tables.values():
+            delta.alter.set_table_description(name)
+    storage.record.begin(taken_over, name)
+
+
+def _require_free(storage: Storage, strangers: list[str]) -> None:
+    if strangers:
+        raise ConfigError(
+            f"in {storage.base!r} files are in the way that no run there made: {_some(strangers)}. Nothing was "
+            "changed: move them away, or name another place with --storage"
+        )
+
+
+def _in_the_way(storage: Storage) -> list[str]:
+    """Files that no run made in places where runs keep theirs; tables, and folders in place of files, alike.
+
+    Not those at the root: the movies that stand there are copies, without which a run can do.
+    """
+    there, _ = storage.look_into(layout.leads_on)
+    names = [rel.removesuffix("/") for rel in there if not (rel.startswith("tables/") and rel.endswith("/"))]
+    found = [rel for rel in names if layout.is_place(rel) and not layout.is_published(rel)]
+    record = [] if storage.record.exists else [f"{FOLDER}/{name}" for name in storage.walk(FOLDER)]
+    tables = [f"tables/{name}" for name in SCHEMAS if _is_anothers(storage, name)]
+    return record + tables + storage.record.unknown(found)
+
+
+def _is_anothers(storage: Storage, table: str) -> bool:
+    if not storage.list(f"tables/{table}/_delta_log"):
+        return False
+    try:
+        delta = open_table(storage, table)
+    except StorageError:
+        return True
+    return delta is None or not storage.record.exists or not is_own(storage, delta)
+
+
+def _earlier_tables(storage: Storage) -> "dict[str, DeltaTable]":
+    """Those that an earlier version made: they have no columns but ours."""
+    found = {}
+    for name in SCHEMAS:
+        try:
+            delta = open_table(storage, name) if storage.list(f"tables/{name}/_delta_log") else None
+        except StorageError:
+            continue
+        if delta and {field.name for field in delta.schema().fields} <= set(SCHEMAS[name].names):
+            found[name] = delta
+    return found
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(map(repr, names[:_NAMED])) + (f" and {more} more" if more > 0 else "")

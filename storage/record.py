@@ -1,0 +1,189 @@
+"""What runs made in a storage, so that nothing else there is ever overwritten or removed.
+
+.moviedreamer/storage.json      the storage's id, which its tables carry as their description
+.moviedreamer/made/<key>.json   of a file that a run made: its path, and size, hash and time of change of its bytes
+
+An entry is written before its file appears, and taken away after its file. So whenever a run is killed, its files are
+known, and a file that somebody else puts in such a place later is not taken for one of them: its bytes are others.
+While a file is overwritten its entry has both versions. Each file has an entry of its own: any number of processes and
+hosts write at the same time, on any storage.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ValidationError
+
+from storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from storage.root import Storage
+
+FOLDER = ".moviedreamer"
+_IDENTITY = f"{FOLDER}/storage.json"
+_MADE = f"{FOLDER}/made"
+_LOOKED_INTO = 1 << 20  # bytes of a remote file that is read to compare it; a larger one is told by its size
+
+
+class Stamp(BaseModel, frozen=True, extra="forbid"):
+    """A file's bytes; `modified_ns` 0 where the storage sets the time of change."""
+
+    size: int
+    sha256: str
+    modified_ns: int = 0
+
+    @classmethod
+    def of(cls, file: Path) -> "Stamp":
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        found = file.stat()
+        return cls(size=found.st_size, sha256=digest, modified_ns=found.st_mtime_ns)
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> "Stamp":
+        return cls(size=len(data), sha256=_digest(data))
+
+
+class Entry(BaseModel, frozen=True, extra="forbid"):
+    """A file that a run made, as it is and, when a run was killed while it was overwritten, as it may be."""
+
+    path: str
+    stamps: tuple[Stamp, ...]
+
+
+class Identity(BaseModel, frozen=True, extra="forbid"):
+    """A storage's own name.
+
+    Args:
+        taken_over: files of an earlier version, which kept no record: they are read, and never overwritten or removed.
+    """
+
+    id: str
+    taken_over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """The record of one storage."""
+
+    storage: "Storage"
+
+    @property
+    def exists(self) -> bool:
+        return self.storage.exists(_IDENTITY)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Of the storage, which gets one when it has none.
+
+        Raises:
+            StorageError: when somebody else's file stands in its place.
+        """
+        if not self.exists:
+            self.begin()
+        try:
+            return Identity.model_validate_json(self.storage.read_bytes(_IDENTITY))
+        except ValidationError as error:
+            url = self.storage.url(_IDENTITY)
+            raise StorageError(f"{url!r} is not the record of a storage: name another --storage") from error
+
+    @property
+    def id(self) -> str:
+        return self.identity.id
+
+    def begin(self, taken_over: Sequence[str] = (), name: str = "") -> None:
+        """Makes the place a storage, unless it is one; of two that do it at the same time the first counts."""
+        identity = Identity(id=name or new_id(), taken_over=tuple(taken_over))
+        self.storage.write_new(_IDENTITY, identity.model_dump_json(indent=1).encode())
+
+    def enter(self, rel: str, stamp: Stamp) -> None:
+        """Says that the file at `rel` is about to become what `stamp` tells.
+
+        Raises:
+            StorageError: when a file is there that no run made, or that was changed since.
+        """
+        entry = self._read(_entry(rel))
+        before = self._matching(rel, entry)
+        for place in (rel,) * (before is None) + (_entry(rel),) * (entry is None):
+            if self.storage.occupied(place):
+                raise StorageError(
+                    f"{self.storage.url(place)!r} is in the way: no run made it, or it was changed since, so it is "
+                    "left alone; move it away or name another place with --storage, then run the same command again"
+                )
+        stamps = (before, stamp) if before and before != stamp else (stamp,)
+        self.storage.write_plain(_entry(rel), Entry(path=rel, stamps=stamps).model_dump_json().encode())
+
+    def made(self, rel: str) -> bool:
+        """Whether a run made the file at `rel`, and nobody has changed it since."""
+        return self._matching(rel, self._read(_entry(rel))) is not None
+
+    def remove(self, rel: str) -> bool:
+        """Removes the file at `rel` when a run made it and nobody has changed it since; says whether it did."""
+        entry = self._read(_entry(rel))
+        found = self._matching(rel, entry) is not None
+        if found:
+            self.storage.delete_file(rel)
+        if entry and (found or not self.storage.occupied(rel)):
+            self.storage.delete_file(_entry(rel))
+        return found
+
+    def paths(self) -> list[str]:
+        """Of all files that have an entry, whether they are still there or not, sorted. Raises as `identity` does."""
+        names = self.storage.list(_MADE) if self.exists and self.identity else []
+        entries = (self._read(f"{_MADE}/{name}") for name in names)
+        return sorted(entry.path for entry in entries if entry)
+
+    def unknown(self, rels: list[str]) -> list[str]:
+        """Those that have no entry and were not taken over; looks into none of them."""
+        entries, taken = set(self.storage.list(_MADE)), set(self.identity.taken_over) if self.exists else set()
+        return [rel for rel in rels if rel not in taken and PurePosixPath(_entry(rel)).name not in entries]
+
+    def end(self) -> None:
+        """Takes the record away, the last thing that goes; what else lies in its folder stays."""
+        for rel in self.paths():
+            self.storage.delete_file(_entry(rel))
+        self.storage.delete_file(_IDENTITY)
+        self.storage.delete_empty((_MADE, FOLDER))
+
+    def _matching(self, rel: str, entry: Entry | None) -> Stamp | None:
+        stamps = reversed(entry.stamps) if entry and entry.path == rel else ()
+        return next((stamp for stamp in stamps if self._is(rel, stamp)), None)
+
+    def _read(self, rel: str) -> Entry | None:
+        if not self.storage.exists(rel):
+            return None
+        try:
+            return Entry.model_validate_json(self.storage.read_bytes(rel))
+        except ValidationError:  # somebody else's
+            return None
+
+    def _is(self, rel: str, stamp: Stamp) -> bool:
+        if not self.storage.is_local:
+            if self.storage.size(rel) != stamp.size:
+                return False
+            return stamp.size > _LOOKED_INTO or _digest(self.storage.read_bytes(rel)) == stamp.sha256
+        file = Path(self.storage.uri) / rel
+        if file.is_symlink() or not file.is_file():
+            return False
+        found = file.stat()
+        if found.st_size != stamp.size:
+            return False
+        return found.st_mtime_ns == stamp.modified_ns or Stamp.of(file).sha256 == stamp.sha256
+
+
+def new_id() -> str:
+    """For a storage."""
+    return uuid.uuid4().hex[:16]
+
+
+def _entry(rel: str) -> str:
+    return f"{_MADE}/{_digest(rel.encode(errors='surrogateescape'))[:32]}.json"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
