@@ -31,7 +31,7 @@ def claim(storage: Storage, into: bool = False) -> None:
     if storage.record.exists:
         _require_free(storage, _in_the_way(storage))
         return
-    held, tables = storage.list(""), _earlier_tables(storage)
+    held, tables = storage.look_into(lambda folder: False)[0], _earlier_tables(storage)
     if held and not into:
         raise ConfigError(
             f"{storage.base!r} was made by an earlier version of moviedreamer, which kept no record of its files: run "

@@ -34,7 +34,7 @@ PLACES = (
     rf"{_RUN}/not_finite/\d{{6,}}-\d+\.safetensors",
     rf"{_RUN}/ray/\.validate_storage_marker",
     rf"{_RUN}/progress\.json",
-    r"films/hashes\.parquet|drawn-\d+-\d+s-\d+x\d+\.(mp4|truth\.json)",
+    r"films/hashes\.parquet|drawn-\d+-\d+s-\d+x\d+(-r\d+)?\.(mp4|truth\.json)",
     rf"evaluations/{_ID}/metrics\.json",
     rf"movies/{_ID}/{_MOVIE}|storyboard\.html|metrics\.json|notes\.json|about\.json",
     rf"{_MOVIE}|storyboard\.html|metrics\.json",

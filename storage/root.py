@@ -361,9 +361,13 @@ class Storage:
         return max(infos, key=lambda info: (info.mtime_ns or 0, info.base_name)).base_name if infos else None
 
     def _names(self, rel: str, recursive: bool) -> Names:
-        names = (name for name, is_folder in self._listed(rel, recursive) if not (recursive and is_folder))
+        """Those in UTF-8: no other reaches a file through Arrow and Delta, and no run makes one."""
+        names = [name for name, is_folder in self._listed(rel, recursive) if not (recursive and is_folder)]
+        for name in (name for name in names if not is_utf8(name)):
+            _log.warning("%r in %r is left out: its name is not UTF-8; rename it", name, self.url(rel))
         hidden = f"{FOLDER}/" if not rel else "/"
-        return sorted(name for name in names if not (is_part(PurePosixPath(name)) or f"{name}/".startswith(hidden)))
+        kept = (name for name in names if is_utf8(name) and not is_part(PurePosixPath(name)))
+        return sorted(name for name in kept if not f"{name}/".startswith(hidden))
 
     def _listed(self, rel: str, recursive: bool) -> Listed:
         """What is below `rel`, by its path from there, and whether it is a folder."""
@@ -395,23 +399,16 @@ def _without_keys(scheme: str, place: str) -> str:
 
 
 def _below(folder: Path, recursive: bool) -> Iterator[tuple[str, bool]]:
-    """What is in a local folder, by its path from there, and whether it is a folder.
-
-    Names that are not UTF-8 are left out: no other reaches a file through Arrow and Delta, and no run makes one.
-    """
+    """What is in a local folder, by its path from there, and whether it is a folder; each real folder once."""
     for here, folders, files in walk(folder, _refuse):
         for name, is_folder in [*((name, True) for name in folders), *((name, False) for name in files)]:
-            path = (here / name).relative_to(folder).as_posix()
-            if is_utf8(path):
-                yield path, is_folder
-            else:
-                _log.warning("%r in %r is left out: its name is not UTF-8; rename it", path, str(folder))
+            yield (here / name).relative_to(folder).as_posix(), is_folder
         if not recursive:
             folders.clear()
 
 
 def _refuse(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
+    if not isinstance(error, FileNotFoundError | NotADirectoryError) or Path(error.filename).exists():
         raise error
 
 

@@ -162,7 +162,10 @@ def test_status_of_what_is_not_there_is_an_error(tmp_path: Path) -> None:
         code, printed, errors = _call("status", "--storage", str(tmp_path / "nowhere"), *more)
         assert (code, printed) == (1, "")
         assert f"there is no storage at '{tmp_path / 'nowhere'}'" in errors
-    assert _call("status", "--storage", str(tmp_path))[:2] == (0, f"{tmp_path}\nnothing is kept here yet\n")
+    code, printed, _ = _call("status", "--storage", str(tmp_path))
+    place, program, said = printed.splitlines()
+    assert (code, place, said) == (0, str(tmp_path), "nothing is kept here yet")
+    assert program.startswith("ffmpeg: ")
 
 
 def test_a_drawn_film_is_as_long_as_drawing_needs() -> None:

@@ -82,7 +82,7 @@ def test_names_that_are_not_unicode_and_rings_of_links_do_no_harm(storage: Stora
         claim(storage)
     claim(storage, into=True)
     storage.write_bytes("metrics.json", b"ours")
-    assert len(storage.walk("")) == len(before) + 1
+    assert storage.walk("") == ["metrics.json"]  # which leaves out what Arrow cannot name
     clean(storage)
     assert _everything(storage) == before
 
