@@ -21,12 +21,12 @@ import torch
 import world
 from torch import Tensor
 
-from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.generate import GenerationConfig, Request, generate
+from models.autoregressive.likelihood import held_out_nll, shuffled, unconditional_nll
+from models.autoregressive.script_tokens import FrameScript
 from models.backbone import LlamaTinyBackbone
-from models.generate import GenerationConfig, Request, generate
 from models.head import GmmConfig, HeadConfig, RegressionConfig
-from models.likelihood import held_out_nll, shuffled, unconditional_nll
-from models.script_tokens import FrameScript
 from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig, Loss
 from models.training.scripted import KeptEpisode
 

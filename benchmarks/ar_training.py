@@ -19,8 +19,8 @@ import llamas
 import torch
 from torch import Tensor
 
-from models.autoregressive import AutoregressiveModel
-from models.packing import Packed, Window
+from models.autoregressive.autoregressive import AutoregressiveModel
+from models.autoregressive.packing import Packed, Window
 
 
 def main() -> None:

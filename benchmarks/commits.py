@@ -18,11 +18,11 @@ import fakes
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from storage.batches import Batches
-from storage.checks import checked
-from storage.datafiles import write_file
 from storage.root import Storage
-from storage.schemas import SCHEMAS
+from storage.tables.batches import Batches
+from storage.tables.checks import checked
+from storage.tables.datafiles import write_file
+from storage.tables.schemas import SCHEMAS
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ and system time:
 - ffmpeg: `-vf fps=1` with its own settings, cropped and scaled by the same filters with the same flags, to RGB. Its
   cost with one decoding thread, a little less, is printed beside it.
 - frames: the same by moviedreamer: the frames nearest to their seconds, cropped and scaled. This is the ratio.
-- whole stage: storage.decode.decode_film with all that it does besides and ffmpeg does not: finding bars and cuts,
-  measuring motion, looks for passages that films share, hashing the file. Its ratio stands on a line of its own.
+- whole stage: storage.decoding.decode.decode_film with all that it does besides and ffmpeg does not: finding bars and
+  cuts, measuring motion, looks for passages that films share, hashing the file. Its ratio stands on a line of its own.
 
 Encoding to WebP is left out everywhere, and the start of the Python process is printed apart: a film pays it once,
 whatever its length. (A film of two seconds is decoded before.) All run in turn. Last, the chosen frames are compared
@@ -27,15 +27,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from storage import decode
-from storage.bars import Bars
-from storage.child import ONE_THREAD
-from storage.container import opened
-from storage.encoder import ffmpeg_binary
-from storage.films import pixel_aspect
-from storage.pictures import Developer
-from storage.plan import nearest
-from storage.reader import FilmReader
+from storage.decoding import decode
+from storage.decoding.bars import Bars
+from storage.decoding.child import ONE_THREAD
+from storage.decoding.container import opened
+from storage.decoding.pictures import Developer
+from storage.decoding.plan import nearest
+from storage.decoding.reader import FilmReader
+from storage.films.films import pixel_aspect
+from storage.movies.encoder import ffmpeg_binary
 
 WIDTH, HEIGHT = 896, 512
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}

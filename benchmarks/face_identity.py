@@ -20,10 +20,10 @@ from demo import Demo
 from numpy.typing import NDArray
 
 from models import face
-from models.autoencoder import DiffusionAutoencoder
-from models.decoder import pad
-from models.script_tokens import FrameScript
-from storage.pictures import decode
+from models.autoencoder.autoencoder import DiffusionAutoencoder
+from models.autoencoder.decoder import pad
+from models.autoregressive.script_tokens import FrameScript
+from storage.decoding.pictures import decode
 from storage.root import Storage
 from tasks import dataset
 from tasks.movies.metrics import cosine

@@ -23,9 +23,9 @@ from models.face import DlibConfig, Face
 from models.writer import ScriptFacts
 from models.writer.script import Script
 from storage.errors import FilmError
-from storage.provenance import UNKNOWN
+from storage.films.provenance import UNKNOWN
 from storage.root import Storage
-from storage.schemas import SCHEMAS, row_id
+from storage.tables.schemas import SCHEMAS, row_id
 from tasks.cluster import ClusterConfig
 from tasks.made import Made, Make, ReadsAhead, Step
 from tasks.made import Work as FilmWork
@@ -171,7 +171,7 @@ def _stage(stage: str, fakes: Fakes, storage: Storage, work: Work) -> FilmWork:
     }[stage]
     setattr(module, backend, SimpleNamespace(build=lambda _: Model(fakes.model)))
     if fakes.decoding:
-        real = import_module("storage.pictures").decode
+        real = import_module("storage.decoding.pictures").decode
         setattr(import_module("tasks.rows"), "decode", partial(_slowly, fakes.decoding, real))  # noqa: B010
     config = DlibConfig() if stage == "faces" else None
     width = [128] if stage == "features" else []
@@ -241,8 +241,8 @@ class Model:
 
 def everything(storage: Storage) -> dict[str, list[dict[str, Any]]]:
     """All rows that lie in the tables, finished or not, each table sorted by its id; not how many attempts it took."""
-    from storage.delta import open_table
-    from storage.schemas import KEYS
+    from storage.tables.delta import open_table
+    from storage.tables.schemas import KEYS
 
     found = {}
     for name, keys in KEYS.items():

@@ -21,8 +21,8 @@ from typing import Any
 import llamas
 import torch
 
-from models.autoregressive import AutoregressiveModel
-from models.turns import Drawing, Turns
+from models.autoregressive.autoregressive import AutoregressiveModel
+from models.autoregressive.turns import Drawing, Turns
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
     python benchmarks/input_pipeline.py --steps 300 --batch 16
 
 A step is 50 ms of sleep, as a CPU sees a GPU's. A batch is frames and features of shuffled keyframes, decoded. Beside
-the project's feed over a snapshot, on the same keyframes: Ray Data's iter_batches over Parquet files with a shuffle
-buffer, and torch's DataLoader over a folder of files, both with two workers.
+the project's dataloader over a snapshot, on the same keyframes: Ray Data's iter_batches over Parquet files with a
+shuffle buffer, and torch's DataLoader over a folder of files, both with two workers.
 """
 
 import argparse
@@ -30,14 +30,14 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from models.training import rows_of_step
-from storage.batches import Batches
-from storage.datafiles import Sheaf
-from storage.delta import FILE_BYTES
-from storage.pictures import decode, encode
+from storage.decoding.pictures import decode, encode
 from storage.root import Storage
-from storage.schemas import SCHEMAS
 from storage.snapshot import Snapshot, SnapshotFilm
-from tasks.training import feed
+from storage.tables.batches import Batches
+from storage.tables.datafiles import Sheaf
+from storage.tables.delta import FILE_BYTES
+from storage.tables.schemas import SCHEMAS
+from tasks.training.engine import dataloader
 from tasks.training.examples import Examples
 from tasks.training.views import keyframe_ids
 
@@ -119,7 +119,7 @@ def sentences(blob: bytes) -> torch.Tensor:
 
 @dataclass
 class Reading:
-    """A Trainable, as far as the feed knows it, that only reads."""
+    """A Trainable, as far as the dataloader knows it, that only reads."""
 
     examples: Examples
     steps: int
@@ -154,7 +154,7 @@ def engine(folder: Path, tables: dict[str, pa.Table], args: argparse.Namespace) 
     def batches() -> Iterator[Any]:
         examples = Examples(storage, snapshot.work, keyframe_ids(storage, snapshot, "train"))
         reading: Any = Reading(examples, args.steps, args.batch, ThreadPoolExecutor(2))
-        for shares in feed.steps(reading, 0, 1, 0, 1, torch.device("cpu")):
+        for shares in dataloader.steps(reading, 0, 1, 0, 1, torch.device("cpu")):
             yield shares[0].batch
 
     return batches

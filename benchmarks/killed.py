@@ -25,7 +25,7 @@ from typing import Any
 import fakes
 
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -19,8 +19,8 @@ import torch
 import world
 from einops import rearrange
 
-from models.autoregressive import AutoregressiveModel
-from models.generate import GenerationConfig, Request, generate
+from models.autoregressive.autoregressive import AutoregressiveModel
+from models.autoregressive.generate import GenerationConfig, Request, generate
 
 SEATS = 2
 Shares = tuple[float, float, float]

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaModel
 
-from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.script_tokens import CHARACTER, IDENTIFIERS, PLOT, SCENE_ELEMENT, FrameScript
 from models.backbone import Backbone
 from models.head import GmmConfig
-from models.script_tokens import CHARACTER, IDENTIFIERS, PLOT, SCENE_ELEMENT, FrameScript
 
 SLOTS = 37
 SENTENCE, FACE, WIDTH = 768, 512, 128

@@ -22,7 +22,7 @@ import fakes
 import ray
 
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig, connect
 
 KEYFRAMES = 70

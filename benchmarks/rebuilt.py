@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from demo import Demo
 
-from storage.pictures import decode
+from storage.decoding.pictures import decode
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.tables import Tables
 
 NUMBERS = 2 * 64
 Frames = Any

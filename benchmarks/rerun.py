@@ -16,7 +16,7 @@ from pathlib import Path
 import fakes
 
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 
 

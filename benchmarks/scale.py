@@ -21,7 +21,7 @@ import fakes
 from memory import resident
 
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig, connect
 
 

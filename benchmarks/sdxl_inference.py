@@ -2,11 +2,11 @@
 
     python benchmarks/sdxl_inference.py [--batch 1 16] [--steps 10] [--tiny]
 
-Full-size SDXL with random weights at 896x512, 22 context vectors, through `models.diffusion.sample`. In one run: what
-users do (bf16, eager), a plain CUDA graph, compiled in a graph, and the same with the transformers' linear layers in
-eight bits, whose latents are compared with bf16's at the same seeds. A picture's step counts once, whatever the batch.
-torch keeps what it compiled on the disk (TORCHINDUCTOR_CACHE_DIR): the time until the first pictures is told, and is
-short the second time. Without a GPU all of it is tiny, eager, and no measure of anything.
+Full-size SDXL with random weights at 896x512, 22 context vectors, through `models.autoencoder.diffusion.sample`. In one
+run: what users do (bf16, eager), a plain CUDA graph, compiled in a graph, and the same with the transformers' linear
+layers in eight bits, whose latents are compared with bf16's at the same seeds. A picture's step counts once, whatever
+the batch. torch keeps what it compiled on the disk (TORCHINDUCTOR_CACHE_DIR): the time until the first pictures is
+told, and is short the second time. Without a GPU all of it is tiny, eager, and no measure of anything.
 """
 
 import argparse
@@ -18,9 +18,9 @@ import sdxl_size
 import torch
 from torch import Tensor
 
-from models.decoder import DiffusionDecoder
-from models.diffusion import sample
-from models.fast import FastConfig, FastDecoder
+from models.autoencoder.decoder import DiffusionDecoder
+from models.autoencoder.diffusion import sample
+from models.autoencoder.fast import FastConfig, FastDecoder
 
 VARIANTS = {
     "bf16 eager": FastConfig(precision="bf16"),

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import torch
 
-from models.autoencoder import AutoencoderConfig
-from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig
-from models.diffusion import DiffusionConfig
-from models.unet import SDXL_UNET, UNetConfig
+from models.autoencoder.autoencoder import AutoencoderConfig
+from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.decoder import DecoderConfig
+from models.autoencoder.diffusion import DiffusionConfig
+from models.autoencoder.unet import SDXL_UNET, UNetConfig
 
 FULL = AutoencoderConfig(
     compressor=CompressorConfig(channels=1024, positions=256, token_width=256, width=1024, heads=16),

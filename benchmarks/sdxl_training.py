@@ -78,7 +78,7 @@ def variants(tiny: bool, batch: int, device: torch.device) -> dict[str, Callable
 
 def bare(tiny: bool, batch: int, device: torch.device) -> Step:
     """Diffusers' U-Net and a mean squared error."""
-    from models.unet import build_unet, widths
+    from models.autoencoder.unet import build_unet, widths
 
     config, grid = sdxl_size.config(tiny)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32

@@ -4,8 +4,8 @@
 
 Encodes a film by x264 and takes its keyframes again and again. In CPU-seconds of user and system time of all processes:
 
-- forked: storage.child.decode_in_child, whose processes are forked from a server that has imported everything. The
-  server's own start and end are counted.
+- forked: storage.decoding.child.decode_in_child, whose processes are forked from a server that has imported everything.
+  The server's own start and end are counted.
 - anew: the same in a new Python process for each film, as before.
 - start: what a forked process costs beside the decoding itself: a file that is no film, through the same server.
 
@@ -23,10 +23,10 @@ from tempfile import TemporaryDirectory
 
 from decode_cost import cpu, output
 
-from storage.child import decode_in_child, end_servers
-from storage.decode import KeyframesConfig
-from storage.encoder import ffmpeg_binary
+from storage.decoding.child import decode_in_child, end_servers
+from storage.decoding.decode import KeyframesConfig
 from storage.errors import FilmError
+from storage.movies.encoder import ffmpeg_binary
 
 TURNS = 4
 WANTED = {"ratio": 0.6, "start": 0.1}
@@ -34,7 +34,7 @@ ANEW = """
 import sys
 from pathlib import Path
 from tempfile import TemporaryFile
-from storage.child import KeyframesConfig, decode_film
+from storage.decoding.child import KeyframesConfig, decode_film
 with TemporaryFile() as spool:
     decode_film(Path(sys.argv[1]), KeyframesConfig.model_validate_json(sys.argv[2]), spool)
 """

@@ -19,9 +19,9 @@ import torch
 import world
 from torch import Tensor
 
-from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.generate import GenerationConfig, Request, stream
 from models.backbone import LlamaTinyBackbone
-from models.generate import GenerationConfig, Request, stream
 from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig
 
 EVERY = 100

@@ -6,7 +6,7 @@ Draws films whose frames carry their number (at 23.976 and 29.97 frames a second
 takes a frame a second of each in the ways below, reads the numbers from the pictures, and compares each frame's time
 with its second. A frame is right when no other is nearer: at a steady rate, when it lies within half a frame of it.
 
-- moviedreamer: storage.decode.decode_film.
+- moviedreamer: storage.decoding.decode.decode_film.
 - decord, where installed: frames 0, n, 2n, ... with n = round(fps), as its users do, and as users of Ray Data's
   read_videos must (it hands out all frames of decord, numbered).
 - OpenCV, always: the same stride over its frames.
@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from storage.decode import KeyframesConfig, decode_film
-from storage.encoder import ffmpeg_binary
-from storage.pictures import decode
+from storage.decoding.decode import KeyframesConfig, decode_film
+from storage.decoding.pictures import decode
+from storage.movies.encoder import ffmpeg_binary
 
 WIDTH, HEIGHT, BITS, BAR = 448, 256, 12, 32  # of the pictures, and of the bars that are their number
 TICKS = 90_000  # a second

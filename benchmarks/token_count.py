@@ -18,7 +18,7 @@ from torch import Tensor
 
 from flows.recipes import Recipe, resolve
 from models import vision
-from models.autoencoder import DiffusionAutoencoder
+from models.autoencoder.autoencoder import DiffusionAutoencoder
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot

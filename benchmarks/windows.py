@@ -21,12 +21,12 @@ import fakes
 import numpy as np
 import pyarrow as pa
 
-from storage.batches import Batches
-from storage.datafiles import Sheaf
-from storage.delta import FILE_BYTES
-from storage.filmrows import FilmRows
 from storage.root import Storage
-from storage.schemas import SCHEMAS, row_id
+from storage.tables.batches import Batches
+from storage.tables.datafiles import Sheaf
+from storage.tables.delta import FILE_BYTES
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import SCHEMAS, row_id
 
 WINDOW = 128
 Reader = Callable[[str, int], Any]

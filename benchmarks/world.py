@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.script_tokens import CHARACTER, PLOT, SCENE_ELEMENT, FrameScript
+from models.autoregressive.script_tokens import CHARACTER, PLOT, SCENE_ELEMENT, FrameScript
 from models.training.scripted import KeptEpisode
 
 L, D, C, F = 2, 16, 16, 16

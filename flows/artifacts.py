@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flows.charts import chart
 from storage.printable import LINE, printable
 from storage.root import Storage
-from tasks.training.fit import curve, sample_sheets
+from tasks.training.engine.fit import curve, sample_sheets
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -18,10 +18,10 @@ from flows.recipes import Recipe
 from flows.reporting import reported, warn
 from flows.servers import ask_servers
 from flows.workplace import workplace
-from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.snapshot import Snapshot
-from storage.tables import Tables
+from storage.tables.filmrows import FilmRows
+from storage.tables.tables import Tables
 from tasks.curation.ingest import Ingested
 from tasks.stage import Work
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from flows import home
 from storage import layout
 from storage.atomic import sweep
-from storage.delta import files_of, is_own, open_table
 from storage.errors import ConfigError, StorageError
 from storage.record import FOLDER
 from storage.root import Storage, folders_of
-from storage.schemas import SCHEMAS
+from storage.tables.delta import files_of, is_own, open_table
+from storage.tables.schemas import SCHEMAS
 
 _WALKED = ("tables/", layout.HOME)  # folders in which Delta Lake and Prefect decide what lies where
 

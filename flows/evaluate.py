@@ -14,9 +14,9 @@ from flows.train_autoencoder import tokens
 from flows.training import Trained, trained
 from flows.workplace import workplace
 from storage import snapshot as snapshots
-from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
+from storage.tables.filmrows import FilmRows
 from tasks.stage import Work
 
 
@@ -54,7 +54,14 @@ def renders(settings: Recipe, place: Storage, data: Snapshot, models: Trained) -
     work = tokens(settings, place, data, models.autoencoder)
     with reported("renders", of="films") as progress:
         work = tasks.movies.render.run(
-            settings.render, place, data, work, models.decoder, models.autoregressive, settings.cluster, progress
+            settings.render,
+            place,
+            data,
+            work,
+            models.decoder,
+            models.autoregressive,
+            settings.cluster,
+            progress,
         )
     show_renders(place, data.within(work), work)
     return work
@@ -64,7 +71,13 @@ def renders(settings: Recipe, place: Storage, data: Snapshot, models: Trained) -
 def figures(settings: Recipe, place: Storage, data: Snapshot, models: Trained, work: Work) -> str:
     with reported("figures") as progress:
         rel = tasks.movies.evaluate.run(
-            settings.evaluate, place, data, work, models.autoregressive, settings.render.generation, progress
+            settings.evaluate,
+            place,
+            data,
+            work,
+            models.autoregressive,
+            settings.render.generation,
+            progress,
         )
     metrics = tasks.movies.evaluate.read(place, rel)
     show_rows("metrics", [{"metric": name, **figure.model_dump()} for name, figure in metrics.items()], "The figures")

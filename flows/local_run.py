@@ -17,8 +17,8 @@ from flows.console import Terminal
 from flows.local_api import local_api
 from flows.reporting import listening
 from flows.shown import shown
-from storage.rejects import NOTES, Reject
 from storage.root import Storage
+from storage.tables.rejects import NOTES, Reject
 from tasks.progress import telling
 
 _API_ROOM = 8 << 20  # bytes that Prefect's database takes, and a little more
@@ -53,7 +53,7 @@ def run_here(
 
 def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: Storage, console: Console) -> Result:
     from flows.home import home
-    from storage.tables import Tables
+    from storage.tables.tables import Tables
 
     before = Tables(storage).rejects()
     with local_api(home(storage)) as ready:
@@ -93,7 +93,7 @@ def print_result(result: Result, console: Console) -> None:
 
 
 def _results(storage: Storage, flow: str, result: Any, before: Sequence[Reject]) -> Result:
-    from storage.tables import Tables
+    from storage.tables.tables import Tables
 
     urls = result if flow == "render_movies" else result["files"] if flow == "studio" else []
     files = {url.rsplit("/", 1)[-1]: url for url in urls}

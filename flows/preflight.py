@@ -13,13 +13,13 @@ from models.face import FarlConfig
 from models.packaged import CURE, MODELS
 from models.upscaler import RealEsrganConfig
 from models.writer import LlmConfig
-from storage.encoder import require_encoder
 from storage.errors import ConfigError
+from storage.movies.encoder import require_encoder
 from storage.root import Storage
 from tasks.movies import script_movie
+from tasks.training.engine.job import FitConfig
 from tasks.training.first_stage import FirstStageConfig
 from tasks.training.frozen import FrozenConfig, init_folder
-from tasks.training.job import FitConfig
 
 _OF_A_SCRIPT = frozenset({"sentence", "face"})
 """What a script of the user's own is read with, though all models are given."""

@@ -10,8 +10,8 @@ from models.training.autoencoder import AutoencoderTrainingConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.writer import SmolLm2Config, WriterConfig
-from storage.decode import KeyframesConfig
-from storage.trim import TrimSeconds
+from storage.decoding.decode import KeyframesConfig
+from storage.decoding.trim import TrimSeconds
 from tasks.cluster import ClusterConfig
 from tasks.curation.data_card import DataCardConfig
 from tasks.curation.export import ExportConfig
@@ -22,9 +22,9 @@ from tasks.movies.movie import MovieConfig
 from tasks.movies.render import RenderConfig
 from tasks.movies.script_movie import ScriptConfig
 from tasks.movies.storyboard import StoryboardConfig
+from tasks.training.engine.job import FitConfig
 from tasks.training.first_stage import FirstStageConfig
 from tasks.training.frozen import FrozenConfig
-from tasks.training.job import FitConfig
 from tasks.training.train_autoencoder import TrainAutoencoderConfig
 from tasks.training.train_autoregressive import TrainAutoregressiveConfig
 from tasks.training.train_decoder import TrainDecoderConfig

@@ -6,40 +6,40 @@ from flows import catalogue
 from flows.assignments import assign_all
 from flows.fit import check_fit
 from flows.recipe import Recipe
-from models.autoencoder import AutoencoderConfig
-from models.autoregressive import AutoregressiveConfig
+from models.autoencoder.autoencoder import AutoencoderConfig
+from models.autoencoder.coarse import CoarseConfig
+from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.decoder import DecoderConfig
+from models.autoencoder.diffusion import DiffusionConfig
+from models.autoencoder.fast import FastConfig
+from models.autoencoder.unet import SdxlUNetConfig, UNetConfig
+from models.autoregressive.autoregressive import AutoregressiveConfig
+from models.autoregressive.generate import GenerationConfig
 from models.backbone import LlamaBackbone, LlamaTinyBackbone
 from models.captioner import DeepseekVlConfig
-from models.coarse import CoarseConfig
 from models.codec import PCACodecConfig, SdxlVaeConfig
-from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig
 from models.detector import GroundingDinoConfig
-from models.diffusion import DiffusionConfig
 from models.face import FarlConfig
-from models.fast import FastConfig
-from models.generate import GenerationConfig
 from models.head import GmmConfig
 from models.sentence import LongClipConfig
 from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
-from models.unet import SdxlUNetConfig, UNetConfig
 from models.upscaler import LanczosConfig
 from models.vision import ClipConfig
 from models.writer import LlmConfig, TemplateConfig
-from storage.decode import KeyframesConfig
-from storage.images import JourneyDbConfig, Objects365Config, OpenImagesConfig
-from storage.trim import TrimAutomatic, TrimSeconds
+from storage.decoding.decode import KeyframesConfig
+from storage.decoding.trim import TrimAutomatic, TrimSeconds
+from storage.images.images import JourneyDbConfig, Objects365Config, OpenImagesConfig
 from tasks.cluster import ClusterConfig
 from tasks.curation.ingest import DrawnConfig, IngestConfig
 from tasks.curation.split import FilmsConfig
 from tasks.movies.evaluate import EvaluateConfig
 from tasks.movies.movie import MovieConfig
 from tasks.movies.render import RenderConfig
+from tasks.training.engine.job import FitConfig
 from tasks.training.first_stage import FirstStageConfig
 from tasks.training.frozen import FrozenConfig
-from tasks.training.job import FitConfig
 
 
 def laptop() -> Recipe:

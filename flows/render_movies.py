@@ -52,7 +52,13 @@ def render_movies(
         data = data.within(work)
         name = movie(settings, place, data, work)
         metrics = evaluate(
-            recipe, storage, overrides, models.snapshot, models.autoencoder, models.decoder, models.autoregressive
+            recipe,
+            storage,
+            overrides,
+            models.snapshot,
+            models.autoencoder,
+            models.decoder,
+            models.autoregressive,
         )
         return storyboard(settings, place, data, work, name, metrics)
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.shown import shown
-from storage.encoder import ffmpeg_program
 from storage.errors import ConfigError, StorageError
+from storage.movies.encoder import ffmpeg_program
 from storage.printable import printable
 from storage.root import Storage
 
@@ -27,7 +27,7 @@ def status(storage: Storage) -> Status:
         StorageError: when it cannot be read, or is not there.
     """
     from storage import layout, snapshot
-    from storage.tables import Tables
+    from storage.tables.tables import Tables
 
     if not storage.exists(""):
         raise StorageError(

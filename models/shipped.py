@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from models.autoencoder import DiffusionAutoencoder
+from models.autoencoder.autoencoder import DiffusionAutoencoder
 
 LARGEST = 40 * 10**6  # bytes of all weights
 

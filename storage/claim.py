@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from storage import layout
-from storage.delta import is_own, open_table
 from storage.errors import ConfigError, StorageError
 from storage.guard import guarded
 from storage.record import FOLDER, new_id
 from storage.root import Storage
-from storage.schemas import SCHEMAS
+from storage.tables.delta import is_own, open_table
+from storage.tables.schemas import SCHEMAS
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

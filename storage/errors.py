@@ -23,7 +23,7 @@ class FilmError(MovieDreamerError, ValueError):
     """A film that cannot be used.
 
     Args:
-        reason: short code that is counted and kept, such as "truncated" (storage.rejects.REASONS has all).
+        reason: short code that is counted and kept, such as "truncated" (storage.tables.rejects.REASONS has all).
         detail: one sentence for people; it quotes the film.
     """
 

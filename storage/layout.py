@@ -7,7 +7,7 @@ stands in a run's way.
 import re
 from itertools import zip_longest
 
-from storage.schemas import SCHEMAS
+from storage.tables.schemas import SCHEMAS
 
 HOME = ".prefect"
 """Folder of a local storage for Prefect's state and the lock; what is in it is written by Prefect itself."""

@@ -58,7 +58,7 @@ class Snapshot(BaseModel, frozen=True, extra="forbid"):
     Attributes:
         id: fingerprint of the films' ids and spans and of the work. Not of titles or table versions: the same
             data is the same snapshot wherever it lies and however often its run was resumed.
-        work: stage -> film_id -> fingerprint, as storage.tables.Tables.read takes it.
+        work: stage -> film_id -> fingerprint, as storage.tables.tables.Tables.read takes it.
         versions: Delta versions of the tables that it was made from, for people.
     """
 

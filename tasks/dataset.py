@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.autoregressive.script_tokens import CHARACTER, FrameScript
 from models.face.bank import FaceBank
-from models.script_tokens import CHARACTER, FrameScript
-from storage.evolve import check_columns
-from storage.filmrows import FilmRows
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot, SnapshotFilm
-from storage.tables import Tables
+from storage.tables.evolve import check_columns
+from storage.tables.filmrows import FilmRows
+from storage.tables.tables import Tables
 from tasks.rows import Row
 
 FACES = ("row_id", "second", "faces", "face_characters", "face_width")
@@ -77,7 +77,7 @@ def feature_rows(storage: Storage, snapshot: Snapshot) -> FilmRows:
 
 
 def images(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> dict[str, bytes]:
-    """The encoded pictures (WebP; storage.pictures.decode reads them) of some keyframes, by row id.
+    """The encoded pictures (WebP; storage.decoding.pictures.decode reads them) of some keyframes, by row id.
 
     Raises:
         ValueError: quoting a row that the snapshot doesn't have.

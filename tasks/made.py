@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from storage.checks import checked
-from storage.datafiles import DataFile, Sheaf
 from storage.errors import FilmError
 from storage.root import Storage
-from storage.schemas import KEYS
+from storage.tables.checks import checked
+from storage.tables.datafiles import DataFile, Sheaf
+from storage.tables.schemas import KEYS
 
 ATTEMPTS = 3  # at a film that crashes
 HELD_BYTES = 16 << 20  # of a film's rows in a table, that its worker keeps; longer films' go into files of their own

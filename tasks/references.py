@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.script_tokens import FrameScript
+from models.autoregressive.script_tokens import FrameScript
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage.filmrows import FilmRows
-from storage.pictures import decode
-from storage.schemas import SCHEMAS
-from tasks.ahead import ahead
+from storage.decoding.pictures import decode
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import SCHEMAS
 from tasks.made import Step
+from tasks.prefetch import ahead
 
 Row = dict[str, Any]
 Picture = NDArray[np.uint8]

@@ -1,7 +1,7 @@
 """The one mechanism of all curation stages: for each film that is not done yet, make its rows and commit them.
 
 A pool of actors makes the rows (tasks.pool). The driver gathers those of finished films into files of a sensible size
-and commits many films at a time (storage.batches); a killed run loses what was in flight and at most the last
+and commits many films at a time (storage.tables.batches); a killed run loses what was in flight and at most the last
 fiftieth of its time. A film that cannot be used leaves the chain with a reason; so does one that ended its worker at
 each of three attempts.
 """
@@ -14,15 +14,15 @@ from typing import NoReturn
 
 import pyarrow as pa
 
-from storage.batches import Batches
-from storage.datafiles import Sheaf
-from storage.delta import FILE_BYTES
 from storage.errors import MovieDreamerError
 from storage.fingerprint import fingerprint
-from storage.rejects import NOTES, PASSING, Reject
 from storage.root import Storage
-from storage.schemas import SCHEMAS
-from storage.tables import Tables
+from storage.tables.batches import Batches
+from storage.tables.datafiles import Sheaf
+from storage.tables.delta import FILE_BYTES
+from storage.tables.rejects import NOTES, PASSING, Reject
+from storage.tables.schemas import SCHEMAS
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.made import Answer, Make
 from tasks.pool import answers

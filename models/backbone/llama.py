@@ -4,9 +4,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from models.autoregressive.script_tokens import IDENTIFIERS
 from models.backbone.backbone import Backbone, keep_identifiers, load_pretrained
 from models.checkpoint import CheckpointConfig, Origin, place
-from models.script_tokens import IDENTIFIERS
 
 
 class LlamaBackbone(CheckpointConfig, frozen=True, extra="forbid"):

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from models.autoregressive.script_tokens import IDENTIFIERS
 from models.backbone.backbone import Backbone
-from models.script_tokens import IDENTIFIERS
 
 
 class LlamaTinyBackbone(BaseModel, frozen=True, extra="forbid"):

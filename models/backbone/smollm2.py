@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from models.autoregressive.script_tokens import IDENTIFIERS
 from models.backbone.backbone import Backbone, keep_identifiers, load_pretrained
 from models.packaged import MODELS, packaged
-from models.script_tokens import IDENTIFIERS
 
 
 class SmolLM2Backbone(BaseModel, frozen=True, extra="forbid"):

@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from models.autoencoder.sdxl import SdxlPartConfig
 from models.checkpoint import Origin
 from models.codec.codec import Codec
 from models.codec.pca import PCACodec, PCACodecConfig
-from models.sdxl import SdxlPartConfig
 
 
 class SdxlVaeConfig(SdxlPartConfig, frozen=True, extra="forbid"):

@@ -39,7 +39,7 @@ def build(config: GmmConfig | RegressionConfig | FlowConfig, hidden: int, width:
     """The head of that config for outputs of width `hidden` and tokens of width `width`."""
     match config:
         case GmmConfig():
-            from models.mixture import MixtureHead
+            from models.head.mixture import MixtureHead
 
             return MixtureHead(hidden, config.components, width, config.sigma_floor)
         case RegressionConfig():

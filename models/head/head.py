@@ -27,7 +27,8 @@ class Prediction(Protocol):
         ...
 
     def draw(self, uniform_N: Tensor, normal_ND: Tensor, temperature: float, weight_temperature: float) -> Tensor:
-        """A token from noise that the caller drew, shape (N, D); see `models.generate.GenerationConfig`."""
+        """A token from noise that the caller drew, shape (N, D); see
+        `models.autoregressive.generate.GenerationConfig`."""
         ...
 
     def guided(self, other: Self, strength: float) -> Self:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.head.head import Head
-from models.mixture import Mixture
+from models.head.mixture import Mixture
 
 
 class Point(Mixture):

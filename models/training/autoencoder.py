@@ -12,12 +12,12 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
+from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
+from models.autoencoder.diffusion import diffusion_loss, draw_noise
 from models.codec import Codec
 from models.device import device
-from models.diffusion import diffusion_loss, draw_noise
 from models.training import Schedule, generator
-from models.training.average import Averaged, learning_rate
+from models.training.ema import Averaged, learning_rate
 from models.training.sheet import SHOWN, VALIDATED, even, sheet, windows
 from models.training.views import Drawn, Views
 

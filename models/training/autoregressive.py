@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.likelihood import held_out_nll
+from models.autoregressive.packing import Packed, Window, cut, slots
+from models.autoregressive.script_tokens import FrameScript
 from models.head import Prediction
-from models.likelihood import held_out_nll
-from models.mixture import Mixture
-from models.packing import Packed, Window, cut, slots
-from models.script_tokens import FrameScript
+from models.head.mixture import Mixture
 from models.training.scripted import Episode
 from models.training.sheet import even, windows
 

@@ -13,12 +13,12 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
-from models.autoencoder import DiffusionAutoencoder
-from models.decoder import pad, random_keep
-from models.diffusion import diffusion_loss, draw_noise
-from models.script_tokens import FrameScript
+from models.autoencoder.autoencoder import DiffusionAutoencoder
+from models.autoencoder.decoder import pad, random_keep
+from models.autoencoder.diffusion import diffusion_loss, draw_noise
+from models.autoregressive.script_tokens import FrameScript
 from models.training import Schedule, generator
-from models.training.average import Averaged, learning_rate
+from models.training.ema import Averaged, learning_rate
 from models.training.scripted import Scripted
 from models.training.sheet import SHOWN, VALIDATED, even, sheet
 from models.training.views import Drawn, Views

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from models.script_tokens import FrameScript
+from models.autoregressive.script_tokens import FrameScript
 
 
 class Scripted(Protocol):

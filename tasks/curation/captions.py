@@ -10,9 +10,9 @@ from models.captioner import FRAME, Caption, Captioner, CaptionerConfig, Describ
 from models.detector import Person
 from models.face import Face, Image
 from storage.errors import FilmError
-from storage.filmrows import FilmRows
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.filmrows import FilmRows
+from storage.tables.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.made import Made, ReadsAhead, Step

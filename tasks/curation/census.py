@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
-from storage.rejects import REASONS
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
-from storage.tables import Tables
+from storage.tables.rejects import REASONS
+from storage.tables.tables import Tables
 from tasks.curation.histogram import Histogram
 from tasks.curation.snapshot import film_rows
 from tasks.curation.split import Audit, audit

@@ -5,9 +5,9 @@ from functools import partial
 
 from models import detector
 from models.detector import DetectorConfig, Person
-from storage.filmrows import FilmRows
 from storage.root import Storage
-from storage.schemas import character_id
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import character_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.made import Made, ReadsAhead, Step

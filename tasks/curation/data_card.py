@@ -10,12 +10,12 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from storage import snapshot as snapshots
-from storage.evolve import add_columns
-from storage.filmrows import FilmRows
 from storage.root import Storage
-from storage.schemas import film_of
 from storage.snapshot import Part, Snapshot
-from storage.tables import Tables
+from storage.tables.evolve import add_columns
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import film_of
+from storage.tables.tables import Tables
 from tasks.curation.census import Census, census
 from tasks.progress import Progress
 from tasks.references import spread

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 from drawn.film import REVISION, draw_frames, truth
 from drawn.truth import Truth
-from storage.decode import DecodedFilm, KeyframesConfig, gathered
-from storage.films import FilmProbe, FilmSource
+from storage.decoding.decode import DecodedFilm, KeyframesConfig, gathered
+from storage.films.films import FilmProbe, FilmSource
+from storage.films.provenance import Provenance
 from storage.fingerprint import fingerprint
-from storage.provenance import Provenance
 from storage.remote import address, local_path
 from storage.root import Storage
 
@@ -68,7 +68,7 @@ def known_truth(storage: Storage, source: str) -> Truth | None:
 
 
 def keyframes_of(film: DrawnFilm, config: KeyframesConfig) -> DecodedFilm:
-    """As storage.decode.decode_film, without a file: shots begin where the truth says.
+    """As storage.decoding.decode.decode_film, without a file: shots begin where the truth says.
 
     Raises:
         FilmError: too_short, when fewer than two keyframes are left.

@@ -18,13 +18,13 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from storage import snapshot as snapshots
-from storage.evolve import add_columns
-from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
 from storage.root import Storage
-from storage.schemas import film_of
 from storage.snapshot import Part, Snapshot
-from storage.tables import Tables
+from storage.tables.evolve import add_columns
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import film_of
+from storage.tables.tables import Tables
 from tasks.progress import Progress
 from tasks.rows import Row, grouped
 

@@ -9,9 +9,9 @@ from models import face
 from models.face import Face, FaceConfig
 from models.face.cluster import chinese_whispers
 from models.face.quality import GOOD, reasons
-from storage.filmrows import FilmRows
 from storage.root import Storage
-from storage.schemas import face_id
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import face_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.made import Made, ReadsAhead, Step

@@ -10,13 +10,13 @@ from functools import partial
 import numpy as np
 
 from models import sentence
+from models.autoregressive.script_tokens import CHARACTER, MAX_FACES, MAX_SENTENCES, PLOT, SCENE_ELEMENT
 from models.captioner.mirror import mirrored
-from models.script_tokens import CHARACTER, MAX_FACES, MAX_SENTENCES, PLOT, SCENE_ELEMENT
 from models.sentence import SentenceConfig, SentenceEncoder
 from storage.errors import FilmError
-from storage.filmrows import FilmRows
 from storage.root import Storage
-from storage.schemas import character_id
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import character_id
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.made import Made, Step

@@ -12,18 +12,18 @@ from pydantic import BaseModel, Field, model_validator
 
 from drawn.film import REVISION
 from drawn.worlds import EVALUATION, TRAINING
-from storage.copies import without_copies
-from storage.delta import replace_rows
 from storage.errors import MovieDreamerError
-from storage.evolve import add_columns
-from storage.films import FilmSource, resolve
-from storage.hashing import Hasher
+from storage.films.dedup import without_copies
+from storage.films.films import FilmSource, resolve
+from storage.films.hashing import Hasher
 from storage.printable import LINE, printable
-from storage.rejects import Reject
 from storage.remote import Source, address, is_remote, local_path
 from storage.root import Storage
-from storage.schemas import SCHEMAS
-from storage.tables import Tables
+from storage.tables.delta import replace_rows
+from storage.tables.evolve import add_columns
+from storage.tables.rejects import Reject
+from storage.tables.schemas import SCHEMAS
+from storage.tables.tables import Tables
 from tasks.curation.drawn_films import DrawnFilm
 from tasks.progress import Progress
 
@@ -74,14 +74,14 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     """What to work on.
 
     Args:
-        films: files, folders (searched to the bottom), patterns, manifests (.csv, .parquet; see storage.manifest) and
-            the folder of Condensed Movies, by path or URI; none for the drawn film.
+        films: files, folders (searched to the bottom), patterns, manifests (.csv, .parquet; see storage.films.manifest)
+            and the folder of Condensed Movies, by path or URI; none for the drawn film.
         near_duplicates: whether of films that show the same pictures, encoded in other ways or mirrored, only the best
-            that can be used stays (storage.copies): when it falls out, the next best takes its place, at once when that
-            is in the stage keyframes and else in the next run. One that the storage holds already stays.
+            that can be used stays (storage.films.dedup): when it falls out, the next best takes its place, at once when
+            that is in the stage keyframes and else in the next run. One that the storage holds already stays.
 
     A file is a film of its own once: what a manifest says of it counts more than a folder that it lies in, and of two
-    rows the earlier counts (storage.named).
+    rows the earlier counts (storage.films.named).
     """
 
     films: tuple[Source, ...] = ()

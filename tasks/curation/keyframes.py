@@ -8,15 +8,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.child import decode_in_child
-from storage.decode import DecodedFilm, KeyframesConfig
-from storage.delta import replace_rows
+from storage.decoding.child import decode_in_child
+from storage.decoding.decode import DecodedFilm, KeyframesConfig
 from storage.errors import FilmError
-from storage.films import FilmSource, film_rows
-from storage.provenance import UNKNOWN
+from storage.films.films import FilmSource, film_rows
+from storage.films.provenance import UNKNOWN
 from storage.remote import fetched
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.delta import replace_rows
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.curation.drawn_films import drawn_film, keyframes_of
 from tasks.curation.ingest import Ingested, choose, require_films

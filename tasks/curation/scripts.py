@@ -9,10 +9,10 @@ from drawn import words
 from models import writer
 from models.writer import FilmWriterConfig, OwnWords, ScriptFacts, WriterConfig
 from models.writer.script import Script, render
-from storage.filmrows import FilmRows
 from storage.root import Storage
-from storage.schemas import second_of
-from storage.tables import Tables
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import second_of
+from storage.tables.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.curation.drawn_films import known_truth

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage import snapshot
-from storage.evolve import add_columns
-from storage.passages import Looks, Passage, passages
+from storage.films.passages import Looks, Passage, passages
 from storage.root import Storage
 from storage.snapshot import Snapshot
-from storage.tables import Tables
+from storage.tables.evolve import add_columns
+from storage.tables.tables import Tables
 from tasks.curation.split import FilmRow, SnapshotConfig, audit, far_off, split
 from tasks.stage import Work
 

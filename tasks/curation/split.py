@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from storage.errors import ConfigError, MovieDreamerError
-from storage.passages import Passage
-from storage.perceptual import near_pairs
+from storage.films.passages import Passage
+from storage.films.perceptual import near_pairs
 from storage.snapshot import Snapshot, SnapshotFilm, Span
 
 _NAMED = 5  # leaks that a message names
@@ -29,7 +29,7 @@ class HalvesConfig(BaseModel, frozen=True, extra="forbid"):
 class FilmsConfig(BaseModel, frozen=True, extra="forbid"):
     """A movie, with all its files, trains or is held out as a whole (section 4.1 of the paper, which holds out 100).
 
-    So do movies that share pictures: near duplicates, and those with a passage of another (storage.passages).
+    So do movies that share pictures: near duplicates, and those with a passage of another (storage.films.passages).
 
     Args:
         test: from 1 on the number of movies that are held out, below 1 their share.

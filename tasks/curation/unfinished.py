@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.curation import captions, characters, faces, keyframes, scripts
 from tasks.stage import given_up, keys_of
 

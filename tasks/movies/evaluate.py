@@ -13,15 +13,15 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from models import face, vision
+from models.autoregressive.generate import GenerationConfig
 from models.face import DlibConfig, FaceConfig
-from models.generate import GenerationConfig
 from models.vision import EfficientNetLite0Config, VisionConfig
-from storage.filmrows import FilmRows
+from storage.decoding.pictures import decode
 from storage.fingerprint import fingerprint
-from storage.pictures import decode
 from storage.root import Storage
 from storage.snapshot import Snapshot
-from storage.tables import Tables
+from storage.tables.filmrows import FilmRows
+from storage.tables.tables import Tables
 from tasks import rows
 from tasks.movies import identity_figures, likelihood_figures, metrics, truth_figures
 from tasks.movies.looks import Eyes, Looks

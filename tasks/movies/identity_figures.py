@@ -10,7 +10,7 @@ import numpy as np
 from models.face.bank import medoid
 from storage.root import Storage
 from storage.snapshot import Snapshot
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.dataset import FilmData
 from tasks.movies import metrics

@@ -3,8 +3,8 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+from models.autoregressive.generate import GenerationConfig
 from models.device import device
-from models.generate import GenerationConfig
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset
@@ -50,8 +50,8 @@ def figures(
     """
     import torch
 
-    from models.autoregressive import AutoregressiveModel
-    from models.likelihood import held_out_nll, shuffled, unconditional_nll
+    from models.autoregressive.autoregressive import AutoregressiveModel
+    from models.autoregressive.likelihood import held_out_nll, shuffled, unconditional_nll
 
     with storage.local(autoregressive) as folder:
         model = AutoregressiveModel.from_pretrained(folder).to(device())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.upscaler import lanczos
-from storage.pictures import decode
+from storage.decoding.pictures import decode
 from tasks.movies.metrics import Bytes, Floats
 
 if TYPE_CHECKING:

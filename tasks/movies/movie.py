@@ -22,17 +22,17 @@ from pydantic import BaseModel, Field
 from models import animator, upscaler
 from models.animator import AnimatorConfig, CameraConfig
 from models.upscaler import RealEsrganConfig, UpscalerConfig
+from storage.decoding.pictures import decode
 from storage.errors import FilmError
-from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
-from storage.movie import WrittenMovie, write_movie
-from storage.pictures import decode
-from storage.rejects import Reject
+from storage.movies.movie import WrittenMovie, write_movie
+from storage.movies.sound import AudioTrack, Span
 from storage.remote import fetched, reached
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
-from storage.sound import AudioTrack, Span
-from storage.tables import Tables
+from storage.tables.filmrows import FilmRows
+from storage.tables.rejects import Reject
+from storage.tables.tables import Tables
 from tasks.movies.render import Variant
 from tasks.progress import Progress
 from tasks.stage import Work

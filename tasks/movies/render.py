@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
+from models.autoencoder.diffusion import Sampler
+from models.autoencoder.fast import FastConfig, FastDecoder
+from models.autoregressive.generate import GenerationConfig
+from models.autoregressive.script_tokens import FrameScript
 from models.device import device
-from models.diffusion import Sampler
-from models.fast import FastConfig, FastDecoder
-from models.generate import GenerationConfig
-from models.script_tokens import FrameScript
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset, rows
@@ -36,7 +36,7 @@ from tasks.training import tokens
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.autoregressive import AutoregressiveModel
+    from models.autoregressive.autoregressive import AutoregressiveModel
 
 STAGE = "renders"
 _BATCH = 16  # keyframes that are drawn together
@@ -143,7 +143,7 @@ def _make(
 
 def dreamer(config: GenerationConfig, storage: Storage, autoregressive: str) -> "AutoregressiveModel":
     """The autoregressive model of a storage, in the precision in which it generates."""
-    from models.autoregressive import AutoregressiveModel
+    from models.autoregressive.autoregressive import AutoregressiveModel
 
     with storage.local(autoregressive) as folder:
         model = AutoregressiveModel.from_pretrained(folder)
@@ -175,7 +175,7 @@ def _drafts(config: RenderConfig, model: "AutoregressiveModel", train: _Part, te
 def _dreamt(config: RenderConfig, model: "AutoregressiveModel", variant: Variant, train: _Part, test: _Part) -> Draft:
     import torch
 
-    from models.generate import Request, generate
+    from models.autoregressive.generate import Request, generate
 
     scripts, given = test.scripts, [References((), None, list(range(len(test.scripts))))]
     if variant == "few_shot":
@@ -195,7 +195,7 @@ class Painter:
     """The ID-preserving decoder of a storage, and how it draws."""
 
     def __init__(self, config: RenderConfig, storage: Storage, decoder: str) -> None:
-        from models.autoencoder import DiffusionAutoencoder
+        from models.autoencoder.autoencoder import DiffusionAutoencoder
 
         with storage.local(decoder) as folder:
             self._model = DiffusionAutoencoder.from_pretrained(folder).to(device())
@@ -207,8 +207,8 @@ class Painter:
 
         Where each size of a batch is compiled or recorded for itself, the last keyframe fills up the last batch.
         """
-        from models.decoder import pad
-        from storage.pictures import encode
+        from models.autoencoder.decoder import pad
+        from storage.decoding.pictures import encode
 
         config, model = self._config, self._model
         decoder = model.config.decoder

@@ -22,15 +22,16 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel
 
-from models import face, screenplay, sentence
+from models import face, sentence
+from models.autoregressive import screenplay
+from models.autoregressive.screenplay import Screenplay
+from models.autoregressive.script_tokens import FrameScript
 from models.device import device
 from models.face import FaceConfig
-from models.screenplay import Screenplay
-from models.script_tokens import FrameScript
 from models.sentence import SentenceConfig
+from storage.decoding.pictures import decode
 from storage.errors import ConfigError
 from storage.fingerprint import file_id, fingerprint
-from storage.pictures import decode
 from storage.printable import printable
 from storage.remote import Source, local_path
 from storage.root import Storage
@@ -54,8 +55,8 @@ class ScriptConfig(BaseModel, frozen=True, extra="forbid"):
     """A movie of one's own.
 
     Args:
-        path: of the script, JSON as models.screenplay reads it; "" for none: films of the snapshot are dreamt.
-        references: picture files that generation starts from (few-shot); none for zero-shot.
+        path: of the script, JSON as models.autoregressive.screenplay reads it; "" for none: films of the snapshot are
+        dreamt. references: picture files that generation starts from (few-shot); none for zero-shot.
     """
 
     path: Source = ""
@@ -227,7 +228,7 @@ def _references(config: ScriptConfig, frozen: FrozenConfig, storage: Storage, au
     """Tokens_RLD of the reference pictures, made as those of keyframes are, of their largest centred part."""
     import torch
 
-    from models.autoencoder import DiffusionAutoencoder
+    from models.autoencoder.autoencoder import DiffusionAutoencoder
     from models.training.views import cut, features
     from models.vision import build
 
@@ -249,7 +250,7 @@ def _dream(
     seed: int,
     references_RLD: "Tensor | None",
 ) -> "Tensor":
-    from models.generate import Request, generate
+    from models.autoregressive.generate import Request, generate
 
     model = dreamer(config.generation, storage, autoregressive)
     return generate(model, [Request(scripts, seed, references_RLD)], config.generation)[0]

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, Field
 
-from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
 from storage.layout import PUBLISHED
 from storage.publish import publish
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
-from storage.tables import Tables
+from storage.tables.filmrows import FilmRows
+from storage.tables.tables import Tables
 from tasks.movies import evaluate
 from tasks.movies.movie import names
 from tasks.movies.page import (

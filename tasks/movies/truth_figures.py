@@ -6,7 +6,7 @@ from drawn.truth import Second
 from models.face.bank import agreement
 from storage.root import Storage
 from storage.snapshot import Snapshot
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks import rows
 from tasks.curation.drawn_films import known_truth
 from tasks.movies import metrics

@@ -9,10 +9,10 @@ from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from models.script_tokens import FrameScript
+from models.autoregressive.script_tokens import FrameScript
 from storage.root import Storage
-from storage.schemas import film_of
 from storage.snapshot import Part, Snapshot
+from storage.tables.schemas import film_of
 from tasks import dataset
 from tasks.dataset import Scripts
 from tasks.stage import Work

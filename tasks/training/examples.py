@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.training import POOL
+from storage.decoding.pictures import decode
 from storage.errors import StorageError
-from storage.evolve import check_columns
-from storage.filmrows import FilmRows
-from storage.pictures import decode
 from storage.root import Storage
-from storage.schemas import film_of
+from storage.tables.evolve import check_columns
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import film_of
 from tasks.rows import Row
 from tasks.stage import Work
 

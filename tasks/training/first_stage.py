@@ -11,17 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, Field
 
-from models.autoencoder import AutoencoderConfig
+from models.autoencoder.autoencoder import AutoencoderConfig
 from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
 from storage.fingerprint import fingerprint
-from storage.images import Images, ImagesConfig, index
+from storage.images.images import Images, ImagesConfig, index
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks.cluster import ClusterConfig
 from tasks.progress import Progress
-from tasks.training.fit import fit
+from tasks.training.engine.fit import fit
+from tasks.training.engine.job import FitConfig
 from tasks.training.frozen import FrozenConfig, codec_of, frozen_fingerprint, init_folder, init_identity
-from tasks.training.job import FitConfig
 from tasks.training.model_card import Card, write_card
 from tasks.training.views import apart, both_parts, check_compressor, watched_images
 
@@ -71,7 +71,7 @@ def run(
         checkpoints/first_stage/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`.
 
     Raises:
-        TrainingError: see tasks.training.fit.
+        TrainingError: see tasks.training.engine.fit.
         ConfigError: for sets without images or metadata.
     """
     rel = image_index(config, storage) if config.images else ""

@@ -22,12 +22,12 @@ from models.checkpoint import cut_off
 from models.codec import CodecConfig, PCACodecConfig, build_codec, load_codec
 from models.vision import EfficientNetLite0Config, VisionConfig, build
 from storage import checkpoints
+from storage.decoding.pictures import decode
 from storage.errors import ConfigError
-from storage.filmrows import FilmRows
 from storage.fingerprint import file_id, fingerprint
-from storage.pictures import decode
 from storage.root import Storage
 from storage.snapshot import Snapshot
+from storage.tables.filmrows import FilmRows
 from tasks.references import spread
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from models.packaged import MODELS
 from storage.printable import printable
 from storage.root import Storage
 from storage.snapshot import Snapshot
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.training.frozen import FrozenConfig
 from tasks.training.views import apart
 
@@ -57,7 +57,7 @@ def _lines(card: Card, storage: Storage, snapshot: Snapshot) -> Iterator[str]:
     yield "---\nlibrary_name: diffusers\ntags: [moviedreamer, diffusion-autoencoder]\n---"
     yield f"# {card.rel}\n\nmoviedreamer, {_STAGES[card.stage]}: MovieDreamer (arXiv 2407.16655), sections 3.2 and 3.3."
     yield "\n## Use\n"
-    yield "```python\nfrom models.autoencoder import DiffusionAutoencoder"
+    yield "```python\nfrom models.autoencoder.autoencoder import DiffusionAutoencoder"
     yield "DiffusionAutoencoder.from_pretrained(folder)\n```"
     yield "\n`unet/` opens in plain diffusers as a `UNet2DConditionModel`, `scheduler/` as a scheduler."
     yield "\n## Parts and their licences\n\n| part | from | licence |\n|---|---|---|"
@@ -80,7 +80,7 @@ def _parts(card: Card, unet: dict[str, object]) -> Iterator[str]:
         licence = origin.licence if origin else packaged.licence if packaged else "of this run"
         yield f"| {part} | {config.kind}, {revision} | {licence} |"
     if unet["kind"] == "sdxl":
-        from models.unet import SdxlUNetConfig
+        from models.autoencoder.unet import SdxlUNetConfig
 
         before = SdxlUNetConfig.model_validate(unet)
         yield f"| U-Net, before training | {before.revision} | {before.origin.licence} |"

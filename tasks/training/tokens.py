@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.device import device
-from storage.filmrows import FilmRows
 from storage.root import Storage
-from storage.schemas import film_of
 from storage.snapshot import Snapshot
-from storage.tables import Tables
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import film_of
+from storage.tables.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.made import Made, ReadsAhead, Step
@@ -23,7 +23,7 @@ from tasks.training.frozen import FrozenConfig, frozen_fingerprint, look, seen
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.autoencoder import DiffusionAutoencoder
+    from models.autoencoder.autoencoder import DiffusionAutoencoder
 
 STAGE = "tokens"
 
@@ -87,7 +87,7 @@ def of_row(row: Row, flipped: bool = False) -> "Tensor":
 def _make(
     config: FrozenConfig, storage: Storage, snapshot: Snapshot, autoencoder: str
 ) -> Callable[[str], Made | Iterator[Step | Made]]:
-    from models.autoencoder import DiffusionAutoencoder
+    from models.autoencoder.autoencoder import DiffusionAutoencoder
 
     with storage.local(autoencoder) as folder:
         model = DiffusionAutoencoder.from_pretrained(folder).to(device())

@@ -15,10 +15,10 @@ from storage.snapshot import Snapshot
 from tasks.cluster import ClusterConfig
 from tasks.progress import Progress
 from tasks.training import first_stage
+from tasks.training.engine.fit import fit
+from tasks.training.engine.job import FitConfig
 from tasks.training.first_stage import FirstStageConfig
-from tasks.training.fit import fit
 from tasks.training.frozen import FrozenConfig, frozen_fingerprint, init_folder, look
-from tasks.training.job import FitConfig
 from tasks.training.model_card import Card, write_card
 from tasks.training.views import both_parts, check_compressor
 
@@ -44,7 +44,7 @@ def run(
         checkpoints/autoencoder/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`.
 
     Raises:
-        TrainingError: see tasks.training.fit.
+        TrainingError: see tasks.training.engine.fit.
     """
     if config.frozen.kept:
         look(config.frozen, storage, snapshot)

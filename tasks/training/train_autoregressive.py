@@ -12,9 +12,9 @@ from storage.snapshot import Part, Snapshot
 from tasks.cluster import ClusterConfig
 from tasks.progress import Progress
 from tasks.stage import Work
+from tasks.training.engine.fit import fit
+from tasks.training.engine.job import FitConfig
 from tasks.training.episodes import FilmEpisode, Reader, episodes
-from tasks.training.fit import fit
-from tasks.training.job import FitConfig
 
 if TYPE_CHECKING:
     from models.training.autoregressive import AutoregressiveTraining
@@ -44,7 +44,7 @@ def run(
         checkpoints/autoregressive/<fingerprint>/final, a folder for `AutoregressiveModel.from_pretrained`.
 
     Raises:
-        TrainingError: see tasks.training.fit.
+        TrainingError: see tasks.training.engine.fit.
     """
     parts = [config.training, config.fit.identity]
     key = fingerprint("autoregressive", *parts, work["tokens"], snapshot.work["features"])

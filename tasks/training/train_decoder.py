@@ -15,10 +15,10 @@ from storage.snapshot import Part, Snapshot
 from tasks.cluster import ClusterConfig
 from tasks.progress import Progress
 from tasks.stage import Work
+from tasks.training.engine.fit import fit
+from tasks.training.engine.job import FitConfig
 from tasks.training.episodes import Reader
-from tasks.training.fit import fit
 from tasks.training.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, look, seen
-from tasks.training.job import FitConfig
 from tasks.training.model_card import Card, write_card
 from tasks.training.views import watched_keyframes
 
@@ -56,7 +56,7 @@ def run(
         autoencoder, whose decoder now reads descriptions and faces too.
 
     Raises:
-        TrainingError: see tasks.training.fit.
+        TrainingError: see tasks.training.engine.fit.
     """
     parts = [config.training, config.fit.identity, frozen_fingerprint(config.frozen, snapshot)]
     key = fingerprint("decoder", *parts, autoencoder, work["tokens"], snapshot.work["features"])

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from storage.errors import ConfigError
-from storage.images import Images
+from storage.images.images import Images
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.references import spread
 from tasks.training.examples import Examples
 from tasks.training.frozen import FrozenConfig, frozen_codec, keyframes, seen
@@ -19,8 +19,8 @@ from tasks.training.frozen import FrozenConfig, frozen_codec, keyframes, seen
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.autoencoder.compressor import CompressorConfig
     from models.codec import Codec
-    from models.compressor import CompressorConfig
     from models.training.views import Kept, Watched
 
 HELD_OUT = 64  # images

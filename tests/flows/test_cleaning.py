@@ -14,13 +14,13 @@ from flows.cleaning import clean, look
 from flows.cli import app
 from flows.lock import alone
 from storage import layout
-from storage.batches import Batches
 from storage.claim import claim
-from storage.delta import create_table
 from storage.errors import ConfigError
 from storage.record import FOLDER
 from storage.root import Storage
-from storage.schemas import SCHEMAS
+from storage.tables.batches import Batches
+from storage.tables.delta import create_table
+from storage.tables.schemas import SCHEMAS
 from tasks.training import first_stage, frozen
 from tasks.training.model_card import _STAGES
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from flows.recipes import resolve
-from models.autoencoder import DiffusionAutoencoder
+from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.shipped import ship
 from storage.root import Storage
 from tasks.cluster import ClusterConfig

@@ -5,9 +5,9 @@ import io
 from rich.console import Console
 
 from flows.local_run import _results, print_result
-from storage.rejects import Reject
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.rejects import Reject
+from storage.tables.tables import Tables
 from tests.storage.test_printable import EVIL
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import tasks.stage
 from flows.recipes import Recipe, resolve
-from models.autoencoder import DiffusionAutoencoder
+from models.autoencoder.autoencoder import DiffusionAutoencoder
 from storage.errors import ConfigError
 from storage.root import Storage
 from tasks.cluster import ClusterConfig

@@ -8,9 +8,9 @@ import pytest
 from flows.recipe import Recipe
 from flows.recipes import resolve
 from flows.servers import ServersError, ask_servers
-from storage.rejects import Reject
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.rejects import Reject
+from storage.tables.tables import Tables
 from tasks.stage import keys_of
 from tests.models.chat_server import ChatServer, Said, models
 from tests.storage.finished import finish

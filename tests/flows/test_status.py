@@ -8,11 +8,11 @@ from rich.console import Console
 
 from flows.cleaning import look
 from flows.status import show, status
-from storage.encoder import ffmpeg_program
+from storage.movies.encoder import ffmpeg_program
 from storage.printable import json_text
-from storage.rejects import Reject
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.rejects import Reject
+from storage.tables.tables import Tables
 from tests.storage.test_printable import EVIL
 
 OWN, FILMS = "0123456789abcdef", "fedcba9876543210"

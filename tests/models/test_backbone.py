@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel, PreTrainedTokenizerFast
 
+from models.autoregressive.script_tokens import IDENTIFIERS
 from models.backbone import LlamaBackbone, LlamaTinyBackbone, SmolLM2Backbone, build
-from models.script_tokens import IDENTIFIERS
 
 WORDS = ["<unk>", "other", "Characters", ":", "more", "Scene", "Elements", "Plots", "-", "words"]
 

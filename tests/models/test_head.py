@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.generate import Request, generate
 from models.backbone import LlamaTinyBackbone
-from models.generate import Request, generate
 from models.head import FlowConfig, GmmConfig, RegressionConfig, build
 from models.head.flow import Flow
 from models.training.autoregressive import AutoregressiveTraining
-from tests.models.test_generate import CONFIG, by_full_forward, references, scripts
+from tests.models.autoregressive.test_generate import CONFIG, by_full_forward, references, scripts
 from tests.models.test_training_autoregressive import CONFIG as TRAINING
 from tests.models.test_training_autoregressive import MODEL, film, run
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import LlamaModel
 
-from models.autoregressive import AutoregressiveModel
+from models.autoregressive.autoregressive import AutoregressiveModel
 from models.backbone.lora import LoraConfig
 from models.training.autoregressive import AutoregressiveTraining
 from tests.models.test_training_autoregressive import CONFIG, MODEL, film, run

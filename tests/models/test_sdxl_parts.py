@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.autoencoder import DiffusionAutoencoder
+from models.autoencoder.autoencoder import DiffusionAutoencoder
+from models.autoencoder.decoder import DecoderConfig, DiffusionDecoder
+from models.autoencoder.unet import SdxlUNetConfig
 from models.checkpoint import CheckpointError
 from models.codec import SdxlVaeConfig, build_codec
-from models.decoder import DecoderConfig, DiffusionDecoder
-from models.unet import SdxlUNetConfig
 from tests.models import tiny_checkpoints
 from tests.models.hub_cache import COMMIT, fetched
 from tests.models.tiny_sdxl import model, training, vae

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.autoencoder import DiffusionAutoencoder
+from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.codec import PCACodec, PCACodecConfig
 from models.shipped import ship
-from tests.models.test_autoencoder import CONFIG
+from tests.models.autoencoder.test_autoencoder import CONFIG
 
 
 @pytest.fixture

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
-from models.coarse import CoarseConfig
+from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
+from models.autoencoder.coarse import CoarseConfig
+from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.decoder import DecoderConfig
+from models.autoencoder.unet import UNetConfig
 from models.codec import PCACodec, PCACodecConfig
-from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig
 from models.training import autoencoder as module
 from models.training import generator, rows_of_step
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig
-from models.training.average import Averaged, learning_rate
+from models.training.ema import Averaged, learning_rate
 from models.training.views import Kept
-from models.unet import UNetConfig
 
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16, size_width=8)
 MODEL = AutoencoderConfig(

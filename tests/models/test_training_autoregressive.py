@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoregressive.likelihood import held_out_nll, shuffled
+from models.autoregressive.script_tokens import FrameScript
 from models.backbone import LlamaTinyBackbone
-from models.likelihood import held_out_nll, shuffled
-from models.script_tokens import FrameScript
 from models.training import autoregressive as module
 from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig
 from models.training.scripted import KeptEpisode

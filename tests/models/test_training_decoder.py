@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
-from models.coarse import CoarseConfig
+from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
+from models.autoencoder.coarse import CoarseConfig
+from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.decoder import DecoderConfig, pad
+from models.autoencoder.unet import UNetConfig
+from models.autoregressive.script_tokens import FrameScript
 from models.codec import PCACodec, PCACodecConfig
-from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig, pad
-from models.script_tokens import FrameScript
 from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Told
 from models.training.scripted import KeptEpisode
 from models.training.views import Kept
-from models.unet import UNetConfig
 
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16, size_width=8)
 MODEL = AutoencoderConfig(

@@ -7,15 +7,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from models.autoencoder import AutoencoderConfig
+from models.autoencoder.autoencoder import AutoencoderConfig
+from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.decoder import DecoderConfig
+from models.autoencoder.diffusion import DiffusionConfig
+from models.autoencoder.unet import SdxlUNetConfig
 from models.codec import SdxlVaeConfig, build_codec
 from models.codec.sdxl_vae import SdxlVae
-from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig
-from models.diffusion import DiffusionConfig
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig
 from models.training.views import Kept
-from models.unet import SdxlUNetConfig
 from models.vision import ClipConfig, build
 
 SIZE = (64, 96)  # height and width

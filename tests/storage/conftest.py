@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from storage.encoder import ffmpeg_binary
+from storage.movies.encoder import ffmpeg_binary
 
 BITS = 12
 WIDTH, HEIGHT = 448, 256

@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 
-from storage.delta import replace_rows
-from storage.schemas import SCHEMAS
-from storage.tables import Tables
+from storage.tables.delta import replace_rows
+from storage.tables.schemas import SCHEMAS
+from storage.tables.tables import Tables
 
 
 def finish(tables: Tables, stage: str, film_id: str, fingerprint: str, rows: int) -> None:

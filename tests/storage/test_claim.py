@@ -8,10 +8,10 @@ from deltalake import DeltaTable, write_deltalake
 
 from flows.cleaning import clean
 from storage.claim import claim
-from storage.delta import create_table, open_table, tidy
 from storage.errors import ConfigError
 from storage.root import Storage
-from storage.schemas import SCHEMAS
+from storage.tables.delta import create_table, open_table, tidy
+from storage.tables.schemas import SCHEMAS
 from tests.storage.test_record import EXAMPLES, ID, _put
 
 
@@ -116,8 +116,8 @@ def test_an_earlier_version_s_storage_is_recognised_and_goes_on_when_told(storag
 def test_tidying_a_table_leaves_what_a_user_put_into_its_folder(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.delta._KEPT_HOURS", 0)
-    monkeypatch.setattr("storage.delta._SMALL_FILES", 0)
+    monkeypatch.setattr("storage.tables.delta._KEPT_HOURS", 0)
+    monkeypatch.setattr("storage.tables.delta._SMALL_FILES", 0)
     vacuum = DeltaTable.vacuum
     monkeypatch.setattr(
         DeltaTable, "vacuum", lambda self, **how: vacuum(self, **how | {"enforce_retention_duration": False})

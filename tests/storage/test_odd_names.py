@@ -8,20 +8,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage import images
-from storage.child import decode_in_child
-from storage.decode import KeyframesConfig
+from storage.decoding.child import decode_in_child
+from storage.decoding.decode import KeyframesConfig
 from storage.errors import ConfigError
-from storage.films import resolve
-from storage.hashing import Hasher
-from storage.inputs import found
+from storage.films.films import resolve
+from storage.films.hashing import Hasher
+from storage.films.inputs import found
+from storage.films.provenance import Named
+from storage.images import images
 from storage.printable import json_text, printable
-from storage.provenance import Named
 from storage.remote import as_source, fetched, local_path
 from storage.root import Storage
 from tests.storage.blobs import write
-from tests.storage.test_condensed_movies import CLIPS
-from tests.storage.test_images import picture, put
+from tests.storage.films.test_condensed_movies import CLIPS
+from tests.storage.images.test_images import picture, put
 
 NAME = os.fsdecode(b"caf\xe9")
 

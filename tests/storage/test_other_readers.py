@@ -8,13 +8,13 @@ import pytest
 from deltalake import DeltaTable
 
 from benchmarks import fakes
-from storage.batches import Batches
-from storage.datafiles import write_file
-from storage.films import resolve
+from storage.films.films import resolve
 from storage.remote import reached
 from storage.root import Storage
-from storage.schemas import SCHEMAS
-from storage.tables import Tables
+from storage.tables.batches import Batches
+from storage.tables.datafiles import write_file
+from storage.tables.schemas import SCHEMAS
+from storage.tables.tables import Tables
 
 ODD = ["my store", "café", "a#b", "a?b=c", "a+b&c", "it's {1}", "日本"]
 

@@ -9,9 +9,9 @@ import pytest
 
 from storage import remote
 from storage.errors import FilmError
-from storage.films import FilmProbe, FilmSource, film_rows, resolve
-from storage.inputs import found
-from storage.provenance import Named
+from storage.films.films import FilmProbe, FilmSource, film_rows, resolve
+from storage.films.inputs import found
+from storage.films.provenance import Named
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from storage import images, tree
-from storage.inputs import found
-from storage.named import each_once
+from storage import tree
+from storage.films.inputs import found
+from storage.films.named import each_once
+from storage.images import images
 from storage.root import Storage
-from tests.storage.test_condensed_movies import CLIPS
-from tests.storage.test_images import picture, put
+from tests.storage.films.test_condensed_movies import CLIPS
+from tests.storage.images.test_images import picture, put
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from models.detector import MtcnnConfig
 from models.face import DlibConfig
 from models.sentence import MiniLmConfig
 from models.writer import TemplateConfig
-from storage.decode import KeyframesConfig
+from storage.decoding.decode import KeyframesConfig
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks.cluster import ClusterConfig

@@ -42,8 +42,8 @@ def fit_here(root: str, workers: int = 0, kills: tuple[int, ...] = ()) -> str:
     from storage.root import Storage
     from tasks.cluster import ClusterConfig
     from tasks.progress import silent
-    from tasks.training.fit import fit
-    from tasks.training.job import FitConfig
+    from tasks.training.engine.fit import fit
+    from tasks.training.engine.job import FitConfig
 
     config = FitConfig(workers=workers, batches=2, checkpoint_every=4)
     return fit(Storage(root), "dreamer", "0", lambda: make(kills, root), config, ClusterConfig(), silent)

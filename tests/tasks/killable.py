@@ -8,7 +8,7 @@ import sys
 from models.captioner import DescriberConfig
 from models.detector import MtcnnConfig
 from models.face import DlibConfig
-from storage.decode import KeyframesConfig
+from storage.decoding.decode import KeyframesConfig
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
 from tasks.curation import captions, characters, faces, ingest, keyframes

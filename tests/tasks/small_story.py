@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from storage.provenance import UNKNOWN
+from storage.films.provenance import UNKNOWN
 from storage.root import Storage
-from storage.schemas import SCHEMAS
 from storage.snapshot import Snapshot, SnapshotFilm, save
-from storage.tables import Tables
+from storage.tables.schemas import SCHEMAS
+from storage.tables.tables import Tables
 from tests.storage.finished import finish
 
 FILM, OTHER = "0123456789abcdef", "fedcba9876543210"

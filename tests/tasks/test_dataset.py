@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from storage.pictures import decode
-from storage.tables import Tables
+from storage.decoding.pictures import decode
+from storage.tables.tables import Tables
 from tasks import dataset
 from tests.tasks.conftest import DRAWN, Curated
 

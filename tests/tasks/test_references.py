@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.script_tokens import FrameScript
+from models.autoregressive.script_tokens import FrameScript
 from tasks.references import references
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-import storage.batches
+import storage.tables.batches
 import tasks.stage
 from models.server import BudgetError
-from storage.delta import open_table
 from storage.errors import FilmError, StorageError
 from storage.fingerprint import fingerprint
-from storage.rejects import NOTES, PASSING, Reject
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.delta import open_table
+from storage.tables.rejects import NOTES, PASSING, Reject
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig, Pool
 from tasks.made import ATTEMPTS, Answer, Film, Made, Make, Step, answered
 from tasks.progress import silent
@@ -154,7 +154,7 @@ def test_rows_of_many_commits_lie_once_in_their_table_also_after_it_was_tidied(
 
     monkeypatch.setattr(tasks.stage, "answers", in_process)
     monkeypatch.setattr(tasks.stage._Pace, "due", lambda _: True)
-    monkeypatch.setattr(storage.batches, "_TIDY_EVERY", 17)
+    monkeypatch.setattr(storage.tables.batches, "_TIDY_EVERY", 17)
     place, films = Storage(str(tmp_path / "out")), [f"film{number:02d}" for number in range(40)]
     done = run(place, films, partial(captioner, tmp_path / "log"), ClusterConfig())["captions"]
     assert len(done) == 40

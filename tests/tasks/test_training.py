@@ -8,24 +8,24 @@ import pytest
 import torch
 
 import tasks.stage
-from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
-from models.autoregressive import AutoregressiveConfig, AutoregressiveModel
+from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
+from models.autoencoder.coarse import CoarseConfig
+from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.decoder import DecoderConfig
+from models.autoencoder.unet import UNetConfig
+from models.autoregressive.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from models.backbone import LlamaTinyBackbone
-from models.coarse import CoarseConfig
 from models.codec import PCACodecConfig
-from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig
 from models.face import DlibConfig
 from models.sentence import MiniLmConfig
 from models.training.autoencoder import AutoencoderTrainingConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
-from models.unet import UNetConfig
 from models.upscaler import LanczosConfig
-from storage.filmrows import FilmRows
-from storage.pictures import decode
+from storage.decoding.pictures import decode
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.filmrows import FilmRows
+from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.cluster import ClusterConfig
 from tasks.made import Film, answered
@@ -34,8 +34,8 @@ from tasks.movies.looks import Looks
 from tasks.progress import silent
 from tasks.references import spread
 from tasks.training import tokens, train_autoencoder, train_autoregressive, train_decoder
+from tasks.training.engine.job import FitConfig
 from tasks.training.frozen import FrozenConfig, keyframes, seen
-from tasks.training.job import FitConfig
 from tests.storage.finished import finish
 from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_story, two_stories, webp
 

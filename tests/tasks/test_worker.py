@@ -11,7 +11,7 @@ import pytest
 import tasks.worker
 from benchmarks import fakes
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.cluster import Limits
 from tasks.made import Film, Made, ReadsAhead, Step, answered
 from tasks.rows import CHUNK, Pictures
@@ -102,7 +102,7 @@ def test_the_next_film_is_expected_while_one_is_at_work(tmp_path: Path) -> None:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Pictures:
-    from storage.filmrows import FilmRows
+    from storage.tables.filmrows import FilmRows
 
     storage, image = Storage(str(tmp_path / "out")), fakes.picture((8, 8), 0)
     for film_id in (A, B):

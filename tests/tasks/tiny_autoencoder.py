@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
+from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
+from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.decoder import DecoderConfig
+from models.autoencoder.unet import UNetConfig
 from models.codec import PCACodec, PCACodecConfig
-from models.compressor import CompressorConfig
-from models.decoder import DecoderConfig
-from models.unet import UNetConfig
 
 CODEC = PCACodecConfig(width=64, height=32, block=8, channels=6)
 

@@ -125,7 +125,7 @@ def autoregressive():
 
 def job(root, config, kills="[]", make=None):
     from storage.root import Storage
-    from tasks.training.job import FitConfig, Job
+    from tasks.training.engine.job import FitConfig, Job
 
     notes = Path(root) / "notes"
     notes.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ def die_in_upload(step, ghost):
 
 
 def work(root, config, kills, make, rank, world):
-    from tasks.training.training_loop import train
+    from tasks.training.engine.training_loop import train
 
     torch.set_num_threads(1)
     if world > 1:
@@ -164,7 +164,7 @@ def work(root, config, kills, make, rank, world):
 def main(root, config, kills):
     from tasks.cluster import ClusterConfig
     from tasks.progress import silent
-    from tasks.training.fit import fit
+    from tasks.training.engine.fit import fit
 
     toy = job(root, config, kills)
     print(fit(toy.storage, "toy", "0", toy.make, toy.config, ClusterConfig(), silent))

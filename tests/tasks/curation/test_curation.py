@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.autoregressive.script_tokens import CHARACTER, PLOT, SCENE_ELEMENT
 from models.face import DlibConfig, QualityConfig
-from models.script_tokens import CHARACTER, PLOT, SCENE_ELEMENT
 from models.sentence import MiniLmConfig, build
-from storage.rejects import REASONS
-from storage.schemas import character_id, row_id
-from storage.tables import Tables
+from storage.tables.rejects import REASONS
+from storage.tables.schemas import character_id, row_id
+from storage.tables.tables import Tables
 from tasks import rows
 from tasks.curation.faces import _make, whose
 from tasks.curation.features import _note, describe

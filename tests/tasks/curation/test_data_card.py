@@ -9,11 +9,11 @@ import pytest
 from storage import layout
 from storage import snapshot as snapshots
 from storage.errors import StorageError
-from storage.rejects import Reject
 from storage.root import Storage
-from storage.schemas import SCHEMAS
 from storage.snapshot import Snapshot
-from storage.tables import Tables
+from storage.tables.rejects import Reject
+from storage.tables.schemas import SCHEMAS
+from storage.tables.tables import Tables
 from tasks.curation import data_card
 from tasks.curation.data_card import DataCardConfig
 from tasks.curation.split import LeakError

@@ -11,12 +11,12 @@ import pytest
 from drawn.film import draw_film, draw_frames
 from drawn.worlds import EVALUATION, TRAINING
 from models.writer import FilmWriterConfig
-from storage.decode import KeyframesConfig, decode_film
-from storage.pictures import decode
+from storage.decoding.decode import KeyframesConfig, decode_film
+from storage.decoding.pictures import decode
+from storage.decoding.trim import TrimSeconds
 from storage.root import Storage
-from storage.schemas import SCHEMAS, row_id, second_of
-from storage.tables import Tables
-from storage.trim import TrimSeconds
+from storage.tables.schemas import SCHEMAS, row_id, second_of
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.curation import drawn_films, ingest, keyframes, scripts
 from tasks.curation.drawn_films import DrawnFilm, drawn_film, keyframes_of, known_truth

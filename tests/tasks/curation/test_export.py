@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from storage import layout
-from storage.pictures import decode
+from storage.decoding.pictures import decode
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.curation import export
 from tasks.curation.export import ExportConfig
 from tasks.progress import silent

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from drawn.film import truth
-from storage.decode import KeyframesConfig
-from storage.encoder import ffmpeg_binary
-from storage.films import FilmProbe, FilmSource, film_rows
+from storage.decoding.decode import KeyframesConfig
+from storage.decoding.trim import TrimSeconds
+from storage.films.films import FilmProbe, FilmSource, film_rows
+from storage.films.provenance import Provenance
 from storage.fingerprint import file_id
-from storage.provenance import Provenance
-from storage.rejects import Reject
+from storage.movies.encoder import ffmpeg_binary
 from storage.root import Storage
-from storage.tables import Tables
-from storage.trim import TrimSeconds
+from storage.tables.rejects import Reject
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.curation import ingest, keyframes
 from tasks.curation.drawn_films import known_truth

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from storage import batches
-from storage.batches import _Fenced
-from storage.delta import open_table
 from storage.root import Storage
-from storage.schemas import KEYS
-from storage.tables import Tables
+from storage.tables import batches
+from storage.tables.batches import _Fenced
+from storage.tables.delta import open_table
+from storage.tables.schemas import KEYS
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.curation import ingest, keyframes
 from tasks.curation.ingest import IngestConfig

@@ -7,7 +7,7 @@ from ray import cloudpickle
 
 from benchmarks import fakes
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 
 

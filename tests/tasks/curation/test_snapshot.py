@@ -10,7 +10,7 @@ import pytest
 from storage import snapshot as stored
 from storage.errors import ConfigError
 from storage.root import Storage
-from storage.tables import Tables
+from storage.tables.tables import Tables
 from tasks.curation import snapshot
 from tasks.curation.split import FilmsConfig, HalvesConfig, LeakError
 from tasks.stage import Work

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from storage.errors import ConfigError
-from storage.passages import Passage
+from storage.films.passages import Passage
 from storage.snapshot import Snapshot, SnapshotFilm
 from tasks.curation.split import FilmRow, FilmsConfig, HalvesConfig, LeakError, audit, far_off, split
 

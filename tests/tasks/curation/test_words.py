@@ -13,8 +13,8 @@ from models.server import ServerConfig
 from models.writer import OpenAiWriterConfig
 from storage.errors import FilmError
 from storage.root import Storage
-from storage.schemas import SCHEMAS
-from storage.tables import Tables
+from storage.tables.schemas import SCHEMAS
+from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.curation import captions, scripts
 from tasks.progress import silent

@@ -2,10 +2,10 @@
 
 import torch
 
-from models.generate import GenerationConfig, Request, generate
+from models.autoregressive.generate import GenerationConfig, Request, generate
 from storage.root import Storage
 from tasks.movies.render import dreamer
-from tests.models.test_generate import model, scripts
+from tests.models.autoregressive.test_generate import model, scripts
 
 
 def test_it_dreams_in_the_precision_of_the_settings(tmp_path):

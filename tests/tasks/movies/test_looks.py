@@ -5,7 +5,7 @@ import torch
 
 from models.face import Face
 from models.upscaler import lanczos
-from storage.pictures import decode, encode
+from storage.decoding.pictures import decode, encode
 from tasks.movies.looks import Eyes
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from models import upscaler
 from models.upscaler import LanczosConfig, RealEsrganConfig, UnchangedConfig
-from storage.pictures import encode
+from storage.decoding.pictures import encode
 from tasks.movies.movie import MovieConfig, Scene, upscaled, write
 from tasks.progress import silent
 

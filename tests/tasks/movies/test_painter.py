@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from models.fast import FastConfig, FastDecoder
-from models.script_tokens import FrameScript
+from models.autoencoder.fast import FastConfig, FastDecoder
+from models.autoregressive.script_tokens import FrameScript
 from storage.root import Storage
 from tasks.movies.render import Draft, Painter, RenderConfig
 from tests.tasks import tiny_autoencoder

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 
 from storage.root import Storage
-from storage.schemas import SCHEMAS, row_id
 from storage.snapshot import Snapshot, SnapshotFilm
-from storage.tables import Tables
+from storage.tables.schemas import SCHEMAS, row_id
+from storage.tables.tables import Tables
 from tasks.movies.storyboard import StoryboardConfig, _Story
 from tests.storage.finished import finish
 from tests.tasks.small_story import FILM, OTHER, webp, write_story

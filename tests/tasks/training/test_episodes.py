@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 import torch
 
-from storage.filmrows import FilmRows
 from storage.root import Storage
-from storage.schemas import SCHEMAS
 from storage.snapshot import Snapshot, SnapshotFilm
-from storage.tables import Tables
+from storage.tables.filmrows import FilmRows
+from storage.tables.schemas import SCHEMAS
+from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.training import tokens
 from tasks.training.episodes import Reader, episodes

@@ -9,12 +9,12 @@ import torch
 from deltalake import write_deltalake
 
 from models.training import POOL, rows_of_step
+from storage.decoding.pictures import decode
 from storage.errors import StorageError
-from storage.filmrows import FilmRows
-from storage.pictures import decode
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
-from storage.tables import Tables
+from storage.tables.filmrows import FilmRows
+from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.training.examples import Examples
 from tasks.training.views import keyframe_ids

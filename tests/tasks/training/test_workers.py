@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from storage import checkpoints
 from storage.root import Storage
-from tasks.training.job import FitConfig
+from tasks.training.engine.job import FitConfig
 from tests.tasks.toy_training import BATCH, ROWS, STEPS, autoencoder, autoregressive, seen, without_dropout, work
 
 FINAL = "checkpoints/toy/0/final"
@@ -23,7 +23,7 @@ def processes():
     """Starts processes that have torch in them already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["tasks.training.training_loop", "tests.tasks.toy_training", "torch.utils.tensorboard"]
+        ["tasks.training.engine.training_loop", "tests.tasks.toy_training", "torch.utils.tensorboard"]
     )
     return context
 

@@ -1,0 +1,116 @@
+"""The decoder for drawing pictures fast: half or eight bits, compiled, and replayed as one CUDA graph a step.
+
+Shapes: B keyframes, K context vectors, X their width, C latent channels, H x W latent grid.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from models.autoencoder.decoder import Condition, DecoderConfig, DiffusionDecoder
+from models.autoencoder.fp8 import quantise
+
+_WARM_UP = 3  # calls before a graph is captured
+
+
+class FastConfig(BaseModel, frozen=True, extra="forbid"):
+    """How the U-Net runs when pictures are drawn.
+
+    Args:
+        precision: of its weights and arithmetic; fp8 keeps all but the transformers' linear layers in bf16.
+        compile: with torch.compile: minutes, once for each number of keyframes that are drawn together; kept in
+            torch's cache on the disk.
+        graph: replay each step as one CUDA graph, so that the CPU has little to launch; ignored without a GPU.
+    """
+
+    precision: Literal["fp32", "bf16", "fp8"] = "fp32"
+    compile: bool = False
+    graph: bool = False
+    fewest: int = Field(default=256, ge=1, description="inputs from which on a linear layer is worth eight bits")
+
+    @property
+    def plain(self) -> bool:
+        """Whether all is as in training."""
+        return self == FastConfig()
+
+    @property
+    def by_size(self) -> bool:
+        """Whether each number of keyframes that are drawn together costs anew, once."""
+        return self.compile or self.graph
+
+
+class FastDecoder:
+    """A copy of a decoder's U-Net that takes what the decoder takes; it follows no later training.
+
+    A call gives a tensor of its own, float32. Numbers of keyframes that come again cost nothing; a new one is
+    compiled and captured anew.
+    """
+
+    def __init__(self, decoder: DiffusionDecoder, config: FastConfig) -> None:
+        self.config: DecoderConfig = decoder.config
+        self.grid = decoder.grid
+        self._sizes_6 = decoder.sizes_6
+        self._dtype = torch.float32 if config.precision == "fp32" else torch.bfloat16
+        unet: Any = copy.deepcopy(decoder.unet).requires_grad_(False).eval()
+        unet.fuse_qkv_projections()
+        nn.Module.to(unet, self._dtype)  # diffusers' own warns of nothing
+        nn.Module.to(unet, memory_format=torch.channels_last)
+        if config.precision == "fp8":
+            quantise(unet, config.fewest)
+        self.unet = unet
+        self._call: Callable[..., Any] = unet
+        if config.compile:
+            self._call = torch.compile(unet, dynamic=False, mode="max-autotune-no-cudagraphs")
+        self._graphs: dict[tuple[torch.Size, torch.Size], tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]] = {}
+        self._graph = config.graph
+
+    @torch.no_grad()
+    def __call__(self, noisy_BCHW: Tensor, timesteps_B: Tensor, condition: Condition) -> Tensor:
+        """As DiffusionDecoder.forward."""
+        sizes_B6 = self._sizes_6.expand(len(noisy_BCHW), 6) if condition.sizes_B6 is None else condition.sizes_B6
+        if condition.coarse_BCHW is not None:
+            noisy_BCHW = torch.cat([noisy_BCHW, condition.coarse_BCHW], dim=1)
+        given = [
+            noisy_BCHW.to(self._dtype, memory_format=torch.channels_last),
+            timesteps_B.float(),
+            condition.context_BKX.to(self._dtype),
+            condition.pooled_BP.to(self._dtype),
+            sizes_B6.float(),
+        ]
+        if self._graph and noisy_BCHW.is_cuda:
+            return self._replayed(given).float()
+        return self._run(given).float()
+
+    def _run(self, given: list[Tensor]) -> Tensor:
+        noisy_BCHW, timesteps_B, context_BKX, pooled_BP, sizes_B6 = given
+        added = {"text_embeds": pooled_BP, "time_ids": sizes_B6}
+        drawn_BCHW: Tensor = self._call(
+            noisy_BCHW, timesteps_B, encoder_hidden_states=context_BKX, added_cond_kwargs=added, return_dict=False
+        )[0]
+        return drawn_BCHW
+
+    def _replayed(self, given: list[Tensor]) -> Tensor:
+        key = given[0].shape, given[2].shape
+        if key not in self._graphs:
+            self._graphs[key] = self._captured([part.clone() for part in given])
+        graph, kept, out_BCHW = self._graphs[key]
+        for place, part in zip(kept, given, strict=True):
+            place.copy_(part)
+        graph.replay()
+        return out_BCHW.clone()  # the next replay writes over it
+
+    def _captured(self, kept: list[Tensor]) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]:
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UP):
+                self._run(kept)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            out_BCHW = self._run(kept)
+        return graph, kept, out_BCHW

@@ -1,0 +1,299 @@
+"""The autoregressive model: multimodal scripts and earlier keyframes in, a distribution of each keyframe token out.
+
+Section 3.4 and Appendix A: a LLaMA-type backbone, three two-layer MLPs with GELU that bring sentences, faces and
+keyframe tokens into its input space, and a mixture head. e_{t,1} is predicted at [END_OF_FRAME] of keyframe t,
+e_{t,l} at e_{t,l-1}.
+
+Shapes: P rows of S slots (Q in all), B windows, T keyframes, L tokens a keyframe, D token width, H hidden width.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+import numpy as np
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.autoregressive.masks import attention, block_mask, dense_mask
+from models.autoregressive.packing import Packed, Window, pack
+from models.autoregressive.recall import STARTS, TIMELESS, Recall
+from models.autoregressive.script_tokens import FrameScript, Layout, Slot
+from models.backbone import Backbone, BackboneConfig, SmolLM2Backbone, build
+from models.backbone.lora import LoraConfig, adapt, merged
+from models.head import GmmConfig, Head, HeadConfig, Prediction
+from models.head import build as build_head
+from models.head.mixture import Mixture, MixtureHead
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
+
+
+class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
+    """Sizes and regularisation. The defaults are the laptop's.
+
+    `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), a mixture of 16, layout "paper", context of 128
+    keyframes (about 5,000 slots), dropout 0.5, masking 0.15, sentence_width 768 (LongCLIP), face_width 512 (FaRL),
+    width 64-256 through the autoencoder's bottleneck (at 2,048 the components' responsibilities saturate),
+    recall off, attention "flex".
+
+    In training only: `masking` of input slots, `dropout` (inputs, residual branches, before the head), `noise` on
+    teacher-forced tokens in units of their deviation, `forgetting`: how often a keyframe must do without recall.
+    `attention`: `flex` needs no dense mask, on GPUs the faster one; on CPUs, where torch can't learn through it, the
+    mask is dense all the same.
+    """
+
+    backbone: BackboneConfig = SmolLM2Backbone()
+    layout: Layout = "compact"
+    tokens: int = Field(default=2, ge=1)
+    width: int = Field(default=64, ge=1)
+    sentence_width: int = Field(default=384, ge=1)
+    face_width: int = Field(default=128, ge=1)
+    head: HeadConfig = GmmConfig()
+    frozen_layers: int = Field(default=0, ge=0)
+    lora: LoraConfig | None = None
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    masking: float = Field(default=0.15, ge=0, lt=1)
+    noise: float = Field(default=0.3, ge=0)
+    recall: bool = True
+    forgetting: float = Field(default=0.5, ge=0, le=1)
+    attention: Literal["dense", "flex"] = "dense"
+
+
+class AutoregressiveModel(nn.Module):
+    """Standardises keyframe tokens on the way in and returns distributions in the tokens' own units."""
+
+    def __init__(self, config: AutoregressiveConfig, backbone: Backbone) -> None:
+        super().__init__()
+        hidden: int = backbone.model.config.hidden_size
+        if config.frozen_layers > len(backbone.model.layers):
+            raise ValueError(f"frozen_layers is {config.frozen_layers}, the backbone has {len(backbone.model.layers)}")
+        self.config = config
+        self.identifiers = dict(backbone.identifiers)
+        self.source = {"name": backbone.name, "revision": backbone.revision, "licence": backbone.licence}
+        self.backbone = backbone.model
+        self.sentence_mlp = _mlp(config.sentence_width, hidden)
+        self.face_mlp = _mlp(config.face_width, hidden)
+        self.token_mlp = _mlp(config.width, hidden)
+        self.markers_2H = nn.Parameter(torch.zeros(2, hidden))
+        self.head: Head = build_head(config.head, hidden, config.width)
+        self.recall: Recall | None = None
+        if config.recall:
+            if not isinstance(config.head, GmmConfig):
+                raise ValueError(f"recall needs a mixture, head.kind is {config.head.kind!r}: set recall=false")
+            self.recall = Recall(config.head.components, config.sentence_width, config.face_width)
+        self.register_buffer("sentence_mean_C", torch.zeros(config.sentence_width))
+        self.register_buffer("face_mean_C", torch.zeros(config.face_width))
+        self.register_buffer("token_mean_LD", torch.zeros(config.tokens, config.width))
+        self.register_buffer("token_std_LD", torch.ones(config.tokens, config.width))
+        self.sentence_mean_C: Tensor
+        self.face_mean_C: Tensor
+        self.token_mean_LD: Tensor
+        self.token_std_LD: Tensor
+        self._freeze()
+        for layer in self.backbone.layers:
+            layer.self_attn.register_forward_hook(self._drop_residual)
+            layer.mlp.register_forward_hook(self._drop_residual)
+
+    @classmethod
+    def create(cls, config: AutoregressiveConfig, seed: int = 0) -> Self:
+        """A model around the pretrained (or random) backbone, everything else freshly initialised."""
+        model = cls(config, build(config.backbone))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model.initialise()
+        return model
+
+    def in_bfloat16(self) -> Self:
+        """Backbone, MLPs and markers in bfloat16; the head and all statistics of tokens stay in float32."""
+        for part in (self.backbone, self.sentence_mlp, self.face_mlp, self.token_mlp):
+            part.to(torch.bfloat16)
+        self.markers_2H.data = self.markers_2H.data.to(torch.bfloat16)
+        return self
+
+    def initialise(self) -> None:
+        """MLPs whose outputs are as large as the backbone's own embeddings, small markers, a jittered head."""
+        scale = float(self.backbone.embed_tokens.weight.std())
+        for mlp in (self.sentence_mlp, self.face_mlp, self.token_mlp):
+            first, _, last = cast(tuple[nn.Linear, nn.GELU, nn.Linear], tuple(mlp))
+            gain = 1.0 if mlp is self.token_mlp else first.in_features**0.5  # unit-norm vectors have small entries
+            nn.init.normal_(first.weight, std=gain / first.in_features**0.5)
+            nn.init.zeros_(first.bias)
+            nn.init.normal_(last.weight, std=scale / (0.65 * last.in_features**0.5))
+            nn.init.zeros_(last.bias)
+        nn.init.normal_(self.markers_2H, std=scale)
+        if isinstance(self.head, MixtureHead):
+            starts = [STARTS[k % len(STARTS)].sigma for k in range(self.head.components)]
+            self.head.initialise(sigmas=starts if self.recall else None)
+        else:
+            self.head.initialise()
+
+    def standardise_by(self, tokens_NLD: Tensor, scripts: Sequence[FrameScript]) -> None:
+        """Takes mean and deviation of each channel of the training tokens (flipped copies included), and the mean of
+        the training scripts' sentences and faces, which have more in common than apart."""
+        self.token_mean_LD.copy_(tokens_NLD.mean(0))
+        self.token_std_LD.copy_(tokens_NLD.std(0, unbiased=False).clamp_min(1e-3))
+        for mean_C, rows in (
+            (self.sentence_mean_C, [script.sentences for script in scripts]),
+            (self.face_mean_C, [script.faces for script in scripts]),
+        ):
+            if sum(map(len, rows)):
+                mean_C.copy_(torch.from_numpy(np.concatenate(rows)).mean(0))
+        if self.recall is not None:
+            self.recall.centre_C.copy_(torch.from_numpy(np.stack([script.summary() for script in scripts])).mean(0))
+
+    def pack(self, windows: Sequence[Window], room: int | None = None) -> Packed:
+        """The windows as one batch on this model's device, in this model's layout; see
+        models.autoregressive.packing.pack."""
+        return pack(windows, self.identifiers, self.config.layout, room).to(self.markers_2H.device)
+
+    def embed(self, packed: Packed) -> Tensor:
+        """Input embeddings_PSH; padding is zero."""
+        embeds_PSH = self.markers_2H.new_zeros(*packed.kinds_PS.shape, self.markers_2H.shape[-1])
+        embeds_QH, rows_Q = embeds_PSH.flatten(0, 1), packed.rows_PS.flatten()
+        made: list[tuple[Slot, Callable[[Tensor], Tensor]]] = [
+            (Slot.IDENTIFIER, lambda rows_N: self.backbone.embed_tokens(rows_N)),
+            (Slot.MARKER, lambda rows_N: self.markers_2H[rows_N]),
+            (Slot.SENTENCE, lambda _: self._project(self.sentence_mlp, packed.sentences_NC - self.sentence_mean_C)),
+            (Slot.FACE, lambda _: self._project(self.face_mlp, packed.faces_NC - self.face_mean_C)),
+            (Slot.TOKEN, lambda rows_N: self.embed_tokens(packed.tokens_ND, rows_N)),
+        ]
+        for kind, values in made:
+            places_N = packed.places[kind]
+            if len(places_N):
+                values_NH = values(rows_Q[places_N]).to(embeds_QH.dtype)  # which autocast may have made another
+                embeds_QH = embeds_QH.index_copy(0, places_N, values_NH)
+        return embeds_QH.view(*packed.kinds_PS.shape, -1)
+
+    def embed_tokens(self, tokens_ND: Tensor, rows_N: Tensor) -> Tensor:
+        """Keyframe tokens (row n is token `rows_N[n]` modulo L of its keyframe) in the backbone's space.
+
+        In training they carry noise, so that the model learns to continue from tokens that are not quite right.
+        """
+        place_N = rows_N % self.config.tokens
+        z_ND = (tokens_ND - self.token_mean_LD[place_N]) / self.token_std_LD[place_N]
+        if self.training and self.config.noise:
+            z_ND = z_ND + self.config.noise * torch.randn_like(z_ND)
+        return self._project(self.token_mlp, z_ND)
+
+    def run(self, embeds_BQH: Tensor, mask: "Tensor | BlockMask", positions_BQ: Tensor, cache: Any = None) -> Tensor:
+        """The backbone's normalised output_BQH under an additive float mask_B1QS or a block mask; `cache` is a
+        transformers Cache."""
+        self.backbone.set_attn_implementation(attention(mask))
+        output = self.backbone(
+            inputs_embeds=embeds_BQH,
+            attention_mask=mask,
+            position_ids=positions_BQ,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        hidden_BQH: Tensor = output.last_hidden_state
+        return hidden_BQH
+
+    def predict(self, hidden: Tensor, place: Tensor | int, recalled: tuple[Tensor, Tensor] | None = None) -> Prediction:
+        """The distribution of token `place` (0 to L-1) of a keyframe, in the tokens' own units.
+
+        `recalled`: means and logits to add to the head's, of the same batch shape as `hidden`.
+        """
+        made: Prediction = self.head(self._drop(hidden))
+        if recalled is not None:
+            assert isinstance(made, Mixture)
+            made = Mixture(made.logits + recalled[1], made.means + recalled[0], made.scales)
+        return made.affine(self.token_mean_LD[place], self.token_std_LD[place])
+
+    def recalled(self, packed: Packed) -> tuple[Tensor, Tensor] | None:
+        """(means_BTLKD, logits_BT1K) recalled from the earlier keyframes of each window and its references.
+
+        In training the recalled tokens carry noise, and a keyframe recalls nothing with probability `forgetting`.
+        """
+        if self.recall is None:
+            return None
+        place_T = torch.arange(packed.targets_BTLD.shape[1], device=packed.valid_BT.device)
+        ages_BTT = (place_T[:, None] - place_T).masked_fill(~packed.valid_BT[:, None, :], 0)
+        ages_BTR = (TIMELESS * packed.known_BR.long())[:, None].expand(-1, len(place_T), -1)
+        ages_BTJ = torch.cat([ages_BTT, ages_BTR], 2)
+        z_BJLD = torch.cat([packed.targets_BTLD, packed.references_BRLD], 1) - self.token_mean_LD
+        z_BJLD = z_BJLD / self.token_std_LD
+        if self.training:
+            z_BJLD = z_BJLD + self.config.noise * torch.randn_like(z_BJLD)
+            forgotten_BT = torch.rand(ages_BTJ.shape[:2], device=z_BJLD.device) < self.config.forgetting
+            ages_BTJ = ages_BTJ.masked_fill(forgotten_BT[..., None], 0)
+        others_BJC = torch.cat([packed.summaries_BTC, packed.reference_summaries_BRC], 1)
+        means_BTLKD, logits_BTK = self.recall(packed.summaries_BTC, others_BJC, z_BJLD, ages_BTJ)
+        return means_BTLKD, logits_BTK.unsqueeze(2)
+
+    def forward(self, packed: Packed) -> Prediction:
+        """The distribution of every keyframe token given all before it in its window: batch shape (B, T, L)."""
+        mask = self.mask(packed.windows_PS)
+        hidden_PSH = self.run(self.embed(packed), mask, packed.positions_PS)
+        places_L = torch.arange(self.config.tokens, device=hidden_PSH.device)
+        hidden_BTLH = hidden_PSH[packed.row_B[:, None, None], packed.predict_BTL]
+        return self.predict(hidden_BTLH, places_L, self.recalled(packed))
+
+    def mask(self, windows_PS: Tensor) -> "Tensor | BlockMask":
+        """What each slot sees: itself and what stands before it in its window.
+
+        In training each slot is hidden from all later ones with probability `masking`; a slot always sees itself.
+        """
+        hidden_PS = torch.zeros_like(windows_PS, dtype=torch.bool)
+        if self.training and self.config.masking:
+            hidden_PS = torch.rand(windows_PS.shape, device=windows_PS.device) < self.config.masking
+        rule = block_mask if self.config.attention == "flex" and windows_PS.is_cuda else dense_mask
+        return rule(windows_PS, hidden_PS)
+
+    def save_pretrained(self, folder: Path) -> None:
+        """`backbone/` opens in plain transformers (LlamaModel); the rest is model.safetensors and config.json."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        backbone = self.backbone if self.config.lora is None else merged(self.backbone)
+        backbone.save_pretrained(folder / "backbone")
+        rest = {name: t.contiguous() for name, t in self.state_dict().items() if not name.startswith("backbone.")}
+        save_file(rest, folder / "model.safetensors")
+        about = {"config": self.config.model_dump(mode="json"), "identifiers": self.identifiers, "source": self.source}
+        (folder / "config.json").write_text(json.dumps(about, indent=2) + "\n")
+
+    @classmethod
+    def from_pretrained(cls, folder: Path) -> Self:
+        from safetensors.torch import load_file
+        from transformers import LlamaModel
+
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"no autoregressive model in {str(folder)!r}: config.json is missing; train one first")
+        about: Mapping[str, Any] = json.loads((folder / "config.json").read_text())
+        backbone = LlamaModel.from_pretrained(folder / "backbone", dtype=torch.float32, attn_implementation="sdpa")
+        identifiers = {text: tuple(rows) for text, rows in about["identifiers"].items()}
+        model = cls(AutoregressiveConfig(**about["config"]), Backbone(backbone, identifiers, **about["source"]))
+        state = load_file(folder / "model.safetensors")
+        missing, unexpected = model.load_state_dict(state, strict=False)
+        lost = [name for name in missing if not name.startswith("backbone.")]
+        if lost or unexpected:
+            raise ValueError(f"{str(folder)!r} does not fit its config: missing {lost}, unexpected {unexpected}")
+        return model.eval()
+
+    def _freeze(self) -> None:
+        if self.config.lora is not None:
+            adapt(self.backbone, self.config.lora)
+        self.backbone.embed_tokens.requires_grad_(False)
+        for layer in self.backbone.layers[: self.config.frozen_layers]:
+            layer.requires_grad_(False)
+
+    def _project(self, mlp: nn.Sequential, x: Tensor) -> Tensor:
+        projected: Tensor = mlp(x.to(self.markers_2H.dtype))
+        return self._drop(projected)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.config.dropout, self.training)
+
+    def _drop_residual(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
+        """Dropout on what attention and MLP add to the residual stream; LLaMA has none of its own."""
+        if isinstance(output, tuple):
+            return (self._drop(output[0]), *output[1:])
+        return self._drop(output)
+
+
+def _mlp(width: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden))

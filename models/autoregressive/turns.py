@@ -1,0 +1,241 @@
+"""Turns of the dialogue (Appendix D) for several movies side by side: a keyframe's script in, its L tokens out.
+
+A turn costs L forwards: one over the token before and the script, which predicts e_1, and one for each further token.
+The cache holds a sink that stays (reference frames, and the first keyframes when streaming) and a ring of keyframes;
+each keyframe has a cell of fixed size, the script at its end, then the tokens. Movies have different scripts, lengths
+and references; each one's tokens are the same as alone.
+
+Shapes: B movies, R slots of reference frames, P slots of a script at most, X of a cell (P + L), L tokens a keyframe, D
+token width, H hidden width, K components.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.autoregressive.autoregressive import AutoregressiveModel
+from models.autoregressive.graphs import Graphed
+from models.autoregressive.keyvalues import KeyValues
+from models.autoregressive.packing import Window
+from models.autoregressive.script_tokens import FrameScript, Slot, lay_out
+
+BUCKET = 8  # keyframes by which the part of the cache that is looked at grows where each part has a graph of its own
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a token is drawn from its distribution; see `GenerationConfig`."""
+
+    temperature: float = 0.0
+    weight_temperature: float = 1.0
+    guidance: float = 1.0
+
+
+@dataclass
+class Row:
+    """A movie in the cache: its next keyframe is number `frames` there, its last slot holds its last token."""
+
+    frames: int = 0
+    last_slot: int = 0
+
+
+class Turns:
+    """`rows` movies, with guidance each followed by a twin without scripts at `rows` + its place.
+
+    Args:
+        references: frames of reference at most.
+        sink, ring: keyframes that stay, and that come and go.
+        scripts: all that will come, for the size of a cell.
+        graphs: record the work of a turn as a CUDA graph.
+    """
+
+    def __init__(
+        self,
+        model: AutoregressiveModel,
+        rows: int,
+        references: int,
+        sink: int,
+        ring: int,
+        scripts: Sequence[FrameScript],
+        drawing: Drawing,
+        graphs: bool,
+    ) -> None:
+        self.model, self.drawing, self.length = model, drawing, model.config.tokens
+        sizes = [len(lay_out(script, model.identifiers, model.config.layout)) for script in scripts]
+        self.script_slots = max(sizes, default=1)
+        self.cell = self.script_slots + self.length
+        self.reference_slots, self.sink, self.ring = references * self.length, sink, ring
+        self.rows = [Row() for _ in range(rows * (1 if drawing.guidance == 1 else 2))]
+        stays = self.reference_slots + sink * self.cell
+        slots = _aligned(1 + stays + ring * self.cell) - 1
+        self.cache = KeyValues(model.backbone, len(self.rows), slots, stays)
+        device = model.markers_2H.device
+        self.position_B = torch.zeros(len(self.rows), dtype=torch.long, device=device)
+        self.last_BH = model.markers_2H.new_zeros(len(self.rows), model.markers_2H.shape[1])
+        self._graphed = Graphed(partial(self._speak, used=0)) if graphs else None
+
+    def embed(self, scripts: Sequence[FrameScript]) -> tuple[Tensor, Tensor]:
+        """Each script at the end of its P slots: (embeds_NPH, how many slots each takes)."""
+        nothing_LD = torch.zeros(0, self.length, self.model.config.width)
+        packed = self.model.pack([Window([script], nothing_LD) for script in scripts])
+        embeds_NSH = self.model.embed(packed)
+        counts_N = (packed.kinds_PS != Slot.PADDING).sum(1)
+        embeds_NPH = F.pad(embeds_NSH, (0, 0, 0, self.script_slots - embeds_NSH.shape[1]))
+        from_P = torch.arange(self.script_slots, device=counts_N.device) - (self.script_slots - counts_N)[:, None]
+        return embeds_NPH.gather(1, from_P.clamp_min(0)[..., None].expand_as(embeds_NPH)), counts_N
+
+    def start(
+        self, row: int, scripts: Sequence[FrameScript], tokens_TLD: Tensor, references_RLD: Tensor | None
+    ) -> None:
+        """Fills a movie's part of the cache anew, with references and keyframes that are known."""
+        device = self.last_BH.device
+        self.cache.clear(row)
+        embeds, slots = [], []
+        if references_RLD is not None and len(references_RLD):
+            embeds.append(self._embed_tokens(references_RLD.to(device)))
+            slots.append(1 + torch.arange(len(embeds[0])))
+        if len(scripts):
+            scripts_TPH, counts_T = self.embed(scripts)
+            for t, (script_PH, count) in enumerate(zip(scripts_TPH, counts_T.tolist(), strict=True)):
+                embeds += [script_PH[self.script_slots - count :], self._embed_tokens(tokens_TLD[t : t + 1].to(device))]
+                slots.append(self._cell(t) + torch.arange(self.script_slots - count, self.cell))
+        known = sum(map(len, slots))
+        self.rows[row] = Row(frames=len(scripts), last_slot=int(slots[-1][-1]) if known else 0)
+        self.position_B[row] = known
+        if not known:
+            return
+        embeds_QH, slots_Q = torch.cat(embeds), torch.cat(slots).to(device)
+        self.last_BH[row] = embeds_QH[-1]
+        if known > 1:
+            alone = self.cache.of(row)
+            places_1Q = torch.arange(known - 1, device=device)[None]
+            alone.forward(embeds_QH[None, :-1], places_1Q, slots_Q[None, :-1], used=int(slots_Q.max()) + 1)
+
+    def turn(
+        self,
+        embeds_BPH: Tensor,
+        counts_B: Tensor,
+        uniform_BL: Tensor,
+        normal_BLD: Tensor,
+        recalled: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """tokens_BLD of the next keyframe of each movie; a movie whose script takes no slots stands still.
+
+        Args:
+            embeds_BPH, counts_B: the scripts, as `embed` gives them.
+            recalled: (means_BLKD, logits_BK) for the head to start from.
+        """
+        speaks = [count > 0 for count in counts_B.tolist()]
+        cells = [self._cell(row.frames) if here else 0 for row, here in zip(self.rows, speaks, strict=True)]
+        cell_B = torch.tensor(cells, device=self.last_BH.device)
+        over = [here and row.frames >= self.sink + self.ring for row, here in zip(self.rows, speaks, strict=True)]
+        if any(over):
+            old_BX = cell_B[:, None] + torch.arange(self.cell, device=cell_B.device)
+            gone_B = torch.tensor(over, device=cell_B.device)
+            self.position_B -= self.cache.evict(torch.where(gone_B[:, None], old_BX, 0))
+        tensors = {
+            "embeds_BPH": embeds_BPH,
+            "counts_B": counts_B,
+            "last_BH": self.last_BH,
+            "last_slot_B": torch.tensor([row.last_slot for row in self.rows], device=cell_B.device),
+            "cell_B": cell_B,
+            "position_B": self.position_B,
+            "uniform_BL": uniform_BL.to(cell_B.device),
+            "normal_BLD": normal_BLD.to(cell_B.device),
+        }
+        if recalled is not None:
+            tensors |= {"means_BLKD": recalled[0], "logits_BK": recalled[1]}
+        used = self._used()
+        if self._graphed is None:
+            tokens_BLD = self._speak(used=used, **tensors)
+        else:
+            self._graphed.function = partial(self._speak, used=used)
+            tokens_BLD = self._graphed(used, **tensors).clone()
+        last_BH = self._embed_tokens(tokens_BLD)[self.length - 1 :: self.length]
+        speaks_B = counts_B > 0
+        self.last_BH = torch.where(speaks_B[:, None], last_BH, self.last_BH)
+        self.position_B = self.position_B + torch.where(speaks_B, counts_B + self.length, 0)
+        for row, cell, here in zip(self.rows, cells, speaks, strict=True):
+            if here:
+                row.frames, row.last_slot = row.frames + 1, cell + self.cell - 1
+        return tokens_BLD
+
+    def _speak(
+        self,
+        *,
+        used: int,
+        embeds_BPH: Tensor,
+        counts_B: Tensor,
+        last_BH: Tensor,
+        last_slot_B: Tensor,
+        cell_B: Tensor,
+        position_B: Tensor,
+        uniform_BL: Tensor,
+        normal_BLD: Tensor,
+        means_BLKD: Tensor | None = None,
+        logits_BK: Tensor | None = None,
+    ) -> Tensor:
+        """All forwards of a turn, of fixed shapes."""
+        speaks_B1 = (counts_B > 0)[:, None]
+        place_P = torch.arange(self.script_slots, device=cell_B.device) - self.script_slots
+        there_BP = place_P >= -counts_B[:, None]
+        script_BP = torch.where(there_BP, position_B[:, None] + counts_B[:, None] + place_P, -1)
+        slots_BP = torch.where(there_BP, cell_B[:, None] + self.script_slots + place_P, 0)
+        positions_BQ = torch.cat([torch.where(speaks_B1, position_B[:, None] - 1, -1), script_BP], 1)
+        slots_BQ = torch.cat([torch.where(positions_BQ[:, :1] >= 0, last_slot_B[:, None], 0), slots_BP], 1)
+        input_BQH = torch.cat([last_BH[:, None], embeds_BPH], 1)
+        tokens: list[Tensor] = []
+        for place in range(self.length):
+            hidden_BH = self.cache.forward(input_BQH, positions_BQ, slots_BQ, used)
+            here = None if means_BLKD is None or logits_BK is None else (means_BLKD[:, place], logits_BK)
+            tokens.append(self._draw(hidden_BH, place, here, uniform_BL[:, place], normal_BLD[:, place]))
+            input_BQH = self._embed_token(tokens[-1], place)
+            positions_BQ = torch.where(speaks_B1, (position_B + counts_B + place)[:, None], -1)
+            slots_BQ = torch.where(speaks_B1, (cell_B + self.script_slots + place)[:, None], 0)
+        return torch.stack(tokens, 1)
+
+    def _draw(
+        self,
+        hidden_BH: Tensor,
+        place: int,
+        recalled: tuple[Tensor, Tensor] | None,
+        uniform_B: Tensor,
+        normal_BD: Tensor,
+    ) -> Tensor:
+        made, drawing = self.model.predict(hidden_BH, place, recalled), self.drawing
+        if drawing.guidance == 1:
+            return made.draw(uniform_B, normal_BD, drawing.temperature, drawing.weight_temperature)
+        told, untold = made.halves()
+        noise = uniform_B.chunk(2)[0], normal_BD.chunk(2)[0]
+        tokens_BD = told.guided(untold, drawing.guidance).draw(*noise, drawing.temperature, drawing.weight_temperature)
+        return torch.cat([tokens_BD, tokens_BD])
+
+    def _cell(self, frame: int) -> int:
+        """First slot of the cell of a keyframe."""
+        place = frame if frame < self.sink else self.sink + (frame - self.sink) % self.ring
+        return 1 + self.reference_slots + place * self.cell
+
+    def _used(self) -> int:
+        """How much of the cache is looked at: what may be filled, for graphs rounded up to whole buckets."""
+        frames = max(row.frames for row in self.rows) + 1
+        bucket = 1 if self._graphed is None else BUCKET
+        frames = min(-(-frames // bucket) * bucket, self.sink + self.ring)
+        return _aligned(1 + self.reference_slots + frames * self.cell)
+
+    def _embed_tokens(self, tokens_TLD: Tensor) -> Tensor:
+        """All tokens of some keyframes, one behind the other, in the backbone's space."""
+        tokens_ND = tokens_TLD.flatten(0, 1)
+        return self.model.embed_tokens(tokens_ND, torch.arange(len(tokens_ND), device=tokens_ND.device))
+
+    def _embed_token(self, tokens_BD: Tensor, place: int) -> Tensor:
+        places_B = torch.full((len(tokens_BD),), place, device=tokens_BD.device)
+        return self.model.embed_tokens(tokens_BD, places_B).unsqueeze(1)
+
+
+def _aligned(slots: int) -> int:
+    """Rounded up to where attention kernels can read a mask."""
+    return -(-slots // 8) * 8

@@ -1,0 +1,193 @@
+"""The frames of a film in order of presentation, whatever state its file is in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from storage.decoding.container import bare_rate
+from storage.decoding.plan import PlanError, planned
+from storage.decoding.stills import LEAST, Stills, again
+from storage.films.films import FilmProbe, described
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+Timed = tuple[float, "VideoFrame"]
+"""Seconds after the film's first frame, and the frame."""
+
+_SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # where frames marked as no reference are none
+_MISSED = 2.0  # seconds by which a whole film may be shorter than its header says
+_GAP_FRAMES = 10  # without a picture, and LEAST seconds, before it counts as damage
+_BACK = 1.5  # seconds that times step back where another film was joined on; less is a frame out of order
+
+
+@dataclass
+class FilmReader:
+    """Iterating yields the frames of a film; the attributes then tell how it went.
+
+    With a step, only the frames that other frames or keyframes need are decoded, in codecs that tell them: one that no
+    other refers to is skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each that
+    decodes; where times start again, as in joined files, the film goes on behind what was read. A frame that stands for
+    long (storage.decoding.stills) comes again every half second until the next, and once just before it.
+
+    What it tells after reading doesn't need the container any more: a closed one's memory is freed, and a stream of it
+    answers with whatever lies there now.
+
+    Attributes:
+        probe: of the first frame; None when no frame decodes.
+        frames: how many decoded.
+        bad: packets and frames that were damaged and left out.
+        gaps: seconds without a frame inside the film, but for pictures that stand.
+        stopped: why reading ended before the file did, "" otherwise.
+
+    Raises:
+        PlanError: with a step, when the film can't be read in this way: read all of it.
+    """
+
+    container: "InputContainer"
+    stream: "VideoStream"
+    step: float | None = None
+    probe: FilmProbe | None = None
+    frames: int = 0
+    bad: int = 0
+    gaps: float = 0.0
+    stopped: str = ""
+    _declared: float | None = field(default=None, init=False)  # seconds of pictures, by the header
+    _seconds: float = field(default=-1.0, init=False)  # of the last frame
+    _ticks: int = field(default=0, init=False)  # that it is shown
+    _tick: float = field(default=0.0, init=False)  # seconds
+    _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
+    _last: "VideoFrame | None" = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        context = self.stream.codec_context
+        if context.name not in _SKIPPABLE or not context.has_b_frames:  # hardly anything to skip
+            self.step = None
+        self._stills = Stills(self.stream.time_base or Fraction(1))
+
+    def __iter__(self) -> Iterator[Timed]:
+        self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
+        self._tick = float(self.stream.time_base or 0)
+        start: float | None = None
+        strayed = False  # the last frame stood far back: one alone is damage, two are a new beginning
+        rate = bare_rate(self.container, self.stream)
+        for frame in self._decoded() if self.step is None else self._needed(self.step):
+            time = float(self.frames / rate) if rate else frame.time
+            if time is None or frame.is_corrupt:
+                self._fail()
+                continue
+            start = time if start is None else start
+            if (back := time - start < self._seconds - _BACK) and strayed:
+                start = time - self.end
+            strayed = back
+            if time - start > self._seconds:
+                if time - start - self._seconds > LEAST:
+                    yield from self._stood(frame, time - start)
+                self._see(frame, time - start)
+                yield time - start, frame
+            elif self.step is not None:
+                raise PlanError
+        if self._due:
+            raise PlanError
+
+    def damage(self) -> str:
+        """What did not decode, in words, "" when all did."""
+        told = self._declared
+        faults = [self.stopped] * bool(self.stopped)
+        if self.bad:
+            faults.append(f"{self.bad} damaged packet{'s' * (self.bad > 1)}")
+        if self.gaps:
+            faults.append(f"{self.gaps:.1f} s without a picture")
+        if told is not None and self.end < told - max(_MISSED, 0.02 * told):
+            faults.append(f"{self.end:.1f} s of the {told:.1f} s that its header declares")
+        return ", ".join(faults)
+
+    @property
+    def end(self) -> float:
+        """Seconds at which the last frame ends."""
+        if self.probe is None:
+            return 0.0
+        return self._seconds + (self._ticks * self._tick or 1 / self.probe.fps)
+
+    def _stood(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
+        """The last frame again while it stood, until this one; what is missing between them is counted."""
+        if self._last is None or self.probe is None:
+            return
+        gap, before, after = seconds - self._seconds, self._last.pts, frame.pts
+        between = "" if before is None or after is None else self._stills.between(before, after)
+        if between == "still":
+            times = [*again(self._seconds, seconds)]
+            just_before = seconds - 1 / self.probe.fps  # what changes then changes from one frame to the next
+            yield from ((time, self._last) for time in [*times, *[just_before] * (just_before > times[-1])])
+        elif gap > _GAP_FRAMES / self.probe.fps:
+            self.gaps += gap if between or self.step is None else 0  # what the plan skips is there
+
+    def _see(self, frame: "VideoFrame", seconds: float) -> None:
+        if self.probe is None:
+            self.probe = described(self.container, self.stream, frame)
+            self._declared = self._header_seconds(self.probe)
+        self.frames += 1
+        self._seconds, self._ticks, self._last = seconds, frame.duration, frame
+
+    def _header_seconds(self, probe: FilmProbe) -> float | None:
+        """Seconds of pictures that the header declares; MP4 and MOV know them from those of sound."""
+        own = self.stream.duration if "mp4" in self.container.format.name else None
+        return min(probe.seconds, own * self._tick) if probe.seconds is not None and own else probe.seconds
+
+    def _decoded(self) -> Iterator["VideoFrame"]:
+        for packet in self._packets():
+            yield from self._frames_of(packet)
+
+    def _needed(self, step: float) -> Iterator["VideoFrame"]:
+        context = self.stream.codec_context
+        skipping = False
+        for packet, wanted in planned(self._packets(), self._stills, step):
+            if wanted and packet.pts is not None:
+                heappush(self._due, packet.pts)
+            if skipping == wanted:
+                skipping = not wanted
+                context.skip_frame = "NONREF" if skipping else "DEFAULT"
+            for frame in self._frames_of(packet):
+                self._arrived(frame)
+                yield frame
+
+    def _arrived(self, frame: "VideoFrame") -> None:
+        if frame.pts is None or (self._due and self._due[0] < frame.pts):
+            raise PlanError
+        if self._due and self._due[0] == frame.pts:
+            heappop(self._due)
+
+    def _frames_of(self, packet: "Packet[VideoStream]") -> list["VideoFrame"]:
+        import av
+
+        try:
+            return packet.decode()
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError:
+            self._fail()
+            return []
+
+    def _fail(self) -> None:
+        if self.step is not None:
+            raise PlanError
+        self.bad += 1
+
+    def _packets(self) -> Iterator["Packet[VideoStream]"]:
+        import av
+
+        try:
+            for packet in self.container.demux(self.stream):
+                self._stills.know(packet)
+                yield packet
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError as error:
+            self.stopped = f"reading stopped early ({error.strerror})"
+            if self.step is not None:
+                raise PlanError from error

@@ -1,0 +1,190 @@
+"""Where one shot ends and the next begins, found while the frames go by."""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from storage.decoding.packed import packed
+from storage.decoding.reader import Timed
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+_WIDTH = 64  # pixels: so few that noise and small things in motion count for little
+_SHORTEST_SHOT = 0.4  # seconds
+_LEAST_CHANGE = 10.0  # mean absolute difference of two pictures, 0-255, for a cut between them
+_SUSPICIOUS = 0.9 * _LEAST_CHANGE
+_NEIGHBOURS = 2  # frames on either side that a cut stands out of
+_TOGETHER = 4  # frames of a group, which is shorter than a shot
+_BLACK, _LIT = 4.0, 16.0  # means of a picture, 0-255, that has faded out, and in
+_CLOCK = 90_000  # ticks a second
+
+
+class _Glance(NamedTuple):
+    seconds: float
+    picture: np.ndarray  # uint8 [height, 3 * width], small, its colours apart
+    change: float  # from the frame before: mean absolute difference, 0-255
+
+
+class _Group(NamedTuple):
+    frames: list[Timed]
+    last: np.ndarray  # the small picture of its last frame
+    calm: bool  # which looks like the last of the group before
+
+
+class CutFinder:
+    """PySceneDetect's AdaptiveDetector for cuts, and fades through black.
+
+    A cut stands out of the changes around it, so camera moves are none; dissolves are not found. Change is measured in
+    red, green and blue: in the detector's own HSV, reds leap between hue 0 and 179 and look like cuts. Frames may be
+    missing: motion changes a picture about as the square root of the frames from one to the next.
+
+    Of a few frames only the last is looked at where nothing changes enough to be a cut, before and after them either,
+    and the detector is asked only where something does.
+
+    Args:
+        threshold: how many times a cut's change exceeds the mean change of its neighbours.
+        fps: frames a second, approximately.
+    """
+
+    def __init__(self, threshold: float, fps: float) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._threshold = threshold
+        self._fps = fps
+        self._scaler = VideoReformatter()  # a frame's own would last for one frame
+        self._coming: list[Timed] = []
+        self._group: _Group | None = None
+        self._calm_before = False
+        self._glances: deque[_Glance] = deque(maxlen=2 * _NEIGHBOURS + 2)
+        self._fades = _FadeFinder()
+        self._found: list[float] = []
+
+    def watch(self, frames: Iterable[Timed]) -> Iterator[Timed]:
+        """Hands the frames through and glances at them, a few at a time."""
+        for timed in frames:
+            if len(self._coming) == _TOGETHER or (self._coming and timed[0] - self._coming[0][0] >= _SHORTEST_SHOT / 2):
+                self._gather()
+            self._coming.append(timed)
+            yield timed
+
+    def cuts(self) -> list[float]:
+        """Seconds of the first frame of each shot but the first; what lies too close behind another is no cut."""
+        if self._coming:
+            self._gather()
+        self._settle(calm_after=True)
+        cuts: list[float] = []
+        for cut in sorted(self._found):
+            if cut - (cuts[-1] if cuts else 0.0) >= _SHORTEST_SHOT:
+                cuts.append(cut)
+        return cuts
+
+    def _gather(self) -> None:
+        """The frames that came become a group; the one before it, whose neighbours are known now, is looked at."""
+        last = self._small(self._coming[-1][1])
+        calm = self._group is not None and _difference(self._group.last, last) < _SUSPICIOUS
+        self._settle(calm)
+        self._group, self._coming = _Group(self._coming, last, calm), []
+
+    def _settle(self, calm_after: bool) -> None:
+        if (group := self._group) is None:
+            return
+        *earlier, (seconds, _) = group.frames
+        if not (self._calm_before and group.calm and calm_after):
+            for second, frame in earlier:
+                self._glance(second, self._small(frame))
+        self._glance(seconds, group.last)
+        self._group, self._calm_before = None, group.calm
+
+    def _glance(self, seconds: float, picture: np.ndarray) -> None:
+        import cv2
+
+        if self._glances and self._glances[-1].picture.shape != picture.shape:
+            self._glances.clear()  # pictures of two shapes cannot be compared
+        self._glances.append(_Glance(seconds, picture, self._change(seconds, picture)))
+        if self._suspicious():
+            self._found += self._seen_by_detector()
+        self._found += self._fades.see(seconds, cv2.mean(picture)[0])
+
+    def _small(self, frame: "VideoFrame") -> np.ndarray:
+        width = min(_WIDTH, frame.width)
+        height = max(2, round(frame.height * width / frame.width))
+        small = self._scaler.reformat(frame, width, height, "rgb24", interpolation="FAST_BILINEAR", threads=1)
+        return packed(small, 3)
+
+    def _change(self, seconds: float, picture: np.ndarray) -> float:
+        if not self._glances:
+            return 0.0
+        frames = max(1.0, (seconds - self._glances[-1].seconds) * self._fps)
+        return _difference(self._glances[-1].picture, picture) / math.sqrt(frames)
+
+    def _suspicious(self) -> bool:
+        """Whether the frame in the middle, of which two neighbours on either side are known, may begin a shot."""
+        if len(self._glances) < 2 * _NEIGHBOURS + 2:
+            return False
+        _, *before, here, after, last = (glance.change for glance in self._glances)
+        around = (sum(before) + after + last) / (2 * _NEIGHBOURS)
+        return here >= max(_SUSPICIOUS, 0.9 * self._threshold * around)
+
+    def _seen_by_detector(self) -> list[float]:
+        from scenedetect.common import FrameTimecode, Timecode
+
+        detector, found = _detector(self._threshold, self._fps), []
+        for seconds, picture, _ in self._glances:
+            ticks = Timecode(pts=round(seconds * _CLOCK), time_base=Fraction(1, _CLOCK))
+            gray = np.repeat(picture[:, :, None], 3, axis=2)  # the detector takes colour pictures
+            clock = FrameTimecode(ticks, Fraction(self._fps).limit_denominator(1001))
+            found += [cut.seconds for cut in detector.process_frame(clock, gray)]
+        middle = self._glances[_NEIGHBOURS + 1].seconds
+        return [cut for cut in found if abs(cut - middle) < 2 / _CLOCK]
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean absolute difference of two pictures, 0-255; infinite where their shapes differ."""
+    import cv2
+
+    return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size if one.shape == other.shape else math.inf
+
+
+def _detector(threshold: float, fps: float) -> Any:
+    from scenedetect.common import FrameTimecode
+    from scenedetect.detectors import AdaptiveDetector
+
+    class PerFrame(AdaptiveDetector):  # type: ignore[misc]
+        """Its scores are those of neighbouring frames, however many lie between two that it sees."""
+
+        before: FrameTimecode | None = None
+
+        def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: np.ndarray) -> float:
+            frames = (timecode.seconds - self.before.seconds) * fps if self.before else 1.0
+            self.before = timecode
+            return float(super()._calculate_frame_score(timecode, frame_img) / max(1.0, frames) ** 0.5)
+
+    return PerFrame(
+        adaptive_threshold=threshold,
+        min_scene_len=0,  # CutFinder.cuts sees to it
+        window_width=_NEIGHBOURS,
+        min_content_val=_LEAST_CHANGE,
+        luma_only=True,
+    )
+
+
+@dataclass
+class _FadeFinder:
+    """Between a lit picture and the next lit one lies black: the middle of the black is a cut."""
+
+    lit: bool = False
+    black: tuple[float, float] | None = None  # first and last second of it
+
+    def see(self, seconds: float, brightness: float) -> list[float]:
+        if self.lit and brightness <= _BLACK:
+            self.black = (self.black[0] if self.black else seconds, seconds)
+        elif brightness >= _LIT:
+            black, self.lit, self.black = self.black, True, None
+            return [(black[0] + black[1]) / 2] if black else []
+        return []

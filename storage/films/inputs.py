@@ -1,0 +1,136 @@
+"""What a user may name as films: files, folders, patterns, manifests, a data set's folder; by path or by URI."""
+
+import glob
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from storage import remote, tree
+from storage.errors import FilmError
+from storage.films import condensed_movies, manifest
+from storage.films.provenance import Named
+from storage.printable import printable
+from storage.tables.rejects import Reject
+
+FILM_ENDINGS = frozenset(
+    [
+        *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265", ".hevc"),
+        *(".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg"),
+        *(".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vc1", ".vob"),
+        *(".vvc", ".webm", ".wmv", ".y4m"),
+    ]
+)
+_ENDINGS_TOLD = 8
+
+
+def found(given: str) -> Iterator[Named | Reject]:
+    """The files behind one input, in its order, and what of it cannot be used.
+
+    A folder is searched to its bottom, by ending and sorted by name, unless it is the data set Condensed Movies
+    (storage.films.condensed_movies); "not_by_ending" counts its other files. A pattern is such as "films/*.mp4"; a
+    manifest is a .csv or .parquet (storage.films.manifest).
+    """
+    given = remote.as_source(given)
+    if manifest.is_manifest(given):
+        yield from (_checked(one) for one in manifest.read(given))
+    elif remote.is_remote(given):
+        yield from _remote(given)
+    elif condensed_movies.is_condensed_movies(folder := remote.local_path(given)):
+        yield from (_checked(one) for one in condensed_movies.read(folder, FILM_ENDINGS))
+    else:
+        yield from _local(given)
+
+
+def _remote(given: str) -> Iterator[Named | Reject]:
+    address = remote.address(given)
+    try:
+        files = remote.listed(given)
+    except FilmError as error:
+        yield Reject.of(error, address)
+        return
+    if files == [given]:
+        yield Named(source=given)
+        return
+    films: list[str] = []
+    others: list[str] = []
+    for file in files:
+        path = remote.split(file)[1]
+        if _ending(path) in FILM_ENDINGS:
+            films.append(file)
+        else:
+            others.append(path)
+    yield from _all_of(address, films, others, f"there is no film at {address!r}")
+
+
+def _local(given: str) -> Iterator[Named | Reject]:
+    films: list[str] = []
+    others: set[str] = set()
+    closed: list[OSError] = []
+    for match in _matches(given):
+        for path in sorted(tree.visible(match, closed.append)) if match.is_dir() else [match]:
+            if path == match or _ending(path.name) in FILM_ENDINGS:
+                films.append(remote.as_source(path))
+            else:
+                others.add(remote.as_source(path))
+    yield from (_closed(error) for error in closed)
+    yield from _all_of(given, films, others - set(films), _nothing_at(given))
+
+
+def _closed(error: OSError) -> Reject:
+    folder = remote.as_source(str(error.filename))
+    detail = f"the folder {folder!r} cannot be listed: {error.strerror}"
+    return Reject(source=folder, reason="unreadable", detail=detail)
+
+
+def _all_of(given: str, films: Sequence[str], others: Collection[str], nothing: str) -> Iterator[Named | Reject]:
+    """`others`: files that no ending tells to be films; `nothing`: what to say when there are no films."""
+    counts = sorted(Counter(map(_ending, others)).items(), key=lambda one: (-one[1], one[0]))
+    told = [f"{count} {printable(ending) or 'without ending'}" for ending, count in counts[:_ENDINGS_TOLD]]
+    told += [f"{sum(count for _, count in counts[_ENDINGS_TOLD:])} more"] * (len(counts) > _ENDINGS_TOLD)
+    passed = f"{given!r} holds files that are no films by their ending: {', '.join(told)}"
+    if not films:
+        yield Reject(source=given, reason="missing", detail=f"{nothing}; {passed}" if others else nothing)
+    elif others:
+        detail = f"{passed}; one that is a film all the same can be given by its path"
+        yield Reject(source=given, reason="not_by_ending", detail=detail)
+    yield from (_checked(Named(source=film)) for film in films)
+
+
+def _checked(one: Named | Reject) -> Named | Reject:
+    """A pipe or a device is no film: reading it may never end; nor is a link that leads nowhere."""
+    if isinstance(one, Reject) or remote.is_remote(one.source):
+        return one
+    path = remote.local_path(one.source)
+    try:
+        if _is_dead_link(path):
+            detail = f"{one.source!r} is a link to {str(path.readlink())!r}, where there is no file"
+            return Reject(source=one.source, reason="missing", detail=detail)
+        if path.exists() and not path.is_file():
+            detail = f"{one.source!r} is not a file but {'a folder' if path.is_dir() else 'a pipe, socket or device'}"
+            return Reject(source=one.source, reason="not_a_video", detail=detail)
+    except OSError as error:  # such as a name that is too long
+        detail = f"{one.source!r} cannot be read: {error.strerror}"
+        return Reject(source=one.source, reason="unreadable", detail=detail)
+    return one
+
+
+def _matches(given: str) -> list[Path]:
+    """The file or folder of that name or, when there is none, those that match it as a pattern."""
+    path = remote.local_path(given)
+    if path.exists():
+        return [path]
+    return sorted(tree.matching(path))
+
+
+def _is_dead_link(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
+def _ending(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()
+
+
+def _nothing_at(given: str) -> str:
+    if remote.local_path(given).is_dir():
+        return f"the folder {given!r} holds no film: no file that ends in {' '.join(sorted(FILM_ENDINGS))}"
+    return f"nothing matches {given!r}" if glob.has_magic(given) else f"there is no file or folder {given!r}"

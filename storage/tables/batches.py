@@ -1,0 +1,168 @@
+"""A stage's finished films, committed many at a time, so that a commit costs the same however many films there are.
+
+A batch is data files that its films' rows already stand in. One Delta commit a table names them, and last one commit
+to `work` makes them count. Each of these commits carries the batch's number and the token of the run that makes it, as
+Delta's application transactions, and that is all that exactness needs:
+
+- A table whose newest batch is newer than that of `work` holds what a killed run left. The next run deletes it, and
+  looks for it nowhere else.
+- A commit of a run is refused when another run has committed to the same table as the same stage since. So of two
+  that work on one storage by mistake one stops, and nothing is doubled.
+"""
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from storage.errors import StorageError
+from storage.guard import guarded
+from storage.root import Storage
+from storage.tables.datafiles import DataFile, write_file
+from storage.tables.delta import TRIES, create_table, open_table, pairs, tidy
+from storage.tables.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    from deltalake import CommitProperties, DeltaTable
+
+_TIDY_EVERY = 64  # batches
+_TERMS = 256  # films in one condition
+
+
+@dataclass
+class _Fenced:
+    """One table as one run of one stage writes it."""
+
+    storage: Storage
+    table: str
+    stage: str
+    run: int
+    delta: "DeltaTable | None"
+    seen: tuple[int, int] = field(init=False)  # number and run of this stage's newest batch
+
+    def __post_init__(self) -> None:
+        self.seen = self._newest()
+
+    def commit(self, number: int, change: "Callable[[DeltaTable, CommitProperties], object]") -> None:
+        """Makes a change as batch `number`, on top of what others than this stage have committed meanwhile."""
+        from deltalake import CommitProperties, Transaction
+        from deltalake.exceptions import CommitFailedError
+
+        names = CommitProperties(
+            app_transactions=[Transaction(self.stage, number), Transaction(f"{self.stage}/run", self.run)]
+        )
+        with guarded("write", self.storage.url(f"tables/{self.table}")):
+            if self.delta is None:
+                self.delta = create_table(self.storage, self.table)
+                self._require_own()
+            for attempt in range(TRIES):
+                try:
+                    change(self.delta, names)
+                    break
+                except CommitFailedError:
+                    if attempt + 1 == TRIES:
+                        raise
+                    time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))
+                    self.delta.update_incremental()
+                    self._require_own()
+            self.delta.update_incremental()
+            self.seen = number, self.run
+            self._require_own()
+
+    def append(self, number: int, files: Sequence[DataFile]) -> None:
+        actions = [file.action() for file in files]
+        self.commit(
+            number,
+            lambda delta, names: delta.create_write_transaction(
+                actions, "append", delta.schema(), [], commit_properties=names
+            ),
+        )
+
+    def delete(self, number: int, work: Sequence[tuple[str, str]]) -> None:
+        for start in range(0, len(work), _TERMS):
+            some = work[start : start + _TERMS]
+            predicate = " OR ".join(f"(film_id = '{film_id}' AND fingerprint = '{key}')" for film_id, key in some)
+            last = start + _TERMS >= len(work)  # until then the table shows that there is something to delete
+            self.commit(number if last else self.seen[0], partial(_delete, predicate))
+
+    def _newest(self) -> tuple[int, int]:
+        if self.delta is None:
+            return 0, 0
+        return (
+            self.delta.transaction_version(self.stage) or 0,
+            self.delta.transaction_version(f"{self.stage}/run") or 0,
+        )
+
+    def _require_own(self) -> None:
+        if self._newest() != self.seen:
+            raise StorageError(
+                f"another run has committed {self.stage} to {self.storage.base!r} since this one began: "
+                "this one stops, nothing is doubled; let one run at a time work on a storage"
+            )
+
+
+def _delete(predicate: str, delta: "DeltaTable", names: "CommitProperties") -> None:
+    delta.delete(predicate, commit_properties=names)
+
+
+class Batches:
+    """One run of a stage on one storage.
+
+    Args:
+        tables: that the stage writes.
+
+    Raises:
+        StorageError: when the storage cannot be read or written, or another run of the stage is at work on it.
+    """
+
+    def __init__(self, storage: Storage, stage: str, tables: Sequence[str]) -> None:
+        run = secrets.randbits(62) + 1
+        self.storage = storage
+        self._tables = {
+            name: _Fenced(storage, name, stage, run, open_table(storage, name)) for name in (*tables, "work")
+        }
+        self._work = self._tables.pop("work")
+        self._number = self._work.seen[0]
+        self._since_tidy = 0
+        self._delete_leftovers()
+
+    def commit(self, files: Mapping[str, Sequence[DataFile]], work: pa.Table) -> None:
+        """Makes the rows in `files` part of their tables, and `work` (rows of that table) makes them count."""
+        done = write_file(self.storage, "work", [work.cast(SCHEMAS["work"])])
+        self._number += 1
+        for table, mine in files.items():
+            if mine:
+                self._tables[table].append(self._number, mine)
+        self._work.append(self._number, [done])
+        self._since_tidy += 1
+        if self._since_tidy >= _TIDY_EVERY:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Puts small files together."""
+        self._since_tidy = 0
+        for fenced in (*self._tables.values(), self._work):
+            if fenced.delta is not None:
+                tidy(self.storage, fenced.delta, fenced.table)
+
+    def _delete_leftovers(self) -> None:
+        """Of a batch that was not made to count; and of tables that were written without batches."""
+        suspects = [
+            fenced
+            for fenced in self._tables.values()
+            if fenced.delta is not None and (fenced.seen == (0, 0) or fenced.seen[0] > self._number)
+        ]
+        if not suspects:
+            return
+        self._work.append(self._number, [])  # who still works on that batch can't finish it any more
+        finished = pairs(self._work.delta)
+        for fenced in suspects:
+            if leftovers := sorted(pairs(fenced.delta) - finished):
+                fenced.delete(self._number, leftovers)
+            elif fenced.seen[0] > self._number:
+                fenced.append(self._number, [])

@@ -1,0 +1,156 @@
+"""Data files of a table, written beside it: they belong to the table once a commit names them, and never before."""
+
+import io
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from storage.root import Storage
+from storage.tables.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    from deltalake.transaction import AddAction
+
+ROWS_A_GROUP = 128  # a window of 128 keyframes reads one or two row groups
+_SPARE = 1 << 20  # bytes for a commit's log
+_LONGEST = 32  # characters of a text that the log says
+_PACKED = ("image", "sentences", "sentences_flipped", "tokens", "tokens_flipped", "embedding")  # don't get smaller
+
+
+Value = str | float
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file in a table's folder: its name there, bytes, rows, and the least and greatest value of columns.
+
+    All columns that have an order are in these two: deltalake takes one that isn't for a column without values.
+    """
+
+    name: str
+    size: int
+    rows: int
+    least: dict[str, Value]
+    greatest: dict[str, Value]
+
+    def action(self) -> "AddAction":
+        """What Delta's log says of it."""
+        from deltalake.transaction import AddAction
+
+        stats = {
+            "numRecords": self.rows,
+            "minValues": self.least,
+            "maxValues": self.greatest,
+            "nullCount": dict.fromkeys(self.least, 0),
+        }
+        return AddAction(
+            self.name, self.size, {}, time.time_ns() // 1_000_000, True, json.dumps(stats, allow_nan=False)
+        )
+
+
+def write_file(storage: Storage, table: str, parts: Sequence[pa.Table]) -> DataFile:
+    """Writes rows as one file. Each part begins a row group, so that the rows of a film lie together.
+
+    Raises:
+        StorageError: when the storage cannot be written, or is full.
+    """
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([_plain(column) for column in SCHEMAS[table]])
+    names = [name for name in schema.names if name not in _PACKED]
+    texts: Any = [name for name in names if schema.field(name).type == pa.string()]
+    file = io.BytesIO()
+    with pq.ParquetWriter(
+        file,
+        schema,
+        compression={name: "zstd" if name in names else "none" for name in schema.names},
+        use_dictionary=texts,
+        write_statistics=names,
+        store_schema=False,
+    ) as writer:
+        for part in parts:
+            writer.write_table(part.cast(schema), row_group_size=ROWS_A_GROUP)
+    data, name = file.getvalue(), f"part-{uuid.uuid4().hex}.parquet"
+    storage.check_room(len(data) + _SPARE)
+    storage.write_bytes(f"tables/{table}/{name}", data)
+    columns = [each.name for each in schema if _is_ordered(each.type)]
+    whole = pa.concat_tables([part.select(columns) for part in parts])
+    ends: dict[str, Any] = {each: pc.min_max(whole[each]).as_py() for each in columns}
+    return DataFile(
+        name,
+        len(data),
+        whole.num_rows,
+        {each: _least(found["min"]) for each, found in ends.items()},
+        {each: _greatest(found["max"]) for each, found in ends.items()},
+    )
+
+
+def _is_ordered(kind: pa.DataType) -> bool:
+    return not (pa.types.is_nested(kind) or pa.types.is_binary(kind))
+
+
+def _least(value: Value) -> Value:
+    return value[:_LONGEST] if isinstance(value, str) else value
+
+
+def _greatest(value: Value) -> Value:
+    """A long text's beginning, and behind it what sorts after every other text."""
+    return value[:_LONGEST] + "\U0010ffff" if isinstance(value, str) and len(value) > _LONGEST else value
+
+
+@dataclass
+class Sheaf:
+    """Rows that are gathered for a table until they make a file of `size` bytes: no more than that is in memory."""
+
+    storage: Storage
+    table: str
+    size: int
+    files: list[DataFile] = field(default_factory=list)
+    _parts: list[pa.Table] = field(default_factory=list)
+    _bytes: int = 0
+
+    def add(self, rows: pa.Table) -> None:
+        """Rows of one film."""
+        if rows.num_rows:
+            self._parts.append(rows)
+            self._bytes += rows.nbytes
+        if self._bytes >= self.size:
+            self._write()
+
+    def close(self) -> list[DataFile]:
+        """Puts what was gathered into a file; returns, and forgets, all files so far."""
+        self._write()
+        files, self.files = self.files, []
+        return files
+
+    def _write(self) -> None:
+        if self._parts:
+            self.files.append(write_file(self.storage, self.table, by_film(self._parts)))
+            self._parts, self._bytes = [], 0
+
+    def rest(self) -> pa.Table:
+        """What was gathered since the last file."""
+        return pa.concat_tables([SCHEMAS[self.table].empty_table(), *self._parts])
+
+    def discard(self) -> None:
+        """Removes the files again."""
+        for file in self.files:
+            self.storage.delete(f"tables/{self.table}/{file.name}")
+
+
+def by_film(parts: Sequence[pa.Table]) -> list[pa.Table]:
+    films: dict[tuple[str, str], list[pa.Table]] = {}
+    for part in parts:
+        films.setdefault((part["film_id"][0].as_py(), part["fingerprint"][0].as_py()), []).append(part)
+    return [pa.concat_tables(some) for some in films.values()]
+
+
+def _plain(column: Any) -> Any:
+    """Delta has one binary type."""
+    return column.with_type(pa.binary()) if column.type == pa.large_binary() else column

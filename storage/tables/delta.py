@@ -1,0 +1,179 @@
+"""One Delta table: opened, made, kept tidy, and some of its rows replaced in one step."""
+
+import json
+import random
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from storage.guard import guarded
+from storage.root import Storage
+from storage.tables.datafiles import ROWS_A_GROUP
+from storage.tables.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable, WriterProperties
+    from pyarrow.dataset import Expression
+
+Work = set[tuple[str, str]]
+"""Pairs of film_id and fingerprint."""
+
+FILE_BYTES = 32 << 20  # that a table's files have, about, when there is enough for them
+TRIES = 12  # of a commit, when another writer was first
+_SPARE = 1 << 20  # bytes for a commit's log
+_TIDY_EVERY = 200  # commits; small tables would otherwise be one file a commit
+_SMALL_FILES = 16  # that are put together
+_KEPT_HOURS = 7 * 24  # of files that no version needs any more, for readers of older versions
+
+
+def open_table(storage: Storage, table: str) -> "DeltaTable | None":
+    """The newest version of a table, None where nothing was written yet.
+
+    Raises:
+        StorageError: when the storage cannot be read.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    url = storage.url(f"tables/{table}")
+    with guarded("read", url):
+        try:
+            return DeltaTable(url, storage_options=storage.delta_options)
+        except TableNotFoundError:
+            return None
+
+
+def create_table(storage: Storage, table: str) -> "DeltaTable":
+    """The newest version of a table, which is made when there is none."""
+    from deltalake import DeltaTable
+
+    return DeltaTable.create(
+        storage.url(f"tables/{table}"),
+        SCHEMAS[table],
+        mode="ignore",
+        description=storage.record.id,
+        storage_options=storage.delta_options,
+    )
+
+
+def is_own(storage: Storage, delta: "DeltaTable") -> bool:
+    """Whether a run in this storage made the table."""
+    return bool(delta.metadata().description == storage.record.id)
+
+
+def files_of(storage: Storage, delta: "DeltaTable", table: str) -> list[str]:
+    """Paths of a table's files as its log names them and as they are now, in an order in which they can be removed.
+
+    However far that comes, what is left is still the table, with these files.
+    """
+    folder = f"tables/{table}"
+    found: list[Any] = pa.table(delta.get_add_actions()).to_pylist()
+    sizes: dict[str, int | None] = {row["path"]: row["size_bytes"] for row in found}
+    sizes |= dict.fromkeys(delta.vacuum(retention_hours=0, enforce_retention_duration=False), None)
+    names = [name for name in storage.list(f"{folder}/_delta_log") if _is_log(name, delta.version())]
+    for name in (name for name in names if name.endswith(".json")):
+        for line in storage.read_bytes(f"{folder}/_delta_log/{name}").splitlines():
+            if added := json.loads(line).get("add"):
+                sizes[added["path"]] = added["size"]
+    data = {f"{folder}/{name}": size for name, size in sorted(sizes.items())}
+    there = [rel for rel, size in data.items() if (now := storage.size(rel)) >= 0 and size in (now, None)]
+    newest_first = sorted(names, reverse=True)  # and of a version .json before .checkpoint.parquet
+    return there + [f"{folder}/_delta_log/{name}" for name in newest_first]
+
+
+def _is_log(name: str, version: int) -> bool:
+    found = re.fullmatch(r"(\d{20})\.(json|checkpoint\.parquet)", name)
+    return name == "_last_checkpoint" or bool(found and int(found[1]) <= version)
+
+
+def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[str, str | Collection[str]]) -> None:
+    """Puts `rows` in place of all rows that `where` tells: in one Delta commit, seen whole or not at all.
+
+    Looks into every file that may hold such rows: for a few rows at a time. Tries again, a little later each time,
+    when another writer was first.
+
+    Args:
+        where: column -> its value, or one of its values.
+
+    Raises:
+        StorageError: when the storage cannot be written, or is full.
+    """
+    from deltalake import write_deltalake
+    from deltalake.exceptions import CommitFailedError
+
+    predicate = " AND ".join(_condition(column, value) for column, value in where.items())
+    with guarded("write", storage.url(f"tables/{table}")):
+        storage.check_room(rows.nbytes + _SPARE)
+        for attempt in range(TRIES):
+            try:
+                delta = create_table(storage, table)
+                write_deltalake(
+                    delta, rows, mode="overwrite", predicate=predicate, writer_properties=_writer_properties()
+                )
+                break
+            except CommitFailedError:
+                if attempt + 1 == TRIES:
+                    raise
+                time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))
+        delta.update_incremental()
+        if table in ("work", "rejects", "films") and delta.version() % _TIDY_EVERY == 0:
+            tidy(storage, delta, table)
+
+
+def tidy(storage: Storage, delta: "DeltaTable", table: str) -> None:
+    """Puts a table's small files together when there are many, and removes files that no recent version needs.
+
+    Readers see the same rows. A conflict with another writer leaves everything as it is, for the next time.
+    """
+    from deltalake.exceptions import CommitFailedError
+
+    sizes: list[Any] = pa.table(delta.get_add_actions())["size_bytes"].to_pylist()
+    if sum(size < FILE_BYTES // 2 for size in sizes) < _SMALL_FILES:
+        return
+    with guarded("write", storage.url(f"tables/{table}")):
+        try:
+            delta.optimize.compact(
+                target_size=FILE_BYTES, max_concurrent_tasks=1, writer_properties=_writer_properties()
+            )
+            delta.vacuum(retention_hours=_KEPT_HOURS, dry_run=False)
+            in_no_version = delta.vacuum(retention_hours=_KEPT_HOURS, full=True)
+            for name in in_no_version:  # a killed run's or, which `delete` knows, not ours
+                storage.delete(f"tables/{table}/{name}")
+        except CommitFailedError:
+            delta.update_incremental()
+
+
+def pairs(delta: "DeltaTable | None", where: "Expression | None" = None) -> Work:
+    """The films and fingerprints of a table's rows, each once."""
+    return distinct(delta, ["film_id", "fingerprint"], where)
+
+
+def distinct(delta: "DeltaTable | None", columns: Sequence[str], where: "Expression | None" = None) -> set[Any]:
+    """The values of some columns in a table's rows, as tuples, each once; few rows are in memory at a time."""
+    found: set[Any] = set()
+    if delta is None:
+        return found
+    with guarded("read", delta.table_uri):
+        for batch in delta.to_pyarrow_dataset().to_batches(columns=list(columns), filter=where):
+            some = pa.Table.from_batches([batch]).group_by(list(columns)).aggregate([])
+            found |= set(zip(*(some[name].to_pylist() for name in columns), strict=True))
+    return found
+
+
+def _writer_properties() -> "WriterProperties":
+    from deltalake import WriterProperties
+
+    return WriterProperties(max_row_group_size=ROWS_A_GROUP, compression="ZSTD")
+
+
+def _condition(column: str, value: str | Collection[str]) -> str:
+    if isinstance(value, str):
+        return f"{column} = {_quoted(value)}"
+    return f"{column} IN ({', '.join(map(_quoted, value))})"
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,237 @@
+"""Rows of single films, a few at a time, out of a table of any size.
+
+Delta's log says between which films a data file lies, its footer the same of each group of 128 rows; only groups
+that may hold what is asked for are read. Nothing of the rest of the table is looked at.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from storage.guard import guarded
+from storage.root import Storage
+from storage.tables.delta import open_table
+from storage.tables.schemas import KEYS, SCHEMAS, row_id
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+_OPEN_FILES = 64
+_END = "~"  # sorts behind what row ids are made of
+
+
+_Ends = list[tuple[str, str]]
+
+
+_NONE = ("", "")
+
+
+@dataclass(frozen=True)
+class _File:
+    """An open data file; of its groups the ends, and the films in those that were looked into."""
+
+    file: "ParquetFile"
+    ends: list[_Ends]
+    spans: dict[int, dict[tuple[str, str], tuple[str, str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A row group that holds rows of a film: its file, its place there, and their least and greatest row id."""
+
+    file: str
+    index: int
+    least: str
+    greatest: str
+
+
+@dataclass(frozen=True)
+class FilmRows:
+    """The rows of `table`, one of those with a row_id, that `work` made; as the table is when it is first read.
+
+    Args:
+        work: film_id -> fingerprint, of finished work.
+    """
+
+    storage: Storage
+    table: str
+    work: Mapping[str, str]
+    _files: dict[str, "_File"] = field(default_factory=dict, repr=False)
+    _newest: dict[tuple[str, int, tuple[str, ...]], pa.Table] = field(default_factory=dict, repr=False)
+
+    def row_ids(self, film_id: str) -> list[str]:
+        """Of a film's keyframes that have rows, in order, each once."""
+        found: dict[str, None] = {}
+        for rows in self.batches(film_id, ["row_id"]):
+            found |= dict.fromkeys(map(str, rows["row_id"].to_pylist()))
+        return list(found)
+
+    def batches(self, film_id: str, columns: Sequence[str] | None = None, first: str = "") -> Iterator[pa.Table]:
+        """A film's rows from the row id `first` on, sorted by the table's id; 128 or so at a time."""
+        for groups in _disjoint(self._groups(film_id, first)):
+            rows = self._read(groups, film_id, columns, first, _END)
+            if rows.num_rows:
+                yield rows
+
+    def between(self, film_id: str, first: str, last: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A film's rows from one row id to another, both included, sorted by the table's id."""
+        groups = [group for group in self._groups(film_id, first) if group.least <= last]
+        return self._read(groups, film_id, columns, first, last)
+
+    def window(self, film_id: str, first_second: int, keyframes: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of a film's next `keyframes` from a second on; fewer at its end. For tables of one row a keyframe.
+
+        Raises:
+            ValueError: for a film that `work` does not have.
+        """
+        found, missing = [self._empty(columns)], keyframes
+        for rows in self.batches(film_id, columns, row_id(film_id, first_second)):
+            found.append(rows.slice(0, missing))
+            missing -= found[-1].num_rows
+            if not missing:
+                break
+        return pa.concat_tables(found)
+
+    def _groups(self, film_id: str, first: str) -> list[_Group]:
+        if film_id not in self.work:
+            raise ValueError(f"no finished {self.table} of film {film_id!r}")
+        groups, key = [], self.work[film_id]
+        names, least, greatest = self._ranges
+        for name in names[(least <= film_id) & (greatest >= film_id)]:
+            for index, (films, keys, row_ids) in enumerate(self._open(name).ends):
+                if not (_may_hold(films, film_id) and _may_hold(keys, key)):
+                    continue
+                if films[0] != films[1] or keys[0] != keys[1]:
+                    row_ids = self._spans(name, index).get((film_id, key), _NONE)
+                if row_ids[1] >= first:
+                    groups.append(_Group(name, index, *row_ids))
+        return sorted(groups, key=lambda group: (group.least, group.greatest))
+
+    def _spans(self, name: str, index: int) -> dict[tuple[str, str], tuple[str, str]]:
+        """Of a group that holds several films: film and fingerprint -> least and greatest row id. Looked up once.
+
+        Putting files together leaves groups of films that lie far apart, so what lies between is mostly not in them.
+        """
+        spans = self._open(name).spans
+        if index not in spans:
+            ids = self._rows_of(name, index, ("film_id", "fingerprint", "row_id"))
+            films = ids.group_by(["film_id", "fingerprint"], use_threads=False)
+            spans[index] = {
+                (row["film_id"], row["fingerprint"]): (row["row_id_min"], row["row_id_max"])
+                for row in films.aggregate([("row_id", "min"), ("row_id", "max")]).to_pylist()
+            }
+        return spans[index]
+
+    def _read(
+        self, groups: Sequence[_Group], film_id: str, columns: Sequence[str] | None, first: str, last: str
+    ) -> pa.Table:
+        wanted = SCHEMAS[self.table].names if columns is None else list(columns)
+        needed = list(dict.fromkeys([*wanted, *KEYS[self.table], "film_id", "fingerprint", "row_id"]))
+        found = []
+        for group in groups:
+            rows = _cut(self._group(group, tuple(needed)), film_id, self.work[film_id], first, last)
+            found.append(rows.select(needed).cast(self._schema(needed)))
+        if not found:
+            return self._empty(columns)
+        whole = pa.concat_tables(found)
+        if len(KEYS[self.table]) > 1 or not _is_sorted(whole[KEYS[self.table][0]].to_pylist()):
+            whole = whole.sort_by([(key, "ascending") for key in KEYS[self.table]])
+        return whole.select(wanted)
+
+    def _group(self, group: _Group, columns: tuple[str, ...]) -> pa.Table:
+        """All rows of a group. The newest is kept: who asks for a few rows at a time asks for their neighbours next."""
+        key = group.file, group.index, columns
+        if key not in self._newest:
+            rows = self._rows_of(*key)
+            self._newest.clear()
+            self._newest[key] = rows
+        return self._newest[key]
+
+    def _rows_of(self, name: str, index: int, columns: tuple[str, ...]) -> pa.Table:
+        with guarded("read", self.storage.url(f"tables/{self.table}/{name}")):
+            return self._open(name).file.read_row_group(index, list(columns), use_threads=False)
+
+    def _schema(self, columns: Sequence[str]) -> pa.Schema:
+        return pa.schema([SCHEMAS[self.table].field(name) for name in columns])
+
+    def _empty(self, columns: Sequence[str] | None) -> pa.Table:
+        return self._schema(SCHEMAS[self.table].names if columns is None else columns).empty_table()
+
+    @cached_property
+    def _ranges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Names of the data files, and their least and greatest film_id."""
+        delta = open_table(self.storage, self.table)
+        if delta is None:
+            return (np.empty(0, object),) * 3
+        files = pa.table(delta.get_add_actions(flatten=True))
+
+        def column(name: str, unknown: str) -> np.ndarray:
+            values = files[name].to_pylist() if name in files.column_names else [None] * files.num_rows
+            return np.array([unknown if value is None else value for value in values], object)
+
+        return column("path", ""), column("min.film_id", ""), column("max.film_id", _END)
+
+    def _open(self, name: str) -> "_File":
+        import pyarrow.parquet as pq
+
+        if name in self._files:
+            self._files[name] = self._files.pop(name)  # the newest last
+            return self._files[name]
+        rel = f"tables/{self.table}/{name}"
+        with guarded("read", self.storage.url(rel)):
+            file = pq.ParquetFile(self.storage.open(rel))
+        while len(self._files) >= _OPEN_FILES:
+            oldest = next(iter(self._files))
+            self._files.pop(oldest).file.close()
+        self._files[name] = _File(file, _footer(file))
+        return self._files[name]
+
+
+def _footer(file: "ParquetFile") -> "list[_Ends]":
+    """Least and greatest film_id, fingerprint and row_id of each row group."""
+    metadata, found = file.metadata, []
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        columns = {group.column(i).path_in_schema: group.column(i) for i in range(metadata.num_columns)}
+        said = [columns[name].statistics for name in ("film_id", "fingerprint", "row_id")]
+        found.append(
+            [(str(one.min), str(one.max)) if one is not None and one.has_min_max else ("", _END) for one in said]
+        )
+    return found
+
+
+def _may_hold(ends: tuple[str, str], value: str) -> bool:
+    return ends[0] <= value <= ends[1]
+
+
+def _disjoint(groups: Sequence[_Group]) -> Iterator[list[_Group]]:
+    """Groups whose row ids overlap must be sorted together; those of a stage's own files don't."""
+    some: list[_Group] = []
+    for group in groups:
+        if some and group.least >= max(one.greatest for one in some):
+            yield some
+            some = []
+        some.append(group)
+    if some:
+        yield some
+
+
+def _cut(rows: pa.Table, film_id: str, fingerprint: str, first: str, last: str) -> pa.Table:
+    """A film's rows between two row ids; without a copy where they lie together, as they mostly do."""
+    films, keys, row_ids = (np.asarray(rows[name]) for name in ("film_id", "fingerprint", "row_id"))
+    mask = (films == film_id) & (keys == fingerprint) & (row_ids >= first) & (row_ids <= last)
+    places = np.flatnonzero(mask)
+    if not len(places):
+        return rows.slice(0, 0)
+    if places[-1] - places[0] + 1 == len(places):
+        return rows.slice(int(places[0]), len(places))
+    return rows.take(places)
+
+
+def _is_sorted(values: Sequence[Any]) -> bool:
+    return all(one <= other for one, other in pairwise(values))

@@ -1,0 +1,181 @@
+"""The tables, a schema each.
+
+Boxes are x0, y0, x1, y1 in 0-1 of the keyframe; `fingerprint` names the work that made a row.
+
+Delta has one binary type, so the files say `binary` where a schema says `large_binary`; storage.tables.tables reads
+them back as written here, other readers (DuckDB, Polars, Spark) simply see bytes.
+"""
+
+import pyarrow as pa
+
+_Columns = list[tuple[str, pa.DataType]]
+
+
+def _schema(*columns: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema(list(columns))
+
+
+_ROW: _Columns = [("row_id", pa.string()), ("film_id", pa.string()), ("fingerprint", pa.string())]
+_BOX: _Columns = [("x0", pa.float32()), ("y0", pa.float32()), ("x1", pa.float32()), ("y1", pa.float32())]
+_BACKEND: _Columns = [("backend", pa.string()), ("revision", pa.string()), ("licence", pa.string())]
+_STRINGS = pa.list_(pa.string())
+
+FILMS = _schema(
+    ("film_id", pa.string()),
+    ("fingerprint", pa.string()),
+    ("source", pa.string()),  # as the user gave it
+    ("title", pa.string()),
+    ("seconds", pa.float64()),
+    ("fps", pa.float64()),
+    ("width", pa.int32()),  # as shown: after rotation and with square pixels
+    ("height", pa.int32()),
+    ("has_audio", pa.bool_()),
+    ("licence", pa.string()),
+    ("origin", pa.string()),  # where the film was had, "" when nobody said
+    ("availability", pa.string()),  # to whom it is open, "" when nobody said
+    ("year", pa.int32()),  # 0 when nobody said
+    ("movie", pa.string()),  # that the file is a part of, "" for a movie of its own
+    ("phash", pa.string()),  # see storage.films.perceptual
+)
+
+KEYFRAMES = _schema(
+    *_ROW,
+    ("second", pa.int32()),  # nominal
+    ("pts", pa.float64()),  # seconds after the film's first frame
+    ("shot", pa.int32()),
+    ("to_cut", pa.float32()),  # seconds to the nearest cut, or end of the film
+    ("motion", pa.float32()),  # mean absolute luma difference to the keyframe before, 0-255
+    ("look", pa.int64()),  # see storage.films.perceptual.look; null in rows of earlier versions
+    ("image", pa.large_binary()),  # WebP or JPEG
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+)
+
+CHARACTERS = _schema(("character_id", pa.string()), *_ROW, *_BOX, ("score", pa.float32()), *_BACKEND)
+
+CAPTIONS = _schema(
+    *_ROW,
+    ("subject", pa.string()),  # "frame" or a character_id
+    ("text", pa.string()),
+    *_BACKEND,
+)
+
+SCRIPTS = _schema(
+    *_ROW,
+    ("characters", _STRINGS),
+    ("scene_elements", _STRINGS),
+    ("plots", _STRINGS),
+    ("text", pa.string()),  # as in the paper's figure 16
+    ("written_by", pa.string()),  # "llm", "template" or "film"
+    ("reason", pa.string()),  # why the template, "" for the others
+    *_BACKEND,
+)
+
+FACES = _schema(
+    ("face_id", pa.string()),
+    *_ROW,
+    ("character_id", pa.string()),  # "" when the face belongs to no person box
+    *_BOX,
+    ("score", pa.float32()),
+    ("embedding", pa.binary()),  # float32, as many as the embedder gives (dlib 128, FaRL 512)
+    ("character", pa.int32()),  # cluster in the film, -1 = alone or rejected
+    ("rejected", pa.string()),  # why it is not in the face bank (models.face.quality.REASONS), "" when it is
+    *_BACKEND,
+)
+
+FEATURES = _schema(
+    *_ROW,
+    ("second", pa.int32()),
+    ("shot", pa.int32()),
+    ("sentences", pa.binary()),  # float16 [S, E], S <= 15, E as the encoder gives (MiniLM 384, LongCLIP 768)
+    ("sentences_flipped", pa.binary()),  # float16 [S, E] of the mirrored keyframe
+    ("sentence_width", pa.int32()),  # E
+    ("sentence_kinds", pa.list_(pa.int8())),  # [S] 0 character, 1 scene element, 2 plot
+    ("faces", pa.binary()),  # float16 [F, G], F <= 5, G as the embedder gives (dlib 128, FaRL 512)
+    ("face_width", pa.int32()),  # G
+    ("face_characters", pa.list_(pa.int32())),  # [F]
+)
+
+TOKENS = _schema(
+    *_ROW,
+    ("second", pa.int32()),
+    ("tokens", pa.binary()),  # float32 [L, D]
+    ("tokens_flipped", pa.binary()),  # float32 [L, D] of the mirrored keyframe
+    ("count", pa.int32()),  # L
+    ("width", pa.int32()),  # D
+)
+
+RENDERS = _schema(
+    *_ROW,
+    ("variant", pa.string()),  # "rebuilt", "dreamt", "few_shot" or "no_faces"
+    ("image", pa.large_binary()),  # WebP
+)
+
+REJECTS = _schema(
+    ("film_id", pa.string()),  # "" when there are no bytes to name it by
+    ("source", pa.string()),
+    ("fingerprint", pa.string()),
+    ("stage", pa.string()),
+    ("reason", pa.string()),  # short code
+    ("detail", pa.string()),  # for people, quotes what was given
+    ("attempts", pa.int32()),
+)
+
+WORK = _schema(
+    ("film_id", pa.string()),
+    ("stage", pa.string()),
+    ("fingerprint", pa.string()),
+    ("rows", pa.int32()),
+    ("attempts", pa.int32()),
+)
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "films": FILMS,
+    "keyframes": KEYFRAMES,
+    "characters": CHARACTERS,
+    "captions": CAPTIONS,
+    "scripts": SCRIPTS,
+    "faces": FACES,
+    "features": FEATURES,
+    "tokens": TOKENS,
+    "renders": RENDERS,
+    "rejects": REJECTS,
+    "work": WORK,
+}
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "films": ("film_id",),
+    "keyframes": ("row_id",),
+    "characters": ("character_id",),
+    "captions": ("row_id", "subject"),
+    "scripts": ("row_id",),
+    "faces": ("face_id",),
+    "features": ("row_id",),
+    "tokens": ("row_id",),
+    "renders": ("row_id", "variant"),
+    "rejects": ("source", "film_id", "stage", "fingerprint"),
+    "work": ("stage", "film_id", "fingerprint"),
+}
+"""What names a row of one film and fingerprint; tables are read sorted by it."""
+
+
+def row_id(film_id: str, second: int) -> str:
+    return f"{film_id}-{second:06d}"
+
+
+def second_of(row_id: str) -> int:
+    """Nominal second of a keyframe."""
+    return int(row_id.rpartition("-")[2])
+
+
+def film_of(row_id: str) -> str:
+    """film_id of a keyframe."""
+    return row_id.rpartition("-")[0]
+
+
+def character_id(row_id: str, index: int) -> str:
+    return f"{row_id}-p{index}"
+
+
+def face_id(row_id: str, index: int) -> str:
+    return f"{row_id}-f{index}"

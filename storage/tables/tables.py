@@ -1,0 +1,154 @@
+"""Rows in Delta tables, film by film, so that a run can be killed at any moment and nothing is lost or doubled.
+
+The unit of work is (film, stage, fingerprint). A film's rows are committed first, and last one row to the table
+`work`. Rows count only when their (film_id, fingerprint) stands in `work`, so a fingerprint names the stage too.
+Stages commit many films at a time (storage.tables.batches) and read film by film (storage.tables.filmrows); here is the
+rest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from storage.guard import guarded
+from storage.root import Storage
+from storage.tables.checks import checked
+from storage.tables.delta import Work, distinct, open_table, pairs, replace_rows
+from storage.tables.rejects import NOTES, Reject
+from storage.tables.schemas import KEYS, SCHEMAS
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Expression
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of one storage; any number of readers, and writers that take turns on a conflict."""
+
+    storage: Storage
+
+    def commit(self, table: str, film_id: str, fingerprint: str, rows: pa.Table) -> None:
+        """Makes `rows` the rows of this film and fingerprint in `table`, in one step, in place of earlier ones.
+
+        Looks into every file that may hold some: for single films; a stage has storage.tables.batches.
+
+        Args:
+            rows: the columns of SCHEMAS[table] in any order; `film_id` and `fingerprint` may be left out.
+
+        Raises:
+            ValueError: when columns, types, ids or uniqueness are wrong.
+            StorageError: when the storage cannot be written, or is full; nothing counts then.
+        """
+        rows = checked(table, film_id, fingerprint, rows)
+        replace_rows(self.storage, table, rows, {"film_id": film_id, "fingerprint": fingerprint})
+
+    def done(self, stage: str) -> Work:
+        """(film_id, fingerprint) of all finished work of a stage."""
+        return pairs(open_table(self.storage, "work"), pc.field("stage") == stage)
+
+    def read(self, table: str, work: Mapping[str, str], columns: Sequence[str] | None = None) -> pa.Table:
+        """The finished rows of some films, sorted by the table's id.
+
+        Args:
+            work: film_id -> fingerprint of the rows wanted. Films whose work is not finished have no rows.
+            columns: all when None.
+        """
+        schema = SCHEMAS[table]
+        names = list(columns) if columns is not None else schema.names
+        some = pc.field("film_id").isin(list(work))
+        finished = set(work.items()) & pairs(open_table(self.storage, "work"), some) if work else set()
+        if not finished:
+            return schema.empty_table().select(names)
+        wanted = pc.field("film_id").isin([film_id for film_id, _ in finished])
+        wanted &= pc.field("fingerprint").isin(sorted({fingerprint for _, fingerprint in finished}))
+        needed = list(dict.fromkeys([*names, *KEYS[table], "film_id", "fingerprint"]))
+        rows = self._all(table, needed, wanted)
+        if len({fingerprint for _, fingerprint in finished}) > 1:  # each film has one of them
+            keys = pa.table(dict(zip(("film_id", "fingerprint"), map(list, zip(*finished, strict=True)), strict=True)))
+            places = pa.table({**{name: rows[name] for name in keys.column_names}, "place": range(rows.num_rows)})
+            mine = places.join(keys, keys.column_names, join_type="left semi")["place"]
+            rows = rows.take(mine) if len(mine) < rows.num_rows else rows
+        return rows.sort_by([(key, "ascending") for key in KEYS[table]]).select(names)
+
+    def distinct(self, table: str, work: Mapping[str, str], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The values of some columns in the rows of finished work, each once, sorted."""
+        where = pc.field("film_id").isin(list(work))
+        found = distinct(open_table(self.storage, table), ["film_id", "fingerprint", *columns], where)
+        return sorted({tuple(values) for film_id, key, *values in found if work[film_id] == key})
+
+    def sources(self, work: Mapping[str, str]) -> dict[str, str]:
+        """film_id -> where a decoded film lies now; `work` is the stage keyframes'."""
+        return {row["film_id"]: row["source"] for row in self.read("films", work, ["film_id", "source"]).to_pylist()}
+
+    def count(self) -> dict[str, int]:
+        """Finished rows of every table; of `work` and `rejects` all rows.
+
+        Where a stage's table has as many rows as `work` says that were finished, those are its rows; where it has
+        others, left by a run that was killed, rows are counted film by film.
+        """
+        work = self._all("work", ["film_id", "stage", "fingerprint", "rows"])
+        films: Any = zip(work["film_id"].to_pylist(), work["fingerprint"].to_pylist(), strict=True)
+        finished = set(films)
+        by_stage = work.group_by("stage").aggregate([("rows", "sum"), ([], "count_all")]).to_pylist()
+        said = {row["stage"]: row["rows_sum"] for row in by_stage}
+        said["films"] = sum(row["count_all"] for row in by_stage if row["stage"] == "keyframes")
+        counts = dict.fromkeys(SCHEMAS, 0) | {"work": work.num_rows}
+        for table in set(SCHEMAS) - {"work"}:
+            delta = open_table(self.storage, table)
+            if delta is None:
+                continue
+            records: list[Any] = pa.table(delta.get_add_actions())["num_records"].to_pylist()
+            counts[table] = sum(records)
+            if table != "rejects" and counts[table] != said.get(table):
+                counts[table] = self._counted(table, finished)
+        return counts
+
+    def _counted(self, table: str, finished: Work) -> int:
+        groups = self._all(table, ["film_id", "fingerprint"]).group_by(["film_id", "fingerprint"])
+        films = groups.aggregate([([], "count_all")]).to_pylist()
+        return sum(row["count_all"] for row in films if (row["film_id"], row["fingerprint"]) in finished)
+
+    def judge(self, stage: str, sources: Sequence[str], rejects: Sequence[Reject]) -> None:
+        """Puts `rejects`, why films were left out, in place of all that a stage said of `sources`; in one commit.
+
+        A source of which nothing is said any more is fine now.
+        """
+        place = {"stage": stage, "source": sorted({*sources, *(reject.source for reject in rejects)})}
+        where = (pc.field("stage") == stage) & pc.field("source").isin(place["source"])
+        if rejects or self._all("rejects", ["source"], where).num_rows:
+            rows = pa.Table.from_pylist([reject.model_dump() for reject in rejects], schema=SCHEMAS["rejects"])
+            replace_rows(self.storage, "rejects", rows, place)
+
+    def rejects(self) -> list[Reject]:
+        """All of them, sorted by source."""
+        rows = self._all("rejects", SCHEMAS["rejects"].names)
+        return [Reject(**row) for row in rows.sort_by([(key, "ascending") for key in KEYS["rejects"]]).to_pylist()]
+
+    def given_up(self, stage: str) -> list[tuple[str, str, str, str]]:
+        """(film_id, fingerprint, source, reason) of a stage's rejects."""
+        columns = ["film_id", "fingerprint", "source", "reason"]
+        rows = self._all("rejects", columns, pc.field("stage") == stage)
+        return list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
+
+    def lost(self) -> set[str]:
+        """Ids of films that a stage left out for a fault of their own, and has not done since."""
+        told = [one for one in self.rejects() if one.fingerprint and one.reason not in NOTES | {"over_budget"}]
+        finished = {stage: self.done(stage) for stage in {one.stage for one in told}}
+        return {one.film_id for one in told if (one.film_id, one.fingerprint) not in finished[one.stage]}
+
+    def versions(self) -> dict[str, int]:
+        """Delta version of every table that exists; runs that were killed and resumed have more of them."""
+        tables = {name: open_table(self.storage, name) for name in SCHEMAS}
+        return {name: table.version() for name, table in tables.items() if table is not None}
+
+    def _all(self, table: str, columns: list[str], where: "Expression | None" = None) -> pa.Table:
+        schema = pa.schema([SCHEMAS[table].field(name) for name in columns])
+        delta = open_table(self.storage, table)
+        if delta is None:
+            return schema.empty_table()
+        with guarded("read", self.storage.url(f"tables/{table}")):
+            rows: pa.Table = delta.to_pyarrow_dataset().to_table(columns=columns, filter=where)
+        return rows.cast(schema)

@@ -1,0 +1,187 @@
+"""One training loop for every model: a Ray Train job that resumes where it was killed and is never run twice.
+
+Ray Train starts the workers, connects them and starts them again when one dies; the steps, checkpoints and the
+export are training_loop's. Nothing is reported through ray.train.report: each report costs a round of polls.
+"""
+
+import contextvars
+import json
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from storage import checkpoints
+from storage.errors import MovieDreamerError
+from storage.root import Storage
+from tasks.cluster import ClusterConfig, connect, require_gpus
+from tasks.head import START_LIMIT
+from tasks.progress import Progress
+from tasks.training.engine.job import EVENTS, PROGRESS, RAY, SAMPLES, FitConfig, Job
+
+if TYPE_CHECKING:
+    from models.training import Trainable
+
+_LOOK_SECONDS = 1.0
+_QUIET = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(START_LIMIT),
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+
+
+class TrainingError(MovieDreamerError):
+    """A training that did not come to its end."""
+
+
+def fit(
+    storage: Storage,
+    model: str,
+    fingerprint: str,
+    make: "Callable[[], Trainable]",
+    config: FitConfig,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> str:
+    """Trains what `make` builds, unless that was done before.
+
+    Args:
+        fingerprint: names everything that changes the result.
+        make: runs in the workers; it is pickled, so it carries references to the data and never the data.
+        progress: is told (model, step, steps) about once a second.
+
+    Returns:
+        the folder of the exported model in the storage, checkpoints/<model>/<fingerprint>/final. Beside it stay the
+        event files for TensorBoard and, where there was validation, samples and the best checkpoint.
+
+    Raises:
+        ClusterError: when Ray does not start, or this machine has not the GPUs that are asked for.
+        TrainingError: when the loss was not finite, `make` failed, memory ran out, or a worker died too often.
+    """
+    job = Job(storage, model, fingerprint, make, config)
+    if checkpoints.finished(storage, model, fingerprint) is None:
+        with _told(job, progress), _own_sigint():
+            error = _run(job, config, cluster)
+        if error:
+            raise TrainingError(f"training {model} failed: {error}")
+    final = checkpoints.finished(storage, model, fingerprint)
+    if final is None:
+        raise TrainingError(f"training {model} was stopped before its end; the same command takes it up again")
+    best = checkpoints.best(storage, model, fingerprint)
+    kept = {final, *(f"{job.folder}/{name}" for name in (EVENTS, SAMPLES)), best.rel if best else final}
+    for name in storage.list(job.folder):  # what led there: checkpoints, notes on progress
+        if f"{job.folder}/{name}" not in kept:
+            storage.delete(f"{job.folder}/{name}")
+    return final
+
+
+def curve(storage: Storage, final: str) -> list[dict[str, float]]:
+    """Figures of each step of a finished training: "step", "loss", its terms and, at some, "held_out/..."."""
+    return [json.loads(line) for line in storage.read_bytes(f"{final}/curve.jsonl").splitlines()]
+
+
+def sample_sheets(storage: Storage, final: str) -> dict[int, bytes]:
+    """Step -> the encoded picture of samples that was taken at it, of a finished training."""
+    folder = f"{final.rpartition('/')[0]}/{SAMPLES}"
+    return {int(name.partition(".")[0]): storage.read_bytes(f"{folder}/{name}") for name in storage.list(folder)}
+
+
+def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
+    """What stopped the training for good, "" when nothing did."""
+    if config.workers:
+        connect(cluster)
+        least = config.min_workers or config.workers
+        require_gpus(cluster, least * config.gpus, f"fit.workers={least} of fit.gpus={config.gpus:g}")
+    os.environ.update(_QUIET)
+    from pyarrow.fs import FileSystem
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
+    logging.getLogger("ray.train").setLevel(logging.ERROR)
+    filesystem, root = FileSystem.from_uri(job.storage.uri)
+    job.storage.write_bytes(f"{job.folder}/{RAY}", b"")  # Ray Train writes it so, whatever stands there
+    trainer = TorchTrainer(
+        _train,
+        train_loop_config={"job": job},
+        scaling_config=ScalingConfig(
+            num_workers=(config.min_workers, config.workers) if config.min_workers else config.workers,
+            use_gpu=config.gpus > 0,
+            resources_per_worker={"CPU": config.threads, "GPU": config.gpus},
+        ),
+        run_config=RunConfig(
+            name=RAY.split("/")[0],  # Ray Train tries this folder out from all workers, and leaves it empty
+            storage_path=f"{root}/{job.folder}",
+            storage_filesystem=filesystem,
+            failure_config=FailureConfig(max_failures=config.restarts, controller_failure_limit=config.restarts),
+        ),
+    )
+    try:
+        return str(trainer.fit().return_value or "")
+    except TrainingFailedError as error:
+        return str(error)
+
+
+def _train(settings: dict[str, Job]) -> str:
+    """The loop in a worker. An error that all workers come to, and would again, is returned: Ray's restarts are for
+    workers that die. One that only some may come to is raised, so that Ray ends the others, who wait for them."""
+    import torch
+    from ray import train as ray_train
+    from ray.train.torch import get_device
+
+    from tasks.training.engine.training_loop import SHARED_ERRORS, train
+
+    context = ray_train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    if torch.cuda.is_available():
+        torch.cuda.set_device(get_device())
+    try:
+        train(settings["job"], rank, world)
+    except (MovieDreamerError, ValueError) as error:
+        if world > 1 and not isinstance(error, SHARED_ERRORS):
+            raise
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+@contextmanager
+def _told(job: Job, progress: Progress) -> Iterator[None]:
+    """Passes on how far the workers say they are, from a thread with this thread's context, until the block ends."""
+    over = threading.Event()
+
+    def look() -> None:
+        if job.storage.exists(f"{job.folder}/{PROGRESS}"):
+            note = json.loads(job.storage.read_bytes(f"{job.folder}/{PROGRESS}"))
+            progress(job.model, note["step"], note["steps"])
+
+    def look_on() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            look()
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(look_on,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    look()
+
+
+@contextmanager
+def _own_sigint() -> Iterator[None]:
+    """Ray Train takes over Ctrl-C while it runs and does not give it back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

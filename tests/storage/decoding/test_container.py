@@ -1,0 +1,143 @@
+"""What a film may not do: lead to other files, or to the network."""
+
+import socket
+import threading
+
+import av
+import pytest
+
+from storage.decoding.container import opened, told_length
+from storage.decoding.decode import KeyframesConfig, decode_film
+from storage.errors import FilmError
+from storage.films.perceptual import perceptual_hash
+
+SMALL = KeyframesConfig(width=112, height=64)
+
+
+@pytest.fixture
+def listener():
+    """A server on this machine, and whoever called."""
+    server = socket.create_server(("127.0.0.1", 0))
+    callers = []
+
+    def listen():
+        while True:
+            try:
+                callers.append(server.accept()[1])
+            except OSError:
+                return
+
+    threading.Thread(target=listen, daemon=True).start()
+    yield server.getsockname()[1], callers
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+
+
+def playlists(film, port):
+    segments = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{film}\n#EXT-X-ENDLIST\n"
+    remote = segments.replace(str(film), f"http://127.0.0.1:{port}/film.ts")
+    session = f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\n"
+    representation = f"<Representation id='0' bandwidth='1'><BaseURL>http://127.0.0.1:{port}/a.mp4</BaseURL>"
+    manifest = (
+        "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011' type='static' "
+        "mediaPresentationDuration='PT9S' profiles='urn:mpeg:dash:profile:isoff-on-demand:2011'><Period>"
+        f"<AdaptationSet mimeType='video/mp4'>{representation}</Representation></AdaptationSet></Period></MPD>"
+    )
+    return {
+        "segments.m3u8": segments,
+        "remote.m3u8": remote,
+        "hidden.mp4": segments,
+        "list.ffconcat": f"ffconcat version 1.0\nfile {film.name}\n",
+        "hidden.mkv": f"ffconcat version 1.0\nfile '{film}'\n",
+        "session.sdp": session + "a=rtpmap:96 H264/90000\n",
+        "manifest.mpd": manifest,
+    }
+
+
+def test_playlists_scripts_and_sessions_are_no_films(tmp_path, clips, listener):
+    port, callers = listener
+    film = clips(tmp_path / "film.ts", [number / 10 for number in range(30)])
+    assert decode_film(film, SMALL).numbers.num_rows == 3
+    for name, text in playlists(film, port).items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(FilmError) as caught:
+            decode_film(tmp_path / name, SMALL)
+        assert caught.value.reason == "not_a_video", name
+        assert name in caught.value.detail
+    assert callers == []
+
+
+def test_a_pattern_of_pictures_is_a_file_name(tmp_path, ffmpeg):
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=rate=2:duration=3", tmp_path / "%d.png")
+    with pytest.raises(FilmError, match="missing"):
+        decode_film(tmp_path / "%d.png", SMALL)
+    with pytest.raises(FilmError, match="not_a_video"):
+        decode_film(tmp_path / "1.png", SMALL)
+
+
+def test_a_file_named_like_an_address_is_a_file(tmp_path, clips, monkeypatch):
+    clips(tmp_path / "film.mp4", [number / 10 for number in range(30)])
+    (tmp_path / "film.mp4").rename(tmp_path / "http:film.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert decode_film("http:film.mp4", SMALL).numbers.num_rows == 3
+
+
+def test_the_media_of_a_mov_lie_inside(tmp_path, clips):
+    other = clips(tmp_path / "other.mov", [number / 10 for number in range(30)])
+    data = other.read_bytes()
+    inside = b"\0\0\0\x0curl \0\0\0\x01"  # this very file
+    assert data.count(inside) == 1
+    start = data.index(b"mdat")
+    length = int.from_bytes(data[start - 4 : start], "big")
+    empty = data[: start + 4] + bytes(length - 8) + data[start + length - 4 :]
+    path = tmp_path / "outside.mov"
+    path.write_bytes(_grown(empty, empty.index(inside), inside, _alias(other)))
+    with av.open(str(path), options={"enable_drefs": "1", "use_absolute_path": "1"}) as container:
+        assert len(list(container.decode(video=0))) == 30  # who allows it is led to the other file
+    with pytest.raises(FilmError) as caught:
+        decode_film(path, SMALL)
+    assert caught.value.reason == "decode_failed"
+
+
+def _alias(path):
+    """A Macintosh alias of a file, as QuickTime refers to media elsewhere."""
+    name, whole = path.name.encode(), str(path).encode()
+    whole += b"\0" * (len(whole) % 2)
+    head = bytes(10) + b"\x01X".ljust(28, b"\0") + bytes(12) + bytes([len(name)]) + name.ljust(63, b"\0") + bytes(16)
+    levels = b"\xff\xff\xff\xff" + bytes(16)
+    body = head + levels + (2).to_bytes(2, "big") + len(whole).to_bytes(2, "big") + whole + b"\xff\xff\0\0"
+    return (12 + len(body)).to_bytes(4, "big") + b"alis" + bytes(4) + body
+
+
+def _grown(data, place, old, new):
+    """The file with a box replaced, and the boxes around it longer by as much."""
+    parts = bytearray(data[:place] + new + data[place + len(old) :])
+    for kind in (b"dref", b"dinf", b"minf", b"mdia", b"trak", b"moov"):
+        start = data.rindex(kind, 0, place) - 4
+        length = int.from_bytes(data[start : start + 4], "big")
+        parts[start : start + 4] = (length + len(new) - len(old)).to_bytes(4, "big")
+    return bytes(parts)
+
+
+def test_the_default_picture_goes_before_a_larger_one(tmp_path, ffmpeg):
+    film = ("-f", "lavfi", "-i", "testsrc2=size=128x64:rate=5:duration=2")
+    cover = ("-f", "lavfi", "-i", "color=red:size=256x128:rate=1:duration=1")
+    codecs = ("-map", 1, "-map", 0, "-c:v:0", "mjpeg", "-c:v:1", "libx264")
+    marks = ("-disposition:v:0", 0, "-disposition:v:1", "default")
+    with opened(ffmpeg(*film, *cover, *codecs, *marks, tmp_path / "film.mkv")) as (_, stream):
+        assert (stream.width, stream.codec_context.name) == (128, "h264")
+
+
+@pytest.mark.parametrize("offset", [0, 2, 100])
+def test_a_matroska_that_begins_late_is_no_longer_for_it(tmp_path, ffmpeg, offset):
+    source = ("-f", "lavfi", "-i", "testsrc2=size=128x64:rate=5:duration=4")
+    path = ffmpeg(*source, "-c:v", "libx264", "-output_ts_offset", offset, tmp_path / "late.mkv")
+    with opened(path) as (container, _):
+        assert told_length(container) == pytest.approx(4, abs=0.01)
+    assert decode_film(path, SMALL).damage == ""
+    assert "x" not in perceptual_hash(path).split(".")
+
+
+def test_a_film_opens_by_its_largest_picture(tmp_path, clips):
+    with opened(clips(tmp_path / "film.mp4", [0.0, 0.1])) as (container, stream):
+        assert (container.name, stream.width) == (f"file:{tmp_path / 'film.mp4'}", 448)
