@@ -9,6 +9,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,16 @@ class Run:
         self._told = 0.0
 
     def go(self) -> None:
+        try:
+            self._go()
+        except Exception:
+            if self.board:
+                self.writer.submit(self.board.close)
+                with suppress(Exception):  # what stopped the run is told, not this
+                    self.writer.close()
+            raise
+
+    def _go(self) -> None:
         config, steps = self.job.config, self.trainable.steps
         for shares in dataloader.steps(self.trainable, self.done, self.batches, self.rank, self.world, self.device):
             self.step(shares)
