@@ -74,7 +74,10 @@ def local_path(source: str) -> Path:
     """Of a path or a file:// URI."""
     if source.startswith("file://"):
         return Path(os.fsdecode(unquote_to_bytes(os.fsencode(urlsplit(source).path))))
-    return Path(source).expanduser()
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # "~x" is nobody's home: a name that begins so
+        return Path(source)
 
 
 def as_source(place: str | Path) -> str:

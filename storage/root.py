@@ -65,9 +65,7 @@ class Storage:
         scheme, place, options = split(self.uri)
         if not self.uri.strip():
             raise ConfigError("the storage is empty: name a folder, file://, s3:// or gs:// with --storage")
-        if "://" not in self.uri:
-            object.__setattr__(self, "uri", str(Path(self.uri).expanduser().absolute()))
-        elif self.uri.startswith("file:///"):
+        if "://" not in self.uri or self.uri.startswith("file:///"):
             object.__setattr__(self, "uri", str(local_path(self.uri).absolute()))
         elif "@" in place.partition("/")[0] or _KEYS & dict(parse_qsl(options)).keys():
             raise ConfigError(

@@ -7,7 +7,7 @@ film was had), `licence`, `availability` and `movie` (files of the same movie na
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from storage.errors import FilmError
@@ -148,7 +148,7 @@ def year_of(text: str) -> int | None:
 
 
 def _beside(manifest: str, path: str) -> str:
-    if "://" in path or Path(path).expanduser().is_absolute():
+    if "://" in path or local_path(path).is_absolute():
         return path
     if not is_remote(manifest):
         return as_source(local_path(manifest).parent / path)

@@ -89,6 +89,8 @@ def read(config: ScriptConfig) -> Screenplay:
         _picture(local_path(reference), "script.references")
     try:
         story = screenplay.read(config.file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"script.path={config.path!r} is not UTF-8: save it as UTF-8") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"script.path={config.path!r}: {error}; docs/autoregressive.md shows a script") from error
     if wrong := [problem for name in _names(story) if (problem := _problem(name, config.file.parent))]:

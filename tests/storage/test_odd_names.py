@@ -116,3 +116,10 @@ def test_the_row_of_such_a_film_is_json_and_arrow(tmp_path: Path) -> None:
     named = Named(source=as_source(tmp_path / NAME), row=f"{as_source(tmp_path / NAME)}:2")
     assert json.loads(json_text(named.model_dump())) == named.model_dump()
     assert pa.array([named.source]).to_pylist() == [named.source]
+
+
+def test_a_name_may_begin_like_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, {"~nobody.mp4": b"a", "films.csv": b"path\n~nobody.mp4\n"})
+    for given in ("~nobody.mp4", "films.csv", "."):
+        assert [film.title for film in resolve([given])[0]] == ["~nobody"]

@@ -18,7 +18,10 @@ from tasks.curation import data_card
 from tasks.curation.data_card import DataCardConfig
 from tasks.curation.split import LeakError
 from tasks.progress import silent
+from tests.storage.test_printable import EVIL as ANY
 from tests.tasks.small_story import SECONDS, small_story, two_stories
+
+EVIL = ANY.replace("\udce9", "")  # what tables can hold
 
 
 @pytest.fixture
@@ -129,3 +132,15 @@ def test_a_snapshot_that_leaks_has_no_card(storage):
     snapshots.save(storage, leaking)
     with pytest.raises(LeakError, match="movie 'tt1' is learnt from in 'small story' and held out in 'another story'"):
         made(storage)
+
+
+def test_titles_and_rejects_are_shown_escaped_and_cut(storage):
+    snapshot = two_stories(storage)
+    films = [film.model_copy(update={"title": EVIL}) for film in snapshot.films]
+    told = snapshot.model_copy(update={"films": tuple(films)}).model_dump_json(exclude_none=False).encode()
+    storage.write_bytes(f"snapshots/{snapshot.id}.json", told)
+    Tables(storage).judge("keyframes", [], [Reject(source=EVIL, reason="truncated", detail=EVIL, stage="keyframes")])
+    _, page = made(storage)
+    assert all(letter.isprintable() or letter == "\n" for letter in page.replace("\u202f", ""))
+    assert "A" * 2001 not in re.sub('"data:[^"]*"', "", page)
+    assert r"\x1b[2J\x1b]0;owned" in page

@@ -1,6 +1,7 @@
 """A user's script that cannot become a movie says why before any model is opened."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -33,6 +34,23 @@ def test_what_is_no_script_is_quoted_with_its_path(tmp_path, text, wanted):
         path.write_text(text)
     with pytest.raises(ConfigError, match=rf"script\.path='{path}'.*{wanted}"):
         read(ScriptConfig(path=str(path)))
+
+
+def test_a_script_and_its_pictures_may_have_names_that_are_not_utf8(tmp_path):
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    place.mkdir()
+    picture, story, latin = (place / os.fsdecode(name) for name in (b"ren\xe9.webp", b"\xe9.json", b"latin.json"))
+    for path in (picture, place / "ann.webp"):
+        path.write_bytes(webp(7))
+    people = [{"description": "a woman", "face": "ann.webp"}]
+    text = json.dumps({"keyframes": [{"characters": people}]})
+    story.write_text(text)
+    config = ScriptConfig(path=str(story), references=(str(picture),))
+    assert config.path.endswith("caf%E9/%E9.json")
+    assert read(config).keyframes[0].characters[0].face == "ann.webp"
+    latin.write_bytes(text.replace("a woman", "Ren\xe9e").encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"latin\.json' is not UTF-8: save it as UTF-8"):
+        read(ScriptConfig(path=str(latin)))
 
 
 def test_a_reference_that_is_no_picture_is_quoted(tmp_path):
