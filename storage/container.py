@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 SMALLEST_SIDE = 64  # pixels
+_NO_TIMES = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS: bare streams
 
 _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns lead to other files and servers
     *("3g2", "av1", "avi", "asf", "dv", "flv", "gif", "gxf", "h264", "hevc", "ivf", "live_flv", "m4v", "matroska"),
     *("mjpeg", "mov", "mpeg", "mpegts", "mpegvideo", "mxf", "nsv", "nut", "obu", "ogg", "rm", "vc1", "vvc", "wtv"),
     "yuv4mpegpipe",
 )
-_BARE = frozenset({"h264", "hevc", "vc1", "vvc"})
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 
 
@@ -43,9 +43,15 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
         yield container, _moving_picture(path, container)
 
 
-def bare_rate(container: "InputContainer", stream: "VideoStream") -> Fraction | None:
-    """Frames a second of a bare stream (.h264, .hevc), whose frames tell no times; None where they do."""
-    return stream.guessed_rate or stream.average_rate if container.format.name in _BARE else None
+def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
+    """Frames a second, as the codec says in a bare stream (.h264, .m2v), where libav takes 25 for the average.
+
+    Elsewhere the lower of both: an AVI that was copied from another file counts ticks where it has no frames.
+    """
+    average, guessed = stream.average_rate, stream.guessed_rate
+    if guessed and average and not container.format.flags & _NO_TIMES:
+        return min(average, guessed)
+    return guessed or average or Fraction(25)
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from storage.bars import BarFinder, Bars, guess
-from storage.container import missing_end, opened
+from storage.container import frame_rate, missing_end, opened
 from storage.errors import FilmError
 from storage.films import FilmProbe, pixel_aspect
 from storage.fingerprint import file_id
@@ -43,7 +43,7 @@ class KeyframesConfig(BaseModel, frozen=True, extra="forbid"):
 
     def identity(self) -> dict[str, object]:
         """What changes the keyframes, for a fingerprint: all but the limits."""
-        return self.model_dump(mode="json", exclude={"time_limit", "cpu_limit", "memory_limit"}) | {"revision": 5}
+        return self.model_dump(mode="json", exclude={"time_limit", "cpu_limit", "memory_limit"}) | {"revision": 6}
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _read(path: Path, config: KeyframesConfig, spool: IO[bytes], bars: Bars, pla
     keyframes, finder = _Keyframes(spool, isinstance(config.trim, TrimAutomatic)), BarFinder()
     with opened(path) as (container, stream):
         reader = FilmReader(container, stream, config.every if planned else None)
-        cuts = CutFinder(config.shot_threshold, float(stream.average_rate or 25))
+        cuts = CutFinder(config.shot_threshold, float(frame_rate(container, stream)))
         developer = Developer(config.width, config.height, pixel_aspect(stream), bars)
         for second, pts, frame in nearest(cuts.watch(reader), config.every):
             finder.see(frame)

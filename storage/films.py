@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pydantic import BaseModel
 
-from storage.container import bare_rate, opened, told_length
+from storage.container import frame_rate, opened, told_length
 from storage.errors import FilmError
 from storage.hashing import Hashed, by_bytes
 from storage.inputs import found
@@ -134,7 +134,7 @@ def described(container: "InputContainer", stream: "VideoStream", frame: "VideoF
         width, height = height, width
     return FilmProbe(
         seconds=told_length(container),
-        fps=float(bare_rate(container, stream) or stream.average_rate or stream.guessed_rate or 25),
+        fps=float(frame_rate(container, stream)),
         width=width,
         height=height,
         has_audio=bool(container.streams.audio),

@@ -1,12 +1,14 @@
 """The frames of a film in order of presentation, whatever state its file is in."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heappop, heappush
+from math import ceil
 from typing import TYPE_CHECKING
 
-from storage.container import bare_rate
+from storage.container import frame_rate
 from storage.films import FilmProbe, described
 from storage.plan import PlanError, planned
 from storage.stills import LEAST, Stills, again
@@ -23,6 +25,7 @@ Timed = tuple[float, "VideoFrame"]
 _SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # where frames marked as no reference are none
 _MISSED = 2.0  # seconds by which a whole film may be shorter than its header says
 _GAP_FRAMES = 10  # without a picture, and LEAST seconds, before it counts as damage
+_DEEPEST = 17  # frames: a decoder holds at most 16 back
 _BACK = 1.5  # seconds that times step back where another film was joined on; less is a frame out of order
 
 
@@ -56,9 +59,11 @@ class FilmReader:
     stopped: str = ""
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
     _ticks: int = field(default=0, init=False)  # that it is shown
-    _tick: float = field(default=0.0, init=False)  # seconds
+    _tick: float = field(default=1.0, init=False)  # seconds
+    _rate: Fraction = field(default=Fraction(25), init=False)  # frames a second
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
     _last: "VideoFrame | None" = field(default=None, init=False)
+    _shuffled: bool = field(default=False, init=False)  # packets came in another order than that of their times
 
     def __post_init__(self) -> None:
         context = self.stream.codec_context
@@ -68,13 +73,11 @@ class FilmReader:
 
     def __iter__(self) -> Iterator[Timed]:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
-        self._tick = float(self.stream.time_base or 0)
+        self._tick, self._rate = float(self.stream.time_base or 1), frame_rate(self.container, self.stream)
         start: float | None = None
         strayed = False  # the last frame stood far back: one alone is damage, two are a new beginning
-        rate = bare_rate(self.container, self.stream)
-        for frame in self._decoded() if self.step is None else self._needed(self.step):
-            time = float(self.frames / rate) if rate else frame.time
-            if time is None or frame.is_corrupt:
+        for frame in self._in_order(self._decoded()) if self.step is None else self._needed(self.step):
+            if frame.is_corrupt or (time := frame.time) is None:
                 self._fail()
                 continue
             start = time if start is None else start
@@ -138,10 +141,42 @@ class FilmReader:
         for packet in self._packets():
             yield from self._frames_of(packet)
 
+    def _in_order(self, frames: Iterable["VideoFrame"]) -> Iterator["VideoFrame"]:
+        """Frames, with times where the container tells none of presentation.
+
+        Decoders hand frames out in order of presentation. In some containers (H.264 in AVI) frames have the times of
+        their decoding: sorted, these are those of presentation. Where there is no time (bare streams, parts of MPEG
+        program streams), a frame follows on the one before.
+        """
+        waiting: deque[VideoFrame] = deque()
+        times: list[int] = []  # of those, as a heap
+        late, length = ceil(_BACK / self._tick), round(1 / self._rate / self._tick)  # ticks
+        following, newest = 0, 0
+        for frame in frames:
+            told = frame.pts is not None
+            if frame.pts is None:
+                frame.pts = following
+            following = frame.pts + (frame.duration or length)
+            sorts = told and self._sorts()
+            while waiting and (not sorts or frame.pts < newest - late or len(waiting) == _DEEPEST):
+                yield _timed(waiting.popleft(), heappop(times))
+            newest = frame.pts
+            if sorts:
+                waiting.append(frame)
+                heappush(times, frame.pts)
+            else:
+                yield frame
+        yield from (_timed(frame, heappop(times)) for frame in waiting)
+
+    def _sorts(self) -> bool:
+        """Whether the frames' times may be those of decoding: their codec shuffles them, their times do not."""
+        return self.stream.codec_context.has_b_frames and not self._shuffled
+
     def _needed(self, step: float) -> Iterator["VideoFrame"]:
         context = self.stream.codec_context
         skipping = False
         for packet, wanted in planned(self._packets(), self._stills, step):
+            wanted = wanted or not (self._shuffled or packet.is_discard)
             if wanted and packet.pts is not None:
                 heappush(self._due, packet.pts)
             if skipping == wanted:
@@ -177,8 +212,12 @@ class FilmReader:
         import av
 
         try:
+            newest = None
             for packet in self.container.demux(self.stream):
                 self._stills.know(packet)
+                if packet.pts is not None:
+                    self._shuffled |= newest is not None and -_BACK < (packet.pts - newest) * self._tick < 0
+                    newest = packet.pts
                 yield packet
         except av.error.MemoryError:
             raise
@@ -186,3 +225,8 @@ class FilmReader:
             self.stopped = f"reading stopped early ({error.strerror})"
             if self.step is not None:
                 raise PlanError from error
+
+
+def _timed(frame: "VideoFrame", pts: int) -> "VideoFrame":
+    frame.pts = pts
+    return frame
