@@ -97,7 +97,7 @@ def guess(path: "Path") -> Bars:
                     for frame in [*context.decode(packet), *context.decode(None)][:1]:
                         finder.see(frame)
                     context.flush_buffers()
-    except (av.error.FFmpegError, FilmError):
+    except (av.error.FFmpegError, FilmError, OverflowError):
         return Bars()
     return finder.bars()
 

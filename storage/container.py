@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from storage.encryption import encryption
 from storage.errors import FilmError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 SMALLEST_SIDE = 64  # pixels
+LONGEST = 10_000_000  # seconds of a film, nearly four months: more is damage
 _NO_TIMES = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS: bare streams
 
 _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns lead to other files and servers
@@ -31,7 +33,8 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     No other protocol than files, none of the formats that name other files, and no external media of a MOV.
 
     Raises:
-        FilmError: missing, unreadable, not_a_video, truncated, no_video_stream or too_small.
+        FilmError: missing, unreadable, not_a_video, truncated, no_video_stream, encrypted, unknown_codec or too_small;
+            decode_failed for a picture without a size.
     """
     import av
 
@@ -40,6 +43,8 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _unopenable(path, error) from error
     with container:
+        if scheme := encryption(path, container):
+            raise FilmError("encrypted", f"the pictures of {str(path)!r} are encrypted ({scheme})")
         yield container, _moving_picture(path, container)
 
 
@@ -68,7 +73,12 @@ def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
     if not films:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise FilmError("no_video_stream", f"{str(path)!r} holds no moving picture, only: {kinds}")
+    films = [stream for stream in films if stream.codec_context]
+    if not films:
+        raise FilmError("unknown_codec", f"the picture of {str(path)!r} is in no codec known here: convert it to H.264")
     stream = max(films, key=lambda film: (film.disposition & Disposition.default, film.width * film.height))
+    if not (stream.width and stream.height):
+        raise FilmError("decode_failed", f"{str(path)!r} does not tell how large its picture is")
     if min(stream.width, stream.height) < SMALLEST_SIDE:
         size = f"{stream.width}x{stream.height}"
         raise FilmError("too_small", f"{str(path)!r} is {size} pixels; {SMALLEST_SIDE}x{SMALLEST_SIDE} is the least")
@@ -76,14 +86,15 @@ def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
 
 
 def told_length(container: "InputContainer") -> float | None:
-    """Seconds from the first frame to the end, as the header tells them; None where it doesn't.
+    """Seconds from the first frame to the end, as the header tells them; None where it doesn't, or tells nonsense.
 
     Matroska counts from 0, wherever the film begins; files whose duration is less than their beginning don't.
     """
     if not container.duration:
         return None
     start = max(container.start_time or 0, 0) if "matroska" in container.format.name else 0
-    return (container.duration - start if start < container.duration else container.duration) / 1_000_000
+    seconds = (container.duration - start if start < container.duration else container.duration) / 1_000_000
+    return seconds if 0 < seconds < LONGEST else None
 
 
 def _unopenable(path: Path, error: Exception) -> FilmError:

@@ -156,7 +156,7 @@ def _frame_at(container: "InputContainer", stream: "VideoStream", start: float, 
             for frame in _from_key_frame(container.demux(stream), by):
                 if frame.time is not None and frame.time >= at:
                     return frame
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, OverflowError):  # a time that no file has
             continue
     return None
 

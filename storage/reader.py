@@ -8,7 +8,9 @@ from heapq import heappop, heappush
 from math import ceil
 from typing import TYPE_CHECKING
 
-from storage.container import frame_rate
+from storage.container import LONGEST, frame_rate
+from storage.encryption import is_encrypted
+from storage.errors import FilmError
 from storage.films import FilmProbe, described
 from storage.plan import PlanError, planned
 from storage.stills import LEAST, Stills, again
@@ -46,6 +48,7 @@ class FilmReader:
         stopped: why reading ended before the file did, "" otherwise.
 
     Raises:
+        FilmError: encrypted.
         PlanError: with a step, when the film can't be read in this way: read all of it.
     """
 
@@ -81,6 +84,9 @@ class FilmReader:
                 self._fail()
                 continue
             start = time if start is None else start
+            if time - start > LONGEST:
+                self._fail()
+                continue
             if (back := time - start < self._seconds - _BACK) and strayed:
                 start = time - self.end
             strayed = back
@@ -214,6 +220,9 @@ class FilmReader:
         try:
             newest = None
             for packet in self.container.demux(self.stream):
+                if is_encrypted(packet):
+                    detail = f"the pictures of {self.container.name.removeprefix('file:')!r} are encrypted (CENC)"
+                    raise FilmError("encrypted", detail)
                 self._stills.know(packet)
                 if packet.pts is not None:
                     self._shuffled |= newest is not None and -_BACK < (packet.pts - newest) * self._tick < 0
