@@ -1,6 +1,7 @@
 """A media file: opened, its moving picture chosen, and what is wrong with it in words."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -19,10 +20,28 @@ LONGEST = 10_000_000  # seconds of a film, nearly four months: more is damage
 _NO_TIMES = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS: bare streams
 
 _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns lead to other files and servers
-    *("3g2", "av1", "avi", "asf", "dv", "flv", "gif", "gxf", "h264", "hevc", "ivf", "live_flv", "m4v", "matroska"),
+    *(
+        "3g2",
+        "apng",
+        "av1",
+        "avi",
+        "asf",
+        "dv",
+        "flv",
+        "gif",
+        "gxf",
+        "h264",
+        "hevc",
+        "ivf",
+        "live_flv",
+        "m4v",
+        "matroska",
+    ),
     *("mjpeg", "mov", "mpeg", "mpegts", "mpegvideo", "mxf", "nsv", "nut", "obu", "ogg", "rm", "vc1", "vvc", "wtv"),
     "yuv4mpegpipe",
 )
+_WEBP = re.compile(rb"RIFF.{4}WEBP", re.DOTALL)
+_PICTURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 
 
@@ -66,7 +85,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
-    """The default one, of several the largest."""
+    """The default one, of several the largest; in an animated AVIF not the still picture that stands for it."""
     from av.stream import Disposition
 
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
@@ -76,7 +95,9 @@ def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
     films = [stream for stream in films if stream.codec_context]
     if not films:
         raise FilmError("unknown_codec", f"the picture of {str(path)!r} is in no codec known here: convert it to H.264")
-    stream = max(films, key=lambda film: (film.disposition & Disposition.default, film.width * film.height))
+    stream = max(
+        films, key=lambda film: (film.disposition & Disposition.default, film.frames != 1, film.width * film.height)
+    )
     if not (stream.width and stream.height):
         raise FilmError("decode_failed", f"{str(path)!r} does not tell how large its picture is")
     if min(stream.width, stream.height) < SMALLEST_SIDE:
@@ -110,7 +131,10 @@ def _unopenable(path: Path, error: Exception) -> FilmError:
         return FilmError("truncated", f"{str(path)!r} cannot be opened: {lost}")
     with path.open("rb") as file:
         head = file.read(4096)
-    kind = "text" if _is_text(head) else "no media format known here"
+    if _WEBP.match(head) and b"ANIM" in head:
+        cure = "convert it, as a recent ffmpeg does: ffmpeg -i film.webp film.mp4"
+        return FilmError("not_a_video", f"{str(path)!r} is an animated WebP, which is not supported: {cure}")
+    kind = "text" if _is_text(head) else _still_picture(head) or "no media format known here"
     return FilmError("not_a_video", f"{str(path)!r} is not a video: it holds {kind} ({type(error).__name__})")
 
 
@@ -135,6 +159,11 @@ def missing_end(path: Path) -> str:
             if at > size:
                 return f"its end is missing: it declares {at} bytes or more and has {size}"
     return "" if b"moov" in kinds or not kinds else f"its end is missing: no index ('moov') in its {size} bytes"
+
+
+def _still_picture(head: bytes) -> str:
+    kind = next((kind for start, kind in _PICTURES.items() if head.startswith(start)), "WebP" * bool(_WEBP.match(head)))
+    return f"a still picture ({kind})" if kind else ""
 
 
 def _is_text(head: bytes) -> bool:

@@ -29,7 +29,7 @@ BATCH = 64  # keyframes
 
 
 class KeyframesConfig(BaseModel, frozen=True, extra="forbid"):
-    """How keyframes are taken from a film; lengths in seconds, sizes in pixels."""
+    """How keyframes are taken from a film; lengths in seconds, sizes in pixels. What is transparent becomes black."""
 
     every: float = Field(1.0, ge=1.0)
     trim: Trim = TrimSeconds()

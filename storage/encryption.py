@@ -95,7 +95,8 @@ def _transport_packets(piece: bytes) -> np.ndarray | None:
             count = (len(data) - first) // size  # of whole packets
             if count and (data[first : first + count * size : size] == _SYNC).mean() > _IN_STEP:
                 starts = first + size * np.arange(count)
-                return data[starts[data[starts] == _SYNC, None] + np.arange(_TS_SIZES[0])]
+                packets: np.ndarray = data[starts[data[starts] == _SYNC, None] + np.arange(_TS_SIZES[0])]
+                return packets
     return None
 
 

@@ -13,7 +13,7 @@ from storage.encryption import is_encrypted
 from storage.errors import FilmError
 from storage.films import FilmProbe, described
 from storage.plan import PlanError, planned
-from storage.stills import LEAST, Stills, again
+from storage.stills import LEAST, MOST, Stills, again
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -38,7 +38,7 @@ class FilmReader:
     With a step, only the frames that other frames or keyframes need are decoded, in codecs that tell them: one that no
     other refers to is skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each that
     decodes; where times start again, as in joined files, the film goes on behind what was read. A frame that stands for
-    long (storage.stills) comes again every half second until the next, and once just before it.
+    long (storage.stills) comes again every half second until the next, and once just before it, or until the end.
 
     Attributes:
         probe: of the first frame; None when no frame decodes.
@@ -99,6 +99,8 @@ class FilmReader:
                 raise PlanError
         if self._due:
             raise PlanError
+        if self._last is not None and LEAST < self.end - self._seconds <= MOST:
+            yield from ((time, self._last) for time in again(self._seconds, self.end))
 
     def damage(self) -> str:
         """What did not decode, in words, "" when all did."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 LEAST = 1.5  # seconds without a frame: less is a slow film's pace
-_MOST = 60.0  # seconds: no film's picture stands for longer, its times leapt
+MOST = 60.0  # seconds: no film's picture stands for longer, its times leapt
 _AGAIN = 0.5  # seconds
 _REMEMBERED = 20_000  # packets
 
@@ -25,7 +25,7 @@ class Stills:
 
     def __init__(self, time_base: Fraction) -> None:
         self.time_base = time_base
-        self._least, self._most = ceil(LEAST / time_base), floor(_MOST / time_base)
+        self._least, self._most = ceil(LEAST / time_base), floor(MOST / time_base)
         self._times: deque[int] = deque(maxlen=_REMEMBERED)
         self._holes: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._end: int | None = None  # of what is decoded
