@@ -13,6 +13,7 @@ from storage.errors import FilmError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.stream import Stream
     from av.video.stream import VideoStream
 
 SMALLEST_SIDE = 64  # pixels
@@ -42,6 +43,7 @@ _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns 
 )
 _WEBP = re.compile(rb"RIFF.{4}WEBP", re.DOTALL)
 _PICTURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d\.\d+)")
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 
 
@@ -106,16 +108,29 @@ def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
     return stream
 
 
-def told_length(container: "InputContainer") -> float | None:
-    """Seconds from the first frame to the end, as the header tells them; None where it doesn't, or tells nonsense.
+def told_length(container: "InputContainer", stream: "VideoStream") -> float | None:
+    """Seconds from the first frame to the picture's end, as the header tells them; None where it doesn't.
 
-    Matroska counts from 0, wherever the film begins; files whose duration is less than their beginning don't.
+    Sound may begin before the picture and go on behind it: of the picture's own length and the file's the shorter is
+    told. Matroska counts from 0, wherever the film begins; files whose duration is less than their beginning don't.
     """
-    if not container.duration:
-        return None
-    start = max(container.start_time or 0, 0) if "matroska" in container.format.name else 0
-    seconds = (container.duration - start if start < container.duration else container.duration) / 1_000_000
-    return seconds if 0 < seconds < LONGEST else None
+    first, begin = seconds_of(stream.start_time, stream), (container.start_time or 0) / 1_000_000
+    told = [seconds_of(stream.duration, stream), _tagged_end(stream) - first]
+    if whole := (container.duration or 0) / 1_000_000:
+        skipped = max(begin, 0) if "matroska" in container.format.name else 0
+        told.append((whole - skipped if skipped < whole else whole) - max(0, first - begin))
+    return min((seconds for seconds in told if 0 < seconds < LONGEST), default=None)
+
+
+def seconds_of(ticks: int | None, stream: "Stream") -> float:
+    """Ticks of a stream in seconds; 0 where they are not known."""
+    return float(ticks * stream.time_base) if ticks and stream.time_base else 0.0
+
+
+def _tagged_end(stream: "VideoStream") -> float:
+    """Seconds, as programs that write Matroska note them for each stream; 0 where they don't."""
+    clock = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
+    return sum(float(part) * unit for part, unit in zip(clock.groups(), (3600, 60, 1), strict=True)) if clock else 0.0
 
 
 def _unopenable(path: Path, error: Exception) -> FilmError:

@@ -133,7 +133,7 @@ def described(container: "InputContainer", stream: "VideoStream", frame: "VideoF
     if lies_sideways(frame):
         width, height = height, width
     return FilmProbe(
-        seconds=told_length(container),
+        seconds=told_length(container, stream),
         fps=float(frame_rate(container, stream)),
         width=width,
         height=height,

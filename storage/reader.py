@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heappop, heappush
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from storage.container import LONGEST, frame_rate
+from storage.container import LONGEST, frame_rate, seconds_of
 from storage.encryption import is_encrypted
 from storage.errors import FilmError
 from storage.films import FilmProbe, described
@@ -46,6 +46,7 @@ class FilmReader:
         bad: packets and frames that were damaged and left out.
         gaps: seconds without a frame inside the film, but for pictures that stand.
         stopped: why reading ended before the file did, "" otherwise.
+        start: seconds of the first frame, as the file counts them.
 
     Raises:
         FilmError: encrypted.
@@ -60,11 +61,14 @@ class FilmReader:
     bad: int = 0
     gaps: float = 0.0
     stopped: str = ""
+    start: float = 0.0
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
     _ticks: int = field(default=0, init=False)  # that it is shown
     _tick: float = field(default=1.0, init=False)  # seconds
     _rate: Fraction = field(default=Fraction(25), init=False)  # frames a second
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
+    _late: float = field(default=0.0, init=False)  # seconds by which it comes later than the header says
+    _others: float = field(default=0.0, init=False)  # seconds to which sound and texts go, as the file counts
     _last: "VideoFrame | None" = field(default=None, init=False)
     _shuffled: bool = field(default=False, init=False)  # packets came in another order than that of their times
 
@@ -72,29 +76,29 @@ class FilmReader:
         context = self.stream.codec_context
         if context.name not in _SKIPPABLE or not context.has_b_frames:  # hardly anything to skip
             self.step = None
-        self._stills = Stills(self.stream.time_base or Fraction(1))
+        self._stills = Stills(self.stream.time_base or Fraction(1), counted=self.container.format.name == "avi")
 
     def __iter__(self) -> Iterator[Timed]:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
         self._tick, self._rate = float(self.stream.time_base or 1), frame_rate(self.container, self.stream)
-        start: float | None = None
         strayed = False  # the last frame stood far back: one alone is damage, two are a new beginning
         for frame in self._in_order(self._decoded()) if self.step is None else self._needed(self.step):
             if frame.is_corrupt or (time := frame.time) is None:
                 self._fail()
                 continue
-            start = time if start is None else start
-            if time - start > LONGEST:
+            if not self.frames:
+                self.start = time
+            if time - self.start > LONGEST:
                 self._fail()
                 continue
-            if (back := time - start < self._seconds - _BACK) and strayed:
-                start = time - self.end
+            if (back := time - self.start < self._seconds - _BACK) and strayed:
+                self.start = time - self.end
             strayed = back
-            if time - start > self._seconds:
-                if time - start - self._seconds > LEAST:
-                    yield from self._stood(frame, time - start)
-                self._see(frame, time - start)
-                yield time - start, frame
+            if (seconds := time - self.start) > self._seconds:
+                if seconds - self._seconds > LEAST:
+                    yield from self._stood(frame, seconds)
+                self._see(frame, seconds)
+                yield seconds, frame
             elif self.step is not None:
                 raise PlanError
         if self._due:
@@ -104,21 +108,16 @@ class FilmReader:
 
     def damage(self) -> str:
         """What did not decode, in words, "" when all did."""
-        told = self._told()
+        told = self.probe.seconds - self._late if self.probe and self.probe.seconds else None
         faults = [self.stopped] * bool(self.stopped)
         if self.bad:
             faults.append(f"{self.bad} damaged packet{'s' * (self.bad > 1)}")
         if self.gaps:
             faults.append(f"{self.gaps:.1f} s without a picture")
-        if told is not None and self.end < told - max(_MISSED, 0.02 * told):
+        there = max(self.end, self._others - self.start)  # sound behind the picture shows that the file is whole
+        if told is not None and there < told - max(_MISSED, 0.02 * told):
             faults.append(f"{self.end:.1f} s of the {told:.1f} s that its header declares")
         return ", ".join(faults)
-
-    def _told(self) -> float | None:
-        """Seconds of pictures that the header declares; MP4 and MOV know them from those of sound."""
-        own = self.stream.duration if "mp4" in self.container.format.name else None
-        told = self.probe.seconds if self.probe else None
-        return min(told, own * self._tick) if told is not None and own else told
 
     @property
     def end(self) -> float:
@@ -221,13 +220,20 @@ class FilmReader:
 
         try:
             newest = None
-            for packet in self.container.demux(self.stream):
+            every: Iterator[Packet[Any]] = self.container.demux()
+            for packet in every:
+                if packet.stream is not self.stream:
+                    self._others = max(self._others, seconds_of(packet.pts, packet.stream))
+                    continue
                 if is_encrypted(packet):
                     detail = f"the pictures of {self.container.name.removeprefix('file:')!r} are encrypted (CENC)"
                     raise FilmError("encrypted", detail)
                 self._stills.know(packet)
                 if packet.pts is not None:
                     self._shuffled |= newest is not None and -_BACK < (packet.pts - newest) * self._tick < 0
+                    if newest is None:
+                        told = seconds_of(self.stream.start_time, self.stream)
+                        self._late = max(0.0, packet.pts * self._tick - told)
                     newest = packet.pts
                 yield packet
         except av.error.MemoryError:
