@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storage.encryption import encryption
 from storage.errors import FilmError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
 
@@ -122,8 +123,8 @@ def told_length(container: "InputContainer", stream: "VideoStream") -> float | N
     return min((seconds for seconds in told if 0 < seconds < LONGEST), default=None)
 
 
-def seconds_of(ticks: int | None, stream: "Stream") -> float:
-    """Ticks of a stream in seconds; 0 where they are not known."""
+def seconds_of(ticks: int | None, stream: "Stream | Packet[Any]") -> float:
+    """Ticks of a stream, or of a packet, in seconds; 0 where they are not known."""
     return float(ticks * stream.time_base) if ticks and stream.time_base else 0.0
 
 

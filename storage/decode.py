@@ -1,7 +1,9 @@
 """From a film to its keyframes: one a second, cropped, resized, with its shot and motion (paper, appendix C)."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -23,6 +25,7 @@ from storage.reader import FilmReader
 from storage.schemas import SCHEMAS, row_id
 from storage.shots import CutFinder
 from storage.trim import Signs, Trim, TrimAutomatic, TrimSeconds, kept, signs
+from storage.upright import view
 
 FEWEST_KEYFRAMES = 2  # one cannot be held against another
 BATCH = 64  # keyframes
@@ -120,6 +123,10 @@ class _Keyframes:
         self._before = small
 
 
+_Part = tuple[int, int, Fraction]
+"""Of a film whose picture changes: width and height as they are stored, and the width of a pixel in heights."""
+
+
 @dataclass(frozen=True)
 class _Pass:
     """What one reading of the film found."""
@@ -127,7 +134,7 @@ class _Pass:
     reader: FilmReader
     keyframes: _Keyframes
     cuts: list[float]
-    bars: Bars
+    bars: dict[_Part, Bars]
 
 
 def decode_film(path: Path | str, config: KeyframesConfig, spool: IO[bytes] | None = None) -> DecodedFilm:
@@ -171,32 +178,38 @@ def _decoded(path: Path, config: KeyframesConfig, spool: IO[bytes]) -> DecodedFi
 
 def _taken(path: Path, config: KeyframesConfig, spool: IO[bytes]) -> _Pass:
     """All keyframes; the film is read again if it can't be planned, or if its bars aren't those that were guessed."""
-    bars, planned, settled = guess(path), True, False
+    guessed, planned, settled = guess(path), True, False
+    bars: Mapping[_Part, Bars] = defaultdict(lambda: guessed)
     while True:
         try:
             taken = _read(path, config, spool, bars, planned)
         except PlanError:
             planned = False
             continue
-        if settled or taken.bars.like(bars):
+        if settled or all(found.like(bars[part]) for part, found in taken.bars.items()):
             return taken
         bars, settled = taken.bars, True
 
 
-def _read(path: Path, config: KeyframesConfig, spool: IO[bytes], bars: Bars, planned: bool) -> _Pass:
+def _read(path: Path, config: KeyframesConfig, spool: IO[bytes], bars: Mapping[_Part, Bars], planned: bool) -> _Pass:
     spool.seek(0)
     spool.truncate()
-    keyframes, finder = _Keyframes(spool, isinstance(config.trim, TrimAutomatic)), BarFinder()
+    keyframes = _Keyframes(spool, isinstance(config.trim, TrimAutomatic))
+    finders: defaultdict[_Part, BarFinder] = defaultdict(BarFinder)
+    developers: dict[_Part, Developer] = {}
     with opened(path) as (container, stream):
         reader = FilmReader(container, stream, config.every if planned else None)
         cuts = CutFinder(config.shot_threshold, float(frame_rate(container, stream)))
-        developer = Developer(config.width, config.height, pixel_aspect(stream), bars)
+        aspect = pixel_aspect(stream)
         for second, pts, frame in nearest(cuts.watch(reader), config.every):
-            finder.see(frame)
-            image = developer.keyframe(frame)
+            part = frame.width, frame.height, view(frame).pixel_aspect or aspect
+            finders[part].see(frame)
+            if part not in developers:
+                developers[part] = Developer(config.width, config.height, part[-1], bars[part])
+            image = developers[part].keyframe(frame)
             keyframes.add(second, pts, encode(image, config.quality), luma(image))
     spool.flush()
-    return _Pass(reader, keyframes, cuts.cuts(), finder.bars())
+    return _Pass(reader, keyframes, cuts.cuts(), {part: finder.bars() for part, finder in finders.items()})
 
 
 def _numbers(

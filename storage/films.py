@@ -145,8 +145,12 @@ def described(container: "InputContainer", stream: "VideoStream", frame: "VideoF
 
 def pixel_aspect(stream: "VideoStream") -> Fraction:
     """Width of a pixel in heights; 1 when the film doesn't say, or says what can't be."""
-    aspect = stream.sample_aspect_ratio or Fraction(1)
-    return aspect if 1 / _SLIMMEST <= aspect <= _SLIMMEST else Fraction(1)
+    return credible_aspect(stream.sample_aspect_ratio)
+
+
+def credible_aspect(aspect: Fraction | None) -> Fraction:
+    """A pixel's width in heights as it is said, or 1."""
+    return aspect if aspect and 1 / _SLIMMEST <= aspect <= _SLIMMEST else Fraction(1)
 
 
 def film_rows(film: FilmSource, probe: FilmProbe) -> pa.Table:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from storage.container import LONGEST, frame_rate, seconds_of
 from storage.encryption import is_encrypted
 from storage.errors import FilmError
-from storage.films import FilmProbe, described
+from storage.films import FilmProbe, credible_aspect, described
 from storage.plan import PlanError, planned
 from storage.stills import LEAST, MOST, Stills, again
+from storage.upright import View, own_view
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -68,8 +69,14 @@ class FilmReader:
     _rate: Fraction = field(default=Fraction(25), init=False)  # frames a second
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
     _late: float = field(default=0.0, init=False)  # seconds by which it comes later than the header says
-    _others: float = field(default=0.0, init=False)  # seconds to which sound and texts go, as the file counts
+    _others: "dict[int, Packet[Any]]" = field(
+        default_factory=dict, init=False
+    )  # the last of sound and texts, by stream
     _last: "VideoFrame | None" = field(default=None, init=False)
+    _view: View | None = field(default=None, init=False)  # of the last frame
+    _colours: tuple[int, int, int, int] = field(default=(0, 0, 0, 0), init=False)  # of the last frame
+    _aspect: Fraction | None = field(default=None, init=False)  # of pixels, as the codec says in what is being read
+    _changed: tuple[int | None, Fraction] | None = field(default=None, init=False)  # the time at which it changes
     _shuffled: bool = field(default=False, init=False)  # packets came in another order than that of their times
 
     def __post_init__(self) -> None:
@@ -114,7 +121,8 @@ class FilmReader:
             faults.append(f"{self.bad} damaged packet{'s' * (self.bad > 1)}")
         if self.gaps:
             faults.append(f"{self.gaps:.1f} s without a picture")
-        there = max(self.end, self._others - self.start)  # sound behind the picture shows that the file is whole
+        others = [seconds_of(packet.pts, packet) for packet in self._others.values()]
+        there = max([self.end, *(end - self.start for end in others)])  # sound behind it shows that the file is whole
         if told is not None and there < told - max(_MISSED, 0.02 * told):
             faults.append(f"{self.end:.1f} s of the {told:.1f} s that its header declares")
         return ", ".join(faults)
@@ -203,12 +211,34 @@ class FilmReader:
         import av
 
         try:
-            return packet.decode()
+            frames = packet.decode()
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError:
             self._fail()
             return []
+        if packet.is_keyframe:
+            before, self._aspect = self._aspect, credible_aspect(self.stream.codec_context.sample_aspect_ratio)
+            if before not in (None, self._aspect):
+                self._changed = packet.pts, self._aspect
+        for frame in frames:
+            self._note_view(frame)
+        return frames
+
+    def _note_view(self, frame: "VideoFrame") -> None:
+        """On the frame (storage.upright.view), and its colours: both may change from one key frame to the next.
+
+        libav knows the pixels' aspect of what it reads, not of what it hands out, and gives frames that tell no colours
+        those of what it reads.
+        """
+        if frame.key_frame or frame.rotation or self._view is None:
+            aspect = self._view.pixel_aspect if self._view else None
+            if self._changed and self._changed[0] == frame.pts:
+                (_, aspect), self._changed = self._changed, None
+            self._view = own_view(frame)._replace(pixel_aspect=aspect)
+            self._colours = frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries
+        frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries = self._colours
+        frame.opaque = View(*self._view)  # PyAV wants an object for each frame
 
     def _fail(self) -> None:
         if self.step is not None:
@@ -222,8 +252,9 @@ class FilmReader:
             newest = None
             every: Iterator[Packet[Any]] = self.container.demux()
             for packet in every:
-                if packet.stream is not self.stream:
-                    self._others = max(self._others, seconds_of(packet.pts, packet.stream))
+                if packet.stream_index != self.stream.index:
+                    if packet.pts is not None:
+                        self._others[packet.stream_index] = packet
                     continue
                 if is_encrypted(packet):
                     detail = f"the pictures of {self.container.name.removeprefix('file:')!r} are encrypted (CENC)"
