@@ -1,20 +1,19 @@
 """The frames of a film in order of presentation, whatever state its file is in."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heappop, heappush
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from storage.container import LONGEST, frame_rate, seconds_of
 from storage.encryption import is_encrypted
 from storage.errors import FilmError
-from storage.films import FilmProbe, credible_aspect, described
+from storage.films import FilmProbe, described
 from storage.plan import PlanError, planned
+from storage.presentation import BACK, Presentation
 from storage.stills import LEAST, MOST, Stills, again
-from storage.upright import View, own_view
+from storage.views import Views
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -28,8 +27,6 @@ Timed = tuple[float, "VideoFrame"]
 _SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # where frames marked as no reference are none
 _MISSED = 2.0  # seconds by which a whole film may be shorter than its header says
 _GAP_FRAMES = 10  # without a picture, and LEAST seconds, before it counts as damage
-_DEEPEST = 17  # frames: a decoder holds at most 16 back
-_BACK = 1.5  # seconds that times step back where another film was joined on; less is a frame out of order
 
 
 @dataclass
@@ -66,30 +63,24 @@ class FilmReader:
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
     _ticks: int = field(default=0, init=False)  # that it is shown
     _tick: float = field(default=1.0, init=False)  # seconds
-    _rate: Fraction = field(default=Fraction(25), init=False)  # frames a second
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
-    _late: float = field(default=0.0, init=False)  # seconds by which it comes later than the header says
-    _others: "dict[int, Packet[Any]]" = field(
-        default_factory=dict, init=False
-    )  # the last of sound and texts, by stream
+    _late: float | None = field(default=None, init=False)  # seconds by which it comes later than the header says
+    _others: "dict[int, Packet[Any]]" = field(default_factory=dict, init=False)  # the last one of each other stream
     _last: "VideoFrame | None" = field(default=None, init=False)
-    _view: View | None = field(default=None, init=False)  # of the last frame
-    _colours: tuple[int, int, int, int] = field(default=(0, 0, 0, 0), init=False)  # of the last frame
-    _aspect: Fraction | None = field(default=None, init=False)  # of pixels, as the codec says in what is being read
-    _changed: tuple[int | None, Fraction] | None = field(default=None, init=False)  # the time at which it changes
-    _shuffled: bool = field(default=False, init=False)  # packets came in another order than that of their times
 
     def __post_init__(self) -> None:
         context = self.stream.codec_context
         if context.name not in _SKIPPABLE or not context.has_b_frames:  # hardly anything to skip
             self.step = None
         self._stills = Stills(self.stream.time_base or Fraction(1), counted=self.container.format.name == "avi")
+        self._presentation = Presentation(self.stream, frame_rate(self.container, self.stream))
+        self._views = Views(self.stream)
 
     def __iter__(self) -> Iterator[Timed]:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
-        self._tick, self._rate = float(self.stream.time_base or 1), frame_rate(self.container, self.stream)
+        self._tick = float(self.stream.time_base or 1)
         strayed = False  # the last frame stood far back: one alone is damage, two are a new beginning
-        for frame in self._in_order(self._decoded()) if self.step is None else self._needed(self.step):
+        for frame in self._presentation.in_order(self._decoded()) if self.step is None else self._needed(self.step):
             if frame.is_corrupt or (time := frame.time) is None:
                 self._fail()
                 continue
@@ -98,7 +89,7 @@ class FilmReader:
             if time - self.start > LONGEST:
                 self._fail()
                 continue
-            if (back := time - self.start < self._seconds - _BACK) and strayed:
+            if (back := time - self.start < self._seconds - BACK) and strayed:
                 self.start = time - self.end
             strayed = back
             if (seconds := time - self.start) > self._seconds:
@@ -115,7 +106,7 @@ class FilmReader:
 
     def damage(self) -> str:
         """What did not decode, in words, "" when all did."""
-        told = self.probe.seconds - self._late if self.probe and self.probe.seconds else None
+        told = self.probe.seconds - (self._late or 0.0) if self.probe and self.probe.seconds else None
         faults = [self.stopped] * bool(self.stopped)
         if self.bad:
             faults.append(f"{self.bad} damaged packet{'s' * (self.bad > 1)}")
@@ -156,42 +147,11 @@ class FilmReader:
         for packet in self._packets():
             yield from self._frames_of(packet)
 
-    def _in_order(self, frames: Iterable["VideoFrame"]) -> Iterator["VideoFrame"]:
-        """Frames, with times where the container tells none of presentation.
-
-        Decoders hand frames out in order of presentation. In some containers (H.264 in AVI) frames have the times of
-        their decoding: sorted, these are those of presentation. Where there is no time (bare streams, parts of MPEG
-        program streams), a frame follows on the one before.
-        """
-        waiting: deque[VideoFrame] = deque()
-        times: list[int] = []  # of those, as a heap
-        late, length = ceil(_BACK / self._tick), round(1 / self._rate / self._tick)  # ticks
-        following, newest = 0, 0
-        for frame in frames:
-            told = frame.pts is not None
-            if frame.pts is None:
-                frame.pts = following
-            following = frame.pts + (frame.duration or length)
-            sorts = told and self._sorts()
-            while waiting and (not sorts or frame.pts < newest - late or len(waiting) == _DEEPEST):
-                yield _timed(waiting.popleft(), heappop(times))
-            newest = frame.pts
-            if sorts:
-                waiting.append(frame)
-                heappush(times, frame.pts)
-            else:
-                yield frame
-        yield from (_timed(frame, heappop(times)) for frame in waiting)
-
-    def _sorts(self) -> bool:
-        """Whether the frames' times may be those of decoding: their codec shuffles them, their times do not."""
-        return self.stream.codec_context.has_b_frames and not self._shuffled
-
     def _needed(self, step: float) -> Iterator["VideoFrame"]:
         context = self.stream.codec_context
         skipping = False
         for packet, wanted in planned(self._packets(), self._stills, step):
-            wanted = wanted or not (self._shuffled or packet.is_discard)
+            wanted = wanted or not (self._presentation.told or packet.is_discard)
             if wanted and packet.pts is not None:
                 heappush(self._due, packet.pts)
             if skipping == wanted:
@@ -217,28 +177,10 @@ class FilmReader:
         except av.error.FFmpegError:
             self._fail()
             return []
-        if packet.is_keyframe:
-            before, self._aspect = self._aspect, credible_aspect(self.stream.codec_context.sample_aspect_ratio)
-            if before not in (None, self._aspect):
-                self._changed = packet.pts, self._aspect
+        self._views.know(packet)
         for frame in frames:
-            self._note_view(frame)
+            self._views.note(frame)
         return frames
-
-    def _note_view(self, frame: "VideoFrame") -> None:
-        """On the frame (storage.upright.view), and its colours: both may change from one key frame to the next.
-
-        libav knows the pixels' aspect of what it reads, not of what it hands out, and gives frames that tell no colours
-        those of what it reads.
-        """
-        if frame.key_frame or frame.rotation or self._view is None:
-            aspect = self._view.pixel_aspect if self._view else None
-            if self._changed and self._changed[0] == frame.pts:
-                (_, aspect), self._changed = self._changed, None
-            self._view = own_view(frame)._replace(pixel_aspect=aspect)
-            self._colours = frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries
-        frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries = self._colours
-        frame.opaque = View(*self._view)  # PyAV wants an object for each frame
 
     def _fail(self) -> None:
         if self.step is not None:
@@ -249,7 +191,6 @@ class FilmReader:
         import av
 
         try:
-            newest = None
             every: Iterator[Packet[Any]] = self.container.demux()
             for packet in every:
                 if packet.stream_index != self.stream.index:
@@ -259,13 +200,11 @@ class FilmReader:
                 if is_encrypted(packet):
                     detail = f"the pictures of {self.container.name.removeprefix('file:')!r} are encrypted (CENC)"
                     raise FilmError("encrypted", detail)
+                if self._late is None and packet.pts is not None:
+                    told = seconds_of(self.stream.start_time, self.stream)
+                    self._late = max(0.0, packet.pts * self._tick - told)
                 self._stills.know(packet)
-                if packet.pts is not None:
-                    self._shuffled |= newest is not None and -_BACK < (packet.pts - newest) * self._tick < 0
-                    if newest is None:
-                        told = seconds_of(self.stream.start_time, self.stream)
-                        self._late = max(0.0, packet.pts * self._tick - told)
-                    newest = packet.pts
+                self._presentation.know(packet)
                 yield packet
         except av.error.MemoryError:
             raise
@@ -273,8 +212,3 @@ class FilmReader:
             self.stopped = f"reading stopped early ({error.strerror})"
             if self.step is not None:
                 raise PlanError from error
-
-
-def _timed(frame: "VideoFrame", pts: int) -> "VideoFrame":
-    frame.pts = pts
-    return frame

@@ -66,3 +66,9 @@ def test_what_was_copied_out_of_or_into_an_avi_keeps_its_keyframes(tmp_path, ram
 def test_packed_pairs_of_frames_are_two_frames(ramp, name, frames):
     codec = ("-c:v", "libxvid", "-q:v", 2, "-bf", 2, "-g", 30, "-f", name[-3:])  # into an AVI it writes one frame less
     assert greys(ramp(name, codec), frames) == pytest.approx([20, 50, 80, 110, 140, 170], abs=5)
+
+
+def test_the_last_frame_has_its_time_too(tmp_path, ramp, ffmpeg):
+    path = ffmpeg("-i", ramp("film.mp4", X264), "-c", "copy", tmp_path / "film.avi")
+    with decode_film(path, SMALL) as film:
+        assert film.probe.seconds == pytest.approx(FRAMES / FPS, abs=1 / FPS)
