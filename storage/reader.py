@@ -193,7 +193,7 @@ class FilmReader:
         try:
             every: Iterator[Packet[Any]] = self.container.demux()
             for packet in every:
-                if packet.stream_index != self.stream.index:
+                if packet.stream is not self.stream:  # the last packet of each has the index 0
                     if packet.pts is not None:
                         self._others[packet.stream_index] = packet
                     continue

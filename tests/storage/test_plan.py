@@ -164,6 +164,16 @@ def test_a_last_picture_that_stands_has_its_keyframes(tmp_path, ffmpeg, name, op
     assert len({pixels for _, _, pixels in complete}) == 3
 
 
+@pytest.mark.parametrize("name", ["film.mp4", "film.avi"])
+def test_a_picture_behind_the_sound_in_the_file_keeps_its_last_frames(tmp_path, ffmpeg, name):
+    sound = (*SOURCE, "sine=duration=3")
+    path = ffmpeg(*moving(25, 3), *sound, "-map", 1, "-map", 0, *X264, "-bf", 3, tmp_path / name)
+    assert [second for second, _, _ in read(path, None)[0]] == [0, 1, 2]
+    assert (read(path, None)[1].frames, len(timed(path))) == (75, 75)
+    if name == "film.mp4":
+        assert read(path, 1.0)[0] == read(path, None)[0]
+
+
 def test_sound_that_goes_on_behind_the_last_picture_is_no_damage(tmp_path, ffmpeg):
     sound = (*SOURCE, "sine=duration=9")
     path = ffmpeg(*moving(25, 3), *sound, *X264, "-bf", 2, tmp_path / "film.mp4")
