@@ -79,13 +79,16 @@ class BarFinder:
 
 
 def guess(path: "Path") -> Bars:
-    """The bars that a few frames from all over the film show, to begin with; none where they can't be reached."""
+    """The bars that a few frames from all over the film show, to begin with; none where they can't be reached.
+
+    Frames of another size than the header's don't count.
+    """
     import av
 
     finder = BarFinder()
     try:
         with opened(path) as (container, stream):
-            context, seen = stream.codec_context, set()
+            context, seen, size = stream.codec_context, set(), (stream.width, stream.height)
             context.thread_count = 1
             seconds = (container.duration or 0) / av.time_base
             count = min(_GLANCES, round(seconds / 10))
@@ -95,9 +98,10 @@ def guess(path: "Path") -> Bars:
                 if packet.pts not in seen and packet.size:
                     seen.add(packet.pts)
                     for frame in [*context.decode(packet), *context.decode(None)][:1]:
-                        finder.see(frame)
+                        if (frame.width, frame.height) == size:
+                            finder.see(frame)
                     context.flush_buffers()
-    except (av.error.FFmpegError, FilmError):
+    except (av.error.FFmpegError, FilmError, OverflowError):
         return Bars()
     return finder.bars()
 

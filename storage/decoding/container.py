@@ -1,26 +1,50 @@
 """A media file: opened, its moving picture chosen, and what is wrong with it in words."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from storage.decoding.encryption import encryption
 from storage.errors import FilmError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
     from av.video.stream import VideoStream
 
 SMALLEST_SIDE = 64  # pixels
+LONGEST = 10_000_000  # seconds of a film, nearly four months: more is damage
+_NO_TIMES = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS: bare streams
 
 _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns lead to other files and servers
-    *("3g2", "av1", "avi", "asf", "dv", "flv", "gif", "gxf", "h264", "hevc", "ivf", "live_flv", "m4v", "matroska"),
+    *(
+        "3g2",
+        "apng",
+        "av1",
+        "avi",
+        "asf",
+        "dv",
+        "flv",
+        "gif",
+        "gxf",
+        "h264",
+        "hevc",
+        "ivf",
+        "live_flv",
+        "m4v",
+        "matroska",
+    ),
     *("mjpeg", "mov", "mpeg", "mpegts", "mpegvideo", "mxf", "nsv", "nut", "obu", "ogg", "rm", "vc1", "vvc", "wtv"),
     "yuv4mpegpipe",
 )
-_BARE = frozenset({"h264", "hevc", "vc1", "vvc"})
+_WEBP = re.compile(rb"RIFF.{4}WEBP", re.DOTALL)
+_PICTURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d\.\d+)")
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 
 
@@ -31,7 +55,8 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     No other protocol than files, none of the formats that name other files, and no external media of a MOV.
 
     Raises:
-        FilmError: missing, unreadable, not_a_video, truncated, no_video_stream or too_small.
+        FilmError: missing, unreadable, not_a_video, truncated, no_video_stream, encrypted, unknown_codec or too_small;
+            decode_failed for a picture without a size.
     """
     import av
 
@@ -42,12 +67,20 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _unopenable(path, error) from error
     with container:
+        if scheme := encryption(path, container):
+            raise FilmError("encrypted", f"the pictures of {str(path)!r} are encrypted ({scheme})")
         yield container, _moving_picture(path, container)
 
 
-def bare_rate(container: "InputContainer", stream: "VideoStream") -> Fraction | None:
-    """Frames a second of a bare stream (.h264, .hevc), whose frames tell no times; None where they do."""
-    return stream.guessed_rate or stream.average_rate if container.format.name in _BARE else None
+def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
+    """Frames a second, as the codec says in a bare stream (.h264, .m2v), where libav takes 25 for the average.
+
+    Elsewhere the lower of both: an AVI that was copied from another file counts ticks where it has no frames.
+    """
+    average, guessed = stream.average_rate, stream.guessed_rate
+    if guessed and average and not container.format.flags & _NO_TIMES:
+        return min(average, guessed)
+    return guessed or average or Fraction(25)
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -57,29 +90,50 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
-    """The default one, of several the largest."""
+    """The default one, of several the largest; in an animated AVIF not the still picture that stands for it."""
     from av.stream import Disposition
 
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not films:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise FilmError("no_video_stream", f"{str(path)!r} holds no moving picture, only: {kinds}")
-    stream = max(films, key=lambda film: (film.disposition & Disposition.default, film.width * film.height))
+    films = [stream for stream in films if stream.codec_context]
+    if not films:
+        raise FilmError("unknown_codec", f"the picture of {str(path)!r} is in no codec known here: convert it to H.264")
+    stream = max(
+        films, key=lambda film: (film.disposition & Disposition.default, film.frames != 1, film.width * film.height)
+    )
+    if not (stream.width and stream.height):
+        raise FilmError("decode_failed", f"{str(path)!r} does not tell how large its picture is")
     if min(stream.width, stream.height) < SMALLEST_SIDE:
         size = f"{stream.width}x{stream.height}"
         raise FilmError("too_small", f"{str(path)!r} is {size} pixels; {SMALLEST_SIDE}x{SMALLEST_SIDE} is the least")
     return stream
 
 
-def told_length(container: "InputContainer") -> float | None:
-    """Seconds from the first frame to the end, as the header tells them; None where it doesn't.
+def told_length(container: "InputContainer", stream: "VideoStream") -> float | None:
+    """Seconds from the first frame to the picture's end, as the header tells them; None where it doesn't.
 
-    Matroska counts from 0, wherever the film begins; files whose duration is less than their beginning don't.
+    Sound may begin before the picture and go on behind it: of the picture's own length and the file's the shorter is
+    told. Matroska counts from 0, wherever the film begins; files whose duration is less than their beginning don't.
     """
-    if not container.duration:
-        return None
-    start = max(container.start_time or 0, 0) if "matroska" in container.format.name else 0
-    return (container.duration - start if start < container.duration else container.duration) / 1_000_000
+    first, begin = seconds_of(stream.start_time, stream), (container.start_time or 0) / 1_000_000
+    told = [seconds_of(stream.duration, stream), _tagged_end(stream) - first]
+    if whole := (container.duration or 0) / 1_000_000:
+        skipped = max(begin, 0) if "matroska" in container.format.name else 0
+        told.append((whole - skipped if skipped < whole else whole) - max(0, first - begin))
+    return min((seconds for seconds in told if 0 < seconds < LONGEST), default=None)
+
+
+def seconds_of(ticks: int | None, stream: "Stream | Packet[Any]") -> float:
+    """Ticks of a stream, or of a packet, in seconds; 0 where they are not known."""
+    return float(ticks * stream.time_base) if ticks and stream.time_base else 0.0
+
+
+def _tagged_end(stream: "VideoStream") -> float:
+    """Seconds, as programs that write Matroska note them for each stream; 0 where they don't."""
+    clock = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
+    return sum(float(part) * unit for part, unit in zip(clock.groups(), (3600, 60, 1), strict=True)) if clock else 0.0
 
 
 def _unopenable(path: Path, error: Exception) -> FilmError:
@@ -95,7 +149,10 @@ def _unopenable(path: Path, error: Exception) -> FilmError:
         return FilmError("truncated", f"{str(path)!r} cannot be opened: {lost}")
     with path.open("rb") as file:
         head = file.read(4096)
-    kind = "text" if _is_text(head) else "no media format known here"
+    if _WEBP.match(head) and b"ANIM" in head:
+        cure = "convert it, as a recent ffmpeg does: ffmpeg -i film.webp film.mp4"
+        return FilmError("not_a_video", f"{str(path)!r} is an animated WebP, which is not supported: {cure}")
+    kind = "text" if _is_text(head) else _still_picture(head) or "no media format known here"
     return FilmError("not_a_video", f"{str(path)!r} is not a video: it holds {kind} ({type(error).__name__})")
 
 
@@ -120,6 +177,11 @@ def missing_end(path: Path) -> str:
             if at > size:
                 return f"its end is missing: it declares {at} bytes or more and has {size}"
     return "" if b"moov" in kinds or not kinds else f"its end is missing: no index ('moov') in its {size} bytes"
+
+
+def _still_picture(head: bytes) -> str:
+    kind = next((kind for start, kind in _PICTURES.items() if head.startswith(start)), "WebP" * bool(_WEBP.match(head)))
+    return f"a still picture ({kind})" if kind else ""
 
 
 def _is_text(head: bytes) -> bool:

@@ -1,7 +1,9 @@
 """From a film to its keyframes: one a second, cropped, resized, with its shot and motion (paper, appendix C)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -12,12 +14,13 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from storage.decoding.bars import BarFinder, Bars, guess
-from storage.decoding.container import missing_end, opened
+from storage.decoding.container import frame_rate, missing_end, opened
 from storage.decoding.pictures import Developer, encode, luma
 from storage.decoding.plan import PlanError, nearest
 from storage.decoding.reader import FilmReader
 from storage.decoding.shots import CutFinder
 from storage.decoding.trim import Signs, Trim, TrimAutomatic, TrimSeconds, kept, signs
+from storage.decoding.upright import view
 from storage.errors import FilmError
 from storage.films.films import FilmProbe, FilmSource, pixel_aspect
 from storage.films.perceptual import look
@@ -29,7 +32,7 @@ BATCH = 64  # keyframes
 
 
 class KeyframesConfig(BaseModel, frozen=True, extra="forbid"):
-    """How keyframes are taken from a film; lengths in seconds, sizes in pixels."""
+    """How keyframes are taken from a film; lengths in seconds, sizes in pixels. What is transparent becomes black."""
 
     every: float = Field(1.0, ge=1.0)
     trim: Trim = TrimSeconds()
@@ -43,7 +46,7 @@ class KeyframesConfig(BaseModel, frozen=True, extra="forbid"):
 
     def identity(self) -> dict[str, object]:
         """What changes the keyframes, for a fingerprint: all but the limits."""
-        return self.model_dump(mode="json", exclude={"time_limit", "cpu_limit", "memory_limit"}) | {"revision": 5}
+        return self.model_dump(mode="json", exclude={"time_limit", "cpu_limit", "memory_limit"}) | {"revision": 6}
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,10 @@ class _Keyframes:
         self._before = small
 
 
+_Part = tuple[int, int, Fraction]
+"""Of a film whose picture changes: width and height as they are stored, and the width of a pixel in heights."""
+
+
 @dataclass(frozen=True)
 class _Pass:
     """What one reading of the film found."""
@@ -127,7 +134,7 @@ class _Pass:
     reader: FilmReader
     keyframes: _Keyframes
     cuts: list[float]
-    bars: Bars
+    bars: dict[_Part, Bars]
 
 
 def decode_film(path: Path | str, config: KeyframesConfig, spool: IO[bytes] | None = None) -> DecodedFilm:
@@ -211,32 +218,38 @@ def _decoded(path: Path, config: KeyframesConfig, spool: IO[bytes]) -> DecodedFi
 
 def _taken(path: Path, config: KeyframesConfig, spool: IO[bytes]) -> _Pass:
     """All keyframes; the film is read again if it can't be planned, or if its bars aren't those that were guessed."""
-    bars, planned, settled = guess(path), True, False
+    guessed, planned, settled = guess(path), True, False
+    bars: Mapping[_Part, Bars] = defaultdict(lambda: guessed)
     while True:
         try:
             taken = _read(path, config, spool, bars, planned)
         except PlanError:
             planned = False
             continue
-        if settled or taken.bars.like(bars):
+        if settled or all(found.like(bars[part]) for part, found in taken.bars.items()):
             return taken
         bars, settled = taken.bars, True
 
 
-def _read(path: Path, config: KeyframesConfig, spool: IO[bytes], bars: Bars, planned: bool) -> _Pass:
+def _read(path: Path, config: KeyframesConfig, spool: IO[bytes], bars: Mapping[_Part, Bars], planned: bool) -> _Pass:
     spool.seek(0)
     spool.truncate()
-    keyframes, finder = _Keyframes(spool, isinstance(config.trim, TrimAutomatic)), BarFinder()
+    keyframes = _Keyframes(spool, isinstance(config.trim, TrimAutomatic))
+    finders: defaultdict[_Part, BarFinder] = defaultdict(BarFinder)
+    developers: dict[_Part, Developer] = {}
     with opened(path) as (container, stream):
         reader = FilmReader(container, stream, config.every if planned else None)
-        cuts = CutFinder(config.shot_threshold, float(stream.average_rate or 25))
-        developer = Developer(config.width, config.height, pixel_aspect(stream), bars)
+        cuts = CutFinder(config.shot_threshold, float(frame_rate(container, stream)))
+        aspect = pixel_aspect(stream)
         for second, pts, frame in nearest(cuts.watch(reader), config.every):
-            finder.see(frame)
-            image = developer.keyframe(frame)
+            part = frame.width, frame.height, view(frame).pixel_aspect or aspect
+            finders[part].see(frame)
+            if part not in developers:
+                developers[part] = Developer(config.width, config.height, part[-1], bars[part])
+            image = developers[part].keyframe(frame)
             keyframes.add(second, pts, encode(image, config.quality), luma(image))
     spool.flush()
-    return _Pass(reader, keyframes, cuts.cuts(), finder.bars())
+    return _Pass(reader, keyframes, cuts.cuts(), {part: finder.bars() for part, finder in finders.items()})
 
 
 def _numbers(

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from storage.decoding.container import bare_rate
+from storage.decoding.container import LONGEST, frame_rate, seconds_of
+from storage.decoding.encryption import is_encrypted
 from storage.decoding.plan import PlanError, planned
-from storage.decoding.stills import LEAST, Stills, again
+from storage.decoding.presentation import BACK, Presentation
+from storage.decoding.stills import LEAST, MOST, Stills, again
+from storage.decoding.views import Views
+from storage.errors import FilmError
 from storage.films.films import FilmProbe, described
 
 if TYPE_CHECKING:
@@ -23,7 +27,6 @@ Timed = tuple[float, "VideoFrame"]
 _SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # where frames marked as no reference are none
 _MISSED = 2.0  # seconds by which a whole film may be shorter than its header says
 _GAP_FRAMES = 10  # without a picture, and LEAST seconds, before it counts as damage
-_BACK = 1.5  # seconds that times step back where another film was joined on; less is a frame out of order
 
 
 @dataclass
@@ -33,7 +36,8 @@ class FilmReader:
     With a step, only the frames that other frames or keyframes need are decoded, in codecs that tell them: one that no
     other refers to is skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each that
     decodes; where times start again, as in joined files, the film goes on behind what was read. A frame that stands for
-    long (storage.decoding.stills) comes again every half second until the next, and once just before it.
+    long (storage.decoding.stills) comes again every half second until the next, and once just before it, or until the
+    end.
 
     What it tells after reading doesn't need the container any more: a closed one's memory is freed, and a stream of it
     answers with whatever lies there now.
@@ -44,8 +48,10 @@ class FilmReader:
         bad: packets and frames that were damaged and left out.
         gaps: seconds without a frame inside the film, but for pictures that stand.
         stopped: why reading ended before the file did, "" otherwise.
+        start: seconds of the first frame, as the file counts them.
 
     Raises:
+        FilmError: encrypted.
         PlanError: with a step, when the film can't be read in this way: read all of it.
     """
 
@@ -57,53 +63,62 @@ class FilmReader:
     bad: int = 0
     gaps: float = 0.0
     stopped: str = ""
-    _declared: float | None = field(default=None, init=False)  # seconds of pictures, by the header
+    start: float = 0.0
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
     _ticks: int = field(default=0, init=False)  # that it is shown
-    _tick: float = field(default=0.0, init=False)  # seconds
+    _tick: float = field(default=1.0, init=False)  # seconds
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
+    _late: float | None = field(default=None, init=False)  # seconds by which it comes later than the header says
+    _others: "dict[int, Packet[Any]]" = field(default_factory=dict, init=False)  # the last one of each other stream
     _last: "VideoFrame | None" = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         context = self.stream.codec_context
         if context.name not in _SKIPPABLE or not context.has_b_frames:  # hardly anything to skip
             self.step = None
-        self._stills = Stills(self.stream.time_base or Fraction(1))
+        self._stills = Stills(self.stream.time_base or Fraction(1), counted=self.container.format.name == "avi")
+        self._presentation = Presentation(self.stream, frame_rate(self.container, self.stream))
+        self._views = Views(self.stream)
 
     def __iter__(self) -> Iterator[Timed]:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
-        self._tick = float(self.stream.time_base or 0)
-        start: float | None = None
+        self._tick = float(self.stream.time_base or 1)
         strayed = False  # the last frame stood far back: one alone is damage, two are a new beginning
-        rate = bare_rate(self.container, self.stream)
-        for frame in self._decoded() if self.step is None else self._needed(self.step):
-            time = float(self.frames / rate) if rate else frame.time
-            if time is None or frame.is_corrupt:
+        for frame in self._presentation.in_order(self._decoded()) if self.step is None else self._needed(self.step):
+            if frame.is_corrupt or (time := frame.time) is None:
                 self._fail()
                 continue
-            start = time if start is None else start
-            if (back := time - start < self._seconds - _BACK) and strayed:
-                start = time - self.end
+            if not self.frames:
+                self.start = time
+            if time - self.start > LONGEST:
+                self._fail()
+                continue
+            if (back := time - self.start < self._seconds - BACK) and strayed:
+                self.start = time - self.end
             strayed = back
-            if time - start > self._seconds:
-                if time - start - self._seconds > LEAST:
-                    yield from self._stood(frame, time - start)
-                self._see(frame, time - start)
-                yield time - start, frame
+            if (seconds := time - self.start) > self._seconds:
+                if seconds - self._seconds > LEAST:
+                    yield from self._stood(frame, seconds)
+                self._see(frame, seconds)
+                yield seconds, frame
             elif self.step is not None:
                 raise PlanError
         if self._due:
             raise PlanError
+        if self._last is not None and LEAST < self.end - self._seconds <= MOST:
+            yield from ((time, self._last) for time in again(self._seconds, self.end))
 
     def damage(self) -> str:
         """What did not decode, in words, "" when all did."""
-        told = self._declared
+        told = self.probe.seconds - (self._late or 0.0) if self.probe and self.probe.seconds else None
         faults = [self.stopped] * bool(self.stopped)
         if self.bad:
             faults.append(f"{self.bad} damaged packet{'s' * (self.bad > 1)}")
         if self.gaps:
             faults.append(f"{self.gaps:.1f} s without a picture")
-        if told is not None and self.end < told - max(_MISSED, 0.02 * told):
+        others = [seconds_of(packet.pts, packet) for packet in self._others.values()]
+        there = max([self.end, *(end - self.start for end in others)])  # sound behind it shows that the file is whole
+        if told is not None and there < told - max(_MISSED, 0.02 * told):
             faults.append(f"{self.end:.1f} s of the {told:.1f} s that its header declares")
         return ", ".join(faults)
 
@@ -128,16 +143,9 @@ class FilmReader:
             self.gaps += gap if between or self.step is None else 0  # what the plan skips is there
 
     def _see(self, frame: "VideoFrame", seconds: float) -> None:
-        if self.probe is None:
-            self.probe = described(self.container, self.stream, frame)
-            self._declared = self._header_seconds(self.probe)
+        self.probe = self.probe or described(self.container, self.stream, frame)
         self.frames += 1
         self._seconds, self._ticks, self._last = seconds, frame.duration, frame
-
-    def _header_seconds(self, probe: FilmProbe) -> float | None:
-        """Seconds of pictures that the header declares; MP4 and MOV know them from those of sound."""
-        own = self.stream.duration if "mp4" in self.container.format.name else None
-        return min(probe.seconds, own * self._tick) if probe.seconds is not None and own else probe.seconds
 
     def _decoded(self) -> Iterator["VideoFrame"]:
         for packet in self._packets():
@@ -147,6 +155,7 @@ class FilmReader:
         context = self.stream.codec_context
         skipping = False
         for packet, wanted in planned(self._packets(), self._stills, step):
+            wanted = wanted or not (self._presentation.told or packet.is_discard)
             if wanted and packet.pts is not None:
                 heappush(self._due, packet.pts)
             if skipping == wanted:
@@ -166,12 +175,16 @@ class FilmReader:
         import av
 
         try:
-            return packet.decode()
+            frames = packet.decode()
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError:
             self._fail()
             return []
+        self._views.know(packet)
+        for frame in frames:
+            self._views.note(frame)
+        return frames
 
     def _fail(self) -> None:
         if self.step is not None:
@@ -182,8 +195,20 @@ class FilmReader:
         import av
 
         try:
-            for packet in self.container.demux(self.stream):
+            every: Iterator[Packet[Any]] = self.container.demux()
+            for packet in every:
+                if packet.stream is not self.stream:  # the last packet of each has the index 0
+                    if packet.pts is not None:
+                        self._others[packet.stream_index] = packet
+                    continue
+                if is_encrypted(packet):
+                    detail = f"the pictures of {self.container.name.removeprefix('file:')!r} are encrypted (CENC)"
+                    raise FilmError("encrypted", detail)
+                if self._late is None and packet.pts is not None:
+                    told = seconds_of(self.stream.start_time, self.stream)
+                    self._late = max(0.0, packet.pts * self._tick - told)
                 self._stills.know(packet)
+                self._presentation.know(packet)
                 yield packet
         except av.error.MemoryError:
             raise

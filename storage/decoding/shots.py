@@ -11,6 +11,7 @@ import numpy as np
 
 from storage.decoding.packed import packed
 from storage.decoding.reader import Timed
+from storage.decoding.upright import View, view
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -22,6 +23,7 @@ _SUSPICIOUS = 0.9 * _LEAST_CHANGE
 _NEIGHBOURS = 2  # frames on either side that a cut stands out of
 _TOGETHER = 4  # frames of a group, which is shorter than a shot
 _BLACK, _LIT = 4.0, 16.0  # means of a picture, 0-255, that has faded out, and in
+_FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
 _CLOCK = 90_000  # ticks a second
 
 
@@ -38,7 +40,7 @@ class _Group(NamedTuple):
 
 
 class CutFinder:
-    """PySceneDetect's AdaptiveDetector for cuts, and fades through black.
+    """PySceneDetect's AdaptiveDetector for cuts, fades through black, and changes of the picture's size or shape.
 
     A cut stands out of the changes around it, so camera moves are none; dissolves are not found. Change is measured in
     red, green and blue: in the detector's own HSV, reds leap between hue 0 and 179 and look like cuts. Frames may be
@@ -63,11 +65,14 @@ class CutFinder:
         self._calm_before = False
         self._glances: deque[_Glance] = deque(maxlen=2 * _NEIGHBOURS + 2)
         self._fades = _FadeFinder()
+        self._look: tuple[int, int, View, bool] | None = None
         self._found: list[float] = []
 
     def watch(self, frames: Iterable[Timed]) -> Iterator[Timed]:
         """Hands the frames through and glances at them, a few at a time."""
         for timed in frames:
+            if self._looks_other(timed[1]):
+                self._break(timed[0])
             if len(self._coming) == _TOGETHER or (self._coming and timed[0] - self._coming[0][0] >= _SHORTEST_SHOT / 2):
                 self._gather()
             self._coming.append(timed)
@@ -83,6 +88,19 @@ class CutFinder:
             if cut - (cuts[-1] if cuts else 0.0) >= _SHORTEST_SHOT:
                 cuts.append(cut)
         return cuts
+
+    def _looks_other(self, frame: "VideoFrame") -> bool:
+        """Whether its picture has another size, shape, rotation or range of colours than the one before."""
+        before, self._look = self._look, (frame.width, frame.height, view(frame), frame.color_range == _FULL_RANGE)
+        return before is not None and self._look != before
+
+    def _break(self, seconds: float) -> None:
+        """Another film was joined on: its pictures are not compared with those before."""
+        if self._coming:
+            self._gather()
+        self._settle(calm_after=True)
+        self._glances.clear()
+        self._found.append(seconds)
 
     def _gather(self) -> None:
         """The frames that came become a group; the one before it, whose neighbours are known now, is looked at."""

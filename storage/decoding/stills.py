@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 LEAST = 1.5  # seconds without a frame: less is a slow film's pace
-_MOST = 60.0  # seconds: no film's picture stands for longer, its times leapt
+MOST = 60.0  # seconds: no film's picture stands for longer, its times leapt
 _AGAIN = 0.5  # seconds
 _REMEMBERED = 20_000  # packets
 
@@ -21,11 +21,15 @@ class Stills:
 
     Where these leave no hole in the times of decoding, each frame lasts until the next. So it is throughout MP4 and
     MOV, which can't say that something was lost; in Matroska if its blocks have durations; never in MPEG-TS.
+
+    Args:
+        counted: whether the container counts frames that it leaves out, as AVI does: none is lost between two.
     """
 
-    def __init__(self, time_base: Fraction) -> None:
+    def __init__(self, time_base: Fraction, counted: bool = False) -> None:
         self.time_base = time_base
-        self._least, self._most = ceil(LEAST / time_base), floor(_MOST / time_base)
+        self._counted = counted
+        self._least, self._most = ceil(LEAST / time_base), floor(MOST / time_base)
         self._times: deque[int] = deque(maxlen=_REMEMBERED)
         self._holes: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._end: int | None = None  # of what is decoded
@@ -35,7 +39,7 @@ class Stills:
         if packet.pts is not None and not packet.is_discard:
             self._times.append(packet.pts)
         if (dts := packet.dts) is not None:
-            if self._end is not None and dts - self._end > self._least:
+            if self._end is not None and dts - self._end > self._least and not self._counted:
                 self._holes.append((self._end, dts))
             self._end = dts + (packet.duration or 0)
 

@@ -1,6 +1,7 @@
 """What the user gave as films, each set of bytes once; and what a file says of itself."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pydantic import BaseModel
 
-from storage.decoding.container import bare_rate, opened, told_length
+from storage.decoding.container import frame_rate, opened, told_length
 from storage.decoding.upright import lies_sideways
 from storage.errors import FilmError
 from storage.films.hashing import Hashed, by_bytes
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+_SLIMMEST = 8  # pixels: sides of one
 
 
 class FilmSource(BaseModel, frozen=True, extra="forbid"):
@@ -132,14 +135,11 @@ def probe(path: Path | str) -> FilmProbe:
     """
     import av
 
-    with opened(Path(path)) as (container, stream):
+    with opened(Path(path)) as (container, stream), suppress(av.error.FFmpegError):
         for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                continue
-            if frames:
-                return described(container, stream, frames[0])
+            with suppress(av.error.FFmpegError):
+                if frames := packet.decode():
+                    return described(container, stream, frames[0])
     raise FilmError("decode_failed", f"not one frame of {str(path)!r} decodes")
 
 
@@ -149,8 +149,8 @@ def described(container: "InputContainer", stream: "VideoStream", frame: "VideoF
     if lies_sideways(frame):
         width, height = height, width
     return FilmProbe(
-        seconds=told_length(container),
-        fps=float(bare_rate(container, stream) or stream.average_rate or stream.guessed_rate or 25),
+        seconds=told_length(container, stream),
+        fps=float(frame_rate(container, stream)),
         width=width,
         height=height,
         has_audio=bool(container.streams.audio),
@@ -160,8 +160,13 @@ def described(container: "InputContainer", stream: "VideoStream", frame: "VideoF
 
 
 def pixel_aspect(stream: "VideoStream") -> Fraction:
-    """Width of a pixel in heights; 1 when the film doesn't say."""
-    return stream.sample_aspect_ratio or Fraction(1)
+    """Width of a pixel in heights; 1 when the film doesn't say, or says what can't be."""
+    return credible_aspect(stream.sample_aspect_ratio)
+
+
+def credible_aspect(aspect: Fraction | None) -> Fraction:
+    """A pixel's width in heights as it is said, or 1."""
+    return aspect if aspect and 1 / _SLIMMEST <= aspect <= _SLIMMEST else Fraction(1)
 
 
 def film_rows(film: FilmSource, probe: FilmProbe) -> pa.Table:

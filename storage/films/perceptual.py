@@ -27,7 +27,7 @@ Bits = NDArray[np.uint64]
 Told = NDArray[np.bool_]
 
 FRAMES = 8
-VERSION = 4  # of what follows, and of what storage.films.hashing keeps with it: those of another one are made anew
+VERSION = 5  # of what follows, and of what storage.films.hashing keeps with it: those of another one are made anew
 BITS = 14  # of 63, by which two pictures of one moment may differ: copies 0-14 where cut fast, other films from 20
 SHARE = 0.75  # of the frames that can be compared must be alike
 _SCREEN = 3  # frames of which one is alike, or cannot be compared, when SHARE of at most FRAMES is
@@ -124,7 +124,7 @@ def _parsed(hashes: Sequence[str]) -> tuple[Bits, Told]:
 
 def _frames(container: "InputContainer", stream: "VideoStream") -> list[Pixels | None]:
     """Luma [H, W] of one picture from the middle of each of FRAMES equal parts of the film, None for a damaged one."""
-    length = _length(container, stream)
+    length = told_length(container, stream)
     if length is None:
         return []
     stream.codec_context.skip_frame = "NONREF"  # a picture more or less makes no difference
@@ -156,7 +156,7 @@ def _frame_at(container: "InputContainer", stream: "VideoStream", start: float, 
             for frame in _from_key_frame(container.demux(stream), by):
                 if frame.time is not None and frame.time >= at:
                     return frame
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, OverflowError):  # a time that no file has
             continue
     return None
 
@@ -171,12 +171,6 @@ def _from_key_frame(packets: "Iterator[Packet[VideoStream]]", by: float) -> "Ite
             break
     for packet in packets:
         yield from packet.decode()
-
-
-def _length(container: "InputContainer", stream: "VideoStream") -> float | None:
-    if length := told_length(container):
-        return length
-    return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
 
 
 def _without_borders(frames_FHW: Pixels) -> list[Pixels]:

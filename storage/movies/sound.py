@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.decoding.container import opened
+from storage.decoding.reader import FilmReader
 from storage.errors import FilmError
 
 if TYPE_CHECKING:
@@ -35,13 +36,19 @@ def sound(track: AudioTrack, seconds: float) -> "Stream":
     with opened(track.source) as (container, stream):
         if not container.streams.audio:
             raise FilmError("no_sound", f"{str(track.source)!r} has no sound track")
-        first = float((stream.start_time or 0) * stream.time_base) if stream.time_base else 0.0
-        ahead = max(0.0, first - (container.start_time or 0) / 1_000_000)  # sound may start before the pictures
+        reader = FilmReader(container, stream)
+        if not next(iter(reader), None):
+            raise FilmError(
+                "decode_failed", f"not one frame of {str(track.source)!r} decodes: its sound has no beginning"
+            )
+        first, begin = reader.start, (container.start_time or 0) / 1_000_000  # sound may begin first, or later
     name = f"file:{track.source.absolute()}"
     parts = []
     for start, end in merged(track.spans):
-        source = ffmpeg.input(name, ss=f"{start + ahead:.6f}", t=f"{end - start:.6f}", protocol_whitelist="file")
-        parts.append(_of_length(source.audio.filter("aresample", _RATE, **{"async": 1, "first_pts": 0}), end - start))
+        place, length = f"{start + first - begin:.6f}", f"{end - start:.6f}"
+        source = ffmpeg.input(name, ss=place, t=length, copyts=None, protocol_whitelist="file")
+        heard = source.audio.filter("asetpts", f"PTS-{start + first:.6f}/TB")
+        parts.append(_of_length(heard.filter("aresample", _RATE, **{"async": 1, "first_pts": 0}), end - start))
     return _of_length(ffmpeg.concat(*parts, v=0, a=1) if len(parts) > 1 else parts[0], seconds)
 
 

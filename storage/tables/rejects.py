@@ -18,6 +18,8 @@ REASONS: dict[str, str] = {
     "unreachable": "a place that does not answer, or broke off; the next run tries again",
     "not_a_video": "not a media file",
     "no_video_stream": "a media file without moving pictures",
+    "unknown_codec": "moving pictures in a codec that cannot be decoded here",
+    "encrypted": "pictures that are encrypted, all or in part",
     "too_small": "a picture of too few pixels",
     "too_short": "fewer than two keyframes are left after the trim",
     "truncated": "the end of the file is missing, and nothing decodes without it",

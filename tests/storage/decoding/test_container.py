@@ -132,8 +132,8 @@ def test_the_default_picture_goes_before_a_larger_one(tmp_path, ffmpeg):
 def test_a_matroska_that_begins_late_is_no_longer_for_it(tmp_path, ffmpeg, offset):
     source = ("-f", "lavfi", "-i", "testsrc2=size=128x64:rate=5:duration=4")
     path = ffmpeg(*source, "-c:v", "libx264", "-output_ts_offset", offset, tmp_path / "late.mkv")
-    with opened(path) as (container, _):
-        assert told_length(container) == pytest.approx(4, abs=0.01)
+    with opened(path) as (container, stream):
+        assert told_length(container, stream) == pytest.approx(4, abs=0.01)
     assert decode_film(path, SMALL).damage == ""
     assert "x" not in perceptual_hash(path).split(".")
 

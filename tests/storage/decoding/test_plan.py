@@ -1,6 +1,7 @@
 """Frames are chosen before they are decoded: those that a complete decode chooses, the nearest in presentation time."""
 
 import pytest
+from PIL import Image
 
 from storage.decoding.container import opened
 from storage.decoding.plan import PlanError, nearest
@@ -147,6 +148,31 @@ def test_a_picture_that_stands_still_is_no_damage_and_has_its_keyframes(tmp_path
     pictures = [pixels for _, _, pixels in complete]
     assert len(set(pictures[3:8])) == len(set(pictures[8:10])) == 1
     assert len(set(pictures)) == 6
+
+
+@pytest.mark.parametrize("options", [(), ("-bf", 0)])
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
+def test_a_last_picture_that_stands_has_its_keyframes(tmp_path, ffmpeg, name, options):
+    pictures = [Image.new("L", (64, 64), 4 * number) for number in range(50)]
+    animation = tmp_path / "film.gif"
+    pictures[0].save(animation, save_all=True, append_images=pictures[1:], duration=[40] * 49 + [3000])
+    path = ffmpeg("-i", animation, "-fps_mode", "vfr", *X264, "-bf", 3, *options, tmp_path / name)
+    planned, some = read(path, 1.0)
+    complete, full = read(path, None)
+    assert planned == complete
+    assert (some.end, some.damage(), full.damage()) == (full.end, "", "")
+    assert [pts for _, pts, _ in complete] == pytest.approx([0, 1, 1.96, 3, 4], abs=0.05)
+    assert len({pixels for _, _, pixels in complete}) == 3
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.avi"])
+def test_a_picture_behind_the_sound_in_the_file_keeps_its_last_frames(tmp_path, ffmpeg, name):
+    sound = (*SOURCE, "sine=duration=3")
+    path = ffmpeg(*moving(25, 3), *sound, "-map", 1, "-map", 0, *X264, "-bf", 3, tmp_path / name)
+    assert [second for second, _, _ in read(path, None)[0]] == [0, 1, 2]
+    assert (read(path, None)[1].frames, len(timed(path))) == (75, 75)
+    if name == "film.mp4":
+        assert read(path, 1.0)[0] == read(path, None)[0]
 
 
 def test_sound_that_goes_on_behind_the_last_picture_is_no_damage(tmp_path, ffmpeg):

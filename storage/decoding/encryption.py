@@ -1,0 +1,117 @@
+"""Whether a film's pictures are encrypted: what decodes of them is noise, or only what the scheme leaves clear.
+
+The container's own marks count. Transport and program streams have theirs in each packet, which libav keeps to itself,
+so pieces of the file from its beginning to its end are looked at here.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_PIECES, _PIECE = 16, 1 << 16  # of a file, and bytes of each
+_SHARE = 0.05  # of the packets of pictures that must be marked: one alone is damage
+_SYNC, _TS_SIZES = 0x47, (188, 192, 204)  # first byte of a transport packet; bytes from one to the next
+_IN_STEP = 0.9  # share of the packets that begin so
+_SAMPLE_AES = 0xDB  # stream type of H.264
+_PES_OF_PICTURES = re.compile(rb"\x00\x00\x01[\xe0-\xef]..([\x80-\xbf])", re.DOTALL)
+_FAIRPLAY = re.compile(rb"stsd.{12}drmi", re.DOTALL)
+_WINDOWS_MEDIA_DRM = tuple(  # GUIDs of objects in an ASF's header
+    bytes.fromhex(guid)
+    for guid in (
+        *("fbb3112223bdd211b4b700a0c955fc6e", "14e68a292226174cb935dae07ee9289c"),
+        "335805438169e6499b74ad12cb86d58c",
+    )
+)
+
+
+def encryption(path: Path, container: "InputContainer") -> str:
+    """The scheme by which the moving pictures are encrypted; "" where the file as a whole tells none.
+
+    Raises:
+        OSError: when the file cannot be read.
+    """
+    name = container.format.name
+    if any("enc_key_id" in stream.metadata for stream in container.streams.video):
+        return "Matroska's encryption"
+    if name == "mpegts":
+        return _of_transport_stream(path, {stream.id for stream in container.streams.video})
+    if name == "mpeg" and _is_scrambled(_program_marks(path)):
+        return "CSS"
+    if name.startswith("asf"):
+        head = next(_pieces(path))
+        return "Windows Media DRM" if any(mark in head for mark in _WINDOWS_MEDIA_DRM) else ""
+    if "mp4" in name and any(not stream.codec_context for stream in container.streams.video):
+        return "FairPlay" if any(_FAIRPLAY.search(piece) for piece in _pieces(path)) else ""
+    return ""
+
+
+def is_encrypted(packet: "Packet[VideoStream]") -> bool:
+    """Whether the container marks this packet: a film may begin in the clear."""
+    return packet.has_sidedata("encryption_info")
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        for start in np.unique(np.linspace(0, max(0, size - _PIECE), _PIECES, dtype=np.int64)):
+            file.seek(int(start))
+            yield file.read(_PIECE)
+
+
+def _is_scrambled(marks: list[bool]) -> bool:
+    return sum(marks) > _SHARE * len(marks)
+
+
+def _program_marks(path: Path) -> list[bool]:
+    return [bool(found[1][0] & 0x30) for piece in _pieces(path) for found in _PES_OF_PICTURES.finditer(piece)]
+
+
+def _of_transport_stream(path: Path, pids: set[int]) -> str:
+    marks: list[bool] = []
+    for piece in _pieces(path):
+        packets = _transport_packets(piece)
+        if packets is None:
+            continue
+        if any(_SAMPLE_AES in _stream_types(bytes(packet)) for packet in packets[_are_program_maps(packets)]):
+            return "SAMPLE-AES"
+        pid = (packets[:, 1].astype(int) & 0x1F) << 8 | packets[:, 2]
+        marks += (packets[np.isin(pid, list(pids)), 3] >= 0x40).tolist()
+    return "a transport stream's scrambling" if _is_scrambled(marks) else ""
+
+
+def _transport_packets(piece: bytes) -> np.ndarray | None:
+    """uint8 [packets, 188] from the first on that is whole; None where there are none."""
+    data = np.frombuffer(piece, np.uint8)
+    for size in _TS_SIZES:
+        for first in range(min(size, len(data))):
+            count = (len(data) - first) // size  # of whole packets
+            if count and (data[first : first + count * size : size] == _SYNC).mean() > _IN_STEP:
+                starts = first + size * np.arange(count)
+                packets: np.ndarray = data[starts[data[starts] == _SYNC, None] + np.arange(_TS_SIZES[0])]
+                return packets
+    return None
+
+
+def _are_program_maps(packets: np.ndarray) -> np.ndarray:
+    """[packets] whether each begins one of the tables that tell the streams' types."""
+    alone = (packets[:, 1] & 0x40 > 0) & (packets[:, 3] & 0x30 == 0x10)
+    result: np.ndarray = alone & (packets[:, 4] == 0) & (packets[:, 5] == 2) & (packets[:, 6] & 0xF0 == 0xB0)
+    return result
+
+
+def _stream_types(packet: bytes) -> set[int]:
+    table = packet[5:]
+    end = 3 + (int.from_bytes(table[1:3], "big") & 0xFFF) - 4  # without its checksum
+    at, types = 12 + (int.from_bytes(table[10:12], "big") & 0xFFF), set()
+    while at + 5 <= min(end, len(table)):
+        types.add(table[at])
+        at += 5 + (int.from_bytes(table[at + 3 : at + 5], "big") & 0xFFF)
+    return types

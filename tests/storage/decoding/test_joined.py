@@ -1,0 +1,114 @@
+"""A film whose picture changes its size, pixels, rotation or colours: a cut there, and each part seen as it is."""
+
+import numpy as np
+import pytest
+
+from storage.decoding.decode import KeyframesConfig, decode_film
+from storage.decoding.pictures import decode
+
+SMALL = KeyframesConfig(width=112, height=64)
+X264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", 3, "-g", 250)
+
+
+@pytest.fixture
+def joined(tmp_path, ffmpeg):
+    """Two films of three seconds, one behind the other; the second is made with `options`."""
+
+    def join(first, second, options=(), ending="ts"):
+        parts = []
+        for number, (picture, more) in enumerate(((first, ()), (second, options))):
+            source = ("-f", "lavfi", "-i", f"{picture}:r=25:d=3", *more, *X264)
+            parts.append(ffmpeg(*source, "-output_ts_offset", 3 * number, tmp_path / f"{number}.ts"))
+        path = tmp_path / "joined.ts"
+        path.write_bytes(b"".join(part.read_bytes() for part in parts))
+        return path if ending == "ts" else ffmpeg("-i", path, "-c", "copy", path.with_suffix(f".{ending}"))
+
+    return join
+
+
+def cuts_and_keyframes(path):
+    with decode_film(path, SMALL) as film:
+        assert film.rows()["second"].to_pylist() == list(range(6))
+        return film.cuts, [decode(data).astype(int) for data in film.rows()["image"].to_pylist()]
+
+
+AT_THREE = pytest.approx((3.0,), abs=0.001)
+GREY = "color=0x808080:s=320x240"
+
+
+@pytest.mark.parametrize("ending", ["ts", "mkv"])
+def test_another_size_is_a_cut(joined, ending):
+    path = joined("testsrc2=s=320x240", "testsrc2=s=640x360", ending=ending)
+    assert cuts_and_keyframes(path)[0] == AT_THREE
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-bsf:v", "h264_metadata=sample_aspect_ratio=4/3"),
+        ("-bsf:v", "h264_metadata=display_orientation=insert:rotate=90"),
+        ("-bsf:v", "h264_metadata=display_orientation=insert:flip=vertical"),
+        ("-vf", "scale=out_range=pc,format=yuvj420p", "-color_range", "pc"),
+    ],
+)
+def test_other_pixels_another_rotation_and_other_colours_are_a_cut_though_the_picture_is_the_same(joined, options):
+    cuts, images = cuts_and_keyframes(joined(GREY, GREY, options))
+    assert cuts == AT_THREE
+    assert max(np.abs(image - 128).max() for image in images) <= 3
+
+
+def test_the_same_once_more_is_no_cut(joined):
+    assert cuts_and_keyframes(joined(GREY, GREY))[0] == ()
+
+
+def quarters(image):
+    """Whether the left half is dark, and the upper one."""
+    left, right = image[:, :40].mean(), image[:, -40:].mean()
+    upper, lower = image[:20].mean(), image[-20:].mean()
+    return left < right - 50, upper < lower - 50
+
+
+def test_each_part_is_turned_as_it_says(joined):
+    rotated = ("-bsf:v", "h264_metadata=display_orientation=insert:rotate=90")
+    path = joined(
+        "color=black:s=320x180", "color=black:s=320x180", ("-vf", "drawbox=w=160:t=fill:color=white", *rotated)
+    )
+    _, images = cuts_and_keyframes(path)
+    assert [quarters(image) for image in images[3:]] == [(False, True)] * 3
+
+
+def test_each_part_has_pixels_as_wide_as_it_says(joined):
+    square = "color=black:s=320x180"
+    boxes = ("-vf", "drawbox=x=80:w=160:h=180:t=fill:color=white", "-bsf:v", "h264_metadata=sample_aspect_ratio=2/1")
+    _, images = cuts_and_keyframes(joined(square, square, boxes))
+    assert min(image.min() for image in images[3:]) > 200  # the centre half of the width is kept
+
+
+def test_bars_are_found_for_each_size(tmp_path, clips):
+    def lit(number, seconds):
+        return (
+            np.random.default_rng(int(seconds))
+            .integers(80, 220, (8, 14, 3))
+            .repeat(32, 0)
+            .repeat(32, 1)
+            .astype(np.uint8)
+        )
+
+    def boxed(number, seconds):
+        image = lit(number, seconds)[::2, ::2].copy()
+        image[:20] = image[-20:] = 0
+        return image
+
+    first, second = (
+        clips(tmp_path / name, [start + number / 5 for number in range(30)], paint)
+        for name, start, paint in (("a.ts", 0, boxed), ("b.ts", 6, lit))
+    )
+    path = tmp_path / "joined.ts"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    with decode_film(path, SMALL) as film:
+        images = [decode(data) for data in film.rows()["image"].to_pylist()]
+        assert 6.0 in [round(cut, 2) for cut in film.cuts]
+    assert len(images) == 12
+    assert min(image[line].mean() for image in images for line in (0, -1)) > 60
+    whole = lit(0, 7)
+    assert np.abs(images[7].astype(int) - whole[2::4, 2::4]).mean() < 12  # nothing of the other part's bars

@@ -1,0 +1,74 @@
+"""A film is the same in containers that tell no times of presentation: all its frames, in order, at their seconds."""
+
+import pytest
+
+from storage.decoding.decode import KeyframesConfig, decode_film
+from storage.decoding.pictures import decode
+
+SMALL = KeyframesConfig(width=112, height=64)
+FRAMES, FPS = 60, 10
+X264 = ("-c:v", "libx264", "-preset", "veryfast", "-qp", 8, "-bf", 3, "-g", 30)
+X265 = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:bframes=3:keyint=30")
+MPEG4 = ("-c:v", "mpeg4", "-q:v", 2, "-bf", 2, "-g", 30)
+
+
+@pytest.fixture
+def ramp(tmp_path, ffmpeg):
+    """Encodes a film whose frame i has the grey 20 + 3 i."""
+    raw = tmp_path / "ramp.gray"
+    raw.write_bytes(b"".join(bytes([20 + 3 * number]) * 256 for number in range(FRAMES)))
+    source = ("-f", "rawvideo", "-pix_fmt", "gray", "-s", "16x16", "-r", FPS, "-i", raw)
+
+    def encode(name, codec):
+        return ffmpeg(*source, "-vf", "scale=112:64", "-pix_fmt", "yuv420p", *codec, tmp_path / name)
+
+    return encode
+
+
+def greys(path, frames=FRAMES):
+    """Of the keyframes, which stand within half a frame of each second."""
+    with decode_film(path, SMALL) as film:
+        assert film.rows()["pts"].to_pylist() == pytest.approx(range(film.numbers.num_rows), abs=0.5 / FPS)
+        assert (film.frames, film.damage, film.probe.fps) == (frames, "", FPS)
+        return [decode(data).mean() for data in film.rows()["image"].to_pylist()]
+
+
+RIGHT = pytest.approx([20, 50, 80, 110, 140, 170], abs=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("h264.avi", X264),
+        ("pyramid.avi", (*X264, "-bf", 8, "-b-pyramid", "normal")),
+        ("hevc.avi", (*X265, "-tag:v", "HEVC")),
+        ("mpeg4.avi", MPEG4),
+        ("bare.h264", X264),
+        ("bare.hevc", X265),
+        ("bare.m4v", (*MPEG4, "-f", "m4v")),
+        ("one_time.vob", X264),  # small frames share a packet, of which only the first has a time
+        ("film.asf", X264),
+    ],
+)
+def test_frames_without_times_of_presentation_are_all_there_in_order(ramp, name, codec):
+    assert greys(ramp(name, codec)) == RIGHT
+
+
+def test_what_was_copied_out_of_or_into_an_avi_keeps_its_keyframes(tmp_path, ramp, ffmpeg):
+    avi, mp4 = ramp("film.avi", X264), ramp("film.mp4", X264)
+    for number, (source, options, name) in enumerate(
+        ((avi, (), "out.mp4"), (avi, ("-fflags", "+genpts"), "out.mkv"), (avi, (), "out.mov"), (mp4, (), "into.avi"))
+    ):
+        assert greys(ffmpeg(*options, "-i", source, "-c", "copy", tmp_path / f"{number}-{name}")) == RIGHT
+
+
+@pytest.mark.parametrize(("name", "frames"), [("packed.avi", FRAMES - 1), ("packed.m4v", FRAMES)])
+def test_packed_pairs_of_frames_are_two_frames(ramp, name, frames):
+    codec = ("-c:v", "libxvid", "-q:v", 2, "-bf", 2, "-g", 30, "-f", name[-3:])  # into an AVI it writes one frame less
+    assert greys(ramp(name, codec), frames) == pytest.approx([20, 50, 80, 110, 140, 170], abs=5)
+
+
+def test_the_last_frame_has_its_time_too(tmp_path, ramp, ffmpeg):
+    path = ffmpeg("-i", ramp("film.mp4", X264), "-c", "copy", tmp_path / "film.avi")
+    with decode_film(path, SMALL) as film:
+        assert film.probe.seconds == pytest.approx(FRAMES / FPS, abs=1 / FPS)
