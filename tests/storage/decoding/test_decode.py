@@ -28,7 +28,7 @@ def images(film):
 
 @pytest.fixture
 def tools(request):
-    return request.config.pluginmanager.get_plugin(str(request.path.parent / "conftest.py"))
+    return request.config.pluginmanager.get_plugin(str(request.path.parents[1] / "conftest.py"))
 
 
 def ffmpeg(*arguments):

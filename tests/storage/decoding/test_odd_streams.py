@@ -8,7 +8,7 @@ from storage.decoding.bars import guess
 from storage.decoding.container import picture_size
 from storage.decoding.decode import KeyframesConfig, decode_film
 from storage.errors import FilmError
-from storage.films import probe
+from storage.films.films import probe
 from storage.films.perceptual import perceptual_hash
 from storage.tables.rejects import REASONS
 
