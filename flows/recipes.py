@@ -12,7 +12,7 @@ from models.backbone import LlamaBackbone, LlamaTinyBackbone
 from models.captioner import DeepseekVlConfig
 from models.coarse import CoarseConfig
 from models.codec import PCACodecConfig, SdxlVaeConfig
-from models.compressor import CompressorConfig
+from models.compressor import TransformerConfig
 from models.decoder import DecoderConfig
 from models.detector import GroundingDinoConfig
 from models.diffusion import DiffusionConfig
@@ -48,7 +48,7 @@ def laptop() -> Recipe:
 def smoke() -> Recipe:
     """A minute on two cores: twelve seconds of drawn film, and tiny models of the real classes."""
     autoencoder = AutoencoderConfig(
-        compressor=CompressorConfig(width=64, token_width=16),
+        compressor=TransformerConfig(width=64, token_width=16),
         decoder=DecoderConfig(
             unet=UNetConfig(
                 channels=(32, 64), transformers=(0, 1), head_width=32, cross_width=32, pooled_width=32, size_width=8
@@ -79,7 +79,7 @@ def smoke() -> Recipe:
 def gpu() -> Recipe:
     """One GPU and minutes: the embedded backends, and a decoder from scratch at 448x256, then at 896x512."""
     model = AutoencoderConfig(
-        compressor=CompressorConfig(channels=1392, positions=8 * 14, token_width=256, width=384, heads=6),
+        compressor=TransformerConfig(channels=1392, positions=8 * 14, token_width=256, width=384, heads=6),
         decoder=DecoderConfig(
             unet=UNetConfig(
                 channels=(128, 256, 384),
@@ -129,7 +129,7 @@ def gpu() -> Recipe:
 def paper() -> Recipe:
     """The paper's checkpoints, sizes, schedules and data; what it leaves unsaid as docs/paper.md has it."""
     model = AutoencoderConfig(
-        compressor=CompressorConfig(channels=1024, positions=16 * 16, tokens=2, token_width=256, width=1024, heads=16),
+        compressor=TransformerConfig(channels=1024, positions=16 * 16, tokens=2, token_width=256, width=1024, heads=16),
         decoder=DecoderConfig(
             unet=SdxlUNetConfig(), coarse=None, sentence_width=768, face_width=512, image_size=(512, 896)
         ),

@@ -16,14 +16,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models.codec import Codec, load_codec
-from models.compressor import Compressor, CompressorConfig
+from models.compressor import CompressorConfig, TransformerConfig, build_compressor
 from models.decoder import DecoderConfig, DiffusionDecoder
 from models.diffusion import Denoiser, DiffusionConfig, Sampler, sample, sampling_schedule
 from models.unet import UNetConfig
 
 
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
-    compressor: CompressorConfig = CompressorConfig()
+    compressor: CompressorConfig = TransformerConfig()
     decoder: DecoderConfig = DecoderConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
 
@@ -43,7 +43,7 @@ class DiffusionAutoencoder(nn.Module):
         self.config = config
         self.codec = codec.requires_grad_(False)
         tokens, width = config.compressor.tokens, config.compressor.token_width
-        self.compressor = Compressor(config.compressor)
+        self.compressor = build_compressor(config.compressor)
         self.decoder = DiffusionDecoder(config.decoder, tokens, width, codec.grid, unet)
         self.register_buffer("token_mean_LD", torch.zeros(tokens, width))
         self.register_buffer("token_std_LD", torch.ones(tokens, width))

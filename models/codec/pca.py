@@ -87,10 +87,13 @@ class PCACodec(Codec):
 
     @torch.no_grad()
     def decode(self, latents_BCHW: Tensor) -> Tensor:
+        return self.pixels(latents_BCHW).clamp(0, 1)
+
+    def pixels(self, latents_BCHW: Tensor) -> Tensor:
         latents_BHWC = rearrange(latents_BCHW, "b c h w -> b h w c").to(self.scale_C.dtype)
         blocks_BHWK = (latents_BHWC * self.scale_C) @ self.basis_CK + self.mean_K
         size = self.config.block
-        return rearrange(blocks_BHWK, "b h w (c p q) -> b c (h p) (w q)", c=3, p=size, q=size).clamp(0, 1)
+        return rearrange(blocks_BHWK, "b h w (c p q) -> b c (h p) (w q)", c=3, p=size, q=size)
 
     def resized(self, width: int, height: int) -> Self:
         codec = type(self)(PCACodecConfig(**self.config.model_dump() | {"width": width, "height": height}))

@@ -8,7 +8,7 @@ import torch
 from models.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.coarse import CoarseConfig
 from models.codec import PCACodec, PCACodecConfig
-from models.compressor import CompressorConfig
+from models.compressor import TransformerConfig
 from models.decoder import DecoderConfig
 from models.training import autoencoder as module
 from models.training import generator, rows_of_step
@@ -19,7 +19,7 @@ from models.unet import UNetConfig
 
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16, size_width=8)
 MODEL = AutoencoderConfig(
-    compressor=CompressorConfig(channels=12, positions=6, token_width=16, width=16, heads=2),
+    compressor=TransformerConfig(channels=12, positions=6, token_width=16, width=16, heads=2),
     decoder=DecoderConfig(unet=UNET, coarse=CoarseConfig(hidden=16, channels=(16, 8))),
 )
 CONFIG = AutoencoderTrainingConfig(model=MODEL, warmup_steps=3, warmup_batch=4, steps=6, batch=3)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from models.autoencoder import AutoencoderConfig
 from models.codec import SdxlVaeConfig, build_codec
 from models.codec.sdxl_vae import SdxlVae
-from models.compressor import CompressorConfig
+from models.compressor import TransformerConfig
 from models.decoder import DecoderConfig
 from models.diffusion import DiffusionConfig
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig
@@ -31,7 +31,7 @@ def vae(sdxl: Path) -> SdxlVae:
 def model(sdxl: Path, width: int = 32, channels: int = 24, tokens: int = 2, **diffusion: Any) -> AutoencoderConfig:
     """`width` 32 is the U-Net's own; another one is brought to it by a linear layer."""
     return AutoencoderConfig(
-        compressor=CompressorConfig(
+        compressor=TransformerConfig(
             channels=channels, positions=16, tokens=tokens, token_width=width, width=16, heads=2
         ),
         decoder=DecoderConfig(
