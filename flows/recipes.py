@@ -12,7 +12,7 @@ from models.backbone import LlamaBackbone, LlamaTinyBackbone
 from models.captioner import DeepseekVlConfig
 from models.coarse import CoarseConfig
 from models.codec import PCACodecConfig, SdxlVaeConfig
-from models.compressor import TransformerConfig
+from models.compressor import ConvolutionalConfig, TransformerConfig
 from models.decoder import DecoderConfig
 from models.detector import GroundingDinoConfig
 from models.diffusion import DiffusionConfig
@@ -25,7 +25,7 @@ from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.unet import SdxlUNetConfig, UNetConfig
-from models.vision import ClipConfig
+from models.vision import ClipConfig, EfficientNetLite0Config
 from models.writer import LlmConfig, TemplateConfig
 from storage.decode import KeyframesConfig
 from storage.images import JourneyDbConfig, Objects365Config, OpenImagesConfig
@@ -48,7 +48,7 @@ def laptop() -> Recipe:
 def smoke() -> Recipe:
     """A minute on two cores: twelve seconds of drawn film, and tiny models of the real classes."""
     autoencoder = AutoencoderConfig(
-        compressor=TransformerConfig(width=64, token_width=16),
+        compressor=ConvolutionalConfig(channels=24, rows=8, columns=14, levels=(16, 32), hidden=32, token_width=16),
         decoder=DecoderConfig(
             unet=UNetConfig(
                 channels=(32, 64), transformers=(0, 1), head_width=32, cross_width=32, pooled_width=32, size_width=8
@@ -62,7 +62,7 @@ def smoke() -> Recipe:
         ingest=IngestConfig(drawn=DrawnConfig(seconds=12, width=448, height=256)),
         keyframes=KeyframesConfig(trim=TrimSeconds(start=1, end=1), width=448, height=256),
         writer=TemplateConfig(),
-        frozen=FrozenConfig(codec=PCACodecConfig(width=224, height=128, channels=24)),
+        frozen=FrozenConfig(codec=PCACodecConfig(block=16, channels=24)),
         autoencoder=AutoencoderTrainingConfig(model=autoencoder, warmup_steps=20, warmup_batch=4, steps=24, batch=4),
         decoder=DecoderTrainingConfig(steps=4, batch=4),
         autoregressive=AutoregressiveTrainingConfig(
@@ -106,7 +106,10 @@ def gpu() -> Recipe:
     return Recipe(
         name="gpu",
         frozen=FrozenConfig(
-            width=448, height=256, codec=PCACodecConfig(width=896, height=512, block=8, channels=16, temper=0.5)
+            vision=EfficientNetLite0Config(),
+            width=448,
+            height=256,
+            codec=PCACodecConfig(width=896, height=512, block=8, channels=16, temper=0.5),
         ),
         first=FirstStageConfig(
             width=448,

@@ -16,14 +16,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models.codec import Codec, load_codec
-from models.compressor import CompressorConfig, TransformerConfig, build_compressor
+from models.compressor import CompressorConfig, ConvolutionalConfig, build_compressor
 from models.decoder import DecoderConfig, DiffusionDecoder
 from models.diffusion import Denoiser, DiffusionConfig, Sampler, sample, sampling_schedule
 from models.unet import UNetConfig
 
 
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
-    compressor: CompressorConfig = TransformerConfig()
+    compressor: CompressorConfig = ConvolutionalConfig()
     decoder: DecoderConfig = DecoderConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
 

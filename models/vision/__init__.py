@@ -53,7 +53,7 @@ class LatentsConfig(BaseModel, frozen=True, extra="forbid"):
     """No image encoder: the codec's own latents, in patches."""
 
     kind: Literal["latents"] = "latents"
-    patch: int = Field(4, gt=0, description="cells of the latent grid on a patch's side")
+    patch: int = Field(1, gt=0, description="cells of the latent grid on a patch's side")
 
 
 VisionConfig = Annotated[EfficientNetLite0Config | ClipConfig, Field(discriminator="kind")]

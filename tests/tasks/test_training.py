@@ -21,6 +21,7 @@ from models.training.autoencoder import AutoencoderTrainingConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.unet import UNetConfig
+from models.vision import EfficientNetLite0Config
 from storage.filmrows import FilmRows
 from storage.pictures import decode
 from storage.root import Storage
@@ -40,7 +41,12 @@ from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_s
 
 CLUSTER = ClusterConfig()
 HERE = FitConfig(workers=0)
-FROZEN = FrozenConfig(codec=PCACodecConfig(width=WIDTH, height=HEIGHT, block=16, channels=8), width=128, height=64)
+FROZEN = FrozenConfig(
+    vision=EfficientNetLite0Config(),
+    codec=PCACodecConfig(width=WIDTH, height=HEIGHT, block=16, channels=8),
+    width=128,
+    height=64,
+)
 AUTOENCODER = AutoencoderConfig(
     compressor=TransformerConfig(channels=1392, positions=8, token_width=16, width=32, heads=2, blocks=1),
     decoder=DecoderConfig(
