@@ -16,7 +16,7 @@ class UNetConfig(BaseModel, frozen=True, extra="forbid"):
     """The sizes of a U-Net with random weights, built as SDXL's is; `SDXL_UNET` has the paper's sizes."""
 
     kind: Literal["built"] = "built"
-    channels: tuple[int, ...] = Field((96, 128, 160), min_length=1, description="of each level, finest first")
+    channels: tuple[int, ...] = Field((96, 96, 128), min_length=1, description="of each level, finest first")
     layers: int = Field(1, gt=0, description="ResNet blocks of a level")
     transformers: tuple[int, ...] = Field((0, 0, 1), description="transformer layers of each level; 0: no attention")
     head_width: int = Field(32, gt=0, description="channels of an attention head")
