@@ -76,6 +76,28 @@ def smoke() -> Recipe:
     )
 
 
+def world() -> Recipe:
+    """Hours of one CPU core: the weights that `laptop` starts from, learnt from two hundred drawn films."""
+    return Recipe(
+        name="world",
+        ingest=IngestConfig(drawn=DrawnConfig(films=200)),
+        keyframes=KeyframesConfig(trim=TrimSeconds(start=4, end=4), width=448, height=256),
+        snapshot=FilmsConfig(test=8),
+        autoencoder=AutoencoderTrainingConfig(
+            warmup_steps=9000,
+            warmup_batch=32,
+            warmup_learning_rate=1.5e-3,
+            steps=13_000,
+            batch=16,
+            learning_rate=5e-4,
+            token_noise=0.15,
+            pixel_weight=4.0,
+            average=0.995,
+        ),
+        fit=FitConfig(checkpoint_every=200, validate_every=1000),
+    )
+
+
 def gpu() -> Recipe:
     """One GPU and minutes: the embedded backends, and a decoder from scratch at 448x256, then at 896x512."""
     model = AutoencoderConfig(
@@ -219,7 +241,7 @@ def paper() -> Recipe:
     )
 
 
-RECIPES: Mapping[str, Callable[[], Recipe]] = {"smoke": smoke, "laptop": laptop, "gpu": gpu, "paper": paper}
+RECIPES: Mapping[str, Callable[[], Recipe]] = {"smoke": smoke, "laptop": laptop, "world": world, "gpu": gpu, "paper": paper}
 
 
 def resolve(recipe: str, overrides: Sequence[str] = (), uses: Set[str] | None = None) -> Recipe:
@@ -237,4 +259,4 @@ def resolve(recipe: str, overrides: Sequence[str] = (), uses: Set[str] | None = 
     return settings
 
 
-__all__ = ["RECIPES", "Recipe", "gpu", "laptop", "paper", "resolve", "smoke"]
+__all__ = ["RECIPES", "Recipe", "gpu", "laptop", "paper", "resolve", "smoke", "world"]
