@@ -11,6 +11,7 @@ from drawn.people import Look
 
 FEET = 9.7  # y of the soles under the eyes for a person with tall = 1, in head units
 GESTURES = ("rest", "wave", "heart", "hip")
+WHITE = (0.88, 0.87, 0.84)
 STEPS = 8  # drawings of a walk's cycle
 
 
@@ -34,10 +35,10 @@ def body(look: Look, gesture: str, step: int, unit: float, whole: bool, light: f
     phase = 2 * np.pi * step / STEPS
     swing = float(np.sin(phase)) if step >= 0 else 0.0
     cloth = 0.86 + 0.28 * noise(np.random.default_rng(8), *canvas.shape, cells=7, octaves=5)
-    if look.clothes == "jumper":
+    if look.clothes in ("jumper", "stripes"):
         y = canvas.grid()[1]
         cloth = cloth * (1 + 0.035 * np.sin(y * 60)).astype(np.float32)
-    sleeve = scaled(look.top, 0.93)
+    sleeve = scaled(WHITE if look.clothes == "waistcoat" else look.top, 0.93)
     raised = gesture in ("wave", "heart", "hip")
     if whole:
         _legs(canvas, picture, look, swing, phase if step >= 0 else 0.0, light)
@@ -65,6 +66,12 @@ def body(look: Look, gesture: str, step: int, unit: float, whole: bool, light: f
         ]
     )
     canvas.puff(picture, torso, look.top, 0.26, light, cloth)
+    if look.clothes == "stripes":
+        bands = picture.copy()
+        canvas.puff(bands, torso, look.accent, 0.26, light, cloth)
+        y = canvas.grid()[1]
+        share = (canvas.mask(torso) * np.clip(4 * np.sin(y * 2 * np.pi / 0.62) - 1.2, 0, 1))[..., None]
+        picture += share * (bands - picture)
     canvas.tint(
         picture, curve([(-0.6, 1.3), (0.6, 1.3), (0.5, 1.85), (0, 2.0), (-0.5, 1.85)]), (0.6, 0.55, 0.6), 0.6, 0.15
     )
@@ -109,6 +116,9 @@ def _draw_arm(
         )
     canvas.puff(picture, points, look.skin, 0.08, light)
     canvas.tint(picture, stroke(moved(line, 0.05, 0.07), [0.5, 0.56, 0.48, 0.4]), (0.5, 0.48, 0.55), 0.5, 0.10)
+    if look.clothes == "t-shirt":
+        canvas.puff(picture, stroke(line, [0.50, 0.46, 0.40, 0.34]), look.skin, 0.11, light)
+        line = line[: len(line) // 2 - 1]
     canvas.puff(picture, stroke(line, [0.56, 0.52, 0.46, 0.40]), sleeve, 0.13, light, cloth)
 
 
@@ -135,7 +145,7 @@ def _legs(canvas: Canvas, picture: Array, look: Look, swing: float, phase: float
 
 def _neck(canvas: Canvas, picture: Array, look: Look, light: float) -> None:
     w = 0.30 * look.build + 0.04
-    low = 1.98 if look.clothes in ("dress", "shirt") else 1.62
+    low = {"dress": 1.98, "shirt": 1.98, "t-shirt": 1.78}.get(look.clothes, 1.62)
     shape = curve(
         [
             (-w, 0.5),
@@ -159,7 +169,7 @@ def _neck(canvas: Canvas, picture: Array, look: Look, light: float) -> None:
 
 def _collar(canvas: Canvas, picture: Array, look: Look, hem: float, light: float) -> None:
     dark = scaled(look.top, 0.72)
-    if look.clothes == "jumper":
+    if look.clothes in ("jumper", "stripes"):
         canvas.puff(
             picture,
             stroke(curve([(-0.48, 1.30), (-0.30, 1.58), (0, 1.66), (0.30, 1.58), (0.48, 1.30)], False), 0.24),
@@ -167,11 +177,15 @@ def _collar(canvas: Canvas, picture: Array, look: Look, hem: float, light: float
             0.06,
             light,
         )
-        canvas.tint(picture, stroke([(-1.0, 2.45), (0, 2.55), (1.0, 2.45)], 0.12), scaled(look.accent, 1.2), 0.75, 0.01)
-    if look.clothes == "shirt":
+    if look.clothes == "t-shirt":
+        rim = curve([(-0.52, 1.42), (-0.22, 1.74), (0, 1.80), (0.22, 1.74), (0.52, 1.42)], False)
+        canvas.puff(picture, stroke(rim, 0.10), scaled(look.top, 0.85), 0.04, light)
+    if look.clothes == "waistcoat":
+        canvas.puff(picture, [(-0.46, 1.40), (0.46, 1.40), (0.05, 3.0), (-0.05, 3.0)], WHITE, 0.06, light)
+    if look.clothes in ("shirt", "waistcoat"):
         for s in (-1, 1):
             flap = [(s * 0.34, 1.22), (s * 0.62, 1.42), (s * 0.40, 1.95), (s * 0.02, 1.98)]
-            canvas.puff(picture, flap, scaled(look.top, 1.12), 0.05, light)
+            canvas.puff(picture, flap, scaled(look.top, 1.12) if look.clothes == "shirt" else WHITE, 0.05, light)
         canvas.tint(picture, stroke([(0.0, 1.98), (0.02, hem)], 0.05), (0.6, 0.6, 0.65), 0.8, 0.015)
         for y in np.arange(2.3, hem, 0.55):
             canvas.fill(picture, ellipse(0.06, y, 0.045, 0.045), scaled(look.accent, 1.1))

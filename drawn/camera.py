@@ -40,21 +40,21 @@ class Camera:
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A place made ready for one size of shot: what lies behind and before the people, nearest last."""
+    """A place made ready for one focus: what lies behind and before the people, nearest last."""
 
     behind: tuple[tuple[Sprite, float], ...]
     before: tuple[tuple[Sprite, float], ...]
 
     @classmethod
-    def of(cls, layers: Layers, size: str) -> Backdrop:
+    def of(cls, layers: Layers, focus: str) -> Backdrop:
         """Wide shots keep every depth apart; nearer shots merge them and lose focus."""
         c = layers.canvas
         ground = (_cut(c, layers.ground), PARALLAX["ground"])
-        if size in ("wide", "card"):
+        if focus == "sharp":
             behind = ((_cut(c, layers.far), PARALLAX["far"]), (_cut(c, layers.mid), PARALLAX["mid"]), ground)
             return cls(behind, ((_cut(c, layers.near), PARALLAX["near"]),))
         rest = layers.mid * (1 - layers.ground[..., 3:]) + layers.ground
-        if size == "medium":
+        if focus == "soft":
             return cls(((_cut(c, c.blur(layers.far, 0.006)), 0.45), (_cut(c, c.blur(rest, 0.0035)), 0.75)), ())
         whole = layers.far * (1 - rest[..., 3:]) + rest
         return cls(((_cut(c, c.blur(whole, 0.014)), 0.5),), ())

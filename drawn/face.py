@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from drawn.features import Pose, beard, eye, glasses, mouth, mouth_y, nose
-from drawn.hair import paint_back, paint_front
+from drawn.hair import back_shape, paint_back, paint_front
 from drawn.paint import (
     Array,
     Canvas,
@@ -175,7 +175,7 @@ def straight(look: Look, pose: Pose, unit: float, light: float) -> tuple[Array, 
     if kept is not None:
         picture[rows] = kept
     paint_front(canvas, picture, look, light)
-    if look.glasses:
+    if look.glasses != "none":
         glasses(canvas, picture, look)
     return picture, skull
 
@@ -189,7 +189,7 @@ def head(look: Look, pose: Pose, unit: float, light: float = -0.5) -> Sprite:
 
 def back(look: Look, unit: float, light: float = -0.5) -> Sprite | None:
     """The hair that hangs behind the neck, or None."""
-    if look.style not in ("long", "bob", "afro", "bun"):
+    if back_shape(look) is None:
         return None
     canvas = canvas_for(unit)
     picture = canvas.blank()

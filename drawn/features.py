@@ -232,7 +232,7 @@ def mouth(canvas: Canvas, picture: Array, look: Look, pose: Pose) -> None:
 
 def glasses(canvas: Canvas, picture: Array, look: Look) -> None:
     """Round golden or square dark glasses."""
-    round_ones = look.age > 0.8
+    round_ones = look.glasses == "round"
     frame: Colour = (0.55, 0.38, 0.16) if round_ones else (0.09, 0.08, 0.09)
     g, ry, rx = look.eye_gap + 0.015, 0.175 if round_ones else 0.15, 0.19 if round_ones else 0.21
     for s in (-1, 1):

@@ -15,14 +15,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from drawn.paint import Array
+from drawn.paint import Array, Colour
+from drawn.people import CLOTHS, HAIRS, SKINS, Look, named
 from drawn.script import write
 from drawn.sound import RATE, compose
 from drawn.stage import Stage, seen
-from drawn.truth import Appearance, Second, Truth
+from drawn.truth import Appearance, Second, Truth, Where, Who
 
 __all__ = ["Appearance", "Second", "Truth", "draw_film", "draw_frames", "truth"]
 
+REVISION = 2  # of what a seed draws
 SIZE = (896, 512)
 ENCODER = {  # with x264's faster arithmetic one seed gives other bytes now and then, and so another film
     "preset": "veryfast",
@@ -49,8 +51,33 @@ def truth(seed: int = 7, seconds: int = 96, size: tuple[int, int] = SIZE, fps: i
         *size,
         {p.name: p.description for p in script.people},
         {p.name: p.description for p in script.places},
+        {p.name: _who(p.look) for p in script.people},
+        {p.name: Where(p.kind, p.mood.word, p.air) for p in script.places},
         tuple(float(s.start) for s in script.shots[1:]),
         tuple(timeline),
+    )
+
+
+def _who(look: Look) -> Who:
+    def rgb(colour: Colour) -> Colour:
+        r, g, b = (round(v, 4) for v in colour)
+        return r, g, b
+
+    return Who(
+        woman=look.woman,
+        years=look.years,
+        skin=named(look.skin, SKINS),
+        hair=named(look.hair, HAIRS),
+        style=look.style,
+        beard=look.beard,
+        glasses=look.glasses,
+        clothes=look.clothes,
+        top=named(look.top, CLOTHS),
+        accent=named(look.accent, CLOTHS),
+        skin_rgb=rgb(look.skin),
+        hair_rgb=rgb(look.hair),
+        top_rgb=rgb(look.top),
+        accent_rgb=rgb(look.accent),
     )
 
 

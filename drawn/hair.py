@@ -1,4 +1,4 @@
-"""Hair: the shapes of eight styles, strands that run from the crown, and what hangs behind the head."""
+"""Hair: the shapes of the styles, strands that run from the crown, and what hangs behind the head."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from drawn.people import Look
 def back_shape(look: Look) -> Points | None:
     """The outline of the hair behind the neck, in head units; None where there is none."""
     w = look.width
-    if look.style == "long":
+    if look.style in ("long", "fringe"):
         return curve(
             [
                 (0, -1.22),
@@ -60,6 +60,8 @@ def back_shape(look: Look) -> Points | None:
 
 def front_shape(look: Look) -> list[Array]:
     """The outlines of the hair on the skull, over the forehead."""
+    if look.style == "bald":
+        return []
     w = look.width
     o = w + 0.06
     cap = {
@@ -102,6 +104,26 @@ def front_shape(look: Look) -> list[Array]:
             (-0.6, -0.30),
             (-w + 0.06, 0.1),
             (-w + 0.07, 0.72),
+        ],
+        "fringe": [
+            (-o - 0.08, 0.95),
+            (-o - 0.1, 0.1),
+            (-o - 0.02, -0.55),
+            (-0.5, -1.08),
+            (0.05, -1.2),
+            (0.55, -1.07),
+            (o + 0.02, -0.55),
+            (o + 0.1, 0.1),
+            (o + 0.08, 0.95),
+            (w - 0.02, 0.5),
+            (w - 0.05, 0.05),
+            (0.58, -0.34),
+            (0.28, -0.40),
+            (0, -0.43),
+            (-0.28, -0.40),
+            (-0.58, -0.34),
+            (-w + 0.05, 0.05),
+            (-w + 0.02, 0.5),
         ],
         "bun": [
             (-w - 0.02, 0.05),
@@ -247,6 +269,8 @@ def paint_back(canvas: Canvas, picture: Array, look: Look, light: float) -> None
 def front(canvas: Canvas, look: Look, light: float) -> tuple[Array, Array]:
     """The hair over the skull [H, W, 4], and the light [H, W, 1] that its shadow leaves on the forehead."""
     masks = [canvas.mask(shape) for shape in front_shape(look)]
+    if not masks:
+        return canvas.blank(), np.ones((*canvas.shape, 1), np.float32)
     mask = canvas.blur(np.max(masks, axis=0), 0.02 if look.style in ("afro", "crop", "curls") else 0.006)
     drop = np.roll(canvas.blur(mask, 0.05), round(0.05 * canvas.unit), axis=0)
     hair = canvas.blank()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from drawn.moods import HORIZON, Mood
-from drawn.paint import Array, Canvas, blend, curve, ellipse, noise, scaled, stroke
+from drawn.paint import Array, Canvas, blend, curve, ellipse, moved, noise, scaled, stroke
 from drawn.scenery import Rng, blades, floor, glow, house, leaves, pine, ridge, sky, trunk, water
 
 Four = tuple[Array, Array, Array, Array]
@@ -193,3 +193,96 @@ def mountain(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     near = canvas.blank()
     blades(canvas, near, rng, 1.22, 0.16, (0.22, 0.36, 0.14), 170)
     return far, mid, ground, canvas.blur(near, 0.004)
+
+
+def beach(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
+    """Sand before the open sea."""
+    far = sky(canvas, rng, mood.high, mood.low, HORIZON - 0.10, mood.cloud)
+    sun = float(rng.uniform(-0.6, 0.6))
+    glow(canvas, far, sun, 0.22, 0.5, mood.sun, 0.5)
+    canvas.fill(far, ellipse(sun, 0.22, 0.05, 0.05), mood.sun, 1.0, 0.003)
+    deep = scaled(blend(mood.high, (0.02, 0.42, 0.50), 0.55), 0.85)
+    water(canvas, far, rng, HORIZON - 0.10, deep, blend(mood.low, mood.high, 0.5), mood.sun, sun)
+    island = float(rng.uniform(-1.0, 1.0))
+    canvas.fill(
+        far,
+        curve([(island - 0.4, 0.502), (island - 0.1, 0.44), (island + 0.15, 0.46), (island + 0.42, 0.502)]),
+        blend((0.22, 0.34, 0.26), mood.low, 0.45),
+    )
+    mid = canvas.blank()
+    for y, width in ((0.655, 0.010), (0.675, 0.014)):
+        line = np.linspace(canvas.left, canvas.right, 40)
+        foam = np.stack([line, y + 0.008 * np.sin(line * 9 + y * 90)], 1)
+        canvas.fill(mid, stroke(foam, width), scaled(mood.grade, 0.95), 0.85, 0.003)
+    green = scaled(blend((0.20, 0.42, 0.16), mood.low, 0.1), float(np.mean(mood.grade)))
+    for at in (-1.05, -0.45, 0.55, 1.15):
+        px = at + float(rng.uniform(-0.12, 0.12))
+        top = (px + float(rng.uniform(-0.12, 0.12)), float(rng.uniform(0.10, 0.28)))
+        stem = curve([(px, 0.74), (px + 0.35 * (top[0] - px), 0.5), top], False)
+        canvas.fill(mid, stroke(stem, [0.045, 0.032, 0.026]), scaled((0.46, 0.33, 0.22), 0.9))
+        canvas.fill(mid, stroke(stem - (0.008, 0), 0.010), (0.66, 0.52, 0.36), 0.6)
+        for a in np.linspace(-0.3, 3.44, 8) + rng.uniform(-0.12, 0.12, 8):
+            tip = (top[0] + 0.25 * float(np.cos(a)), top[1] + 0.13 - 0.17 * float(np.sin(a)))
+            bend = (top[0] + 0.15 * float(np.cos(a)), top[1] - 0.02 - 0.13 * float(np.sin(a)))
+            frond = stroke(curve([top, bend, tip], False), [0.02, 0.05, 0.03, 0.002])
+            canvas.fill(mid, frond, scaled(green, float(rng.uniform(0.75, 1.25))))
+    ground = floor(canvas, rng, 0.69, scaled(blend((0.90, 0.78, 0.56), mood.low, 0.15), 0.98), "sand")
+    near = canvas.blank()
+    for x in map(float, rng.permutation([-1.2, -0.72, 0.0, 0.72, 1.2])[:3]):
+        cloth = [(0.85, 0.22, 0.20), (0.95, 0.75, 0.25), (0.20, 0.48, 0.72)][int(rng.integers(3))]
+        cloth = blend(scaled(cloth, float(np.mean(mood.grade))), mood.low, 0.1)
+        canvas.fill(mid, stroke([(x, 0.50), (x + 0.02, 0.77)], 0.010), (0.80, 0.74, 0.66))
+        for k in range(6):
+            a, b = np.pi * (1 + k / 6), np.pi * (1 + (k + 1) / 6)
+            edge = [(x + 0.17 * float(np.cos(t)), 0.56 + 0.12 * float(np.sin(t))) for t in (a, (a + b) / 2, b)]
+            canvas.fill(mid, [(x, 0.56), *edge], cloth if k % 2 else scaled(mood.grade, 0.93))
+        canvas.fill(ground, ellipse(x + 0.05, 0.785, 0.17, 0.018), (0.35, 0.27, 0.22), 0.45, 0.01, ground[..., 3])
+    return far, mid, ground, near
+
+
+def desert(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
+    """Dunes with rocks and cacti."""
+    far = sky(canvas, rng, mood.high, mood.low, HORIZON, mood.cloud)
+    sun = float(rng.uniform(-0.6, 0.6))
+    glow(canvas, far, sun, 0.18, 0.6, mood.sun, 0.6)
+    canvas.fill(far, ellipse(sun, 0.18, 0.06, 0.06), mood.sun, 1.0, 0.003)
+    shade = float(np.mean(mood.grade))
+    red = scaled(blend((0.62, 0.29, 0.18), mood.low, 0.2), shade)
+    for x in map(float, rng.permutation([-1.2, -0.6, 0.1, 0.7, 1.3])[:3]):
+        w, top = float(rng.uniform(0.16, 0.28)), float(rng.uniform(0.22, 0.36))
+        mesa = [(x - w - 0.08, 0.64), (x - w, top + 0.05), (x - 0.9 * w, top), (x + 0.8 * w, top), (x + w, top + 0.06)]
+        canvas.fill(far, [*mesa, (x + w + 0.10, 0.64)], red)
+        canvas.fill(far, [(x + 0.3 * w, top), (x + 0.8 * w, top), mesa[-1], (x + w + 0.1, 0.64)], scaled(red, 0.7))
+        for k in range(4):
+            y = top + 0.06 + 0.07 * k
+            canvas.fill(far, stroke([(x - w - 0.02 * k, y), (x + w, y + 0.01)], 0.010), scaled(red, 1.25), 0.5, 0.003)
+    sand = scaled(blend((0.88, 0.62, 0.36), mood.low, 0.15), shade)
+    for k in range(3):
+        tone = scaled(sand, 0.82 + 0.09 * k)
+        ridge(canvas, far, rng, 0.62 + 0.03 * k, 0.10, 3 + k, tone, blend(tone, mood.low, 0.3))
+    mid = canvas.blank()
+    green = scaled((0.24, 0.42, 0.24), shade)
+    for x in (-1.2, -0.75, 0.4, 0.95):
+        px, h = x + float(rng.uniform(-0.2, 0.2)), float(rng.uniform(0.22, 0.40))
+        arms = [[(px, 0.75), (px, 0.74 - h)]]
+        for s in (-1, 1):
+            y = 0.74 - h * float(rng.uniform(0.35, 0.6))
+            arms.append([(px, y), (px + s * 0.075, y - 0.01), (px + s * 0.08, y - 0.35 * h)])
+        for k, arm in enumerate(arms):
+            line = curve(arm, False) if k else np.array(arm)
+            canvas.fill(mid, stroke(line, 0.058 if not k else 0.036), green)
+            canvas.fill(mid, ellipse(*arm[-1], *((0.029, 0.03) if not k else (0.018, 0.02))), green)
+            canvas.fill(mid, stroke(moved(line, -0.008, 0), 0.008), scaled(green, 1.5), 0.7)
+            canvas.fill(mid, stroke(moved(line, 0.014, 0), 0.010), scaled(green, 0.6), 0.7)
+    ground = floor(canvas, rng, 0.70, sand, "sand")
+    for _ in range(14):
+        x, y = float(rng.uniform(canvas.left, canvas.right)), float(rng.uniform(0.76, 1.15))
+        size = 0.012 + 0.05 * (y - 0.7)
+        canvas.fill(
+            ground, ellipse(x + size * 0.4, y + size * 0.35, size * 1.3, size * 0.3), (0.3, 0.2, 0.15), 0.4, 0.006
+        )
+        canvas.fill(ground, ellipse(x, y, size, size * 0.65, 0, 9), scaled(red, 0.85))
+        canvas.fill(
+            ground, ellipse(x - size * 0.2, y - size * 0.2, size * 0.6, size * 0.3), scaled(red, 1.3), 0.6, 0.004
+        )
+    return far, mid, ground, canvas.blank()

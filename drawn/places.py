@@ -1,4 +1,4 @@
-"""Six painted places in three depths; a film plays in four of them, at a time of day that its seed picks."""
+"""Painted places in three depths; a film plays in four of them, at times of day and in weathers that its seed picks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drawn.landscapes import Four, forest, harbour, mountain
+from drawn.landscapes import Four, beach, desert, forest, harbour, mountain
 from drawn.moods import MOODS, Mood
 from drawn.paint import Array, Canvas
 from drawn.scenery import Rng
 from drawn.towns import room, street, village
+from drawn.worlds import HELD_PLACE, holds_out
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,14 @@ class Place:
     seed: int
 
     @property
+    def when(self) -> str:
+        """The time of day and the weather in words."""
+        return self.mood.word + AIRS[self.air]
+
+    @property
     def description(self) -> str:
         """One sentence."""
-        return f"{WORDS[self.kind]}, {self.mood.word}."
+        return f"{KINDS[self.kind].words}, {self.when}."
 
 
 @dataclass(frozen=True)
@@ -42,30 +48,83 @@ class Layers:
     near: Array
 
 
-WORDS = {
-    "harbour": "A harbour with a lighthouse, moored boats and a wooden quay",
-    "forest": "A forest of tall trunks with light between the leaves",
-    "street": "A narrow street of old houses with lit windows and wet cobbles",
-    "room": "A warm room with a bookshelf, a tall window and a lamp",
-    "mountain": "A high meadow below snowy peaks, with pines and a cabin",
-    "village": "A village under snow with steep roofs and lit windows",
-}
-KINDS: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
-    "harbour": ("at the harbour", ("dusk", "dawn", "noon"), "none", ("Old Harbour", "Gull Quay", "Salt Pier")),
-    "forest": ("in the forest", ("noon", "dawn"), "motes", ("Fern Wood", "Owl Forest", "the Green Hollow")),
-    "street": ("in the street", ("night", "dusk"), "rain", ("Lantern Street", "Copper Lane", "Clock Alley")),
-    "room": ("in the room", ("dusk", "night", "dawn"), "motes", ("the Reading Room", "the Attic", "the Map Room")),
-    "mountain": (
-        "in the high meadow",
-        ("noon", "dawn", "overcast"),
-        "none",
-        ("High Meadow", "Cloud Pass", "Eagle Ridge"),
+@dataclass(frozen=True)
+class Kind:
+    """What all places of a kind have in common, and what each picks one of."""
+
+    words: str
+    where: str
+    paint: Callable[[Canvas, Rng, Mood], Four]
+    moods: str
+    airs: str
+    names: tuple[str, ...]
+
+
+AIRS = {"none": "", "motes": "", "rain": " with falling rain", "snow": " with falling snow"}
+KINDS = {
+    "harbour": Kind(
+        "A harbour with a lighthouse, moored boats and a wooden quay",
+        "at the harbour",
+        harbour,
+        "dusk dawn noon evening storm fog morning",
+        "none none rain",
+        ("Old Harbour", "Gull Quay", "Salt Pier", "the Fish Market", "Anchor Bay"),
     ),
-    "village": (
+    "forest": Kind(
+        "A forest of tall trunks with leaves and a path",
+        "in the forest",
+        forest,
+        "noon dawn evening fog morning",
+        "motes motes rain",
+        ("Fern Wood", "Owl Forest", "the Green Hollow", "Beech Grove", "the Deer Path"),
+    ),
+    "street": Kind(
+        "A street of old houses with lit windows, lamps and cobbles",
+        "in the street",
+        street,
+        "night dusk fog overcast evening",
+        "rain rain none",
+        ("Lantern Street", "Copper Lane", "Clock Alley", "Baker Row", "the Old Crossing"),
+    ),
+    "room": Kind(
+        "A warm room with a bookshelf, a tall window and a lamp",
+        "in the room",
+        room,
+        "dusk night dawn morning overcast",
+        "motes",
+        ("the Reading Room", "the Attic", "the Map Room", "the Study", "the Parlour"),
+    ),
+    "mountain": Kind(
+        "A high meadow below snowy peaks, with pines and a cabin",
+        "in the high meadow",
+        mountain,
+        "noon dawn overcast morning evening storm",
+        "none none rain",
+        ("High Meadow", "Cloud Pass", "Eagle Ridge", "Shepherd's Hill", "the Long Slope"),
+    ),
+    "village": Kind(
+        "A village under snow with steep roofs and lit windows",
         "in the snowy village",
-        ("night", "dusk", "overcast"),
-        "snow",
-        ("Winter Village", "Frost Hill", "Snow Market"),
+        village,
+        "night dusk overcast morning fog",
+        "snow snow none",
+        ("Winter Village", "Frost Hill", "Snow Market", "Chimney Green", "White Hamlet"),
+    ),
+    "beach": Kind(
+        "A sandy beach with palms, parasols and the open sea",
+        "on the beach",
+        beach,
+        "noon dawn dusk evening morning storm",
+        "none",
+        ("Shell Beach", "Palm Cove", "the Long Strand", "Pelican Bay", "Coral Sands"),
+    ),
+    "desert": Kind(
+        "A desert of dunes with red rocks and cacti",
+        "in the desert",
+        desert,
+        "noon dawn dusk evening morning",
+        "none",
+        ("Red Rock", "the Dry Valley", "Dune Sea", "Lizard Flats", "the Salt Road"),
     ),
 }
 
@@ -73,13 +132,17 @@ KINDS: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
 def places_of(seed: int, count: int = 4) -> tuple[Place, ...]:
     """The film's places, all of different kinds."""
     rng = np.random.default_rng([seed, 2])
+    kinds = [str(k) for k in rng.permutation([k for k in KINDS if k != HELD_PLACE])][:count]
+    if holds_out(seed):
+        kinds[int(rng.integers(count))] = HELD_PLACE
     out: list[Place] = []
-    for kind in rng.permutation(list(KINDS))[:count]:
-        where, moods, air, names = KINDS[str(kind)]
-        used = [p.mood.word for p in out]
-        fresh = [m for m in moods if MOODS[m].word not in used] or list(moods)
+    for name in kinds:
+        kind, used = KINDS[name], [p.mood.word for p in out]
+        moods = kind.moods.split()
+        fresh = [m for m in moods if MOODS[m].word not in used] or moods
         mood = MOODS[str(rng.choice(fresh))]
-        out.append(Place(str(rng.choice(names)), str(kind), mood, where, air, int(rng.integers(2**31))))
+        air = str(rng.choice(kind.airs.split()))
+        out.append(Place(str(rng.choice(kind.names)), name, mood, kind.where, air, int(rng.integers(2**31))))
     return tuple(out)
 
 
@@ -88,17 +151,11 @@ def paint_place(place: Place, size: tuple[int, int]) -> Layers:
     wide = size[0] / size[1]
     canvas = Canvas(float(size[1]), -0.9 * wide, -0.2, 0.9 * wide, 1.2)
     rng = np.random.default_rng(place.seed)
-    far, mid, ground, near = PAINTERS[place.kind](canvas, rng, place.mood)
+    far, mid, ground, near = KINDS[place.kind].paint(canvas, rng, place.mood)
     shade = np.clip(canvas.grid()[1] - 0.75, 0, 1)[..., None] * 0.5
     ground[..., :3] *= 1 - shade
+    if place.mood.haze and place.kind != "room":
+        for layer, share in ((far, 1.0), (mid, 0.75), (ground, 0.25)):
+            fade = share * place.mood.haze
+            layer[..., :3] += fade * (np.array(place.mood.low, np.float32) * layer[..., 3:] - layer[..., :3])
     return Layers(canvas, far, mid, ground, near)
-
-
-PAINTERS: dict[str, Callable[[Canvas, Rng, Mood], Four]] = {
-    "harbour": harbour,
-    "forest": forest,
-    "street": street,
-    "room": room,
-    "mountain": mountain,
-    "village": village,
-}

@@ -241,7 +241,7 @@ def water(
 
 
 def floor(canvas: Canvas, rng: Rng, top: float, colour: Colour, kind: str, haze: Colour | None = None) -> Array:
-    """The ground people stand on, from y = top down: planks | stones | grass | snow | boards."""
+    """The ground people stand on, from y = top down: planks | stones | grass | snow | boards | sand."""
     picture = canvas.blank()
     x, y = canvas.grid()
     d = np.clip((y - top) / (1.2 - top), 0.0, 1)
@@ -264,13 +264,17 @@ def floor(canvas: Canvas, rng: Rng, top: float, colour: Colour, kind: str, haze:
             * (1 - 0.4 * np.clip((joint - 0.42) / 0.08, 0, 1))
             * (0.88 + 0.24 * np.sin(r * 7.3 + np.floor(px * 3.2 + 0.5 * (r % 2)) * 3.1) ** 2)
         )
+    if kind == "sand":
+        tone = tone * (1 + 0.05 * np.sin(row * 5 + 3 * np.sin(px * 1.3)))
     if kind == "grass":
         tone = tone * (0.75 + 0.5 * noise(rng, *canvas.shape, cells=220, octaves=2, stretch=0.4))
     lit = tone * (1.02 - 0.28 * d)
     rgb: Array = np.array(colour, np.float32) * lit[..., None].astype(np.float32)
     if haze is not None:
         rgb = rgb + (np.array(haze, np.float32) - rgb) * (np.clip(1 - d * 4, 0, 1) ** 1.5 * 0.6)[..., None]
-    edge = top + (0.012 * (noise(rng, 1, canvas.shape[1], 30, 4)[0] - 0.5) if kind in ("grass", "snow") else 0.0)
+    edge = top + (
+        0.012 * (noise(rng, 1, canvas.shape[1], 30, 4)[0] - 0.5) if kind in ("grass", "snow", "sand") else 0.0
+    )
     over(
         picture, np.clip(rgb, 0, 1).astype(np.float32), np.clip((y - edge) * canvas.unit + 0.5, 0, 1).astype(np.float32)
     )

@@ -18,8 +18,19 @@ SCALES = {
     "room": (0, 2, 3, 7, 9),
     "mountain": (0, 2, 4, 6, 7),
     "village": (0, 4, 5, 7, 11),
+    "beach": (0, 2, 4, 7, 9),
+    "desert": (0, 1, 4, 7, 8),
 }
-ROOTS = {"harbour": 50, "forest": 55, "street": 45, "room": 48, "mountain": 52, "village": 53}
+ROOTS = {
+    "harbour": 50,
+    "forest": 55,
+    "street": 45,
+    "room": 48,
+    "mountain": 52,
+    "village": 53,
+    "beach": 57,
+    "desert": 46,
+}
 
 
 def compose(script: Script) -> Array:
@@ -81,7 +92,7 @@ def _hiss(rng: np.random.Generator, n: int, low: float, high: float) -> Array:
 def _air(place: Place, rng: np.random.Generator, t: Array) -> Array:
     n = len(t)
     slow = 0.5 + 0.5 * np.sin(2 * np.pi * t / 5.5 + float(rng.uniform(0, 6)))
-    if place.kind == "harbour":
+    if place.kind in ("harbour", "beach"):
         return cast(Array, 0.07 * _hiss(rng, n, 200, 1500) * slow**2)
     if place.kind == "street":
         return cast(Array, 0.035 * _hiss(rng, n, 1500, 9000) + 0.03 * _hiss(rng, n, 60, 200))

@@ -14,7 +14,7 @@ from drawn.cards import card
 from drawn.features import Pose
 from drawn.paint import Array, Sprite
 from drawn.places import Layers, paint_place
-from drawn.script import Role, Script, Shot
+from drawn.script import FRAMINGS, Role, Script, Shot
 from drawn.truth import Appearance, Box
 from drawn.weather import drift
 
@@ -98,13 +98,14 @@ class Stage:
         w, h = self.size
         frame = np.empty((h, w, 3), np.uint8)
         camera = Camera.at(shot, time)
-        backdrop = self.backdrop(shot.place, shot.size)
+        focus = FRAMINGS[shot.size].focus
+        backdrop = self.backdrop(shot.place, focus)
         backdrop.paint(frame, camera)
         for role in sorted(shot.roles, key=lambda r: r.y + r.scale):
             self._person(frame, shot, role, time)
         backdrop.paint(frame, camera, before=True)
         place = self.script.places[shot.place]
-        drift(frame, place, time, 1.6 if shot.size == "close-up" else 1.0)
+        drift(frame, place, time, 1.6 if focus == "blurred" else 1.0)
         cv2.multiply(frame, self.vignette, dst=frame, scale=1 / 255)
         if shot.kind != "scene":
             card(
@@ -137,8 +138,8 @@ class Stage:
     def _layers(self, place: int) -> Layers:
         return paint_place(self.script.places[place], self.size)
 
-    def _backdrop(self, place: int, size: str) -> Backdrop:
-        return Backdrop.of(self.layers(place), size)
+    def _backdrop(self, place: int, focus: str) -> Backdrop:
+        return Backdrop.of(self.layers(place), focus)
 
     def _head(self, who: int, pose: Pose, place: int) -> Sprite:
         sprite = face.head(self.script.people[who].look, pose, UNIT * self.size[1], self._light(place))

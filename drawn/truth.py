@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Box = tuple[float, float, float, float]
+Rgb = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,35 @@ class Appearance:
     box: Box
     face: Box
     face_pixels: float
+
+
+@dataclass(frozen=True)
+class Who:
+    """A person in words, a fact each, and the colours behind the words as RGB in 0..1; "none" is what is not there."""
+
+    woman: bool
+    years: str
+    skin: str
+    hair: str
+    style: str
+    beard: str
+    glasses: str
+    clothes: str
+    top: str
+    accent: str
+    skin_rgb: Rgb
+    hair_rgb: Rgb
+    top_rgb: Rgb
+    accent_rgb: Rgb
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place's kind, its time of day or weather, and what falls there: none, motes, rain or snow."""
+
+    kind: str
+    mood: str
+    air: str
 
 
 @dataclass(frozen=True)
@@ -34,7 +64,7 @@ class Second:
 
 @dataclass(frozen=True)
 class Truth:
-    """A whole film: names with a sentence each, the cuts in seconds, and one entry a whole second."""
+    """A whole film: names with a sentence and the facts each, the cuts in seconds, and one entry a whole second."""
 
     seed: int
     title: str
@@ -44,6 +74,8 @@ class Truth:
     height: int
     characters: dict[str, str]
     places: dict[str, str]
+    who: dict[str, Who]
+    where: dict[str, Where]
     cuts: tuple[float, ...]
     timeline: tuple[Second, ...]
 
@@ -67,4 +99,10 @@ class Truth:
             )
             for s in raw["timeline"]
         )
-        return cls(**{**raw, "cuts": tuple(raw["cuts"]), "timeline": timeline})
+        who = {name: Who(**_tuples(facts)) for name, facts in raw["who"].items()}
+        where = {name: Where(**facts) for name, facts in raw["where"].items()}
+        return cls(**{**raw, "who": who, "where": where, "cuts": tuple(raw["cuts"]), "timeline": timeline})
+
+
+def _tuples(facts: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}

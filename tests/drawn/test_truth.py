@@ -3,6 +3,7 @@
 import pytest
 
 from drawn.film import Truth, truth
+from drawn.script import FRAMINGS
 
 SEEDS = range(40)
 
@@ -19,8 +20,8 @@ def test_both_halves_have_everybody_everywhere(seed):
     for half in halves(told):
         assert {a.character for s in half for a in s.appearances} == set(told.characters)
         assert {s.place for s in half} == set(told.places)
-        assert {s.shot_size for s in half} == {"close-up", "medium", "wide"}
-    assert len(told.characters) == 3
+        assert {"close-up", "medium", "wide"} <= {s.shot_size for s in half} <= FRAMINGS.keys()
+    assert 3 <= len(told.characters) <= 5
     assert len(told.places) == 4
     assert len(told.timeline) == 96
     assert int(told.seconds) // 2 in told.cuts
@@ -31,14 +32,14 @@ def test_shots_are_as_the_film_promises(seed):
     told = truth(seed)
     shots = {s.shot for s in told.timeline if s.kind == "scene"}
     assert len(shots) >= 12
-    assert {len(s.appearances) for s in told.timeline if s.kind == "scene"} == {0, 1, 2}
+    assert {len(s.appearances) for s in told.timeline if s.kind == "scene"} in ({0, 1, 2}, {0, 1, 2, 3})
     assert [s.kind for s in told.timeline[:4]] == ["title"] * 4
     assert [s.kind for s in told.timeline[-4:]] == ["end"] * 4
     for s in told.timeline:
         for a in s.appearances:
             assert 0 <= a.face[0] < a.face[2] <= 1
             assert 0 <= a.face[1] < a.face[3] <= 1
-            if s.shot_size == "close-up":
+            if s.shot_size in ("close-up", "extreme close-up"):
                 assert a.face_pixels >= 0.4 * told.height
 
 

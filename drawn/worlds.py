@@ -1,0 +1,29 @@
+"""Which seeds are for what: no film that a figure is taken on, and nothing held out, is ever trained on.
+
+Seeds 1-49 evaluate and show, 50-99 do so with the looks and the place that no other seed draws, and seeds from 1000 on
+train. Any other seed draws as the first ones do and is for trials.
+"""
+
+from __future__ import annotations
+
+EVALUATION = range(1, 100)
+HELD_OUT = range(50, 100)
+TRAINING = 1000  # the first seed
+
+HELD_PLACE = "desert"
+
+
+def holds_out(seed: int) -> bool:
+    """Whether the film of a seed shows what is held out: two people of such looks and, as one of its places, desert."""
+    return seed in HELD_OUT
+
+
+def training_seeds(count: int, first: int = TRAINING) -> range:
+    """`count` seeds to train on.
+
+    Raises:
+        ValueError: when `first` is below the training seeds.
+    """
+    if first < TRAINING:
+        raise ValueError(f"training seeds start at {TRAINING}, got {first}: smaller ones are for evaluation and trials")
+    return range(first, first + count)
