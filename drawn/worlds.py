@@ -16,14 +16,3 @@ HELD_PLACE = "desert"
 def holds_out(seed: int) -> bool:
     """Whether the film of a seed shows what is held out: two people of such looks and, as one of its places, desert."""
     return seed in HELD_OUT
-
-
-def training_seeds(count: int, first: int = TRAINING) -> range:
-    """`count` seeds to train on.
-
-    Raises:
-        ValueError: when `first` is below the training seeds.
-    """
-    if first < TRAINING:
-        raise ValueError(f"training seeds start at {TRAINING}, got {first}: smaller ones are for evaluation and trials")
-    return range(first, first + count)

@@ -1,6 +1,6 @@
 """From a film to its keyframes: one a second, cropped, resized, with its shot and motion (paper, appendix C)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from storage.bars import BarFinder, Bars, guess
 from storage.container import missing_end, opened
 from storage.errors import FilmError
-from storage.films import FilmProbe, pixel_aspect
+from storage.films import FilmProbe, FilmSource, pixel_aspect
 from storage.fingerprint import file_id
 from storage.perceptual import look
 from storage.pictures import Developer, encode, luma
@@ -150,6 +150,46 @@ def decode_film(path: Path | str, config: KeyframesConfig, spool: IO[bytes] | No
         raise
 
 
+def gathered(
+    film: FilmSource,
+    probe: FilmProbe,
+    pictures: Iterable[tuple[int, float, np.ndarray]],
+    cuts: Sequence[float],
+    config: KeyframesConfig,
+) -> DecodedFilm:
+    """A film of keyframes that are there already.
+
+    Args:
+        probe: with the film's length.
+        pictures: nominal second, seconds after the first frame, and RGB uint8 [height, width, 3] of each.
+        cuts: seconds at which shots begin, without the first.
+
+    Raises:
+        FilmError: too_short, when fewer than two are left.
+    """
+    assert probe.seconds is not None
+    spool = TemporaryFile()  # noqa: SIM115 - the film that is returned closes it
+    try:
+        keyframes = _Keyframes(spool, isinstance(config.trim, TrimAutomatic))
+        for second, pts, image in pictures:
+            keyframes.add(second, pts, encode(image, config.quality), luma(image))
+        left = kept(config.trim, keyframes.shown, keyframes.pts, probe.seconds)
+        if (count := len(keyframes.pts[left])) < FEWEST_KEYFRAMES:
+            raise _too_short(film.source, config, probe.seconds, len(keyframes.pts), count)
+        return DecodedFilm(
+            film_id=film.film_id,
+            probe=probe,
+            numbers=_numbers(film.film_id, keyframes, left, list(cuts), probe.seconds, config),
+            cuts=tuple(cuts),
+            frames=len(keyframes.pts),
+            damage="",
+            spool=spool,
+        )
+    except BaseException:
+        spool.close()
+        raise
+
+
 def _decoded(path: Path, config: KeyframesConfig, spool: IO[bytes]) -> DecodedFilm:
     taken = _taken(path, config, spool)
     reader, keyframes = taken.reader, taken.keyframes
@@ -230,7 +270,11 @@ def _too_few(path: Path, config: KeyframesConfig, reader: FilmReader, made: int,
         return FilmError("truncated", f"{what}: {lost}")
     if damage or not reader.frames:
         return FilmError("decode_failed", f"{what}: {damage or 'it holds no picture'}")
-    lasts = f"{name} lasts {reader.end:.2f} s"
+    return _too_short(str(path), config, reader.end, made, left)
+
+
+def _too_short(source: str, config: KeyframesConfig, end: float, made: int, left: int) -> FilmError:
+    lasts = f"{source!r} lasts {end:.2f} s"
     if made < FEWEST_KEYFRAMES:
         return FilmError("too_short", f"{lasts}: a keyframe every {config.every:g} s makes {made}, two are the least")
     return FilmError("too_short", f"{lasts}: {config.trim} leave {left} keyframes, two are the least; lower them")

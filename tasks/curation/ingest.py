@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
+from drawn.film import REVISION
+from drawn.worlds import EVALUATION, TRAINING
 from storage.copies import without_copies
 from storage.delta import replace_rows
 from storage.errors import MovieDreamerError
@@ -19,15 +22,25 @@ from storage.rejects import Reject
 from storage.root import Storage
 from storage.schemas import SCHEMAS
 from storage.tables import Tables
+from tasks.curation.drawn_films import DrawnFilm
 from tasks.progress import Progress
 
 STAGE = "films"
 
 
 class DrawnConfig(BaseModel, frozen=True, extra="forbid"):
-    """The film that is drawn when none is given; length in seconds, size in pixels."""
+    """The film that is drawn when none is given; length in seconds, size in pixels.
+
+    Args:
+        seed: of that film.
+        films: how many others are drawn as keyframes alone, without video, beside the films that are given, in place
+            of that film when none is.
+        first: the seed of the first of these, and those of the others follow; drawn.worlds says which are for what.
+    """
 
     seed: int = 7
+    films: int = Field(default=0, ge=0)
+    first: int = Field(default=TRAINING, ge=0)
     seconds: int = Field(default=96, ge=4)
     width: int = Field(default=896, ge=96, multiple_of=2)
     height: int = Field(default=512, ge=96, multiple_of=2)
@@ -35,7 +48,24 @@ class DrawnConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def rel(self) -> str:
         """Where the storage keeps it."""
-        return f"films/drawn-{self.seed}-{self.seconds}s-{self.width}x{self.height}.mp4"
+        return f"films/drawn-{self.seed}-{self.seconds}s-{self.width}x{self.height}-r{REVISION}.mp4"
+
+    @property
+    def sources(self) -> list[FilmSource]:
+        """The films that are drawn as keyframes alone."""
+        seeds = range(self.first, self.first + self.films)
+        drawn = (DrawnFilm(seed=n, seconds=self.seconds, width=self.width, height=self.height) for n in seeds)
+        return [film.source for film in drawn]
+
+    @model_validator(mode="after")
+    def _kept_apart(self) -> Self:
+        last = self.first + self.films - 1
+        if self.first in EVALUATION and last > EVALUATION[-1]:
+            raise ValueError(
+                f"films {self.first} to {last} mix seeds for evaluation, which end with {EVALUATION[-1]}, with others: "
+                f"draw fewer or set ingest.drawn.first={TRAINING}"
+            )
+        return self
 
 
 class IngestConfig(BaseModel, frozen=True, extra="forbid"):
@@ -87,11 +117,12 @@ def run(config: IngestConfig, storage: Storage, progress: Progress) -> Ingested:
         NoFilmsError: when nothing is left; the message quotes each input.
         StorageError: when the storage cannot be written.
     """
-    given = config.films or (drawn_film(config.drawn, storage, progress),)
+    drawn = config.drawn.sources
+    given = config.films or (() if drawn else (drawn_film(config.drawn, storage, progress),))
     for table in SCHEMAS:
         add_columns(storage, table)
     films, rejects = resolve(given, Hasher(storage, partial(progress, "naming the films")))
-    ingested = choose(storage, Found(config, given, tuple(films), tuple(rejects)))
+    ingested = choose(storage, Found(config, given, (*films, *drawn), tuple(rejects)))
     require_films(list(ingested.films), ingested.rejects)
     return ingested
 

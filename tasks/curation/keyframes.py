@@ -1,6 +1,7 @@
 """Stage 1 of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.child import decode_in_child
-from storage.decode import KeyframesConfig
+from storage.decode import DecodedFilm, KeyframesConfig
 from storage.delta import replace_rows
 from storage.errors import FilmError
 from storage.films import FilmSource, film_rows
@@ -17,6 +18,7 @@ from storage.remote import fetched
 from storage.root import Storage
 from storage.tables import Tables
 from tasks.cluster import ClusterConfig
+from tasks.curation.drawn_films import drawn_film, keyframes_of
 from tasks.curation.ingest import Ingested, choose, require_films
 from tasks.made import Made
 from tasks.progress import Progress
@@ -72,7 +74,7 @@ def _tell(progress: Progress, aside: int, what: str, done: int, total: int) -> N
 def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Iterator[Made]]:
     def decode(film_id: str) -> Iterator[Made]:
         film = films[film_id]
-        with fetched(film.source, folder) as path, decode_in_child(path, config) as decoded:
+        with _decoded(film, config, folder) as decoded:
             if decoded.film_id != film_id:
                 raise FilmError("decode_failed", f"{film.source!r} was changed while it was read")
             for rows in decoded.batches():
@@ -81,6 +83,16 @@ def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path
             yield Made({"films": film_rows(film, decoded.probe)}, note)
 
     return decode
+
+
+@contextmanager
+def _decoded(film: FilmSource, config: KeyframesConfig, folder: Path) -> Iterator[DecodedFilm]:
+    if drawn := drawn_film(film.source):
+        with keyframes_of(drawn, config) as decoded:
+            yield decoded
+    else:
+        with fetched(film.source, folder) as path, decode_in_child(path, config) as decoded:
+            yield decoded
 
 
 def _follow_moved_films(tables: Tables, done: Mapping[str, str], films: Mapping[str, FilmSource]) -> None:

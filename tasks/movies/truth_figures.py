@@ -10,6 +10,7 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
 from tasks import rows
+from tasks.curation.drawn_films import drawn_film
 from tasks.movies import metrics
 from tasks.movies.metrics import Figure
 from tasks.rows import Row
@@ -53,7 +54,9 @@ def figures(storage: Storage, snapshot: Snapshot, least_pixels: float) -> dict[s
 
 
 def _truth(storage: Storage, source: str) -> str:
-    """What lies beside a film of the storage's own or of this machine; "" where nothing does."""
+    """What lies beside a film of the storage's own or of this machine, or is drawn; "" where nothing is known."""
+    if drawn := drawn_film(source):
+        return drawn.truth.to_json()
     if source.startswith(f"{storage.base}/"):
         place = source if storage.is_local else source.partition("?")[0]  # options follow
         rel = str(PurePosixPath(place.removeprefix(f"{storage.base}/")).with_suffix(".truth.json"))

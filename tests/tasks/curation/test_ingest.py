@@ -85,8 +85,8 @@ def test_the_film_is_drawn_once_a_storage_with_its_truth(tmp_path: Path) -> None
     storage = Storage(str(tmp_path / "out"))
     frames: list[int] = []
     first = ingest.run(config, storage, lambda what, done, total: frames.append(done))
-    assert storage.exists("films/drawn-7-12s-128x96.mp4")
-    assert storage.exists("films/drawn-7-12s-128x96.truth.json")
+    assert storage.exists("films/drawn-7-12s-128x96-r2.mp4")
+    assert storage.exists("films/drawn-7-12s-128x96-r2.truth.json")
     assert 12 * 24 in frames
     frames.clear()
     assert ingest.run(config, storage, lambda what, done, total: frames.append(done)) == first
@@ -95,11 +95,11 @@ def test_the_film_is_drawn_once_a_storage_with_its_truth(tmp_path: Path) -> None
 
 def test_behind_a_uri_the_drawn_film_and_its_truth_are_the_storages_own(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = Storage("s3://bucket/a?region=eu-1")
-    held = {"films/drawn-7-96s-896x512.mp4": b"", "films/drawn-7-96s-896x512.truth.json": b"{}"}
+    held = {"films/drawn-7-96s-896x512-r2.mp4": b"", "films/drawn-7-96s-896x512-r2.truth.json": b"{}"}
     monkeypatch.setattr(Storage, "exists", lambda self, rel: rel in held)
     monkeypatch.setattr(Storage, "read_bytes", lambda self, rel: held[rel])
     source = ingest.drawn_film(DrawnConfig(), storage, silent)
-    assert source == "s3://bucket/a/films/drawn-7-96s-896x512.mp4?region=eu-1"
+    assert source == "s3://bucket/a/films/drawn-7-96s-896x512-r2.mp4?region=eu-1"
     assert truth_figures._truth(storage, source) == "{}"
     assert truth_figures._truth(storage, "s3://bucket/a/films/other.mp4?region=eu-1") == ""
     assert truth_figures._truth(storage, "s3://other/film.mp4") == ""
