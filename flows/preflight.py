@@ -11,6 +11,7 @@ from models.checkpoint import CheckpointConfig, CheckpointError, place, require
 from models.detector import GroundingDinoPyConfig
 from models.face import FarlConfig
 from models.packaged import CURE, MODELS
+from models.upscaler import RealEsrganConfig
 from models.writer import LlmConfig
 from storage.errors import ConfigError
 from storage.root import Storage
@@ -84,6 +85,11 @@ def _lost_packages(part: object) -> Iterator[str]:
             yield "writer: a language model is held to its schema by llguidance: pip install 'moviedreamer[llm]'"
         case FarlConfig() if find_spec(MODELS["mtcnn"].package) is None:
             yield f"face: MTCNN of the package {MODELS['mtcnn'].package!r}, which finds the faces, is not there: {CURE}"
+        case RealEsrganConfig() if find_spec(part.packaged.package) is None:
+            yield (
+                f"movie.upscaler: the package {part.packaged.package!r} with its weights is not there: {CURE}, or set "
+                "movie.upscaler.kind=lanczos"
+            )
         case GroundingDinoPyConfig():
             from models.detector.groundingdino_py import architecture
 

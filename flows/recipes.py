@@ -25,6 +25,7 @@ from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.unet import SdxlUNetConfig, UNetConfig
+from models.upscaler import LanczosConfig
 from models.vision import ClipConfig, EfficientNetLite0Config
 from models.writer import LlmConfig, TemplateConfig
 from storage.decode import KeyframesConfig
@@ -34,6 +35,7 @@ from tasks.cluster import ClusterConfig
 from tasks.curation.ingest import DrawnConfig, IngestConfig
 from tasks.curation.split import FilmsConfig
 from tasks.movies.evaluate import EvaluateConfig
+from tasks.movies.movie import MovieConfig
 from tasks.movies.render import RenderConfig
 from tasks.training.first_stage import FirstStageConfig
 from tasks.training.frozen import FrozenConfig
@@ -68,9 +70,8 @@ def smoke() -> Recipe:
         autoregressive=AutoregressiveTrainingConfig(
             model=AutoregressiveConfig(backbone=LlamaTinyBackbone(), width=16), steps=8, window=4, references=2
         ),
-        render=RenderConfig(
-            width=448, height=256, steps=2, references=2, generation=GenerationConfig(window=4, keep=2)
-        ),
+        render=RenderConfig(steps=2, references=2, generation=GenerationConfig(window=4, keep=2)),
+        movie=MovieConfig(upscaler=LanczosConfig(), width=448, height=256),
         evaluate=EvaluateConfig(shuffles=1),
         fit=FitConfig(checkpoint_every=10),
     )

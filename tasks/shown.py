@@ -19,13 +19,14 @@ class Picture:
     made: bool = False
 
 
-def picture(label: str, image: bytes, width: int, made: bool = False) -> Picture:
-    """`image` (any format that Pillow reads), `width` pixels wide."""
+def picture(label: str, image: bytes, width: int, height: int = 0, made: bool = False) -> Picture:
+    """`image` (any format that Pillow reads), `width` pixels wide, `height` high or 0 to keep its shape."""
     from PIL import Image
 
     with Image.open(io.BytesIO(image)) as opened:
-        height = round(width * opened.height / opened.width)
-        return Picture(label, webp(opened.convert("RGB").resize((width, height))), width, height, made)
+        height = height or round(width * opened.height / opened.width)
+        pixels = opened.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+        return Picture(label, webp(pixels), width, height, made)
 
 
 def number(value: float | None) -> str:

@@ -1,5 +1,7 @@
 """The figures of a run, computed from what it rendered: metrics.json, each with its number of samples and its meaning.
 
+All are taken of the decoder's own pictures, before the super-resolution of a movie.
+
 Shapes: T keyframes, P pixels times colours, E numbers of an embedding.
 """
 
@@ -16,6 +18,7 @@ from models.generate import GenerationConfig
 from models.vision import EfficientNetLite0Config, VisionConfig
 from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
+from storage.pictures import decode
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables import Tables
@@ -104,7 +107,9 @@ def _figures(
     generation: GenerationConfig,
     progress: Progress,
 ) -> Figures:
-    eyes = Eyes(config.width, config.height, vision.build(config.vision), face.build(config.face))
+    _, one = next(_images(storage, "original", snapshot.work["keyframes"]))
+    height, width = decode(one).shape[:2]
+    eyes = Eyes(config.width, config.height, (width, height), vision.build(config.vision), face.build(config.face))
     drawn = Tables(storage).read("renders", work["renders"], ["row_id", "variant"]).to_pylist()
     rebuilt = {str(row["row_id"]) for row in drawn if row["variant"] == "rebuilt"}
     versions = ["original", *sorted({str(row["variant"]) for row in drawn})]

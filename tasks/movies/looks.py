@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.upscaler import lanczos
 from storage.pictures import decode
 from tasks.movies.metrics import Bytes, Floats
 
@@ -35,22 +36,30 @@ class Looks:
 
 @dataclass(frozen=True)
 class Eyes:
-    """The models that look at pictures; `width` and `height` of the small pixels."""
+    """The models that look at pictures, as they were drawn: before any super-resolution.
+
+    Args:
+        width, height: of the small pixels.
+        size: width and height of the originals. Faces and features of what was drawn smaller or larger are looked for
+            once Lanczos has brought it to that size; its pixels are compared without that step.
+    """
 
     width: int
     height: int
+    size: tuple[int, int]
     encoder: "ImageEncoder"
     embedder: "FaceEmbedder"
 
     def look(self, images: Iterable[tuple[str, bytes]], with_faces: Collection[str]) -> Looks:
         """Looks at encoded pictures by row id, one at a time; for faces only at `with_faces`, which takes long."""
+        import cv2
         import torch
-        from PIL import Image
 
         row_ids, pixels, embeddings, faces = [], [], [], []
         for row_id, data in images:
             row_ids.append(row_id)
-            image = decode(data)
+            drawn = decode(data)
+            image = lanczos(drawn, *self.size)
             found = self.embedder.faces([image])[0] if row_id in with_faces else []
             known = [one.embedding for one in found if one.embedding is not None]
             faces.append(np.stack(known) if known else np.zeros((0, 1), np.float32))
@@ -58,6 +67,6 @@ class Eyes:
                 image_13HW = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
                 half_13HW = torch.nn.functional.interpolate(image_13HW, scale_factor=0.5, mode="area")
                 embeddings.append(self.encoder.embed(half_13HW)[0].numpy())
-            small = Image.fromarray(image).resize((self.width, self.height), Image.Resampling.BOX)
-            pixels.append(np.asarray(small).reshape(-1))
+            small = cv2.resize(drawn, (self.width, self.height), interpolation=cv2.INTER_AREA)
+            pixels.append(small.reshape(-1))
         return Looks(tuple(row_ids), np.stack(pixels), np.stack(embeddings), faces)

@@ -1,12 +1,14 @@
 """Keyframes become a movie (section 3.5): each second of a film that is held out is one second of movie.
 
+Super-resolution brings the keyframes to the movie's size first, for those who watch: nothing is measured after it.
+
 A film's own sound of exactly these seconds goes with it, and its plots as subtitles. One movie a film, in
 movies/<movie_id>/: movie.mp4, movie-2.mp4, ... in the order of the snapshot.
 """
 
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from models.animator import AnimatorConfig, CameraConfig, build
+from models import animator, upscaler
+from models.animator import AnimatorConfig, CameraConfig
+from models.upscaler import RealEsrganConfig, UpscalerConfig
 from storage.errors import FilmError
 from storage.filmrows import FilmRows
 from storage.fingerprint import fingerprint
@@ -39,9 +43,19 @@ Image = NDArray[np.uint8]
 
 
 class MovieConfig(BaseModel, frozen=True, extra="forbid"):
-    """`variant`: which keyframes are animated; `seconds`: of movie from each, to the nearest frame."""
+    """How keyframes become a movie.
 
+    Args:
+        upscaler: brings keyframes to the movie's size; of kind none, the movie has theirs.
+        width, height: of the movie, in pixels.
+        variant: which keyframes are animated.
+        seconds: of movie from each, to the nearest frame.
+    """
+
+    upscaler: UpscalerConfig = RealEsrganConfig()
     animator: AnimatorConfig = CameraConfig()
+    width: int = Field(default=896, ge=32, multiple_of=2)
+    height: int = Field(default=512, ge=32, multiple_of=2)
     variant: Variant = "few_shot"
     fps: int = Field(default=24, ge=1)
     seconds: float = Field(default=1.0, gt=0)
@@ -150,12 +164,21 @@ def write(
     config: MovieConfig, path: Path, title: str, scenes: Sequence[Scene], source: Path | None, progress: Progress
 ) -> WrittenMovie:
     """The movie of some scenes at `path`, with the sound of the film `source`; None for a silent one."""
-    height, width = decode(scenes[0].image).shape[:2]
+    shown = _shown(config, scenes)
+    height, width = shown(0).shape[:2]
     spans, out_of_step = heard(config, str(source), scenes)
     audio = AudioTrack(source, spans) if source and spans else None
-    frames = _frames(config, title, scenes, progress)
-    written = write_movie(path, frames, (width, height), config.fps, audio, subtitles(scenes, config.clip))
+    frames = _frames(config, title, scenes, shown, progress)
+    words, made_by = subtitles(scenes, config.clip), upscaled(config)
+    comment = "upscaler: {kind}, revision {revision}, licence {licence}".format(**made_by)
+    written = write_movie(path, frames, (width, height), config.fps, audio, words, comment)
     return replace(written, silent=written.silent or (out_of_step if source else ""))
+
+
+def upscaled(config: MovieConfig) -> dict[str, str]:
+    """Kind, revision and licence of what brings the pictures to size."""
+    chosen = config.upscaler
+    return {"kind": chosen.kind, "revision": chosen.revision, "licence": chosen.licence}
 
 
 def heard(config: MovieConfig, source: str, scenes: Sequence[Scene]) -> tuple[list[Span], str]:
@@ -166,22 +189,31 @@ def heard(config: MovieConfig, source: str, scenes: Sequence[Scene]) -> tuple[li
     return [(scene.second, scene.second + config.clip) for scene in scenes], ""
 
 
-def _frames(config: MovieConfig, title: str, scenes: Sequence[Scene], progress: Progress) -> Iterator[Image]:
+def _shown(config: MovieConfig, scenes: Sequence[Scene]) -> Callable[[int], Image]:
+    """The picture of a scene by its place, at the movie's size; the last three are kept."""
+    enlarger = upscaler.build(config.upscaler)
+    return lru_cache(maxsize=3)(
+        lambda place: enlarger.upscale(decode(scenes[place].image), config.width, config.height)
+    )
+
+
+def _frames(
+    config: MovieConfig, title: str, scenes: Sequence[Scene], shown: Callable[[int], Image], progress: Progress
+) -> Iterator[Image]:
     """All frames of the movie; a clip knows its neighbours inside the shot, and nothing across a cut."""
-    animator = build(config.animator)
-    decoded = lru_cache(maxsize=3)(lambda place: decode(scenes[place].image))
+    camera = animator.build(config.animator)
     what = f"movie of {title}"
     for place, scene in enumerate(scenes):
         progress(what, place, len(scenes))
         before = place > 0 and scenes[place - 1].shot == scene.shot
         after = place + 1 < len(scenes) and scenes[place + 1].shot == scene.shot
-        yield from animator.animate(
-            decoded(place),
+        yield from camera.animate(
+            shown(place),
             config.clip,
             config.fps,
             seed=zlib.crc32(scene.row_id.encode()),
-            previous=decoded(place - 1) if before else None,
-            next=decoded(place + 1) if after else None,
+            previous=shown(place - 1) if before else None,
+            next=shown(place + 1) if after else None,
         )
     progress(what, len(scenes), len(scenes))
 

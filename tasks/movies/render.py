@@ -44,10 +44,9 @@ Variant = Literal["rebuilt", "dreamt", "few_shot", "no_faces"]
 
 
 class RenderConfig(BaseModel, frozen=True, extra="forbid"):
-    """How keyframes are drawn.
+    """How keyframes are drawn, at the size of the decoder's codec: only a movie brings them to another (`movie.width`).
 
     Args:
-        width, height: of the pictures, in pixels.
         sampler, steps, guidance: of the diffusion.
         fast: how the decoder's U-Net runs; pictures are the same but for rounding.
         references: frames that few-shot generation starts from, evenly spread.
@@ -55,8 +54,6 @@ class RenderConfig(BaseModel, frozen=True, extra="forbid"):
         learnt: of a film's keyframes that were learnt from so many are rebuilt, evenly spread, to compare.
     """
 
-    width: int = Field(default=896, ge=32, multiple_of=2)
-    height: int = Field(default=512, ge=32, multiple_of=2)
     quality: int = Field(default=90, ge=1, le=100)
     sampler: Sampler = "euler"
     steps: int = Field(default=4, ge=1)
@@ -210,8 +207,6 @@ class Painter:
 
         Where each size of a batch is compiled or recorded for itself, the last keyframe fills up the last batch.
         """
-        import torch.nn.functional as F
-
         from models.decoder import pad
         from storage.pictures import encode
 
@@ -237,7 +232,6 @@ class Painter:
                 denoiser=self._denoiser,
             )
             images_B3HW = model.codec.decode(latents_BCHW[:count])
-            images_B3HW = F.interpolate(images_B3HW, (config.height, config.width), mode="bicubic").clamp(0, 1)
             for image_3HW in images_B3HW:
                 pixels = (image_3HW.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
                 yield encode(pixels, config.quality)

@@ -34,7 +34,7 @@ from storage.pictures import decode
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset
-from tasks.movies.movie import MovieConfig, Scene, write
+from tasks.movies.movie import MovieConfig, Scene, upscaled, write
 from tasks.movies.render import Draft, Painter, RenderConfig, dreamer
 from tasks.progress import Progress
 from tasks.training.frozen import FrozenConfig
@@ -131,6 +131,7 @@ def run(
         title = Path(config.path).stem
         write(settings.movie, path, title, scenes, None, progress)
         about = {"title": title, "keyframes": len(scenes), "seconds": len(scenes) * settings.movie.clip}
+        about["upscaler"] = upscaled(settings.movie)
         for name, said in (("notes", told), ("about", about)):
             storage.write_bytes(f"{folder}/{name}.json", json.dumps(said, ensure_ascii=False, indent=2).encode())
         storage.upload(path, f"{folder}/movie.mp4")

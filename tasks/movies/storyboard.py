@@ -231,7 +231,8 @@ class _Story:
         made = {one["variant"]: one["image"] for one in self._of("renders", row)}
         written = f"{script['backend']}" if script["written_by"] == "llm" else f"template ({script['reason']})"
         pictures = [picture("original", image, width)]
-        pictures += [picture(label, made[name], width, made=True) for name, label in LABELS.items() if name in made]
+        size = width, pictures[0].height
+        pictures += [picture(label, made[name], *size, made=True) for name, label in LABELS.items() if name in made]
         return Keyframe(
             row_id=row_id,
             clock=clock(row["second"]),

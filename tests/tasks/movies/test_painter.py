@@ -26,7 +26,7 @@ def test_a_compiled_or_recorded_decoder_meets_batches_of_one_size(tmp_path, monk
     scripts = [FrameScript(f"film-{second:06d}", nothing, kinds, nothing) for second in range(18)]
     draft = Draft("rebuilt", scripts, torch.randn(18, 2, 16, generator=torch.Generator().manual_seed(0)))
     for name, fast in {"plain": FastConfig(), "graph": FastConfig(graph=True)}.items():  # on a CPU nothing is recorded
-        painter = Painter(RenderConfig(width=64, height=32, steps=1, fast=fast), Storage(str(tmp_path)), "model")
+        painter = Painter(RenderConfig(steps=1, fast=fast), Storage(str(tmp_path)), "model")
         pictures = [np.asarray(Image.open(io.BytesIO(data)), np.float32) for data in painter.paint(draft)]
         drawn[name] = np.stack(pictures)
     assert sizes == [16, 16]

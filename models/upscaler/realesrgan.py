@@ -1,0 +1,91 @@
+"""Real-ESRGAN: a network that draws a picture four times larger, with crisp edges (Wang et al. 2021).
+
+It takes noise for texture, and noise in a face becomes shards: a light bilateral filter goes before it. What it draws
+is blended with Lanczos, so that face detectors go on finding what they found.
+
+Shapes: H, W picture, C colours.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from models.packaged import MODELS, PackagedModel, packaged
+from models.upscaler.lanczos import lanczos
+
+Image = NDArray[np.uint8]
+
+_SMOOTHING = (7, 30, 3)  # of the bilateral filter: pixels across, spread over colours of 0-255, spread in pixels
+
+
+class RealEsrganConfig(BaseModel, frozen=True, extra="forbid"):
+    """Its default network has 0.6 million parameters and takes 0.25 to 0.5 s for 224x128 on one CPU thread.
+
+    Args:
+        weights: animevideov3 for drawn pictures; x4plus for photographs, with 16.7 million parameters and 12 s.
+        blend: share of the network's picture; the rest is Lanczos.
+    """
+
+    kind: Literal["realesrgan"] = "realesrgan"
+    weights: Literal["animevideov3", "x4plus"] = "animevideov3"
+    blend: float = Field(default=0.6, ge=0, le=1)
+
+    @property
+    def revision(self) -> str:
+        """Of the weights; part of every fingerprint that this config is in."""
+        return self.packaged.revision
+
+    @property
+    def licence(self) -> str:
+        """Of the package and of the network."""
+        return self.packaged.licence
+
+    @property
+    def packaged(self) -> PackagedModel:
+        return MODELS[f"realesrgan-{self.weights}"]
+
+
+class RealEsrganUpscaler:
+    """The upscaler of `RealEsrganConfig`."""
+
+    name = "realesrgan"
+
+    def __init__(self, config: RealEsrganConfig) -> None:
+        import torch
+
+        from models.device import device
+        from models.upscaler.ncnn import NcnnNetwork
+
+        self.config = config
+        self.revision, self.licence = config.revision, config.licence
+        folder = packaged(f"realesrgan-{config.weights}")
+        numbers, layers = (folder / file for file in sorted(config.packaged.files))
+        network = NcnnNetwork(layers.read_text(), numbers.read_bytes()).to(device()).requires_grad_(False)
+        self.network = network.to(memory_format=torch.channels_last)  # a fifth faster so
+
+    def upscale(self, image_HWC: Image, width: int, height: int) -> Image:
+        """See `models.upscaler.Upscaler.upscale`; pictures that aren't smaller than that go through Lanczos alone."""
+        import cv2
+
+        plain_HWC = lanczos(image_HWC, width, height)
+        if width <= image_HWC.shape[1] and height <= image_HWC.shape[0]:
+            return plain_HWC
+        drawn_HWC = self._enlarged(cv2.bilateralFilter(image_HWC, *_SMOOTHING).astype(np.uint8, copy=False))
+        share = self.config.blend
+        blended_HWC: Image = cv2.addWeighted(lanczos(drawn_HWC, width, height), share, plain_HWC, 1 - share, 0)
+        return blended_HWC
+
+    def _enlarged(self, image_HWC: Image) -> Image:
+        import torch
+        from einops import rearrange
+
+        from models.device import device
+
+        with torch.inference_mode():
+            image_1CHW = rearrange(torch.from_numpy(image_HWC).to(device()).float() / 255, "h w c -> 1 c h w")
+            drawn_1CHW = self.network(image_1CHW.contiguous(memory_format=torch.channels_last))
+            drawn_HWC = rearrange(drawn_1CHW, "1 c h w -> h w c").clamp(0, 1) * 255
+        pixels_HWC: Image = drawn_HWC.round().byte().cpu().numpy()
+        return pixels_HWC
