@@ -85,10 +85,10 @@ def world() -> Recipe:
         keyframes=KeyframesConfig(trim=TrimSeconds(start=4, end=4), width=448, height=256),
         snapshot=FilmsConfig(test=8),
         autoencoder=AutoencoderTrainingConfig(
-            warmup_steps=9000,
+            warmup_steps=4000,
             warmup_batch=32,
             warmup_learning_rate=1.5e-3,
-            steps=13_000,
+            steps=5200,
             batch=16,
             learning_rate=5e-4,
             token_noise=0.15,
