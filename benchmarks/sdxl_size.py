@@ -8,18 +8,18 @@ from collections.abc import Callable
 import torch
 
 from models.autoencoder.autoencoder import AutoencoderConfig
-from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.compressor import TransformerConfig
 from models.autoencoder.decoder import DecoderConfig
 from models.autoencoder.diffusion import DiffusionConfig
 from models.autoencoder.unet import SDXL_UNET, UNetConfig
 
 FULL = AutoencoderConfig(
-    compressor=CompressorConfig(channels=1024, positions=256, token_width=256, width=1024, heads=16),
+    compressor=TransformerConfig(channels=1024, positions=256, token_width=256, width=1024, heads=16),
     decoder=DecoderConfig(unet=SDXL_UNET, coarse=None, sentence_width=768, face_width=512),
     diffusion=DiffusionConfig(prediction="epsilon"),
 )
 TINY = AutoencoderConfig(
-    compressor=CompressorConfig(channels=24, positions=16, token_width=16, width=16, heads=2),
+    compressor=TransformerConfig(channels=24, positions=16, token_width=16, width=16, heads=2),
     decoder=DecoderConfig(
         unet=UNetConfig(
             channels=(32, 32),

@@ -105,8 +105,8 @@ def trainable(tiny: bool, batch: int, device: torch.device) -> tuple[Autoencoder
     config, grid = sdxl_size.config(tiny)
     sizes = config.compressor
     pictures = 2 * batch
-    latents = [torch.randn(pictures, *grid, dtype=torch.float16) for _ in range(2)]
-    features = [torch.randn(pictures, sizes.positions, sizes.channels, dtype=torch.float16) for _ in range(2)]
+    latents = torch.randn(2, pictures, *grid, dtype=torch.float16)
+    features = torch.randn(2, pictures, sizes.positions, sizes.channels, dtype=torch.float16)
     settings = AutoencoderTrainingConfig(
         model=config, warmup_steps=0, steps=10, batch=batch, average=0.0, token_noise=0.0
     )

@@ -25,6 +25,7 @@ from storage.snapshot import Snapshot
 from tasks.progress import silent
 from tasks.training import train_autoencoder
 from tasks.training.frozen import keyframes, seen
+from tasks.training.tokens import encoded
 
 SMALL = (128, 224)  # height and width at which pixels are compared
 
@@ -74,7 +75,7 @@ def rebuilt(settings: Recipe, storage: Storage, data: Snapshot) -> dict[str, Fig
     images_T3HW, train = torch.stack(pictures), torch.tensor(learnt)
     with storage.local(model) as folder, seen(settings.frozen, storage, data) as see, torch.inference_mode():
         autoencoder = DiffusionAutoencoder.from_pretrained(folder)
-        tokens_TLD = torch.cat([autoencoder.encode(part.float()) for part in torch.split(see.features, 64)])
+        tokens_TLD = encoded(autoencoder, see)
         latents = autoencoder.reconstruct(tokens_TLD, seeds=range(len(tokens_TLD)), steps=settings.render.steps)
         drawn_T3HW = torch.cat([autoencoder.codec.decode(part) for part in torch.split(latents, 8)])
         whole_T3HW = images_T3HW.float() / 255

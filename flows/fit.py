@@ -66,7 +66,8 @@ def _wishes(settings: Recipe, values: dict[str, Any], uses: Set[str]) -> Iterato
     for key, stage in stages.items():
         if key.partition(".")[0] in uses and stage and stage.warmup_steps > stage.steps:
             yield _Wish(f"{key}.warmup_steps", stage.steps, f"{key}.steps={stage.steps}, which it is a part of")
-    if "autoencoder" in uses and (sizes := settings.autoencoder.model.compressor).width % sizes.heads:
+    sizes = settings.autoencoder.model.compressor
+    if "autoencoder" in uses and sizes.kind == "transformer" and sizes.width % sizes.heads:
         heads = max(count for count in range(1, sizes.heads) if sizes.width % count == 0)
         yield _Wish(f"{compressor}.heads", heads, f"{compressor}.width={sizes.width}, which it must divide")
     if (slots := _slots(settings, uses)) > settings.cluster.cpus:

@@ -8,7 +8,7 @@ from flows.fit import check_fit
 from flows.recipe import Recipe
 from models.autoencoder.autoencoder import AutoencoderConfig
 from models.autoencoder.coarse import CoarseConfig
-from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.compressor import ConvolutionalConfig, TransformerConfig
 from models.autoencoder.decoder import DecoderConfig
 from models.autoencoder.diffusion import DiffusionConfig
 from models.autoencoder.fast import FastConfig
@@ -26,7 +26,7 @@ from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.upscaler import LanczosConfig
-from models.vision import ClipConfig
+from models.vision import ClipConfig, EfficientNetLite0Config
 from models.writer import LlmConfig, TemplateConfig
 from storage.decoding.decode import KeyframesConfig
 from storage.decoding.trim import TrimAutomatic, TrimSeconds
@@ -50,7 +50,7 @@ def laptop() -> Recipe:
 def smoke() -> Recipe:
     """A minute on two cores: twelve seconds of drawn film, and tiny models of the real classes."""
     autoencoder = AutoencoderConfig(
-        compressor=CompressorConfig(width=64, token_width=16),
+        compressor=ConvolutionalConfig(channels=24, rows=8, columns=14, levels=(16, 32), hidden=32, token_width=16),
         decoder=DecoderConfig(
             unet=UNetConfig(
                 channels=(32, 64), transformers=(0, 1), head_width=32, cross_width=32, pooled_width=32, size_width=8
@@ -64,7 +64,7 @@ def smoke() -> Recipe:
         ingest=IngestConfig(drawn=DrawnConfig(seconds=12, width=448, height=256)),
         keyframes=KeyframesConfig(trim=TrimSeconds(start=1, end=1), width=448, height=256),
         writer=TemplateConfig(),
-        frozen=FrozenConfig(codec=PCACodecConfig(width=224, height=128, channels=24)),
+        frozen=FrozenConfig(codec=PCACodecConfig(block=16, channels=24)),
         autoencoder=AutoencoderTrainingConfig(model=autoencoder, warmup_steps=20, warmup_batch=4, steps=24, batch=4),
         decoder=DecoderTrainingConfig(steps=4, batch=4),
         autoregressive=AutoregressiveTrainingConfig(
@@ -77,10 +77,32 @@ def smoke() -> Recipe:
     )
 
 
+def world() -> Recipe:
+    """Hours of one CPU core: the weights that `laptop` starts from, learnt from two hundred drawn films."""
+    return Recipe(
+        name="world",
+        ingest=IngestConfig(drawn=DrawnConfig(films=200)),
+        keyframes=KeyframesConfig(trim=TrimSeconds(start=4, end=4), width=448, height=256),
+        snapshot=FilmsConfig(test=8),
+        autoencoder=AutoencoderTrainingConfig(
+            warmup_steps=4000,
+            warmup_batch=32,
+            warmup_learning_rate=1.5e-3,
+            steps=5200,
+            batch=16,
+            learning_rate=5e-4,
+            token_noise=0.15,
+            pixel_weight=4.0,
+            average=0.995,
+        ),
+        fit=FitConfig(checkpoint_every=200, validate_every=1000),
+    )
+
+
 def gpu() -> Recipe:
     """One GPU and minutes: the embedded backends, and a decoder from scratch at 448x256, then at 896x512."""
     model = AutoencoderConfig(
-        compressor=CompressorConfig(channels=1392, positions=8 * 14, token_width=256, width=384, heads=6),
+        compressor=TransformerConfig(channels=1392, positions=8 * 14, token_width=256, width=384, heads=6),
         decoder=DecoderConfig(
             unet=UNetConfig(
                 channels=(128, 256, 384),
@@ -107,7 +129,10 @@ def gpu() -> Recipe:
     return Recipe(
         name="gpu",
         frozen=FrozenConfig(
-            width=448, height=256, codec=PCACodecConfig(width=896, height=512, block=8, channels=16, temper=0.5)
+            vision=EfficientNetLite0Config(),
+            width=448,
+            height=256,
+            codec=PCACodecConfig(width=896, height=512, block=8, channels=16, temper=0.5),
         ),
         first=FirstStageConfig(
             width=448,
@@ -130,7 +155,7 @@ def gpu() -> Recipe:
 def paper() -> Recipe:
     """The paper's checkpoints, sizes, schedules and data; what it leaves unsaid as docs/paper.md has it."""
     model = AutoencoderConfig(
-        compressor=CompressorConfig(channels=1024, positions=16 * 16, tokens=2, token_width=256, width=1024, heads=16),
+        compressor=TransformerConfig(channels=1024, positions=16 * 16, tokens=2, token_width=256, width=1024, heads=16),
         decoder=DecoderConfig(
             unet=SdxlUNetConfig(), coarse=None, sentence_width=768, face_width=512, image_size=(512, 896)
         ),
@@ -217,7 +242,13 @@ def paper() -> Recipe:
     )
 
 
-RECIPES: Mapping[str, Callable[[], Recipe]] = {"smoke": smoke, "laptop": laptop, "gpu": gpu, "paper": paper}
+RECIPES: Mapping[str, Callable[[], Recipe]] = {
+    "smoke": smoke,
+    "laptop": laptop,
+    "world": world,
+    "gpu": gpu,
+    "paper": paper,
+}
 
 
 def resolve(recipe: str, overrides: Sequence[str] = (), uses: Set[str] | None = None) -> Recipe:
@@ -235,4 +266,4 @@ def resolve(recipe: str, overrides: Sequence[str] = (), uses: Set[str] | None = 
     return settings
 
 
-__all__ = ["RECIPES", "Recipe", "gpu", "laptop", "paper", "resolve", "smoke"]
+__all__ = ["RECIPES", "Recipe", "gpu", "laptop", "paper", "resolve", "smoke", "world"]

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.autoencoder.compressor import Compressor, CompressorConfig
+from models.autoencoder.compressor import CompressorConfig, ConvolutionalConfig, build_compressor
 from models.autoencoder.decoder import DecoderConfig, DiffusionDecoder
 from models.autoencoder.diffusion import Denoiser, DiffusionConfig, Sampler, sample, sampling_schedule
 from models.autoencoder.unet import UNetConfig
@@ -23,7 +23,7 @@ from models.codec import Codec, load_codec
 
 
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
-    compressor: CompressorConfig = CompressorConfig()
+    compressor: CompressorConfig = ConvolutionalConfig()
     decoder: DecoderConfig = DecoderConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
 
@@ -43,7 +43,7 @@ class DiffusionAutoencoder(nn.Module):
         self.config = config
         self.codec = codec.requires_grad_(False)
         tokens, width = config.compressor.tokens, config.compressor.token_width
-        self.compressor = Compressor(config.compressor)
+        self.compressor = build_compressor(config.compressor)
         self.decoder = DiffusionDecoder(config.decoder, tokens, width, codec.grid, unet)
         self.register_buffer("token_mean_LD", torch.zeros(tokens, width))
         self.register_buffer("token_std_LD", torch.ones(tokens, width))

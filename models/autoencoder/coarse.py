@@ -11,27 +11,13 @@ from einops import rearrange
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
+from models.autoencoder.compressor import Residual
+
 
 class CoarseConfig(BaseModel, frozen=True, extra="forbid"):
-    hidden: int = Field(192, gt=0, description="width of the layer between tokens and the smallest grid")
-    channels: tuple[int, ...] = Field((192, 128, 64), min_length=1, description="of each grid, smallest first")
+    hidden: int = Field(384, gt=0, description="width of the layer between tokens and the smallest grid")
+    channels: tuple[int, ...] = Field((256, 192, 128), min_length=1, description="of each grid, smallest first")
     spread: float = Field(0.15, gt=0, description="std of latents around the map, as the decoder assumes at first")
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions beside an identity, normalised over channels and places together."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(1, channels)
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
-
-    def forward(self, hidden_BCHW: Tensor) -> Tensor:
-        out_BCHW: Tensor = hidden_BCHW + self.second(F.silu(self.first(F.silu(self.norm(hidden_BCHW)))))
-        return out_BCHW
 
 
 class CoarseHead(nn.Module):

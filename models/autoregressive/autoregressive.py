@@ -49,7 +49,7 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     backbone: BackboneConfig = SmolLM2Backbone()
     layout: Layout = "compact"
     tokens: int = Field(default=2, ge=1)
-    width: int = Field(default=64, ge=1)
+    width: int = Field(default=128, ge=1)
     sentence_width: int = Field(default=384, ge=1)
     face_width: int = Field(default=128, ge=1)
     head: HeadConfig = GmmConfig()

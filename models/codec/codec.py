@@ -34,6 +34,10 @@ class Codec(nn.Module, ABC):
         """latents_BCHW, of any grid, to images in 0-1."""
 
     @abstractmethod
+    def pixels(self, latents_BCHW: Tensor) -> Tensor:
+        """As `decode`, but gradients flow and values may leave 0-1: for losses on pictures."""
+
+    @abstractmethod
     def resized(self, width: int, height: int) -> Self:
         """The same codec for pictures of another size; weights are shared."""
 

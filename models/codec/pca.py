@@ -17,13 +17,13 @@ from models.codec.codec import Codec
 
 
 class PCACodecConfig(BaseModel, frozen=True, extra="forbid"):
-    """Linear latents of square blocks: fitted in a second, sharp to about 35 dB with these defaults."""
+    """Linear latents of square blocks: fitted in a second; the defaults keep 99.9 % of a drawn frame's variance."""
 
     kind: Literal["pca"] = "pca"
-    width: int = Field(448, gt=0, description="pixels")
-    height: int = Field(256, gt=0, description="pixels")
-    block: int = Field(16, gt=1, description="pixels of a block's side: one position of the latent grid")
-    channels: int = Field(48, gt=0, description="components kept of a block's 3 * block^2 values")
+    width: int = Field(224, gt=0, description="pixels")
+    height: int = Field(128, gt=0, description="pixels")
+    block: int = Field(8, gt=1, description="pixels of a block's side: one position of the latent grid")
+    channels: int = Field(64, gt=0, description="components kept of a block's 3 * block^2 values")
     temper: float = Field(0.5, ge=0, le=1, description="power of a channel's std that scaling removes; 1 whitens")
 
 
@@ -87,10 +87,13 @@ class PCACodec(Codec):
 
     @torch.no_grad()
     def decode(self, latents_BCHW: Tensor) -> Tensor:
+        return self.pixels(latents_BCHW).clamp(0, 1)
+
+    def pixels(self, latents_BCHW: Tensor) -> Tensor:
         latents_BHWC = rearrange(latents_BCHW, "b c h w -> b h w c").to(self.scale_C.dtype)
         blocks_BHWK = (latents_BHWC * self.scale_C) @ self.basis_CK + self.mean_K
         size = self.config.block
-        return rearrange(blocks_BHWK, "b h w (c p q) -> b c (h p) (w q)", c=3, p=size, q=size).clamp(0, 1)
+        return rearrange(blocks_BHWK, "b h w (c p q) -> b c (h p) (w q)", c=3, p=size, q=size)
 
     def resized(self, width: int, height: int) -> Self:
         codec = type(self)(PCACodecConfig(**self.config.model_dump() | {"width": width, "height": height}))

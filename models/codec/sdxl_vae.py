@@ -57,10 +57,13 @@ class SdxlVae(Codec):
 
     @torch.no_grad()
     def decode(self, latents_BCHW: Tensor) -> Tensor:
+        return self.pixels(latents_BCHW).clamp(0, 1)
+
+    def pixels(self, latents_BCHW: Tensor) -> Tensor:
         unscaled_BCHW = latents_BCHW.float() / self.vae.config.scaling_factor
         with torch.autocast(latents_BCHW.device.type, enabled=False):
             pixels_B3HW: Tensor = self.vae.decode(unscaled_BCHW.to(self.vae.device, self.vae.dtype)).sample
-        return ((pixels_B3HW.float() + 1) / 2).clamp(0, 1).to(latents_BCHW.device)
+        return ((pixels_B3HW.float() + 1) / 2).to(latents_BCHW.device)
 
     def resized(self, width: int, height: int) -> Self:
         return type(self)(SdxlVaeConfig(**self.config.model_dump() | {"width": width, "height": height}), self.vae)

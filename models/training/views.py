@@ -21,6 +21,7 @@ from models.codec import Codec
 from models.training import rows_of_step
 from models.training.buckets import Buckets
 from models.vision.encoder import ImageEncoder
+from models.vision.latents import patches
 
 _READERS = 2  # threads that read and decode pictures of a batch
 
@@ -86,7 +87,11 @@ class Pictures(Protocol):
 
 
 class Kept:
-    """Features and latents of F pictures and of their mirror images; stage 3 needs no features."""
+    """Features and latents of F pictures and of their mirror images; stage 3 needs no features.
+
+    Args:
+        patch: without features: the compressor reads patches of the latents, of so many cells on a side.
+    """
 
     def __init__(
         self,
@@ -94,12 +99,15 @@ class Kept:
         latents_flipped_FCHW: Tensor,
         features_FNC: Tensor | None = None,
         features_flipped_FNC: Tensor | None = None,
+        *,
+        patch: int | None = None,
     ) -> None:
         given = [latents_FCHW, latents_flipped_FCHW, features_FNC, features_flipped_FNC]
         counts = [len(rows) for rows in given if rows is not None]
         if len(set(counts)) > 1 or not counts[0]:
             raise ValueError(f"training needs as many features as latents, mirrored or not, and at least one: {counts}")
         self.latents = torch.stack([latents_FCHW, latents_flipped_FCHW])
+        self.patch = patch
         self.features: Tensor | None = None
         if features_FNC is not None and features_flipped_FNC is not None:
             self.features = torch.stack([features_FNC, features_flipped_FNC])
@@ -110,6 +118,9 @@ class Kept:
     @property
     def features_shape(self) -> tuple[int, int]:
         """N and C of the features."""
+        if self.patch is not None:
+            positions, channels = patches(self.latents[0, :1], self.patch).shape[1:]
+            return positions, channels
         assert self.features is not None
         return self.features.shape[2], self.features.shape[3]
 
@@ -121,8 +132,11 @@ class Kept:
 
     def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
         channels, height, width = self.latents.shape[2:]
+        latents_BCHW = self.latents[mirrored_B, rows_B].float()
         features_BNC = None if self.features is None else self.features[mirrored_B, rows_B].float()
-        return Drawn((channels, height, width), features_BNC, self.latents[mirrored_B, rows_B].float())
+        if self.patch is not None:
+            features_BNC = patches(latents_BCHW, self.patch)
+        return Drawn((channels, height, width), features_BNC, latents_BCHW)
 
     def features_of(self, drawn: Drawn, device: torch.device) -> Tensor:
         assert drawn.features_BNC is not None

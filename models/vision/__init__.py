@@ -9,6 +9,7 @@ from models.clip_layout import Activation
 from models.packaged import MODELS
 
 if TYPE_CHECKING:
+    from models.codec import Codec
     from models.vision.encoder import ImageEncoder
 
 
@@ -48,7 +49,16 @@ class ClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
     activation: Activation = "quick_gelu"
 
 
+class LatentsConfig(BaseModel, frozen=True, extra="forbid"):
+    """No image encoder: the codec's own latents, in patches."""
+
+    kind: Literal["latents"] = "latents"
+    patch: int = Field(1, gt=0, description="cells of the latent grid on a patch's side")
+
+
 VisionConfig = Annotated[EfficientNetLite0Config | ClipConfig, Field(discriminator="kind")]
+FeaturesConfig = Annotated[EfficientNetLite0Config | ClipConfig | LatentsConfig, Field(discriminator="kind")]
+"""What the compressor can read; latents tell too little of a picture to compare pictures by."""
 
 
 def build(config: EfficientNetLite0Config | ClipConfig) -> "ImageEncoder":
@@ -62,3 +72,12 @@ def build(config: EfficientNetLite0Config | ClipConfig) -> "ImageEncoder":
             from models.vision.clip import Clip
 
             return Clip(config)
+
+
+def build_features(config: EfficientNetLite0Config | ClipConfig | LatentsConfig, codec: "Codec") -> "ImageEncoder":
+    """What makes the compressor's features of a picture; `codec` is the autoencoder's."""
+    if isinstance(config, LatentsConfig):
+        from models.vision.latents import Latents
+
+        return Latents(config.patch, codec)
+    return build(config)

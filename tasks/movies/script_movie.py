@@ -232,12 +232,12 @@ def _references(config: ScriptConfig, frozen: FrozenConfig, storage: Storage, au
 
     from models.autoencoder.autoencoder import DiffusionAutoencoder
     from models.training.views import cut, features
-    from models.vision import build
+    from models.vision import build_features
 
     with storage.local(autoencoder) as folder:
         model = DiffusionAutoencoder.from_pretrained(folder).to(device())
-    encoder, size = build(frozen.vision).to(device()), (frozen.codec.height, frozen.codec.width)
-    parts = [cut(_picture(local_path(path), "script.references"), size)[0] for path in config.references]
+    encoder, size = build_features(frozen.vision, model.codec).to(device()), (frozen.codec.height, frozen.codec.width)
+    parts = [cut(_picture(Path(path), "script.references"), size)[0] for path in config.references]
     images_R3HW = torch.from_numpy(np.stack(parts)).permute(0, 3, 1, 2).to(device()).float() / 255
     with torch.inference_mode():
         seen = features(encoder, images_R3HW, (frozen.height, frozen.width)).to(device())

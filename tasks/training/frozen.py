@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from models.checkpoint import cut_off
 from models.codec import CodecConfig, PCACodecConfig, build_codec, load_codec
-from models.vision import EfficientNetLite0Config, VisionConfig, build
+from models.vision import FeaturesConfig, LatentsConfig, build_features
 from storage import checkpoints
 from storage.decoding.pictures import decode
 from storage.errors import ConfigError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.codec import Codec
+    from models.training.views import Kept
 
 _MODEL = "codec"
 _FITTED = 512  # keyframes on which a codec is fitted, at most
@@ -51,7 +52,7 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
             keyframes; relative ones lie inside the package `models`, "" means none.
     """
 
-    vision: VisionConfig = EfficientNetLite0Config()
+    vision: FeaturesConfig = LatentsConfig()
     width: int = Field(default=224, ge=32)
     height: int = Field(default=128, ge=32)
     codec: CodecConfig = PCACodecConfig()
@@ -69,16 +70,27 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
 class Seen:
     """All keyframes of the snapshot's spans, sorted by row id; `train` says which are learnt from.
 
-    features [T, N, C] and latents [T, K, H, W], and those of the mirrored keyframes, all float16.
+    features [T, N, C] and latents [T, K, H, W], and those of the mirrored keyframes, all float16. With
+    vision.kind=latents no features are kept: they are patches of the latents, of side `patch`.
     """
 
     row_ids: tuple[str, ...]
     train: "Tensor"
-    features: "Tensor"
-    features_flipped: "Tensor"
     latents: "Tensor"
     latents_flipped: "Tensor"
     codec: "Codec"
+    features: "Tensor | None" = None
+    features_flipped: "Tensor | None" = None
+    patch: int | None = None
+
+    def views(self, rows: "Tensor", latents: "tuple[Tensor, Tensor] | None" = None) -> "Kept":
+        """Some keyframes to train on; with other latents of all, such as those of another size."""
+        from models.training.views import Kept
+
+        plain, flipped = latents or (self.latents, self.latents_flipped)
+        if self.features is None or self.features_flipped is None:
+            return Kept(plain[rows], flipped[rows], patch=self.patch)
+        return Kept(plain[rows], flipped[rows], self.features[rows], self.features_flipped[rows])
 
     def rows(self, row_ids: Sequence[str]) -> "Tensor":
         """Where keyframes stand.
@@ -158,17 +170,21 @@ def seen(config: FrozenConfig, storage: Storage, snapshot: Snapshot) -> Iterator
 
     with storage.local(look(config, storage, snapshot)) as folder:
         rows = json.loads((folder / "rows.json").read_text())
-        yield Seen(tuple(rows), codec=load_codec(folder / "codec"), **load_file(folder / "seen.safetensors"))
+        patch = config.vision.patch if isinstance(config.vision, LatentsConfig) else None
+        tensors = load_file(folder / "seen.safetensors")
+        yield Seen(tuple(rows), codec=load_codec(folder / "codec"), patch=patch, **tensors)
 
 
 def _look(config: FrozenConfig, storage: Storage, snapshot: Snapshot, folder: Path) -> None:
     import torch
-    import torch.nn.functional as F
     from safetensors.torch import save_file
 
+    from models.training.views import features
+
     size = (config.codec.height, config.codec.width)
-    encoder, init = build(config.vision), init_folder(config.init)
+    init = init_folder(config.init)
     codec = load_codec(init / "codec") if init else _fitted(config, storage, snapshot)
+    encoder = None if isinstance(config.vision, LatentsConfig) else build_features(config.vision, codec)
     row_ids, train = list[str](), list[bool]()
     tensors: dict[str, list[torch.Tensor]] = {}
     frames = keyframes(storage, snapshot, size)
@@ -178,9 +194,10 @@ def _look(config: FrozenConfig, storage: Storage, snapshot: Snapshot, folder: Pa
             train += [learnt for _, learnt, _ in some]
             images_B3HW = torch.stack([picture for _, _, picture in some]).float() / 255
             for name, pictures in (("", images_B3HW), ("_flipped", images_B3HW.flip(-1))):
-                small = F.interpolate(pictures, (config.height, config.width), mode="bilinear", antialias=True)
-                tensors.setdefault(f"features{name}", []).append(encoder(small.clamp(0, 1)).half())
                 tensors.setdefault(f"latents{name}", []).append(codec.encode(pictures).half())
+                if encoder is not None:
+                    seen_BNC = features(encoder, pictures, (config.height, config.width))
+                    tensors.setdefault(f"features{name}", []).append(seen_BNC.half())
     save_file(
         {"train": torch.tensor(train)} | {name: torch.cat(parts) for name, parts in tensors.items()},
         folder / "seen.safetensors",

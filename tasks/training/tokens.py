@@ -18,7 +18,7 @@ from tasks.made import Made, ReadsAhead, Step
 from tasks.progress import Progress
 from tasks.rows import Row
 from tasks.stage import Work, run_stage
-from tasks.training.frozen import FrozenConfig, frozen_fingerprint, look, seen
+from tasks.training.frozen import FrozenConfig, Seen, frozen_fingerprint, look, seen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,10 +104,7 @@ def _kept(
     import torch
 
     with seen(config, storage, snapshot) as see, torch.inference_mode():
-        tokens_TLD, flipped_TLD = (
-            torch.cat([model.encode(part.float().to(device())).cpu() for part in torch.split(features, 64)])
-            for features in (see.features, see.features_flipped)
-        )
+        tokens_TLD, flipped_TLD = (encoded(model, see, mirrored) for mirrored in (0, 1))
     of_row = {row_id: t for t, row_id in enumerate(see.row_ids)}
 
     def encode(film_id: str) -> Made:
@@ -122,6 +119,16 @@ def _kept(
     return encode
 
 
+def encoded(model: "DiffusionAutoencoder", see: Seen, mirrored: int = 0) -> "Tensor":
+    """tokens_TLD of all keyframes that were seen, or of their mirror images where `mirrored` is 1."""
+    import torch
+
+    views = see.views(torch.arange(len(see.row_ids)))
+    batches = views.batches(torch.arange(len(views)), 64)
+    drawn = (views.draw(rows_B, torch.full_like(rows_B, mirrored)) for rows_B in batches)
+    return torch.cat([model.encode(views.features_of(some, device())).cpu() for some in drawn])
+
+
 def _watched(
     config: FrozenConfig, snapshot: Snapshot, model: "DiffusionAutoencoder", keyframes: rows.Pictures
 ) -> ReadsAhead:
@@ -129,9 +136,12 @@ def _watched(
     import torch
 
     from models.training.views import features
-    from models.vision import build
+    from models.vision import build_features
 
-    encoder, films = build(config.vision).to(device()), {film.film_id: film for film in snapshot.films}
+    encoder, films = (
+        build_features(config.vision, model.codec).to(device()),
+        {film.film_id: film for film in snapshot.films},
+    )
 
     def encode(film_id: str) -> Iterator[Step | Made]:
         for step, some, pictures in keyframes.of(film_id):

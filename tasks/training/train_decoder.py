@@ -104,12 +104,9 @@ class Make:
         return Told(views, reader)
 
     def _views(self, row_ids: Sequence[str]) -> "tuple[Codec, Views]":
-        from models.training.views import Kept
-
         frozen = self.config.frozen
         if not frozen.kept:
             codec = frozen_codec(frozen)
             return codec, watched_keyframes(frozen, self.storage, self.snapshot, row_ids, codec, features=False)
         with seen(frozen, self.storage, self.snapshot) as see:
-            places = see.rows(row_ids)
-            return see.codec, Kept(see.latents[places], see.latents_flipped[places])
+            return see.codec, see.views(see.rows(row_ids))

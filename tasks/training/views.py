@@ -38,10 +38,10 @@ def watched_keyframes(
     """Keyframes that image encoder (where `features` are asked for) and codec look at in each step."""
     from models.training.buckets import Buckets
     from models.training.views import Watched
-    from models.vision import build
+    from models.vision import build_features
 
     pictures = Examples(storage, snapshot.work, row_ids)
-    encoder = build(config.vision) if features else None
+    encoder = build_features(config.vision, codec) if features else None
     size = codec.config.height, codec.config.width
     return Watched(pictures, encoder, (config.height, config.width), codec, Buckets([size], [size]))
 
@@ -58,23 +58,15 @@ def both_parts(
     if config.kept:
         with seen(config, storage, snapshot) as see:
             codec = see.codec.resized(size[1], size[0]) if size else see.codec
-            latents = _latents(storage, snapshot, codec, size) if size else (see.latents, see.latents_flipped)
-            rows = see.train, ~see.train
-            kept = [_kept(*latents, see.features, see.features_flipped, rows=part) for part in rows]
-            assert kept[0] is not None
-            yield codec, kept[0], kept[1]
+            latents = _latents(storage, snapshot, codec, size) if size else None
+            some = not see.train.all()
+            yield codec, see.views(see.train, latents), see.views(~see.train, latents) if some else None
         return
     codec = frozen_codec(config)
     codec = codec.resized(size[1], size[0]) if size else codec
     train, test = (keyframe_ids(storage, snapshot, part) for part in ("train", "test"))
     held_out = watched_keyframes(config, storage, snapshot, test, codec, features=True) if test else None
     yield codec, watched_keyframes(config, storage, snapshot, train, codec, features=True), held_out
-
-
-def _kept(*parts: "Tensor", rows: "Tensor") -> "Kept | None":
-    from models.training.views import Kept
-
-    return Kept(*(part[rows] for part in parts)) if rows.any() else None
 
 
 def _latents(storage: Storage, snapshot: Snapshot, codec: "Codec", size: tuple[int, int]) -> "tuple[Tensor, Tensor]":
@@ -101,10 +93,12 @@ def watched_images(
     """Images of any shape in batches of one of `sizes` (height, width)."""
     from models.training.buckets import Buckets
     from models.training.views import Watched
-    from models.vision import build
+    from models.vision import build_features
 
     of_each = [images.shape(row) for row in range(len(images))] if shapes else [sizes[0]]
-    return Watched(images, build(config.vision), (config.height, config.width), codec, Buckets(of_each, sizes))
+    return Watched(
+        images, build_features(config.vision, codec), (config.height, config.width), codec, Buckets(of_each, sizes)
+    )
 
 
 def check_compressor(config: "CompressorConfig", positions: int, channels: int) -> None:

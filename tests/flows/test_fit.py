@@ -35,7 +35,10 @@ PAPER_SENTENCES = ["autoencoder.model.decoder.sentence_width=768", "autoregressi
             ["autoencoder.warmup_steps=100"],
             "warmup_steps=100 does not go with autoencoder.steps=24, which it",
         ),
-        (["autoencoder.model.compressor.heads=5"], "compressor.width=64, which it must divide"),
+        (
+            ["autoencoder.model.compressor.kind=transformer", "autoencoder.model.compressor.heads=5"],
+            "compressor.width=128, which it must divide",
+        ),
         (["movie.variant=few_shot", 'render.variants=["dreamt"]'], "does not go with movie.variant=few_shot"),
         (['first={"sizes": [[256, 448], [448, 256]]}'], "does not go with autoencoder.model.decoder.coarse, which"),
     ],

@@ -77,3 +77,13 @@ def test_unknown_kind_is_quoted(tmp_path) -> None:
     (tmp_path / "config.json").write_text('{"kind": "wavelet"}')
     with pytest.raises(ValueError, match="wavelet"):
         load_codec(tmp_path)
+
+
+def test_pixels_let_gradients_through_and_decode_clamps_them() -> None:
+    codec = PCACodec(SMALL).fit(pictures(20))
+    latents = (3 * torch.randn(2, 12, 2, 4)).requires_grad_()
+    pixels = codec.pixels(latents)
+    torch.testing.assert_close(codec.decode(latents), pixels.detach().clamp(0, 1))
+    pixels.square().sum().backward()
+    assert latents.grad is not None
+    assert latents.grad.abs().sum() > 0

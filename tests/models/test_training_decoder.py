@@ -9,7 +9,7 @@ import torch
 
 from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.autoencoder.coarse import CoarseConfig
-from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.compressor import TransformerConfig
 from models.autoencoder.decoder import DecoderConfig, pad
 from models.autoencoder.unet import UNetConfig
 from models.autoregressive.script_tokens import FrameScript
@@ -20,7 +20,7 @@ from models.training.views import Kept
 
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16, size_width=8)
 MODEL = AutoencoderConfig(
-    compressor=CompressorConfig(channels=12, positions=6, token_width=16, width=16, heads=2),
+    compressor=TransformerConfig(channels=12, positions=6, token_width=16, width=16, heads=2),
     decoder=DecoderConfig(unet=UNET, coarse=CoarseConfig(hidden=16, channels=(16, 8)), sentence_width=10, face_width=7),
 )
 CONFIG = DecoderTrainingConfig(steps=4, batch=3)

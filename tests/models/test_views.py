@@ -130,3 +130,15 @@ def test_in_training_the_encoder_sees_what_it_will_see_later(sdxl: Path, clip: P
 def test_bad_input_is_quoted() -> None:
     with pytest.raises(ValueError, match="got 2 and 0"):
         Buckets([], SIZES[:2])
+
+
+def test_without_an_image_encoder_features_are_patches_of_the_latents_drawn() -> None:
+    latents = torch.randn(2, 5, 6, 4, 8)
+    kept = Kept(*latents, patch=2)
+    assert kept.features_shape == (8, 24)
+    drawn = kept.draw(torch.tensor([3, 1]), torch.tensor([0, 1]))
+    assert drawn.features_BNC is not None
+    first = drawn.features_BNC[1, 0].reshape(6, 2, 2)  # the patch in the upper left corner of a mirrored picture
+    assert torch.equal(first, latents[1, 1, :, :2, :2])
+    with pytest.raises(ValueError, match=r"4x8 does not divide .*vision.patch=3"):
+        Kept(*latents, patch=3).draw(torch.tensor([0]), torch.tensor([0]))

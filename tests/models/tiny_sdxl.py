@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from models.autoencoder.autoencoder import AutoencoderConfig
-from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.compressor import TransformerConfig
 from models.autoencoder.decoder import DecoderConfig
 from models.autoencoder.diffusion import DiffusionConfig
 from models.autoencoder.unet import SdxlUNetConfig
@@ -31,7 +31,7 @@ def vae(sdxl: Path) -> SdxlVae:
 def model(sdxl: Path, width: int = 32, channels: int = 24, tokens: int = 2, **diffusion: Any) -> AutoencoderConfig:
     """`width` 32 is the U-Net's own; another one is brought to it by a linear layer."""
     return AutoencoderConfig(
-        compressor=CompressorConfig(
+        compressor=TransformerConfig(
             channels=channels, positions=16, tokens=tokens, token_width=width, width=16, heads=2
         ),
         decoder=DecoderConfig(

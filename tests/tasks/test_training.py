@@ -10,7 +10,7 @@ import torch
 import tasks.stage
 from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.autoencoder.coarse import CoarseConfig
-from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.compressor import TransformerConfig
 from models.autoencoder.decoder import DecoderConfig
 from models.autoencoder.unet import UNetConfig
 from models.autoregressive.autoregressive import AutoregressiveConfig, AutoregressiveModel
@@ -22,6 +22,7 @@ from models.training.autoencoder import AutoencoderTrainingConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.upscaler import LanczosConfig
+from models.vision import EfficientNetLite0Config
 from storage.decoding.pictures import decode
 from storage.root import Storage
 from storage.tables.filmrows import FilmRows
@@ -41,9 +42,14 @@ from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_s
 
 CLUSTER = ClusterConfig()
 HERE = FitConfig(workers=0)
-FROZEN = FrozenConfig(codec=PCACodecConfig(width=WIDTH, height=HEIGHT, block=16, channels=8), width=128, height=64)
+FROZEN = FrozenConfig(
+    vision=EfficientNetLite0Config(),
+    codec=PCACodecConfig(width=WIDTH, height=HEIGHT, block=16, channels=8),
+    width=128,
+    height=64,
+)
 AUTOENCODER = AutoencoderConfig(
-    compressor=CompressorConfig(channels=1392, positions=8, token_width=16, width=32, heads=2, blocks=1),
+    compressor=TransformerConfig(channels=1392, positions=8, token_width=16, width=32, heads=2, blocks=1),
     decoder=DecoderConfig(
         unet=UNetConfig(
             channels=(32, 32), layers=1, transformers=(0, 1), head_width=32, cross_width=16, pooled_width=16
@@ -127,7 +133,7 @@ def test_what_the_frozen_models_see_of_a_mirrored_keyframe_is_of_the_mirrored_pi
 
 
 def test_a_compressor_that_does_not_fit_the_image_encoder_says_what_to_set(run):
-    wrong = AUTOENCODER.model_copy(update={"compressor": CompressorConfig(channels=1392, positions=3)})
+    wrong = AUTOENCODER.model_copy(update={"compressor": TransformerConfig(channels=1392, positions=3)})
     config = TRAIN_AUTOENCODER.model_copy(update={"training": AutoencoderTrainingConfig(model=wrong)})
     with pytest.raises(Exception, match=r"3 positions of 1392 channels.*gives 8 of 1392"):
         train_autoencoder.run(config, run.storage, run.snapshot, CLUSTER, silent)

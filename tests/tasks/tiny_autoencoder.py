@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
-from models.autoencoder.compressor import CompressorConfig
+from models.autoencoder.compressor import TransformerConfig
 from models.autoencoder.decoder import DecoderConfig
 from models.autoencoder.unet import UNetConfig
 from models.codec import PCACodec, PCACodecConfig
@@ -17,7 +17,7 @@ def save(folder: Path) -> None:
     """Takes what EfficientNet-Lite0 sees at 64x32."""
     unet = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16)
     config = AutoencoderConfig(
-        compressor=CompressorConfig(channels=1392, positions=2, token_width=16, width=16, heads=2),
+        compressor=TransformerConfig(channels=1392, positions=2, token_width=16, width=16, heads=2),
         decoder=DecoderConfig(unet=unet, coarse=None, image_size=(32, 64)),
     )
     with torch.random.fork_rng():

@@ -10,6 +10,7 @@ from PIL import Image
 
 from models.face import DlibConfig
 from models.sentence import MiniLmConfig
+from models.vision import EfficientNetLite0Config
 from storage.errors import ConfigError
 from storage.root import Storage
 from tasks import dataset
@@ -111,7 +112,7 @@ def test_a_reference_of_another_shape_counts_with_its_centre(tmp_path):
     for name, pixels in parts.items():
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
     script = ScriptConfig(references=tuple(str(tmp_path / f"{name}.png") for name in parts))
-    frozen = FrozenConfig(codec=tiny_autoencoder.CODEC, width=64, height=32)
+    frozen = FrozenConfig(vision=EfficientNetLite0Config(), codec=tiny_autoencoder.CODEC, width=64, height=32)
     centre, wide, tall = _references(script, frozen, Storage(str(tmp_path)), "model")
     torch.testing.assert_close(wide, centre, rtol=0, atol=1e-5)
     torch.testing.assert_close(tall, centre, rtol=0, atol=1e-5)
