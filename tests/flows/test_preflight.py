@@ -137,3 +137,10 @@ def test_packages_that_a_backend_needs_are_named_with_how_to_install_them(monkey
         assert cure in said, cure
     with pytest.raises(ConfigError, match=r"GroundingDINO's BERT can't be loaded from 'nowhere'"):
         check(resolve("smoke", [*overrides, "detector.text_encoder=nowhere"], uses), "detector")
+
+
+def test_an_ffmpeg_that_cannot_write_movies_is_named_before_a_flow_that_writes_them(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MOVIEDREAMER_FFMPEG", str(tmp_path / "gone"))
+    check(resolve("smoke"), "evaluate")
+    with pytest.raises(ConfigError, match="MOVIEDREAMER_FFMPEG='.*gone' is no program"):
+        check(resolve("smoke"), "movie")
