@@ -142,5 +142,5 @@ def test_packages_that_a_backend_needs_are_named_with_how_to_install_them(monkey
 def test_an_ffmpeg_that_cannot_write_movies_is_named_before_a_flow_that_writes_them(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MOVIEDREAMER_FFMPEG", str(tmp_path / "gone"))
     check(resolve("smoke"), "evaluate")
-    with pytest.raises(ConfigError, match="MOVIEDREAMER_FFMPEG='.*gone' is no program"):
+    with pytest.raises(ConfigError, match=r"MOVIEDREAMER_FFMPEG='.*gone' is no program"):
         check(resolve("smoke"), "movie")
