@@ -67,18 +67,18 @@ def test_duckdb_sees_the_same_rows(storage: Storage) -> None:
         assert connection.execute(asked).fetchall() == [(50,)]
 
 
-def readme() -> str:
-    """What the README says about reading the table `captions`, for the table `keyframes` of a storage."""
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    code = text.partition("## The tables in other programs")[2].partition("```python")[2].partition("```")[0]
+def documented() -> str:
+    """What docs/tables.md says about reading the table `captions`, for the table `keyframes` of a storage."""
+    text = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
+    code = text.partition("```python")[2].partition("```")[0]
     return code.replace("captions", "keyframes")
 
 
-def read_as_the_readme_says(storage: Storage) -> tuple[int, int]:
+def read_as_documented(storage: Storage) -> tuple[int, int]:
     polars, duckdb = pytest.importorskip("polars"), pytest.importorskip("duckdb")
     keyframes = DeltaTable(storage.url("tables/keyframes"), storage_options=storage.delta_options).to_pyarrow_dataset()
     for line in ("to_pyarrow_dataset()", "polars.scan_pyarrow_dataset(keyframes)", "duckdb.sql(", "from keyframes"):
-        assert line in readme()
+        assert line in documented()
     mine = polars.scan_pyarrow_dataset(keyframes).filter(polars.col("second") >= 100).collect()
     with duckdb.connect() as connection:
         connection.register("keyframes", keyframes)
@@ -87,11 +87,11 @@ def read_as_the_readme_says(storage: Storage) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_a_root_of_any_name_is_read_as_the_readme_says(tmp_path: Path, name: str) -> None:
+def test_a_root_of_any_name_is_read_as_documented(tmp_path: Path, name: str) -> None:
     storage = filled(Storage(str(tmp_path / name)), 2)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert Tables(storage).count()["keyframes"] == 300
-    assert read_as_the_readme_says(storage) == (100, 100)
+    assert read_as_documented(storage) == (100, 100)
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -106,10 +106,10 @@ def test_duckdb_opens_a_root_of_any_name_by_itself(tmp_path: Path, name: str) ->
 
 
 @pytest.mark.parametrize("name", [*ODD[:3], "a b+c", "a?b", "50%", "[1]"])
-def test_a_prefix_of_any_name_is_read_as_the_readme_says(s3: str, name: str) -> None:
+def test_a_prefix_of_any_name_is_read_as_documented(s3: str, name: str) -> None:
     storage = filled(Storage(f"s3://bucket/{name}?{s3}"), 2)
     assert Tables(storage).count()["keyframes"] == 300
-    assert read_as_the_readme_says(storage) == (100, 100)
+    assert read_as_documented(storage) == (100, 100)
     storage.write_bytes("films/a b+c#1?.mp4", b"film")
     (film,), rejects = resolve([storage.source("films")])
     assert (film.address, rejects) == (f"s3://bucket/{name}/films/a b+c#1?.mp4", [])
