@@ -72,7 +72,7 @@ def show(
         from storage.root import Storage
 
         config = resolve(recipe, set_ or [], needs(flow))
-        Storage(storage)  # says what is wrong with it
+        Storage(storage)  # raises when it is not a valid address
         if json_:
             print(json.dumps({"flow": flow, "storage": storage, "recipe": config.model_dump(mode="json")}, indent=2))
             return

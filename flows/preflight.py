@@ -50,7 +50,7 @@ def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
         except ConfigError as error:
             lost.append(str(error))
     if lost:
-        raise ConfigError("\n".join(["not all is there that this needs:", *dict.fromkeys(lost)]))
+        raise ConfigError("\n".join(["missing before this run can start:", *dict.fromkeys(lost)]))
     if own_script:
         script_movie.read(settings.script)
     if "captioner" in uses:

@@ -30,7 +30,7 @@ def ship(trained: Path, folder: Path, largest: int = LARGEST) -> int:
     if size > largest:
         raise ValueError(f"{size / 1e6:.1f} MB in half precision, more than {largest / 1e6:.0f}: train a smaller model")
     model.save_pretrained(folder, torch.float16)
-    said = f"\nHere in half precision, {size / 1e6:.1f} MB; loading brings 32 bits back.\n"
+    said = f"\nHere in half precision, {size / 1e6:.1f} MB; loading converts them to 32 bits.\n"
     (folder / "README.md").write_text(card.read_text() + said)
     return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
 

@@ -22,7 +22,7 @@ _FILE = r"[0-9a-f]{16}\.json"
 
 
 class SnapshotFilm(BaseModel, frozen=True, extra="forbid"):
-    """A film, and what of it is learnt from and what is held out; where it lies says the table `films`.
+    """A film: which seconds are for training and which are held out. The table `films` says where it is stored.
 
     Args:
         train, test: a half each or, where films are split as wholes, one of them and None.

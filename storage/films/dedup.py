@@ -38,9 +38,10 @@ def _worse(film: FilmSource) -> tuple[int, int, int]:
 
 def _near_duplicate(film: FilmSource, kept: FilmSource) -> Reject:
     better = _worse(film) < _worse(kept)
-    cure = f": to have it in its place, give it without {kept.address!r}" if better else ""
+    cure = f": to keep this one instead, run without {kept.address!r}" if better else ""
+    why = "the storage already holds" if better else "is kept"
     detail = (
-        f"{_told(film)} shows the same pictures as {_told(kept)}, which {'was here first' if better else 'is kept'}"
+        f"{_told(film)} shows the same pictures as {_told(kept)}, which {why}"
         f"{cure}{film.unheard(kept)}; if they are two films, set ingest.near_duplicates=false"
     )
     return Reject(source=film.address, reason="near_duplicate", detail=detail, film_id=film.film_id)

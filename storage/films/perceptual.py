@@ -67,7 +67,7 @@ def lost_pictures(phash: str) -> int:
 def near_duplicates(hashes: Sequence[str]) -> dict[int, int]:
     """place -> the earliest place of a film that looks the same; films that are near to none are not in it.
 
-    A film that is near to an earlier one is nobody's original.
+    A film that is a near duplicate of an earlier one is never itself the original of a later one.
     """
     found: dict[int, int] = {}
     for later, earlier in near_pairs(hashes):

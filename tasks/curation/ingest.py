@@ -80,7 +80,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
             that can be used stays (storage.films.dedup): when it falls out, the next best takes its place, at once when
             that is in the stage keyframes and else in the next run. One that the storage holds already stays.
 
-    A file is a film of its own once: what a manifest says of it counts more than a folder that it lies in, and of two
+    A file counts once: what a manifest says about it takes precedence over the folder that it is in, and of two
     rows the earlier counts (storage.films.named).
     """
 

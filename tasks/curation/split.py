@@ -113,13 +113,13 @@ def far_off(
     cure = f"snapshot.test={nearest} holds out {nearest}" if len(held) != nearest else "no number is nearer"
     drawn = {movie for movie in there if _draw(config.seed, movie) < config.test}
     why = (
-        "each is drawn for itself, so that films that come later leave it where it is"
+        "each movie is drawn on its own, so that films added later do not move it"
         if drawn & held and there - held - drawn
-        else "by the draw a side would be empty, so one movie stands in there, until films come that are drawn for it"
+        else "the draw left one side empty, so one movie was moved there until more films come"
     )
     return (
         f"snapshot.test={config.test:g} holds out {len(held)} of {len(there)} movies, a share of {share:.2f}: {why}; "
-        f"{cure}, and more films come nearer to the share; films that share pictures count as one movie"
+        f"{cure}; with more films the share comes closer; films that share pictures count as one movie"
     )
 
 

@@ -33,9 +33,9 @@ def stop_unless_finite(
         torch.distributed.all_gather_object(everyone, said)
         said = [one for each in everyone for one in each]
     cause = (
-        f"the data is not: {'; '.join(said)}. Look at the pictures and features that it was made of"
+        f"its data is not finite: {'; '.join(said)}. Check the pictures and features that it was made from"
         if said
-        else "the data of its batches is; lower the learning rate"
+        else "the data of its batches is finite; lower the learning rate"
     )
     raise DivergedError(
         f"the loss is not finite at step {taken.step}: {dict(figures)}, gradient norm {norm}; {cause}. The step's "

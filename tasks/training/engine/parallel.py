@@ -1,8 +1,8 @@
 """One model on several workers: whole on each (DDP) or a shard on each (FSDP2), behind one call.
 
-Gradients are averaged over the workers in the last backward pass of a step, those of shards in each. What a Trainable
-calls of its model is its own affair, so its functions run inside the forward pass of a module around the model, which
-both hook into.
+Gradients are averaged over the workers in the last backward pass of a step, those of shards in each. A Trainable may
+call any method of its model, so its functions run inside the forward pass of a wrapper module, which DDP and FSDP hook
+into.
 """
 
 from collections.abc import Callable, Mapping, Sequence

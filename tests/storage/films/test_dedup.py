@@ -57,7 +57,7 @@ def test_of_equal_copies_the_first_stays():
 def test_what_the_storage_holds_stays_and_the_better_copy_is_told_how_to_take_its_place():
     films, (reject,) = without_copies([film("large", 1080), film("small", 240)], held={"small"})
     assert names(films) == ["small"]
-    assert "which was here first: to have it in its place, give it without 'small.mp4'" in reject.detail
+    assert "which the storage already holds: to keep this one instead, run without 'small.mp4'" in reject.detail
     films, _ = without_copies([film("large", 1080), film("small", 240)], held={"small", "large"})
     assert names(films) == ["large"]
 

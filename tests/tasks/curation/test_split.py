@@ -93,8 +93,8 @@ def test_a_share_that_is_missed_is_told_with_both_and_a_cure(test, count, cure):
 
 def test_where_no_number_is_nearer_more_films_are_the_cure():
     said = far_off(FilmsConfig(test=1e-9), snapshot_of(FilmsConfig(test=1e-9), films(3)), films(3))
-    assert "a share of 0.33: by the draw a side would be empty, so one movie stands in there" in said
-    assert "no number is nearer, and more films come nearer" in said
+    assert "a share of 0.33: the draw left one side empty, so one movie was moved there" in said
+    assert "no number is nearer; with more films the share comes closer" in said
 
 
 def test_films_that_share_a_passage_are_counted_as_the_one_movie_that_is_drawn():

@@ -134,7 +134,7 @@ def test_a_loss_that_is_not_finite_moves_no_parameter(tmp_path):
 
 
 def test_data_that_is_not_finite_is_named_with_the_file_that_has_it(tmp_path):
-    with pytest.raises(TrainingError, match=r"the data is not: 0\.x in '(.*)'\. Look at the pictures") as caught:
+    with pytest.raises(TrainingError, match=r"its data is not finite: 0\.x in '(.*)'\. Check the pictures") as caught:
         fit_here(tmp_path, lambda: Toy(nan_row=11))
     kept = load_file(re.search(r"0\.x in '(.*?)'", str(caught.value))[1])
     assert kept["0.rows"][kept["0.x"].isnan().any(1)].tolist() == [11]
