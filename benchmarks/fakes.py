@@ -156,8 +156,9 @@ def _stage(stage: Stage, fakes: Fakes, storage: Storage, work: Work) -> FilmWork
     """The real stage with a fake model."""
     from importlib import import_module
 
-    module, backend = import_module(stage.make.__module__), stage.settings[0]
-    setattr(module, backend, SimpleNamespace(build=lambda _: Model(fakes.model)))
+    if stage.settings:
+        backend = stage.settings[0]  # the package's name, too
+        setattr(import_module(stage.make.__module__), backend, SimpleNamespace(build=lambda _: Model(fakes.model)))
     if fakes.decoding:
         real = import_module("storage.decoding.pictures").decode
         setattr(import_module("tasks.rows"), "decode", partial(_slowly, fakes.decoding, real))  # noqa: B010

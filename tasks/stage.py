@@ -38,8 +38,8 @@ class StageError(MovieDreamerError):
     """A stage that failed for another reason than its films; the message says why."""
 
 
-def _itself(argument: object) -> object:
-    return argument
+def _all(*arguments: object) -> object:
+    return arguments[0] if len(arguments) == 1 else arguments
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Stage:
         tables: that it writes; a stage that only rejects films writes none.
         make: (*arguments, storage, work) -> what makes a film's rows; is pickled, and runs in the actor.
         settings: the fields of a recipe that are its arguments; () when it gets others.
-        identity: *arguments -> what of them changes the rows; of a single argument that itself.
+        identity: *arguments -> what of them changes the rows; all of them by default.
         decodes: whether it decodes films and runs no model: it gets the cluster's decoders, and no GPU.
     """
 
@@ -61,7 +61,7 @@ class Stage:
     tables: tuple[str, ...]
     make: Callable[..., FilmWork]
     settings: tuple[str, ...] = ()
-    identity: Callable[..., object] = _itself
+    identity: Callable[..., object] = _all
     decodes: bool = False
 
     def arguments(self, recipe: object) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Stage 4 of the curation: what each keyframe and each person in it look like, in sentences (app. C)."""
+"""A stage of the curation: what each keyframe and each person in it look like, in sentences (app. C)."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Stage 2 of the curation: who is in each keyframe, at most five (app. C)."""
+"""A stage of the curation: who is in each keyframe, at most five (app. C)."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Stage 3 of the curation: the face bank. Faces, whose they are, and which of them show the same character (app. C)."""
+"""A stage of the curation: the face bank. Faces, whose they are, and which of them show the same character (app. C)."""
 
 from collections.abc import Iterator, Sequence
 

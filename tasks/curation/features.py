@@ -1,4 +1,4 @@
-"""Stage 6 of the curation: scripts and faces as vectors, all that the autoregressive model reads (§3.4).
+"""A stage of the curation: scripts and faces as vectors, all that the autoregressive model reads (§3.4).
 
 Shapes: S sentences (at most 15), F faces (at most 5).
 """

@@ -1,4 +1,4 @@
-"""Stage 1 of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
+"""A stage of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Stage 5 of the curation: captions become scripts of characters, scene elements and plots (Fig. 16)."""
+"""A stage of the curation: captions become scripts of characters, scene elements and plots (Fig. 16)."""
 
 from collections.abc import Callable, Iterator
 
