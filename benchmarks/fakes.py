@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -27,12 +27,13 @@ from storage.films.provenance import UNKNOWN
 from storage.root import Storage
 from storage.tables.schemas import SCHEMAS, row_id
 from tasks.cluster import ClusterConfig
-from tasks.made import Made, Make, ReadsAhead, Step
+from tasks.curation.pipeline import CURATION
+from tasks.made import Made, ReadsAhead, Step
 from tasks.made import Work as FilmWork
 from tasks.progress import Progress, silent
-from tasks.stage import Work, run_stage
+from tasks.stage import Stage, Work, run_stage
 
-STAGES = ("keyframes", "characters", "faces", "captions", "scripts", "features")
+STAGES = tuple(stage.name for stage in CURATION)
 _PART = 64
 
 
@@ -75,21 +76,12 @@ def curate(
     progress: Progress = silent,
 ) -> Work:
     """All stages, one after the other, as flows.build_dataset has them."""
-    inputs = {
-        "keyframes": ["ingest"],
-        "characters": ["keyframes"],
-        "faces": ["keyframes", "characters"],
-        "captions": ["keyframes", "characters", "faces"],
-        "scripts": ["captions"],
-        "features": ["keyframes", "scripts", "faces"],
-    }
     work: Work = {"ingest": {film_id: film_id for film_id in films}}
     sources = {film_id: f"films/{film_id}.mp4" for film_id in films}
-    for stage in stages:
-        decodes = stage == "keyframes"
-        make: Make = partial(_decoder, fakes) if decodes else partial(_stage, stage, fakes, storage, work)
-        tables = ["keyframes", "films"] if decodes else [stage]
-        work = run_stage(storage, stage, inputs[stage], work, "fake", make, cluster, progress, sources, tables, decodes)
+    for stage in CURATION:
+        if stage.name in stages:
+            make = partial(_decoder, fakes) if stage.decodes else partial(_stage, stage, fakes)
+            work = run_stage(replace(stage, make=make, identity=_fake), [], storage, work, cluster, progress, sources)
     return work
 
 
@@ -122,7 +114,11 @@ def keyframe_rows(film_id: str, first: int, count: int, image: bytes, size: tupl
     return pa.table({name: pa.array(values, schema.field(name).type) for name, values in columns.items()})
 
 
-def _decoder(fakes: Fakes) -> Callable[[str], Iterator[Step | Made]]:
+def _fake() -> str:
+    return "fake"
+
+
+def _decoder(fakes: Fakes, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
     def decode(film_id: str) -> Iterator[Step | Made]:
         fakes.begin("keyframes", film_id)
         image = picture(fakes.size, int(film_id[:8], 16))
@@ -156,29 +152,20 @@ def _misbehave(fault: str, film_id: str) -> None:
             raise FilmError("decode_failed", f"{film_id!r} does not decode")
 
 
-def _stage(stage: str, fakes: Fakes, storage: Storage, work: Work) -> FilmWork:
+def _stage(stage: Stage, fakes: Fakes, storage: Storage, work: Work) -> FilmWork:
     """The real stage with a fake model."""
     from importlib import import_module
 
-    from tasks.curation import captions, characters, faces, features, scripts
-
-    module, backend = {
-        "characters": (characters, "detector"),
-        "faces": (faces, "face"),
-        "captions": (captions, "captioner"),
-        "scripts": (scripts, "writer"),
-        "features": (features, "sentence"),
-    }[stage]
-    setattr(module, backend, SimpleNamespace(build=lambda _: Model(fakes.model)))
+    if stage.settings:
+        backend = stage.settings[0]  # the package's name, too
+        setattr(import_module(stage.make.__module__), backend, SimpleNamespace(build=lambda _: Model(fakes.model)))
     if fakes.decoding:
         real = import_module("storage.decoding.pictures").decode
         setattr(import_module("tasks.rows"), "decode", partial(_slowly, fakes.decoding, real))  # noqa: B010
-    config = DlibConfig() if stage == "faces" else None
-    width = [128] if stage == "features" else []
-    made: FilmWork = module._make(config, storage, work, *width)
+    made = stage.make(*(DlibConfig() if name == "face" else None for name in stage.settings), storage, work)
 
     def begun(film_id: str) -> Made | Iterator[Step | Made]:
-        fakes.begin(stage, film_id)
+        fakes.begin(stage.name, film_id)
         return made(film_id)
 
     return ReadsAhead(begun, made.expect) if isinstance(made, ReadsAhead) else begun

@@ -5,13 +5,8 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-import tasks.curation.captions
-import tasks.curation.characters
-import tasks.curation.faces
-import tasks.curation.features
 import tasks.curation.ingest
 import tasks.curation.keyframes
-import tasks.curation.scripts
 import tasks.curation.snapshot
 from flows.artifacts import show_counts, show_rows, show_sheet
 from flows.recipes import Recipe
@@ -23,7 +18,8 @@ from storage.snapshot import Snapshot
 from storage.tables.filmrows import FilmRows
 from storage.tables.tables import Tables
 from tasks.curation.ingest import Ingested
-from tasks.stage import Work
+from tasks.curation.pipeline import CURATION
+from tasks.stage import Stage, Work, run_stage
 
 
 @flow(name="build_dataset")
@@ -42,11 +38,8 @@ def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Seque
         films = ingest(settings, place)
         ask_servers(settings, place, films.films)
         work = keyframes(settings, place, films)
-        work = characters(settings, place, work)
-        work = faces(settings, place, work)
-        work = captions(settings, place, work)
-        work = scripts(settings, place, work)
-        work = features(settings, place, work)
+        for stage in CURATION[1:]:
+            work = curate.with_options(name=stage.name)(stage, settings, place, work)
         made = snapshot(settings, place, work)
         show_dataset(place, made)
         return made.id
@@ -65,35 +58,9 @@ def keyframes(settings: Recipe, place: Storage, films: Ingested) -> Work:
 
 
 @task(cache_policy=NO_CACHE)
-def characters(settings: Recipe, place: Storage, work: Work) -> Work:
-    with reported("characters", of="films") as progress:
-        return tasks.curation.characters.run(settings.detector, place, work, settings.cluster, progress)
-
-
-@task(cache_policy=NO_CACHE)
-def faces(settings: Recipe, place: Storage, work: Work) -> Work:
-    with reported("faces", of="films") as progress:
-        return tasks.curation.faces.run(settings.face, place, work, settings.cluster, progress)
-
-
-@task(cache_policy=NO_CACHE)
-def captions(settings: Recipe, place: Storage, work: Work) -> Work:
-    with reported("captions", of="films") as progress:
-        return tasks.curation.captions.run(settings.captioner, place, work, settings.cluster, progress)
-
-
-@task(cache_policy=NO_CACHE)
-def scripts(settings: Recipe, place: Storage, work: Work) -> Work:
-    with reported("scripts", of="films") as progress:
-        return tasks.curation.scripts.run(settings.writer, place, work, settings.cluster, progress)
-
-
-@task(cache_policy=NO_CACHE)
-def features(settings: Recipe, place: Storage, work: Work) -> Work:
-    with reported("features", of="films") as progress:
-        return tasks.curation.features.run(
-            settings.sentence, place, work, settings.cluster, progress, settings.face.width
-        )
+def curate(stage: Stage, settings: Recipe, place: Storage, work: Work) -> Work:
+    with reported(stage.name, of="films") as progress:
+        return run_stage(stage, stage.arguments(settings), place, work, settings.cluster, progress)
 
 
 @task(cache_policy=NO_CACHE)

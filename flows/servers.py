@@ -9,7 +9,7 @@ from models.server.probe import probe
 from models.writer import OpenAiWriterConfig
 from storage.errors import MovieDreamerError
 from storage.root import Storage
-from tasks.curation.unfinished import unfinished
+from tasks.curation.pipeline import CURATION, unfinished
 
 
 class ServersError(MovieDreamerError):
@@ -26,22 +26,13 @@ def ask_servers(settings: Recipe, storage: Storage, films: Collection[str] | Non
     Raises:
         ServersError: for those that don't answer, refuse the key or don't have the model.
     """
-    identities = {
-        "keyframes": settings.keyframes.identity(),
-        "characters": settings.detector,
-        "faces": settings.face,
-        "captions": settings.captioner,
-        "scripts": settings.writer,
-    }
     problems = []
-    for stage, setting, backend in (
-        ("captions", "captioner.server", settings.captioner),
-        ("scripts", "writer.server", settings.writer),
-    ):
-        if isinstance(backend, (OpenAiConfig, OpenAiWriterConfig)) and unfinished(stage, identities, storage, films):
-            try:
-                probe(backend.server)
-            except ServerError as error:
-                problems.append(f"{setting}: {error}")
+    for stage in CURATION:
+        for setting, backend in zip(stage.settings, stage.arguments(settings), strict=True):
+            if isinstance(backend, (OpenAiConfig, OpenAiWriterConfig)) and unfinished(stage, settings, storage, films):
+                try:
+                    probe(backend.server)
+                except ServerError as error:
+                    problems.append(f"{setting}.server: {error}")
     if problems:
         raise ServersError("\n".join(problems))

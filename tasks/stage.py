@@ -1,4 +1,4 @@
-"""The one mechanism of all curation stages: for each film that is not done yet, make its rows and commit them.
+"""Stages that go film by film, and what brings them to their end: make each unfinished film's rows and commit them.
 
 A pool of actors makes the rows (tasks.pool). The driver gathers those of finished films into files of a sensible size
 and commits many films at a time (storage.tables.batches); a killed run loses what was in flight and at most the last
@@ -7,10 +7,11 @@ each of three attempts.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
+from functools import partial
+from typing import Any, NoReturn
 
 import pyarrow as pa
 
@@ -25,6 +26,7 @@ from storage.tables.schemas import SCHEMAS
 from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.made import Answer, Make
+from tasks.made import Work as FilmWork
 from tasks.pool import answers
 from tasks.progress import Progress
 
@@ -36,50 +38,82 @@ class StageError(MovieDreamerError):
     """A stage that failed for another reason than its films; the message says why."""
 
 
+def _all(*arguments: object) -> object:
+    return arguments[0] if len(arguments) == 1 else arguments
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage is, whatever the settings.
+
+    Attributes:
+        name: of its finished films and rejects, and of the table whose rows are counted.
+        inputs: stages whose rows it reads; it works on the films that all of them have finished.
+        tables: that it writes; a stage that only rejects films writes none.
+        make: (*arguments, storage, work) -> what makes a film's rows; is pickled, and runs in the actor.
+        settings: the fields of a recipe that are its arguments; () when it gets others.
+        identity: *arguments -> what of them changes the rows; all of them by default.
+        decodes: whether it decodes films and runs no model: it gets the cluster's decoders, and no GPU.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    tables: tuple[str, ...]
+    make: Callable[..., FilmWork]
+    settings: tuple[str, ...] = ()
+    identity: Callable[..., object] = _all
+    decodes: bool = False
+
+    def arguments(self, recipe: object) -> list[Any]:
+        """Its settings, out of those of a run."""
+        return [getattr(recipe, name) for name in self.settings]
+
+    def keys(self, arguments: Sequence[object], work: Work) -> dict[str, str]:
+        """film_id -> the fingerprint of what it makes of it, for all films that have all its inputs."""
+        films = sorted(set.intersection(*(set(work[name]) for name in self.inputs)))
+        identity = self.identity(*arguments)
+        return {
+            film_id: fingerprint(self.name, identity, [work[name][film_id] for name in self.inputs])
+            for film_id in films
+        }
+
+
 def run_stage(
+    stage: Stage,
+    arguments: Sequence[object],
     storage: Storage,
-    stage: str,
-    inputs: Sequence[str],
     work: Work,
-    identity: object,
-    make: Make,
     cluster: ClusterConfig,
     progress: Progress,
     sources: Mapping[str, str] | None = None,
-    tables: Sequence[str] = (),
-    decodes: bool = False,
 ) -> Work:
     """Brings a stage to its end for all films that have all its inputs; starts no Ray when nothing is left to do.
 
     Args:
-        inputs: stages whose rows this one reads.
-        work: what is done; the films of `inputs` in it are worked on.
-        identity: what else changes the rows: the stage's settings and its models.
-        make: is pickled, so it carries configs and references.
+        arguments: of `stage.make` and `stage.identity`; they are pickled, so they are configs and references.
+        work: what is done; the films of the stage's inputs in it are worked on.
         progress: is told (stage, films that are done, films), first how many were done before, and, of long work,
             (a film's source, keyframes done, keyframes).
         sources: film_id -> where the film is, for the rejects; as the table `films` says when None.
-        tables: that it writes, its own, whose rows are counted, first; one of the stage's name when empty.
-        decodes: whether it decodes films and runs no model: it gets the cluster's decoders, and no GPU.
 
     Returns:
-        `work` and, under `stage`, the films that are done; rejected ones are left out.
+        `work` and, under the stage's name, the films that are done; rejected ones are left out.
 
     Raises:
         StageError: when a worker failed for another reason than its film, or a model's stage rejected all films.
         StorageError: when the storage cannot be read or written, or another run is at work on the same stage.
     """
-    keys = keys_of(stage, inputs, work, identity)
+    keys = stage.keys(arguments, work)
     store = Tables(storage)
-    finished = set(keys.items()) & store.done(stage)
+    finished = set(keys.items()) & store.done(stage.name)
     unfinished = set(keys.items()) - finished
-    rejects = store.given_up(stage) if unfinished else []
+    rejects = store.given_up(stage.name) if unfinished else []
     if pending := dict(sorted(unfinished - given_up(rejects))):
         bench = _Bench(
             store,
             stage,
-            Batches(storage, stage, tables or (stage,)),
-            {table: Sheaf(storage, table, FILE_BYTES) for table in tables or (stage,)},
+            Batches(storage, stage.name, stage.tables),
+            {table: Sheaf(storage, table, FILE_BYTES) for table in stage.tables},
             pending,
             len(finished),
             len(keys),
@@ -87,19 +121,13 @@ def run_stage(
             {source for _, _, source, _ in rejects},
             progress,
         )
-        bench.work_off(make, cluster, decodes)
-        finished = set(keys.items()) & store.done(stage)
+        bench.work_off(partial(stage.make, *arguments, storage, work), cluster)
+        finished = set(keys.items()) & store.done(stage.name)
     else:
-        progress(stage, len(finished), len(keys))
-    if keys and not finished and not decodes:
-        _raise_for_all(store, stage, keys)
-    return {**work, stage: dict(sorted(finished))}
-
-
-def keys_of(stage: str, inputs: Sequence[str], work: Work, identity: object) -> dict[str, str]:
-    """film_id -> the fingerprint of what a stage makes of it, for all films that have all its inputs."""
-    films = sorted(set.intersection(*(set(work[name]) for name in inputs)))
-    return {film_id: fingerprint(stage, identity, [work[name][film_id] for name in inputs]) for film_id in films}
+        progress(stage.name, len(finished), len(keys))
+    if keys and not finished and not stage.decodes:
+        _raise_for_all(store, stage.name, keys)
+    return {**work, stage.name: dict(sorted(finished))}
 
 
 def given_up(rejects: Sequence[tuple[str, str, str, str]]) -> set[tuple[str, str]]:
@@ -132,7 +160,7 @@ class _Bench:
     """One stage at work: takes the actors' answers and keeps them."""
 
     tables: Tables
-    stage: str
+    stage: Stage
     batches: Batches
     sheaves: Mapping[str, Sheaf]
     pending: Mapping[str, str]
@@ -145,9 +173,9 @@ class _Bench:
     judged: dict[str, list[Reject]] = field(default_factory=dict)  # source -> what is said of it now
     pace: _Pace = field(default_factory=_Pace)
 
-    def work_off(self, make: Make, cluster: ClusterConfig, decodes: bool) -> None:
-        self.progress(self.stage, self.done, self.total)
-        pool = cluster.decoder_pool if decodes else cluster.model_pool
+    def work_off(self, make: Make, cluster: ClusterConfig) -> None:
+        self.progress(self.stage.name, self.done, self.total)
+        pool = cluster.decoder_pool if self.stage.decodes else cluster.model_pool
         with closing(answers(self.tables.storage, self.pending, make, pool, cluster)) as arriving:
             for answer in arriving:
                 if answer.step:
@@ -163,10 +191,10 @@ class _Bench:
         film_id, source = answer.film_id, self.sources[answer.film_id]
         if answer.failure:
             self._commit()
-            raise StageError(f"{self.stage} stopped at film {film_id} ({source!r}): {answer.failure}")
+            raise StageError(f"{self.stage.name} stopped at film {film_id} ({source!r}): {answer.failure}")
         if said := answer.reject or answer.note:
             about = {"fingerprint": self.pending[film_id], "attempts": answer.attempts}
-            self.judged[source] = [Reject.of(said, source, film_id, self.stage).model_copy(update=about)]
+            self.judged[source] = [Reject.of(said, source, film_id, self.stage.name).model_copy(update=about)]
         elif source in self.rejected:
             self.judged[source] = []
         if answer.reject:
@@ -181,27 +209,27 @@ class _Bench:
         """Makes the gathered films count, after what is said of them and of those that are left out."""
         if not (self.gathered or self.judged):
             return
-        own = next(iter(self.sheaves))
         rows = [
             {
                 "film_id": answer.film_id,
-                "stage": self.stage,
+                "stage": self.stage.name,
                 "fingerprint": self.pending[answer.film_id],
-                "rows": answer.rows.get(own, 0),
+                "rows": answer.rows.get(self.stage.name, 0),
                 "attempts": answer.attempts,
             }
             for answer in self.gathered
         ]
         with self.pace.commit():
             if self.judged:
-                self.tables.judge(self.stage, list(self.judged), [one for said in self.judged.values() for one in said])
+                rejects = [one for said in self.judged.values() for one in said]
+                self.tables.judge(self.stage.name, list(self.judged), rejects)
             if rows:
                 files = {table: sheaf.close() for table, sheaf in self.sheaves.items()}
                 self.batches.commit(files, pa.Table.from_pylist(rows, schema=SCHEMAS["work"]))
         self.gathered.clear()
         self.judged.clear()
         self.done += len(rows)
-        self.progress(self.stage, self.done, self.total)
+        self.progress(self.stage.name, self.done, self.total)
 
 
 def _raise_for_all(tables: Tables, stage: str, keys: Mapping[str, str]) -> NoReturn:

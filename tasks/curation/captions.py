@@ -1,7 +1,6 @@
-"""Stage 4 of the curation: what each keyframe and each person in it look like, in sentences (app. C)."""
+"""A stage of the curation: what each keyframe and each person in it look like, in sentences (app. C)."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import pyarrow as pa
 
@@ -14,19 +13,15 @@ from storage.root import Storage
 from storage.tables.filmrows import FilmRows
 from storage.tables.tables import Tables
 from tasks import rows
-from tasks.cluster import ClusterConfig
 from tasks.made import Made, ReadsAhead, Step
-from tasks.progress import Progress
-from tasks.stage import StageError, Work, keys_of, run_stage
+from tasks.stage import Stage, StageError, Work
 
-STAGE = "captions"
-INPUTS = ("keyframes", "characters", "faces")
 ENOUGH = 16  # captions of a film; when not one of as many can be used, the film or the captioner is at fault
 _CURE = "mend the captioner or, if it is the film's fault, run once without this film, which is then left out"
 _FACE = ("character_id", "x0", "y0", "x1", "y1", "score")
 
 
-def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
+def _make(config: CaptionerConfig, storage: Storage, work: Work) -> ReadsAhead:
     """A caption of each keyframe (subject "frame") and of each person in it (subject: the character_id).
 
     Where the captioner's own answer can't be used the caption is the describer's, whose name its row then carries; the
@@ -36,19 +31,6 @@ def run(config: CaptionerConfig, storage: Storage, work: Work, cluster: ClusterC
     Raises:
         StageError: a server that can't be reached, or a captioner that never gave a usable answer.
     """
-    return run_stage(
-        storage,
-        STAGE,
-        inputs=INPUTS,
-        work=work,
-        identity=config,
-        make=partial(_make, config, storage, work),
-        cluster=cluster,
-        progress=progress,
-    )
-
-
-def _make(config: CaptionerConfig, storage: Storage, work: Work) -> ReadsAhead:
     model = captioner.build(config)
     keyframes = rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
     characters, faces = (FilmRows(storage, name, work[name]) for name in ("characters", "faces"))
@@ -131,10 +113,19 @@ def _first(refused: Sequence[Caption]) -> str:
 
 def _was_proven(config: CaptionerConfig, storage: Storage, work: Work, model: Captioner) -> bool:
     """Whether a caption of an earlier run, or of another worker, is the captioner's own."""
-    finished = dict(set(keys_of(STAGE, INPUTS, work, config).items()) & Tables(storage).done(STAGE))
-    captions = FilmRows(storage, STAGE, finished)
+    finished = dict(set(STAGE.keys([config], work).items()) & Tables(storage).done(STAGE.name))
+    captions = FilmRows(storage, STAGE.name, finished)
     return any(
         model.name in some["backend"].to_pylist()
         for film_id in finished
         for some in captions.batches(film_id, ["backend"])
     )
+
+
+STAGE = Stage(
+    "captions",
+    inputs=("keyframes", "characters", "faces"),
+    tables=("captions",),
+    make=_make,
+    settings=("captioner",),
+)

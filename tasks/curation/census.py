@@ -13,12 +13,12 @@ from storage.snapshot import Part, Snapshot
 from storage.tables.rejects import REASONS
 from storage.tables.tables import Tables
 from tasks.curation.histogram import Histogram
+from tasks.curation.pipeline import BACKENDS
 from tasks.curation.snapshot import film_rows
 from tasks.curation.split import Audit, audit
 from tasks.progress import Progress
 from tasks.rows import Row
 
-MADE = ("characters", "faces", "captions", "scripts")  # tables whose rows name their backend
 _TOGETHER = 128  # films that are read at a time
 _STILL = 1.0  # motion, of 255, below which a keyframe hardly differs from the one before it
 _EXAMPLES = 3
@@ -213,8 +213,9 @@ class _Tally:
 
 
 def _made(backends: Mapping[tuple[str, str, str, str], int]) -> Iterator[Made]:
-    for (stage, backend, revision, licence), rows in sorted(backends.items(), key=lambda one: MADE.index(one[0][0])):
-        yield Made(stage=stage, backend=backend, revision=revision, licence=licence, rows=rows)
+    for one in sorted(backends, key=lambda one: BACKENDS.index(one[0])):
+        stage, backend, revision, licence = one
+        yield Made(stage=stage, backend=backend, revision=revision, licence=licence, rows=backends[one])
 
 
 def _rejected(storage: Storage, tables: Tables) -> Iterator[Rejected]:

@@ -1,7 +1,6 @@
-"""Stage 2 of the curation: who is in each keyframe, at most five (app. C)."""
+"""A stage of the curation: who is in each keyframe, at most five (app. C)."""
 
 from collections.abc import Iterator
-from functools import partial
 
 from models import detector
 from models.detector import DetectorConfig, Person
@@ -9,30 +8,12 @@ from storage.root import Storage
 from storage.tables.filmrows import FilmRows
 from storage.tables.schemas import character_id
 from tasks import rows
-from tasks.cluster import ClusterConfig
 from tasks.made import Made, ReadsAhead, Step
-from tasks.progress import Progress
-from tasks.stage import Work, run_stage
-
-STAGE = "characters"
-INPUTS = ("keyframes",)
-
-
-def run(config: DetectorConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
-    """Person boxes of all keyframes, the largest first."""
-    return run_stage(
-        storage,
-        STAGE,
-        inputs=INPUTS,
-        work=work,
-        identity=config,
-        make=partial(_make, config, storage, work),
-        cluster=cluster,
-        progress=progress,
-    )
+from tasks.stage import Stage, Work
 
 
 def _make(config: DetectorConfig, storage: Storage, work: Work) -> ReadsAhead:
+    """Person boxes of all keyframes, the largest first."""
     model, keyframes = detector.build(config), rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
 
     def detect(film_id: str) -> Iterator[Step | Made]:
@@ -50,3 +31,6 @@ def _row(row_id: str, index: int, person: Person) -> rows.Row:
     x0, y0, x1, y1 = person.box
     box = {"x0": x0, "y0": y0, "x1": x1, "y1": y1}
     return {"character_id": character_id(row_id, index), "row_id": row_id, "score": person.score, **box}
+
+
+STAGE = Stage("characters", inputs=("keyframes",), tables=("characters",), make=_make, settings=("detector",))

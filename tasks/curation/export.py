@@ -34,7 +34,6 @@ _END = tarfile.RECORDSIZE + 2 * _BLOCK  # bytes of zeros at the end, at most
 _CHUNK = 128  # keyframes whose pictures are in memory at a time
 _PARTS: tuple[Part, ...] = ("train", "test")
 _EDGES = ("x0", "y0", "x1", "y1")
-_TABLES = ("keyframes", "scripts", "captions", "characters", "faces")
 _SAID = ("title", "movie", "year", "origin", "licence", "availability")
 
 
@@ -103,7 +102,7 @@ def run(config: ExportConfig, storage: Storage, progress: Progress) -> str:
 
 def samples(storage: Storage, snapshot: Snapshot, films: dict[str, Row], part: Part, after: str) -> Iterator[Sample]:
     """The keyframes of a part in the order of film and time, those behind the row `after` ("" for all)."""
-    tables = {name: FilmRows(storage, name, snapshot.work[name]) for name in _TABLES}
+    tables = {name: FilmRows(storage, name, done) for name, done in snapshot.work.items()}
     for film in sorted(snapshot.of_part(part), key=lambda one: one.film_id):
         if film.film_id < film_of(after):
             continue

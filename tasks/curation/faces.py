@@ -1,7 +1,6 @@
-"""Stage 3 of the curation: the face bank. Faces, whose they are, and which of them show the same character (app. C)."""
+"""A stage of the curation: the face bank. Faces, whose they are, and which of them show the same character (app. C)."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -13,31 +12,14 @@ from storage.root import Storage
 from storage.tables.filmrows import FilmRows
 from storage.tables.schemas import face_id
 from tasks import rows
-from tasks.cluster import ClusterConfig
 from tasks.made import Made, ReadsAhead, Step
-from tasks.progress import Progress
-from tasks.stage import Work, run_stage
+from tasks.stage import Stage, Work
 
-STAGE = "faces"
-INPUTS = ("keyframes", "characters")
 INSIDE = 0.5  # the least share of a face that lies in its person's box
 
 
-def run(config: FaceConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
-    """Faces with embeddings, joined to the person boxes; those good enough are clustered into the film's characters."""
-    return run_stage(
-        storage,
-        STAGE,
-        inputs=INPUTS,
-        work=work,
-        identity=config,
-        make=partial(_make, config, storage, work),
-        cluster=cluster,
-        progress=progress,
-    )
-
-
 def _make(config: FaceConfig, storage: Storage, work: Work) -> ReadsAhead:
+    """Faces with embeddings, joined to the person boxes; those good enough are clustered into the film's characters."""
     model = face.build(config)
     keyframes = rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
     characters = FilmRows(storage, "characters", work["characters"])
@@ -114,3 +96,6 @@ def _distance(one: Box, body: Box) -> float:
     across = abs((one[0] + one[2]) / 2 - (body[0] + body[2]) / 2) / (one[2] - one[0])
     down = abs(one[1] - body[1]) / (one[3] - one[1])
     return across + down
+
+
+STAGE = Stage("faces", inputs=("keyframes", "characters"), tables=("faces",), make=_make, settings=("face",))

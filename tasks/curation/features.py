@@ -1,48 +1,25 @@
-"""Stage 6 of the curation: scripts and faces as vectors, all that the autoregressive model reads (§3.4).
+"""A stage of the curation: scripts and faces as vectors, all that the autoregressive model reads (§3.4).
 
 Shapes: S sentences (at most 15), F faces (at most 5).
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from models import sentence
 from models.autoregressive.script_tokens import CHARACTER, MAX_FACES, MAX_SENTENCES, PLOT, SCENE_ELEMENT
 from models.captioner.mirror import mirrored
+from models.face import FaceConfig
 from models.sentence import SentenceConfig, SentenceEncoder
 from storage.errors import FilmError
 from storage.root import Storage
 from storage.tables.filmrows import FilmRows
 from storage.tables.schemas import character_id
 from tasks import rows
-from tasks.cluster import ClusterConfig
 from tasks.made import Made, Step
-from tasks.progress import Progress
-from tasks.stage import Work, run_stage
-
-STAGE = "features"
-
-
-def run(
-    config: SentenceConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress, face_width: int
-) -> Work:
-    """One row a keyframe: a vector for each sentence and its mirror image, in the script's order, and the faces.
-
-    Faces that were rejected are left out. `face_width` is what the face embedder gives, for keyframes without any.
-    """
-    return run_stage(
-        storage,
-        STAGE,
-        inputs=["keyframes", "scripts", "faces"],
-        work=work,
-        identity=config,
-        make=partial(_make, config, storage, work, face_width),
-        cluster=cluster,
-        progress=progress,
-    )
+from tasks.stage import Stage, Work
 
 
 @dataclass(frozen=True)
@@ -55,14 +32,18 @@ class _Described:
 
 
 def _make(
-    config: SentenceConfig, storage: Storage, work: Work, face_width: int
+    config: SentenceConfig, face: FaceConfig, storage: Storage, work: Work
 ) -> Callable[[str], Iterator[Step | Made]]:
+    """One row a keyframe: a vector for each sentence and its mirror image, in the script's order, and the faces.
+
+    Faces that were rejected are left out. `face` says the width of a face, for keyframes without any.
+    """
     model = sentence.build(config)
     keyframes, scripts, faces = (FilmRows(storage, name, work[name]) for name in ("keyframes", "scripts", "faces"))
 
     def encode(film_id: str) -> Iterator[Step | Made]:
         total, done = len(keyframes.row_ids(film_id)), 0
-        widths = {"sentence_width": model.width, "face_width": face_width}
+        widths = {"sentence_width": model.width, "face_width": face.width}
         said: set[str] = set()
         for batch in keyframes.batches(film_id, ["row_id", "second", "shot"]):
             some = batch.to_pylist()
@@ -140,3 +121,17 @@ def _row(keyframe: rows.Row, described: _Described, vectors: dict[str, np.ndarra
         ),
         "face_characters": [face["character"] for face in described.faces],
     }
+
+
+def _identity(config: SentenceConfig, face: FaceConfig) -> object:
+    return config  # the inputs' fingerprints tell of the faces
+
+
+STAGE = Stage(
+    "features",
+    inputs=("keyframes", "scripts", "faces"),
+    tables=("features",),
+    make=_make,
+    settings=("sentence", "face"),
+    identity=_identity,
+)

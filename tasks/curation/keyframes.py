@@ -1,4 +1,4 @@
-"""Stage 1 of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
+"""A stage of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,10 +22,8 @@ from tasks.curation.drawn_films import drawn_film, keyframes_of
 from tasks.curation.ingest import Ingested, choose, require_films
 from tasks.made import Made
 from tasks.progress import Progress
-from tasks.stage import Work, run_stage
+from tasks.stage import Stage, Work, run_stage
 
-STAGE = "keyframes"
-INPUTS = ("ingest",)
 _MOVED = 1000  # films whose rows are replaced in one commit: each may write the table's files anew
 
 
@@ -44,34 +42,32 @@ def run(
     while fresh := ingested.films.keys() - tried:
         films = {film_id: film for film_id, film in ingested.films.items() if film_id in fresh | done.keys()}
         done = run_stage(
-            storage,
             STAGE,
-            inputs=INPUTS,
-            work={"ingest": {film_id: film_id for film_id in films}},
-            identity=config.identity(),
-            make=partial(_make, config, films, Path.cwd()),  # workers may stand in another folder
-            cluster=cluster,
-            progress=partial(_tell, progress, len(ingested.films) - len(films)),
+            [config, films, Path.cwd()],  # workers may stand in another folder
+            storage,
+            {"ingest": {film_id: film_id for film_id in films}},
+            cluster,
+            partial(_tell, progress, len(ingested.films) - len(films)),
             sources={film_id: film.address for film_id, film in films.items()},
-            tables=[STAGE, "films"],
-            decodes=True,
-        )[STAGE]
+        )[STAGE.name]
         tried |= fresh
         if len(done) < len(films):
             ingested = choose(storage, ingested.found)
     tables = Tables(storage)
-    mine = [reject for reject in tables.rejects() if reject.stage == STAGE and reject.film_id in tried]
+    mine = [reject for reject in tables.rejects() if reject.stage == STAGE.name and reject.film_id in tried]
     require_films(list(done), [*ingested.rejects, *mine])
     _follow_moved_films(tables, done, {film.film_id: film for film in ingested.found.films} | dict(ingested.films))
-    return {STAGE: done}
+    return {STAGE.name: done}
 
 
 def _tell(progress: Progress, aside: int, what: str, done: int, total: int) -> None:
     """`aside`: films that were tried in vain before, and count too."""
-    progress(what, done, total + aside if what == STAGE else total)
+    progress(what, done, total + aside if what == STAGE.name else total)
 
 
-def _make(config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path) -> Callable[[str], Iterator[Made]]:
+def _make(
+    config: KeyframesConfig, films: Mapping[str, FilmSource], folder: Path, storage: Storage, work: Work
+) -> Callable[[str], Iterator[Made]]:
     def decode(film_id: str) -> Iterator[Made]:
         film = films[film_id]
         with _decoded(film, config, folder) as decoded:
@@ -109,3 +105,18 @@ def _follow_moved_films(tables: Tables, done: Mapping[str, str], films: Mapping[
         some = pa.Table.from_pylist(moved[start : start + _MOVED], schema=rows.schema)
         where = {name: list(map(str, some[name].to_pylist())) for name in ("film_id", "fingerprint")}
         replace_rows(tables.storage, "films", some, where)
+
+
+def _identity(config: KeyframesConfig, *_: object) -> object:
+    return config.identity()
+
+
+STAGE = Stage(
+    "keyframes",
+    inputs=("ingest",),
+    tables=("keyframes", "films"),
+    make=_make,
+    settings=("keyframes",),
+    identity=_identity,
+    decodes=True,
+)

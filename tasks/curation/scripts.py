@@ -1,7 +1,6 @@
-"""Stage 5 of the curation: captions become scripts of characters, scene elements and plots (Fig. 16)."""
+"""A stage of the curation: captions become scripts of characters, scene elements and plots (Fig. 16)."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import numpy as np
 
@@ -14,32 +13,15 @@ from storage.tables.filmrows import FilmRows
 from storage.tables.schemas import second_of
 from storage.tables.tables import Tables
 from tasks import rows
-from tasks.cluster import ClusterConfig
 from tasks.curation.drawn_films import known_truth
 from tasks.made import Made, Step
-from tasks.progress import Progress
-from tasks.stage import Work, run_stage
+from tasks.stage import Stage, Work
 
-STAGE = "scripts"
-INPUTS = ("captions",)
 _SECONDS = 1_000_000  # more than a film has
 
 
-def run(config: WriterConfig, storage: Storage, work: Work, cluster: ClusterConfig, progress: Progress) -> Work:
-    """A script for each keyframe; each row says who wrote it."""
-    return run_stage(
-        storage,
-        STAGE,
-        inputs=INPUTS,
-        work=work,
-        identity=[config, words.REVISION] if isinstance(config, FilmWriterConfig) else config,
-        make=partial(_make, config, storage, work),
-        cluster=cluster,
-        progress=progress,
-    )
-
-
 def _make(config: WriterConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
+    """A script for each keyframe; each row says who wrote it."""
     model, captions = writer.build(config), FilmRows(storage, "captions", work["captions"])
     keyframes = FilmRows(storage, "keyframes", work["keyframes"])
 
@@ -87,3 +69,12 @@ def _row(script: Script) -> rows.Row:
         "written_by": script.written_by,
         "reason": script.reason,
     }
+
+
+def _identity(config: WriterConfig) -> object:
+    return [config, words.REVISION] if isinstance(config, FilmWriterConfig) else config
+
+
+STAGE = Stage(
+    "scripts", inputs=("captions",), tables=("scripts",), make=_make, settings=("writer",), identity=_identity
+)

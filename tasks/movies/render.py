@@ -11,7 +11,6 @@ Shapes: T keyframes, R reference frames, L tokens, D token width.
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -30,7 +29,7 @@ from tasks.dataset import FilmData
 from tasks.made import Made, Step
 from tasks.progress import Progress
 from tasks.references import References, references, spread
-from tasks.stage import Work, run_stage
+from tasks.stage import Stage, Work, run_stage
 from tasks.training import tokens
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
     from models.autoregressive.autoregressive import AutoregressiveModel
 
-STAGE = "renders"
 _BATCH = 16  # keyframes that are drawn together
 Variant = Literal["rebuilt", "dreamt", "few_shot", "no_faces"]
 
@@ -85,16 +83,7 @@ def run(
     Returns:
         `work`, and under "renders" this stage's.
     """
-    return run_stage(
-        storage,
-        STAGE,
-        inputs=["features", "tokens"],
-        work=work,
-        identity=[config, decoder, autoregressive],
-        make=partial(_make, config, storage, snapshot, work, decoder, autoregressive),
-        cluster=cluster,
-        progress=progress,
-    )
+    return run_stage(STAGE, [config, snapshot, decoder, autoregressive], storage, work, cluster, progress)
 
 
 @dataclass(frozen=True)
@@ -120,7 +109,7 @@ class _Part:
 
 
 def _make(
-    config: RenderConfig, storage: Storage, snapshot: Snapshot, work: Work, decoder: str, autoregressive: str
+    config: RenderConfig, snapshot: Snapshot, decoder: str, autoregressive: str, storage: Storage, work: Work
 ) -> Callable[[str], Iterator[Step | Made]]:
     painter, model = Painter(config, storage, decoder), dreamer(config.generation, storage, autoregressive)
     table, films = dataset.feature_rows(storage, snapshot), {film.film_id: film for film in snapshot.films}
@@ -134,7 +123,7 @@ def _make(
         for draft in _drafts(config, model, train, test):
             for script, image in zip(draft.scripts, painter.paint(draft), strict=True):
                 drawn = {"row_id": script.row_id, "variant": draft.variant, "image": image}
-                yield Made({STAGE: rows.table(STAGE, film_id, [drawn])})
+                yield Made({"renders": rows.table("renders", film_id, [drawn])})
                 done += 1
                 yield Step(done, total)
 
@@ -235,3 +224,10 @@ class Painter:
             for image_3HW in images_B3HW:
                 pixels = (image_3HW.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
                 yield encode(pixels, config.quality)
+
+
+def _identity(config: RenderConfig, _: Snapshot, decoder: str, autoregressive: str) -> object:
+    return [config, decoder, autoregressive]
+
+
+STAGE = Stage("renders", inputs=("features", "tokens"), tables=("renders",), make=_make, identity=_identity)

@@ -18,6 +18,7 @@ from storage.root import Storage
 from storage.snapshot import Part, Snapshot
 from storage.tables.filmrows import FilmRows
 from storage.tables.tables import Tables
+from tasks.curation.pipeline import BACKENDS
 from tasks.movies import evaluate
 from tasks.movies.movie import names
 from tasks.movies.page import (
@@ -42,7 +43,6 @@ LABELS = {
     "dreamt": "dreamt from the script",
     "few_shot": "dreamt, with reference frames",
 }
-MADE = ("characters", "faces", "captions", "scripts")  # tables whose rows name their backend
 _SHOWN = ("keyframes", "captions", "scripts", "faces")  # tables of a snapshot whose rows are shown
 _BACKEND = ["backend", "revision", "licence"]
 _KEYFRAME = ["row_id", "film_id", "second", "shot"]
@@ -152,7 +152,7 @@ class _Story:
         curated, tables = snapshot.work, Tables(storage)
         self.rows = {name: FilmRows(storage, name, curated[name]) for name in _SHOWN}
         self.rows["renders"] = FilmRows(storage, "renders", work["renders"])
-        self.backends = {name: tables.distinct(name, curated[name], _BACKEND) for name in MADE}
+        self.backends = {name: tables.distinct(name, curated[name], _BACKEND) for name in BACKENDS}
         self.films = {film.film_id: film for film in snapshot.films}
         keyframes = tables.read("keyframes", curated["keyframes"], _KEYFRAME)
         self.halves: dict[Part, pa.Table] = {half: snapshot.rows_of(half, keyframes) for half in ("train", "test")}

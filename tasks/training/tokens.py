@@ -1,7 +1,6 @@
 """All keyframes of a snapshot as tokens of a trained autoencoder, each also mirrored (section 3.2)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,15 +16,13 @@ from tasks.cluster import ClusterConfig
 from tasks.made import Made, ReadsAhead, Step
 from tasks.progress import Progress
 from tasks.rows import Row
-from tasks.stage import Work, run_stage
+from tasks.stage import Stage, Work, run_stage
 from tasks.training.frozen import FrozenConfig, Seen, frozen_fingerprint, look, seen
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.autoencoder.autoencoder import DiffusionAutoencoder
-
-STAGE = "tokens"
 
 
 def run(
@@ -47,16 +44,7 @@ def run(
     """
     if config.kept:
         look(config, storage, snapshot)
-    return run_stage(
-        storage,
-        STAGE,
-        inputs=["keyframes"],
-        work=snapshot.work,
-        identity=[autoencoder, frozen_fingerprint(config, snapshot)],
-        make=partial(_make, config, storage, snapshot, autoencoder),
-        cluster=cluster,
-        progress=progress,
-    )
+    return run_stage(STAGE, [config, snapshot, autoencoder], storage, snapshot.work, cluster, progress)
 
 
 def read(storage: Storage, work: Work, row_ids: Sequence[str]) -> "tuple[Tensor, Tensor]":
@@ -68,7 +56,7 @@ def read(storage: Storage, work: Work, row_ids: Sequence[str]) -> "tuple[Tensor,
     import torch
 
     films = {film_of(row_id) for row_id in row_ids}
-    table = Tables(storage).read(STAGE, {film: key for film, key in work[STAGE].items() if film in films})
+    table = Tables(storage).read("tokens", {film: key for film, key in work["tokens"].items() if film in films})
     found = {row["row_id"]: row for row in table.to_pylist()}
     if missing := [row_id for row_id in row_ids if row_id not in found]:
         raise ValueError(f"{len(missing)} keyframes have no tokens, {missing[0]!r} for one: encode the snapshot first")
@@ -85,13 +73,13 @@ def of_row(row: Row, flipped: bool = False) -> "Tensor":
 
 
 def _make(
-    config: FrozenConfig, storage: Storage, snapshot: Snapshot, autoencoder: str
+    config: FrozenConfig, snapshot: Snapshot, autoencoder: str, storage: Storage, work: Work
 ) -> Callable[[str], Made | Iterator[Step | Made]]:
     from models.autoencoder.autoencoder import DiffusionAutoencoder
 
     with storage.local(autoencoder) as folder:
         model = DiffusionAutoencoder.from_pretrained(folder).to(device())
-    keyframes = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
+    keyframes = FilmRows(storage, "keyframes", work["keyframes"])
     if config.kept:
         return _kept(config, storage, snapshot, model, keyframes)
     return _watched(config, snapshot, model, rows.Pictures(keyframes))
@@ -114,7 +102,7 @@ def _kept(
             for keyframe in batch.to_pylist()
             if (t := of_row.get(keyframe["row_id"])) is not None
         ]
-        return Made({STAGE: rows.table(STAGE, film_id, made)})
+        return Made({"tokens": rows.table("tokens", film_id, made)})
 
     return encode
 
@@ -157,7 +145,7 @@ def _watched(
                 for keyframe, tokens_LD, flipped_LD in zip(some, tokens_BLD, flipped_BLD, strict=True)
                 if films[film_id].part(keyframe["second"]) is not None
             ]
-            yield Made({STAGE: rows.table(STAGE, film_id, made)})
+            yield Made({"tokens": rows.table("tokens", film_id, made)})
             yield step
 
     return ReadsAhead(encode, keyframes.expect)
@@ -176,3 +164,10 @@ def _row(keyframe: Row, tokens_LD: "Tensor", flipped_LD: "Tensor") -> Row:
 
 def _bytes(tokens_LD: "Tensor") -> bytes:
     return tokens_LD.contiguous().numpy().astype("float32").tobytes()
+
+
+def _identity(config: FrozenConfig, snapshot: Snapshot, autoencoder: str) -> object:
+    return [autoencoder, frozen_fingerprint(config, snapshot)]
+
+
+STAGE = Stage("tokens", inputs=("keyframes",), tables=("tokens",), make=_make, identity=_identity)

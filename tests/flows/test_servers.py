@@ -11,7 +11,7 @@ from flows.servers import ServersError, ask_servers
 from storage.root import Storage
 from storage.tables.rejects import Reject
 from storage.tables.tables import Tables
-from tasks.stage import keys_of
+from tasks.curation.pipeline import CURATION
 from tests.models.chat_server import ChatServer, Said, models
 from tests.storage.finished import finish
 
@@ -30,13 +30,8 @@ def settings(captioner: str = "", writer: str = "", model: str = "m") -> Recipe:
 def keys(recipe: Recipe, films: Sequence[str]) -> dict[str, dict[str, str]]:
     """What the stages up to captions name their work by, as they do it one after the other."""
     work: dict[str, dict[str, str]] = {"ingest": {film: film for film in films}}
-    for stage, inputs, identity in (
-        ("keyframes", ["ingest"], recipe.keyframes.identity()),
-        ("characters", ["keyframes"], recipe.detector),
-        ("faces", ["keyframes", "characters"], recipe.face),
-        ("captions", ["keyframes", "characters", "faces"], recipe.captioner),
-    ):
-        work[stage] = keys_of(stage, inputs, work, identity)
+    for stage in CURATION[:4]:
+        work[stage.name] = stage.keys(stage.arguments(recipe), work)
     return work
 
 

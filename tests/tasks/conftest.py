@@ -17,7 +17,7 @@ from tasks.curation import captions, characters, faces, features, ingest, keyfra
 from tasks.curation.ingest import DrawnConfig, IngestConfig
 from tasks.curation.split import HalvesConfig
 from tasks.progress import silent
-from tasks.stage import Work
+from tasks.stage import Work, run_stage
 
 DRAWN = DrawnConfig(seconds=16, width=448, height=256)
 
@@ -38,9 +38,9 @@ def curated(tmp_path_factory: pytest.TempPathFactory, cluster: ClusterConfig) ->
     storage = Storage(str(tmp_path_factory.mktemp("curated")))
     films = ingest.run(IngestConfig(drawn=DRAWN), storage, silent)
     work = keyframes.run(KeyframesConfig(width=448, height=256), storage, films, cluster, silent)
-    work = characters.run(MtcnnConfig(), storage, work, cluster, silent)
-    work = faces.run(DlibConfig(), storage, work, cluster, silent)
-    work = captions.run(DescriberConfig(), storage, work, cluster, silent)
-    work = scripts.run(TemplateConfig(), storage, work, cluster, silent)
-    work = features.run(MiniLmConfig(), storage, work, cluster, silent, DlibConfig().width)
+    work = run_stage(characters.STAGE, [MtcnnConfig()], storage, work, cluster, silent)
+    work = run_stage(faces.STAGE, [DlibConfig()], storage, work, cluster, silent)
+    work = run_stage(captions.STAGE, [DescriberConfig()], storage, work, cluster, silent)
+    work = run_stage(scripts.STAGE, [TemplateConfig()], storage, work, cluster, silent)
+    work = run_stage(features.STAGE, [MiniLmConfig(), DlibConfig()], storage, work, cluster, silent)
     return Curated(storage, work, snapshot.run(HalvesConfig(), storage, work))

@@ -13,6 +13,7 @@ from storage.root import Storage
 from tasks.cluster import ClusterConfig
 from tasks.curation import captions, characters, faces, ingest, keyframes
 from tasks.curation.ingest import IngestConfig
+from tasks.stage import run_stage
 
 SMALL = KeyframesConfig(width=112, height=64)
 
@@ -25,9 +26,9 @@ def main(uri: str, films: str) -> None:
     storage, cluster = Storage(uri), ClusterConfig(object_store_mb=128)
     ingested = ingest.run(IngestConfig(films=(films,)), storage, tell)
     work = keyframes.run(SMALL, storage, ingested, cluster, tell)
-    work = characters.run(MtcnnConfig(), storage, work, cluster, tell)
-    work = faces.run(DlibConfig(), storage, work, cluster, tell)
-    captions.run(DescriberConfig(), storage, work, cluster, tell)
+    work = run_stage(characters.STAGE, [MtcnnConfig()], storage, work, cluster, tell)
+    work = run_stage(faces.STAGE, [DlibConfig()], storage, work, cluster, tell)
+    run_stage(captions.STAGE, [DescriberConfig()], storage, work, cluster, tell)
     tell("all", 1, 1)
 
 

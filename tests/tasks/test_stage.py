@@ -23,7 +23,7 @@ from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig, Pool
 from tasks.made import ATTEMPTS, Answer, Film, Made, Make, Step, answered
 from tasks.progress import silent
-from tasks.stage import StageError, Work, run_stage
+from tasks.stage import Stage, StageError, Work, run_stage
 
 
 @pytest.fixture(autouse=True)
@@ -76,10 +76,15 @@ def flaky(film_id: str, log: Path) -> Iterator[Step | Made]:
     yield Made({"captions": caption_rows(film_id, 3)})
 
 
+def stage(make: Make, *inputs: str) -> Stage:
+    """Makes captions; its only argument is its identity."""
+    return Stage("captions", inputs=inputs or ("keyframes",), tables=("captions",), make=lambda *_: make())
+
+
 def run(storage: Storage, films: list[str], make: Make, cluster: ClusterConfig, identity: object = "v1") -> Work:
     work = {"keyframes": {film_id: f"of {film_id}" for film_id in films}}
     sources = {film_id: f"films/{film_id}.mp4" for film_id in films}
-    return run_stage(storage, "captions", ["keyframes"], work, identity, make, cluster, silent, sources)
+    return run_stage(stage(make), [identity], storage, work, cluster, silent, sources)
 
 
 def test_a_film_that_ends_its_worker_is_given_up_after_three_attempts_and_the_others_go_on(
@@ -239,9 +244,23 @@ def test_a_stage_works_on_films_that_have_all_its_inputs(tmp_path: Path, cluster
     storage, log = Storage(str(tmp_path / "out")), tmp_path / "log"
     work = {"keyframes": {"a": "1", "b": "2"}, "faces": {"b": "3", "c": "4"}}
     make = partial(captioner, log)
-    done = run_stage(storage, "captions", ["keyframes", "faces"], work, "v1", make, cluster, silent)
+    done = run_stage(stage(make, "keyframes", "faces"), ["v1"], storage, work, cluster, silent)
     assert list(done["captions"]) == ["b"]
     assert done["keyframes"] == work["keyframes"]
+
+
+def test_a_stage_without_a_table_only_rejects_films(tmp_path: Path, cluster: ClusterConfig) -> None:
+    def keep(film_id: str) -> Made:
+        if film_id == "b":
+            raise FilmError("too_short", "b lasts 0.3 s")
+        return Made({})
+
+    storage, work = Storage(str(tmp_path / "out")), {"keyframes": {"a": "1", "b": "2"}}
+    judge = Stage("judge", inputs=("keyframes",), tables=(), make=lambda *_: keep)
+    done = run_stage(judge, ["v1"], storage, work, cluster, silent)
+    assert list(done["judge"]) == ["a"]
+    assert [reject.film_id for reject in Tables(storage).rejects()] == ["b"]
+    assert run_stage(judge, ["v1"], storage, work, cluster, silent) == done
 
 
 def test_progress_counts_films_and_the_steps_of_long_work(tmp_path: Path, cluster: ClusterConfig) -> None:
@@ -252,7 +271,7 @@ def test_progress_counts_films_and_the_steps_of_long_work(tmp_path: Path, cluste
     work = {"keyframes": {film_id: f"of {film_id}" for film_id in ("a", "b", "flaky")}}
     sources = {"a": "films/a.mp4", "b": "films/b.mp4", "flaky": "films/flaky.mp4"}
     make = partial(captioner, log)
-    run_stage(storage, "captions", ["keyframes"], work, "v1", make, cluster, lambda *now: seen.append(now), sources)
+    run_stage(stage(make), ["v1"], storage, work, cluster, lambda *now: seen.append(now), sources)
     assert [now for now in seen if now[0] == "captions"] == [("captions", done, 3) for done in (1, 2, 3)]
     steps = [now for now in seen if now[0] != "captions"]  # a busy driver gets the newest alone, or none
     assert steps == sorted(set(steps))
@@ -270,7 +289,7 @@ def test_the_later_of_two_runs_on_a_storage_says_so(tmp_path: Path, cluster: Clu
     sources = {film_id: film_id for film_id in ("a", "b")}
     make = partial(captioner, log)
     with pytest.raises(StorageError, match="another run has committed captions"):
-        run_stage(storage, "captions", ["keyframes"], work, "v1", make, cluster, other_run_commits, sources)
+        run_stage(stage(make), ["v1"], storage, work, cluster, other_run_commits, sources)
     assert Tables(storage).count()["captions"] == 2
 
 

@@ -13,7 +13,7 @@ from storage.tables.rejects import REASONS
 from storage.tables.schemas import character_id, row_id
 from storage.tables.tables import Tables
 from tasks import rows
-from tasks.curation.faces import _make, whose
+from tasks.curation.faces import STAGE, whose
 from tasks.curation.features import _note, describe
 from tasks.made import Made
 from tests.tasks.conftest import DRAWN, Curated
@@ -157,7 +157,7 @@ def test_faces_that_are_not_good_enough_keep_their_row_with_the_reason_and_stay_
     tall = [face for face in table(curated, "faces") if face["rejected"] == ""]
     limit = float(np.median([(face["y1"] - face["y0"]) * DRAWN.height for face in tall]))
     config = DlibConfig(quality=QualityConfig(smallest=limit))
-    *_, made = _make(config, curated.storage, curated.work)(curated.film_id)
+    *_, made = STAGE.make(config, curated.storage, curated.work)(curated.film_id)
     assert isinstance(made, Made)
     found = made.tables["faces"].to_pylist()
     assert [face["face_id"] for face in found] == [face["face_id"] for face in table(curated, "faces")]

@@ -22,7 +22,7 @@ from tasks.curation import drawn_films, ingest, keyframes, scripts
 from tasks.curation.drawn_films import DrawnFilm, drawn_film, keyframes_of, known_truth
 from tasks.curation.ingest import DrawnConfig, IngestConfig
 from tasks.progress import silent
-from tasks.stage import Work
+from tasks.stage import Work, run_stage
 from tests.storage.finished import finish
 from tests.tasks.clips import write_clip
 
@@ -113,7 +113,7 @@ def rows_of(rows: list[dict[str, Any]], table: str) -> pa.Table:
 
 
 def written(storage: Storage, work: Work, config: FilmWriterConfig, cluster: ClusterConfig) -> list[dict[str, Any]]:
-    done = scripts.run(config, storage, work, cluster, silent)
+    done = run_stage(scripts.STAGE, [config], storage, work, cluster, silent)
     rows = Tables(storage).read("scripts", done["scripts"]).to_pylist()
     return sorted(rows, key=lambda row: str(row["row_id"]))
 

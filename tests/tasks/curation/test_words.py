@@ -18,7 +18,7 @@ from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.curation import captions, scripts
 from tasks.progress import silent
-from tasks.stage import StageError, Work
+from tasks.stage import StageError, Work, run_stage
 from tests.models.chat_server import Asked, ChatServer, Said
 from tests.storage.finished import finish
 
@@ -68,6 +68,10 @@ def config(server: ChatServer, **options: object) -> OpenAiConfig:
     return OpenAiConfig(server=ServerConfig.model_validate(given))
 
 
+def captioned(config: OpenAiConfig, storage: Storage, work: Work, cluster: ClusterConfig) -> Work:
+    return run_stage(captions.STAGE, [config], storage, work, cluster, silent)
+
+
 def flaky(asked: Asked) -> Said:
     """Says of which row it speaks; fails in turns at first attempts."""
     if asked.times == 0 and sum(asked.key.encode()) % 3:
@@ -79,9 +83,9 @@ def test_captions_and_scripts_of_a_flaky_server_are_those_of_their_rows(
     storage: Storage, work: Work, one_worker: ClusterConfig
 ) -> None:
     with ChatServer(flaky) as server:
-        done = captions.run(config(server), storage, work, one_worker, silent)
+        done = captioned(config(server), storage, work, one_worker)
         asked = len(server.asked)
-        assert captions.run(config(server, concurrency=1), storage, work, one_worker, silent) == done
+        assert captioned(config(server, concurrency=1), storage, work, one_worker) == done
         assert len(server.asked) == asked  # nothing is asked twice, however hard the server is pressed
     said = Tables(storage).read("captions", done["captions"]).to_pylist()
     assert len(said) == sum(seconds + seconds // 2 for seconds in SECONDS.values())
@@ -100,7 +104,7 @@ def test_captions_and_scripts_of_a_flaky_server_are_those_of_their_rows(
 
     with ChatServer(write) as server:
         writer = OpenAiWriterConfig(server=ServerConfig(base_url=server.url, model="m"))
-        done = scripts.run(writer, storage, done, one_worker, silent)
+        done = run_stage(scripts.STAGE, [writer], storage, done, one_worker, silent)
     for row in Tables(storage).read("scripts", done["scripts"]).to_pylist():
         assert row["row_id"] in row["text"]
         assert row["written_by"] == ("llm" if row["film_id"] == LONG else "template")
@@ -113,7 +117,7 @@ def test_what_the_captioner_can_not_say_is_measured_and_noted(
 ) -> None:
     mute = f"{LONG}-000003/-1"
     with ChatServer(lambda asked: Said("" if asked.key == mute else "A wall.")) as server:
-        done = captions.run(config(server), storage, work, one_worker, silent)
+        done = captioned(config(server), storage, work, one_worker)
     said = Tables(storage).read("captions", done["captions"]).to_pylist()
     (measured,) = [row for row in said if row["backend"] != "openai"]
     assert (measured["row_id"], measured["subject"], measured["backend"]) == (mute[:-3], "frame", "describer")
@@ -128,7 +132,7 @@ def test_a_film_whose_budget_is_used_up_is_left_out_until_the_budget_is_raised(
     storage: Storage, work: Work, one_worker: ClusterConfig
 ) -> None:
     with ChatServer(lambda _: Said("A wall.")) as server:
-        done = captions.run(config(server, requests_a_film=8), storage, work, one_worker, silent)["captions"]
+        done = captioned(config(server, requests_a_film=8), storage, work, one_worker)["captions"]
         assert set(done) == {SHORT}
         (reject,) = Tables(storage).rejects()
         assert (reject.film_id, reject.reason) == (LONG, "over_budget")
@@ -136,7 +140,7 @@ def test_a_film_whose_budget_is_used_up_is_left_out_until_the_budget_is_raised(
         assert len(server.asked) <= 3 + 8  # those that were under way when the ninth was due may not have arrived
         assert {film_id for film_id, _ in Tables(storage).done("captions")} == {SHORT}
         before = len(server.asked)
-        done = captions.run(config(server), storage, work, one_worker, silent)
+        done = captioned(config(server), storage, work, one_worker)
         assert len(server.asked) == before + 30
     assert set(done["captions"]) == set(SECONDS)
 
@@ -148,7 +152,7 @@ def test_a_server_that_never_makes_sense_stops_the_stage(
     with ChatServer(lambda _: Said("")) as server:
         for _ in range(2):  # the measured captions of the short film prove nothing
             with pytest.raises(StageError, match=wanted):
-                captions.run(config(server), storage, work, one_worker, silent)
+                captioned(config(server), storage, work, one_worker)
 
 
 def test_a_film_without_a_usable_caption_is_left_out_where_others_have_some(
@@ -157,7 +161,7 @@ def test_a_film_without_a_usable_caption_is_left_out_where_others_have_some(
     with ChatServer(lambda asked: Said("" if asked.key.startswith(LONG) else "A wall.")) as server:
         first = {stage: {SHORT: films[SHORT]} for stage, films in work.items()}
         for some in (first, work):  # the usable ones are an earlier run's
-            assert set(captions.run(config(server), storage, some, one_worker, silent)["captions"]) == {SHORT}
+            assert set(captioned(config(server), storage, some, one_worker)["captions"]) == {SHORT}
     (reject,) = Tables(storage).rejects()
     assert (reject.reason, reject.film_id) == ("uncaptioned", LONG)
     assert "none of the 30 captions of film" in reject.detail
@@ -165,7 +169,7 @@ def test_a_film_without_a_usable_caption_is_left_out_where_others_have_some(
 
 def test_a_worker_stops_at_a_film_without_one_only_while_it_had_none_itself(storage: Storage, work: Work) -> None:
     with ChatServer(lambda asked: Said("" if asked.key.startswith(LONG) else "A wall.")) as server:
-        describe = captions._make(config(server), storage, work)
+        describe = captions.STAGE.make(config(server), storage, work)
         with pytest.raises(StageError, match="run once without this film"):
             list(describe(LONG))
         assert len(list(describe(SHORT))) == 2
@@ -178,15 +182,15 @@ def test_a_server_that_goes_away_stops_the_stage_with_one_line_and_the_next_run_
 ) -> None:
     first = {stage: {SHORT: films[SHORT]} for stage, films in work.items()}
     with ChatServer(lambda _: Said("A wall.")) as server:
-        captions.run(config(server), storage, first, one_worker, silent)
+        captioned(config(server), storage, first, one_worker)
     gone = f"captions stopped at film {LONG} ('{LONG}'): {server.url}/chat/completions: no answer in 2 attempts"
     with pytest.raises(StageError, match="Start a server with `vllm serve m`") as error:
-        captions.run(config(server, attempts=2), storage, work, one_worker, silent)
+        captioned(config(server, attempts=2), storage, work, one_worker)
     assert str(error.value).startswith(gone)
     assert len(str(error.value).splitlines()) == 1
     assert {film_id for film_id, _ in Tables(storage).done("captions")} == {SHORT}
     assert not Tables(storage).rejects()
     with ChatServer(lambda _: Said("A wall.")) as server:
-        done = captions.run(config(server), storage, work, one_worker, silent)["captions"]
+        done = captioned(config(server), storage, work, one_worker)["captions"]
     assert set(done) == set(SECONDS)
     assert all(asked.key.startswith(LONG) for asked in server.asked)
