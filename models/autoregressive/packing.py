@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import register_dataclass, tree_map_only
 
 from models.autoregressive.script_tokens import FrameScript, Layout, Piece, Slot, lay_out
 
@@ -67,8 +68,11 @@ class Packed:
     known_BR: Tensor
 
     def to(self, device: torch.device | str) -> "Packed":
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return Packed(places={kind: places_N.to(device) for kind, places_N in self.places.items()}, **moved)
+        moved: Packed = tree_map_only(Tensor, lambda tensor: tensor.to(device), self)
+        return moved
+
+
+register_dataclass(Packed)
 
 
 def slots(window: Window, identifiers: Mapping[str, Sequence[int]], layout: Layout) -> int:

@@ -55,13 +55,14 @@ class Share(NamedTuple):
 
 def to_lab(rgb_P3: NDArray[np.floating]) -> NDArray[np.float64]:
     """sRGB 0-255 -> CIELAB (D65): lightness 0-100, green-red, blue-yellow."""
-    linear_P3 = np.asarray(rgb_P3, dtype=np.float64) / 255
-    linear_P3 = np.where(linear_P3 > 0.04045, ((linear_P3 + 0.055) / 1.055) ** 2.4, linear_P3 / 12.92)
-    to_xyz_33 = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-    xyz_P3 = linear_P3 @ to_xyz_33.T / np.array([0.95047, 1.0, 1.08883])
-    f_P3 = np.where(xyz_P3 > 0.008856, np.cbrt(xyz_P3), 7.787 * xyz_P3 + 16 / 116)
-    x, y, z = f_P3[..., 0], f_P3[..., 1], f_P3[..., 2]
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    import cv2
+
+    rgb_P3 = np.asarray(rgb_P3, dtype=np.float64) / 255
+    # OpenCV looks gamma-encoded colours up in a coarse table, up to 0.4 off; linear ones it computes
+    linear_P3 = np.where(rgb_P3 > 0.04045, ((rgb_P3 + 0.055) / 1.055) ** 2.4, rgb_P3 / 12.92).astype(np.float32)
+    lab_P13 = cv2.cvtColor(linear_P3.reshape(-1, 1, 3), cv2.COLOR_LRGB2LAB)
+    lab_P3: NDArray[np.float64] = lab_P13.reshape(linear_P3.shape).astype(np.float64)
+    return lab_P3
 
 
 _WEIGHT = np.array([0.7, 1.0, 1.0])

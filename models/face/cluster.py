@@ -1,6 +1,8 @@
 """Which faces of a film show the same character: Chinese whispers (Biemann 2006) on distances of embeddings.
 
-When two faces are alike is the embedder's to say: see the `clustering` of its config.
+When two faces are alike is the embedder's to say: see the `clustering` of its config. dlib's own
+`chinese_whispers_clustering` gives all pairs below the threshold the same weight, which joins different people in drawn
+films, knows no cosines, keeps all pairs in memory and takes 20 times as long.
 Shapes: N faces, M some of them, E numbers an embedding.
 """
 

@@ -9,9 +9,8 @@ Shapes: T keyframes, R reference frames, L tokens a keyframe, D token width.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -61,8 +60,7 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Windows side by side, and the seed of everything random that the model does with them."""
 
     packed: Packed

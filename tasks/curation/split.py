@@ -217,22 +217,18 @@ def _whole(film: FilmRow, held_out: bool) -> SnapshotFilm:
 
 def _movies(films: Sequence[FilmRow], shared: Sequence[Passage]) -> dict[str, list[str]]:
     """What names a movie -> its films; movies that share the pictures or a passage of a film count as one."""
+    import networkx
+
     named = [film.movie or film.film_id for film in films]
     of_film = {film.film_id: name for film, name in zip(films, named, strict=True)}
-    first: dict[str, str] = {name: name for name in named}
-
-    def root(name: str) -> str:
-        while first[name] != name:
-            name = first[name]
-        return name
-
-    near = [(named[later], named[earlier]) for later, earlier in near_pairs([film.phash for film in films])]
-    for later_name, earlier_name in near + [(of_film[passage.other], of_film[passage.one]) for passage in shared]:
-        one, other = sorted((root(later_name), root(earlier_name)))
-        first[other] = one
+    together = networkx.Graph()
+    together.add_nodes_from(named)
+    together.add_edges_from((named[one], named[other]) for one, other in near_pairs([film.phash for film in films]))
+    together.add_edges_from((of_film[passage.one], of_film[passage.other]) for passage in shared)
+    name_of = {name: min(group) for group in networkx.connected_components(together) for name in group}
     movies: dict[str, list[str]] = defaultdict(list)
     for film, name in zip(films, named, strict=True):
-        movies[root(name)].append(film.film_id)
+        movies[name_of[name]].append(film.film_id)
     return movies
 
 

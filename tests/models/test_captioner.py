@@ -42,6 +42,16 @@ def test_lab_of_known_colours():
     )
 
 
+def test_lab_follows_its_formula_on_a_grid_of_colours():
+    rgb_P3 = np.stack(np.meshgrid(*3 * [np.arange(0, 256, 15)]), axis=-1).reshape(-1, 3)
+    linear_P3 = np.where(rgb_P3 > 10, ((rgb_P3 / 255 + 0.055) / 1.055) ** 2.4, rgb_P3 / 255 / 12.92)
+    to_xyz_33 = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz_P3 = linear_P3 @ to_xyz_33.T / np.array([0.95047, 1.0, 1.08883])
+    x_P, y_P, z_P = np.where(xyz_P3 > 0.008856, np.cbrt(xyz_P3), 7.787 * xyz_P3 + 16 / 116).T
+    lab_P3 = np.stack([116 * y_P - 16, 500 * (x_P - y_P), 200 * (y_P - z_P)], axis=-1)
+    np.testing.assert_allclose(to_lab(rgb_P3), lab_P3, atol=0.05)
+
+
 def test_regions_are_told_apart(describer):
     ((caption,),) = describer.caption([FrameFacts("f-000001", flag("blue", "white", "green"))])
     assert (caption.row_id, caption.subject_index) == ("f-000001", FRAME)

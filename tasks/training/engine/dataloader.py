@@ -4,12 +4,13 @@ A step averages a fixed number of batches. They are dealt to the workers in turn
 epoch are the same on any number of workers.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves_with_path, tree_map_only
 
 from tasks.prefetch import ahead
 
@@ -51,34 +52,15 @@ def steps(
 
 
 def moved(batch: Any, device: torch.device) -> Any:
-    """The batch with all of its tensors on the device."""
-    return _rebuilt(batch, lambda tensor, _: tensor.to(device), "")
+    """The batch with all of its tensors on the device; dataclasses in it are registered with torch's pytree."""
+    return tree_map_only(Tensor, lambda tensor: tensor.to(device), batch)
 
 
 def tensors(batch: Any) -> dict[str, Tensor]:
     """The tensors of a batch by name, such as "latents_BCHW" or "packed.kinds_BS"."""
-    found: dict[str, Tensor] = {}
-
-    def note(tensor: Tensor, name: str) -> Tensor:
-        found[name or "batch"] = tensor
-        return tensor
-
-    _rebuilt(batch, note, "")
-    return found
+    return {_name(path): leaf for path, leaf in tree_leaves_with_path(batch) if isinstance(leaf, Tensor)}
 
 
-def _rebuilt(value: Any, change: Callable[[Tensor, str], Tensor], name: str) -> Any:
-    def inside(part: Any, key: object) -> Any:
-        return _rebuilt(part, change, f"{name}.{key}" if name else str(key))
-
-    if isinstance(value, Tensor):
-        return change(value, name)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(inside(part, key) for key, part in zip(value._fields, value, strict=True)))
-    if isinstance(value, list | tuple):
-        return type(value)(inside(part, place) for place, part in enumerate(value))
-    if isinstance(value, Mapping):
-        return {key: inside(part, key) for key, part in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: inside(getattr(value, field.name), field.name) for field in fields(value)})
-    return value
+def _name(path: Iterable[Any]) -> str:
+    """Each of torch's keys holds one thing: a place in a sequence, a key of a mapping or a field's name."""
+    return ".".join(str(astuple(key)[0]) for key in path) or "batch"

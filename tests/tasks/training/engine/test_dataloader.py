@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from torch.utils._pytree import register_dataclass
 
 from tasks.training.engine import dataloader
 from tests.tasks.toy_training import STEPS, Toy
@@ -24,6 +25,7 @@ class Batch:
     nothing: None = None
 
 
+register_dataclass(Batch)
 BATCH = Batch(Pair(torch.ones(2), "film"), [torch.zeros(1), 7], {"faces_BP": torch.ones(3)})
 
 
