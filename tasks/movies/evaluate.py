@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from models import face, vision
 from models.autoregressive.generate import GenerationConfig
-from models.face import DlibConfig, FaceConfig
+from models.face import FaceConfig
 from models.vision import EfficientNetLite0Config, VisionConfig
 from storage.decoding.pictures import decode
 from storage.fingerprint import fingerprint
@@ -52,7 +52,6 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     """
 
     vision: VisionConfig = EfficientNetLite0Config()
-    face: FaceConfig = DlibConfig()
     width: int = Field(default=224, ge=16)
     height: int = Field(default=128, ge=16)
     same_face: float = Field(default=0.6, gt=0)
@@ -67,6 +66,7 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
 
 def run(
     config: EvaluateConfig,
+    embedder: FaceConfig,
     storage: Storage,
     snapshot: Snapshot,
     work: Work,
@@ -77,6 +77,7 @@ def run(
     """Computes all figures, unless that was done.
 
     Args:
+        embedder: of the snapshot's faces, whose vectors those of rendered faces are compared with.
         work: as tasks.movies.render returns it.
         autoregressive: the model's folder in the storage.
         generation: how its tokens were generated.
@@ -84,10 +85,10 @@ def run(
     Returns:
         where they are in the storage: evaluations/<fingerprint>/metrics.json.
     """
-    parts = "evaluate", config, snapshot.id, work, autoregressive, generation
+    parts = "evaluate", config, embedder, snapshot.id, work, autoregressive, generation
     rel = f"evaluations/{fingerprint(*parts)}/metrics.json"
     if not storage.exists(rel):
-        figures = _figures(config, storage, snapshot, work, autoregressive, generation, progress)
+        figures = _figures(config, embedder, storage, snapshot, work, autoregressive, generation, progress)
         plain = {name: figure.model_dump(mode="json") for name, figure in figures.items()}
         storage.write_bytes(rel, (json.dumps(plain, indent=1) + "\n").encode())
     return rel
@@ -100,6 +101,7 @@ def read(storage: Storage, rel: str) -> Figures:
 
 def _figures(
     config: EvaluateConfig,
+    embedder: FaceConfig,
     storage: Storage,
     snapshot: Snapshot,
     work: Work,
@@ -109,7 +111,7 @@ def _figures(
 ) -> Figures:
     _, one = next(_images(storage, "original", snapshot.work["keyframes"]))
     height, width = decode(one).shape[:2]
-    eyes = Eyes(config.width, config.height, (width, height), vision.build(config.vision), face.build(config.face))
+    eyes = Eyes(config.width, config.height, (width, height), vision.build(config.vision), face.build(embedder))
     drawn = Tables(storage).read("renders", work["renders"], ["row_id", "variant"]).to_pylist()
     rebuilt = {str(row["row_id"]) for row in drawn if row["variant"] == "rebuilt"}
     versions = ["original", *sorted({str(row["variant"]) for row in drawn})]
