@@ -40,7 +40,7 @@ def main(storage: Storage) -> None:
     for folder in (autoencoder, demo.decoder(work, autoencoder)):
         with storage.local(folder) as path:
             models.append(DiffusionAutoencoder.from_pretrained(path))
-    embedder = face.build(demo.settings.evaluate.face)
+    embedder = face.build(demo.settings.face)
     for part, half in HALVES.items():
         films = dataset.load(storage, demo.snapshot, "train" if part == "train" else "test")
         scripts = [script for film in films for script in film.scripts]

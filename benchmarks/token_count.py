@@ -51,8 +51,7 @@ def main() -> None:
     data = snapshots.load(storage, snapshots.ids(storage)[-1])
     found = {}
     for tokens in args.tokens:
-        counts = [f"{part}={tokens}" for part in ("autoencoder.model.compressor.tokens", "autoregressive.model.tokens")]
-        settings = resolve(args.recipe, [*args.set, "fit.workers=0", *counts])
+        settings = resolve(args.recipe, [*args.set, "fit.workers=0", f"autoencoder.model.compressor.tokens={tokens}"])
         found[tokens] = rebuilt(settings, storage, data)
         for half, figures in found[tokens].items():
             print(

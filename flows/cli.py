@@ -58,27 +58,43 @@ def list_(json_: AsJson = False) -> None:
 @app.command()
 def show(
     flow: FlowName,
+    prefix: Annotated[
+        str,
+        typer.Argument(metavar="[PREFIX]", help="Only this part of the settings, such as render.", show_default=False),
+    ] = "",
     recipe: RecipeName = "laptop",
     storage: StorageUri = "out",
     set_: Assignments = None,
+    changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the defaults.")] = False,
     json_: AsJson = False,
 ) -> None:
-    """All settings that a flow would run with, each as `--set` takes it."""
+    """The settings that a flow would run with, each explained and as `--set` takes it."""
     with _explained():
         catalogue.check("flow", flow, catalogue.FLOWS)
-        from flows.assignments import fields
+        from flows.explained import explained
+        from flows.fit import DERIVED
         from flows.needs import needs
         from flows.recipes import resolve
         from storage.root import Storage
 
         config = resolve(recipe, set_ or [], needs(flow))
         Storage(storage)  # raises when it is not a valid address
+        every = list(explained(config, resolve("laptop")))
+        some = [one for one in every if not prefix or f"{one.key}.".startswith(f"{prefix}.")]
+        if not some:
+            raise ConfigError(f"there is no setting {prefix!r}{catalogue.nearest(prefix, [one.key for one in every])}")
+        some = [one for one in some if one.changed or not changed]
         if json_:
-            print(json.dumps({"flow": flow, "storage": storage, "recipe": config.model_dump(mode="json")}, indent=2))
+            settings = [one._asdict() for one in some]
+            whole = {"flow": flow, "storage": storage, "recipe": config.model_dump(mode="json"), "settings": settings}
+            print(json.dumps(whole, indent=2))
             return
         out.print(f"[dim]# {flow}: {escape(catalogue.FLOWS[flow])}\n# --recipe {recipe} --storage {shown(storage)}[/]")
-        for key, value in fields(config).items():
-            out.print(f"{key}={json_text(value, indent=None)}", markup=False, soft_wrap=True)
+        for one in some:
+            source = f"; always {DERIVED[one.key]}" if one.key in DERIVED else ""
+            about = f"# {one.help}{source} (default: {json_text(one.default, indent=None)})"
+            out.print(about, style="dim", markup=False, soft_wrap=True)
+            out.print(f"{one.key}={json_text(one.value, indent=None)}", markup=False, soft_wrap=True)
 
 
 @app.command()

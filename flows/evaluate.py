@@ -72,6 +72,7 @@ def figures(settings: Recipe, place: Storage, data: Snapshot, models: Trained, w
     with reported("figures") as progress:
         rel = tasks.movies.evaluate.run(
             settings.evaluate,
+            settings.face,
             place,
             data,
             work,

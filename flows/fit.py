@@ -2,14 +2,24 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from flows.assignments import fields
+from flows.assignments import assign_all, fields
 from flows.recipe import Recipe
-from models.face import FaceConfig
 from storage.errors import ConfigError
 from tasks.cluster import cluster_address
+
+DERIVED: Mapping[str, str] = {
+    "autoencoder.model.decoder.sentence_width": "sentence.width",
+    "autoencoder.model.decoder.face_width": "face.width",
+    "autoregressive.model.sentence_width": "sentence.width",
+    "autoregressive.model.face_width": "face.width",
+    "autoregressive.model.tokens": "autoencoder.model.compressor.tokens",
+    "autoregressive.model.width": "autoencoder.model.compressor.token_width",
+}
+"""Setting that can have only one value -> where that value comes from."""
 
 
 class _Wish(NamedTuple):
@@ -18,6 +28,26 @@ class _Wish(NamedTuple):
     key: str
     value: Any
     why: str
+
+
+def derived(settings: Recipe, overrides: Sequence[str] = ()) -> Recipe:
+    """The same settings with those of `DERIVED` filled in.
+
+    Args:
+        overrides: what was assigned to get `settings`.
+
+    Raises:
+        ConfigError: an override gives a derived setting another value.
+    """
+    complete = assign_all(settings, [f"{key}={attrgetter(source)(settings)}" for key, source in DERIVED.items()])
+    for key in (assignment.partition("=")[0].strip() for assignment in overrides):
+        if key in DERIVED and attrgetter(key)(settings) != attrgetter(key)(complete):
+            section = DERIVED[key].rpartition(".")[0]
+            raise ConfigError(
+                f"{key}={attrgetter(key)(settings)}: it is always {DERIVED[key]}, which is {attrgetter(key)(complete)} "
+                f"with {section}.kind={attrgetter(section)(settings).kind}; leave it out, or change {section}"
+            )
+    return complete
 
 
 def check_fit(settings: Recipe, uses: Set[str]) -> None:
@@ -33,31 +63,14 @@ def check_fit(settings: Recipe, uses: Set[str]) -> None:
             "numbers of this process: set fit.workers=1 or side_by_side=false"
         )
     values = fields(settings)
-    lost = [wish for wish in _wishes(settings, values, uses) if values.get(wish.key) != wish.value]
+    lost = [wish for wish in _wishes(settings, uses) if values.get(wish.key) != wish.value]
     if lost:
         says = "; ".join(f"{key}={_text(values.get(key))} does not go with {why}" for key, _, why in lost)
         changes = " ".join(f"--set {shlex.quote(f'{key}={_text(value)}')}" for key, value, _ in lost)
         raise ConfigError(f"{says}. Change together: {changes}")
 
 
-def _wishes(settings: Recipe, values: dict[str, Any], uses: Set[str]) -> Iterator[_Wish]:
-    compressor = "autoencoder.model.compressor"
-    if {"autoencoder", "autoregressive"} <= uses:
-        for mine, other in (("tokens", f"{compressor}.tokens"), ("width", f"{compressor}.token_width")):
-            yield _Wish(f"autoregressive.model.{mine}", values[other], f"{other}={values[other]}")
-    takers = {"autoencoder": "autoencoder.model.decoder", "autoregressive": "autoregressive.model"}
-    for name, backend in (("sentence", settings.sentence), ("face", settings.face)):
-        for taker in (taker for part, taker in takers.items() if part in uses):
-            gives = f"{name}.kind={backend.kind}, which gives {backend.width} numbers"
-            yield _Wish(f"{taker}.{name}_width", backend.width, gives)
-    if "evaluate" in uses:
-        kept, compared = settings.face, settings.evaluate.face
-        before = _embedding(compared if compared.kind == kept.kind else type(kept)())  # as a change of kind has them
-        for field, value in {"kind": kept.kind, **_embedding(kept)}.items():
-            if field == "kind" or before[field] != value:
-                yield _Wish(
-                    f"evaluate.face.{field}", value, f"face.{field}={value}, which made the vectors it is compared with"
-                )
+def _wishes(settings: Recipe, uses: Set[str]) -> Iterator[_Wish]:
     first = settings.first
     coarse = settings.autoencoder.model.decoder.coarse
     if "first" in uses and first and coarse and {*first.sizes} - {(first.height, first.width)}:
@@ -69,7 +82,11 @@ def _wishes(settings: Recipe, values: dict[str, Any], uses: Set[str]) -> Iterato
     sizes = settings.autoencoder.model.compressor
     if "autoencoder" in uses and sizes.kind == "transformer" and sizes.width % sizes.heads:
         heads = max(count for count in range(1, sizes.heads) if sizes.width % count == 0)
-        yield _Wish(f"{compressor}.heads", heads, f"{compressor}.width={sizes.width}, which it must divide")
+        yield _Wish(
+            "autoencoder.model.compressor.heads",
+            heads,
+            f"autoencoder.model.compressor.width={sizes.width}, which it must divide",
+        )
     if (slots := _slots(settings, uses)) > settings.cluster.cpus:
         yield _Wish("cluster.cpus", slots, "fit.workers, of which each takes fit.threads: Ray would wait for ever")
     if "movie" in uses and settings.movie.variant not in settings.render.variants:
@@ -87,11 +104,6 @@ def _slots(settings: Recipe, uses: Set[str]) -> int:
     if settings.side_by_side and {"decoder", "autoregressive"} <= slots.keys():
         return max(slots["decoder"] + slots["autoregressive"], *slots.values())
     return max(slots.values(), default=0)
-
-
-def _embedding(face: FaceConfig) -> dict[str, object]:
-    """What an embedder's vectors depend on: those of two checkpoints can't be compared, however wide they are."""
-    return face.model_dump(exclude={"finder", "quality", "clustering", "batch"})
 
 
 def _text(value: Any) -> str:

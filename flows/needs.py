@@ -8,7 +8,7 @@ _PARTS = {
     "decoder": ("frozen", "decoder"),
     "autoregressive": ("frozen", "autoregressive", "autoregressive_fit"),
     "movies": ("frozen", "render", "movie", "script"),
-    "figures": ("frozen", "render", "evaluate"),
+    "figures": ("frozen", "face", "render", "evaluate"),
 }
 """What is made -> the fields of the recipe that decide on it."""
 

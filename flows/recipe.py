@@ -1,6 +1,6 @@
 """The settings of a run: all stages in one frozen config."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from models.captioner import CaptionerConfig, DescriberConfig
 from models.detector import DetectorConfig, MtcnnConfig
@@ -33,37 +33,52 @@ from tasks.training.train_decoder import TrainDecoderConfig
 class Recipe(BaseModel, frozen=True, extra="forbid"):
     """The settings of all stages, in the order of the run.
 
-    The last four say how and where the work is done: `autoregressive_fit` how the autoregressive model is trained,
-    where that is not as `fit` has it; `side_by_side`, that decoder and autoregressive model are trained at the same
-    time, where the cluster has GPUs for both. Of all they hold, only what `FitConfig.identity` lists changes what comes
-    out.
+    Of those from `fit` on, which say how and where the work is done, only what `FitConfig.identity` lists changes what
+    comes out.
     """
 
-    name: str = "laptop"
-    ingest: IngestConfig = IngestConfig()
-    keyframes: KeyframesConfig = KeyframesConfig(trim=TrimSeconds(start=4, end=4))
-    detector: DetectorConfig = MtcnnConfig()
-    face: FaceConfig = DlibConfig()
-    captioner: CaptionerConfig = DescriberConfig()
-    writer: WriterConfig = SmolLm2Config()
-    sentence: SentenceConfig = MiniLmConfig()
-    snapshot: SnapshotConfig = HalvesConfig()
-    frozen: FrozenConfig = FrozenConfig()
-    first: FirstStageConfig | None = None
-    autoencoder: AutoencoderTrainingConfig = AutoencoderTrainingConfig()
-    decoder: DecoderTrainingConfig = DecoderTrainingConfig()
-    autoregressive: AutoregressiveTrainingConfig = AutoregressiveTrainingConfig()
-    render: RenderConfig = RenderConfig()
-    movie: MovieConfig = MovieConfig()
-    script: ScriptConfig = ScriptConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
-    storyboard: StoryboardConfig = StoryboardConfig()
-    data_card: DataCardConfig = DataCardConfig()
-    export: ExportConfig = ExportConfig()
-    fit: FitConfig = FitConfig()
-    autoregressive_fit: FitConfig | None = None
-    cluster: ClusterConfig = ClusterConfig()
-    side_by_side: bool = False
+    name: str = Field("laptop", description="name of the recipe")
+    ingest: IngestConfig = Field(IngestConfig(), description="films to work on")
+    keyframes: KeyframesConfig = Field(
+        KeyframesConfig(trim=TrimSeconds(start=4, end=4)), description="how keyframes are taken from films"
+    )
+    detector: DetectorConfig = Field(MtcnnConfig(), description="detector of people")
+    face: FaceConfig = Field(DlibConfig(), description="face detector and face embedder")
+    captioner: CaptionerConfig = Field(DescriberConfig(), description="captioner of keyframes and people")
+    writer: WriterConfig = Field(SmolLm2Config(), description="script writer: scene elements and plots from captions")
+    sentence: SentenceConfig = Field(MiniLmConfig(), description="sentence encoder of scripts")
+    snapshot: SnapshotConfig = Field(HalvesConfig(), description="split into training and held-out keyframes")
+    frozen: FrozenConfig = Field(
+        FrozenConfig(), description="frozen parts of the autoencoder: image encoder and latent codec"
+    )
+    first: FirstStageConfig | None = Field(
+        None, description="stage 1 of the autoencoder, on sets of images; null: it starts with stage 2"
+    )
+    autoencoder: AutoencoderTrainingConfig = Field(
+        AutoencoderTrainingConfig(), description="stage 2 of the autoencoder, on keyframes"
+    )
+    decoder: DecoderTrainingConfig = Field(
+        DecoderTrainingConfig(), description="stage 3: training of the identity-preserving decoder"
+    )
+    autoregressive: AutoregressiveTrainingConfig = Field(
+        AutoregressiveTrainingConfig(), description="the autoregressive model and its training"
+    )
+    render: RenderConfig = Field(RenderConfig(), description="how keyframes are drawn")
+    movie: MovieConfig = Field(MovieConfig(), description="how keyframes become a movie")
+    script: ScriptConfig = Field(ScriptConfig(), description="a script of your own")
+    evaluate: EvaluateConfig = Field(EvaluateConfig(), description="what the figures are measured with")
+    storyboard: StoryboardConfig = Field(StoryboardConfig(), description="what the storyboard shows")
+    data_card: DataCardConfig = Field(DataCardConfig(), description="what the data card shows")
+    export: ExportConfig = Field(ExportConfig(), description="export as WebDataset shards")
+    fit: FitConfig = Field(FitConfig(), description="how models are trained: workers, precision, checkpoints")
+    autoregressive_fit: FitConfig | None = Field(
+        None, description="how the autoregressive model is trained; null: as in fit"
+    )
+    cluster: ClusterConfig = Field(ClusterConfig(), description="workers and resources of Ray")
+    side_by_side: bool = Field(
+        False,
+        description="train decoder and autoregressive model at the same time, where the cluster has GPUs for both",
+    )
 
     def train_autoencoder(self) -> TrainAutoencoderConfig:
         return TrainAutoencoderConfig(frozen=self.frozen, first=self.first, training=self.autoencoder, fit=self.fit)

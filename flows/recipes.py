@@ -1,10 +1,13 @@
-"""Recipes: functions that return the complete settings of a run. A variant changes a copy."""
+"""Recipes: functions that return the settings of a run. A variant changes a copy.
+
+Settings that follow from others (flows.fit.DERIVED) are not repeated here: `resolve` fills them in.
+"""
 
 from collections.abc import Callable, Mapping, Sequence, Set
 
 from flows import catalogue
 from flows.assignments import assign_all
-from flows.fit import check_fit
+from flows.fit import check_fit, derived
 from flows.recipe import Recipe
 from models.autoencoder.autoencoder import AutoencoderConfig
 from models.autoencoder.coarse import CoarseConfig
@@ -68,7 +71,7 @@ def smoke() -> Recipe:
         autoencoder=AutoencoderTrainingConfig(model=autoencoder, warmup_steps=20, warmup_batch=4, steps=24, batch=4),
         decoder=DecoderTrainingConfig(steps=4, batch=4),
         autoregressive=AutoregressiveTrainingConfig(
-            model=AutoregressiveConfig(backbone=LlamaTinyBackbone(), width=16), steps=8, window=4, references=2
+            model=AutoregressiveConfig(backbone=LlamaTinyBackbone()), steps=8, window=4, references=2
         ),
         render=RenderConfig(steps=2, references=2, generation=GenerationConfig(window=4, keep=2)),
         movie=MovieConfig(upscaler=LanczosConfig(), width=448, height=256),
@@ -141,7 +144,7 @@ def gpu() -> Recipe:
         ),
         autoencoder=AutoencoderTrainingConfig(model=model, **later.model_dump()),
         decoder=DecoderTrainingConfig(steps=900, batch=12, learning_rate=1e-4, token_noise=0.1, average=0.99),
-        autoregressive=AutoregressiveTrainingConfig(model=AutoregressiveConfig(width=256), steps=1000),
+        autoregressive=AutoregressiveTrainingConfig(steps=1000),
         render=RenderConfig(
             steps=30,
             fast=FastConfig(precision="bf16", graph=True),
@@ -156,9 +159,7 @@ def paper() -> Recipe:
     """The paper's checkpoints, sizes, schedules and data; what it leaves unsaid as docs/paper.md has it."""
     model = AutoencoderConfig(
         compressor=TransformerConfig(channels=1024, positions=16 * 16, tokens=2, token_width=256, width=1024, heads=16),
-        decoder=DecoderConfig(
-            unet=SdxlUNetConfig(), coarse=None, sentence_width=768, face_width=512, image_size=(512, 896)
-        ),
+        decoder=DecoderConfig(unet=SdxlUNetConfig(), coarse=None, image_size=(512, 896)),
         diffusion=DiffusionConfig(prediction="epsilon", noise_offset=0.05),
     )
     later = StageConfig(
@@ -209,9 +210,6 @@ def paper() -> Recipe:
             model=AutoregressiveConfig(
                 backbone=LlamaBackbone(source="meta-llama/Llama-2-7b-hf", licence="Llama 2 Community License"),
                 layout="paper",
-                width=256,
-                sentence_width=768,
-                face_width=512,
                 head=GmmConfig(components=16),
                 dropout=0.5,
                 masking=0.15,
@@ -235,7 +233,7 @@ def paper() -> Recipe:
             fast=FastConfig(precision="bf16", compile=True, graph=True),
             generation=GenerationConfig(precision="bf16", window=128, keep=64, temperature=1.0),
         ),
-        evaluate=EvaluateConfig(vision=ClipConfig(), face=FarlConfig(), same_face=0.7),
+        evaluate=EvaluateConfig(vision=ClipConfig(), same_face=0.7),
         fit=fit,
         autoregressive_fit=fit.model_copy(update={"sharding": "fsdp", "optimizer": "adamw8bit", "recompute": True}),
         cluster=ClusterConfig(cpus=32, object_store_mb=4096, gpus_a_worker=1, decoders=16),
@@ -252,16 +250,16 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = {
 
 
 def resolve(recipe: str, overrides: Sequence[str] = (), uses: Set[str] | None = None) -> Recipe:
-    """The recipe of that name with some settings changed; see flows.assignments.
+    """The complete settings of a recipe, some of them changed; see flows.assignments.
 
     Args:
         uses: fields of the recipe that must fit together; all when None.
 
     Raises:
-        ConfigError: unknown recipe or setting, or a value that does not fit.
+        ConfigError: unknown recipe or setting, a value that does not fit, or one that contradicts another.
     """
     catalogue.check("recipe", recipe, RECIPES)
-    settings = assign_all(RECIPES[recipe](), overrides)
+    settings = derived(assign_all(RECIPES[recipe](), overrides), overrides)
     check_fit(settings, frozenset(Recipe.model_fields) if uses is None else uses)
     return settings
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from models.packaged import cache_folder
 
@@ -37,19 +37,14 @@ class Origin(NamedTuple):
 
 
 class CheckpointConfig(BaseModel, frozen=True, extra="forbid"):
-    """A backend whose weights are a checkpoint.
-
-    Args:
-        source: a file, a folder or a hub id; see the module.
-        hub_revision: branch, tag or commit, for a hub id.
-    """
+    """A backend whose weights are a checkpoint."""
 
     origin: ClassVar[Origin]
     not_identity: ClassVar[tuple[str, ...]] = ("source", "hub_revision", "batch")
     """Fields that tell where weights lie or how fast they run: no part of a fingerprint, `revision` stands for them."""
 
-    source: str
-    hub_revision: str = "main"
+    source: str = Field(description="checkpoint: a file, a folder or a hub id")
+    hub_revision: str = Field("main", description="branch, tag or commit of a hub id")
 
     @property
     def revision(self) -> str:

@@ -59,25 +59,24 @@ class ClusterError(MovieDreamerError):
 
 
 class ClusterConfig(BaseModel, frozen=True, extra="forbid"):
-    """The Ray instance that is started on this machine where RAY_ADDRESS names no cluster, and the pools on either.
+    """The Ray instance that is started on this machine where RAY_ADDRESS names no cluster, and the pools on either."""
 
-    Args:
-        cpus: slots for workers, which need not be cores: with fewer than four, training beside Ray Data can hang.
-        object_store_mb: shared memory for what workers hand back.
-        workers: films that a curation stage works on at a time, each in an actor with its own models.
-        gpus_a_worker: of each such actor.
-        decoders: films that are decoded at a time; no GPU waits for them, decoding is a stage of its own.
-        patience: seconds for which a worker may come no further with a film before the film is given up.
-        film_memory: GiB by which a film may make its worker grow before it is given up.
-    """
-
-    cpus: int = Field(default=4, ge=2)
-    object_store_mb: int = Field(default=512, ge=80)
-    workers: int = Field(default=1, ge=1)
-    gpus_a_worker: float = Field(default=0, ge=0)
-    decoders: int = Field(default=1, ge=1)
-    patience: float = Field(default=7200, gt=0)
-    film_memory: float = Field(default=8, gt=0)
+    cpus: int = Field(
+        4,
+        ge=2,
+        description="slots for workers, which need not be cores; with fewer than four, training beside Ray Data "
+        "can hang",
+    )
+    object_store_mb: int = Field(512, ge=80, description="shared memory for results in MB")
+    workers: int = Field(
+        1, ge=1, description="films that a curation stage works on at a time, each in an actor with its own models"
+    )
+    gpus_a_worker: float = Field(0, ge=0, description="GPUs of each such actor")
+    decoders: int = Field(1, ge=1, description="films that are decoded at a time")
+    patience: float = Field(7200, gt=0, description="seconds without progress after which a film is given up")
+    film_memory: float = Field(
+        8, gt=0, description="GiB by which a film may make its worker grow before it is given up"
+    )
 
     @property
     def decoder_pool(self) -> Pool:

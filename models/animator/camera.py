@@ -20,13 +20,14 @@ Array = NDArray[np.float32]
 
 
 class CameraConfig(BaseModel, frozen=True, extra="forbid"):
-    """Shares of the picture: `zoom` how far the camera goes in at most, `parallax` how far near things shift against
-    far ones; `fade` is the length of a cross-fade between keyframes of one shot, in seconds."""
+    """A camera over a still keyframe."""
 
     kind: Literal["camera"] = "camera"
-    zoom: float = Field(default=0.10, ge=0, le=1)
-    parallax: float = Field(default=0.012, ge=0, le=0.2)
-    fade: float = Field(default=0.6, ge=0)
+    zoom: float = Field(0.10, ge=0, le=1, description="how far the camera goes in at most, as a share of the picture")
+    parallax: float = Field(
+        0.012, ge=0, le=0.2, description="how far near things shift against far ones, as a share of the picture"
+    )
+    fade: float = Field(0.6, ge=0, description="seconds of a cross-fade between keyframes of one shot")
 
     @property
     def revision(self) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -23,9 +23,9 @@ from models.codec import Codec, load_codec
 
 
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
-    compressor: CompressorConfig = ConvolutionalConfig()
-    decoder: DecoderConfig = DecoderConfig()
-    diffusion: DiffusionConfig = DiffusionConfig()
+    compressor: CompressorConfig = Field(ConvolutionalConfig(), description="compressor: image features to tokens")
+    decoder: DecoderConfig = Field(DecoderConfig(), description="diffusion decoder: tokens to latents")
+    diffusion: DiffusionConfig = Field(DiffusionConfig(), description="diffusion process")
 
 
 class DiffusionAutoencoder(nn.Module):

@@ -20,12 +20,12 @@ class TransformerConfig(BaseModel, frozen=True, extra="forbid"):
     """The paper's compressor, Figure 9."""
 
     kind: Literal["transformer"] = "transformer"
-    channels: int = Field(1392, gt=0, description="C, of the image encoder")
-    positions: int = Field(28, gt=0, description="N, of the image encoder: 4 x 7 for pictures of 224x128")
-    tokens: int = Field(2, gt=0, description="L; the paper: 2")
-    token_width: int = Field(64, gt=0, description="D")
-    width: int = Field(128, gt=0, description="W, hidden width of the transformer blocks")
-    heads: int = Field(4, gt=0)
+    channels: int = Field(1392, gt=0, description="channels C of the image encoder")
+    positions: int = Field(28, gt=0, description="positions N of the image encoder: 4 x 7 for pictures of 224x128")
+    tokens: int = Field(2, gt=0, description="tokens L a keyframe; the paper: 2")
+    token_width: int = Field(64, gt=0, description="token width D")
+    width: int = Field(128, gt=0, description="hidden width W of the transformer blocks")
+    heads: int = Field(4, gt=0, description="attention heads")
     blocks: int = Field(3, gt=0, description="transformer blocks before and after the linear layer over positions")
 
 
@@ -33,11 +33,11 @@ class ConvolutionalConfig(BaseModel, frozen=True, extra="forbid"):
     """Convolutions over a grid of features, halved between the levels."""
 
     kind: Literal["convolutional"] = "convolutional"
-    channels: int = Field(64, gt=0, description="C, of the features")
-    rows: int = Field(16, gt=0, description="R, of the grid of features")
-    columns: int = Field(28, gt=0, description="M, of the grid of features")
-    tokens: int = Field(2, gt=0, description="L; the paper: 2")
-    token_width: int = Field(128, gt=0, description="D")
+    channels: int = Field(64, gt=0, description="channels C of the features")
+    rows: int = Field(16, gt=0, description="rows R of the grid of features")
+    columns: int = Field(28, gt=0, description="columns M of the grid of features")
+    tokens: int = Field(2, gt=0, description="tokens L a keyframe; the paper: 2")
+    token_width: int = Field(128, gt=0, description="token width D")
     levels: tuple[int, ...] = Field((96, 192, 256), min_length=1, description="channels of each grid, finest first")
     hidden: int = Field(384, gt=0, description="width of the layer between the coarsest grid and the tokens")
 

@@ -18,14 +18,14 @@ from models.autoencoder.unet import UNetBackend, UNetConfig, build_unet, widths
 
 
 class DecoderConfig(BaseModel, frozen=True, extra="forbid"):
-    unet: UNetBackend = UNetConfig()
-    coarse: CoarseConfig | None = Field(CoarseConfig(), description="None: no coarse head, as in the paper")
-    identity: bool = Field(False, description="reads descriptions and faces (stage 3) beside the tokens")
-    sentences: int = Field(15, ge=0, description="S, the places for sentences; the paper: 15")
-    sentence_width: int = Field(384, gt=0, description="E")
-    faces: int = Field(5, ge=0, description="F, the places for faces; the paper: 5")
-    face_width: int = Field(128, gt=0, description="G")
-    image_size: tuple[int, int] = Field((512, 896), description="height and width where no others are given")
+    unet: UNetBackend = Field(UNetConfig(), description="U-Net")
+    coarse: CoarseConfig | None = Field(CoarseConfig(), description="coarse head; null: none, as in the paper")
+    identity: bool = Field(False, description="read descriptions and faces (stage 3) beside the tokens")
+    sentences: int = Field(15, ge=0, description="places S for sentences; the paper: 15")
+    sentence_width: int = Field(384, gt=0, description="width E of a sentence's vector")
+    faces: int = Field(5, ge=0, description="places F for faces; the paper: 5")
+    face_width: int = Field(128, gt=0, description="width G of a face's embedding")
+    image_size: tuple[int, int] = Field((512, 896), description="height and width in pixels where no others are given")
 
 
 class Condition(NamedTuple):

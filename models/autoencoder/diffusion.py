@@ -29,12 +29,18 @@ class Denoiser(Protocol):
 class DiffusionConfig(BaseModel, frozen=True, extra="forbid"):
     """`epsilon` is eq. 1 on SDXL's schedule; `flow`, a straight path, learns faster and needs fewer sampling steps."""
 
-    prediction: Literal["epsilon", "v", "flow"] = "flow"
-    noise_offset: float = Field(0.05, ge=0, description="std of the noise that a whole channel shares; the paper: 0.05")
+    prediction: Literal["epsilon", "v", "flow"] = Field(
+        "flow",
+        description="what the U-Net predicts: epsilon is eq. 1 on SDXL's schedule, flow a straight path that "
+        "learns faster",
+    )
+    noise_offset: float = Field(
+        0.05, ge=0, description="standard deviation of the noise that a whole channel shares; the paper: 0.05"
+    )
     time_mean: float = Field(0.7, description="flow: t = sigmoid(N(time_mean, time_std)); at t = 1 all is noise")
-    time_std: float = Field(1.0, gt=0)
+    time_std: float = Field(1.0, gt=0, description="flow: see time_mean")
     min_snr: float | None = Field(
-        None, gt=0, description="epsilon, v: weigh by min(SNR, this) (the field's: 5); None: no"
+        None, gt=0, description="epsilon, v: weigh losses by min(SNR, this), often 5; null: no weights"
     )
 
     @model_validator(mode="after")

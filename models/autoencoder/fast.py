@@ -18,19 +18,17 @@ _WARM_UP = 3  # calls before a graph is captured
 
 
 class FastConfig(BaseModel, frozen=True, extra="forbid"):
-    """How the U-Net runs when pictures are drawn.
+    """How the U-Net runs when pictures are drawn."""
 
-    Args:
-        precision: of its weights and arithmetic; fp8 keeps all but the transformers' linear layers in bf16.
-        compile: with torch.compile: minutes, once for each number of keyframes that are drawn together; kept in
-            torch's cache on the disk.
-        graph: replay each step as one CUDA graph, so that the CPU has little to launch; ignored without a GPU.
-    """
-
-    precision: Literal["fp32", "bf16", "fp8"] = "fp32"
-    compile: bool = False
-    graph: bool = False
-    fewest: int = Field(default=256, ge=1, description="inputs from which on a linear layer is worth eight bits")
+    precision: Literal["fp32", "bf16", "fp8"] = Field(
+        "fp32",
+        description="number format of weights and arithmetic; fp8: in the transformers' linear layers, else bf16",
+    )
+    compile: bool = Field(
+        False, description="use torch.compile: minutes, once for each batch size, kept in torch's cache"
+    )
+    graph: bool = Field(False, description="replay each step as one CUDA graph; ignored without a GPU")
+    fewest: int = Field(256, ge=1, description="inputs from which on a linear layer is worth eight bits")
 
     @property
     def plain(self) -> bool:

@@ -2,24 +2,25 @@
 
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from models.checkpoint import CheckpointConfig, find, identity, missing, pretrained
 
 BASE = "stabilityai/stable-diffusion-xl-base-1.0"
 
 
 class SdxlPartConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """One part of an SDXL checkpoint in diffusers' layout.
-
-    Args:
-        source: a folder or hub id with the part in its subfolder, or a folder that is the part.
-        variant: "fp16" for files that diffusers saved under that name; weights are float32 once they are here.
-    """
+    """One part of an SDXL checkpoint in diffusers' layout."""
 
     part: ClassVar[str]
     not_identity: ClassVar[tuple[str, ...]] = ("source", "hub_revision")
 
-    source: str = BASE
-    variant: Literal["", "fp16"] = ""
+    source: str = Field(
+        BASE, description="folder or hub id with the part in its subfolder, or a folder that is the part"
+    )
+    variant: Literal["", "fp16"] = Field(
+        "", description="fp16 for files that diffusers saved under that name; weights are float32 once loaded"
+    )
 
     @property
     def revision(self) -> str:

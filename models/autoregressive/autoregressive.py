@@ -36,31 +36,33 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     """Sizes and regularisation. The defaults are the laptop's.
 
     `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), a mixture of 16, layout "paper", context of 128
-    keyframes (about 5,000 slots), dropout 0.5, masking 0.15, sentence_width 768 (LongCLIP), face_width 512 (FaRL),
-    width 64-256 through the autoencoder's bottleneck (at 2,048 the components' responsibilities saturate),
-    recall off, attention "flex".
-
-    In training only: `masking` of input slots, `dropout` (inputs, residual branches, before the head), `noise` on
-    teacher-forced tokens in units of their deviation, `forgetting`: how often a keyframe must do without recall.
-    `attention`: `flex` needs no dense mask, on GPUs the faster one; on CPUs, where torch can't learn through it, the
-    mask is dense all the same.
+    keyframes (about 5,000 slots), dropout 0.5, masking 0.15, width 64-256 through the autoencoder's bottleneck (at
+    2,048 the components' responsibilities saturate), recall off, attention "flex".
     """
 
-    backbone: BackboneConfig = SmolLM2Backbone()
-    layout: Layout = "compact"
-    tokens: int = Field(default=2, ge=1)
-    width: int = Field(default=128, ge=1)
-    sentence_width: int = Field(default=384, ge=1)
-    face_width: int = Field(default=128, ge=1)
-    head: HeadConfig = GmmConfig()
-    frozen_layers: int = Field(default=0, ge=0)
-    lora: LoraConfig | None = None
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    masking: float = Field(default=0.15, ge=0, lt=1)
-    noise: float = Field(default=0.3, ge=0)
-    recall: bool = True
-    forgetting: float = Field(default=0.5, ge=0, le=1)
-    attention: Literal["dense", "flex"] = "dense"
+    backbone: BackboneConfig = Field(SmolLM2Backbone(), description="language model that is trained on")
+    layout: Layout = Field(
+        "compact",
+        description="paper: a '-' before each sentence, as the paper has it; compact: without, a quarter of the "
+        "slots less",
+    )
+    tokens: int = Field(2, ge=1, description="tokens L a keyframe")
+    width: int = Field(128, ge=1, description="token width D")
+    sentence_width: int = Field(384, ge=1, description="width of a sentence's vector")
+    face_width: int = Field(128, ge=1, description="width of a face's embedding")
+    head: HeadConfig = Field(GmmConfig(), description="head that predicts a token")
+    frozen_layers: int = Field(0, ge=0, description="first layers of the backbone that are not trained")
+    lora: LoraConfig | None = Field(None, description="low-rank adapters in place of full training; null: none")
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="dropout of inputs, residual branches and before the head, in training"
+    )
+    masking: float = Field(0.15, ge=0, lt=1, description="share of input slots that are masked in training")
+    noise: float = Field(0.3, ge=0, description="noise on the tokens read in training, in their standard deviations")
+    recall: bool = Field(True, description="let the mixture recall tokens of earlier keyframes with a similar script")
+    forgetting: float = Field(0.5, ge=0, le=1, description="share of keyframes that must do without recall in training")
+    attention: Literal["dense", "flex"] = Field(
+        "dense", description="flex: without a dense mask, on GPUs; on CPUs the mask is dense all the same"
+    )
 
 
 class AutoregressiveModel(nn.Module):

@@ -28,24 +28,31 @@ AHEAD = 32  # scripts of a movie that are embedded at once
 
 
 class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
-    """`window`, `keep` and `sink` in keyframes.
+    """How tokens are generated."""
 
-    Args:
-        precision: of the backbone and what feeds it; the head stays in 32 bits.
-        temperature: scales sigma; 0 gives the drawn component's mean.
-        weight_temperature: divides the components' logits; 0 gives the likeliest one.
-        guidance: how far from what would come without a script, 1 for no guidance; above 1 it doubles the work and
-            wants a model that was trained with `untold` scripts.
-    """
-
-    precision: Literal["fp32", "bf16"] = "fp32"
-    mode: Literal["windowed", "streaming"] = "windowed"
-    window: int = Field(default=16, ge=2)
-    keep: int = Field(default=8, ge=1)
-    sink: int = Field(default=1, ge=0)
-    temperature: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    weight_temperature: float = Field(default=1.0, ge=0, allow_inf_nan=False)
-    guidance: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="number format of the backbone; the head stays in 32 bits"
+    )
+    mode: Literal["windowed", "streaming"] = Field(
+        "windowed",
+        description="windowed: rebuild the cache when a window is full; streaming: let the window slide, in "
+        "constant memory",
+    )
+    window: int = Field(16, ge=2, description="keyframes of a window")
+    keep: int = Field(8, ge=1, description="windowed: keyframes that stay when the cache is rebuilt")
+    sink: int = Field(1, ge=0, description="streaming: first keyframes that stay in the cache")
+    temperature: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="factor of sigma; 0: the drawn component's mean"
+    )
+    weight_temperature: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="divides the components' logits; 0: the most likely component"
+    )
+    guidance: float = Field(
+        1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="guidance by the script, for a model trained with untold scripts; 1: none",
+    )
 
     @model_validator(mode="after")
     def _keep_fits(self) -> "GenerationConfig":

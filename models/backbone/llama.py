@@ -10,7 +10,7 @@ from models.checkpoint import CheckpointConfig, Origin, place
 
 
 class LlamaBackbone(CheckpointConfig, frozen=True, extra="forbid"):
-    """`source` is a folder written by save_pretrained or a hub id such as meta-llama/Llama-2-7b-hf."""
+    """A LLaMA of transformers, such as meta-llama/Llama-2-7b-hf."""
 
     origin: ClassVar[Origin] = Origin(
         name="the autoregressive model's LLaMA",
@@ -20,8 +20,8 @@ class LlamaBackbone(CheckpointConfig, frozen=True, extra="forbid"):
     )
 
     kind: Literal["llama"] = "llama"
-    licence: str = "see the checkpoint"
-    layers: int | None = Field(default=None, ge=1)
+    licence: str = Field("see the checkpoint", description="licence of the weights, for cards and exports")
+    layers: int | None = Field(None, ge=1, description="layers that are kept; null: all")
 
 
 def load(config: LlamaBackbone) -> Backbone:

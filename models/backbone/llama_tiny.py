@@ -12,10 +12,10 @@ class LlamaTinyBackbone(BaseModel, frozen=True, extra="forbid"):
     """The real class at any size; each identifier is one row of the embedding."""
 
     kind: Literal["llama_tiny"] = "llama_tiny"
-    hidden: int = Field(default=64, ge=8)
-    layers: int = Field(default=2, ge=1)
-    heads: int = Field(default=2, ge=1)
-    seed: int = 0
+    hidden: int = Field(64, ge=8, description="hidden width")
+    layers: int = Field(2, ge=1, description="layers")
+    heads: int = Field(2, ge=1, description="attention heads")
+    seed: int = Field(0, description="seed of the weights")
 
 
 def load(config: LlamaTinyBackbone) -> Backbone:

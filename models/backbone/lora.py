@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field
 
 
 class LoraConfig(BaseModel, frozen=True, extra="forbid"):
-    """`scale` times the product of two matrices of rank `rank` beside each of the attention's and MLP's layers."""
+    """The product of two small matrices beside each of the attention's and MLP's layers."""
 
-    rank: int = Field(default=16, ge=1)
-    scale: float = Field(default=2.0, gt=0)
+    rank: int = Field(16, ge=1, description="rank of the two matrices")
+    scale: float = Field(2.0, gt=0, description="factor of their product")
 
 
 def adapt(model: Any, config: LoraConfig) -> None:

@@ -13,7 +13,7 @@ class SmolLM2Backbone(BaseModel, frozen=True, extra="forbid"):
     """Each of its 30 layers has 3.5 M weights, 576 wide; few are enough for one film and leave time for steps."""
 
     kind: Literal["smollm2"] = "smollm2"
-    layers: int = Field(default=2, ge=1, le=30)
+    layers: int = Field(2, ge=1, le=30, description="layers that are kept, of 30")
 
     @property
     def revision(self) -> str:

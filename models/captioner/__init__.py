@@ -73,13 +73,7 @@ class DescriberConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class DeepseekVlConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """DeepSeek-VL, the paper's captioner (app. C), in transformers' port: 7B (hybrid) by default, 1.3B as well.
-
-    Args:
-        batch: pictures that are described together, greedily, in at most `most_tokens` tokens each.
-        answers: how often a picture's description is asked for, while the last one can't be used.
-        margin: how much of its width and height a person's box grows on each side before it is cut out.
-    """
+    """DeepSeek-VL, the paper's captioner (app. C), in transformers' port: 7B (hybrid) by default, 1.3B as well."""
 
     origin: ClassVar[Origin] = Origin(
         name="DeepSeek-VL",
@@ -89,12 +83,18 @@ class DeepseekVlConfig(CheckpointConfig, frozen=True, extra="forbid"):
     )
 
     kind: Literal["deepseek_vl"] = "deepseek_vl"
-    source: str = "deepseek-community/deepseek-vl-7b-chat"
-    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    batch: int = Field(default=16, ge=1)
-    most_tokens: int = Field(default=256, ge=1)
-    answers: int = Field(default=3, ge=1)
-    margin: float = Field(default=0.1, ge=0)
+    source: str = Field(
+        "deepseek-community/deepseek-vl-7b-chat", description="checkpoint: a file, a folder or a hub id"
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "bfloat16", description="number format of weights and arithmetic"
+    )
+    batch: int = Field(16, ge=1, description="pictures that are described together")
+    most_tokens: int = Field(256, ge=1, description="longest description in tokens")
+    answers: int = Field(3, ge=1, description="attempts at a description that can be used")
+    margin: float = Field(
+        0.1, ge=0, description="share of a person's box that is added on each side before it is cut out"
+    )
 
     @property
     def revision(self) -> str:
@@ -109,16 +109,19 @@ class DeepseekVlConfig(CheckpointConfig, frozen=True, extra="forbid"):
 class OpenAiConfig(BaseModel, frozen=True, extra="forbid"):
     """A vision-language model behind an OpenAI-compatible server, such as vLLM or SGLang.
 
-    `weights` names the served weights' commit where the server's operator knows it: a server doesn't tell. Pictures are
-    sent as JPEG, a person's with a `margin` as in DeepseekVlConfig.
+    Pictures are sent as JPEG.
     """
 
     kind: Literal["openai"] = "openai"
-    server: ServerConfig = ServerConfig(model="Qwen/Qwen2.5-VL-7B-Instruct")
-    weights: str = "as served"
-    licence: str = "see the served model"
-    most_tokens: int = Field(default=256, ge=1)
-    margin: float = Field(default=0.1, ge=0)
+    server: ServerConfig = Field(
+        ServerConfig(model="Qwen/Qwen2.5-VL-7B-Instruct"), description="the server and its limits"
+    )
+    weights: str = Field("as served", description="commit of the served weights, where the operator knows it")
+    licence: str = Field("see the served model", description="licence of the weights, for cards and exports")
+    most_tokens: int = Field(256, ge=1, description="longest description in tokens")
+    margin: float = Field(
+        0.1, ge=0, description="share of a person's box that is added on each side before it is cut out"
+    )
 
     @property
     def revision(self) -> str:

@@ -13,12 +13,7 @@ from models.codec.pca import PCACodec, PCACodecConfig
 
 
 class SdxlVaeConfig(SdxlPartConfig, frozen=True, extra="forbid"):
-    """SDXL's autoencoder, the paper's: four channels at an eighth of the picture, scaled to about unit variance.
-
-    Args:
-        width, height: pixels; multiples of eight.
-        dtype: of its arithmetic. SDXL's own weights overflow in float16 and are refused there; bfloat16 holds.
-    """
+    """SDXL's autoencoder, the paper's: four channels at an eighth of the picture, scaled to about unit variance."""
 
     origin: ClassVar[Origin] = Origin(
         name="SDXL base's VAE",
@@ -29,9 +24,11 @@ class SdxlVaeConfig(SdxlPartConfig, frozen=True, extra="forbid"):
     part: ClassVar[str] = "vae"
 
     kind: Literal["sdxl_vae"] = "sdxl_vae"
-    width: int = Field(896, gt=0, multiple_of=8)
-    height: int = Field(512, gt=0, multiple_of=8)
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    width: int = Field(896, gt=0, multiple_of=8, description="width in pixels, a multiple of eight")
+    height: int = Field(512, gt=0, multiple_of=8, description="height in pixels, a multiple of eight")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="number format of its arithmetic; SDXL's own weights overflow in float16"
+    )
 
 
 CodecConfig = Annotated[PCACodecConfig | SdxlVaeConfig, Field(discriminator="kind")]

@@ -20,8 +20,8 @@ class PCACodecConfig(BaseModel, frozen=True, extra="forbid"):
     """Linear latents of square blocks: fitted in a second; the defaults keep 99.9 % of a drawn frame's variance."""
 
     kind: Literal["pca"] = "pca"
-    width: int = Field(224, gt=0, description="pixels")
-    height: int = Field(128, gt=0, description="pixels")
+    width: int = Field(224, gt=0, description="width in pixels")
+    height: int = Field(128, gt=0, description="height in pixels")
     block: int = Field(8, gt=1, description="pixels of a block's side: one position of the latent grid")
     channels: int = Field(64, gt=0, description="components kept of a block's 3 * block^2 values")
     temper: float = Field(0.5, ge=0, le=1, description="power of a channel's std that scaling removes; 1 whitens")

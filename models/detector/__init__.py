@@ -38,7 +38,7 @@ class MtcnnConfig(BaseModel, frozen=True, extra="forbid"):
     """Face first: MTCNN finds faces, human proportions give the body; someone seen from behind is missed."""
 
     kind: Literal["mtcnn"] = "mtcnn"
-    finder: MtcnnFinderConfig = MtcnnFinderConfig()
+    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
 
     @property
     def revision(self) -> str:
@@ -47,13 +47,7 @@ class MtcnnConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class GroundingDinoConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """GroundingDINO of transformers; the paper's detector.
-
-    Args:
-        threshold: of a box's confidence; the authors' own demo uses 0.35.
-        overlap: of two boxes whose intersection over union is larger, the less sure one is a double and falls away.
-        batch: pictures that run together.
-    """
+    """GroundingDINO of transformers; the paper's detector."""
 
     origin: ClassVar[Origin] = Origin(
         name="GroundingDINO",
@@ -63,21 +57,19 @@ class GroundingDinoConfig(CheckpointConfig, frozen=True, extra="forbid"):
     )
 
     kind: Literal["grounding_dino"] = "grounding_dino"
-    source: str = "IDEA-Research/grounding-dino-base"
-    threshold: float = Field(default=0.35, ge=0, lt=1)
-    overlap: float = Field(default=0.8, gt=0, le=1)
-    batch: int = Field(default=4, ge=1)
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    source: str = Field("IDEA-Research/grounding-dino-base", description="checkpoint: a file, a folder or a hub id")
+    threshold: float = Field(0.35, ge=0, lt=1, description="least confidence of a box; the authors' demo uses 0.35")
+    overlap: float = Field(
+        0.8, gt=0, le=1, description="intersection over union from which on the less confident of two boxes is dropped"
+    )
+    batch: int = Field(4, ge=1, description="pictures that run together")
+    dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="number format of weights and arithmetic"
+    )
 
 
 class GroundingDinoPyConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """GroundingDINO of its authors' package groundingdino-py 0.4.0, with their checkpoint file.
-
-    Args:
-        architecture: a config file of the package by its name, or the path of another: it is Python, and is run.
-        text_encoder: folder or hub id of the BERT whose config and tokenizer are meant; its weights are the file's.
-        threshold, overlap, batch: as above.
-    """
+    """GroundingDINO of its authors' package groundingdino-py 0.4.0, with their checkpoint file."""
 
     origin: ClassVar[Origin] = Origin(
         name="GroundingDINO's original checkpoint",
@@ -94,12 +86,20 @@ class GroundingDinoPyConfig(CheckpointConfig, frozen=True, extra="forbid"):
     not_identity: ClassVar[tuple[str, ...]] = ("source", "hub_revision", "batch", "architecture", "text_encoder")
 
     kind: Literal["groundingdino_py"] = "groundingdino_py"
-    source: str = "groundingdino_swint_ogc.pth"
-    architecture: str = "GroundingDINO_SwinT_OGC.py"
-    text_encoder: str = "google-bert/bert-base-uncased"
-    threshold: float = Field(default=0.35, ge=0, lt=1)
-    overlap: float = Field(default=0.8, gt=0, le=1)
-    batch: int = Field(default=4, ge=1)
+    source: str = Field("groundingdino_swint_ogc.pth", description="checkpoint file of groundingdino-py")
+    architecture: str = Field(
+        "GroundingDINO_SwinT_OGC.py",
+        description="config file: a name in the package or a path; it is Python code, and is run",
+    )
+    text_encoder: str = Field(
+        "google-bert/bert-base-uncased",
+        description="folder or hub id of BERT's config and tokenizer; its weights are in the checkpoint file",
+    )
+    threshold: float = Field(0.35, ge=0, lt=1, description="least confidence of a box")
+    overlap: float = Field(
+        0.8, gt=0, le=1, description="intersection over union from which on the less confident of two boxes is dropped"
+    )
+    batch: int = Field(4, ge=1, description="pictures that run together")
 
     @property
     def revision(self) -> str:

@@ -43,32 +43,36 @@ class FaceEmbedder(Protocol):
 
 
 class MtcnnFinderConfig(BaseModel, frozen=True, extra="forbid"):
-    """Which faces are searched for. Heights in pixels of the given picture; thresholds of the three networks."""
+    """Which faces MTCNN searches for."""
 
-    smallest: int = Field(default=32, ge=12)
-    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.9)
+    smallest: int = Field(32, ge=12, description="height of the smallest face in pixels")
+    thresholds: tuple[float, float, float] = Field(
+        (0.6, 0.7, 0.9), description="least confidence in each of the three networks"
+    )
 
 
 class QualityConfig(BaseModel, frozen=True, extra="forbid"):
-    """Which faces enter the bank; the measures are quality.py's.
+    """Which faces enter the bank; the measures are quality.py's."""
 
-    Args:
-        smallest: height of the face's box in pixels.
-        least_sharpness: below which a face counts as blurred: drawn faces have 0.05 to 0.16, and 0.006 to 0.018 when
-            they are blurred by a sixteenth of their height.
-        largest_turn: of the nose from the middle of the eyes, in distances of the eyes; a profile has 0.5 and more.
-    """
-
-    smallest: float = Field(default=32, ge=0)
-    least_sharpness: float = Field(default=0.02, ge=0)
-    largest_turn: float = Field(default=0.6, ge=0)
+    smallest: float = Field(32, ge=0, description="least height of a face's box in pixels")
+    least_sharpness: float = Field(
+        0.02, ge=0, description="least sharpness of a face; drawn faces have 0.05 to 0.16, blurred ones 0.006 to 0.018"
+    )
+    largest_turn: float = Field(
+        0.6,
+        ge=0,
+        description="largest distance of the nose from the middle of the eyes, in distances of the eyes; a "
+        "profile has 0.5 or more",
+    )
 
 
 class ClusteringConfig(BaseModel, frozen=True, extra="forbid"):
-    """When two faces count as alike: their distance is below `threshold`. Cosine distance is 1 minus the cosine."""
+    """When two faces count as alike."""
 
-    metric: Literal["euclidean", "cosine"]
-    threshold: float = Field(gt=0)
+    metric: Literal["euclidean", "cosine"] = Field(
+        description="distance between embeddings; cosine: 1 minus the cosine"
+    )
+    threshold: float = Field(gt=0, description="distance below which two faces count as one person's")
 
 
 class DlibConfig(BaseModel, frozen=True, extra="forbid"):
@@ -79,9 +83,11 @@ class DlibConfig(BaseModel, frozen=True, extra="forbid"):
     """
 
     kind: Literal["dlib"] = "dlib"
-    finder: MtcnnFinderConfig = MtcnnFinderConfig()
-    quality: QualityConfig = QualityConfig()
-    clustering: ClusteringConfig = ClusteringConfig(metric="euclidean", threshold=0.5)
+    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
+    quality: QualityConfig = Field(QualityConfig(), description="which faces enter the face bank")
+    clustering: ClusteringConfig = Field(
+        ClusteringConfig(metric="euclidean", threshold=0.5), description="when two faces show one person"
+    )
 
     @property
     def revision(self) -> str:
@@ -99,13 +105,6 @@ class FarlConfig(CheckpointConfig, frozen=True, extra="forbid"):
 
     FaRL learnt faces and their captions, not identities; `clustering.threshold` is a start, to be chosen with
     benchmarks/face_purity.py.
-
-    Args:
-        source: FaRL's own .pth (a CLIP state dict), or a folder or hub id of transformers.
-        feature: "projection", the vector of CLIP's joint space, is what FaRL's authors show and its users take (512
-            numbers); "pooled" is the class token before it (768), and all that a plain CLIPVisionModel has.
-        width: numbers of an embedding; checked against the checkpoint.
-        batch: faces that run together.
     """
 
     origin: ClassVar[Origin] = Origin(
@@ -116,13 +115,21 @@ class FarlConfig(CheckpointConfig, frozen=True, extra="forbid"):
     )
 
     kind: Literal["farl"] = "farl"
-    source: str = "FaRL-Base-Patch16-LAIONFace20M-ep64.pth"
-    feature: Literal["projection", "pooled"] = "projection"
-    width: int = Field(default=512, ge=1)
-    batch: int = Field(default=32, ge=1)
-    finder: MtcnnFinderConfig = MtcnnFinderConfig()
-    quality: QualityConfig = QualityConfig()
-    clustering: ClusteringConfig = ClusteringConfig(metric="cosine", threshold=0.25)
+    source: str = Field(
+        "FaRL-Base-Patch16-LAIONFace20M-ep64.pth",
+        description="FaRL's own .pth (a CLIP state dict), or a folder or hub id of transformers",
+    )
+    feature: Literal["projection", "pooled"] = Field(
+        "projection",
+        description="projection: CLIP's joint space (512 numbers); pooled: the class token before it (768 numbers)",
+    )
+    width: int = Field(512, ge=1, description="numbers of an embedding; checked against the checkpoint")
+    batch: int = Field(32, ge=1, description="faces that run together")
+    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
+    quality: QualityConfig = Field(QualityConfig(), description="which faces enter the face bank")
+    clustering: ClusteringConfig = Field(
+        ClusteringConfig(metric="cosine", threshold=0.25), description="when two faces show one person"
+    )
 
     @property
     def revision(self) -> str:

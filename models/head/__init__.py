@@ -11,11 +11,11 @@ from models.head.head import Head, Prediction
 
 
 class GmmConfig(BaseModel, frozen=True, extra="forbid"):
-    """The paper's k-mixture of Gaussians; `sigma_floor` in deviations of the token."""
+    """The paper's k-mixture of Gaussians."""
 
     kind: Literal["gmm"] = "gmm"
-    components: int = Field(default=4, ge=1)
-    sigma_floor: float = Field(default=0.3, ge=0)
+    components: int = Field(4, ge=1, description="Gaussians of the mixture; the paper: k")
+    sigma_floor: float = Field(0.3, ge=0, description="least sigma, in the token's standard deviations")
 
 
 class RegressionConfig(BaseModel, frozen=True, extra="forbid"):
@@ -25,11 +25,11 @@ class RegressionConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class FlowConfig(BaseModel, frozen=True, extra="forbid"):
-    """A small flow-matching network a token, sampled in `steps` of Euler's method."""
+    """A small flow-matching network a token."""
 
     kind: Literal["flow"] = "flow"
-    width: int = Field(default=256, ge=1)
-    steps: int = Field(default=16, ge=1)
+    width: int = Field(256, ge=1, description="hidden width")
+    steps: int = Field(16, ge=1, description="steps of Euler's method in sampling")
 
 
 HeadConfig = Annotated[GmmConfig | RegressionConfig | FlowConfig, Field(discriminator="kind")]

@@ -29,12 +29,12 @@ class SentenceEncoder(Protocol):
 
 
 class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
-    """all-MiniLM-L6-v2: 384 numbers, the mean of the last layer. `batch` distinct sentences run together."""
+    """all-MiniLM-L6-v2: 384 numbers, the mean of the last layer."""
 
     not_identity: ClassVar[tuple[str, ...]] = ("batch",)
 
     kind: Literal["minilm"] = "minilm"
-    batch: int = Field(default=32, ge=1)
+    batch: int = Field(32, ge=1, description="distinct sentences that run together")
 
     @property
     def revision(self) -> str:
@@ -48,13 +48,7 @@ class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class LongClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """LongCLIP-L, the paper's: 768 numbers, sentences of up to 248 tokens.
-
-    Args:
-        source: its authors' longclip-L.pt, or a folder or hub id with transformers' text tower of so many positions.
-        width: numbers of a vector; checked against the checkpoint.
-        batch: distinct sentences that run together.
-    """
+    """LongCLIP-L, the paper's: 768 numbers, sentences of up to 248 tokens."""
 
     origin: ClassVar[Origin] = Origin(
         name="LongCLIP-L",
@@ -64,9 +58,13 @@ class LongClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
     )
 
     kind: Literal["longclip"] = "longclip"
-    source: str = "longclip-L.pt"
-    width: int = Field(default=768, ge=1)
-    batch: int = Field(default=32, ge=1)
+    source: str = Field(
+        "longclip-L.pt",
+        description="longclip-L.pt of its authors, or a folder or hub id with transformers' text tower of 248 "
+        "positions",
+    )
+    width: int = Field(768, ge=1, description="numbers of a vector; checked against the checkpoint")
+    batch: int = Field(32, ge=1, description="distinct sentences that run together")
 
 
 SentenceConfig = Annotated[MiniLmConfig | LongClipConfig, Field(discriminator="kind")]

@@ -19,14 +19,9 @@ class BudgetError(RuntimeError):
 
 
 class ServerConfig(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
-    """Which model of which server, and how hard it is pressed.
+    """Which model of which server, and its limits.
 
-    The key is read from the environment variable `key_variable`, and stands in no config, fingerprint, row or log. At
-    most `concurrency` requests are under way. One that gets no answer within `timeout_s`, or an error that may pass (a
-    broken connection, HTTP 408, 425, 429 or 5xx), is sent again, `attempts` times in all, after a wait that doubles
-    from `backoff_s` with jitter, or as long as Retry-After says; longer than `longest_wait_s` is not waited. An answer
-    that can't be used is asked for again, `answers` times in all. `requests_a_film` and `tokens_a_film` are the most
-    that one film may cost (counted: every request sent, and the tokens that the server reports, prompts among them).
+    The key is read from the environment, and stands in no config, fingerprint, row or log.
     """
 
     not_identity: ClassVar[tuple[str, ...]] = (
@@ -35,17 +30,28 @@ class ServerConfig(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=
     )
     """Where the work is done, how fast and how much of it: no part of a fingerprint."""
 
-    base_url: str = "http://localhost:8000/v1"
-    model: str
-    key_variable: str = ""
-    concurrency: int = Field(default=16, ge=1)
-    timeout_s: float = Field(default=120, gt=0)
-    attempts: int = Field(default=6, ge=1)
-    backoff_s: float = Field(default=1, ge=0)
-    longest_wait_s: float = Field(default=120, ge=0)
-    answers: int = Field(default=3, ge=1)
-    requests_a_film: int | None = Field(default=None, ge=1)
-    tokens_a_film: int | None = Field(default=None, ge=1)
+    base_url: str = Field("http://localhost:8000/v1", description="URL of the OpenAI-compatible API")
+    model: str = Field(description="name of the served model")
+    key_variable: str = Field("", description='environment variable that holds the API key; "": no key')
+    concurrency: int = Field(16, ge=1, description="requests under way at a time")
+    timeout_s: float = Field(120, gt=0, description="seconds to wait for an answer")
+    attempts: int = Field(
+        6,
+        ge=1,
+        description="attempts at a request that fails in a way that may pass (connection, HTTP 408, 425, 429, 5xx)",
+    )
+    backoff_s: float = Field(
+        1,
+        ge=0,
+        description="seconds before the second attempt; doubled with each, with jitter, unless Retry-After says "
+        "otherwise",
+    )
+    longest_wait_s: float = Field(120, ge=0, description="longest wait between two attempts in seconds")
+    answers: int = Field(3, ge=1, description="attempts at an answer that can be used")
+    requests_a_film: int | None = Field(None, ge=1, description="most requests for one film; null: no limit")
+    tokens_a_film: int | None = Field(
+        None, ge=1, description="most tokens for one film, prompts included, as the server counts them; null: no limit"
+    )
 
     @field_validator("base_url")
     @classmethod

@@ -31,14 +31,18 @@ class StageConfig(BaseModel, frozen=True, extra="forbid"):
     """
 
     warmup_steps: int = Field(800, ge=0, description="first steps, with the U-Net frozen; the paper: 20,000")
-    warmup_batch: int = Field(16, gt=0)
-    warmup_learning_rate: float | None = Field(1e-3, gt=0, description="None: one schedule over all steps")
+    warmup_batch: int = Field(16, gt=0, description="keyframes a step while the U-Net is frozen")
+    warmup_learning_rate: float | None = Field(
+        1e-3, gt=0, description="learning rate while the U-Net is frozen; null: one schedule over all steps"
+    )
     steps: int = Field(1050, gt=0, description="all steps, the frozen ones included; the paper: 120,000")
-    batch: int = Field(8, gt=0)
-    learning_rate: float = Field(6e-4, gt=0, description="the paper: 1e-4 falling to 2e-5, then 2e-5")
-    schedule: Schedule = "cosine"
+    batch: int = Field(8, gt=0, description="keyframes a step")
+    learning_rate: float = Field(
+        6e-4, gt=0, description="highest learning rate; the paper: 1e-4 falling to 2e-5, then 2e-5"
+    )
+    schedule: Schedule = Field("cosine", description="how the learning rate goes on after its warm-up")
     falls_to: float = Field(0.05, ge=0, le=1, description="share of the learning rate that is left at the end")
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
     token_noise: float = Field(
         0.4,
         ge=0,
@@ -46,16 +50,16 @@ class StageConfig(BaseModel, frozen=True, extra="forbid"):
         "tokens decodes to that keyframe, not to a blend",
     )
     flip: float = Field(0.5, ge=0, le=1, description="share of mirrored keyframes")
-    coarse_weight: float = Field(1.0, ge=0, description="of the coarse head's loss")
+    coarse_weight: float = Field(1.0, ge=0, description="weight of the coarse head's loss")
     pixel_weight: float = Field(
-        0.0, ge=0, description="of l1 in pixels beside l2 in latents, in the coarse head's loss"
+        0.0, ge=0, description="weight of l1 in pixels beside l2 in latents, in the coarse head's loss"
     )
     average: float = Field(0.98, ge=0, lt=1, description="decay of the weights' exported moving average; 0: none")
-    seed: int = 0
+    seed: int = Field(0, description="seed of all random draws")
 
 
 class AutoencoderTrainingConfig(StageConfig, frozen=True, extra="forbid"):
-    model: AutoencoderConfig = AutoencoderConfig()
+    model: AutoencoderConfig = Field(AutoencoderConfig(), description="sizes of the autoencoder")
 
 
 class Batch(NamedTuple):

@@ -36,28 +36,31 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """The defaults are the laptop's: one film, a few minutes of one CPU core.
 
     `paper`: window 128, rows of 5,120 slots, learning_rate 2e-5, constant after 2,000 warm-up steps, references 10.
-    `losses` lists the terms of eq. 4 that are on (Table 4 drops some). A step of a worker takes `batch` rows; a row is
-    one window or, with `packing`, windows of several films, the last one cut, until so many slots are full.
+    Of a packed row's windows the last one is cut.
     """
 
-    model: AutoregressiveConfig = AutoregressiveConfig()
-    steps: int = Field(default=120, ge=1)
-    batch: int = Field(default=1, ge=1)
-    window: int = Field(default=16, ge=1)
-    packing: int | None = Field(default=None, ge=1)
-    short_windows: float = Field(default=0.5, ge=0, le=1, description="share of windows cut to a random length")
-    learning_rate: float = Field(default=3e-4, gt=0)
-    warmup: int = Field(default=10, ge=0)
-    schedule: Literal["constant", "cosine"] = "cosine"
-    weight_decay: float = Field(default=0.05, ge=0)
-    losses: tuple[Loss, ...] = Field(default=("nll", "l1", "l2"), min_length=1)
-    flip: float = Field(default=0.5, ge=0, le=1)
-    reverse: float = Field(default=0.5, ge=0, le=1)
-    random_faces: bool = True
-    untold: float = Field(default=0, ge=0, le=1, description="share of windows without scripts, for guidance")
-    references: int = Field(default=10, ge=0)
-    reference_probability: float = Field(default=0.5, ge=0, le=1)
-    seed: int = 0
+    model: AutoregressiveConfig = Field(AutoregressiveConfig(), description="sizes and regularisation of the model")
+    steps: int = Field(120, ge=1, description="all steps")
+    batch: int = Field(1, ge=1, description="rows a step and worker")
+    window: int = Field(16, ge=1, description="keyframes of a window")
+    packing: int | None = Field(
+        None, ge=1, description="slots of a row, filled with windows of several films; null: one window a row"
+    )
+    short_windows: float = Field(0.5, ge=0, le=1, description="share of windows cut to a random length")
+    learning_rate: float = Field(3e-4, gt=0, description="highest learning rate")
+    warmup: int = Field(10, ge=0, description="first steps, in which the learning rate rises")
+    schedule: Literal["constant", "cosine"] = Field(
+        "cosine", description="how the learning rate goes on after its warm-up"
+    )
+    weight_decay: float = Field(0.05, ge=0, description="AdamW's weight decay")
+    losses: tuple[Loss, ...] = Field(("nll", "l1", "l2"), min_length=1, description="terms of eq. 4 that are on")
+    flip: float = Field(0.5, ge=0, le=1, description="share of mirrored windows")
+    reverse: float = Field(0.5, ge=0, le=1, description="share of windows in reverse order")
+    random_faces: bool = Field(True, description="replace each face by one of the same character from another keyframe")
+    untold: float = Field(0, ge=0, le=1, description="share of windows without scripts, for guidance")
+    references: int = Field(10, ge=0, description="reference frames put before a window")
+    reference_probability: float = Field(0.5, ge=0, le=1, description="share of windows with reference frames")
+    seed: int = Field(0, description="seed of all random draws")
 
 
 class Batch(NamedTuple):

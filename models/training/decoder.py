@@ -27,19 +27,19 @@ from models.training.views import Drawn, Views
 class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """The defaults are the laptop's. The paper: 120k steps at a constant 2e-5."""
 
-    steps: int = Field(200, gt=0)
-    batch: int = Field(8, gt=0)
-    learning_rate: float = Field(3e-4, gt=0)
-    schedule: Schedule = "cosine"
-    weight_decay: float = Field(0.01, ge=0)
+    steps: int = Field(200, gt=0, description="all steps; the paper: 120,000")
+    batch: int = Field(8, gt=0, description="keyframes a step")
+    learning_rate: float = Field(3e-4, gt=0, description="highest learning rate; the paper: 2e-5")
+    schedule: Schedule = Field("cosine", description="how the learning rate goes on after its warm-up")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
     masked: float = Field(0.2, ge=0, le=1, description="chance of each context vector to become zero; the paper: 0.2")
     dropped: float = Field(0.05, ge=0, le=1, description="chance of a keyframe to lose everything, for guidance")
     other_face: float = Field(0.5, ge=0, le=1, description="chance of a face to come from another of its keyframes")
     token_noise: float = Field(0.4, ge=0, description="std of the noise on tokens, which have unit variance")
     flip: float = Field(0.0, ge=0, le=1, description="share of mirrored keyframes, with mirrored scripts")
-    coarse_weight: float = Field(1.0, ge=0, description="of the coarse head's l2 loss")
+    coarse_weight: float = Field(1.0, ge=0, description="weight of the coarse head's l2 loss")
     average: float = Field(0.95, ge=0, lt=1, description="decay of the weights' exported moving average; 0: none")
-    seed: int = 0
+    seed: int = Field(0, description="seed of all random draws")
 
 
 class Batch(NamedTuple):

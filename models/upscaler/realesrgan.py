@@ -21,16 +21,14 @@ _SMOOTHING = (7, 30, 3)  # of the bilateral filter: pixels across, spread over c
 
 
 class RealEsrganConfig(BaseModel, frozen=True, extra="forbid"):
-    """Its default network has 0.6 million parameters and takes 0.25 to 0.5 s for 224x128 on one CPU thread.
-
-    Args:
-        weights: animevideov3 for drawn pictures; x4plus for photographs, with 16.7 million parameters and 12 s.
-        blend: share of the network's picture; the rest is Lanczos.
-    """
+    """Its default network has 0.6 million parameters and takes 0.25 to 0.5 s for 224x128 on one CPU thread."""
 
     kind: Literal["realesrgan"] = "realesrgan"
-    weights: Literal["animevideov3", "x4plus"] = "animevideov3"
-    blend: float = Field(default=0.6, ge=0, le=1)
+    weights: Literal["animevideov3", "x4plus"] = Field(
+        "animevideov3",
+        description="animevideov3 for drawn pictures, x4plus for photographs (16.7 million parameters, 12 s a picture)",
+    )
+    blend: float = Field(0.6, ge=0, le=1, description="share of the network's picture; the rest is Lanczos")
 
     @property
     def revision(self) -> str:

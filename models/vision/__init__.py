@@ -14,14 +14,10 @@ if TYPE_CHECKING:
 
 
 class EfficientNetLite0Config(BaseModel, frozen=True, extra="forbid"):
-    """EfficientNet-Lite0 (ImageNet): a grid of 1280 channels at 1/32 of the picture.
-
-    `middle` adds the 112 channels of the stage before (at 1/16, averaged to the same grid), which keep more of the
-    place of things.
-    """
+    """EfficientNet-Lite0 (ImageNet): a grid of 1280 channels at 1/32 of the picture."""
 
     kind: Literal["efficientnet_lite0"] = "efficientnet_lite0"
-    middle: bool = True
+    middle: bool = Field(True, description="add 112 channels of the stage before, which keep more of where things are")
 
     @property
     def revision(self) -> str:
@@ -30,12 +26,7 @@ class EfficientNetLite0Config(BaseModel, frozen=True, extra="forbid"):
 
 
 class ClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """CLIP ViT-L/14, the paper's encoder E: 1024 channels at 1/14 of the picture, retrieval vectors of 768.
-
-    Args:
-        source: a folder or hub id of transformers, or a checkpoint file of open_clip's layout.
-        activation: of such a file; "quick_gelu" for OpenAI's weights, "gelu" for most that open_clip trained.
-    """
+    """CLIP ViT-L/14, the paper's encoder E: 1024 channels at 1/14 of the picture, retrieval vectors of 768."""
 
     origin: ClassVar[Origin] = Origin(
         name="CLIP ViT-L/14",
@@ -45,15 +36,20 @@ class ClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
     )
 
     kind: Literal["clip"] = "clip"
-    source: str = "openai/clip-vit-large-patch14"
-    activation: Activation = "quick_gelu"
+    source: str = Field(
+        "openai/clip-vit-large-patch14",
+        description="a folder or hub id of transformers, or a checkpoint file of open_clip",
+    )
+    activation: Activation = Field(
+        "quick_gelu", description="of a checkpoint file: quick_gelu for OpenAI's weights, gelu for most of open_clip's"
+    )
 
 
 class LatentsConfig(BaseModel, frozen=True, extra="forbid"):
     """No image encoder: the codec's own latents, in patches."""
 
     kind: Literal["latents"] = "latents"
-    patch: int = Field(1, gt=0, description="cells of the latent grid on a patch's side")
+    patch: int = Field(1, gt=0, description="side of a patch in cells of the latent grid")
 
 
 VisionConfig = Annotated[EfficientNetLite0Config | ClipConfig, Field(discriminator="kind")]

@@ -62,16 +62,13 @@ class TemplateConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
-    """The packaged SmolLM2-135M-Instruct writes the plot; what it gets wrong is left to the template.
-
-    `batch` keyframes are written together; facts longer than `longest` tokens are not given to the model.
-    """
+    """The packaged SmolLM2-135M-Instruct writes the plot; what it gets wrong is left to the template."""
 
     not_identity: ClassVar[tuple[str, ...]] = ("batch",)
 
     kind: Literal["smollm2"] = "smollm2"
-    batch: int = Field(default=16, ge=1)
-    longest: int = Field(default=48, ge=8)
+    batch: int = Field(16, ge=1, description="keyframes that are written together")
+    longest: int = Field(48, ge=8, description="longest facts given to the model, in tokens")
 
     @property
     def revision(self) -> str:
@@ -82,13 +79,7 @@ class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
 class LlmConfig(CheckpointConfig, frozen=True, extra="forbid"):
     """A causal language model of transformers writes scene elements and plots, held to a JSON schema (app. C).
 
-    The paper doesn't name its model. What can't be used is asked for again, `answers` times in all, and then left to
-    the template.
-
-    Args:
-        source: a folder, a hub id or `smollm2`, the packaged one.
-        batch: keyframes that are written together, greedily, in at most `most_tokens` tokens each.
-        grounded: the share of a sentence's words that must stand in the captions; 0 asks for none.
+    The paper doesn't name its model. It answers greedily.
     """
 
     origin: ClassVar[Origin] = Origin(
@@ -99,13 +90,19 @@ class LlmConfig(CheckpointConfig, frozen=True, extra="forbid"):
     )
 
     kind: Literal["llm"] = "llm"
-    source: str = "Qwen/Qwen2.5-7B-Instruct"
-    licence: str = "see the checkpoint"
-    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    batch: int = Field(default=16, ge=1)
-    most_tokens: int = Field(default=512, ge=16)
-    answers: int = Field(default=3, ge=1)
-    grounded: float = Field(default=0.5, ge=0, le=1)
+    source: str = Field(
+        "Qwen/Qwen2.5-7B-Instruct", description="checkpoint: a folder, a hub id, or smollm2 for the packaged one"
+    )
+    licence: str = Field("see the checkpoint", description="licence of the weights, for cards and exports")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "bfloat16", description="number format of weights and arithmetic"
+    )
+    batch: int = Field(16, ge=1, description="keyframes that are written together")
+    most_tokens: int = Field(512, ge=16, description="longest answer in tokens")
+    answers: int = Field(3, ge=1, description="attempts at an answer that can be used, before the template writes")
+    grounded: float = Field(
+        0.5, ge=0, le=1, description="least share of a sentence's words that stand in the captions; 0: any"
+    )
 
     @property
     def revision(self) -> str:
@@ -119,17 +116,18 @@ class LlmConfig(CheckpointConfig, frozen=True, extra="forbid"):
 
 
 class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
-    """The same by a language model behind an OpenAI-compatible server that takes a JSON schema (vLLM, SGLang).
-
-    `weights` names the served weights' commit where the server's operator knows it: a server doesn't tell.
-    """
+    """The same by a language model behind an OpenAI-compatible server that takes a JSON schema (vLLM, SGLang)."""
 
     kind: Literal["openai"] = "openai"
-    server: ServerConfig = ServerConfig(model="Qwen/Qwen2.5-7B-Instruct")
-    weights: str = "as served"
-    licence: str = "see the served model"
-    most_tokens: int = Field(default=512, ge=16)
-    grounded: float = Field(default=0.5, ge=0, le=1)
+    server: ServerConfig = Field(
+        ServerConfig(model="Qwen/Qwen2.5-7B-Instruct"), description="the server and its limits"
+    )
+    weights: str = Field("as served", description="commit of the served weights, where the operator knows it")
+    licence: str = Field("see the served model", description="licence of the weights, for cards and exports")
+    most_tokens: int = Field(512, ge=16, description="longest answer in tokens")
+    grounded: float = Field(
+        0.5, ge=0, le=1, description="least share of a sentence's words that stand in the captions; 0: any"
+    )
 
     @property
     def revision(self) -> str:
@@ -140,13 +138,17 @@ class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
 class FilmWriterConfig(BaseModel, frozen=True, extra="forbid"):
     """Drawn films in their own words: names, looks, places and what happens, as a person would write them.
 
-    `share` of the shots are written so, each in one of several phrasings that `seed` picks; the template writes the
-    others, and all films of which nothing is known.
+    The template writes the films of which nothing is known.
     """
 
     kind: Literal["film"] = "film"
-    share: float = Field(default=0.5, ge=0, le=1)
-    seed: int = Field(default=0, ge=0)
+    share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of the shots written in the film's own words; the template writes the others",
+    )
+    seed: int = Field(0, ge=0, description="seed of the choice among phrasings")
 
     @property
     def revision(self) -> str:

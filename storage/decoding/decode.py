@@ -32,17 +32,21 @@ BATCH = 64  # keyframes
 
 
 class KeyframesConfig(BaseModel, frozen=True, extra="forbid"):
-    """How keyframes are taken from a film; lengths in seconds, sizes in pixels. What is transparent becomes black."""
+    """How keyframes are taken from a film. What is transparent becomes black."""
 
-    every: float = Field(1.0, ge=1.0)
-    trim: Trim = TrimSeconds()
-    width: int = Field(896, ge=16)
-    height: int = Field(512, ge=16)
-    quality: int = Field(90, ge=1, le=100)  # of the WebP pictures
-    shot_threshold: float = Field(2.5, gt=1.0)  # see storage.decoding.shots
-    time_limit: float = Field(3600.0, gt=0.0)  # a film
-    cpu_limit: float = Field(7200.0, gt=0.0)  # of the decoding process, in seconds of CPU time
-    memory_limit: float = Field(8.0, gt=0.0)  # GiB of address space of the decoding process
+    every: float = Field(1.0, ge=1.0, description="seconds between two keyframes")
+    trim: Trim = Field(TrimSeconds(), description="what is cut off at the beginning and end of a film")
+    width: int = Field(896, ge=16, description="width of a keyframe in pixels")
+    height: int = Field(512, ge=16, description="height of a keyframe in pixels")
+    quality: int = Field(90, ge=1, le=100, description="WebP quality, 1 to 100")
+    shot_threshold: float = Field(
+        2.5,
+        gt=1.0,
+        description="how much a shot's first picture differs from its neighbours at least (storage.decoding.shots)",
+    )
+    time_limit: float = Field(3600.0, gt=0.0, description="seconds that the decoding of a film may take")
+    cpu_limit: float = Field(7200.0, gt=0.0, description="seconds of CPU time that the decoding of a film may take")
+    memory_limit: float = Field(8.0, gt=0.0, description="GiB of address space of the decoding process")
 
     def identity(self) -> dict[str, object]:
         """What changes the keyframes, for a fingerprint: all but the limits."""

@@ -22,8 +22,8 @@ class TrimSeconds(BaseModel, frozen=True, extra="forbid"):
     """A fixed length of each film, in seconds."""
 
     kind: Literal["seconds"] = "seconds"
-    start: float = Field(0.0, ge=0.0)
-    end: float = Field(0.0, ge=0.0)
+    start: float = Field(0.0, ge=0.0, description="seconds cut off at the beginning")
+    end: float = Field(0.0, ge=0.0, description="seconds cut off at the end")
 
     def __str__(self) -> str:
         return f"trim.start {self.start:g} s and trim.end {self.end:g} s"
@@ -33,8 +33,8 @@ class TrimShare(BaseModel, frozen=True, extra="forbid"):
     """A fixed share of each film's length."""
 
     kind: Literal["share"] = "share"
-    start: float = Field(0.0, ge=0.0, lt=1.0)
-    end: float = Field(0.0, ge=0.0, lt=1.0)
+    start: float = Field(0.0, ge=0.0, lt=1.0, description="share of the film's length cut off at the beginning")
+    end: float = Field(0.0, ge=0.0, lt=1.0, description="share of the film's length cut off at the end")
 
     def __str__(self) -> str:
         return f"trim.start {self.start:.0%} and trim.end {self.end:.0%}"
@@ -43,11 +43,13 @@ class TrimShare(BaseModel, frozen=True, extra="forbid"):
 class TrimAutomatic(BaseModel, frozen=True, extra="forbid"):
     """Black, fades out of and into it, static titles and rolling credits on a flat background.
 
-    At most `longest` of the film's length at either end; titles over moving pictures stay.
+    Titles over moving pictures stay.
     """
 
     kind: Literal["automatic"] = "automatic"
-    longest: float = Field(0.15, ge=0.0, lt=0.5)
+    longest: float = Field(
+        0.15, ge=0.0, lt=0.5, description="share of the film's length that is cut off at either end at most"
+    )
 
     def __str__(self) -> str:
         return f"trim.kind 'automatic' and trim.longest {self.longest:.0%}"

@@ -45,42 +45,42 @@ class FolderConfig(BaseModel, frozen=True, extra="forbid"):
     """All images below a folder, or below a place in an object store."""
 
     kind: Literal["folder"] = "folder"
-    root: str
-    licence: str = "unknown"
+    root: str = Field(description="folder or URI")
+    licence: str = Field("unknown", description="licence of the images")
 
 
 class WebDatasetConfig(BaseModel, frozen=True, extra="forbid"):
     """All images in the tar files below a folder."""
 
     kind: Literal["webdataset"] = "webdataset"
-    root: str
-    licence: str = "unknown"
+    root: str = Field(description="folder or URI")
+    licence: str = Field("unknown", description="licence of the images")
 
 
 class OpenImagesConfig(BaseModel, frozen=True, extra="forbid"):
     """Open Images: images named by their id, and the table of ids with licence and rotation beside them."""
 
     kind: Literal["open_images"] = "open_images"
-    root: str
-    subset: str = "train"
+    root: str = Field(description="folder or URI")
+    subset: str = Field("train", description="subset of the set")
 
 
 class JourneyDbConfig(BaseModel, frozen=True, extra="forbid"):
     """JourneyDB: <subset>/imgs with the shards unpacked, and a file of annotations that names each image."""
 
     kind: Literal["journeydb"] = "journeydb"
-    root: str
-    subset: str = "train"
-    licence: str = "JourneyDB terms of use"
+    root: str = Field(description="folder or URI")
+    subset: str = Field("train", description="subset of the set")
+    licence: str = Field("JourneyDB terms of use", description="licence of the images")
 
 
 class Objects365Config(BaseModel, frozen=True, extra="forbid"):
     """Objects365: patches with images, and zhiyuan_objv2_<subset>.json with their sizes."""
 
     kind: Literal["objects365"] = "objects365"
-    root: str
-    subset: str = "train"
-    licence: str = "CC BY 4.0 annotations; images as their owners say"
+    root: str = Field(description="folder or URI")
+    subset: str = Field("train", description="subset of the set")
+    licence: str = Field("CC BY 4.0 annotations; images as their owners say", description="licence of the images")
 
 
 ImagesConfig = Annotated[

@@ -26,17 +26,11 @@ _SIDES: dict[Part, str] = {"train": "To learn from", "test": "Held out"}
 
 
 class DataCardConfig(BaseModel, frozen=True, extra="forbid"):
-    """Of what, and how it is shown.
+    """Of what, and how it is shown."""
 
-    Args:
-        snapshot: id; "" for the newest of the storage.
-        pictures: keyframes on each of the two contact sheets, evenly spread over the films.
-        width: of one of them, in pixels.
-    """
-
-    snapshot: str = ""
-    pictures: int = Field(default=24, ge=1)
-    width: int = Field(default=240, ge=16)
+    snapshot: str = Field("", description='id of the snapshot; "": the newest')
+    pictures: int = Field(24, ge=1, description="keyframes on each of the two contact sheets")
+    width: int = Field(240, ge=16, description="width of a picture in pixels")
 
 
 @dataclass(frozen=True)

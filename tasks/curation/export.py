@@ -38,15 +38,10 @@ _SAID = ("title", "movie", "year", "origin", "licence", "availability")
 
 
 class ExportConfig(BaseModel, frozen=True, extra="forbid"):
-    """Of what, and how much goes into a shard.
+    """Of what, and how much goes into a shard."""
 
-    Args:
-        snapshot: id; "" for the newest of the storage.
-        shard_mb: 10^6 bytes that a shard has at most, unless one keyframe alone takes more.
-    """
-
-    snapshot: str = ""
-    shard_mb: float = Field(default=256.0, gt=0)
+    snapshot: str = Field("", description='id of the snapshot; "": the newest')
+    shard_mb: float = Field(256.0, gt=0, description="largest shard in MB (10^6 bytes)")
 
 
 class Shard(BaseModel, frozen=True, extra="forbid"):

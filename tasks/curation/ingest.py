@@ -31,21 +31,18 @@ STAGE = "films"
 
 
 class DrawnConfig(BaseModel, frozen=True, extra="forbid"):
-    """The film that is drawn when none is given; length in seconds, size in pixels.
+    """The film that is drawn when none is given, and films drawn as keyframes."""
 
-    Args:
-        seed: of that film.
-        films: how many others are drawn as keyframes alone, without video, beside the films that are given, in place
-            of that film when none is.
-        first: the seed of the first of these, and those of the others follow; drawn.worlds says which are for what.
-    """
-
-    seed: int = 7
-    films: int = Field(default=0, ge=0)
-    first: int = Field(default=TRAINING, ge=0)
-    seconds: int = Field(default=96, ge=8)
-    width: int = Field(default=896, ge=96, multiple_of=2)
-    height: int = Field(default=512, ge=96, multiple_of=2)
+    seed: int = Field(7, description="seed of the film")
+    films: int = Field(
+        0, ge=0, description="further films drawn as keyframes alone, without video, beside those that are given"
+    )
+    first: int = Field(
+        TRAINING, ge=0, description="seed of the first further film; the others follow (see drawn.worlds)"
+    )
+    seconds: int = Field(96, ge=8, description="length in seconds")
+    width: int = Field(896, ge=96, multiple_of=2, description="width in pixels")
+    height: int = Field(512, ge=96, multiple_of=2, description="height in pixels")
 
     @property
     def rel(self) -> str:
@@ -73,20 +70,20 @@ class DrawnConfig(BaseModel, frozen=True, extra="forbid"):
 class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     """What to work on.
 
-    Args:
-        films: files, folders (searched to the bottom), patterns, manifests (.csv, .parquet; see storage.films.manifest)
-            and the folder of Condensed Movies, by path or URI; none for the drawn film.
-        near_duplicates: whether of films that show the same pictures, encoded in other ways or mirrored, only the best
-            that can be used stays (storage.films.dedup): when it falls out, the next best takes its place, at once when
-            that is in the stage keyframes and else in the next run. One that the storage holds already stays.
-
     A file counts once: what a manifest says about it takes precedence over the folder that it is in, and of two
-    rows the earlier counts (storage.films.named).
+    rows the earlier counts (storage.films.named). When the best of several near duplicates falls out, the next best takes its
+    place (storage.films.dedup); one that the storage holds already stays.
     """
 
-    films: tuple[Source, ...] = ()
-    near_duplicates: bool = True
-    drawn: DrawnConfig = DrawnConfig()
+    films: tuple[Source, ...] = Field(
+        (),
+        description="files, folders, patterns, manifests (.csv, .parquet) and Condensed Movies, by path or URI; "
+        "none: the drawn film",
+    )
+    near_duplicates: bool = Field(
+        True, description="of films with the same pictures (re-encoded, mirrored) keep only the best that can be used"
+    )
+    drawn: DrawnConfig = Field(DrawnConfig(), description="the film that is drawn when none is given")
 
 
 @dataclass(frozen=True)

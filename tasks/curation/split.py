@@ -17,30 +17,26 @@ _FAR = 1 / 3  # of the share that was asked for
 
 
 class HalvesConfig(BaseModel, frozen=True, extra="forbid"):
-    """The beginning of each film trains, the rest is held out: for few films.
-
-    `train_fraction`: the share of each film's keyframes, from its beginning, that models learn from.
-    """
+    """The beginning of each film trains, the rest is held out: for few films."""
 
     kind: Literal["halves"] = "halves"
-    train_fraction: float = Field(default=0.5, gt=0.0, lt=1.0)
+    train_fraction: float = Field(
+        0.5, gt=0.0, lt=1.0, description="share of each film, from its beginning, that models learn from"
+    )
 
 
 class FilmsConfig(BaseModel, frozen=True, extra="forbid"):
     """A movie, with all its files, trains or is held out as a whole (section 4.1 of the paper, which holds out 100).
 
     So do movies that share pictures: near duplicates, and those with a passage of another (storage.films.passages).
-
-    Args:
-        test: from 1 on the number of movies that are held out, below 1 their share.
-        seed: of the draw. Movies are drawn by the hash of what names them: under a share, films that come later leave
-            the others where they are, but for the one that stands in where a side would be empty. So of few movies the
-            share is met by chance (see `far_off`); a number is met always, and films that come later may take a place.
+    Movies are drawn by the hash of what names them: under a share, films that come later leave the others where they
+    are, but for the one that stands in where a side would be empty. So of few movies the share is met by chance (see
+    `far_off`); a number is met always, and films that come later may take a place.
     """
 
     kind: Literal["films"] = "films"
-    test: float = Field(default=0.1, gt=0.0)
-    seed: int = 0
+    test: float = Field(0.1, gt=0.0, description="movies that are held out: a number from 1 on, a share below 1")
+    seed: int = Field(0, description="seed of the draw")
 
     @model_validator(mode="after")
     def _counts_whole_movies(self) -> Self:

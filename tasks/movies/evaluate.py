@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from models import face, vision
 from models.autoregressive.generate import GenerationConfig
-from models.face import DlibConfig, FaceConfig
+from models.face import FaceConfig
 from models.vision import EfficientNetLite0Config, VisionConfig
 from storage.decoding.pictures import decode
 from storage.fingerprint import fingerprint
@@ -36,37 +36,34 @@ _PARTS = {"train": "training", "held_out": "held-out"}
 
 
 class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
-    """What is measured with.
+    """What is measured with."""
 
-    Args:
-        width, height: of the pictures that are compared pixel by pixel.
-        same_face: largest Euclidean distance of two faces of one person (Appendix B leaves it open; dlib's suits 0.55
-            to 0.6; FaRL's vectors are of unit length, so that it is the root of twice a cosine distance).
-        main_faces: a main character has so many faces in the training half at least, or in a film without one.
-        smallest_face: height in pixels from which a drawn face counts.
-        most: keyframes of each side that are looked at: all, or shorter runs of them, evenly spread. Retrieval, PSNR,
-            similarities, LT and ST are of these.
-        neighbours: how many keyframes beside its own also count in the retrieval "within".
-        references: frames that are put before for the few-shot likelihood; see tasks.references.
-        shuffles: how often scripts are exchanged for the likelihood under wrong scripts.
-    """
-
-    vision: VisionConfig = EfficientNetLite0Config()
-    face: FaceConfig = DlibConfig()
-    width: int = Field(default=224, ge=16)
-    height: int = Field(default=128, ge=16)
-    same_face: float = Field(default=0.6, gt=0)
-    main_faces: int = Field(default=3, ge=1)
-    smallest_face: float = Field(default=32, ge=0)
-    most: int = Field(default=5000, ge=1)
-    neighbours: int = Field(default=2, ge=0)
-    references: int = Field(default=10, ge=1)
-    shuffles: int = Field(default=4, ge=1)
-    seed: int = Field(default=0, ge=0)
+    vision: VisionConfig = Field(EfficientNetLite0Config(), description="image encoder whose vectors are compared")
+    width: int = Field(224, ge=16, description="width in pixels of pictures compared pixel by pixel")
+    height: int = Field(128, ge=16, description="height in pixels of pictures compared pixel by pixel")
+    same_face: float = Field(
+        0.6,
+        gt=0,
+        description="largest Euclidean distance of two faces of one person: 0.55 to 0.6 for dlib, 0.7 for FaRL",
+    )
+    main_faces: int = Field(
+        3, ge=1, description="least faces of a main character in the training half, or in a film without one"
+    )
+    smallest_face: float = Field(32, ge=0, description="least height of a drawn face in pixels")
+    most: int = Field(
+        5000, ge=1, description="keyframes of each side that are looked at, at most, in evenly spread runs"
+    )
+    neighbours: int = Field(2, ge=0, description="keyframes beside its own that also count in the retrieval 'within'")
+    references: int = Field(10, ge=1, description="reference frames of the few-shot likelihood")
+    shuffles: int = Field(
+        4, ge=1, description="times that scripts are exchanged, for the likelihood under wrong scripts"
+    )
+    seed: int = Field(0, ge=0, description="seed of all random draws")
 
 
 def run(
     config: EvaluateConfig,
+    embedder: FaceConfig,
     storage: Storage,
     snapshot: Snapshot,
     work: Work,
@@ -77,6 +74,7 @@ def run(
     """Computes all figures, unless that was done.
 
     Args:
+        embedder: of the snapshot's faces, whose vectors those of rendered faces are compared with.
         work: as tasks.movies.render returns it.
         autoregressive: the model's folder in the storage.
         generation: how its tokens were generated.
@@ -84,10 +82,10 @@ def run(
     Returns:
         where they are in the storage: evaluations/<fingerprint>/metrics.json.
     """
-    parts = "evaluate", config, snapshot.id, work, autoregressive, generation
+    parts = "evaluate", config, embedder, snapshot.id, work, autoregressive, generation
     rel = f"evaluations/{fingerprint(*parts)}/metrics.json"
     if not storage.exists(rel):
-        figures = _figures(config, storage, snapshot, work, autoregressive, generation, progress)
+        figures = _figures(config, embedder, storage, snapshot, work, autoregressive, generation, progress)
         plain = {name: figure.model_dump(mode="json") for name, figure in figures.items()}
         storage.write_bytes(rel, (json.dumps(plain, indent=1) + "\n").encode())
     return rel
@@ -100,6 +98,7 @@ def read(storage: Storage, rel: str) -> Figures:
 
 def _figures(
     config: EvaluateConfig,
+    embedder: FaceConfig,
     storage: Storage,
     snapshot: Snapshot,
     work: Work,
@@ -109,7 +108,7 @@ def _figures(
 ) -> Figures:
     _, one = next(_images(storage, "original", snapshot.work["keyframes"]))
     height, width = decode(one).shape[:2]
-    eyes = Eyes(config.width, config.height, (width, height), vision.build(config.vision), face.build(config.face))
+    eyes = Eyes(config.width, config.height, (width, height), vision.build(config.vision), face.build(embedder))
     drawn = Tables(storage).read("renders", work["renders"], ["row_id", "variant"]).to_pylist()
     rebuilt = {str(row["row_id"]) for row in drawn if row["variant"] == "rebuilt"}
     versions = ["original", *sorted({str(row["variant"]) for row in drawn})]

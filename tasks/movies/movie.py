@@ -43,22 +43,18 @@ Image = NDArray[np.uint8]
 
 
 class MovieConfig(BaseModel, frozen=True, extra="forbid"):
-    """How keyframes become a movie.
+    """How keyframes become a movie."""
 
-    Args:
-        upscaler: brings keyframes to the movie's size; of kind none, the movie has theirs.
-        width, height: of the movie, in pixels.
-        variant: which keyframes are animated.
-        seconds: of movie from each, to the nearest frame.
-    """
-
-    upscaler: UpscalerConfig = RealEsrganConfig()
-    animator: AnimatorConfig = CameraConfig()
-    width: int = Field(default=896, ge=32, multiple_of=2)
-    height: int = Field(default=512, ge=32, multiple_of=2)
-    variant: Variant = "few_shot"
-    fps: int = Field(default=24, ge=1)
-    seconds: float = Field(default=1.0, gt=0)
+    upscaler: UpscalerConfig = Field(
+        RealEsrganConfig(),
+        description="super-resolution to the movie's size; of kind none, the movie has the keyframes' size",
+    )
+    animator: AnimatorConfig = Field(CameraConfig(), description="from keyframes to moving pictures")
+    width: int = Field(896, ge=32, multiple_of=2, description="width of the movie in pixels")
+    height: int = Field(512, ge=32, multiple_of=2, description="height of the movie in pixels")
+    variant: Variant = Field("few_shot", description="which keyframes are animated")
+    fps: int = Field(24, ge=1, description="frames a second")
+    seconds: float = Field(1.0, gt=0, description="seconds of movie from each keyframe")
 
     @property
     def clip(self) -> float:

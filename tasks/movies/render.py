@@ -42,26 +42,25 @@ Variant = Literal["rebuilt", "dreamt", "few_shot", "no_faces"]
 
 
 class RenderConfig(BaseModel, frozen=True, extra="forbid"):
-    """How keyframes are drawn, at the size of the decoder's codec: only a movie brings them to another (`movie.width`).
+    """How keyframes are drawn, at the size of the decoder's codec.
 
-    Args:
-        sampler, steps, guidance: of the diffusion.
-        fast: how the decoder's U-Net runs; pictures are the same but for rounding.
-        references: frames that few-shot generation starts from, evenly spread.
-        variants: what is drawn.
-        learnt: of a film's keyframes that were learnt from so many are rebuilt, evenly spread, to compare.
+    Only a movie brings them to another size (`movie.width`).
     """
 
-    quality: int = Field(default=90, ge=1, le=100)
-    sampler: Sampler = "euler"
-    steps: int = Field(default=4, ge=1)
-    guidance: float = Field(default=1.0, ge=0)
-    fast: FastConfig = FastConfig()
-    generation: GenerationConfig = GenerationConfig()
-    references: int = Field(default=10, ge=1)
-    variants: tuple[Variant, ...] = ("rebuilt", "dreamt", "few_shot", "no_faces")
-    learnt: int = Field(default=500, ge=0)
-    seed: int = 0
+    quality: int = Field(90, ge=1, le=100, description="WebP quality, 1 to 100")
+    sampler: Sampler = Field("euler", description="sampler of the diffusion")
+    steps: int = Field(4, ge=1, description="sampling steps a keyframe")
+    guidance: float = Field(1.0, ge=0, description="classifier-free guidance; 1: none")
+    fast: FastConfig = Field(FastConfig(), description="how the decoder's U-Net runs")
+    generation: GenerationConfig = Field(GenerationConfig(), description="how tokens are generated")
+    references: int = Field(10, ge=1, description="reference frames of few-shot generation, evenly spread")
+    variants: tuple[Variant, ...] = Field(
+        ("rebuilt", "dreamt", "few_shot", "no_faces"), description="what is drawn of each keyframe"
+    )
+    learnt: int = Field(
+        500, ge=0, description="training keyframes of each film that are rebuilt, evenly spread, to compare"
+    )
+    seed: int = Field(0, description="seed of all random draws")
 
 
 def run(

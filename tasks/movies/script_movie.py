@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from models import face, sentence
 from models.autoregressive import screenplay
@@ -52,15 +52,14 @@ _CURE = "put the pictures beside the script, correct the names, or leave the fac
 
 
 class ScriptConfig(BaseModel, frozen=True, extra="forbid"):
-    """A movie of one's own.
+    """A movie of one's own."""
 
-    Args:
-        path: of the script, JSON as models.autoregressive.screenplay reads it; "" for none: films of the snapshot are
-        dreamt. references: picture files that generation starts from (few-shot); none for zero-shot.
-    """
-
-    path: Source = ""
-    references: tuple[Source, ...] = ()
+    path: Source = Field(
+        "", description='JSON script (see docs/autoregressive.md); "": none, films of the snapshot are dreamt'
+    )
+    references: tuple[Source, ...] = Field(
+        (), description="reference pictures that generation starts from; none: zero-shot"
+    )
 
     @property
     def file(self) -> Path:

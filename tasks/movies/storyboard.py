@@ -51,25 +51,21 @@ _END_BYTES = 1 << 16
 
 
 class StoryboardConfig(BaseModel, frozen=True, extra="forbid"):
-    """What of a run is shown.
+    """What of a run is shown."""
 
-    Args:
-        keyframes: shown at most, evenly spread over the films; of those that were learnt from such as were rebuilt.
-        width: of a picture, in pixels.
-        characters: shown at most, those with most faces first.
-        tiles: names of the figures on top.
-    """
-
-    keyframes: int = Field(default=120, ge=2)
-    width: int = Field(default=320, ge=16)
-    characters: int = Field(default=12, ge=0)
-    tiles: tuple[str, ...] = (
-        "rebuilt_top1_train",
-        "rebuilt_psnr_train",
-        "nll_right_script",
-        "nll_shuffled_script",
-        "nll_unconditional",
-        "lt_few_shot",
+    keyframes: int = Field(120, ge=2, description="keyframes shown at most, evenly spread over the films")
+    width: int = Field(320, ge=16, description="width of a picture in pixels")
+    characters: int = Field(12, ge=0, description="characters shown at most, those with most faces first")
+    tiles: tuple[str, ...] = Field(
+        (
+            "rebuilt_top1_train",
+            "rebuilt_psnr_train",
+            "nll_right_script",
+            "nll_shuffled_script",
+            "nll_unconditional",
+            "lt_few_shot",
+        ),
+        description="names of the figures on top",
     )
 
 

@@ -34,19 +34,17 @@ STAGE = "first_stage"
 
 
 class FirstStageConfig(BaseModel, frozen=True, extra="forbid"):
-    """Stage 1 of the autoencoder.
+    """Stage 1 of the autoencoder."""
 
-    Args:
-        images: what is learnt from; none: the snapshot's training keyframes.
-        width, height: pixels of the pictures.
-        sizes: height and width of aspect buckets in place of them; an image goes to the one whose shape is nearest.
-    """
-
-    images: tuple[ImagesConfig, ...] = ()
-    width: int = Field(default=768, ge=16)
-    height: int = Field(default=768, ge=16)
-    sizes: tuple[tuple[int, int], ...] = ()
-    training: StageConfig = StageConfig()
+    images: tuple[ImagesConfig, ...] = Field(
+        (), description="sets of images to learn from; none: the snapshot's training keyframes"
+    )
+    width: int = Field(768, ge=16, description="width of the pictures in pixels")
+    height: int = Field(768, ge=16, description="height of the pictures in pixels")
+    sizes: tuple[tuple[int, int], ...] = Field(
+        (), description="aspect buckets (height, width) in place of one size; each image goes to the nearest shape"
+    )
+    training: StageConfig = Field(StageConfig(), description="schedule of stage 1")
 
     def whole(self, model: AutoencoderConfig) -> AutoencoderTrainingConfig:
         """The training of the later stage's model at this stage's size."""

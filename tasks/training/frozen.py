@@ -42,22 +42,22 @@ _BATCH = 8  # keyframes that go through the image encoder together
 
 
 class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
-    """The frozen parts of the autoencoder.
+    """The frozen parts of the autoencoder."""
 
-    Args:
-        width, height: pixels at which the image encoder sees a keyframe.
-        kept: what they see of all keyframes is computed once and kept, in memory while training. False, for millions of
-            keyframes: pictures are looked at in the step that needs them; the codec must be a pretrained one.
-        init: a folder of a trained autoencoder, whose codec is then taken instead of fitting `codec` on the training
-            keyframes; relative ones lie inside the package `models`, "" means none.
-    """
-
-    vision: FeaturesConfig = LatentsConfig()
-    width: int = Field(default=224, ge=32)
-    height: int = Field(default=128, ge=32)
-    codec: CodecConfig = PCACodecConfig()
-    kept: bool = True
-    init: str = ""
+    vision: FeaturesConfig = Field(LatentsConfig(), description="image encoder whose features the compressor reads")
+    width: int = Field(224, ge=32, description="width in pixels at which the image encoder sees a keyframe")
+    height: int = Field(128, ge=32, description="height in pixels at which the image encoder sees a keyframe")
+    codec: CodecConfig = Field(PCACodecConfig(), description="latent codec")
+    kept: bool = Field(
+        True,
+        description="compute features and latents once and keep them in memory; false: in each step, with a "
+        "pretrained codec",
+    )
+    init: str = Field(
+        "",
+        description='folder of a trained autoencoder whose codec is used, relative to the package models; "": '
+        "fit codec",
+    )
 
     @model_validator(mode="after")
     def _needs_no_fitting(self) -> Self:

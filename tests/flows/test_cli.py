@@ -17,7 +17,7 @@ from flows.cli import app
 
 FLAGS = {
     "list": ["--json"],
-    "show": ["flow", "--recipe", "--storage", "--set", "--json"],
+    "show": ["flow", "prefix", "--recipe", "--storage", "--set", "--changed", "--json"],
     "run": ["flow", "--recipe", "--storage", "--set", "--into", "--json"],
     "status": ["--storage", "--json"],
     "clean": ["--storage", "--yes", "--json"],
@@ -131,6 +131,35 @@ def test_show_prints_every_setting_as_set_takes_it() -> None:
 
     settings = [line for line in lines.splitlines() if not line.startswith("#")]
     assert resolve("smoke", settings) == resolve("smoke", ["render.seed=5"])
+
+
+def test_show_explains_each_setting_with_its_default() -> None:
+    _, lines, _ = _call("show", "studio", "render", "--recipe", "smoke")
+    assert "# sampling steps a keyframe (default: 4)\nrender.steps=2\n" in lines
+    settings = [line for line in lines.splitlines() if not line.startswith("#")]
+    assert settings
+    assert all(line.startswith("render.") for line in settings)
+    _, lines, _ = _call("show", "studio", "autoregressive.model.width")
+    assert "# token width D; always autoencoder.model.compressor.token_width (default: 128)" in lines
+    code, _, errors = _call("show", "studio", "rendr")
+    assert (code, errors) == (2, "error there is no setting 'rendr': did you mean 'render.seed'?\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--recipe", "laptop"], []),
+        (["--set", "render.seed=3", "--set", "movie.fps=24"], ["render.seed=3"]),
+        (["face", "--set", "face.kind=farl"], ['face.kind="farl"']),
+        (["autoregressive.model", "--set", "face.kind=farl"], ["autoregressive.model.face_width=512"]),
+        (["first", "--set", 'first={"sizes": []}'], ["first.images=[]", "first.width=768", "first.height=768"]),
+    ],
+)
+def test_changed_shows_only_what_differs_from_the_defaults(arguments: list[str], expected: list[str]) -> None:
+    _, lines, _ = _call("show", "studio", *arguments, "--changed")
+    settings = [line for line in lines.splitlines() if not line.startswith("#")]
+    assert settings[: len(expected)] == expected
+    assert len(settings) == len(expected) or "first" in arguments
 
 
 def test_debug_shows_where(tmp_path: Path) -> None:

@@ -1,36 +1,23 @@
 """Parts of a recipe that don't fit each other are named with all that is to be changed together."""
 
+import json
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
+from flows.assignments import fields
+from flows.fit import DERIVED
 from flows.needs import needs
-from flows.recipes import resolve
+from flows.recipes import RECIPES, resolve
+from models.autoregressive.autoregressive import AutoregressiveModel
 from storage.errors import ConfigError
-
-PAPER_FACES = ["autoencoder.model.decoder.face_width=512", "autoregressive.model.face_width=512", "face.kind=farl"]
-PAPER_SENTENCES = ["autoencoder.model.decoder.sentence_width=768", "autoregressive.model.sentence_width=768"]
 
 
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        (
-            ["autoencoder.model.compressor.token_width=32"],
-            "autoregressive.model.width=16 does not go with autoencoder.model.compressor.token_width=32",
-        ),
-        (["autoregressive.model.tokens=8"], "does not go with autoencoder.model.compressor.tokens=2"),
-        (["autoencoder.model.decoder.face_width=512"], "face_width=512 does not go with face.kind=dlib"),
-        (["sentence.kind=longclip"], "sentence_width=384 does not go with sentence.kind=longclip, which gives 768"),
-        (PAPER_SENTENCES, "sentence.kind=minilm, which gives 384 numbers"),
-        (["face.kind=farl"], "evaluate.face.kind=dlib does not go with face.kind=farl"),
-        (PAPER_FACES, "evaluate.face.kind=dlib does not go with face.kind=farl"),
-        (
-            [*PAPER_FACES, "evaluate.face.kind=farl", "evaluate.face.source=another.pth"],
-            "evaluate.face.source=another.pth does not go with face.source=FaRL",
-        ),
-        (["face.kind=farl", "face.feature=pooled", "face.width=768"], "autoregressive.model.face_width=128"),
         (
             ["autoencoder.warmup_steps=100"],
             "warmup_steps=100 does not go with autoencoder.steps=24, which it",
@@ -72,10 +59,57 @@ def test_workers_that_ray_would_wait_for_are_named(monkeypatch: pytest.MonkeyPat
     assert resolve("laptop", many).fit.workers == 2
 
 
-def test_the_papers_backends_fit_each_other() -> None:
-    chosen = ["detector.kind=grounding_dino", "frozen.vision.kind=clip", "sentence.kind=longclip"]
-    made = resolve("smoke", [*PAPER_FACES, *PAPER_SENTENCES, *chosen, "evaluate.face.kind=farl"])
-    assert (made.face.width, made.sentence.width) == (512, 768)
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (["sentence.kind=longclip"], (768, 128, 2, 16)),
+        (["face.kind=farl"], (384, 512, 2, 16)),
+        (["face.kind=farl", "face.feature=pooled", "face.width=768"], (384, 768, 2, 16)),
+        (["autoencoder.model.compressor.tokens=8", "autoencoder.model.compressor.token_width=32"], (384, 128, 8, 32)),
+    ],
+)
+def test_models_take_their_widths_from_what_decides_them(changed: list[str], expected: tuple[int, ...]) -> None:
+    settings = resolve("smoke", changed)
+    decoder, model = settings.autoencoder.model.decoder, settings.autoregressive.model
+    assert (model.sentence_width, model.face_width, model.tokens, model.width) == expected
+    assert (decoder.sentence_width, decoder.face_width) == expected[:2]
+
+
+def test_a_saved_model_says_its_own_widths(tmp_path: Path) -> None:
+    model = AutoregressiveModel.create(resolve("smoke", ["sentence.kind=longclip"]).autoregressive.model)
+    model.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text())["config"]
+    assert {key: saved[key] for key in ("sentence_width", "face_width", "tokens", "width")} == {
+        "sentence_width": 768,
+        "face_width": 128,
+        "tokens": 2,
+        "width": 16,
+    }
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_no_recipe_repeats_what_follows_from_its_other_settings(recipe: str) -> None:
+    plain, complete = fields(RECIPES[recipe]()), fields(resolve(recipe))
+    assert {key for key in plain if plain[key] != complete[key]} <= DERIVED.keys()
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (
+            "autoregressive.model.tokens=8",
+            "autoregressive.model.tokens=8: it is always autoencoder.model.compressor.tokens, which is 2 with",
+        ),
+        (
+            "autoencoder.model.decoder.sentence_width=768",
+            "always sentence.width, which is 384 with sentence.kind=minilm; leave it out, or change sentence",
+        ),
+    ],
+)
+def test_a_value_that_contradicts_what_decides_it_is_refused(changed: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(named)):
+        resolve("smoke", [changed])
+    assert resolve("smoke", [changed, f"{changed.partition('=')[0]}={2 if 'tokens' in changed else 384}"])
 
 
 @pytest.mark.parametrize(
@@ -85,18 +119,18 @@ def test_the_papers_backends_fit_each_other() -> None:
         ("data_card", (), True),
         ("train_autoencoder", (), False),
         ("train_decoder", ("snapshot", "autoencoder"), True),  # of the autoencoder that is given
-        ("train_autoregressive", ("snapshot", "autoencoder"), False),
-        ("evaluate", ("snapshot", "autoencoder", "decoder", "autoregressive"), False),
+        ("train_autoregressive", ("snapshot", "autoencoder"), True),
+        ("evaluate", ("snapshot", "autoencoder", "decoder", "autoregressive"), True),
         ("studio", (), False),
     ],
 )
 def test_only_what_a_flow_uses_must_fit(flow: str, given: tuple[str, ...], fits: bool) -> None:
-    uses = needs(flow, dict.fromkeys(given, "there"))
+    uses, changed = needs(flow, dict.fromkeys(given, "there")), ["autoencoder.steps=10"]
     if fits:
-        assert resolve("laptop", ["face.kind=farl"], uses).face.width == 512
+        assert resolve("smoke", changed, uses).autoencoder.steps == 10
     else:
-        with pytest.raises(ConfigError, match=r"Change together: --set .*=farl|Change together: .*face_width=512"):
-            resolve("laptop", ["face.kind=farl"], uses)
+        with pytest.raises(ConfigError, match=r"Change together: --set autoencoder\.warmup_steps=10"):
+            resolve("smoke", changed, uses)
 
 
 def test_two_trainings_in_one_process_are_refused() -> None:

@@ -26,7 +26,6 @@ SETTINGS = (
     "autoencoder.model.compressor.positions=4",
     "autoencoder.model.compressor.width=24",
     "autoencoder.model.compressor.token_width=16",
-    "autoregressive.model.width=16",
     "autoencoder.model.decoder.unet.channels=[32, 32]",
     "autoencoder.model.decoder.unet.transformers=[0, 1]",
     "autoencoder.model.decoder.unet.head_width=16",

@@ -16,4 +16,4 @@ def test_what_is_given_need_not_be_made() -> None:
     assert needs("train_decoder", {"snapshot": "s", "autoencoder": ""}) == {"frozen", "first", "autoencoder", "decoder"}
     assert needs("train_decoder", {"snapshot": "s", "autoencoder": "a"}) == {"frozen", "decoder"}
     models = dict.fromkeys(("snapshot", "autoencoder", "decoder", "autoregressive"), "given")
-    assert needs("evaluate", models) == {"frozen", "render", "evaluate"}  # tokens are made by the frozen models
+    assert needs("evaluate", models) == {"frozen", "face", "render", "evaluate"}  # tokens are made by the frozen models

@@ -49,15 +49,15 @@ def test_a_storage_that_cannot_be_written_is_quoted(tmp_path: Path) -> None:
 
 def test_a_flow_checks_what_it_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOVIEDREAMER_MODELS", str(tmp_path / "models"))
-    widths_and_weights = ["sentence.kind=longclip"]
+    schedule_and_weights = ["sentence.kind=longclip", "autoencoder.steps=10"]
     with pytest.raises(ConfigError, match=r"LongCLIP-L can't be loaded"):
-        _enter(tmp_path, widths_and_weights, "build_dataset")
-    with pytest.raises(ConfigError, match=r"sentence_width=384 does not go with"):
-        _enter(tmp_path, widths_and_weights, "train_autoencoder")
-    with pytest.raises(ConfigError, match=r"sentence_width=384 does not go with"):
-        _enter(tmp_path, widths_and_weights, "train_autoencoder", snapshot="s")
-    _enter(tmp_path, widths_and_weights, "evaluate", snapshot="s", autoencoder="a", decoder="d", autoregressive="r")
-    _enter(tmp_path, widths_and_weights, "data_card")
+        _enter(tmp_path, schedule_and_weights, "build_dataset")
+    with pytest.raises(ConfigError, match=r"warmup_steps=20 does not go with autoencoder\.steps=10"):
+        _enter(tmp_path, schedule_and_weights, "train_autoencoder")
+    with pytest.raises(ConfigError, match=r"warmup_steps=20 does not go with autoencoder\.steps=10"):
+        _enter(tmp_path, schedule_and_weights, "train_autoencoder", snapshot="s")
+    _enter(tmp_path, schedule_and_weights, "evaluate", snapshot="s", autoencoder="a", decoder="d", autoregressive="r")
+    _enter(tmp_path, schedule_and_weights, "data_card")
 
 
 def _enter(tmp_path: Path, overrides: list[str], flow: str, **given: str) -> None:

@@ -91,6 +91,7 @@ class Run:
         self.movie = movie.run(MOVIE, *given, self.work, silent)
         self.metrics = evaluate.run(
             evaluate.EvaluateConfig(width=32, height=24, shuffles=2),
+            DlibConfig(),
             *given,
             self.work,
             self.autoregressive,
@@ -301,7 +302,7 @@ def test_figures_come_with_samples_and_meaning_and_without_nan(run):
 def test_of_many_keyframes_some_are_looked_at(run, monkeypatch):
     monkeypatch.setattr(evaluate, "_RUN", 2)
     config = evaluate.EvaluateConfig(width=32, height=24, shuffles=1, most=4)
-    given = (run.storage, run.snapshot, run.work, run.autoregressive, RENDER.generation, silent)
+    given = (DlibConfig(), run.storage, run.snapshot, run.work, run.autoregressive, RENDER.generation, silent)
     figures = evaluate.read(run.storage, evaluate.run(config, *given))
     assert figures["rebuilt_top1_train"].n == figures["rebuilt_psnr_held_out"].n == figures["dreamt_similarity"].n == 4
     assert figures["lt_dreamt"].n == 2  # every second keyframe shows a face

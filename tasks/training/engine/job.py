@@ -18,43 +18,41 @@ SAMPLES = "samples"  # a picture a look at it, which stay too
 
 
 class FitConfig(BaseModel, frozen=True, extra="forbid"):
-    """How a training is run. `identity` lists what changes the result; the number of workers doesn't.
+    """How a training is run. `identity` lists what changes the result; the number of workers doesn't."""
 
-    Args:
-        workers: of Ray Train; 0 is its local mode: the training runs in this process and no Ray is started.
-        min_workers: with how many of them the training goes on while the cluster has no more.
-        batches: that a step averages, shared by the workers; one that has several accumulates their gradients. None:
-            one for each of `workers`.
-        precision: of the forward pass; bf16 is autocast, weights and optimizer stay in 32 bits.
-        clip: the longest gradient, None for any.
-        optimizer: AdamW with moments of 32 bits, or of 8 (with torchao).
-        sharding: each worker has the whole model (ddp) or a shard of it (fsdp: FSDP2).
-        recompute: activation checkpointing: less memory for a third more time.
-        compile: the model's repeated blocks, with torch.compile; it draws dropout in its own way.
-        checkpoint_every: steps; a killed run repeats at most so many, or twice so many while the last is uploaded.
-        keep: newest checkpoints that stay, beside the best on held-out rows.
-        validate_every: steps between two looks at held-out rows and samples; 0 for none.
-        restarts: of the workers, after one died.
-        threads: of torch in each worker; on small CPUs one is the fastest.
-        gpus: of each worker.
-    """
-
-    workers: int = Field(default=1, ge=0)
-    min_workers: int | None = Field(default=None, ge=1)
-    batches: int | None = Field(default=None, ge=1)
-    precision: Literal["fp32", "bf16"] = "fp32"
-    clip: float | None = Field(default=1.0, gt=0)
-    betas: tuple[float, float] = (0.9, 0.95)
-    optimizer: Literal["adamw", "adamw8bit"] = "adamw"
-    sharding: Literal["ddp", "fsdp"] = "ddp"
-    recompute: bool = False
-    compile: bool = False
-    checkpoint_every: int = Field(default=100, ge=1)
-    keep: int = Field(default=1, ge=1)
-    validate_every: int = Field(default=0, ge=0)
-    restarts: int = Field(default=2, ge=0)
-    threads: int = Field(default=1, ge=1)
-    gpus: float = Field(default=0, ge=0)
+    workers: int = Field(1, ge=0, description="workers of Ray Train; 0: train in this process, without Ray")
+    min_workers: int | None = Field(
+        None, ge=1, description="workers with which training goes on while the cluster has no more; null: only with all"
+    )
+    batches: int | None = Field(
+        None, ge=1, description="batches that a step averages, shared by the workers; null: one for each worker"
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="number format of the forward pass; bf16: autocast, weights and optimizer stay in 32 bits"
+    )
+    clip: float | None = Field(1.0, gt=0, description="largest norm of the gradient; null: any")
+    betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW's betas")
+    optimizer: Literal["adamw", "adamw8bit"] = Field(
+        "adamw", description="AdamW with moments of 32 or 8 bits (torchao)"
+    )
+    sharding: Literal["ddp", "fsdp"] = Field(
+        "ddp", description="ddp: each worker has the whole model; fsdp: a shard of it (FSDP2)"
+    )
+    recompute: bool = Field(False, description="activation checkpointing: less memory for a third more time")
+    compile: bool = Field(
+        False, description="compile the repeated blocks with torch.compile; dropout then draws differently"
+    )
+    checkpoint_every: int = Field(
+        100,
+        ge=1,
+        description="steps between two checkpoints; a killed run repeats as many at most, or twice as many while "
+        "one is uploaded",
+    )
+    keep: int = Field(1, ge=1, description="newest checkpoints that are kept, beside the best on held-out rows")
+    validate_every: int = Field(0, ge=0, description="steps between two validations on held-out rows; 0: none")
+    restarts: int = Field(2, ge=0, description="restarts of the workers after one died")
+    threads: int = Field(1, ge=1, description="threads of torch in each worker; one is the fastest on small CPUs")
+    gpus: float = Field(0, ge=0, description="GPUs of each worker")
 
     @model_validator(mode="after")
     def _is_shared_out(self) -> Self:
