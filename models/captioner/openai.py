@@ -3,17 +3,41 @@
 import base64
 import io
 from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, Field
 
 from models import prompts
-from models.captioner import PROMPTS, Caption, FrameFacts, OpenAiConfig
+from models.answers import VERSION
 from models.captioner.answers import caption, fault
+from models.captioner.captioner import PROMPTS, Caption, FrameFacts
 from models.captioner.subjects import Subject, joined, subjects
 from models.face import Image
-from models.server import Answer, Question, Reply
+from models.server import Answer, Question, Reply, ServerConfig
 from models.server.client import Client
 from models.server.waiting import Clock
 
 JPEG_QUALITY = 95
+
+
+class OpenAiConfig(BaseModel, frozen=True, extra="forbid"):
+    """A vision-language model behind an OpenAI-compatible server, such as vLLM or SGLang.
+
+    `weights` names the served weights' commit where the server's operator knows it: a server doesn't tell. Pictures are
+    sent as JPEG, a person's with a `margin` as in DeepseekVlConfig.
+    """
+
+    kind: Literal["openai"] = "openai"
+    server: ServerConfig = ServerConfig(model="Qwen/Qwen2.5-VL-7B-Instruct")
+    weights: str = "as served"
+    licence: str = "see the served model"
+    most_tokens: int = Field(default=256, ge=1)
+    margin: float = Field(default=0.1, ge=0)
+
+    @property
+    def revision(self) -> str:
+        """Of the model, the prompts and how answers are read; part of every fingerprint that this config is in."""
+        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 class OpenAiCaptioner:
