@@ -4,13 +4,21 @@ When two faces are alike is the embedder's to say: see the `clustering` of its c
 Shapes: N faces, M some of them, E numbers an embedding.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
-
-from models.face import ClusteringConfig
+from pydantic import BaseModel, Field
 
 ROUNDS = 50  # the labels usually stand still after five
 BLOCK = 256  # faces whose distances to all others are in memory at a time
+
+
+class ClusteringConfig(BaseModel, frozen=True, extra="forbid"):
+    """When two faces count as alike: their distance is below `threshold`. Cosine distance is 1 minus the cosine."""
+
+    metric: Literal["euclidean", "cosine"]
+    threshold: float = Field(gt=0)
 
 
 def chinese_whispers(embeddings_NE: NDArray[np.float32], config: ClusteringConfig, seed: int = 0) -> NDArray[np.int32]:

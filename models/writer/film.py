@@ -1,11 +1,31 @@
 """The film's own words: scripts of films of which somebody knows what they show, beside those of the captions."""
 
 from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, Field
 
 from models.sentences import fitted
-from models.writer import FilmWriterConfig, ScriptFacts
 from models.writer.script import Script
-from models.writer.template import arrange
+from models.writer.template import TemplateWriter, arrange
+from models.writer.writer import ScriptFacts
+
+
+class FilmWriterConfig(BaseModel, frozen=True, extra="forbid"):
+    """Drawn films in their own words: names, looks, places and what happens, as a person would write them.
+
+    `share` of the shots are written so, each in one of several phrasings that `seed` picks; the template writes the
+    others, and all films of which nothing is known.
+    """
+
+    kind: Literal["film"] = "film"
+    share: float = Field(default=0.5, ge=0, le=1)
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def revision(self) -> str:
+        """Of the code; part of every fingerprint that this config is in."""
+        return f"1, template {TemplateWriter.revision}"
 
 
 class FilmWriter:
