@@ -1,7 +1,8 @@
 """What a vision-language model said, as a caption: whole sentences, or the reason why it is none."""
 
-from models import captioner, prompts
+from models import prompts
 from models.answers import AnswerError, prose
+from models.captioner.captioner import PROMPTS
 from models.sentences import split
 
 LONGEST = 2000  # characters
@@ -13,7 +14,7 @@ def caption(text: str, cut: bool) -> str:
     Raises:
         AnswerError: as models.answers.prose does, and when it is too long.
     """
-    said = prose(text, cut, prompts.read(captioner.PROMPTS).values())
+    said = prose(text, cut, prompts.read(PROMPTS).values())
     tidied = " ".join(dict.fromkeys(split(said)))
     if len(tidied) > LONGEST:
         raise AnswerError(f"it is longer than {LONGEST} characters")

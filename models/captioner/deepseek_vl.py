@@ -7,15 +7,16 @@ Shapes: B pictures, T tokens.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-import torch
+from pydantic import Field
 
 from models import prompts
-from models.captioner import PROMPTS, Caption, DeepseekVlConfig, FrameFacts
+from models.answers import VERSION
 from models.captioner.answers import caption, fault
+from models.captioner.captioner import PROMPTS, Caption, FrameFacts
 from models.captioner.subjects import Subject, joined, subjects
-from models.checkpoint import missing, place, pretrained
+from models.checkpoint import CheckpointConfig, Origin, missing, place, pretrained
 from models.device import device
 from models.server import Message, Reply
 
@@ -24,6 +25,40 @@ CLASSES = {
     "deepseek_vl_hybrid": "DeepseekVLHybridForConditionalGeneration",
 }
 IMAGE_TOKEN = "<image_placeholder>"
+
+
+class DeepseekVlConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """DeepSeek-VL, the paper's captioner (app. C), in transformers' port: 7B (hybrid) by default, 1.3B as well."""
+
+    origin: ClassVar[Origin] = Origin(
+        name="DeepSeek-VL",
+        licence="DeepSeek Model License",
+        fetch="the folder deepseek-community/deepseek-vl-7b-chat (or -1.3b-chat) from the Hugging Face hub",
+        setting="captioner.source",
+    )
+
+    kind: Literal["deepseek_vl"] = "deepseek_vl"
+    source: str = Field(
+        "deepseek-community/deepseek-vl-7b-chat", description="checkpoint: a file, a folder or a hub id"
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "bfloat16", description="number format of weights and arithmetic"
+    )
+    batch: int = Field(16, ge=1, description="pictures that are described together")
+    most_tokens: int = Field(256, ge=1, description="longest description in tokens")
+    answers: int = Field(3, ge=1, description="attempts at a description that can be used")
+    margin: float = Field(
+        0.1, ge=0, description="share of a person's box that is added on each side before it is cut out"
+    )
+
+    @property
+    def revision(self) -> str:
+        """Of the weights, the prompts and how answers are read.
+
+        Raises:
+            CheckpointError: when `source` is a folder that is not there.
+        """
+        return f"{super().revision}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 class DeepseekVl:
@@ -65,20 +100,22 @@ class DeepseekVl:
         reason = fault(reply.text, reply.cut)
         return Caption(subject.row_id, subject.index, "" if reason else caption(reply.text, reply.cut), reason)
 
-    @torch.inference_mode()
     def _replies(self, batch: Sequence[Subject], chat: Sequence[Message]) -> list[Reply]:
         """The answer to one chat about each picture."""
+        import torch
+
         inputs = self._processor(
             text=[self._text(chat)] * len(batch), images=[[one.image] for one in batch], return_tensors="pt"
         ).to(self._model.device, dtype=self._model.dtype)
         prompt_BT = inputs["input_ids"]
         tokenizer = self._processor.tokenizer
-        said_BT = self._model.generate(
-            **inputs,
-            do_sample=False,
-            max_new_tokens=self.config.most_tokens,
-            pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
-        )[:, prompt_BT.shape[1] :]
+        with torch.inference_mode():
+            said_BT = self._model.generate(
+                **inputs,
+                do_sample=False,
+                max_new_tokens=self.config.most_tokens,
+                pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
+            )[:, prompt_BT.shape[1] :]
         assert len(said_BT) == len(batch)
         return [self._reply(said_T.tolist()) for said_T in said_BT]
 
@@ -111,6 +148,7 @@ def _plain(message: Message, image: str) -> str:
 
 def opened(config: DeepseekVlConfig) -> tuple[Any, Any]:
     """Processor and model of a checkpoint; raises CheckpointError when it is missing or of another kind."""
+    import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
     where, pinned = place(config.origin, config.source, config.hub_revision)

@@ -6,11 +6,13 @@ Shapes: pictures are measured at H=64 by W=112, in CIELAB; `index` holds each pi
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from models.captioner import FRAME, Caption, FrameFacts
+from models.captioner.captioner import FRAME, Caption, FrameFacts
 from models.captioner.colours import main_colour, main_colours, nearest, shares, to_lab
 from models.detector import Person
 from models.face import Image
@@ -18,6 +20,17 @@ from models.face import Image
 HEIGHT, WIDTH = 64, 112
 NUMBERS = ("no", "one", "two", "three", "four", "five")
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
+
+
+class DescriberConfig(BaseModel, frozen=True, extra="forbid"):
+    """Sentences that state only what was measured; no model, nothing invented."""
+
+    kind: Literal["describer"] = "describer"
+
+    @property
+    def revision(self) -> str:
+        """Of the code; part of every fingerprint that this config is in."""
+        return Describer.revision
 
 
 class Describer:

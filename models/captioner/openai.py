@@ -3,17 +3,44 @@
 import base64
 import io
 from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, Field
 
 from models import prompts
-from models.captioner import PROMPTS, Caption, FrameFacts, OpenAiConfig
+from models.answers import VERSION
 from models.captioner.answers import caption, fault
+from models.captioner.captioner import PROMPTS, Caption, FrameFacts
 from models.captioner.subjects import Subject, joined, subjects
 from models.face import Image
-from models.server import Answer, Question, Reply
+from models.server import Answer, Question, Reply, ServerConfig
 from models.server.client import Client
 from models.server.waiting import Clock
 
 JPEG_QUALITY = 95
+
+
+class OpenAiConfig(BaseModel, frozen=True, extra="forbid"):
+    """A vision-language model behind an OpenAI-compatible server, such as vLLM or SGLang.
+
+    Pictures are sent as JPEG.
+    """
+
+    kind: Literal["openai"] = "openai"
+    server: ServerConfig = Field(
+        ServerConfig(model="Qwen/Qwen2.5-VL-7B-Instruct"), description="the server and its limits"
+    )
+    weights: str = Field("as served", description="commit of the served weights, where the operator knows it")
+    licence: str = Field("see the served model", description="licence of the weights, for cards and exports")
+    most_tokens: int = Field(256, ge=1, description="longest description in tokens")
+    margin: float = Field(
+        0.1, ge=0, description="share of a person's box that is added on each side before it is cut out"
+    )
+
+    @property
+    def revision(self) -> str:
+        """Of the model, the prompts and how answers are read; part of every fingerprint that this config is in."""
+        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 class OpenAiCaptioner:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from models.captioner import FRAME, Caption, FrameFacts
+from models.captioner.captioner import FRAME, Caption, FrameFacts
+from models.captioner.describer import Describer
 from models.face import Image
 
 SMALLEST = 16  # pixels of a crop's sides
@@ -70,7 +71,5 @@ def _measured(facts: FrameFacts, captions: list[Caption]) -> list[Caption]:
     """The describer's sentences where a caption has a reason not to be used."""
     if not any(caption.reason for caption in captions):
         return captions
-    from models.captioner.describer import Describer
-
     (measured,) = Describer().caption([facts])
     return [replace(own, text=other.text) if own.reason else own for own, other in zip(captions, measured, strict=True)]

@@ -2,46 +2,23 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from models.autoencoder.sdxl import SdxlPartConfig
-from models.checkpoint import Origin
 from models.codec.codec import Codec
 from models.codec.pca import PCACodec, PCACodecConfig
-
-
-class SdxlVaeConfig(SdxlPartConfig, frozen=True, extra="forbid"):
-    """SDXL's autoencoder, the paper's: four channels at an eighth of the picture, scaled to about unit variance."""
-
-    origin: ClassVar[Origin] = Origin(
-        name="SDXL base's VAE",
-        licence="CreativeML Open RAIL++-M",
-        fetch="the folder vae/ of stabilityai/stable-diffusion-xl-base-1.0 from the Hugging Face hub",
-        setting="frozen.codec.source",
-    )
-    part: ClassVar[str] = "vae"
-
-    kind: Literal["sdxl_vae"] = "sdxl_vae"
-    width: int = Field(896, gt=0, multiple_of=8, description="width in pixels, a multiple of eight")
-    height: int = Field(512, gt=0, multiple_of=8, description="height in pixels, a multiple of eight")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="number format of its arithmetic; SDXL's own weights overflow in float16"
-    )
-
+from models.codec.sdxl_vae import SdxlVae, SdxlVaeConfig
 
 CodecConfig = Annotated[PCACodecConfig | SdxlVaeConfig, Field(discriminator="kind")]
 
 
-def build_codec(config: PCACodecConfig | SdxlVaeConfig) -> Codec:
+def build_codec(config: CodecConfig) -> Codec:
     """The codec of a config; one that learns from pictures is not fitted yet."""
     match config:
         case PCACodecConfig():
             return PCACodec(config)
         case SdxlVaeConfig():
-            from models.codec.sdxl_vae import SdxlVae
-
             return SdxlVae.load(config)
 
 
@@ -52,8 +29,6 @@ def load_codec(folder: Path) -> Codec:
         case "pca":
             return PCACodec.from_pretrained(folder)
         case "sdxl_vae":
-            from models.codec.sdxl_vae import SdxlVae
-
             return SdxlVae.from_pretrained(folder)
     raise ValueError(f"{folder} holds a codec of kind {kind!r}; known: 'pca', 'sdxl_vae'")
 

@@ -5,13 +5,34 @@ Shapes: B images, C latent channels, H x W latent grid.
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from models.codec import SdxlVaeConfig
+from models.autoencoder.sdxl import SdxlPartConfig
+from models.checkpoint import Origin
 from models.codec.codec import Codec
+
+
+class SdxlVaeConfig(SdxlPartConfig, frozen=True, extra="forbid"):
+    """SDXL's autoencoder, the paper's: four channels at an eighth of the picture, scaled to about unit variance."""
+
+    origin: ClassVar[Origin] = Origin(
+        name="SDXL base's VAE",
+        licence="CreativeML Open RAIL++-M",
+        fetch="the folder vae/ of stabilityai/stable-diffusion-xl-base-1.0 from the Hugging Face hub",
+        setting="frozen.codec.source",
+    )
+    part: ClassVar[str] = "vae"
+
+    kind: Literal["sdxl_vae"] = "sdxl_vae"
+    width: int = Field(896, gt=0, multiple_of=8, description="width in pixels, a multiple of eight")
+    height: int = Field(512, gt=0, multiple_of=8, description="height in pixels, a multiple of eight")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="number format of its arithmetic; SDXL's own weights overflow in float16"
+    )
 
 
 class SdxlVae(Codec):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from models import checkpoint
 from models.clip_layout import split_attention
-from models.detector import GroundingDinoPyConfig
 from models.detector.grounding_dino import UNUSED
+from models.detector.groundingdino_py import GroundingDinoPyConfig, architecture, build_model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,8 +90,6 @@ def renamed(weights: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
 def convert(config: GroundingDinoPyConfig, folder: Path) -> None:
     """Writes model, config and tokenizer of the original checkpoint that `config` means into `folder`."""
     from transformers import AutoConfig, GroundingDinoConfig, GroundingDinoForObjectDetection
-
-    from models.detector.groundingdino_py import architecture, build_model
 
     settings, original = architecture(config.architecture), build_model(config)
     swin = original.backbone[0]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.detector import MOST_PERSONS, GroundingDinoConfig, GroundingDinoPyConfig, Person
+from models.detector.detector import MOST_PERSONS, Person
 from models.face import Image
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ Look = Callable[["Tensor"], "tuple[Tensor, Tensor]"]
 """pixels_B3hw -> (logits_BQT, boxes_BQ4 as centre x, centre y, width, height in 0-1)."""
 
 
-def detect(
-    look: Look, config: "GroundingDinoConfig | GroundingDinoPyConfig", images: Sequence[Image]
-) -> list[list[Person]]:
+def detect(look: Look, images: Sequence[Image], batch: int, threshold: float, overlap: float) -> list[list[Person]]:
     """The people of each picture: at most five, the surest first (Appendix C).
 
     Only pictures of one size run together, so that none is padded and no answer depends on the company.
@@ -36,12 +34,12 @@ def detect(
     found: list[list[Person]] = []
     for _, same in groupby(images, key=lambda image: image.shape):
         group = list(same)
-        for start in range(0, len(group), config.batch):
-            pixels_B3hw = torch.stack([prepare(image) for image in group[start : start + config.batch]])
+        for start in range(0, len(group), batch):
+            pixels_B3hw = torch.stack([prepare(image) for image in group[start : start + batch]])
             with torch.inference_mode():
                 logits_BQT, boxes_BQ4 = look(pixels_B3hw)
             pairs = zip(logits_BQT.float().cpu(), boxes_BQ4.float().cpu(), strict=True)
-            found += [persons(logits_QT, boxes_Q4, config.threshold, config.overlap) for logits_QT, boxes_Q4 in pairs]
+            found += [persons(logits_QT, boxes_Q4, threshold, overlap) for logits_QT, boxes_Q4 in pairs]
     return found
 
 

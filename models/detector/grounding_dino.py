@@ -4,10 +4,13 @@ Shapes: as in grounding.py.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
 
 from models import checkpoint
-from models.detector import GroundingDinoConfig, Person
+from models.checkpoint import CheckpointConfig, Origin
+from models.detector.detector import Person
 from models.detector.grounding import PROMPT, detect
 from models.device import device
 from models.face import Image
@@ -16,6 +19,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 UNUSED = ("swin.layernorm.weight", "swin.layernorm.bias")  # a norm that no layer reads; no checkpoint has it
+
+
+class GroundingDinoConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """GroundingDINO of transformers; the paper's detector."""
+
+    origin: ClassVar[Origin] = Origin(
+        name="GroundingDINO",
+        licence="Apache-2.0",
+        fetch="the folder IDEA-Research/grounding-dino-base (or -tiny) from the Hugging Face hub",
+        setting="detector.source",
+    )
+
+    kind: Literal["grounding_dino"] = "grounding_dino"
+    source: str = Field("IDEA-Research/grounding-dino-base", description="checkpoint: a file, a folder or a hub id")
+    threshold: float = Field(0.35, ge=0, lt=1, description="least confidence of a box; the authors' demo uses 0.35")
+    overlap: float = Field(
+        0.8, gt=0, le=1, description="intersection over union from which on the less confident of two boxes is dropped"
+    )
+    batch: int = Field(4, ge=1, description="pictures that run together")
+    dtype: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="number format of weights and arithmetic"
+    )
 
 
 class GroundingDino:
@@ -45,7 +70,8 @@ class GroundingDino:
 
     def detect(self, images: Sequence[Image]) -> list[list[Person]]:
         """The people of each picture: at most five, the surest first."""
-        return detect(self.look, self.config, images)
+        config = self.config
+        return detect(self.look, images, config.batch, config.threshold, config.overlap)
 
     def look(self, pixels_B3hw: "Tensor") -> "tuple[Tensor, Tensor]":
         """(logits_BQT, boxes_BQ4); logits of places without a token are -inf."""

@@ -1,8 +1,8 @@
 """GroundingDINO through its authors' package groundingdino-py, adapted to transformers 5.
 
 The package's wrapper around BERT calls methods that transformers 5 no longer has, and loads BERT's own weights, which
-the checkpoint replaces anyway. While the model is built, two names of the package's module stand for the adapters
-below; afterwards the package is as it was. Names of tensors stay the checkpoint's.
+the checkpoint replaces anyway. While the model is built, two names of the package's module stand for our
+adapters; afterwards the package is as it was. Names of tensors stay the checkpoint's.
 Shapes: as in grounding.py; S text tokens.
 """
 
@@ -11,20 +11,62 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import torch
-from torch import Tensor, nn
+from pydantic import Field
 
 from models import checkpoint
-from models.checkpoint import CheckpointError
-from models.detector import GroundingDinoPyConfig, Person
+from models.checkpoint import CheckpointConfig, CheckpointError, Origin, identity
+from models.detector.detector import Person
 from models.detector.grounding import PROMPT, detect
 from models.device import device
 from models.face import Image
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 UNUSED = ("bert.embeddings.position_ids", "label_enc.weight")  # in the authors' files, read by no layer
 _building = threading.Lock()
+
+
+class GroundingDinoPyConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """GroundingDINO of its authors' package groundingdino-py 0.4.0, with their checkpoint file."""
+
+    origin: ClassVar[Origin] = Origin(
+        name="GroundingDINO's original checkpoint",
+        licence="Apache-2.0",
+        fetch="groundingdino_swint_ogc.pth from the releases of github.com/IDEA-Research/GroundingDINO",
+        setting="detector.source",
+    )
+    words: ClassVar[Origin] = Origin(
+        name="the tokenizer and config of GroundingDINO's BERT",
+        licence="Apache-2.0",
+        fetch="config.json and the tokenizer's files of google-bert/bert-base-uncased from the Hugging Face hub",
+        setting="detector.text_encoder",
+    )
+    not_identity: ClassVar[tuple[str, ...]] = ("source", "hub_revision", "batch", "architecture", "text_encoder")
+
+    kind: Literal["groundingdino_py"] = "groundingdino_py"
+    source: str = Field("groundingdino_swint_ogc.pth", description="checkpoint file of groundingdino-py")
+    architecture: str = Field(
+        "GroundingDINO_SwinT_OGC.py",
+        description="config file: a name in the package or a path; it is Python code, and is run",
+    )
+    text_encoder: str = Field(
+        "google-bert/bert-base-uncased",
+        description="folder or hub id of BERT's config and tokenizer; its weights are in the checkpoint file",
+    )
+    threshold: float = Field(0.35, ge=0, lt=1, description="least confidence of a box")
+    overlap: float = Field(
+        0.8, gt=0, le=1, description="intersection over union from which on the less confident of two boxes is dropped"
+    )
+    batch: int = Field(4, ge=1, description="pictures that run together")
+
+    @property
+    def revision(self) -> str:
+        """Of the file; with it counts what reads it."""
+        words = identity(self.words, self.text_encoder, self.hub_revision)
+        return f"{super().revision}, groundingdino-py 0.4.0 {self.architecture.rsplit('/', 1)[-1]}, {words}"
 
 
 class GroundingDinoPy:
@@ -51,9 +93,10 @@ class GroundingDinoPy:
 
     def detect(self, images: Sequence[Image]) -> list[list[Person]]:
         """The people of each picture: at most five, the surest first."""
-        return detect(self.look, self.config, images)
+        config = self.config
+        return detect(self.look, images, config.batch, config.threshold, config.overlap)
 
-    def look(self, pixels_B3hw: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, pixels_B3hw: "Tensor") -> "tuple[Tensor, Tensor]":
         """(logits_BQT, boxes_BQ4); logits of places without a token are -inf."""
         found = self.model(pixels_B3hw.to(self.device), captions=[PROMPT] * len(pixels_B3hw))
         return found["pred_logits"], found["pred_boxes"]
@@ -91,27 +134,6 @@ def architecture(name: str) -> Any:
     return SLConfig.fromfile(str(path))
 
 
-class BertAdapter(nn.Module):
-    """In place of the package's BertModelWarper: BERT whose tokens see those of their own phrase only."""
-
-    def __init__(self, bert_model: Any) -> None:
-        super().__init__()
-        self.config = bert_model.config
-        self.embeddings = bert_model.embeddings
-        self.encoder = bert_model.encoder
-        self.pooler = bert_model.pooler  # unused, but its tensors are in the checkpoint
-
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, token_type_ids: Tensor
-    ) -> dict[str, Tensor]:
-        """`attention_mask` [B, S, S] says which token sees which."""
-        hidden_BSD = self.embeddings(input_ids=input_ids, position_ids=position_ids, token_type_ids=token_type_ids)
-        hidden = torch.zeros_like(attention_mask, dtype=hidden_BSD.dtype).masked_fill(
-            ~attention_mask.bool(), torch.finfo(hidden_BSD.dtype).min
-        )
-        return {"last_hidden_state": self.encoder(hidden_BSD, attention_mask=hidden[:, None]).last_hidden_state}
-
-
 class _TextEncoder:
     """In place of the package's module get_tokenlizer: tokenizer and an empty BERT from a folder or the hub."""
 
@@ -137,6 +159,8 @@ def _adapted(config: GroundingDinoPyConfig) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from groundingdino.models.GroundingDINO import groundingdino as original
+
+        from models.detector.bert_adapter import BertAdapter
 
     with _building:
         before = original.get_tokenlizer, original.BertModelWarper

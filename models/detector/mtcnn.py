@@ -1,10 +1,13 @@
 """People by their faces: MTCNN's face box, extended to a body by human proportions and cut at the picture's border."""
 
 from collections.abc import Sequence
+from typing import Literal
 
-from models.detector import MOST_PERSONS, MtcnnConfig, Person
-from models.face import Face, Image
-from models.face.mtcnn import FaceFinder
+from pydantic import BaseModel, Field
+
+from models.detector.detector import MOST_PERSONS, Person
+from models.face import Face, Image, MtcnnFinderConfig
+from models.packaged import MODELS
 
 # In heights of MTCNN's face box, which spans from the forehead to the chin (0.8 of a head). An adult stands
 # 7.5 heads tall and is 2 heads wide at the shoulders; the arms add a little.
@@ -13,12 +16,26 @@ BELOW = 8.0  # from the chin down to the soles
 ASIDE = 1.35  # from the middle of the face to the end of an arm
 
 
+class MtcnnConfig(BaseModel, frozen=True, extra="forbid"):
+    """Face first: MTCNN finds faces, human proportions give the body; someone seen from behind is missed."""
+
+    kind: Literal["mtcnn"] = "mtcnn"
+    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
+
+    @property
+    def revision(self) -> str:
+        """Of the pinned weights; part of every fingerprint that this config is in."""
+        return MODELS["mtcnn"].revision
+
+
 class MtcnnDetector:
     """Boxes are as sure as the faces in them; a lying or leaning body is not followed."""
 
     name = "mtcnn"
 
     def __init__(self, config: MtcnnConfig) -> None:
+        from models.face.mtcnn import FaceFinder
+
         self._finder = FaceFinder(config.finder)
         self.revision = self._finder.revision
         self.licence = self._finder.licence

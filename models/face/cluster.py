@@ -6,13 +6,23 @@ films, knows no cosines, keeps all pairs in memory and takes 20 times as long.
 Shapes: N faces, M some of them, E numbers an embedding.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
-
-from models.face import ClusteringConfig
+from pydantic import BaseModel, Field
 
 ROUNDS = 50  # the labels usually stand still after five
 BLOCK = 256  # faces whose distances to all others are in memory at a time
+
+
+class ClusteringConfig(BaseModel, frozen=True, extra="forbid"):
+    """When two faces count as alike."""
+
+    metric: Literal["euclidean", "cosine"] = Field(
+        description="distance between embeddings; cosine: 1 minus the cosine"
+    )
+    threshold: float = Field(gt=0, description="distance below which two faces count as one person's")
 
 
 def chinese_whispers(embeddings_NE: NDArray[np.float32], config: ClusteringConfig, seed: int = 0) -> NDArray[np.int32]:

@@ -6,7 +6,7 @@ Shapes: 5 landmarks of 2 numbers each (left eye, right eye, nose, mouth corners)
 import numpy as np
 from numpy.typing import NDArray
 
-from models.face import Face, Image
+from models.face.face import Face, Image
 
 IN_BOX_52 = np.array(  # where MTCNN's landmarks lie in its box, for faces that come without
     [[0.31, 0.40], [0.69, 0.40], [0.50, 0.58], [0.35, 0.77], [0.65, 0.77]], np.float32

@@ -6,12 +6,14 @@ minus that to oneself: 0.21 against 0.19), so the predictor serves only faces th
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, Field
 
-from models.face import DlibConfig, Face, Image
-from models.face.mtcnn import FaceFinder
+from models.face.cluster import ClusteringConfig
+from models.face.face import Face, Image, MtcnnFinderConfig
+from models.face.quality import QualityConfig
 from models.packaged import MODELS, packaged
 
 CHIP = 150  # pixels; what the ResNet was trained on
@@ -21,6 +23,31 @@ MEAN_FACE_52 = np.array(  # eyes, nose tip, mouth corners in dlib's mean face, w
 )
 
 
+class DlibConfig(BaseModel, frozen=True, extra="forbid"):
+    """MTCNN finds, dlib's 5-point predictor aligns, dlib's ResNet embeds (distances of one person mostly below 0.5).
+
+    With MTCNN's landmarks 0.5 kept apart what 0.55 joined (two actors in one kind of hat, a machine taken for a face)
+    on three real films, and 0.46 tore single actors apart.
+    """
+
+    kind: Literal["dlib"] = "dlib"
+    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
+    quality: QualityConfig = Field(QualityConfig(), description="which faces enter the face bank")
+    clustering: ClusteringConfig = Field(
+        ClusteringConfig(metric="euclidean", threshold=0.5), description="when two faces show one person"
+    )
+
+    @property
+    def revision(self) -> str:
+        """Of the pinned weights; part of every fingerprint that this config is in."""
+        return f"{MODELS['mtcnn'].revision}, {MODELS['dlib-face'].revision}"
+
+    @property
+    def width(self) -> int:
+        """Numbers of an embedding."""
+        return 128
+
+
 class DlibFaceEmbedder:
     """MTCNN finds, dlib embeds. Identity is decided by distance: see cluster.py for the threshold."""
 
@@ -28,6 +55,8 @@ class DlibFaceEmbedder:
 
     def __init__(self, config: DlibConfig) -> None:
         import dlib
+
+        from models.face.mtcnn import FaceFinder
 
         folder = packaged("dlib-face")
         self.revision = MODELS["dlib-face"].revision

@@ -6,23 +6,65 @@ and chin are seen. Shapes: N faces, C numbers of an embedding.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from pydantic import Field
 
 from models import checkpoint
+from models.checkpoint import CheckpointConfig, Origin
 from models.clip_layout import DEVIATION, MEAN, is_file, load_vision
 from models.device import device
-from models.face import Face, FarlConfig, Image
+from models.face.cluster import ClusteringConfig
 from models.face.crop import aligned
-from models.face.mtcnn import FaceFinder
+from models.face.face import Face, Image, MtcnnFinderConfig
+from models.face.quality import QualityConfig
+from models.packaged import MODELS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PLACES_52 = np.array(  # eyes, nose, mouth corners in fractions of the crop
     [[0.416, 0.476], [0.582, 0.473], [0.511, 0.578], [0.437, 0.653], [0.591, 0.651]], np.float32
 )
+
+
+class FarlConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """MTCNN finds and aligns, FaRL-B/16 embeds: the paper's face embedding.
+
+    FaRL learnt faces and their captions, not identities; `clustering.threshold` is a start, to be chosen with
+    benchmarks/face_purity.py.
+    """
+
+    origin: ClassVar[Origin] = Origin(
+        name="FaRL-B/16",
+        licence="MIT",
+        fetch="FaRL-Base-Patch16-LAIONFace20M-ep64.pth as github.com/FacePerceiver/FaRL says",
+        setting="face.source",
+    )
+
+    kind: Literal["farl"] = "farl"
+    source: str = Field(
+        "FaRL-Base-Patch16-LAIONFace20M-ep64.pth",
+        description="FaRL's own .pth (a CLIP state dict), or a folder or hub id of transformers",
+    )
+    feature: Literal["projection", "pooled"] = Field(
+        "projection",
+        description="projection: CLIP's joint space (512 numbers); pooled: the class token before it (768 numbers)",
+    )
+    width: int = Field(512, ge=1, description="numbers of an embedding; checked against the checkpoint")
+    batch: int = Field(32, ge=1, description="faces that run together")
+    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
+    quality: QualityConfig = Field(QualityConfig(), description="which faces enter the face bank")
+    clustering: ClusteringConfig = Field(
+        ClusteringConfig(metric="cosine", threshold=0.25), description="when two faces show one person"
+    )
+
+    @property
+    def revision(self) -> str:
+        """Of the finder's pinned weights and of the checkpoint."""
+        return f"{MODELS['mtcnn'].revision}, {super().revision}"
 
 
 class FarlFaceEmbedder:
@@ -31,6 +73,8 @@ class FarlFaceEmbedder:
     name = "farl"
 
     def __init__(self, config: FarlConfig) -> None:
+        from models.face.mtcnn import FaceFinder
+
         self.config = config
         self.revision = config.revision
         self.licence = config.origin.licence
@@ -59,18 +103,20 @@ class FarlFaceEmbedder:
     def _chip(self, image: Image, face: Face) -> Image:
         return aligned(image, face, PLACES_52, self._side)
 
-    @torch.inference_mode()
     def _embed(self, chips: Sequence[Image]) -> NDArray[np.float32]:
+        import torch
+
         made = [np.zeros((0, self.config.width), np.float32)]
         for start in range(0, len(chips), self.config.batch):
             pixels_NHW3 = np.stack(chips[start : start + self.config.batch]).astype(np.float32) / 255
             pixels_NHW3 = (pixels_NHW3 - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
             pixels_N3HW = torch.from_numpy(pixels_NHW3.transpose(0, 3, 1, 2).copy()).to(self.device)
-            feature_NC = self._feature(self.tower(pixel_values=pixels_N3HW))
+            with torch.inference_mode():
+                feature_NC = self._feature(self.tower(pixel_values=pixels_N3HW))
             made.append(torch.nn.functional.normalize(feature_NC, dim=-1).cpu().numpy())
         return np.concatenate(made)
 
-    def _feature(self, seen: Any) -> Tensor:
+    def _feature(self, seen: Any) -> "Tensor":
         if self.config.feature == "projection":
             vectors_NC: Tensor = seen.image_embeds
             return vectors_NC

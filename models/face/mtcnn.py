@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import Tensor
 from torchvision.ops import nms
 
-from models.face import Face, Image, MtcnnFinderConfig
+from models.face.face import Face, Image, MtcnnFinderConfig
 from models.face.mtcnn_networks import Mtcnn
 from models.packaged import MODELS, packaged
 

@@ -6,9 +6,10 @@ A face that is left out keeps its row with a reason, which is counted. Shapes: a
 from collections.abc import Sequence
 
 import numpy as np
+from pydantic import BaseModel, Field
 
-from models.face import MOST_FACES, Face, Image, QualityConfig
 from models.face.crop import aligned
+from models.face.face import MOST_FACES, Face, Image
 
 GOOD = ""
 REASONS: dict[str, str] = {
@@ -19,6 +20,21 @@ REASONS: dict[str, str] = {
 }
 SIDE = 64  # pixels of the chip on which sharpness is measured
 PLACES_52 = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.58], [0.34, 0.8], [0.66, 0.8]], np.float32)
+
+
+class QualityConfig(BaseModel, frozen=True, extra="forbid"):
+    """Which faces enter the bank; see the measures below."""
+
+    smallest: float = Field(32, ge=0, description="least height of a face's box in pixels")
+    least_sharpness: float = Field(
+        0.02, ge=0, description="least sharpness of a face; drawn faces have 0.05 to 0.16, blurred ones 0.006 to 0.018"
+    )
+    largest_turn: float = Field(
+        0.6,
+        ge=0,
+        description="largest distance of the nose from the middle of the eyes, in distances of the eyes; a "
+        "profile has 0.5 or more",
+    )
 
 
 def reasons(image: Image, faces: Sequence[Face], config: QualityConfig) -> list[str]:

@@ -7,22 +7,42 @@ Shapes: N sentences, T tokens, D numbers of the joint space.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from models import checkpoint
+from models.checkpoint import CheckpointConfig, Origin
 from models.clip_layout import is_file, text_tower
 from models.device import device
-from models.sentence import LongClipConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_KNOWN = 20_000  # sentences whose vectors a process keeps
 KEPT = 20  # positions that LongCLIP leaves as CLIP had them
+
+
+class LongClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """LongCLIP-L, the paper's: 768 numbers, sentences of up to 248 tokens."""
+
+    origin: ClassVar[Origin] = Origin(
+        name="LongCLIP-L",
+        licence="Apache-2.0",
+        fetch="longclip-L.pt from BeichenZhang/LongCLIP-L on the Hugging Face hub",
+        setting="sentence.source",
+    )
+
+    kind: Literal["longclip"] = "longclip"
+    source: str = Field(
+        "longclip-L.pt",
+        description="longclip-L.pt of its authors, or a folder or hub id with transformers' text tower of 248 "
+        "positions",
+    )
+    width: int = Field(768, ge=1, description="numbers of a vector; checked against the checkpoint")
+    batch: int = Field(32, ge=1, description="distinct sentences that run together")
 
 
 class LongClip:
@@ -77,21 +97,25 @@ class LongClip:
         tokenizer = self._tokenizer
         return [tokenizer.sot_token_id, *tokenizer.encode(sentence), tokenizer.eot_token_id]
 
-    @torch.inference_mode()
     def _encode(self, batch: list[str]) -> NDArray[np.float32]:
+        import torch
+
         tokens = [self._tokens(self.shortened(sentence)) for sentence in batch]
         length = min(max(len(ids) for ids in tokens), self.longest)
         ids_NT = torch.zeros(len(tokens), length, dtype=torch.long)  # what stands behind the end is not looked at
         for row_T, ids in zip(ids_NT, tokens, strict=True):
             row_T[: min(len(ids), length)] = torch.tensor(ids[:length])
             row_T[min(len(ids), length) - 1] = self._tokenizer.eot_token_id
-        vectors_ND = self._model(input_ids=ids_NT.to(self.device)).text_embeds
+        with torch.inference_mode():
+            vectors_ND = self._model(input_ids=ids_NT.to(self.device)).text_embeds
         made_ND: NDArray[np.float32] = torch.nn.functional.normalize(vectors_ND, dim=1).cpu().numpy()
         return made_ND
 
 
 def merged(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
     """The original state dict with its two tables of positions as one."""
+    import torch
+
     weights = dict(state)
     stretched = weights.pop("positional_embedding_res", None)
     if stretched is not None:

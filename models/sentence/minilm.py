@@ -4,16 +4,35 @@ Shapes: N sentences, T word pieces, D=384.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 
 from models.packaged import MODELS, packaged
-from models.sentence import MiniLmConfig
 
 MOST_KNOWN = 20_000  # sentences whose vectors a process keeps
 LONGEST = 256  # word pieces; what the model was trained on
+
+
+class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
+    """all-MiniLM-L6-v2: 384 numbers, the mean of the last layer."""
+
+    not_identity: ClassVar[tuple[str, ...]] = ("batch",)
+
+    kind: Literal["minilm"] = "minilm"
+    batch: int = Field(32, ge=1, description="distinct sentences that run together")
+
+    @property
+    def revision(self) -> str:
+        """Of the pinned weights; part of every fingerprint that this config is in."""
+        return MODELS["minilm"].revision
+
+    @property
+    def width(self) -> int:
+        """Numbers of a vector."""
+        return 384
 
 
 class MiniLm:
@@ -23,6 +42,7 @@ class MiniLm:
     width = 384
 
     def __init__(self, config: MiniLmConfig) -> None:
+        import torch
         from transformers import AutoModel, AutoTokenizer
 
         folder = packaged("minilm")
@@ -53,10 +73,12 @@ class MiniLm:
         pieces = self._tokenizer(list(sentences)).input_ids
         return [sentence for sentence, ids in zip(sentences, pieces, strict=True) if len(ids) > LONGEST]
 
-    @torch.inference_mode()
     def _encode(self, batch: list[str]) -> NDArray[np.float32]:
+        import torch
+
         pieces = self._tokenizer(batch, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
-        hidden_NTD = self._model(**pieces).last_hidden_state
+        with torch.inference_mode():
+            hidden_NTD = self._model(**pieces).last_hidden_state
         mask_NT1 = pieces["attention_mask"][..., None].float()
         mean_ND = (hidden_NTD * mask_NT1).sum(1) / mask_NT1.sum(1)
         vectors_ND: NDArray[np.float32] = torch.nn.functional.normalize(mean_ND, dim=1).numpy()

@@ -1,79 +1,46 @@
-"""Frozen image encoders: a grid of features for the compressor (§3.2), a vector for retrieval."""
+"""Frozen image encoders: a grid of features for the compressor (§3.2), a vector for retrieval.
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+Adding one = one file with a class and a config, and one line in the union and in `build`.
+"""
 
-from pydantic import BaseModel, Field
+from typing import Annotated
 
-from models.checkpoint import CheckpointConfig, Origin
-from models.clip_layout import Activation
-from models.packaged import MODELS
+from pydantic import Field
 
-if TYPE_CHECKING:
-    from models.codec import Codec
-    from models.vision.encoder import ImageEncoder
-
-
-class EfficientNetLite0Config(BaseModel, frozen=True, extra="forbid"):
-    """EfficientNet-Lite0 (ImageNet): a grid of 1280 channels at 1/32 of the picture."""
-
-    kind: Literal["efficientnet_lite0"] = "efficientnet_lite0"
-    middle: bool = Field(True, description="add 112 channels of the stage before, which keep more of where things are")
-
-    @property
-    def revision(self) -> str:
-        """Of the pinned weights; part of every fingerprint that this config is in."""
-        return MODELS["efficientnet-lite0"].revision
-
-
-class ClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """CLIP ViT-L/14, the paper's encoder E: 1024 channels at 1/14 of the picture, retrieval vectors of 768."""
-
-    origin: ClassVar[Origin] = Origin(
-        name="CLIP ViT-L/14",
-        licence="MIT",
-        fetch="the folder openai/clip-vit-large-patch14, or an open_clip checkpoint, from the Hugging Face hub",
-        setting="frozen.vision.source",
-    )
-
-    kind: Literal["clip"] = "clip"
-    source: str = Field(
-        "openai/clip-vit-large-patch14",
-        description="a folder or hub id of transformers, or a checkpoint file of open_clip",
-    )
-    activation: Activation = Field(
-        "quick_gelu", description="of a checkpoint file: quick_gelu for OpenAI's weights, gelu for most of open_clip's"
-    )
-
-
-class LatentsConfig(BaseModel, frozen=True, extra="forbid"):
-    """No image encoder: the codec's own latents, in patches."""
-
-    kind: Literal["latents"] = "latents"
-    patch: int = Field(1, gt=0, description="side of a patch in cells of the latent grid")
-
+from models.codec import Codec
+from models.vision.clip import Clip, ClipConfig
+from models.vision.efficientnet_lite0 import EfficientNetLite0, EfficientNetLite0Config
+from models.vision.encoder import ImageEncoder
+from models.vision.latents import Latents, LatentsConfig
 
 VisionConfig = Annotated[EfficientNetLite0Config | ClipConfig, Field(discriminator="kind")]
 FeaturesConfig = Annotated[EfficientNetLite0Config | ClipConfig | LatentsConfig, Field(discriminator="kind")]
 """What the compressor can read; latents tell too little of a picture to compare pictures by."""
 
 
-def build(config: EfficientNetLite0Config | ClipConfig) -> "ImageEncoder":
+def build(config: VisionConfig) -> ImageEncoder:
     """The image encoder that `config` describes, with its weights, frozen and in evaluation mode."""
     match config:
         case EfficientNetLite0Config():
-            from models.vision.efficientnet_lite0 import EfficientNetLite0
-
             return EfficientNetLite0(config)
         case ClipConfig():
-            from models.vision.clip import Clip
-
             return Clip(config)
 
 
-def build_features(config: EfficientNetLite0Config | ClipConfig | LatentsConfig, codec: "Codec") -> "ImageEncoder":
+def build_features(config: FeaturesConfig, codec: Codec) -> ImageEncoder:
     """What makes the compressor's features of a picture; `codec` is the autoencoder's."""
     if isinstance(config, LatentsConfig):
-        from models.vision.latents import Latents
-
         return Latents(config.patch, codec)
     return build(config)
+
+
+__all__ = [
+    "ClipConfig",
+    "EfficientNetLite0Config",
+    "FeaturesConfig",
+    "ImageEncoder",
+    "LatentsConfig",
+    "VisionConfig",
+    "build",
+    "build_features",
+]

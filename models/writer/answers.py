@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models import prompts as texts
-from models import writer
 from models.answers import AnswerError, json_value, plain, require_own_words
 from models.sentences import MOST_TOKENS, fitted, split, tokens
 from models.server import Message
-from models.writer import ScriptFacts
 from models.writer.grounding import invented_names, support
 from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS, Script
+from models.writer.writer import PROMPTS, ScriptFacts
 
 LONGEST = 300  # characters of a sentence
 SECTIONS = {"scene_elements": MOST_SCENE_ELEMENTS, "plots": MOST_PLOTS}
@@ -71,7 +70,7 @@ def _sentences(name: str, entries: Sequence[str], most: int) -> tuple[str, ...]:
     if any(not any(letter.isalpha() for letter in entry) for entry in entries):
         raise AnswerError(f"{name} has an entry without words")
     for entry in entries:
-        require_own_words(entry, texts.read(writer.PROMPTS).values())
+        require_own_words(entry, texts.read(PROMPTS).values())
     said = tuple(dict.fromkeys(sentence for entry in entries for sentence in split(plain(entry, cut=False))))
     if len(said) > most:
         raise AnswerError(f"{name} has {len(said)} sentences, at most {most} fit")

@@ -1,11 +1,35 @@
 """The film's own words: scripts of films of which somebody knows what they show, beside those of the captions."""
 
 from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, Field
 
 from models.sentences import fitted
-from models.writer import FilmWriterConfig, ScriptFacts
 from models.writer.script import Script
-from models.writer.template import arrange
+from models.writer.template import TemplateWriter, arrange
+from models.writer.writer import ScriptFacts
+
+
+class FilmWriterConfig(BaseModel, frozen=True, extra="forbid"):
+    """Drawn films in their own words: names, looks, places and what happens, as a person would write them.
+
+    The template writes the films of which nothing is known.
+    """
+
+    kind: Literal["film"] = "film"
+    share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of the shots written in the film's own words; the template writes the others",
+    )
+    seed: int = Field(0, ge=0, description="seed of the choice among phrasings")
+
+    @property
+    def revision(self) -> str:
+        """Of the code; part of every fingerprint that this config is in."""
+        return f"1, template {TemplateWriter.revision}"
 
 
 class FilmWriter:

@@ -4,21 +4,59 @@ Shapes: B keyframes written together, T tokens.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-import torch
+from pydantic import Field
 
 from models import prompts
-from models.answers import AnswerError
-from models.checkpoint import missing, pretrained, tokenizer
+from models.answers import VERSION, AnswerError
+from models.checkpoint import CheckpointConfig, Origin, missing, pretrained, tokenizer
 from models.device import device
 from models.packaged import MODELS, packaged
 from models.server import Message, Reply
-from models.writer import PROMPTS, LlmConfig, ScriptFacts
 from models.writer.answers import messages, schema, script
-from models.writer.constrained import Constraint, Grammar
 from models.writer.script import Script
 from models.writer.template import arrange
+from models.writer.writer import PROMPTS, ScriptFacts
+
+
+class LlmConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """A causal language model of transformers writes scene elements and plots, held to a JSON schema (app. C).
+
+    The paper doesn't name its model. It answers greedily.
+    """
+
+    origin: ClassVar[Origin] = Origin(
+        name="the script writer's language model",
+        licence="see the checkpoint",
+        fetch="the folder Qwen/Qwen2.5-7B-Instruct (or any causal model's) from the Hugging Face hub",
+        setting="writer.source",
+    )
+
+    kind: Literal["llm"] = "llm"
+    source: str = Field(
+        "Qwen/Qwen2.5-7B-Instruct", description="checkpoint: a folder, a hub id, or smollm2 for the packaged one"
+    )
+    licence: str = Field("see the checkpoint", description="licence of the weights, for cards and exports")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "bfloat16", description="number format of weights and arithmetic"
+    )
+    batch: int = Field(16, ge=1, description="keyframes that are written together")
+    most_tokens: int = Field(512, ge=16, description="longest answer in tokens")
+    answers: int = Field(3, ge=1, description="attempts at an answer that can be used, before the template writes")
+    grounded: float = Field(
+        0.5, ge=0, le=1, description="least share of a sentence's words that stand in the captions; 0: any"
+    )
+
+    @property
+    def revision(self) -> str:
+        """Of the weights, the prompts and how answers are read.
+
+        Raises:
+            CheckpointError: when `source` is a folder that is not there.
+        """
+        weights = MODELS[self.source].revision if self.source in MODELS else super().revision
+        return f"{weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 class LlmWriter:
@@ -27,7 +65,10 @@ class LlmWriter:
     name = "llm"
 
     def __init__(self, config: LlmConfig) -> None:
+        import torch
         from transformers import AutoModelForCausalLM
+
+        from models.writer.constrained import Grammar
 
         self.config = config
         self.revision = config.revision
@@ -73,22 +114,25 @@ class LlmWriter:
             {"role": "user", "content": self._prompts["again"].format(reason=reason)},
         ]
 
-    @torch.inference_mode()
     def _replies(self, chats: Sequence[Sequence[Message]]) -> list[Reply]:
         """One answer to each chat, greedily; prompts are padded on the left."""
+        import torch
         from transformers import LogitsProcessorList
+
+        from models.writer.constrained import Constraint
 
         texts = [self._text(chat) for chat in chats]
         inputs = self._tokenizer(texts, add_special_tokens=False, padding=True, return_tensors="pt")
         prompt = inputs["input_ids"].shape[1]
-        said_BT = self._model.generate(
-            **inputs.to(self._model.device),
-            do_sample=False,
-            max_new_tokens=self.config.most_tokens,
-            eos_token_id=self._tokenizer.eos_token_id,
-            pad_token_id=self._tokenizer.pad_token_id,
-            logits_processor=LogitsProcessorList([Constraint(self._grammar, len(chats), prompt)]),
-        )[:, prompt:]
+        with torch.inference_mode():
+            said_BT = self._model.generate(
+                **inputs.to(self._model.device),
+                do_sample=False,
+                max_new_tokens=self.config.most_tokens,
+                eos_token_id=self._tokenizer.eos_token_id,
+                pad_token_id=self._tokenizer.pad_token_id,
+                logits_processor=LogitsProcessorList([Constraint(self._grammar, len(chats), prompt)]),
+            )[:, prompt:]
         return [self._reply(said_T.tolist()) for said_T in said_BT]
 
     def _reply(self, tokens: list[int]) -> Reply:

@@ -1,16 +1,39 @@
 """Scripts by a language model behind an OpenAI-compatible server that holds its answers to a JSON schema."""
 
 from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, Field
 
 from models import prompts
-from models.answers import AnswerError
-from models.server import Answer, Question, Reply
+from models.answers import VERSION, AnswerError
+from models.server import Answer, Question, Reply, ServerConfig
 from models.server.client import Client
 from models.server.waiting import Clock
-from models.writer import PROMPTS, OpenAiWriterConfig, ScriptFacts
 from models.writer.answers import messages, schema, script
 from models.writer.script import Script
 from models.writer.template import arrange
+from models.writer.writer import PROMPTS, ScriptFacts
+
+
+class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
+    """As LlmConfig, by a language model behind an OpenAI-compatible server that takes a JSON schema (vLLM, SGLang)."""
+
+    kind: Literal["openai"] = "openai"
+    server: ServerConfig = Field(
+        ServerConfig(model="Qwen/Qwen2.5-7B-Instruct"), description="the server and its limits"
+    )
+    weights: str = Field("as served", description="commit of the served weights, where the operator knows it")
+    licence: str = Field("see the served model", description="licence of the weights, for cards and exports")
+    most_tokens: int = Field(512, ge=16, description="longest answer in tokens")
+    grounded: float = Field(
+        0.5, ge=0, le=1, description="least share of a sentence's words that stand in the captions; 0: any"
+    )
+
+    @property
+    def revision(self) -> str:
+        """Of the model, the prompts and how answers are read; part of every fingerprint that this config is in."""
+        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 class OpenAiWriter:

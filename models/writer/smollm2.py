@@ -10,14 +10,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-from torch import Tensor
+from pydantic import BaseModel, Field
 
 from models.packaged import MODELS, packaged
-from models.writer import ScriptFacts, SmolLm2Config
 from models.writer.script import Script
 from models.writer.template import arrange
+from models.writer.writer import ScriptFacts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONNECTORS = (" while", " as", " and", " with", " in", ",")
 MOST_CONNECTORS = 3
@@ -36,12 +39,28 @@ Sentence: no people are seen and almost nothing moves.
 """
 
 
+class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
+    """The packaged SmolLM2-135M-Instruct writes the plot; what it gets wrong is left to the template."""
+
+    not_identity: ClassVar[tuple[str, ...]] = ("batch",)
+
+    kind: Literal["smollm2"] = "smollm2"
+    batch: int = Field(16, ge=1, description="keyframes that are written together")
+    longest: int = Field(48, ge=8, description="longest facts given to the model, in tokens")
+
+    @property
+    def revision(self) -> str:
+        """Of the pinned weights; part of every fingerprint that this config is in."""
+        return MODELS["smollm2"].revision
+
+
 class SmolLm2Writer:
     """Characters and scene elements are the captions' own sentences; the plot is the model's where it holds."""
 
     name = "smollm2"
 
     def __init__(self, config: SmolLm2Config) -> None:
+        import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         self.config = config
@@ -85,23 +104,26 @@ class SmolLm2Writer:
             for plots, text in zip(batch, self._generate(batch), strict=True):
                 self._written[plots] = (text, invention(text, plots))
 
-    @torch.inference_mode()
     def _generate(self, batch: Sequence[tuple[str, ...]]) -> list[str]:
         """One sentence for each tuple of facts, greedily, under the rules of this file's head."""
+        import torch
+
         rules = [_Rules(self._fact_tokens(plots), self._connectors, self._stop) for plots in batch]
-        cache, mask_BT, ids_BT, positions_BT = self._prefill(batch)
-        while not all(rule.finished for rule in rules):
-            logits_BV = self._model(
-                ids_BT, attention_mask=mask_BT, position_ids=positions_BT, past_key_values=cache, logits_to_keep=1
-            ).logits[:, -1]
-            chosen_B = [rule.choose(logits_V) for rule, logits_V in zip(rules, logits_BV, strict=True)]
-            ids_BT = torch.tensor(chosen_B)[:, None]
-            mask_BT = torch.cat([mask_BT, torch.ones_like(ids_BT)], dim=1)
-            positions_BT = positions_BT[:, -1:] + 1
+        with torch.inference_mode():
+            cache, mask_BT, ids_BT, positions_BT = self._prefill(batch)
+            while not all(rule.finished for rule in rules):
+                logits_BV = self._model(
+                    ids_BT, attention_mask=mask_BT, position_ids=positions_BT, past_key_values=cache, logits_to_keep=1
+                ).logits[:, -1]
+                chosen_B = [rule.choose(logits_V) for rule, logits_V in zip(rules, logits_BV, strict=True)]
+                ids_BT = torch.tensor(chosen_B)[:, None]
+                mask_BT = torch.cat([mask_BT, torch.ones_like(ids_BT)], dim=1)
+                positions_BT = positions_BT[:, -1:] + 1
         return [_sentence(self._tokenizer.decode(rule.tokens)) for rule in rules]
 
-    def _prefill(self, batch: Sequence[tuple[str, ...]]) -> tuple[object, Tensor, Tensor, Tensor]:
+    def _prefill(self, batch: Sequence[tuple[str, ...]]) -> "tuple[object, Tensor, Tensor, Tensor]":
         """The prompt, computed once and repeated for the batch, then each line of facts, padded on the left."""
+        import torch
         from transformers import DynamicCache
 
         prompt_1T = torch.tensor([self._tokens(PROMPT)])
@@ -134,7 +156,7 @@ class _Rules:
         self.tokens: list[int] = []
         self.finished = False
 
-    def choose(self, logits_V: Tensor) -> int:
+    def choose(self, logits_V: "Tensor") -> int:
         """The likeliest token that may follow; the stop again once finished."""
         if self.finished:
             return self._stop

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel
 
 from models.sentences import fitted, split
-from models.writer import ScriptFacts
 from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS, Script
+from models.writer.writer import ScriptFacts
 
 PLOT_WORDS = re.compile(
     r"\b(person|people|man|men|woman|women|child|children|shot|close-up|moves?|moving)\b", re.IGNORECASE
@@ -15,6 +18,17 @@ PLOT_WORDS = re.compile(
 def sentences(text: str) -> list[str]:
     """The sentences of a caption, without repetitions, each short enough for the text encoder."""
     return list(dict.fromkeys(map(fitted, split(text))))
+
+
+class TemplateConfig(BaseModel, frozen=True, extra="forbid"):
+    """Sorts the captions' sentences into the three sections and writes nothing of its own."""
+
+    kind: Literal["template"] = "template"
+
+    @property
+    def revision(self) -> str:
+        """Of the code; part of every fingerprint that this config is in."""
+        return TemplateWriter.revision
 
 
 class TemplateWriter:

@@ -71,8 +71,8 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     """What to work on.
 
     A file counts once: what a manifest says about it takes precedence over the folder that it is in, and of two
-    rows the earlier counts (storage.films.named). When the best of several near duplicates falls out, the next best takes its
-    place (storage.films.dedup); one that the storage holds already stays.
+    rows the earlier counts (storage.films.named). When the best of several near duplicates falls out, the next best
+    takes its place (storage.films.dedup); one that the storage holds already stays.
     """
 
     films: tuple[Source, ...] = Field(

@@ -117,7 +117,7 @@ def test_weights_and_prompts_name_the_rows_and_the_place_does_not(
     prompts = tmp_path / "prompts"
     prompts.mkdir()
     (prompts / "frame.txt").write_text("What is it?")
-    monkeypatch.setattr("models.captioner.PROMPTS", prompts)
+    monkeypatch.setattr("models.captioner.deepseek_vl.PROMPTS", prompts)
     assert fingerprint(config(tmp_path / "elsewhere")) != mine
 
 

@@ -97,7 +97,7 @@ def test_prompts_and_model_name_the_rows(monkeypatch: pytest.MonkeyPatch, tmp_pa
     mine = fingerprint(OpenAiConfig())
     assert fingerprint(OpenAiConfig(weights="0123abc")) != mine
     (tmp_path / "frame.txt").write_text("What is it?")
-    monkeypatch.setattr("models.captioner.PROMPTS", tmp_path)
+    monkeypatch.setattr("models.captioner.openai.PROMPTS", tmp_path)
     assert fingerprint(OpenAiConfig()) != mine
 
 

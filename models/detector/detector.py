@@ -1,0 +1,30 @@
+"""What every person detector is: from pictures to who stands where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.face import Face, Image
+
+MOST_PERSONS = 5  # of a frame (Appendix C)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person; the box is x0, y0, x1, y1 as fractions of the picture, `face` is None where none is seen."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    face: Face | None = None
+
+
+class PersonDetector(Protocol):
+    """Finds people."""
+
+    name: str
+    revision: str
+    licence: str
+
+    def detect(self, images: Sequence[Image]) -> list[list[Person]]:
+        """The people of each picture: at most five, the weightiest first; each backend says how it weighs them."""
+        ...

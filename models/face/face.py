@@ -1,0 +1,48 @@
+"""What every face embedder is: from pictures to faces and vectors that tell who they show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+Image = NDArray[np.uint8]  # RGB, height x width x 3
+
+MOST_FACES = 5  # of a frame (Appendix A)
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in one picture; all coordinates are fractions of the picture's width and height."""
+
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1
+    score: float
+    landmarks_52: NDArray[np.float32] | None = None  # left eye, right eye, nose, mouth corners (as seen)
+    embedding: NDArray[np.float32] | None = None  # as wide as the backend's config says
+
+
+class FaceEmbedder(Protocol):
+    """Finds faces and describes who they show."""
+
+    name: str
+    revision: str
+    licence: str
+
+    def faces(self, images: Sequence[Image]) -> list[list[Face]]:
+        """All faces of each picture, largest first, with embeddings."""
+        ...
+
+    def embed(self, image: Image, faces: Sequence[Face]) -> list[Face]:
+        """The same faces in the same order, with embeddings; for a caller whose detector has already found them."""
+        ...
+
+
+class MtcnnFinderConfig(BaseModel, frozen=True, extra="forbid"):
+    """Which faces MTCNN searches for."""
+
+    smallest: int = Field(32, ge=12, description="height of the smallest face in pixels")
+    thresholds: tuple[float, float, float] = Field(
+        (0.6, 0.7, 0.9), description="least confidence in each of the three networks"
+    )
