@@ -23,6 +23,8 @@ from models.codec import Codec, load_codec
 
 
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
+    """The parts of the diffusion autoencoder."""
+
     compressor: CompressorConfig = ConvolutionalConfig()
     decoder: DecoderConfig = DecoderConfig()
     diffusion: DiffusionConfig = DiffusionConfig()

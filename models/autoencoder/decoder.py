@@ -18,6 +18,8 @@ from models.autoencoder.unet import UNetBackend, UNetConfig, build_unet, widths
 
 
 class DecoderConfig(BaseModel, frozen=True, extra="forbid"):
+    """The U-Net, the coarse head, and how much of a script and of its faces the decoder reads."""
+
     unet: UNetBackend = UNetConfig()
     coarse: CoarseConfig | None = Field(CoarseConfig(), description="None: no coarse head, as in the paper")
     identity: bool = Field(False, description="reads descriptions and faces (stage 3) beside the tokens")

@@ -55,6 +55,8 @@ class StageConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class AutoencoderTrainingConfig(StageConfig, frozen=True, extra="forbid"):
+    """Stage 1: the whole autoencoder learns."""
+
     model: AutoencoderConfig = AutoencoderConfig()
 
 
