@@ -4,10 +4,11 @@ Shapes: N tokens, K components, D token width, H hidden width, * any leading dim
 """
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from einops import rearrange
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
@@ -76,6 +77,14 @@ class Mixture(MixtureSameFamily):
         mean_ND = self.means.gather(-2, index).squeeze(-2)
         scale_ND = self.scales.gather(-2, index).squeeze(-2)
         return mean_ND + temperature * scale_ND * normal_ND
+
+
+class GmmConfig(BaseModel, frozen=True, extra="forbid"):
+    """The paper's k-mixture of Gaussians; `sigma_floor` in deviations of the token."""
+
+    kind: Literal["gmm"] = "gmm"
+    components: int = Field(default=4, ge=1)
+    sigma_floor: float = Field(default=0.3, ge=0)
 
 
 class MixtureHead(Head):
