@@ -19,8 +19,9 @@ from rich.markup import escape
 
 from flows import catalogue
 from flows.shown import shown
-from storage.errors import ConfigError, MovieDreamerError
+from storage.errors import ConfigError
 from storage.printable import json_text, printable_lines
+from tasks.errors import FOR_USERS
 
 app = typer.Typer(
     name="moviedreamer",
@@ -194,7 +195,7 @@ def _explained() -> Iterator[None]:
 
 
 def _end(error: Exception) -> NoReturn:
-    known = isinstance(error, MovieDreamerError)
+    known = isinstance(error, FOR_USERS)
     text = str(error) if known else f"{type(error).__name__}: {error} (MOVIEDREAMER_DEBUG=1 shows where)"
     err.print(f"[bold red]error[/] {escape(printable_lines(text))}", soft_wrap=True)
     raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from storage.errors import MovieDreamerError
 from tasks.progress import tell_while
 
 STARTUP_LIMIT = 600  # seconds; the very first start takes 12 to 27 on two cores that have nothing else to do
@@ -36,7 +37,7 @@ _PATIENCE = {  # seconds: Prefect's own 5, 10 and 60 are too few on a machine th
 }
 
 
-class LocalApiError(RuntimeError):
+class LocalApiError(MovieDreamerError):
     """The local Prefect API did not start; the message ends with what it logged."""
 
 

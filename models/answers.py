@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from models.errors import ModelError
 from models.sentences import split
 
 VERSION = 1  # of what follows: part of the revision of every backend whose answers it reads
@@ -82,7 +83,7 @@ _COMMAS = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[\]}])', re.S)
 _CURLY = str.maketrans(dict.fromkeys("“”„‟", '"'))
 
 
-class AnswerError(ValueError):
+class AnswerError(ModelError, ValueError):
     """An answer that is none; the message is for the model that gave it, and for the row if it gives no better."""
 
 

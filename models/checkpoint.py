@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, Field
 
+from models.errors import ModelError
 from models.packaged import cache_folder
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _WEIGHT_FILES = (".pth", ".pt", ".bin", ".safetensors")
 
 
-class CheckpointError(ValueError):
+class CheckpointError(ModelError, ValueError):
     """A checkpoint is missing or holds something else; the message says what to fetch and where to put it."""
 
 

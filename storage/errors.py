@@ -1,14 +1,8 @@
-"""What can go wrong, as a tree.
-
-MovieDreamerError
-├── StorageError            a storage that cannot be read or written, or is full
-├── FilmError   ValueError  a film that cannot be used: a short code and a sentence that quotes the film
-└── ConfigError ValueError  a setting that cannot be used
-"""
+"""The root of all errors outside models/, and those that every room raises; tasks/errors.py draws the whole tree."""
 
 
 class MovieDreamerError(Exception):
-    """Parent of all errors that this project raises for its users."""
+    """Parent of all errors that storage/, tasks/ and flows/ raise for users."""
 
 
 class StorageError(MovieDreamerError):

@@ -39,6 +39,7 @@ class Seen:
 
 
 def is_remote(source: str) -> bool:
+    """Whether `source` is a URI of another place than this machine's file system."""
     return "://" in source and not source.startswith("file://")
 
 

@@ -3,10 +3,9 @@
 import sys
 import traceback
 
-from models.checkpoint import CheckpointError
-from models.packaged import PackagedModelError
-from models.server import BudgetError, ServerError
-from storage.errors import FilmError, MovieDreamerError
+from models.server import BudgetError
+from storage.errors import FilmError
+from tasks.errors import FOR_USERS
 
 
 def film_error(error: Exception, film_id: str) -> tuple[FilmError, bool]:
@@ -28,7 +27,7 @@ def film_error(error: Exception, film_id: str) -> tuple[FilmError, bool]:
 
 def told(error: Exception) -> str:
     """Why the stage stops: the message of an error that is made for people, else its traceback on lines of its own."""
-    if isinstance(error, (MovieDreamerError, ServerError, CheckpointError, PackagedModelError)):
+    if isinstance(error, FOR_USERS):
         return str(error)
     return "\n" + "".join(traceback.format_exception(error))
 

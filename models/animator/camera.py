@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-Image = NDArray[np.uint8]
+from models.animator.animator import Image
+
 Array = NDArray[np.float32]
 
 
@@ -54,7 +55,7 @@ class CameraAnimator:
         previous: Image | None = None,
         next: Image | None = None,
     ) -> Iterator[Image]:
-        """See `models.animator.Animator.animate`.
+        """See `Animator.animate`.
 
         Raises:
             ValueError: for a length or rate that is not positive, or neighbours of another size.

@@ -23,6 +23,8 @@ from models.codec import Codec, load_codec
 
 
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
+    """The parts of the diffusion autoencoder."""
+
     compressor: CompressorConfig = Field(ConvolutionalConfig(), description="compressor: image features to tokens")
     decoder: DecoderConfig = Field(DecoderConfig(), description="diffusion decoder: tokens to latents")
     diffusion: DiffusionConfig = Field(DiffusionConfig(), description="diffusion process")

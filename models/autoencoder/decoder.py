@@ -18,6 +18,8 @@ from models.autoencoder.unet import UNetBackend, UNetConfig, build_unet, widths
 
 
 class DecoderConfig(BaseModel, frozen=True, extra="forbid"):
+    """The U-Net, the coarse head, and how much of a script and of its faces the decoder reads."""
+
     unet: UNetBackend = Field(UNetConfig(), description="U-Net")
     coarse: CoarseConfig | None = Field(CoarseConfig(), description="coarse head; null: none, as in the paper")
     identity: bool = Field(False, description="read descriptions and faces (stage 3) beside the tokens")

@@ -25,6 +25,7 @@ class LlamaBackbone(CheckpointConfig, frozen=True, extra="forbid"):
 
 
 def load(config: LlamaBackbone) -> Backbone:
+    """The checkpoint of `config`; raises CheckpointError when it is missing, ValueError when it is no LLaMA."""
     where, pinned = place(config.origin, config.source, config.hub_revision)
     model, tokenizer = load_pretrained(where, config.layers, **pinned)
     return Backbone(

@@ -19,6 +19,7 @@ class LlamaTinyBackbone(BaseModel, frozen=True, extra="forbid"):
 
 
 def load(config: LlamaTinyBackbone) -> Backbone:
+    """Random weights, drawn with `config.seed`; raises ValueError for a width that the heads do not divide evenly."""
     import torch
     from transformers import LlamaConfig, LlamaModel
 

@@ -22,6 +22,7 @@ class SmolLM2Backbone(BaseModel, frozen=True, extra="forbid"):
 
 
 def load(config: SmolLM2Backbone) -> Backbone:
+    """The packaged checkpoint; raises PackagedModelError when it is not installed."""
     model, tokenizer = load_pretrained(packaged("smollm2"), config.layers)
     return Backbone(
         model=model,

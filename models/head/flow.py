@@ -6,8 +6,10 @@ Shapes: N tokens, D token width, H hidden width, W width of the network.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.head.head import Head
@@ -105,6 +107,14 @@ class _Conditioned:
     def __call__(self, x_ND: Tensor, time_N1: Tensor) -> Tensor:
         velocity_ND: Tensor = self.network(torch.cat([x_ND, time_N1, self.hidden_NH], -1))
         return velocity_ND
+
+
+class FlowConfig(BaseModel, frozen=True, extra="forbid"):
+    """A small flow-matching network a token."""
+
+    kind: Literal["flow"] = "flow"
+    width: int = Field(256, ge=1, description="hidden width")
+    steps: int = Field(16, ge=1, description="steps of Euler's method in sampling")
 
 
 class FlowHead(Head):

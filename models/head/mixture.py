@@ -4,10 +4,11 @@ Shapes: N tokens, K components, D token width, H hidden width, * any leading dim
 """
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from einops import rearrange
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
@@ -76,6 +77,14 @@ class Mixture(MixtureSameFamily):
         mean_ND = self.means.gather(-2, index).squeeze(-2)
         scale_ND = self.scales.gather(-2, index).squeeze(-2)
         return mean_ND + temperature * scale_ND * normal_ND
+
+
+class GmmConfig(BaseModel, frozen=True, extra="forbid"):
+    """The paper's k-mixture of Gaussians."""
+
+    kind: Literal["gmm"] = "gmm"
+    components: int = Field(4, ge=1, description="Gaussians of the mixture; the paper: k")
+    sigma_floor: float = Field(0.3, ge=0, description="least sigma, in the token's standard deviations")
 
 
 class MixtureHead(Head):

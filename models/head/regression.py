@@ -3,7 +3,10 @@
 Shapes: N tokens, D token width, H hidden width.
 """
 
+from typing import Literal
+
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from models.head.head import Head
@@ -17,6 +20,12 @@ class Point(Mixture):
         self, uniform_N: Tensor, normal_ND: Tensor, temperature: float = 1.0, weight_temperature: float = 1.0
     ) -> Tensor:
         return self.means[..., 0, :]
+
+
+class RegressionConfig(BaseModel, frozen=True, extra="forbid"):
+    """A point without a distribution: what l1 and l2 alone can teach (the paper's ablation)."""
+
+    kind: Literal["regression"] = "regression"
 
 
 class RegressionHead(Head):

@@ -7,14 +7,16 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field, field_validator
 
+from models.errors import ModelError
+
 Message = Mapping[str, Any]  # as the chat completions API has it: role and content
 
 
-class ServerError(RuntimeError):
+class ServerError(ModelError):
     """A server that can't be used; the message names the URL that was tried and how to start one."""
 
 
-class BudgetError(RuntimeError):
+class BudgetError(ModelError):
     """The requests or tokens that a film may cost are used up; the message names the setting."""
 
 

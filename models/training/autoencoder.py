@@ -59,6 +59,8 @@ class StageConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class AutoencoderTrainingConfig(StageConfig, frozen=True, extra="forbid"):
+    """How long and on what the whole autoencoder learns, and its sizes."""
+
     model: AutoencoderConfig = Field(AutoencoderConfig(), description="sizes of the autoencoder")
 
 

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from models.errors import ModelError
+
 Kind = Literal["adamw", "adamw8bit"]
 
 
-class MissingLibraryError(ValueError):
+class MissingLibraryError(ModelError, ValueError):
     """A setting asks for a library that is not installed; the message names it."""
 
 

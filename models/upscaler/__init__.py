@@ -4,30 +4,14 @@ Metrics are always taken before this step: it invents detail and lowers PSNR. Ad
 config, and one line in the union and in `build`.
 """
 
-from typing import Annotated, Protocol
+from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from models.upscaler.lanczos import LanczosConfig, LanczosUpscaler, lanczos
 from models.upscaler.realesrgan import RealEsrganConfig, RealEsrganUpscaler
 from models.upscaler.unchanged import Unchanged, UnchangedConfig
-
-Image = NDArray[np.uint8]
-
-
-class Upscaler(Protocol):
-    """Brings one picture to size; what comes out depends on that picture alone."""
-
-    name: str
-    revision: str
-    licence: str
-
-    def upscale(self, image_HWC: Image, width: int, height: int) -> Image:
-        """RGB uint8 [height, width, 3] of RGB uint8 of any size and shape, smaller or larger."""
-        ...
-
+from models.upscaler.upscaler import Upscaler
 
 UpscalerConfig = Annotated[UnchangedConfig | LanczosConfig | RealEsrganConfig, Field(discriminator="kind")]
 

@@ -3,10 +3,9 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
-Image = NDArray[np.uint8]
+from models.upscaler.upscaler import Image
 
 
 class LanczosConfig(BaseModel, frozen=True, extra="forbid"):
@@ -31,7 +30,7 @@ class LanczosUpscaler:
     licence = "Apache-2.0"
 
     def upscale(self, image_HWC: Image, width: int, height: int) -> Image:
-        """See `models.upscaler.Upscaler.upscale`."""
+        """See `Upscaler.upscale`."""
         return lanczos(image_HWC, width, height)
 
 

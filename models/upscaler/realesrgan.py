@@ -9,13 +9,11 @@ Shapes: H, W picture, C colours.
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.packaged import MODELS, PackagedModel, packaged
 from models.upscaler.lanczos import lanczos
-
-Image = NDArray[np.uint8]
+from models.upscaler.upscaler import Image
 
 _SMOOTHING = (7, 30, 3)  # of the bilateral filter: pixels across, spread over colours of 0-255, spread in pixels
 
@@ -64,7 +62,7 @@ class RealEsrganUpscaler:
         self.network = network.to(memory_format=torch.channels_last)  # a fifth faster so
 
     def upscale(self, image_HWC: Image, width: int, height: int) -> Image:
-        """See `models.upscaler.Upscaler.upscale`; pictures that aren't smaller than that go through Lanczos alone."""
+        """See `Upscaler.upscale`; pictures that aren't smaller than that go through Lanczos alone."""
         import cv2
 
         plain_HWC = lanczos(image_HWC, width, height)

@@ -2,11 +2,9 @@
 
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
-Image = NDArray[np.uint8]
+from models.upscaler.upscaler import Image
 
 
 class UnchangedConfig(BaseModel, frozen=True, extra="forbid"):
@@ -31,5 +29,5 @@ class Unchanged:
     licence = "Apache-2.0"
 
     def upscale(self, image_HWC: Image, width: int, height: int) -> Image:
-        """See `models.upscaler.Upscaler.upscale`; width and height don't count."""
+        """See `Upscaler.upscale`; width and height don't count."""
         return image_HWC

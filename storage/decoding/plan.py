@@ -7,6 +7,7 @@ from math import ceil, inf
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from storage.decoding.stills import LEAST, Stills, again
+from storage.errors import MovieDreamerError
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -17,7 +18,7 @@ T = TypeVar("T")
 _MOST_WAITING = 20_000  # packets that are held back until their fate is known
 
 
-class PlanError(Exception):
+class PlanError(MovieDreamerError):
     """The packets of a film don't tell the times of its frames: all of it must be decoded."""
 
 

@@ -22,6 +22,7 @@ _NEEDED = ("videoid", "title")
 
 
 def is_condensed_movies(folder: Path) -> bool:
+    """Whether the folder has the list of clips of Condensed Movies."""
     return _clips(folder) is not None
 
 

@@ -35,6 +35,7 @@ Row = Mapping[str, Any]
 
 
 def is_manifest(source: str) -> bool:
+    """Whether `source`, a path or a URI, ends as a manifest does (`ENDINGS`)."""
     return _ending(source) in ENDINGS
 
 

@@ -145,6 +145,7 @@ class Sheaf:
 
 
 def by_film(parts: Sequence[pa.Table]) -> list[pa.Table]:
+    """One table for each film and fingerprint, in the order of their first parts; each part holds rows of one."""
     films: dict[tuple[str, str], list[pa.Table]] = {}
     for part in parts:
         films.setdefault((part["film_id"][0].as_py(), part["fingerprint"][0].as_py()), []).append(part)

@@ -160,6 +160,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 
 def row_id(film_id: str, second: int) -> str:
+    """Of the keyframe at a nominal second of a film."""
     return f"{film_id}-{second:06d}"
 
 
@@ -174,8 +175,10 @@ def film_of(row_id: str) -> str:
 
 
 def character_id(row_id: str, index: int) -> str:
+    """Of the person at a place in a keyframe, counted from 0."""
     return f"{row_id}-p{index}"
 
 
 def face_id(row_id: str, index: int) -> str:
+    """Of the face at a place in a keyframe, counted from 0."""
     return f"{row_id}-f{index}"
