@@ -4,10 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drawn.film import draw_frames
 from models.face import ClusteringConfig, DlibConfig, Face, FarlConfig, MtcnnFinderConfig, QualityConfig, build
 from models.face.bank import FaceBank, medoid
 from models.face.cluster import chinese_whispers, distances, linked
@@ -24,20 +24,13 @@ def picture(seed=0, height=256, width=448):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def test_the_networks_equal_facenet_pytorch():
-    original = pytest.importorskip("facenet_pytorch.models.mtcnn")
-    ours = FaceFinder(MtcnnFinderConfig()).networks
-    torch.manual_seed(0)
-    for part, side in (("pnet", 40), ("rnet", 24), ("onet", 48)):
-        theirs = getattr(original, {"pnet": "PNet", "rnet": "RNet", "onet": "ONet"}[part])().eval()
-        pixels = torch.randn(3, 3, side, side)
-        with torch.no_grad():
-            *expected, probability = theirs(pixels)
-            score, *answers = getattr(ours, part)(pixels)
-        torch.testing.assert_close(score, probability[:, 1], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(answers[0], expected[0], rtol=1e-4, atol=1e-5)
-        if part == "onet":
-            torch.testing.assert_close(answers[1].transpose(1, 2).flatten(1), expected[1], rtol=1e-4, atol=1e-5)
+def test_a_drawn_face_is_found_where_it_was_found_by_the_original():
+    original = pytest.importorskip("facenet_pytorch").MTCNN(keep_all=True, min_face_size=32, thresholds=[0.6, 0.7, 0.9])
+    (frame,) = draw_frames(3, [36.0], size=(896, 512))
+    (face,) = FaceFinder(MtcnnFinderConfig()).find([frame])[0]
+    (box_4,), _, (landmarks_52,) = original.detect(frame, landmarks=True)
+    np.testing.assert_allclose(np.array(face.box) * [896, 512, 896, 512], box_4.astype(float), atol=6)
+    np.testing.assert_allclose(face.landmarks_52 * [896, 512], landmarks_52.astype(float), atol=6)
 
 
 def test_a_picture_without_faces_has_none(embedder):
