@@ -16,14 +16,15 @@ import json
 from collections import Counter
 from typing import Any
 
+import networkx
 import numpy as np
 from numpy.typing import NDArray
 
 from drawn.film import draw_frames, truth
 from drawn.truth import Second
-from models.face import DlibConfig, Face, FaceConfig, FarlConfig, build
+from models.face import ClusteringConfig, DlibConfig, Face, FaceConfig, FarlConfig, build
 from models.face.bank import agreement
-from models.face.cluster import chinese_whispers, linked
+from models.face.cluster import chinese_whispers, distances
 from models.face.quality import GOOD, reasons
 
 
@@ -34,6 +35,16 @@ def shown(entry: Second, face: Face) -> str | None:
         if face.box[0] <= x <= face.box[2] and face.box[1] <= y <= face.box[3]:
             return one.character
     return None
+
+
+def linked(embeddings_NE: NDArray[np.float32], config: ClusteringConfig) -> NDArray[np.int32]:
+    """Labels [N] by plain linking; -1 for a face that is like no other."""
+    labels_N = np.full(len(embeddings_NE), -1, np.int32)
+    alike = networkx.from_numpy_array(distances(embeddings_NE, embeddings_NE, config) < config.threshold)
+    for label, group in enumerate(networkx.connected_components(alike)):
+        if len(group) > 1:
+            labels_N[list(group)] = label
+    return labels_N
 
 
 class Tally:

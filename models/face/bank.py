@@ -15,13 +15,6 @@ from numpy.typing import NDArray
 _TOGETHER = 512  # faces whose distances to all others are in memory at once
 
 
-class Retrieved(NamedTuple):
-    """A face by its place in the bank, and whether it comes from another frame than the asking one."""
-
-    face: int
-    another_frame: bool
-
-
 class Purity(NamedTuple):
     """How well characters agree with the truth, over the faces that have a character and a truth."""
 
@@ -102,18 +95,6 @@ class FaceBank:
             for place, face in enumerate(faces):
                 self._own[character, self.row_ids[face]].append(place)
         self._typical: dict[int, int] = {}
-
-    def retrieve(self, character: int, not_row: str, seed: int) -> Retrieved:
-        """A face of `character`, drawn with `seed` from the frames other than `not_row`; does not depend on row order.
-
-        Where the character has no other frame, a face of that same frame is given, and `another_frame` is false.
-        """
-        if character not in self._faces_of:
-            raise ValueError(f"no face shows character {character}; the bank knows {sorted(self._faces_of)}")
-        others = self.others(character, not_row)
-        choices = others or self._faces_of[character]
-        draw = np.random.default_rng([seed, character, *not_row.encode()])
-        return Retrieved(choices[int(draw.integers(len(choices)))], bool(others))
 
     def others(self, character: int, not_row: str) -> list[int]:
         """All faces of `character` in frames other than `not_row`, sorted by id; none for -1 and unknown characters."""

@@ -53,22 +53,6 @@ def chinese_whispers(embeddings_NE: NDArray[np.float32], config: ClusteringConfi
     return _by_size(labels_N) if count else np.zeros(0, np.int32)
 
 
-def linked(embeddings_NE: NDArray[np.float32], config: ClusteringConfig) -> NDArray[np.int32]:
-    """Labels as above by plain linking: whoever is alike shares a label, and so do all whom such a chain connects."""
-    points_NE = _points(embeddings_NE, config)
-    labels_N = np.full(len(points_NE), -1)
-    for first in range(len(points_NE)):
-        if labels_N[first] >= 0:
-            continue
-        labels_N[first], edge = first, np.array([first])
-        while len(edge):
-            near = (distances(points_NE[edge[:BLOCK]], points_NE, config) < config.threshold).any(0)
-            new = np.flatnonzero(near & (labels_N < 0))
-            labels_N[new] = first
-            edge = np.concatenate([edge[BLOCK:], new])
-    return _by_size(labels_N) if len(labels_N) else np.zeros(0, np.int32)
-
-
 def distances(
     some_ME: NDArray[np.float32], others_NE: NDArray[np.float32], config: ClusteringConfig
 ) -> NDArray[np.float64]:

@@ -4,12 +4,9 @@ import zlib
 
 import numpy as np
 import pytest
-import torch
 
 from models.autoregressive.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from models.autoregressive.generate import GenerationConfig, Request, generate
-from models.autoregressive.packing import Window
-from models.autoregressive.reading import parsed, written
 from models.autoregressive.screenplay import Character, Keyframe, Screenplay, encode, read
 from models.autoregressive.script_tokens import CHARACTER
 from models.backbone import LlamaTinyBackbone
@@ -193,41 +190,6 @@ def model(layout: str) -> AutoregressiveModel:
     return AutoregressiveModel.create(config).eval()
 
 
-@pytest.mark.parametrize("layout", ["paper", "compact"])
-@pytest.mark.parametrize("room", [None, 1000])
-def test_a_sequence_reads_as_the_script_that_it_came_from(layout, room):
-    keyframes = (
-        Keyframe(
-            characters=(Character(description="A cook.", face="Bob"), Character(description="A guard.")),
-            scene_elements=("Rain.", "A kitchen."),
-            plots=("They wait.",),
-        ),
-        Keyframe(),
-        Keyframe(plots=("一个女人。", "🌧️")),
-    )
-    text = Screenplay(keyframes=keyframes).model_dump_json()
-    assert read(text).keyframes == keyframes
-    scripts, _ = encode(read(text), Hashed(), FACES, F)
-    net = model(layout)
-    windows = [Window(scripts, torch.randn(3, L, D), torch.randn(2, L, D)), Window(scripts[:1], torch.randn(1, L, D))]
-    said = {line: Hashed().encode([line])[0] for line in _descriptions(keyframes)}
-    texts = written(net.pack(windows, room), net.identifiers, said, FACES)
-    assert [tuple(parsed(text)) for text in texts] == [keyframes, keyframes[:1]]
-    assert texts[1].splitlines() == [
-        "[START_OF_FRAME]",
-        "Characters:",
-        "- A cook. [face of Bob]",
-        "- A guard.",
-        "Scene Elements:",
-        "- Rain.",
-        "- A kitchen.",
-        "Plots:",
-        "- They wait.",
-        "[END_OF_FRAME]",
-        "<e_1> <e_2>",
-    ]
-
-
 def test_whatever_was_written_a_movie_comes_out():
     odd = (
         Keyframe(),
@@ -240,11 +202,3 @@ def test_whatever_was_written_a_movie_comes_out():
     (tokens_TLD,) = generate(model("paper"), [Request(scripts)], GenerationConfig(window=3, keep=1))
     assert tokens_TLD.shape == (4, L, D)
     assert tokens_TLD.isfinite().all()
-
-
-def _descriptions(keyframes) -> list[str]:
-    return [
-        text
-        for one in keyframes
-        for text in (*(character.description for character in one.characters), *one.scene_elements, *one.plots)
-    ]
