@@ -61,7 +61,7 @@ def show(
     flow: FlowName,
     prefix: Annotated[
         str,
-        typer.Argument(metavar="[PREFIX]", help="Only this part of the settings, such as render.", show_default=False),
+        typer.Argument(metavar="PREFIX", help="Only this part of the settings, such as render.", show_default=False),
     ] = "",
     recipe: RecipeName = "laptop",
     storage: StorageUri = "out",

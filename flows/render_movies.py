@@ -10,8 +10,9 @@ import tasks.movies.script_movie
 import tasks.movies.storyboard
 import tasks.shown
 from flows.artifacts import show_markdown
-from flows.evaluate import evaluate, renders
+from flows.evaluate import figures
 from flows.recipes import Recipe
+from flows.renders import renders
 from flows.reporting import reported
 from flows.training import Trained, trained
 from flows.workplace import workplace
@@ -51,15 +52,7 @@ def render_movies(
         work = renders(settings, place, data, models)
         data = data.within(work)
         name = movie(settings, place, data, work)
-        metrics = evaluate(
-            recipe,
-            storage,
-            overrides,
-            models.snapshot,
-            models.autoencoder,
-            models.decoder,
-            models.autoregressive,
-        )
+        metrics = figures(settings, place, data, models, work)
         return storyboard(settings, place, data, work, name, metrics)
 
 
