@@ -1,6 +1,6 @@
-"""What do the embedded weights know of films that they never saw?
+"""What does an autoencoder that learnt a world of drawn films know of films that it never saw?
 
-    python benchmarks/embedded.py [--films 8] [--weights FOLDER]
+    python benchmarks/embedded.py FOLDER [--films 8]
 
 Draws films of evaluation seeds, and as many with the looks and the place that no training film has, and rebuilds every
 keyframe from its two tokens at 224x128, without any fine-tuning. Each figure is one JSON line with its 95 % interval,
@@ -26,7 +26,6 @@ from drawn.worlds import EVALUATION, HELD_OUT, TRAINING
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.face import DlibConfig, Face, FaceEmbedder, build
 from models.vision import LatentsConfig, build_features
-from tasks.training.frozen import init_folder
 
 SIZE, SHOWN = (224, 128), (896, 512)
 SECONDS, TRIM = 96, 4
@@ -65,13 +64,11 @@ class Rebuilt:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--films", type=int, default=8)
-    parser.add_argument("--weights", default="embedded", help="folder of an autoencoder; relative ones lie in models/")
+    parser.add_argument("weights", type=Path, help="folder of an autoencoder, such as the recipe world trains")
     parser.add_argument("--steps", type=int, default=8, help="of the decoder's diffusion")
     parser.add_argument("--sheet", type=Path, help="write originals and rebuilt keyframes to this PNG")
     args = parser.parse_args()
-    folder = init_folder(args.weights)
-    assert folder is not None
-    model = DiffusionAutoencoder.from_pretrained(folder)
+    model = DiffusionAutoencoder.from_pretrained(args.weights)
     embedder = build(DlibConfig())
     ordinary = [seed for seed in EVALUATION if seed not in HELD_OUT]
     sets = {"": ordinary[-args.films :], "_held_out": list(HELD_OUT)[: args.films]}

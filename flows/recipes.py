@@ -29,7 +29,7 @@ from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.upscaler import LanczosConfig
-from models.vision import ClipConfig, EfficientNetLite0Config
+from models.vision import ClipConfig, EfficientNetLite0Config, LatentsConfig
 from models.writer import LlmConfig, TemplateConfig
 from storage.decoding.decode import KeyframesConfig
 from storage.decoding.trim import TrimAutomatic, TrimSeconds
@@ -67,7 +67,7 @@ def smoke() -> Recipe:
         ingest=IngestConfig(drawn=DrawnConfig(seconds=12, width=448, height=256)),
         keyframes=KeyframesConfig(trim=TrimSeconds(start=1, end=1), width=448, height=256),
         writer=TemplateConfig(),
-        frozen=FrozenConfig(codec=PCACodecConfig(block=16, channels=24)),
+        frozen=FrozenConfig(vision=LatentsConfig(), codec=PCACodecConfig(width=224, height=128, channels=24)),
         autoencoder=AutoencoderTrainingConfig(model=autoencoder, warmup_steps=20, warmup_batch=4, steps=24, batch=4),
         decoder=DecoderTrainingConfig(steps=4, batch=4),
         autoregressive=AutoregressiveTrainingConfig(
@@ -81,13 +81,22 @@ def smoke() -> Recipe:
 
 
 def world() -> Recipe:
-    """Hours of one CPU core: the weights that `laptop` starts from, learnt from two hundred drawn films."""
+    """Hours of one CPU core: an autoencoder that learns a world of two hundred drawn films, at 224x128."""
+    model = AutoencoderConfig(
+        compressor=ConvolutionalConfig(),
+        decoder=DecoderConfig(
+            unet=UNetConfig(channels=(96, 96, 128), cross_width=128),
+            coarse=CoarseConfig(hidden=384, channels=(256, 192, 128)),
+        ),
+    )
     return Recipe(
         name="world",
         ingest=IngestConfig(drawn=DrawnConfig(films=200)),
         keyframes=KeyframesConfig(trim=TrimSeconds(start=4, end=4), width=448, height=256),
         snapshot=FilmsConfig(test=8),
+        frozen=FrozenConfig(vision=LatentsConfig(), codec=PCACodecConfig(width=224, height=128, block=8, channels=64)),
         autoencoder=AutoencoderTrainingConfig(
+            model=model,
             warmup_steps=4000,
             warmup_batch=32,
             warmup_learning_rate=1.5e-3,

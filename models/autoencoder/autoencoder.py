@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.autoencoder.compressor import CompressorConfig, ConvolutionalConfig, build_compressor
+from models.autoencoder.compressor import CompressorConfig, TransformerConfig, build_compressor
 from models.autoencoder.decoder import DecoderConfig, DiffusionDecoder
 from models.autoencoder.diffusion import Denoiser, DiffusionConfig, Sampler, sample, sampling_schedule
 from models.autoencoder.unet import UNetConfig
@@ -25,7 +25,7 @@ from models.codec import Codec, load_codec
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
     """The parts of the diffusion autoencoder."""
 
-    compressor: CompressorConfig = Field(ConvolutionalConfig(), description="compressor: image features to tokens")
+    compressor: CompressorConfig = Field(TransformerConfig(), description="compressor: image features to tokens")
     decoder: DecoderConfig = Field(DecoderConfig(), description="diffusion decoder: tokens to latents")
     diffusion: DiffusionConfig = Field(DiffusionConfig(), description="diffusion process")
 

@@ -17,8 +17,8 @@ from models.autoencoder.compressor import Residual
 class CoarseConfig(BaseModel, frozen=True, extra="forbid"):
     """The sizes of the coarse head."""
 
-    hidden: int = Field(384, gt=0, description="width of the layer between tokens and the smallest grid")
-    channels: tuple[int, ...] = Field((256, 192, 128), min_length=1, description="of each grid, smallest first")
+    hidden: int = Field(192, gt=0, description="width of the layer between tokens and the smallest grid")
+    channels: tuple[int, ...] = Field((192, 128, 64), min_length=1, description="of each grid, smallest first")
     spread: float = Field(0.15, gt=0, description="std of latents around the map, as the decoder assumes at first")
 
 

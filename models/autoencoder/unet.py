@@ -16,11 +16,11 @@ class UNetConfig(BaseModel, frozen=True, extra="forbid"):
     """The sizes of a U-Net with random weights, built as SDXL's is; `SDXL_UNET` has the paper's sizes."""
 
     kind: Literal["built"] = "built"
-    channels: tuple[int, ...] = Field((96, 96, 128), min_length=1, description="channels of each level, finest first")
+    channels: tuple[int, ...] = Field((64, 96, 128), min_length=1, description="channels of each level, finest first")
     layers: int = Field(1, gt=0, description="ResNet blocks of a level")
     transformers: tuple[int, ...] = Field((0, 0, 1), description="transformer layers of each level; 0: no attention")
     head_width: int = Field(32, gt=0, description="channels of an attention head")
-    cross_width: int = Field(128, gt=0, description="cross-attention width X; SDXL: 2048")
+    cross_width: int = Field(64, gt=0, description="cross-attention width X; SDXL: 2048")
     pooled_width: int = Field(128, gt=0, description="pooled width P; SDXL: 1280")
     size_width: int = Field(16, gt=1, description="width of each of the six embedded sizes; SDXL: 256")
 

@@ -47,7 +47,7 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
         "slots less",
     )
     tokens: int = Field(2, ge=1, description="tokens L a keyframe")
-    width: int = Field(128, ge=1, description="token width D")
+    width: int = Field(64, ge=1, description="token width D")
     sentence_width: int = Field(384, ge=1, description="width of a sentence's vector")
     face_width: int = Field(128, ge=1, description="width of a face's embedding")
     head: HeadConfig = Field(GmmConfig(), description="head that predicts a token")

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from models.checkpoint import cut_off
 from models.codec import CodecConfig, PCACodecConfig, build_codec, load_codec
-from models.vision import FeaturesConfig, LatentsConfig, build_features
+from models.vision import EfficientNetLite0Config, FeaturesConfig, LatentsConfig, build_features
 from storage import checkpoints
 from storage.decoding.pictures import decode
 from storage.errors import ConfigError
@@ -44,7 +44,9 @@ _BATCH = 8  # keyframes that go through the image encoder together
 class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
     """The frozen parts of the autoencoder."""
 
-    vision: FeaturesConfig = Field(LatentsConfig(), description="image encoder whose features the compressor reads")
+    vision: FeaturesConfig = Field(
+        EfficientNetLite0Config(), description="image encoder whose features the compressor reads"
+    )
     width: int = Field(224, ge=32, description="width in pixels at which the image encoder sees a keyframe")
     height: int = Field(128, ge=32, description="height in pixels at which the image encoder sees a keyframe")
     codec: CodecConfig = Field(PCACodecConfig(), description="latent codec")

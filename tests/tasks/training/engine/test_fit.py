@@ -22,7 +22,7 @@ from tasks.training.engine.not_finite import DivergedError
 from tasks.training.engine.training_loop import Run
 from tests.tasks.toy_training import STEPS, Toy, autoencoder, seen
 
-TOY = Path(__file__).parents[1] / "toy_training.py"
+TOY = Path(__file__).parents[2] / "toy_training.py"
 FINAL = "checkpoints/toy/0/final"
 ALONE = FitConfig(workers=0, checkpoint_every=5)
 TWO = FitConfig(workers=2, checkpoint_every=5)
