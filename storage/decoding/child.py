@@ -41,7 +41,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_F
 """Environment of a child: films are decoded side by side."""
 
 _NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # of Arrow's memory: what is forked has none
-_USED = ("av", "av.filter", "av.video.reformatter", "cv2", "PIL.WebPImagePlugin")
+_USED = ("av", "av.filter", "av.video.reformatter", "cv2", "PIL.WebPImagePlugin", "scenedetect.detectors")
 """Modules that decoding imports where it needs them."""
 
 

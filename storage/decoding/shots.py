@@ -4,7 +4,8 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,16 +24,13 @@ _NEIGHBOURS = 2  # frames on either side that a cut stands out of
 _TOGETHER = 4  # frames of a group, which is shorter than a shot
 _BLACK, _LIT = 4.0, 16.0  # means of a picture, 0-255, that has faded out, and in
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
+_CLOCK = 90_000  # ticks a second
 
 
 class _Glance(NamedTuple):
     seconds: float
     picture: np.ndarray  # uint8 [height, 3 * width], small, its colours apart
-
-
-class _Change(NamedTuple):
-    seconds: float  # of the later frame
-    size: float  # mean absolute difference of two pictures, 0-255
+    change: float  # from the frame before: mean absolute difference, 0-255
 
 
 class _Group(NamedTuple):
@@ -42,13 +40,14 @@ class _Group(NamedTuple):
 
 
 class CutFinder:
-    """Cuts as PySceneDetect's AdaptiveDetector finds them, fades through black, changes of a picture's size or shape.
+    """PySceneDetect's AdaptiveDetector for cuts, fades through black, and changes of the picture's size or shape.
 
     A cut stands out of the changes around it, so camera moves are none; dissolves are not found. Change is measured in
     red, green and blue: in the detector's own HSV, reds leap between hue 0 and 179 and look like cuts. Frames may be
-    missing, which the detector does not know: motion changes a picture about as the square root of the frames from one
-    to the next. Of a few frames only the last is looked at where nothing changes enough to be a cut, before and after
-    them either.
+    missing: motion changes a picture about as the square root of the frames from one to the next.
+
+    Of a few frames only the last is looked at where nothing changes enough to be a cut, before and after them either,
+    and the detector is asked only where something does.
 
     Args:
         threshold: how many times a cut's change exceeds the mean change of its neighbours.
@@ -64,8 +63,7 @@ class CutFinder:
         self._coming: list[Timed] = []
         self._group: _Group | None = None
         self._calm_before = False
-        self._last: _Glance | None = None
-        self._changes: deque[_Change] = deque(maxlen=2 * _NEIGHBOURS + 1)
+        self._glances: deque[_Glance] = deque(maxlen=2 * _NEIGHBOURS + 2)
         self._fades = _FadeFinder()
         self._look: tuple[int, int, View, bool] | None = None
         self._found: list[float] = []
@@ -101,7 +99,7 @@ class CutFinder:
         if self._coming:
             self._gather()
         self._settle(calm_after=True)
-        self._last = None
+        self._glances.clear()
         self._found.append(seconds)
 
     def _gather(self) -> None:
@@ -124,13 +122,11 @@ class CutFinder:
     def _glance(self, seconds: float, picture: np.ndarray) -> None:
         import cv2
 
-        if self._last is None or self._last.picture.shape != picture.shape:
-            self._changes.clear()  # pictures of two shapes cannot be compared
-        else:
-            frames = max(1.0, (seconds - self._last.seconds) * self._fps)
-            self._changes.append(_Change(seconds, _difference(self._last.picture, picture) / math.sqrt(frames)))
-            self._found += self._cut()
-        self._last = _Glance(seconds, picture)
+        if self._glances and self._glances[-1].picture.shape != picture.shape:
+            self._glances.clear()  # pictures of two shapes cannot be compared
+        self._glances.append(_Glance(seconds, picture, self._change(seconds, picture)))
+        if self._suspicious():
+            self._found += self._seen_by_detector()
         self._found += self._fades.see(seconds, cv2.mean(picture)[0])
 
     def _small(self, frame: "VideoFrame") -> np.ndarray:
@@ -139,13 +135,31 @@ class CutFinder:
         small = self._scaler.reformat(frame, width, height, "rgb24", interpolation="FAST_BILINEAR", threads=1)
         return packed(small, 3)
 
-    def _cut(self) -> list[float]:
-        """The middle one of the changes, where it is a cut."""
-        if len(self._changes) < 2 * _NEIGHBOURS + 1:
-            return []
-        *before, here, after, last = self._changes
-        around = (sum(change.size for change in before) + after.size + last.size) / (2 * _NEIGHBOURS)
-        return [here.seconds] if here.size >= max(_LEAST_CHANGE, self._threshold * around) else []
+    def _change(self, seconds: float, picture: np.ndarray) -> float:
+        if not self._glances:
+            return 0.0
+        frames = max(1.0, (seconds - self._glances[-1].seconds) * self._fps)
+        return _difference(self._glances[-1].picture, picture) / math.sqrt(frames)
+
+    def _suspicious(self) -> bool:
+        """Whether the frame in the middle, of which two neighbours on either side are known, may begin a shot."""
+        if len(self._glances) < 2 * _NEIGHBOURS + 2:
+            return False
+        _, *before, here, after, last = (glance.change for glance in self._glances)
+        around = (sum(before) + after + last) / (2 * _NEIGHBOURS)
+        return here >= max(_SUSPICIOUS, 0.9 * self._threshold * around)
+
+    def _seen_by_detector(self) -> list[float]:
+        from scenedetect.common import FrameTimecode, Timecode
+
+        detector, found = _detector(self._threshold, self._fps), []
+        for seconds, picture, _ in self._glances:
+            ticks = Timecode(pts=round(seconds * _CLOCK), time_base=Fraction(1, _CLOCK))
+            gray = np.repeat(picture[:, :, None], 3, axis=2)  # the detector takes colour pictures
+            clock = FrameTimecode(ticks, Fraction(self._fps).limit_denominator(1001))
+            found += [cut.seconds for cut in detector.process_frame(clock, gray)]
+        middle = self._glances[_NEIGHBOURS + 1].seconds
+        return [cut for cut in found if abs(cut - middle) < 2 / _CLOCK]
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:
@@ -153,6 +167,29 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
     import cv2
 
     return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size if one.shape == other.shape else math.inf
+
+
+def _detector(threshold: float, fps: float) -> Any:
+    from scenedetect.common import FrameTimecode
+    from scenedetect.detectors import AdaptiveDetector
+
+    class PerFrame(AdaptiveDetector):  # type: ignore[misc]
+        """Its scores are those of neighbouring frames, however many lie between two that it sees."""
+
+        before: FrameTimecode | None = None
+
+        def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: np.ndarray) -> float:
+            frames = (timecode.seconds - self.before.seconds) * fps if self.before else 1.0
+            self.before = timecode
+            return float(super()._calculate_frame_score(timecode, frame_img) / max(1.0, frames) ** 0.5)
+
+    return PerFrame(
+        adaptive_threshold=threshold,
+        min_scene_len=0,  # CutFinder.cuts sees to it
+        window_width=_NEIGHBOURS,
+        min_content_val=_LEAST_CHANGE,
+        luma_only=True,
+    )
 
 
 @dataclass
