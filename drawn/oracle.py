@@ -68,7 +68,7 @@ def _layout(picture: Array) -> Array:
 
 
 def _departure(picture: Array, view: Array) -> Array:
-    """By how much [H, W] the picture departs from the view and all that lies a few pixels beside it."""
+    """How far the picture differs [H, W] from the view and from the view shifted by a few pixels."""
     least = np.full(picture.shape[:2], np.inf, np.float32)
     for x, y in _SHIFTS:
         moved = cv2.warpAffine(

@@ -33,7 +33,7 @@ class Found:
 
     @property
     def removed(self) -> list[str]:
-        """The made files, in short: what lies in a table or in a folder two levels down is told once."""
+        """The files to remove, shortened for people: one entry for a table or for a folder two levels down."""
         return list(dict.fromkeys(_short(rel) for rel in (*self.made, *self.others)))
 
 

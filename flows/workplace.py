@@ -34,7 +34,7 @@ def workplace(
 
 
 def checked(recipe: str, uri: str, overrides: Sequence[str], flow: str, **given: str) -> tuple[Recipe, Storage]:
-    """The settings and the storage of a flow that can begin; as `workplace`, which is told of the rest."""
+    """The settings and the storage of a flow, checked as `workplace` does, but neither claimed nor locked."""
     uses = needs(flow, given)
     settings, storage = resolve(recipe, overrides, uses), Storage(uri)
     preflight(settings, storage, uses)

@@ -1,35 +1,41 @@
 """Frozen image encoders: a grid of features for the compressor (§3.2), a vector for retrieval.
 
-Adding one = one file with a class and a config, and one line in the union and in `build`.
+Adding one = one file with a class, its config in `configs.py`, and one line in the union and in `build`.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from models.codec import Codec
-from models.vision.clip import Clip, ClipConfig
-from models.vision.efficientnet_lite0 import EfficientNetLite0, EfficientNetLite0Config
-from models.vision.encoder import ImageEncoder
-from models.vision.latents import Latents, LatentsConfig
+from models.vision.configs import ClipConfig, EfficientNetLite0Config, LatentsConfig
+
+if TYPE_CHECKING:
+    from models.codec import Codec
+    from models.vision.encoder import ImageEncoder
 
 VisionConfig = Annotated[EfficientNetLite0Config | ClipConfig, Field(discriminator="kind")]
 FeaturesConfig = Annotated[EfficientNetLite0Config | ClipConfig | LatentsConfig, Field(discriminator="kind")]
 """What the compressor can read; latents tell too little of a picture to compare pictures by."""
 
 
-def build(config: VisionConfig) -> ImageEncoder:
+def build(config: VisionConfig) -> "ImageEncoder":
     """The image encoder that `config` describes, with its weights, frozen and in evaluation mode."""
     match config:
         case EfficientNetLite0Config():
+            from models.vision.efficientnet_lite0 import EfficientNetLite0
+
             return EfficientNetLite0(config)
         case ClipConfig():
+            from models.vision.clip import Clip
+
             return Clip(config)
 
 
-def build_features(config: FeaturesConfig, codec: Codec) -> ImageEncoder:
+def build_features(config: FeaturesConfig, codec: "Codec") -> "ImageEncoder":
     """What makes the compressor's features of a picture; `codec` is the autoencoder's."""
     if isinstance(config, LatentsConfig):
+        from models.vision.latents import Latents
+
         return Latents(config.patch, codec)
     return build(config)
 
@@ -38,7 +44,6 @@ __all__ = [
     "ClipConfig",
     "EfficientNetLite0Config",
     "FeaturesConfig",
-    "ImageEncoder",
     "LatentsConfig",
     "VisionConfig",
     "build",

@@ -3,31 +3,17 @@
 Shapes: B pictures, H and W pixels, h and w = 1/32 of them, C channels.
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from pydantic import BaseModel, Field
 from torch import Tensor
 
 from models.packaged import MODELS, packaged
+from models.vision.configs import EfficientNetLite0Config
 from models.vision.encoder import ImageEncoder
 
 LAST, MIDDLE, MIDDLE_STAGE = 1280, 112, 4
 STRIDE = 32
-
-
-class EfficientNetLite0Config(BaseModel, frozen=True, extra="forbid"):
-    """EfficientNet-Lite0 (ImageNet): a grid of 1280 channels at 1/32 of the picture."""
-
-    kind: Literal["efficientnet_lite0"] = "efficientnet_lite0"
-    middle: bool = Field(True, description="add 112 channels of the stage before, which keep more of where things are")
-
-    @property
-    def revision(self) -> str:
-        """Of the pinned weights; part of every fingerprint that this config is in."""
-        return MODELS["efficientnet-lite0"].revision
 
 
 class EfficientNetLite0(ImageEncoder):

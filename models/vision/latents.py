@@ -6,11 +6,8 @@ latents themselves, and no features have to be kept beside them.
 Shapes: B pictures, C latent channels, H x W latent grid, P cells of a patch's side, N patches.
 """
 
-from typing import Literal
-
 import torch.nn.functional as F
 from einops import rearrange
-from pydantic import BaseModel, Field
 from torch import Tensor
 
 from models.codec import Codec
@@ -27,13 +24,6 @@ def patches(latents_BCHW: Tensor, side: int) -> Tensor:
     if height % side or width % side:
         raise ValueError(f"a latent grid of {height}x{width} does not divide into patches of vision.patch={side}")
     return rearrange(latents_BCHW, "b c (h p) (w q) -> b (h w) (c p q)", p=side, q=side)
-
-
-class LatentsConfig(BaseModel, frozen=True, extra="forbid"):
-    """No image encoder: the codec's own latents, in patches."""
-
-    kind: Literal["latents"] = "latents"
-    patch: int = Field(1, gt=0, description="side of a patch in cells of the latent grid")
 
 
 class Latents(ImageEncoder):
