@@ -7,7 +7,8 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from flows import preflight as module
 from flows.preflight import preflight
-from flows.recipes import Recipe, resolve
+from flows.recipe import Recipe
+from flows.recipes import resolve
 from storage.errors import ConfigError
 from storage.root import Storage
 from tests.models import tiny_checkpoints
