@@ -11,6 +11,7 @@ from models.checkpoint import CheckpointConfig, CheckpointError, place, require
 from models.detector import GroundingDinoPyConfig
 from models.face import FarlConfig
 from models.packaged import CURE, MODELS
+from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.upscaler import RealEsrganConfig
 from models.writer import LlmConfig
 from storage.errors import ConfigError
@@ -73,11 +74,11 @@ def _lost(part: object) -> Iterator[str]:
                 "optimizer=adamw8bit needs torchao: pip install torchao, or set autoregressive_fit.optimizer=adamw, "
                 "with which LLaMA-2-7B takes four GPUs (autoregressive_fit.workers=4)"
             )
-        case FrozenConfig():
+        case FrozenConfig() | AutoregressiveTrainingConfig():
             try:
                 init_folder(part.init)
             except ConfigError as error:
-                yield f"frozen.{error}"
+                yield f"{'frozen' if isinstance(part, FrozenConfig) else 'autoregressive'}.{error}"
     yield from _lost_packages(part)
     if isinstance(part, BaseModel):
         for name in type(part).model_fields:
