@@ -16,6 +16,7 @@ from tasks.training.engine.fit import fit
 from tasks.training.engine.job import FitConfig
 from tasks.training.episodes import FilmEpisode, Reader, episodes
 from tasks.training.frozen import init_folder, init_identity
+from tasks.training.model_card import Card, write_card
 
 if TYPE_CHECKING:
     from models.training.autoregressive import AutoregressiveTraining
@@ -51,7 +52,9 @@ def run(
     init = init_identity(config.training.init)
     key = fingerprint("autoregressive", *parts, work["tokens"], snapshot.work["features"], *init)
     make = Make(config, storage, snapshot, work)
-    return fit(storage, "autoregressive", key, make, config.fit, cluster, progress)
+    trained = fit(storage, "autoregressive", key, make, config.fit, cluster, progress)
+    write_card(Card("autoregressive", trained, None, config.training, config.training.init), storage, snapshot)
+    return trained
 
 
 @dataclass(frozen=True)
