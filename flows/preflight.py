@@ -13,6 +13,7 @@ from models.face import FarlConfig
 from models.packaged import CURE, MODELS
 from models.server import ServerError
 from models.server.probe import probe
+from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.upscaler import RealEsrganConfig
 from models.writer import LlmConfig, OpenAiWriterConfig
 from storage.errors import ConfigError, MovieDreamerError
@@ -102,11 +103,11 @@ def _lost(part: object) -> Iterator[str]:
                 "optimizer=adamw8bit needs torchao: pip install torchao, or set autoregressive_fit.optimizer=adamw, "
                 "with which LLaMA-2-7B takes four GPUs (autoregressive_fit.workers=4)"
             )
-        case FrozenConfig():
+        case FrozenConfig() | AutoregressiveTrainingConfig():
             try:
                 init_folder(part.init)
             except ConfigError as error:
-                yield f"frozen.{error}"
+                yield f"{'frozen' if isinstance(part, FrozenConfig) else 'autoregressive'}.{error}"
     yield from _lost_packages(part)
     if isinstance(part, BaseModel):
         for name in type(part).model_fields:
