@@ -112,18 +112,20 @@ class AutoencoderTraining:
         own: dict[str, Any] = {"image_size": wanted.image_size}
         if wanted.unet.kind == kept.unet.kind == "sdxl":  # its weights are here, wherever they once lay
             own["unet"] = wanted.unet
-        resized = first.config.model_copy(update={"decoder": kept.model_copy(update=own)})
-        if resized != self.config.model:
+        known = {} if wanted.identity else {"identity": kept.identity}  # of stage 3: it goes on knowing scripts
+        model = self.config.model.model_copy(update={"decoder": wanted.model_copy(update=known)})
+        if first.config.model_copy(update={"decoder": kept.model_copy(update=own)}) != model:
             raise ValueError(f"{str(init)!r} holds an autoencoder of another config: {first.config!r}")
+        self.config = self.config.model_copy(update={"model": model})
         if not codec.same_as(first.codec.resized(codec.config.width, codec.config.height)):
             raise ValueError(
                 f"the latents come from another codec than {str(init)!r} was trained on; encode the "
                 f"keyframes with load_codec({str(init / 'codec')!r})"
             )
-        model = self._model(codec, first.decoder.unet)
+        made = self._model(codec, first.decoder.unet)
         state = {name: value for name, value in first.state_dict().items() if not name.startswith("codec.")}
-        model.load_state_dict(state | {f"codec.{name}": value for name, value in codec.state_dict().items()})
-        return model
+        made.load_state_dict(state | {f"codec.{name}": value for name, value in codec.state_dict().items()})
+        return made
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
         """Compressor (and coarse head), and after the warm-up the decoder too."""

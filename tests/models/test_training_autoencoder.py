@@ -201,6 +201,18 @@ def test_init_continues_from_a_folder_with_its_codec(tmp_path) -> None:
         AutoencoderTraining(CONFIG, other, first.views, tmp_path)
 
 
+def test_a_decoder_of_stage_3_goes_on_knowing_scripts(tmp_path) -> None:
+    training().module.average.with_identity().save_pretrained(tmp_path)
+    again = training(init=tmp_path)
+    Run(again).advance(0, CONFIG.steps)
+    again.export(tmp_path / "on")
+    model = DiffusionAutoencoder.from_pretrained(tmp_path / "on")
+    assert model.config.decoder.identity
+    sentence_mlp = DiffusionAutoencoder.from_pretrained(tmp_path).decoder.sentence_mlp
+    assert sentence_mlp is not None and model.decoder.sentence_mlp is not None
+    assert torch.equal(model.decoder.sentence_mlp[0].bias, sentence_mlp[0].bias)
+
+
 def test_average_forgets_its_start_and_follows() -> None:
     averaged = training().module
     assert isinstance(averaged, Averaged)
