@@ -131,7 +131,9 @@ class AutoencoderTraining:
         """Compressor (and coarse head), and after the warm-up the decoder too."""
         model = self.module.live
         if step >= self.config.warmup_steps:
-            return [*model.compressor.parameters(), *model.decoder.parameters()]
+            unused = ("sentence_mlp.", "face_mlp.")  # of a decoder that knows scripts; stages 1 and 2 give it none
+            decoder = (p for name, p in model.decoder.named_parameters() if not name.startswith(unused))
+            return [*model.compressor.parameters(), *decoder]
         coarse = [] if model.decoder.coarse is None else list(model.decoder.coarse.parameters())
         return [*model.compressor.parameters(), *coarse]
 
