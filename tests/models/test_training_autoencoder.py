@@ -209,7 +209,8 @@ def test_a_decoder_of_stage_3_goes_on_knowing_scripts(tmp_path) -> None:
     model = DiffusionAutoencoder.from_pretrained(tmp_path / "on")
     assert model.config.decoder.identity
     sentence_mlp = DiffusionAutoencoder.from_pretrained(tmp_path).decoder.sentence_mlp
-    assert sentence_mlp is not None and model.decoder.sentence_mlp is not None
+    assert sentence_mlp is not None
+    assert model.decoder.sentence_mlp is not None
     assert torch.equal(model.decoder.sentence_mlp[0].bias, sentence_mlp[0].bias)
 
 
