@@ -18,7 +18,7 @@ from models.autoencoder.fast import FastConfig
 from models.autoencoder.unet import SdxlUNetConfig, UNetConfig
 from models.autoregressive.autoregressive import AutoregressiveConfig
 from models.autoregressive.generate import GenerationConfig
-from models.backbone import LlamaBackbone, LlamaTinyBackbone
+from models.backbone import LlamaBackbone, LlamaTinyBackbone, SmolLM2Backbone
 from models.captioner import DeepseekVlConfig
 from models.codec import PCACodecConfig, SdxlVaeConfig
 from models.detector import GroundingDinoConfig
@@ -30,7 +30,7 @@ from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.training.decoder import DecoderTrainingConfig
 from models.upscaler import LanczosConfig
 from models.vision import ClipConfig, EfficientNetLite0Config, LatentsConfig
-from models.writer import LlmConfig, TemplateConfig
+from models.writer import FilmWriterConfig, LlmConfig, TemplateConfig
 from storage.decoding.decode import KeyframesConfig
 from storage.decoding.trim import TrimAutomatic, TrimSeconds
 from storage.images.images import JourneyDbConfig, Objects365Config, OpenImagesConfig
@@ -46,8 +46,47 @@ from tasks.training.frozen import FrozenConfig
 
 
 def laptop() -> Recipe:
-    """Two CPU cores, a quarter of an hour, the embedded backends: the defaults of all settings."""
-    return Recipe(name="laptop")
+    """Two CPU cores and ten minutes: the embedded backends, and weights that know a world of drawn films."""
+    return Recipe(
+        name="laptop",
+        frozen=_frozen(init="embedded/autoencoder"),
+        autoencoder=AutoencoderTrainingConfig(
+            model=_autoencoder(),
+            warmup_steps=150,
+            warmup_learning_rate=5e-4,
+            steps=250,
+            learning_rate=3e-4,
+            token_noise=0.15,
+            pixel_weight=4.0,
+        ),
+        decoder=DecoderTrainingConfig(steps=100, token_noise=0.25),
+        autoregressive=AutoregressiveTrainingConfig(
+            model=_autoregressive(), init="embedded/autoregressive", steps=60, learning_rate=2e-4
+        ),
+        render=RenderConfig(steps=2),
+    )
+
+
+def _frozen(init: str = "") -> FrozenConfig:
+    """The drawn world's: latents of blocks of 8x8 pixels, which the compressor reads too."""
+    codec = PCACodecConfig(width=224, height=128, block=8, channels=64)
+    return FrozenConfig(vision=LatentsConfig(), codec=codec, init=init)
+
+
+def _autoencoder() -> AutoencoderConfig:
+    """The drawn world's: two tokens of 128 numbers each."""
+    return AutoencoderConfig(
+        compressor=ConvolutionalConfig(),
+        decoder=DecoderConfig(
+            unet=UNetConfig(channels=(96, 96, 128), cross_width=128),
+            coarse=CoarseConfig(hidden=384, channels=(256, 192, 128)),
+        ),
+    )
+
+
+def _autoregressive() -> AutoregressiveConfig:
+    """The drawn world's."""
+    return AutoregressiveConfig(backbone=SmolLM2Backbone(layers=3), dropout=0.1)
 
 
 def smoke() -> Recipe:
@@ -81,22 +120,16 @@ def smoke() -> Recipe:
 
 
 def world() -> Recipe:
-    """Hours of one CPU core: an autoencoder that learns a world of two hundred drawn films, at 224x128."""
-    model = AutoencoderConfig(
-        compressor=ConvolutionalConfig(),
-        decoder=DecoderConfig(
-            unet=UNetConfig(channels=(96, 96, 128), cross_width=128),
-            coarse=CoarseConfig(hidden=384, channels=(256, 192, 128)),
-        ),
-    )
+    """Hours of one CPU core: models that learn a world of drawn films, at 224x128, which the embedded ones are from."""
     return Recipe(
         name="world",
         ingest=IngestConfig(drawn=DrawnConfig(films=200)),
         keyframes=KeyframesConfig(trim=TrimSeconds(start=4, end=4), width=448, height=256),
+        writer=FilmWriterConfig(share=0.7),
         snapshot=FilmsConfig(test=8),
-        frozen=FrozenConfig(vision=LatentsConfig(), codec=PCACodecConfig(width=224, height=128, block=8, channels=64)),
+        frozen=_frozen(),
         autoencoder=AutoencoderTrainingConfig(
-            model=model,
+            model=_autoencoder(),
             warmup_steps=4000,
             warmup_batch=32,
             warmup_learning_rate=1.5e-3,
@@ -107,7 +140,14 @@ def world() -> Recipe:
             pixel_weight=4.0,
             average=0.995,
         ),
-        fit=FitConfig(checkpoint_every=200, validate_every=1000),
+        decoder=DecoderTrainingConfig(
+            steps=2400, batch=16, learning_rate=5e-4, token_noise=0.25, flip=0.5, average=0.995
+        ),
+        autoregressive=AutoregressiveTrainingConfig(
+            model=_autoregressive(), steps=1200, batch=4, learning_rate=5e-4, warmup=50
+        ),
+        render=RenderConfig(steps=2),
+        fit=FitConfig(checkpoint_every=100, validate_every=800),
     )
 
 
