@@ -8,7 +8,7 @@ the same way, after json has checked its syntax, since YAML reads what JSON writ
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import yaml
 
 from storage.errors import ConfigError
 from storage.printable import printable
-from storage.stories.text import fault, require_readable
+from storage.stories.text import fault, normal, require_readable
 
 DEEPEST = 16
 """Levels of lists and mappings inside each other."""
@@ -55,6 +55,28 @@ class Fields:
 
 Node = Text | Items | Fields
 """Any part of a story file."""
+
+
+def fields(line: int, pairs: Iterable[tuple[str, Node]]) -> Fields:
+    """A mapping that is in no file, as if it stood in this line."""
+    return Fields(line, tuple((Text(line, key), value) for key, value in pairs))
+
+
+def texts(line: int, given: Iterable[str]) -> Items:
+    """A list of texts, as if it stood in this line."""
+    return Items(line, tuple(Text(line, text) for text in given))
+
+
+def items(node: Node | None) -> tuple[Node, ...]:
+    """The items of a list; anything else is a list of one, and None of none."""
+    if node is None:
+        return ()
+    return node.items if isinstance(node, Items) else (node,)
+
+
+def text_of(node: Node | None) -> str:
+    """The text of a scalar as stories have it, "" of anything else."""
+    return normal(node.text) if isinstance(node, Text) else ""
 
 
 def of_yaml(text: str, name: str) -> Node:

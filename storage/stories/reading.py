@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from storage.errors import ConfigError
 from storage.printable import printable
-from storage.stories import markdown, nodes, screenplay
+from storage.stories import imports, markdown, nodes
 from storage.stories.files import beside, inside, nearest
 from storage.stories.nodes import Fields, Items, Node, Text
 from storage.stories.story import Line, Named, Scene, Shot, Story
@@ -80,8 +80,7 @@ def parse(data: bytes, name: str, folder: Path | None = None) -> Story:
         tree = markdown.tree(text, name)
     else:
         tree = nodes.of_yaml(text, name)
-    if isinstance(tree, Fields) and any(key.text == screenplay.KEY for key, _ in tree.pairs):
-        tree = screenplay.story(tree, name)
+    tree = imports.converted(tree, name, folder)
     reader = _Reader(folder)
     story = reader.story(tree)
     if reader.faults:
