@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -121,6 +122,37 @@ def run(
             from flows.local_run import print_result
 
             print_result(result, out)
+
+
+@app.command()
+def write(
+    synopsis: Annotated[Path, typer.Argument(metavar="SYNOPSIS", help="Text file, a sentence a keyframe.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="STORY.yaml", help="Default: beside the synopsis.")
+    ] = None,
+    recipe: RecipeName = "laptop",
+    keyframes: Annotated[
+        int | None, typer.Option("--keyframes", min=1, help="Keyframes of the movie; default: one a sentence.")
+    ] = None,
+    verbatim: Annotated[
+        bool, typer.Option("--verbatim", help="No plot but sentences of the synopsis, also with more keyframes.")
+    ] = False,
+    set_: Assignments = None,
+    json_: AsJson = False,
+) -> None:
+    """Writes a story file of a synopsis: cast, places, scenes and shots, to be edited and rendered."""
+    with _explained():
+        from flows.writing import write_story
+
+        written = write_story(synopsis, output, recipe, set_ or [], keyframes, verbatim)
+        if json_:
+            print(json_text({**written._asdict(), "path": str(written.path)}))
+            return
+        for line in written.added:
+            out.print(line, markup=False, soft_wrap=True, style="dim")
+        counted = f"{written.scenes} scenes, {written.shots} shots, {written.keyframes} keyframes"
+        who = f", with {', '.join(written.cast)}" if written.cast else ""
+        out.print(printable_lines(f"{written.path}: {counted}{who}"), markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -19,6 +19,7 @@ FLAGS = {
     "list": ["--json"],
     "show": ["flow", "prefix", "--recipe", "--storage", "--set", "--changed", "--json"],
     "run": ["flow", "--recipe", "--storage", "--set", "--into", "--json"],
+    "write": ["synopsis", "-o", "--recipe", "--keyframes", "--verbatim", "--set", "--json"],
     "status": ["--storage", "--json"],
     "clean": ["--storage", "--yes", "--json"],
 }
