@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -23,6 +23,9 @@ from flows.shown import shown
 from storage.errors import ConfigError
 from storage.printable import json_text, printable_lines
 from tasks.errors import FOR_USERS
+
+if TYPE_CHECKING:
+    from flows.writing import Written
 
 app = typer.Typer(
     name="moviedreamer",
@@ -145,14 +148,33 @@ def write(
         from flows.writing import write_story
 
         written = write_story(synopsis, output, recipe, set_ or [], keyframes, verbatim)
-        if json_:
-            print(json_text({**written._asdict(), "path": str(written.path)}))
-            return
-        for line in written.added:
-            out.print(line, markup=False, soft_wrap=True, style="dim")
-        counted = f"{written.scenes} scenes, {written.shots} shots, {written.keyframes} keyframes"
-        who = f", with {', '.join(written.cast)}" if written.cast else ""
-        out.print(printable_lines(f"{written.path}: {counted}{who}"), markup=False, soft_wrap=True)
+        _print_written(written, json_)
+
+
+@app.command("export")
+def export(
+    film: Annotated[str, typer.Argument(metavar="FILM", help="Id, title or file name of a film of the storage.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A folder that is not there yet.")],
+    storage: StorageUri = "out",
+    snapshot: Annotated[str, typer.Option("--snapshot", metavar="ID", help="Default: the newest.")] = "",
+    json_: AsJson = False,
+) -> None:
+    """Writes a curated film as a story, with photographs of its people."""
+    with _explained():
+        from flows.writing import export_film
+
+        _print_written(export_film(film, storage, snapshot, output), json_)
+
+
+def _print_written(written: "Written", json_: bool) -> None:
+    if json_:
+        print(json_text({**written._asdict(), "path": str(written.path)}))
+        return
+    for line in written.added:
+        out.print(printable_lines(line), markup=False, soft_wrap=True, style="dim")
+    counted = f"{written.scenes} scenes, {written.shots} shots, {written.keyframes} keyframes"
+    who = f", with {', '.join(written.cast)}" if written.cast else ""
+    out.print(printable_lines(f"{written.path}: {counted}{who}"), markup=False, soft_wrap=True)
 
 
 @app.command()

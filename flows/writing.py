@@ -1,12 +1,15 @@
-"""A synopsis becomes a story file that `render` takes as it is, or after an edit."""
+"""A synopsis or a film of a storage becomes a story file that `render` takes as it is, or after an edit."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from storage.errors import ConfigError
 from storage.printable import printable
 from storage.stories.text import MOST_BYTES, decoded
+
+if TYPE_CHECKING:
+    from storage.stories.story import Story
 
 
 class Written(NamedTuple):
@@ -52,10 +55,50 @@ def write_story(
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{printable(str(path))!r} can't be written: {error.strerror}") from None
-    shots = list(story.shots())
-    lines = sum(len(one.shot.plots) for one in shots)
+    return _told(path, story, written.added)
+
+
+def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written:
+    """Writes the story of a curated film, story.yaml, and the photographs of its people into a new folder.
+
+    Args:
+        film: id, title or file name.
+        snapshot: id; "" for the newest of the storage.
+
+    Raises:
+        ConfigError: no such film, or several; a folder that is there.
+        StorageError: no such snapshot.
+    """
+    from storage import snapshot as snapshots
+    from storage.root import Storage
+    from storage.stories.reading import read
+    from storage.stories.writing import yaml_text
+    from tasks.movies.film_story import film_story
+
+    place = Storage(storage)
+    data = snapshots.load(place, snapshot or snapshots.newest(place))
+    if folder.exists():
+        raise ConfigError(f"{printable(str(folder))!r} is there already: remove it, or give another folder with -o")
+    made = film_story(place, data, film)
+    path = folder / "story.yaml"
+    try:
+        folder.mkdir(parents=True)
+        for name, picture in made.pictures.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(picture)
+        path.write_text(yaml_text(made.story), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{printable(str(folder))!r} can't be written: {error.strerror}") from None
+    if read(path) != made.story:
+        raise AssertionError(f"the story of {film!r} doesn't read back as it was written")
+    return _told(path, made.story, ())
+
+
+def _told(path: Path, story: "Story", added: Sequence[str]) -> Written:
+    shots = [one.shot for one in story.shots()]
+    keyframes = sum(max(1, len(shot.plots)) for shot in shots)
     names = tuple(one.name for one in story.cast)
-    return Written(path, len(story.scenes), len(shots), lines, names, tuple(written.added))
+    return Written(path, len(story.scenes), len(shots), keyframes, names, tuple(added))
 
 
 def _read(synopsis: Path) -> str:

@@ -28,7 +28,7 @@ LONGEST = 10_000
 LONGEST_NAME = 200
 """Characters of a name or a title."""
 
-MOST_NAMED = 2000
+MOST_NAMED = 10_000
 """Members of the cast; places; props."""
 
 LONGEST_SHOT = 3600
