@@ -5,7 +5,16 @@ from pathlib import PurePath
 
 from storage.stories.nodes import Fields, Items, Node, Text, fields, texts
 
-_LONGEST = 60  # characters of a name made of a description
+_LONGEST = 50  # characters of a name made of a description
+
+
+def short_name(description: str) -> str:
+    """The beginning of a description, as whole words; "" of nothing."""
+    name = description.rstrip(". ")
+    if len(name) <= _LONGEST:
+        return name
+    words = name[:_LONGEST].rpartition(" ")[0] or name[:_LONGEST]
+    return words.rstrip(" ,;:.-")
 
 
 class Names:
@@ -16,7 +25,7 @@ class Names:
         self._names: dict[tuple[str, str], str] = {}
         said: dict[str, int] = {}  # how often so far
         for text, picture in lines:
-            base = (text or PurePath(picture).stem).rstrip(".")[:_LONGEST].strip() or "Somebody"
+            base = short_name(text or PurePath(picture).stem) or "Somebody"
             said[base] = said.get(base, 0) + 1
             self._names[text, picture] = base if said[base] == 1 else f"{base} ({said[base]})"
 

@@ -21,6 +21,9 @@ from storage.stories.text import fault, normal, require_readable
 DEEPEST = 16
 """Levels of lists and mappings inside each other."""
 
+MOST_VALUES = 1_000_000
+"""Texts, lists and mappings of a file."""
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # only its parser is used
 _INDENT = re.compile(r"^[ \t]*(?:-[ \t]+)*", re.M)
 _TAB, _SPACE = re.compile(r"^\t", re.M), re.compile(r"^ +\S", re.M)
@@ -117,8 +120,10 @@ def _tree(text: str, name: str, plain_null: bool) -> Node:
     lines = text.split("\n")
     done: list[list[Node]] = [[]]  # of each open list or mapping
     opened: list[int] = []  # lines
-    for event in _events(text, name):
+    for number, event in enumerate(_events(text, name)):
         line = event.start_mark.line + 1
+        if number > MOST_VALUES:
+            raise fault(name, line, f"the file has more than {MOST_VALUES:,} values: split the story")
         match event:
             case yaml.AliasEvent():
                 raise fault(name, line, f"*{event.anchor} is an alias, which stories don't have: {_QUOTE}")
@@ -167,7 +172,7 @@ def _events(text: str, name: str) -> Iterator[yaml.Event]:
 def _require_whole(lines: list[str], event: yaml.ScalarEvent, name: str) -> None:
     """Raises ConfigError for text that stops at a # which was hardly meant to begin a comment."""
     end = event.end_mark
-    rest = lines[end.line][end.column :] if end.line < len(lines) else ""
+    rest = lines[end.line][end.column : end.column + 100] if end.line < len(lines) else ""
     if re.match(r"\s+#[^\s#]", rest):
         said = f"{printable(event.value, 60)!r} ends before {printable(rest.strip(), 30)!r}, a comment for YAML"
         raise fault(name, end.line + 1, f"{said}: put quotes around the whole text, or a space behind #")

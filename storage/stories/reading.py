@@ -84,9 +84,9 @@ def parse(data: bytes, name: str, folder: Path | None = None) -> Story:
     reader = _Reader(folder)
     story = reader.story(tree)
     if reader.faults:
-        told = [f"{shown}, line {line}: {said}" for line, said in sorted(reader.faults)[:_MOST_FAULTS]]
-        if len(reader.faults) > _MOST_FAULTS:
-            told.append(f"and {len(reader.faults) - _MOST_FAULTS} more")
+        told = [f"{shown}, line {line}: {said}" for line, said in sorted(reader.faults)]
+        if reader.more:
+            told.append("and more")
         raise ConfigError("\n".join(told))
     assert story is not None
     return story
@@ -97,6 +97,7 @@ class _Reader:
 
     def __init__(self, folder: Path | None) -> None:
         self.faults: list[tuple[int, str]] = []
+        self.more = False
         self._folder = folder
         self._references: list[tuple[str, Text]] = []
         self._checked: dict[str, str] = {}  # file name -> what is wrong with it
@@ -121,7 +122,7 @@ class _Reader:
         )
         known = {kind: dict.fromkeys(one.name for one in given.get(kind, ())) for kind in _KINDS}
         for kind, text in self._references:
-            if normal(text.text) not in known[kind] and len(self.faults) <= _MOST_FAULTS:
+            if normal(text.text) not in known[kind] and not self.more:
                 self._unknown(kind, text, list(known[kind]))
         if "scenes" in at and not self._items(at["scenes"]):
             self._fault(at["scenes"], "it has no scenes: add at least one with a shot")
@@ -152,7 +153,7 @@ class _Reader:
                     continue
                 if one.name in lines:
                     said = f"{printable(one.name)!r} is there already in line {lines[one.name]}: give another name"
-                    self.faults.append((line, said))
+                    self._fault(Text(line, one.name), said)
                 lines.setdefault(one.name, line)
                 found.append(one)
             return tuple(found)
@@ -379,7 +380,7 @@ class _Reader:
         by_key = {key: (keys[0], reader) for keys, reader in readers.items() for key in keys}
         for key, value in node.pairs:
             if key.text not in by_key:
-                if len(self.faults) > _MOST_FAULTS:
+                if self.more:
                     continue
                 near = nearest(key.text, list(by_key))
                 self._fault(key, f"found {printable(key.text, 60)!r}, which {what} doesn't have{near}")
@@ -406,7 +407,10 @@ class _Reader:
             return None
 
     def _fault(self, node: Node, said: str) -> None:
-        self.faults.append((node.line, said))
+        if len(self.faults) < _MOST_FAULTS:
+            self.faults.append((node.line, said))
+        else:
+            self.more = True
 
 
 def _shown(node: Node) -> str:

@@ -21,6 +21,7 @@ from storage.printable import cut, printable
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.stories.files import nearest
+from storage.stories.naming import short_name
 from storage.stories.story import Named, Scene, Shot, Story
 from storage.stories.text import normal, require_readable
 from storage.tables.evolve import check_columns
@@ -31,7 +32,6 @@ from tasks.rows import Row
 PICTURES = "photographs"
 """Folder of the people's pictures beside the story."""
 
-_LONGEST_NAME = 60
 _AROUND = 1.0  # of a face on each side of it, in its own widths and heights
 _SMALLEST = 128  # pixels of the shorter side of a picture, to which smaller ones are enlarged
 _CALLED = re.compile(r"([A-Z][\w'’-]+)(?:,|:| is | has | wears )")
@@ -188,7 +188,7 @@ class _Names:
 
     def of(self, description: str) -> str:
         if description and description not in self._names:
-            base = description.rstrip(".")[:_LONGEST_NAME].strip() or description[:_LONGEST_NAME]
+            base = short_name(description) or description
             taken = set(self._names.values())
             numbered = (f"{base} ({number})" for number in range(2, len(taken) + 3))
             self._names[description] = base if base not in taken else next(one for one in numbered if one not in taken)

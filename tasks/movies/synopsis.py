@@ -22,7 +22,7 @@ from models.sentences import split
 from models.writer.choices import Choice, Chooser
 from storage.errors import ConfigError
 from storage.printable import cut, printable
-from storage.stories.names import named_in
+from storage.stories.names import finder
 from storage.stories.story import Line, Named, Scene, Shot, Story
 from storage.stories.text import normal
 
@@ -257,8 +257,9 @@ def _is_place(name: str) -> bool:
 def _see(sentences: Sequence[_Sentence], names: Sequence[str]) -> None:
     """Who is seen in each sentence: whom it names, or whom its pronoun means."""
     seen: tuple[str, ...] = ()
+    find = finder(names)
     for one in sentences:
-        named = tuple(named_in(one.text, names))
+        named = tuple(find(one.text))
         if not named and re.search(r"\b(?:they|them|their|both)\b", one.text, re.I):
             named = seen
         elif not named and re.search(r"\b(?:she|he|her|him|his)\b", one.text, re.I):
@@ -331,7 +332,7 @@ def _is_woman(name: str, own: str, sentences: Sequence[str]) -> bool | None:
     first = name.split()[0]
     she, he = len(_SHE.findall(own)), len(_HE.findall(own))
     for place, text in enumerate(sentences):
-        if named_in(text, [name]):
+        if name in text:
             behind = text[text.find(name) :] + " " + " ".join(sentences[place + 1 : place + 2])
             told = [
                 (found.start(), sex)
@@ -347,8 +348,9 @@ def _is_woman(name: str, own: str, sentences: Sequence[str]) -> bool | None:
 
 def _speak(sentences: Sequence[_Sentence], names: Sequence[str]) -> None:
     """What somebody says inside of a sentence is heard as well."""
+    find = finder(names)
     for one in sentences:
-        speakers = named_in(_QUOTED.sub(" ", one.text), names)
+        speakers = find(_QUOTED.sub(" ", one.text))
         heard = [re.sub(",$", ".", normal(found["said"])) for found in _QUOTED.finditer(one.text)]
         if len(speakers) == 1 and heard:
             one.lines[:0] = [Line(speaker=speakers[0], text=text) for text in heard]
