@@ -9,15 +9,22 @@ from pydantic import Field
 
 from models.animator.animator import Animator
 from models.animator.camera import CameraAnimator, CameraConfig
+from models.animator.interpolate import InterpolateAnimator, InterpolateConfig
 
-AnimatorConfig = Annotated[CameraConfig, Field(discriminator="kind")]
+AnimatorConfig = Annotated[CameraConfig | InterpolateConfig, Field(discriminator="kind")]
 
 
-def build(config: CameraConfig) -> Animator:
-    """The animator that `config` names."""
+def build(config: AnimatorConfig) -> Animator:
+    """The animator that `config` names.
+
+    Raises:
+        PackagedModelError: when its weights are not installed.
+    """
     match config:
         case CameraConfig():
             return CameraAnimator(config)
+        case InterpolateConfig():
+            return InterpolateAnimator(config)
 
 
-__all__ = ["Animator", "AnimatorConfig", "CameraAnimator", "CameraConfig", "build"]
+__all__ = ["Animator", "AnimatorConfig", "CameraConfig", "InterpolateConfig", "build"]
