@@ -27,7 +27,7 @@ class InterpolateConfig(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["interpolate"] = "interpolate"
     zoom: float = Field(0.06, ge=0, le=1, description="how far the camera goes in at most, as a share of the picture")
     parallax: float = Field(
-        0.02, ge=0, le=0.2, description="how far people shift against the background, as a share of the picture"
+        0.015, ge=0, le=0.2, description="how far people shift against the background, as a share of the picture"
     )
     torn: float = Field(
         0.35, ge=0, description="disagreement of the two warped keyframes (0-1) above which a clip fades instead"

@@ -13,7 +13,7 @@ from models.animator.lens import Array
 from models.packaged import MODELS, packaged
 
 _SIZE = (256, 144)  # that the network reads, width and height
-_SOFT = 0.03  # of the picture's width: how far a shift of people reaches into the background
+_SOFT = 0.06  # of the picture's width: how far a shift of people reaches into the background
 
 
 class PersonFinder:
