@@ -7,7 +7,7 @@ from one keyframe to the other.
 Shapes: H, W picture, h, w small grid, M moments, C colours, 4 flow (x, y to the first keyframe, x, y to the second).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -83,21 +83,30 @@ class InterpolateAnimator:
         move = Move(keyframe_HWC, seed, previous, next)
         if next is None:
             return self._around_people(keyframe_HWC, count, move, joined=previous is not None)
-        if self.motion.disagreement(keyframe_HWC, next) > self.config.torn:
+        if self.apart(keyframe_HWC, next):
             return self._faded(keyframe_HWC, next, count, min(1, self.config.fade / seconds), move)
-        return self._interpolated(keyframe_HWC, next, count, move)
+        return self.between(keyframe_HWC, next, [i / count for i in range(count)], move)
 
-    def _interpolated(self, first_HWC: Image, second_HWC: Image, count: int, move: Move) -> Iterator[Image]:
+    def apart(self, first_HWC: Image, second_HWC: Image) -> bool:
+        """Whether the two show different things, so that warping them to a moment between would tear them."""
+        return self.motion.disagreement(first_HWC, second_HWC) > self.config.torn
+
+    def between(
+        self, first_HWC: Image, second_HWC: Image, moments: Sequence[float], move: Move | None = None
+    ) -> Iterator[Image]:
+        """Frames at moments in 0-1 between two pictures, seen by a camera on the move or by a still one."""
         import cv2
 
         flow_Mhw4, share_Mhw = self.motion.flows(first_HWC, second_HWC, _PARTS + 1)
         flow_Mhw4[0, :, :, :2] = flow_Mhw4[-1, :, :, 2:] = 0  # a clip begins and ends with its keyframes as they are
         share_Mhw[0], share_Mhw[-1] = 1, 0
         height, width = first_HWC.shape[:2]
-        lens, small_lens = self._flat_lens(height, width), self._flat_lens(*share_Mhw.shape[1:])
-        for i in range(count):
-            t = i / count
-            pose = move.pose(t)
+        lens, small_lens = (
+            self._flat_lens(*size) if move else Lens(*size, zoom=0, parallax=0, near_HW=np.zeros(size, np.float32))
+            for size in ((height, width), share_Mhw.shape[1:])
+        )
+        for t in moments:
+            pose = move.pose(t) if move else np.zeros(5, np.float32)
             x_HW, y_HW = lens.look(pose)
             flow_HW4, share_HW = (
                 cv2.resize(small_lens.through(_between(kept_M, t), pose), (width, height))

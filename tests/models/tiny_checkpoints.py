@@ -112,6 +112,40 @@ def sdxl(folder: Path, seed: int = 0, **changed: Any) -> Path:
     return folder
 
 
+def svd(folder: Path, seed: int = 0) -> Path:
+    """Stable Video Diffusion in small, with all parts of the real classes; 4 frames at once, 32x64 pixels or more."""
+    from diffusers import (
+        AutoencoderKLTemporalDecoder,
+        EulerDiscreteScheduler,
+        StableVideoDiffusionPipeline,
+        UNetSpatioTemporalConditionModel,
+    )
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(seed)
+    unet = UNetSpatioTemporalConditionModel(
+        block_out_channels=(32, 64), layers_per_block=1, sample_size=8, num_frames=4, in_channels=8, out_channels=4,
+        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
+        cross_attention_dim=16, num_attention_heads=2, projection_class_embeddings_input_dim=24,
+        addition_time_embed_dim=8,
+    )  # fmt: skip
+    vae = AutoencoderKLTemporalDecoder(
+        block_out_channels=(32, 32), down_block_types=("DownEncoderBlock2D",) * 2, latent_channels=4, layers_per_block=1
+    )
+    sizes = CLIPVisionConfig(
+        hidden_size=16, projection_dim=16, num_hidden_layers=1, num_attention_heads=2, image_size=224, patch_size=56,
+        intermediate_size=32,
+    )  # fmt: skip
+    scheduler = EulerDiscreteScheduler(
+        beta_schedule="scaled_linear", interpolation_type="linear", prediction_type="v_prediction",
+        timestep_type="continuous", use_karras_sigmas=True, sigma_min=0.002, sigma_max=700.0, steps_offset=1,
+    )  # fmt: skip
+    parts = vae, CLIPVisionModelWithProjection(sizes), unet, scheduler, CLIPImageProcessor(crop_size=224, size=224)
+    StableVideoDiffusionPipeline(*parts).save_pretrained(folder)
+    return folder
+
+
 def clip_vision(folder: Path, seed: int = 0) -> Path:
     """CLIP's image tower with its projection, as openai/clip-vit-large-patch14 has it: 16 patches of 14 pixels."""
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
