@@ -71,7 +71,8 @@ class DiffusersAnimator(GeneratedAnimator):
         self.pipeline = config.placed(_pipeline(config))
         self.accepted = accepted(type(self.pipeline))
         self.compression = next((getattr(self.pipeline, one) for one in _COMPRESSION if hasattr(self.pipeline, one)), 1)
-        self.reaches = config.last_frame and "last_image" in self.accepted
+        self.fewest, most = _images(self.pipeline, self.accepted)
+        self.reaches = config.last_frame and most == 2
         if self.possible(config.frames) != config.frames:
             raise PipelineError(
                 f"{type(self.pipeline).__name__} draws {self.compression} n + 1 frames, not {config.frames}: "
@@ -85,10 +86,12 @@ class DiffusersAnimator(GeneratedAnimator):
     def draw(
         self, first: Image, last: Image | None, anchor: Image, prompt: str, frames: int, generator: Any
     ) -> list[Image]:
-        """See `GeneratedAnimator.draw`."""
+        """See `GeneratedAnimator.draw`; a model that must be given a last frame comes back to the first one."""
         from PIL import Image as Pillow
 
         config = self.diffusers
+        if last is None and self.fewest == 2:
+            last = first
         ends = [None if one is None else lanczos(one, config.width, config.height) for one in (first, last)]
         given = arguments(
             self.accepted,
@@ -106,6 +109,20 @@ class DiffusersAnimator(GeneratedAnimator):
             output_type="np",
         )
         return frames_of(self.pipeline(**given).frames[0])
+
+
+def _images(pipeline: Any, names: Collection[str]) -> tuple[int, int]:
+    """How few and how many pictures a clip is drawn from: the first and, perhaps, the last.
+
+    Wan's pipeline takes a last image for all of its models, but one that sees CLIP features has positions for one
+    picture or for two, and must be given exactly these.
+    """
+    if "last_image" not in names:
+        return 1, 1
+    sizes = getattr(getattr(pipeline, "transformer", None), "config", {})
+    if sizes.get("image_dim") is None or "pos_embed_seq_len" not in sizes:
+        return 1, 2
+    return (1, 1) if sizes["pos_embed_seq_len"] is None else (2, 2)
 
 
 def accepted(pipeline: type) -> frozenset[str]:

@@ -146,6 +146,42 @@ def svd(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def wan(folder: Path, images: int = 0, seed: int = 0) -> Path:
+    """Wan image-to-video in small, of the real classes: without CLIP, or with it and positions for one or two images."""
+    import transformers as hf
+    from diffusers import (
+        AutoencoderKLWan,
+        FlowMatchEulerDiscreteScheduler,
+        WanImageToVideoPipeline,
+        WanTransformer3DModel,
+    )
+
+    torch.manual_seed(seed)
+    words = tokenizer(pad_token="<eos>")
+    text = hf.T5Config(vocab_size=len(words), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    sizes = hf.CLIPVisionConfig(
+        hidden_size=8, projection_dim=8, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=16,
+        intermediate_size=16,
+    )  # fmt: skip
+    transformer = WanTransformer3DModel(
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=36, out_channels=16,
+        text_dim=16, freq_dim=16, ffn_dim=16, num_layers=1, rope_max_seq_len=32, image_dim=8 if images else None,
+        pos_embed_seq_len=2 * 5 if images == 2 else None,
+    )  # fmt: skip
+    WanImageToVideoPipeline(
+        tokenizer=words,
+        text_encoder=hf.T5EncoderModel(text),
+        vae=AutoencoderKLWan(
+            base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0),
+        image_processor=hf.CLIPImageProcessor(crop_size=32, size=32) if images else None,
+        image_encoder=hf.CLIPVisionModel(sizes) if images else None,
+        transformer=transformer,
+    ).save_pretrained(folder)
+    return folder
+
+
 def clip_vision(folder: Path, seed: int = 0) -> Path:
     """CLIP's image tower with its projection, as openai/clip-vit-large-patch14 has it: 16 patches of 14 pixels."""
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
