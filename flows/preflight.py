@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from flows.recipe import Recipe
 from flows.servers import ask_servers
-from models.animator import InterpolateConfig
+from models.animator import GeneratedConfig, InterpolateConfig
 from models.checkpoint import CheckpointConfig, CheckpointError, place, require
 from models.detector import GroundingDinoPyConfig
 from models.face import FarlConfig
@@ -97,7 +97,7 @@ def _lost_packages(part: object) -> Iterator[str]:
                 f"movie.upscaler: the package {part.packaged.package!r} with its weights is not there: {CURE}, or set "
                 "movie.upscaler.kind=lanczos"
             )
-        case InterpolateConfig():
+        case InterpolateConfig() | GeneratedConfig():
             for package in part.packages:
                 if find_spec(package) is None:
                     yield (
