@@ -226,8 +226,8 @@ def _copied(
     target = out.add_stream_from_template(stream, opaque=True)
     target.time_base = stream.time_base
     target.metadata.update({"language": language} | ({"title": name, "handler_name": name} if name else {}))
-    packets = (packet for packet in source.demux(stream) if packet.dts is not None)
-    return ((float(packet.dts * packet.time_base), target.index, _of(target, packet)) for packet in packets)
+    base, timed = float(stream.time_base or 0), ((packet.dts, packet) for packet in source.demux(stream))
+    return ((dts * base, target.index, _of(target, packet)) for dts, packet in timed if dts is not None)
 
 
 def _of(target: "Stream", packet: "Packet[Any]") -> "Packet[Any]":
