@@ -10,7 +10,7 @@ from pydantic import Field
 from models.voice.hibari import HibariConfig, HibariVoice
 from models.voice.openai import OpenAiVoice, OpenAiVoiceConfig
 from models.voice.silent import SilentConfig, SilentVoice
-from models.voice.voice import Speech, Voice, Words, estimate
+from models.voice.voice import Speech, Voice, Words, estimate, pieces
 
 VoiceConfig = Annotated[HibariConfig | OpenAiVoiceConfig | SilentConfig, Field(discriminator="kind")]
 
@@ -34,10 +34,12 @@ __all__ = [
     "HibariConfig",
     "OpenAiVoiceConfig",
     "SilentConfig",
+    "SilentVoice",
     "Speech",
     "Voice",
     "VoiceConfig",
     "Words",
     "build",
     "estimate",
+    "pieces",
 ]

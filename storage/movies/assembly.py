@@ -14,11 +14,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from storage.atomic import workplace
 from storage.errors import StorageError
 from storage.guard import guarded
 from storage.movies.about import About, comment, manifest
 from storage.movies.encoder import encode, ffmpeg_program
-from storage.movies.movie import WrittenMovie, workplace
+from storage.movies.movie import WrittenMovie
 from storage.movies.subtitles import Subtitles, Timed, iso639, srt
 from storage.printable import LINE, NAME, printable
 
