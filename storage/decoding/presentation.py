@@ -93,6 +93,7 @@ class _Waiting:
         return len(self._frames)
 
     def add(self, frame: "VideoFrame") -> None:
+        assert frame.pts is not None
         self._frames.append(frame)
         heappush(self._times, frame.pts)
 
