@@ -9,6 +9,7 @@ from flows import catalogue
 from flows.assignments import assign_all
 from flows.fit import check_fit, derived
 from flows.recipe import Recipe
+from models.animator import CameraConfig, SvdConfig
 from models.autoencoder.autoencoder import AutoencoderConfig
 from models.autoencoder.coarse import CoarseConfig
 from models.autoencoder.compressor import ConvolutionalConfig, TransformerConfig
@@ -113,7 +114,7 @@ def smoke() -> Recipe:
             model=AutoregressiveConfig(backbone=LlamaTinyBackbone()), steps=8, window=4, references=2
         ),
         render=RenderConfig(steps=2, references=2, generation=GenerationConfig(window=4, keep=2)),
-        movie=MovieConfig(upscaler=LanczosConfig(), width=448, height=256),
+        movie=MovieConfig(upscaler=LanczosConfig(), animator=CameraConfig(), width=448, height=256),
         evaluate=EvaluateConfig(shuffles=1),
         fit=FitConfig(checkpoint_every=10),
     )
@@ -282,6 +283,7 @@ def paper() -> Recipe:
             fast=FastConfig(precision="bf16", compile=True, graph=True),
             generation=GenerationConfig(precision="bf16", window=128, keep=64, temperature=1.0),
         ),
+        movie=MovieConfig(animator=SvdConfig()),
         evaluate=EvaluateConfig(vision=ClipConfig(), same_face=0.7),
         fit=fit,
         autoregressive_fit=fit.model_copy(update={"sharding": "fsdp", "optimizer": "adamw8bit", "recompute": True}),

