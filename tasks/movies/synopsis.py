@@ -375,7 +375,7 @@ def _scenes(sentences: Sequence[_Sentence]) -> list[list[_Sentence]]:
 def _counts(lengths: Sequence[int], keyframes: int) -> list[int]:
     """How many keyframes each sentence has: the longer the more, at least one."""
     counts = [1] * len(lengths)
-    longest: list[tuple[float, int]] = [(-length, i) for i, length in enumerate(lengths)]  # by what a keyframe has of a sentence
+    longest: list[tuple[float, int]] = [(-length, i) for i, length in enumerate(lengths)]  # a keyframe's share
     heapify(longest)
     for _ in range(keyframes - len(lengths)):
         _, i = longest[0]
