@@ -83,12 +83,6 @@ def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
     return guessed or average or Fraction(25)
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height of the moving picture as it is stored, in pixels. Raises FilmError as `opened` does."""
-    with opened(path) as (_, stream):
-        return stream.width, stream.height
-
-
 def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
     """The default one, of several the largest; in an animated AVIF not the still picture that stands for it."""
     from av.stream import Disposition
