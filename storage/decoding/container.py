@@ -76,14 +76,16 @@ def _container(path: Path) -> "InputContainer":
     import av
 
     place = f"file:{path}"
+    container: InputContainer
     try:
-        return av.open(place, options=dict(_OPTIONS), metadata_errors="replace")
+        container = av.open(place, options=dict(_OPTIONS), metadata_errors="replace")
     except MemoryError:
         raise
     except av.error.FFmpegError:
         if path.suffix.lower() != ".mjpeg" or _still_picture(_head(path)) != "a still picture (JPEG)":
             raise
-        return av.open(place, format="mjpeg", options=dict(_OPTIONS))  # libav took it for one picture
+        container = av.open(place, format="mjpeg", options=dict(_OPTIONS))  # libav took it for one picture
+    return container
 
 
 def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
