@@ -68,7 +68,8 @@ class Tables:
         rows = self._all(table, needed, wanted)
         if len({fingerprint for _, fingerprint in finished}) > 1:  # each film has one of them
             keys = pa.table(dict(zip(("film_id", "fingerprint"), map(list, zip(*finished, strict=True)), strict=True)))
-            places = pa.table({**{name: rows[name] for name in keys.column_names}, "place": range(rows.num_rows)})
+            place = pa.array(range(rows.num_rows), pa.int64())
+            places = pa.table({**{name: rows[name] for name in keys.column_names}, "place": place})
             mine = places.join(keys, keys.column_names, join_type="left semi")["place"]
             rows = rows.take(mine) if len(mine) < rows.num_rows else rows
         return rows.sort_by([(key, "ascending") for key in KEYS[table]]).select(names)
