@@ -1,0 +1,181 @@
+"""Stories become movies: planned, then made piece by piece by pools that work side by side, then told of.
+
+A story that fails keeps nobody waiting: its outcome says why, and the others go on. After a run that was stopped or
+killed the next one makes what is missing.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal
+
+from storage.root import Storage
+from tasks.cluster import ClusterConfig
+from tasks.movies.stories import work
+from tasks.movies.stories.plan import STAGES, Plan, Settings, missing
+from tasks.movies.stories.rates import Rates
+from tasks.movies.stories.stream import Answer, Crew, Name, Piece, stream
+from tasks.progress import Progress
+
+STAGE = "stories"
+
+State = Literal["done", "failed", "unfinished", "planned"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A story that is ready to be made: how it is called, its plan, and where its pictures are, by hash."""
+
+    name: str
+    plan: Plan
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a story.
+
+    Attributes:
+        made, kept: pieces of each stage that this run made, or would make, and that were there before.
+        error: why it failed.
+        movie: URL of the movie.
+    """
+
+    name: str
+    title: str
+    state: State
+    made: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+    movie: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will make and how long that takes; None where a stage was never measured in this storage."""
+
+    pieces: Mapping[str, int]
+    hours: float | None
+    price: float | None
+
+
+def crews(settings: Settings, files: Mapping[str, str], storage: Storage, cluster: ClusterConfig) -> list[Crew]:
+    """Two pools, which share slots and GPUs evenly: one draws keyframes, the other makes them move.
+
+    More would load the same libraries more often and find no more GPUs.
+    """
+    draw = {
+        "scripts": partial(work.scripts, settings, dict(files), storage),
+        "tokens": partial(work.tokens, settings, storage),
+        "keyframes": partial(work.keyframes, settings, storage),
+    }
+    film = {
+        "enlarged": partial(work.enlarged, settings, storage),
+        "clips": partial(work.clips, settings, storage),
+        "movies": partial(work.movies, storage),
+    }
+    slots = min(1.0, cluster.cpus / (2 * cluster.workers))
+    gpus = cluster.gpus_a_worker / 2
+    return [
+        Crew(draw, cluster.workers, settings.stories.batch, slots, gpus),
+        Crew(film, cluster.workers, 1, slots, gpus),
+    ]
+
+
+def estimate(stories: Sequence[Planned], settings: Settings, storage: Storage, cluster: ClusterConfig) -> Estimate:
+    """What is missing of some stories."""
+    pieces = _missing(stories, storage)
+    hours = Rates.load(storage).hours(pieces, settings, crews(settings, {}, storage, cluster))
+    price = settings.stories.price
+    return Estimate(_counts(pieces), hours, None if hours is None or price is None else hours * price)
+
+
+def look(stories: Sequence[Planned], storage: Storage) -> list[Outcome]:
+    """What would be made of each story, without making it."""
+    there = _there(storage)
+    return [_outcome(one, _lacks(one.plan, storage, there), {}, set(), storage) for one in stories]
+
+
+def run(
+    stories: Sequence[Planned],
+    settings: Settings,
+    storage: Storage,
+    cluster: ClusterConfig,
+    progress: Progress,
+    hours: float | None = None,
+) -> list[Outcome]:
+    """Makes what is missing of all stories, the first ones first.
+
+    Args:
+        hours: after which no piece begins.
+
+    Raises:
+        StageError: when a model cannot be loaded.
+        StorageError: when the storage cannot be read or written.
+    """
+    until = float("inf") if hours is None else time.monotonic() + 3600 * hours
+    there = _there(storage)
+    lacks = [_lacks(one.plan, storage, there) for one in stories]
+    pending = {piece.name: piece for pieces in lacks for piece in pieces}
+    files = {key: file for one in stories for key, file in one.files.items()}
+    answers: dict[Name, Answer] = {}
+    progress(STAGE, 0, len(pending))
+    try:
+        for answer in stream(pending.values(), crews(settings, files, storage, cluster), cluster, until):
+            answers[answer.piece.name] = answer
+            progress(STAGE, len(answers), len(pending))
+    finally:
+        if made := [answer for answer in answers.values() if not answer.failure]:
+            Rates.load(storage).learnt(made, settings).save(storage)
+    return [_outcome(one, mine, answers, set(pending), storage) for one, mine in zip(stories, lacks, strict=True)]
+
+
+def _outcome(
+    one: Planned,
+    lacks: Sequence[Piece],
+    answers: Mapping[Name, Answer],
+    begun: set[Name],
+    storage: Storage,
+) -> Outcome:
+    names = {piece.name for piece in lacks}
+    kept = _counts(piece for piece in one.plan.pieces() if piece.name not in names)
+    made = _counts(piece for piece in lacks if not begun or (piece.name in answers and not answers[piece.name].failure))
+    failures = [answers[name].failure for name in names if name in answers and answers[name].failure]
+    whole = Outcome(
+        one.name, one.plan.story.title, "done", made, kept, movie=storage.url(work.place(one.plan.movie_name))
+    )
+    if failures:
+        return replace(whole, state="failed", error=failures[0], movie="")
+    if lacks and not begun:
+        return replace(whole, state="planned", movie="")
+    if any(name not in answers for name in names):
+        return replace(whole, state="unfinished", movie="")
+    return whole
+
+
+def _missing(stories: Sequence[Planned], storage: Storage) -> list[Piece]:
+    there = _there(storage)
+    return list({piece.name: piece for one in stories for piece in _lacks(one.plan, storage, there)}.values())
+
+
+def _there(storage: Storage) -> set[Name]:
+    """The pieces that are made, but for movies."""
+    return {
+        (stage, file.partition(".")[0])
+        for stage in STAGES
+        if stage != "movies"
+        for file in storage.list(f"pieces/{stage}")
+        if work.place((stage, file.partition(".")[0])).endswith(f"/{file}")
+    }
+
+
+def _lacks(plan: Plan, storage: Storage, there: set[Name]) -> list[Piece]:
+    movie = plan.movie_name
+    return missing(plan.pieces(), there | {movie} if storage.exists(work.place(movie)) else there)
+
+
+def _counts(pieces: Iterable[Piece]) -> dict[str, int]:
+    counts = Counter(piece.stage for piece in pieces)
+    return {stage: counts[stage] for stage in STAGES if counts[stage]}
