@@ -153,7 +153,7 @@ def watcher(config: FrozenConfig, storage: Storage, autoencoder: str) -> Callabl
     encoder, size = build_features(config.vision, model.codec).to(device()), (config.codec.height, config.codec.width)
 
     @torch.inference_mode()
-    def watch(pictures: Sequence[Pixels]) -> Tensor:
+    def watch(pictures: Sequence[Pixels]) -> "Tensor":
         parts = np.stack([cut(picture, size)[0] for picture in pictures])
         images_R3HW = torch.from_numpy(parts).permute(0, 3, 1, 2).to(device()).float() / 255
         seen = features(encoder, images_R3HW, (config.height, config.width)).to(device())

@@ -179,27 +179,28 @@ class Scripts:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a story needs, shot by shot."""
+    """All that a story needs, shot by shot; the movie shows those of the `shots` that are `shown`."""
 
     story: Story
     settings: Settings
     key: str
     scripts: Scripts
     shots: tuple[PlannedShot, ...]
+    shown: tuple[PlannedShot, ...]
     movie: str
 
     def only(self, numbers: Collection[int]) -> "Plan":
-        """The same of these shots alone."""
-        kept = tuple(shot for shot in self.shots if shot.placed.number in numbers)
-        return replace(self, shots=kept, movie=fingerprint("part", self.movie, [shot.placed.number for shot in kept]))
+        """A movie of these shots alone."""
+        shown = tuple(shot for shot in self.shots if shot.placed.number in numbers)
+        return replace(self, shown=shown, movie=fingerprint("part", self.movie, [shot.placed.number for shot in shown]))
 
     @property
     def movie_name(self) -> Name:
         return "movies", self.movie
 
     def keyframes(self) -> Iterator[Drawn]:
-        """In the order of the movie."""
-        for shot in self.shots:
+        """Of the movie, in its order."""
+        for shot in self.shown:
             yield from shot.keyframes
 
     def pieces(self) -> Iterator[Piece]:
@@ -210,11 +211,12 @@ class Plan:
             for one in {one.tokens: one for one in (*shot.first, *shot.keyframes)}.values():
                 past = tuple(("tokens", key) for key, place in one.history if place >= 0)
                 yield Piece("tokens", one.tokens, one, (scripts.name, *past))
-        for one in self.keyframes():
+        every = [one for shot in self.shots for one in shot.keyframes]
+        for one in every:
             yield Piece("keyframes", one.keyframe, one, (scripts.name, ("tokens", one.tokens)))
             if one.enlarged:
                 yield Piece("enlarged", one.enlarged, one, (("keyframes", one.keyframe),))
-        for one in self.keyframes():
+        for one in every:
             stage = one.picture[0]
             beside = tuple((stage, key) for key in (one.before, one.after) if key)
             yield Piece("clips", one.clip, one, (one.picture, *beside))
@@ -251,11 +253,11 @@ def plan(
         past: what the story goes on from, at most as many keyframes as a window holds.
     """
     planner = _Planner(story, settings, pictures, past.keys() if past else [])
-    shots = _clipped(planner.shots(takes or {}), settings)
+    shots = tuple(_clipped(planner.shots(takes or {}), settings))
     movie = _movie_key(story, settings, shots, pictures)
     faces = {one.name: [pictures[name] for name in one.pictures] for one in story.cast if one.pictures}
     scripts = Scripts(planner.screenplay, faces, planner.shown, past)
-    return Plan(story, settings, planner.key, scripts, tuple(shots), movie)
+    return Plan(story, settings, planner.key, scripts, shots, shots, movie)
 
 
 def beats(shot: Shot, movie: MovieConfig) -> list[tuple[str, int]]:

@@ -222,7 +222,7 @@ def subtitles(plan: Plan) -> list[tuple[float, float, str]]:
     """(start, end, plot) in seconds of the movie; a plot that goes on stays on the screen."""
     told: list[tuple[float, float, str]] = []
     start = 0
-    for shot in plan.shots:
+    for shot in plan.shown:
         for number, one in enumerate(shot.keyframes):
             end = start + one.frames
             times = start / plan.settings.movie.fps, end / plan.settings.movie.fps
