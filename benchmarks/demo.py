@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from flows.recipes import Recipe, resolve
+from flows.recipe import Recipe
+from flows.recipes import resolve
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot

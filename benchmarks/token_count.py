@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flows.recipes import Recipe, resolve
+from flows.recipe import Recipe
+from flows.recipes import resolve
 from models import vision
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from storage import snapshot as snapshots

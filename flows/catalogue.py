@@ -3,25 +3,66 @@
 The command line starts from this page, so that `list` and `--help` answer at once.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from storage.errors import ConfigError
 
-FLOWS: dict[str, str] = {
-    "build_dataset": "films -> keyframes, characters, captions, scripts, faces, features, and a snapshot of them",
-    "train_autoencoder": "snapshot -> codec and diffusion autoencoder (stages 1 and 2) -> two tokens a keyframe",
-    "train_decoder": "snapshot and autoencoder -> ID-preserving decoder (stage 3)",
-    "train_autoregressive": "snapshot and tokens -> autoregressive model of keyframe tokens",
-    "render_movies": "models and snapshot -> keyframes, movie.mp4 and storyboard.html",
-    "evaluate": "models and keyframes -> metrics.json",
-    "studio": "all of the above: films in, a movie out",
-    "data_card": "snapshot -> data_card.html: counts, distributions, pictures, licences, rejects, known biases",
-    "export_webdataset": "snapshot -> WebDataset shards for other trainers",
+
+class Flow(NamedTuple):
+    """A flow: its module in this folder, what it does, and what it makes, also before that when it isn't given."""
+
+    module: str
+    about: str
+    makes: tuple[str, ...] = ()
+
+
+_PARTS = {
+    "snapshot": ("detector", "face", "captioner", "writer", "sentence"),
+    "autoencoder": ("frozen", "first", "autoencoder"),
+    "decoder": ("frozen", "decoder"),
+    "autoregressive": ("frozen", "autoregressive", "autoregressive_fit"),
+    "movies": ("frozen", "render", "movie", "script"),
+    "figures": ("frozen", "face", "render", "evaluate"),
 }
-"""Name of the flow, which is also its module in this folder and its function there -> what it does."""
+"""What is made -> the fields of the recipe that decide on it."""
+
+_MODELS = ("snapshot", "autoencoder", "decoder", "autoregressive")
+
+FLOWS: dict[str, Flow] = {
+    "build_dataset": Flow(
+        "curation",
+        "films -> keyframes, characters, captions, scripts, faces, features, and a snapshot of them",
+        ("snapshot",),
+    ),
+    "train_autoencoder": Flow(
+        "training",
+        "snapshot -> codec and diffusion autoencoder (stages 1 and 2) -> two tokens a keyframe",
+        ("snapshot", "autoencoder"),
+    ),
+    "train_decoder": Flow(
+        "training",
+        "snapshot and autoencoder -> ID-preserving decoder (stage 3)",
+        ("snapshot", "autoencoder", "decoder"),
+    ),
+    "train_autoregressive": Flow(
+        "training",
+        "snapshot and tokens -> autoregressive model of keyframe tokens",
+        ("snapshot", "autoencoder", "autoregressive"),
+    ),
+    "render_movies": Flow(
+        "movies", "models and snapshot -> keyframes, movie.mp4 and storyboard.html", (*_MODELS, "movies", "figures")
+    ),
+    "evaluate": Flow("movies", "models and keyframes -> metrics.json", (*_MODELS, "figures")),
+    "studio": Flow("studio", "all of the above: films in, a movie out", (*_MODELS, "movies", "figures")),
+    "data_card": Flow(
+        "curation", "snapshot -> data_card.html: counts, distributions, pictures, licences, rejects, known biases"
+    ),
+    "export_webdataset": Flow("curation", "snapshot -> WebDataset shards for other trainers"),
+}
+"""Name of the flow, which is also its function in its module -> what there is to know before it is imported."""
 
 RECIPES: dict[str, str] = {
     "smoke": "a minute: a short drawn film and tiny models of the real classes, for tests",
@@ -39,8 +80,18 @@ def flow(name: str) -> Callable[..., Any]:
         ConfigError: no flow has this name; the message names the nearest one.
     """
     check("flow", name, FLOWS)
-    function: Callable[..., Any] = getattr(import_module(f"flows.{name}"), name)
+    function: Callable[..., Any] = getattr(import_module(f"flows.{FLOWS[name].module}"), name)
     return function
+
+
+def needs(flow: str, given: Mapping[str, object] | None = None) -> frozenset[str]:
+    """The fields of the recipe that a flow uses: those alone are checked before it begins.
+
+    Args:
+        given: what is there already, by the names that flows give it (snapshot, autoencoder, ...); "" is not.
+    """
+    made = (what for what in FLOWS[flow].makes if not (given or {}).get(what))
+    return frozenset(part for what in made for part in _PARTS[what])
 
 
 def check(what: str, name: str, known: Iterable[str]) -> None:

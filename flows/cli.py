@@ -47,10 +47,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list")
 def list_(json_: AsJson = False) -> None:
     """The flows and the recipes."""
+    flows = {name: flow.about for name, flow in catalogue.FLOWS.items()}
     if json_:
-        print(json.dumps({"flows": catalogue.FLOWS, "recipes": catalogue.RECIPES}, indent=2))
+        print(json.dumps({"flows": flows, "recipes": catalogue.RECIPES}, indent=2))
         return
-    for title, entries in (("Flows", catalogue.FLOWS), ("Recipes", catalogue.RECIPES)):
+    for title, entries in (("Flows", flows), ("Recipes", catalogue.RECIPES)):
         out.print(f"[bold]{title}[/]")
         for name, purpose in entries.items():
             out.print(f"  {name:<21}{escape(purpose)}", soft_wrap=True)
@@ -74,11 +75,10 @@ def show(
         catalogue.check("flow", flow, catalogue.FLOWS)
         from flows.explained import explained
         from flows.fit import DERIVED
-        from flows.needs import needs
         from flows.recipes import resolve
         from storage.root import Storage
 
-        config = resolve(recipe, set_ or [], needs(flow))
+        config = resolve(recipe, set_ or [], catalogue.needs(flow))
         Storage(storage)  # raises when it is not a valid address
         every = list(explained(config, resolve("laptop")))
         some = [one for one in every if not prefix or f"{one.key}.".startswith(f"{prefix}.")]
@@ -90,7 +90,8 @@ def show(
             whole = {"flow": flow, "storage": storage, "recipe": config.model_dump(mode="json"), "settings": settings}
             print(json.dumps(whole, indent=2))
             return
-        out.print(f"[dim]# {flow}: {escape(catalogue.FLOWS[flow])}\n# --recipe {recipe} --storage {shown(storage)}[/]")
+        about = escape(catalogue.FLOWS[flow].about)
+        out.print(f"[dim]# {flow}: {about}\n# --recipe {recipe} --storage {shown(storage)}[/]")
         for one in some:
             source = f"; always {DERIVED[one.key]}" if one.key in DERIVED else ""
             about = f"# {one.help}{source} (default: {json_text(one.default, indent=None)})"

@@ -6,7 +6,8 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -21,10 +22,14 @@ from storage.root import Storage
 from storage.tables.rejects import NOTES, Reject
 from tasks.progress import telling
 
+if TYPE_CHECKING:
+    from flows.run import References
+
 _API_ROOM = 8 << 20  # bytes that Prefect's database takes, and a little more
 
 Result = dict[str, Any]
-"""What `run --json` prints: flow, storage, result, files, metrics, rejects and notes of this run, rejects_before."""
+"""What `run --json` prints: flow, storage, result (flows.run.References), files by name, metrics, rejects and notes of
+this run, rejects_before."""
 
 
 def run_here(
@@ -40,42 +45,31 @@ def run_here(
         StorageError: a storage that cannot be written, is full, or in which another run is at work.
     """
     catalogue.check("flow", flow, catalogue.FLOWS)
-    from flows.lock import alone
-    from flows.workplace import checked
-    from storage.claim import claim
-
-    _, storage = checked(recipe, uri, overrides, flow)
-    claim(storage, into)
-    with alone(storage):
-        storage.check_room(_API_ROOM)
-        return _run(flow, recipe, uri, overrides, storage, console)
-
-
-def _run(flow: str, recipe: str, uri: str, overrides: Sequence[str], storage: Storage, console: Console) -> Result:
     from flows.home import home
+    from flows.run import opened
     from storage.tables.tables import Tables
 
-    before = Tables(storage).rejects()
-    with local_api(home(storage)) as ready:
-        _quiet()
-        if not console.is_terminal:
-            console.print("starting")
-        with console.status("starting"), telling(Terminal(console).warns):
-            function = catalogue.flow(flow)
-            ready()
-        with Terminal(console) as terminal, listening(terminal):
-            try:
-                result = function(recipe=recipe, storage=uri, overrides=list(map(in_utf8, overrides)))
-            except BaseException:
-                terminal.name_what_is_kept(storage.base)
-                raise
-    return {"flow": flow, "storage": storage.base, "result": result, **_results(storage, flow, result, before)}
+    with opened(flow, recipe, uri, overrides, into=into) as run:
+        run.storage.check_room(_API_ROOM)
+        before = Tables(run.storage).rejects()
+        with local_api(home(run.storage)) as ready:
+            _quiet()
+            if not console.is_terminal:
+                console.print("starting")
+            with console.status("starting"), telling(Terminal(console).warns):
+                function = catalogue.flow(flow)
+                ready()
+            with Terminal(console) as terminal, listening(terminal):
+                try:
+                    made = function(recipe=recipe, storage=uri, overrides=list(map(in_utf8, overrides)))
+                except BaseException:
+                    terminal.name_what_is_kept(run.storage.base)
+                    raise
+        return {"flow": flow, "storage": run.storage.base, **_results(run.storage, made, before)}
 
 
 def print_result(result: Result, console: Console) -> None:
-    """What was left out, the metrics, and where the movie and its page are."""
-    if isinstance(result["result"], str):
-        console.print(f"{result['flow']}: {shown(result['result'])} in {shown(result['storage'])}", soft_wrap=True)
+    """What was left out, the metrics, and where all that was made is."""
     for note in result["notes"]:
         console.print(f"note: {shown(note)}", soft_wrap=True)
     for reject in result["rejects"]:
@@ -88,23 +82,24 @@ def print_result(result: Result, console: Console) -> None:
         for name, metric in result["metrics"].items():
             table.add_row(shown(name), _figure(metric["value"]), str(metric["n"]))
         console.print(table)
-    for name, url in result["files"].items():
-        console.print(f"{name:<16}{shown(url)}", soft_wrap=True)
+    references = {name: text for name, text in result["result"].items() if name != "files" and text}
+    for name, text in {**references, **result["files"]}.items():
+        console.print(f"{name:<16}{shown(text)}", soft_wrap=True)
 
 
-def _results(storage: Storage, flow: str, result: Any, before: Sequence[Reject]) -> Result:
+def _results(storage: Storage, made: "References", before: Sequence[Reject]) -> Result:
     from storage.tables.tables import Tables
 
-    urls = result if flow == "render_movies" else result["files"] if flow == "studio" else []
-    files = {url.rsplit("/", 1)[-1]: url for url in urls}
+    files = {url.rsplit("/", 1)[-1]: url for url in made.files}
     rels = {name: url.removeprefix(storage.url("").rstrip("/") + "/") for name, url in files.items()}
-    metrics = result if flow == "evaluate" else rels.get("metrics.json")
+    metrics = rels.get("metrics.json")
     told = json.loads(storage.read_bytes(rels["notes.json"])) if "notes.json" in rels else []
     told += _left_alone(storage, rels.get("storyboard.html", ""))
     now = Tables(storage).rejects()
     known = set(before)
     new = [reject for reject in now if reject not in known]
     return {
+        "result": asdict(made),
         "files": files,
         "metrics": json.loads(storage.read_bytes(metrics)) if metrics else {},
         "rejects": [_told(reject) for reject in new if reject.reason not in NOTES],

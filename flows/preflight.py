@@ -1,21 +1,25 @@
 """Before anything long starts: is there all that a flow will load? What is missing is named, all of it at once."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from importlib.util import find_spec
 
 from pydantic import BaseModel
 
 from flows.recipe import Recipe
-from flows.servers import ask_servers
+from models.captioner import OpenAiConfig
 from models.checkpoint import CheckpointConfig, CheckpointError, place, require
 from models.detector import GroundingDinoPyConfig
 from models.face import FarlConfig
 from models.packaged import CURE, MODELS
+from models.server import ServerError
+from models.server.probe import probe
+from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.upscaler import RealEsrganConfig
-from models.writer import LlmConfig
-from storage.errors import ConfigError
+from models.writer import LlmConfig, OpenAiWriterConfig
+from storage.errors import ConfigError, MovieDreamerError
 from storage.movies.encoder import require_encoder
 from storage.root import Storage
+from tasks.curation.pipeline import CURATION, unfinished
 from tasks.movies import script_movie
 from tasks.training.engine.job import FitConfig
 from tasks.training.first_stage import FirstStageConfig
@@ -23,6 +27,10 @@ from tasks.training.frozen import FrozenConfig, init_folder
 
 _OF_A_SCRIPT = frozenset({"sentence", "face"})
 """What a script of the user's own is read with, though all models are given."""
+
+
+class ServersError(MovieDreamerError):
+    """Servers that can't be used; a line for each, with its URL and the cure."""
 
 
 def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
@@ -57,6 +65,28 @@ def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
         ask_servers(settings, storage)
 
 
+def ask_servers(settings: Recipe, storage: Storage, films: Collection[str] | None = None) -> None:
+    """Asks each server for which there is work, before anything is decoded for it.
+
+    Args:
+        films: ids of those that this run works on; when None they are not known yet, and a server that has finished
+            some of the storage's films with these settings is left alone.
+
+    Raises:
+        ServersError: for those that don't answer, refuse the key or don't have the model.
+    """
+    problems = []
+    for stage in CURATION:
+        for setting, backend in zip(stage.settings, stage.arguments(settings), strict=True):
+            if isinstance(backend, (OpenAiConfig, OpenAiWriterConfig)) and unfinished(stage, settings, storage, films):
+                try:
+                    probe(backend.server)
+                except ServerError as error:
+                    problems.append(f"{setting}.server: {error}")
+    if problems:
+        raise ServersError("\n".join(problems))
+
+
 def _lost(part: object) -> Iterator[str]:
     match part:
         case CheckpointConfig() if part.source not in MODELS:
@@ -73,11 +103,11 @@ def _lost(part: object) -> Iterator[str]:
                 "optimizer=adamw8bit needs torchao: pip install torchao, or set autoregressive_fit.optimizer=adamw, "
                 "with which LLaMA-2-7B takes four GPUs (autoregressive_fit.workers=4)"
             )
-        case FrozenConfig():
+        case FrozenConfig() | AutoregressiveTrainingConfig():
             try:
                 init_folder(part.init)
             except ConfigError as error:
-                yield f"frozen.{error}"
+                yield f"{'frozen' if isinstance(part, FrozenConfig) else 'autoregressive'}.{error}"
     yield from _lost_packages(part)
     if isinstance(part, BaseModel):
         for name in type(part).model_fields:

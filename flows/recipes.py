@@ -271,6 +271,3 @@ def resolve(recipe: str, overrides: Sequence[str] = (), uses: Set[str] | None = 
     settings = derived(assign_all(RECIPES[recipe](), overrides), overrides)
     check_fit(settings, frozenset(Recipe.model_fields) if uses is None else uses)
     return settings
-
-
-__all__ = ["RECIPES", "Recipe", "gpu", "laptop", "paper", "resolve", "smoke", "world"]

@@ -1,25 +1,26 @@
 """The whole story: films in, a movie out."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from prefect import flow
 
-from flows.render_movies import render_movies
-from flows.training import Trained, trained
-from flows.workplace import workplace
+from flows.curation import curate
+from flows.movies import rendered
+from flows.run import References, opened
+from flows.training import trained
 
 
 @flow(name="studio")
-def studio(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> dict[str, str | list[str]]:
-    """Runs build_dataset, train_autoencoder, train_decoder, train_autoregressive, render_movies and evaluate.
+def studio(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
+    """Does what build_dataset, train_autoencoder, train_decoder, train_autoregressive, render_movies and evaluate do.
 
     Args:
         recipe, storage, overrides: as build_dataset has them.
 
     Returns:
-        References to all that was made: snapshot, models, and the URLs of movie, storyboard and figures.
+        All that was made: snapshot, models, and the URLs of movie, storyboard and figures.
     """
-    with workplace(recipe, storage, overrides, "studio"):
-        models = asdict(trained(recipe, storage, overrides, Trained()))
-        return models | {"files": render_movies(recipe, storage, overrides, **models)}
+    with opened("studio", recipe, storage, overrides) as run:
+        snapshot = curate(run)
+        data, models = trained(run, References(snapshot.id))
+        return rendered(run, data, models)

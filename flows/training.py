@@ -1,53 +1,160 @@
-"""The chain of references that the later flows start from: a snapshot and the three models trained on it."""
+"""The flows of training: a snapshot in, the three models out, each trained on what the one before it makes."""
 
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from flows.build_dataset import build_dataset
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+import tasks.training.tokens
+import tasks.training.train_autoencoder
+import tasks.training.train_autoregressive
+import tasks.training.train_decoder
+from flows.artifacts import show_training
+from flows.curation import curate
 from flows.recipe import Recipe
-from flows.recipes import resolve
-from flows.reporting import warn
-from flows.train_autoencoder import tokens, train_autoencoder
-from flows.train_autoregressive import train_autoregressive
-from flows.train_decoder import train_decoder
+from flows.reporting import reported, warn
+from flows.run import References, Run, opened
 from storage import snapshot as snapshots
-from storage.root import Storage
+from storage.snapshot import Snapshot
 from tasks.cluster import gpus
 from tasks.progress import telling
+from tasks.stage import Work
 
 
-@dataclass(frozen=True)
-class Trained:
-    """Id of a snapshot and the models' folders in the storage; "" for what is still to be made."""
+@flow(name="train_autoencoder")
+def train_autoencoder(
+    recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = (), snapshot: str = ""
+) -> References:
+    """Trains image encoder to tokens to picture (stages 1 and 2), and makes the tokens of all keyframes.
 
-    snapshot: str = ""
-    autoencoder: str = ""
-    decoder: str = ""
-    autoregressive: str = ""
+    Args:
+        recipe, storage, overrides: as build_dataset has them.
+        snapshot: id of what to learn from; "" for the recipe's own films.
+
+    Returns:
+        The snapshot and the autoencoder.
+    """
+    given = References(snapshot)
+    with opened("train_autoencoder", recipe, storage, overrides, given) as run:
+        data, made = encoded(run, given)
+        tokens(run, data, made)
+        return made
 
 
-def trained(recipe: str, storage: str, overrides: Sequence[str], given: Trained) -> Trained:
-    """Fills in what is missing by running the flows that make it; called inside a flow."""
-    snapshot = given.snapshot or build_dataset(recipe, storage, overrides)
-    autoencoder = given.autoencoder or train_autoencoder(recipe, storage, overrides, snapshot)
-    given = replace(given, snapshot=snapshot, autoencoder=autoencoder)
+@flow(name="train_decoder")
+def train_decoder(
+    recipe: str = "laptop",
+    storage: str = "out",
+    overrides: Sequence[str] = (),
+    snapshot: str = "",
+    autoencoder: str = "",
+) -> References:
+    """Trains the decoder on (stage 3): it also reads descriptions and faces. Compressor and tokens stay as they are.
 
-    def decoder() -> str:
-        return given.decoder or train_decoder(recipe, storage, overrides, snapshot, autoencoder)
+    Args:
+        recipe, storage, overrides: as build_dataset has them.
+        snapshot: id of what to learn from; "" for the recipe's own films.
+        autoencoder: the model's folder in the storage; "" for the recipe's own.
 
-    def autoregressive() -> str:
-        return given.autoregressive or train_autoregressive(recipe, storage, overrides, snapshot, autoencoder)
+    Returns:
+        Snapshot, autoencoder and decoder.
+    """
+    given = References(snapshot, autoencoder)
+    with opened("train_decoder", recipe, storage, overrides, given) as run:
+        data, made = encoded(run, given)
+        return replace(made, decoder=decoder(run, data, made, tokens(run, data, made)))
 
-    settings, place = resolve(recipe, overrides, uses=set()), Storage(storage)
-    if settings.side_by_side:
-        tokens(settings, place, snapshots.load(place, snapshot), autoencoder)  # once: both works read them
-    if settings.side_by_side and _room_for_two(settings):
-        made = _side_by_side(decoder, autoregressive)
-    else:
-        made = [decoder(), autoregressive()]
-    return replace(given, decoder=made[0], autoregressive=made[1])
+
+@flow(name="train_autoregressive")
+def train_autoregressive(
+    recipe: str = "laptop",
+    storage: str = "out",
+    overrides: Sequence[str] = (),
+    snapshot: str = "",
+    autoencoder: str = "",
+) -> References:
+    """Trains the model that writes keyframe tokens from multimodal scripts; it reads no pixels.
+
+    Args:
+        recipe, storage, overrides: as build_dataset has them.
+        snapshot: id of what to learn from; "" for the recipe's own films.
+        autoencoder: folder of the model that makes the tokens; "" for the recipe's own.
+
+    Returns:
+        Snapshot, autoencoder and autoregressive model.
+    """
+    given = References(snapshot, autoencoder)
+    with opened("train_autoregressive", recipe, storage, overrides, given) as run:
+        data, made = encoded(run, given)
+        return replace(made, autoregressive=autoregressive(run, data, tokens(run, data, made)))
+
+
+def encoded(run: Run, given: References) -> tuple[Snapshot, References]:
+    """The snapshot and what is given, with snapshot and autoencoder filled in: those that are missing are made."""
+    data = snapshots.load(run.storage, given.snapshot) if given.snapshot else curate(run)
+    return data, replace(given, snapshot=data.id, autoencoder=given.autoencoder or autoencoder(run, data))
+
+
+def trained(run: Run, given: References) -> tuple[Snapshot, References]:
+    """As `encoded`, with all models filled in."""
+    data, made = encoded(run, given)
+    if made.decoder and made.autoregressive:
+        return data, made
+    work = tokens(run, data, made)
+
+    def decode() -> str:
+        return made.decoder or decoder(run, data, made, work)
+
+    def predict() -> str:
+        return made.autoregressive or autoregressive(run, data, work)
+
+    both = run.settings.side_by_side and _room_for_two(run.settings)
+    models = _side_by_side(decode, predict) if both else [decode(), predict()]
+    return data, replace(made, decoder=models[0], autoregressive=models[1])
+
+
+@task(cache_policy=NO_CACHE)
+def autoencoder(run: Run, data: Snapshot) -> str:
+    """Trains the autoencoder."""
+    config = run.settings.train_autoencoder()
+    with reported("autoencoder") as progress:
+        model = tasks.training.train_autoencoder.run(config, run.storage, data, run.settings.cluster, progress)
+    show_training("autoencoder", run.storage, model)
+    return model
+
+
+@task(cache_policy=NO_CACHE)
+def tokens(run: Run, data: Snapshot, models: References) -> Work:
+    """The tokens of all keyframes; those that are there are not made again."""
+    with reported("tokens", of="films") as progress:
+        return tasks.training.tokens.run(
+            run.settings.frozen, run.storage, data, models.autoencoder, run.settings.cluster, progress
+        )
+
+
+@task(cache_policy=NO_CACHE)
+def decoder(run: Run, data: Snapshot, models: References, work: Work) -> str:
+    """Trains the decoder."""
+    config = run.settings.train_decoder()
+    with reported("decoder") as progress:
+        model = tasks.training.train_decoder.run(
+            config, run.storage, data, models.autoencoder, work, run.settings.cluster, progress
+        )
+    show_training("decoder", run.storage, model)
+    return model
+
+
+@task(cache_policy=NO_CACHE)
+def autoregressive(run: Run, data: Snapshot, work: Work) -> str:
+    """Trains the autoregressive model."""
+    config = run.settings.train_autoregressive()
+    with reported("autoregressive") as progress:
+        model = tasks.training.train_autoregressive.run(config, run.storage, data, work, run.settings.cluster, progress)
+    show_training("autoregressive", run.storage, model)
+    return model
 
 
 def _room_for_two(settings: Recipe) -> bool:

@@ -1,8 +1,9 @@
-"""Weights small enough to ship: a trained autoencoder's folder again in half precision, with its model card.
+"""Weights small enough to ship: a trained model's folder again in half precision, with its model card.
 
-    python -m models.shipped many/checkpoints/autoencoder/<fingerprint>/final models/embedded
+    python -m models.shipped many/checkpoints/decoder/<fingerprint>/final models/embedded/autoencoder
+    python -m models.shipped many/checkpoints/autoregressive/<fingerprint>/final models/embedded/autoregressive
 
-`frozen.init=embedded` starts a training from them.
+`frozen.init=embedded/autoencoder` and `autoregressive.init=embedded/autoregressive` start trainings from them.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 import torch
 
 from models.autoencoder.autoencoder import DiffusionAutoencoder
+from models.autoregressive.autoregressive import AutoregressiveModel
 
 LARGEST = 40 * 10**6  # bytes of all weights
 
@@ -19,10 +21,11 @@ def ship(trained: Path, folder: Path, largest: int = LARGEST) -> int:
     """Writes the folder, and returns how many bytes its weights have.
 
     Raises:
-        ValueError: when `trained` has no autoencoder or no card, or when that is more than `largest`; nothing is
+        ValueError: when `trained` has no model or no card, or when that is more than `largest`; nothing is
             written then.
     """
-    model = DiffusionAutoencoder.from_pretrained(trained)
+    kind = AutoregressiveModel if (trained / "backbone").is_dir() else DiffusionAutoencoder
+    model = kind.from_pretrained(trained)
     card = trained / "README.md"
     if not card.is_file():
         raise ValueError(f"{str(trained)!r} has no README.md: weights are shipped with the card that their run wrote")

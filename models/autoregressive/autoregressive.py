@@ -65,6 +65,10 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     )
 
 
+_TRAINING = ("frozen_layers", "lora", "dropout", "masking", "noise", "forgetting", "attention")
+"""Fields of the config that only training uses."""
+
+
 class AutoregressiveModel(nn.Module):
     """Standardises keyframe tokens on the way in and returns distributions in the tokens' own units."""
 
@@ -246,20 +250,30 @@ class AutoregressiveModel(nn.Module):
         rule = block_mask if self.config.attention == "flex" and windows_PS.is_cuda else dense_mask
         return rule(windows_PS, hidden_PS)
 
-    def save_pretrained(self, folder: Path) -> None:
+    def save_pretrained(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
         """`backbone/` opens in plain transformers (LlamaModel); the rest is model.safetensors and config.json."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
         backbone = self.backbone if self.config.lora is None else merged(self.backbone)
-        backbone.save_pretrained(folder / "backbone")
-        rest = {name: t.contiguous() for name, t in self.state_dict().items() if not name.startswith("backbone.")}
+        state = {name: t.to(dtype).contiguous() for name, t in backbone.state_dict().items()}
+        backbone.save_pretrained(folder / "backbone", state_dict=state)
+        own = {name: t for name, t in self.state_dict().items() if not name.startswith("backbone.")}
+        rest = {name: t.to(dtype).contiguous() for name, t in own.items()}
         save_file(rest, folder / "model.safetensors")
         about = {"config": self.config.model_dump(mode="json"), "identifiers": self.identifiers, "source": self.source}
         (folder / "config.json").write_text(json.dumps(about, indent=2) + "\n")
 
     @classmethod
-    def from_pretrained(cls, folder: Path) -> Self:
+    def from_pretrained(cls, folder: Path, config: AutoregressiveConfig | None = None) -> Self:
+        """The model of a folder that `save_pretrained` wrote, in 32 bits.
+
+        Args:
+            config: to train on with; may differ from the folder's in what only training uses.
+
+        Raises:
+            ValueError: when the folder has no such model, or `config` asks for another.
+        """
         from safetensors.torch import load_file
         from transformers import LlamaModel
 
@@ -268,7 +282,13 @@ class AutoregressiveModel(nn.Module):
         about: Mapping[str, Any] = json.loads((folder / "config.json").read_text())
         backbone = LlamaModel.from_pretrained(folder / "backbone", dtype=torch.float32, attn_implementation="sdpa")
         identifiers = {text: tuple(rows) for text, rows in about["identifiers"].items()}
-        model = cls(AutoregressiveConfig(**about["config"]), Backbone(backbone, identifiers, **about["source"]))
+        kept = AutoregressiveConfig(**about["config"])
+        if config is not None:
+            free = {name: getattr(config, name) for name in _TRAINING}
+            if (wanted := kept.model_copy(update=free)) != config:
+                raise ValueError(f"{str(folder)!r} holds an autoregressive model of another config: {kept!r}")
+            kept = wanted
+        model = cls(kept, Backbone(backbone, identifiers, **about["source"]))
         state = load_file(folder / "model.safetensors")
         missing, unexpected = model.load_state_dict(state, strict=False)
         lost = [name for name in missing if not name.startswith("backbone.")]

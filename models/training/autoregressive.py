@@ -60,6 +60,11 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     untold: float = Field(0, ge=0, le=1, description="share of windows without scripts, for guidance")
     references: int = Field(10, ge=0, description="reference frames put before a window")
     reference_probability: float = Field(0.5, ge=0, le=1, description="share of windows with reference frames")
+    init: str = Field(
+        "",
+        description='folder of a trained autoregressive model to go on from, relative to the package models; "": '
+        "the backbone alone is pretrained",
+    )
     seed: int = Field(0, description="seed of all random draws")
 
 
@@ -71,10 +76,14 @@ class Batch(NamedTuple):
 
 
 class AutoregressiveTraining:
-    """One training run over some episodes."""
+    """One training run over some episodes; with `init`, a folder that `export` wrote, it goes on from there."""
 
     def __init__(
-        self, config: AutoregressiveTrainingConfig, episodes: Sequence[Episode], held_out: Sequence[Episode] = ()
+        self,
+        config: AutoregressiveTrainingConfig,
+        episodes: Sequence[Episode],
+        held_out: Sequence[Episode] = (),
+        init: Path | None = None,
     ) -> None:
         if not episodes:
             raise ValueError("autoregressive training needs at least one episode, got none")
@@ -82,10 +91,13 @@ class AutoregressiveTraining:
         self.episodes, self.held_out = list(episodes), list(held_out)
         self.steps = config.steps
         self.weight_decay = config.weight_decay
-        self.module = AutoregressiveModel.create(config.model, config.seed)
         lengths = np.array([len(episode) for episode in self.episodes])
         self._share = lengths / lengths.sum()
-        self._standardise(np.cumsum(lengths))
+        if init is None:
+            self.module = AutoregressiveModel.create(config.model, config.seed)
+            self._standardise(np.cumsum(lengths))
+        else:
+            self.module = AutoregressiveModel.from_pretrained(init, config.model)
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
         """What is trained: everything but the identifiers' embeddings and `frozen_layers`, the same at each step."""

@@ -1,12 +1,13 @@
-"""Pictures of a film: upright, in the right colours, cropped about the centre, resized; and their bytes."""
+"""Pictures of a film: upright, in the right colours, cropped about the centre, resized; and pictures of one's own."""
 
+import struct
 from fractions import Fraction
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from storage.decoding.bars import Bars
 from storage.decoding.hdr import HLG, PQ, to_sdr
@@ -22,6 +23,17 @@ _HD_HEIGHT = 720  # films of this height and more are in BT.709 when they don't 
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 _CLOCK = Fraction(1, 1000)
 _SCALING = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+
+_ORIENTATION = 0x0112  # EXIF's tag
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Pixels = NDArray[np.uint8]
 """RGB [height, width, 3]."""
@@ -125,6 +137,57 @@ def decode(data: bytes) -> np.ndarray:
     """uint8 RGB [height, width, 3] of the bytes of a WebP, JPEG or PNG."""
     with Image.open(BytesIO(data)) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def as_seen(image: Image.Image) -> Pixels:
+    """A picture as viewers show it: upright by its EXIF or XMP, in sRGB by its colour profile, on white where clear.
+
+    Raises:
+        OSError, ValueError, SyntaxError: it is cut off or damaged.
+    """
+    image.load()  # by which Pillow turns a TIFF itself
+    upright = _upright(image)
+    if upright.mode.startswith("I"):  # 16 bits, which Pillow would cut at 255
+        values = np.clip(np.asarray(upright, np.float32) / 257, 0, 255)
+        upright = Image.fromarray(values.round().astype(np.uint8))
+    if upright.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layer = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return np.asarray(_in_srgb(upright, image.info.get("icc_profile")).convert("RGB"))
+
+
+def shape_as_seen(image: Image.Image) -> tuple[int, int]:
+    """Height and width that `as_seen` gives to a picture, by its header alone."""
+    sideways = _orientation(image) > 4 and image.format != "TIFF"  # whose size is the upright one
+    return (image.width, image.height) if sideways else (image.height, image.width)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    orientation = _orientation(image)
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 to 8; 1, upright, also where no EXIF can be read."""
+    try:
+        found = image.getexif().get(_ORIENTATION)
+    except (OSError, ValueError, SyntaxError, TypeError, struct.error):
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """The picture with the colours that its profile means; without one, or with a damaged one, as it is."""
+    if not profile or image.mode not in ("RGB", "CMYK", "L"):
+        return image
+    try:
+        own = ImageCms.ImageCmsProfile(BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(own):
+            return image
+        converted = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+    return converted or image
 
 
 def _even(pixels: float) -> int:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import BaseModel, Field
 
+from storage.decoding.pictures import as_seen, shape_as_seen
 from storage.errors import ConfigError, StorageError
 from storage.images import image_layouts
 from storage.images.image_layouts import Listed
@@ -25,7 +26,6 @@ from storage.root import Storage
 if TYPE_CHECKING:
     from pyarrow import NativeFile
 
-_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 _NEXT = 32  # images that are tried in place of one that can't be read
 
 _COLUMNS: dict[str, pa.DataType] = {
@@ -143,8 +143,8 @@ class Images:
             return known
         try:
             with Image.open(BytesIO(self._bytes(row))) as image:
-                sideways = image.getexif().get(0x0112, 1) > 4 or self._columns["turn"][row].as_py() in (90, 270)
-                return (image.width, image.height) if sideways else (image.height, image.width)
+                height, width = shape_as_seen(image)
+                return (width, height) if self._columns["turn"][row].as_py() in (90, 270) else (height, width)
         except (OSError, StorageError) as error:
             raise StorageError(f"{self.name(row)!r} is no image that can be read: {error}") from error
 
@@ -171,13 +171,7 @@ class Images:
 
     def _decoded(self, row: int) -> NDArray[np.uint8]:
         with Image.open(BytesIO(self._bytes(row))) as image:
-            upright = ImageOps.exif_transpose(image)
-            turn = self._columns["turn"][row].as_py()
-            upright = upright.transpose(_TURNS[turn]) if turn else upright
-            if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-                layer = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-            return np.asarray(upright.convert("RGB"))
+            return np.rot90(as_seen(image), self._columns["turn"][row].as_py() // 90)
 
     def _bytes(self, row: int) -> bytes:
         place, name, offset, size = self._where(row)

@@ -57,7 +57,7 @@ class Story(BaseModel, frozen=True, extra="forbid"):
     language: str = Field("en", pattern="^[a-z]{2,3}$", description="ISO 639 code of its words")
     style: str = Field("", description="what all pictures look like")
     seed: int = Field(0, ge=0, description="seed of all random draws")
-    continues: str = Field("", description="film of the storage that the story goes on from: its id, title or file name")
+    continues: str = Field("", description="film of the storage that it goes on from: its id, title or file name")
     music: str = Field("", description="sound file of one's own, relative to the story's folder; empty: composed")
     cast: tuple[Named, ...] = Field((), description="the people, with photographs of their faces")
     places: tuple[Named, ...] = Field((), description="the places")

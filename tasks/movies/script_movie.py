@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, Field
 
 from models import face, sentence
@@ -28,13 +27,13 @@ from models.autoregressive.screenplay import Screenplay
 from models.autoregressive.script_tokens import FrameScript
 from models.face import FaceConfig
 from models.sentence import SentenceConfig
-from storage.decoding.pictures import decode
 from storage.errors import ConfigError
 from storage.fingerprint import file_id, fingerprint
 from storage.printable import printable
 from storage.remote import Source, local_path
 from storage.root import Storage
 from storage.snapshot import Snapshot
+from storage.stories.photographs import photograph
 from tasks import dataset
 from tasks.movies.movie import MovieConfig, Scene, upscaled, write
 from tasks.movies.render import Draft, Painter, RenderConfig, dreamer, watcher
@@ -217,11 +216,9 @@ def _characters(
 
 def _picture(path: Path, what: str) -> NDArray[np.uint8]:
     try:
-        return decode(path.read_bytes())
-    except UnidentifiedImageError as error:
-        raise ConfigError(f"{what}: {str(path)!r} is no picture: give a PNG, JPEG or WebP") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ConfigError(f"{what}: {str(path)!r} is no picture that opens: {error}") from error
+        return photograph(path)
+    except ConfigError as error:
+        raise ConfigError(f"{what}: {error}") from error
 
 
 def _references(config: ScriptConfig, frozen: FrozenConfig, storage: Storage, autoencoder: str) -> "Tensor":

@@ -110,15 +110,15 @@ def init_folder(init: str) -> Path | None:
     """The local folder that `init` of a config means, None for "".
 
     Raises:
-        ConfigError: when it is no autoencoder's folder, or a file of it is damaged.
+        ConfigError: when it is no trained model's folder, or a file of it is damaged.
     """
     if not init:
         return None
     folder = Path(str(resources.files("models"))) / init  # an absolute `init` stands for itself
     if not (folder / "config.json").is_file():
-        raise ConfigError(f"init={init!r} is no trained autoencoder: {str(folder / 'config.json')!r} is missing")
+        raise ConfigError(f"init={init!r} is no trained model: {str(folder / 'config.json')!r} is missing")
     if cut := cut_off(folder.rglob("*.safetensors")):
-        raise ConfigError(f"init={init!r} is no whole autoencoder: {str(cut)!r} is cut off or damaged")
+        raise ConfigError(f"init={init!r} is no whole model: {str(cut)!r} is cut off or damaged")
     return folder
 
 

@@ -22,7 +22,22 @@ _STAGES = {
     "first_stage": "stage 1 of the diffusion autoencoder",
     "autoencoder": "the diffusion autoencoder",
     "decoder": "the ID-preserving decoder (stage 3)",
+    "autoregressive": "the autoregressive model",
 }
+_DIFFUSION = """\
+```python
+from models.autoencoder.autoencoder import DiffusionAutoencoder
+DiffusionAutoencoder.from_pretrained(folder)
+```
+
+`unet/` opens in plain diffusers as a `UNet2DConditionModel`, `scheduler/` as a scheduler."""
+_AUTOREGRESSIVE = """\
+```python
+from models.autoregressive.autoregressive import AutoregressiveModel
+AutoregressiveModel.from_pretrained(folder)
+```
+
+`backbone/` opens in plain transformers as a `LlamaModel`."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +47,14 @@ class Card:
     Attributes:
         stage: its folder under checkpoints/.
         rel: its export in the storage.
+        frozen: of an autoencoder, its frozen parts; None for the autoregressive model.
         first: folder of the model that it was trained on from, "" for none.
         images: the table of images that it saw, "" for keyframes of the snapshot.
     """
 
     stage: str
     rel: str
-    frozen: FrozenConfig
+    frozen: FrozenConfig | None
     training: BaseModel
     first: str = ""
     images: str = ""
@@ -53,27 +69,30 @@ def write_card(card: Card, storage: Storage, snapshot: Snapshot) -> None:
 
 def _lines(card: Card, storage: Storage, snapshot: Snapshot) -> Iterator[str]:
     config = json.loads(storage.read_bytes(f"{card.rel}/config.json"))
-    unet = config["decoder"]["unet"]
-    yield "---\nlibrary_name: diffusers\ntags: [moviedreamer, diffusion-autoencoder]\n---"
-    yield f"# {card.rel}\n\nmoviedreamer, {_STAGES[card.stage]}: MovieDreamer (arXiv 2407.16655), sections 3.2 and 3.3."
-    yield "\n## Use\n"
-    yield "```python\nfrom models.autoencoder.autoencoder import DiffusionAutoencoder"
-    yield "DiffusionAutoencoder.from_pretrained(folder)\n```"
-    yield "\n`unet/` opens in plain diffusers as a `UNet2DConditionModel`, `scheduler/` as a scheduler."
+    if card.frozen is None:
+        library, tag, sections, use = "transformers", "autoregressive", "section 3.4", _AUTOREGRESSIVE
+    else:
+        library, tag, sections, use = "diffusers", "diffusion-autoencoder", "sections 3.2 and 3.3", _DIFFUSION
+    yield f"---\nlibrary_name: {library}\ntags: [moviedreamer, {tag}]\n---"
+    yield f"# {card.rel}\n\nmoviedreamer, {_STAGES[card.stage]}: MovieDreamer (arXiv 2407.16655), {sections}."
+    yield f"\n## Use\n\n{use}"
     yield "\n## Parts and their licences\n\n| part | from | licence |\n|---|---|---|"
-    yield from _parts(card, unet)
+    if card.frozen is None:
+        yield "| backbone, before training | {name}, {revision} | {licence} |".format(**config["source"])
+    else:
+        yield from _parts(card.frozen, config["decoder"]["unet"])
     yield "\n## Data\n"
     yield from _image_data(card, storage) if card.images else _film_data(storage, snapshot)
-    if before := card.first or card.frozen.init:
+    if before := card.first or (card.frozen.init if card.frozen else ""):
         yield f"\nTrained on from `{before}`."
     yield "\n## Training\n"
     yield from _training(storage.read_bytes(f"{card.rel}/curve.jsonl").decode().splitlines())
     yield f"\n```json\n{card.training.model_dump_json(indent=1)}\n```"
 
 
-def _parts(card: Card, unet: dict[str, object]) -> Iterator[str]:
-    init = f"the weights in `{card.frozen.init}`" if card.frozen.init else ""
-    for part, config in (("image encoder", card.frozen.vision), ("latent codec", card.frozen.codec)):
+def _parts(frozen: FrozenConfig, unet: dict[str, object]) -> Iterator[str]:
+    init = f"the weights in `{frozen.init}`" if frozen.init else ""
+    for part, config in (("image encoder", frozen.vision), ("latent codec", frozen.codec)):
         origin = getattr(config, "origin", None)
         revision = getattr(config, "revision", f"of {init}" if init else "fitted in this run")
         packaged = MODELS.get(config.kind.replace("_", "-"))

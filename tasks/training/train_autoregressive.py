@@ -15,6 +15,8 @@ from tasks.stage import Work
 from tasks.training.engine.fit import fit
 from tasks.training.engine.job import FitConfig
 from tasks.training.episodes import FilmEpisode, Reader, episodes
+from tasks.training.frozen import init_folder, init_identity
+from tasks.training.model_card import Card, write_card
 
 if TYPE_CHECKING:
     from models.training.autoregressive import AutoregressiveTraining
@@ -47,9 +49,12 @@ def run(
         TrainingError: see tasks.training.engine.fit.
     """
     parts = [config.training, config.fit.identity]
-    key = fingerprint("autoregressive", *parts, work["tokens"], snapshot.work["features"])
+    init = init_identity(config.training.init)
+    key = fingerprint("autoregressive", *parts, work["tokens"], snapshot.work["features"], *init)
     make = Make(config, storage, snapshot, work)
-    return fit(storage, "autoregressive", key, make, config.fit, cluster, progress)
+    trained = fit(storage, "autoregressive", key, make, config.fit, cluster, progress)
+    write_card(Card("autoregressive", trained, None, config.training, config.training.init), storage, snapshot)
+    return trained
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ class Make:
         from models.training.autoregressive import AutoregressiveTraining
 
         held_out = self._episodes("test") if self.config.fit.validate_every else []
-        return AutoregressiveTraining(self.config.training, self._episodes("train"), held_out=held_out)
+        training = self.config.training
+        return AutoregressiveTraining(training, self._episodes("train"), held_out, init_folder(training.init))
 
     def _episodes(self, part: Part) -> list[FilmEpisode]:
         return episodes(Reader(self.storage, self.snapshot.within(self.work), self.work, part))

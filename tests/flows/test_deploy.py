@@ -84,7 +84,7 @@ def test_every_flow_is_deployed_and_a_worker_runs_studio(environment: dict[str, 
     subprocess.run([PREFECT, "--no-prompt", "deploy", "--all"], env=environment, cwd=REPOSITORY, check=True)
     deployments = _call(environment, "/deployments/filter", body={})
     assert {deployment["entrypoint"] for deployment in deployments} == {
-        f"flows.{name}.{name}" for name in catalogue.FLOWS
+        f"flows.{flow.module}.{name}" for name, flow in catalogue.FLOWS.items()
     }
     for deployment in deployments:
         assert str(REPOSITORY) not in json.dumps(deployment["pull_steps"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.assignments import fields
+from flows.catalogue import needs
 from flows.fit import DERIVED
-from flows.needs import needs
 from flows.recipes import RECIPES, resolve
 from models.autoregressive.autoregressive import AutoregressiveModel
 from storage.errors import ConfigError

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 import tasks.stage
-from flows.recipes import Recipe, resolve
+from flows.recipe import Recipe
+from flows.recipes import resolve
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from storage.errors import ConfigError
 from storage.root import Storage

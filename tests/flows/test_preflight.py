@@ -7,7 +7,8 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from flows import preflight as module
 from flows.preflight import preflight
-from flows.recipes import Recipe, resolve
+from flows.recipe import Recipe
+from flows.recipes import resolve
 from storage.errors import ConfigError
 from storage.root import Storage
 from tests.models import tiny_checkpoints
@@ -64,7 +65,7 @@ def test_eight_bits_name_the_package_that_they_need(monkeypatch) -> None:
 
 
 def test_a_folder_of_weights_to_start_from_is_looked_for_too(tmp_path) -> None:
-    with pytest.raises(ConfigError, match=r"frozen.init='.*away' is no trained autoencoder: .* is missing"):
+    with pytest.raises(ConfigError, match=r"frozen.init='.*away' is no trained model: .* is missing"):
         check(resolve("laptop", [f"frozen.init={tmp_path / 'away'}"]), "frozen")
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.preflight import ServersError, ask_servers
 from flows.recipe import Recipe
 from flows.recipes import resolve
-from flows.servers import ServersError, ask_servers
 from storage.root import Storage
 from storage.tables.rejects import Reject
 from storage.tables.tables import Tables

@@ -98,12 +98,12 @@ def test_the_snapshot_has_a_data_card_and_can_be_exported(whole: tuple[Path, dic
     for flow in ("data_card", "export_webdataset"):
         ran = _run("run", flow, "--recipe", "smoke", "--storage", storage, "--json")
         assert ran.returncode == 0, ran.stderr
-        answers[flow] = json.loads(ran.stdout)["result"]
-    assert answers["data_card"] == f"cards/{snapshot}/data_card.html"
-    card = json.loads((storage / answers["data_card"]).with_suffix(".json").read_text())
+        answers |= json.loads(ran.stdout)["files"]
+    assert answers["data_card.html"] == str(storage / f"cards/{snapshot}/data_card.html")
+    card = json.loads(Path(answers["data_card.html"]).with_suffix(".json").read_text())
     assert card["keyframes"] == _status(storage)["tables"]["keyframes"]
     assert card["audit"] | {"unseen": 0} == card["audit"]
-    index = json.loads((storage / answers["export_webdataset"]).read_text())
+    index = json.loads(Path(answers["index.json"]).read_text())
     assert (index["snapshot"], sum(index["samples"].values())) == (snapshot, card["keyframes"])
     ran = _run("run", "data_card", "--storage", storage, "--set", "data_card.snapshot=other")
     assert ran.returncode == 1

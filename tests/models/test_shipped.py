@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from models.autoencoder.autoencoder import DiffusionAutoencoder
+from models.autoregressive.autoregressive import AutoregressiveModel
 from models.codec import PCACodec, PCACodecConfig
 from models.shipped import ship
 from tests.models.autoencoder.test_autoencoder import CONFIG
+from tests.models.test_training_autoregressive import MODEL
 
 
 @pytest.fixture
@@ -38,3 +40,12 @@ def test_what_is_too_large_or_has_no_card_is_not_written(trained: Path, tmp_path
     with pytest.raises(ValueError, match=r"final' has no README.md"):
         ship(trained, tmp_path / "shipped")
     assert not (tmp_path / "shipped").exists()
+
+
+def test_an_autoregressive_model_is_shipped_in_the_same_way(tmp_path: Path) -> None:
+    AutoregressiveModel.create(MODEL).save_pretrained(tmp_path / "final")
+    (tmp_path / "final" / "README.md").write_text("# A model\n")
+    ship(tmp_path / "final", tmp_path / "shipped")
+    before, after = (AutoregressiveModel.from_pretrained(tmp_path / name) for name in ("final", "shipped"))
+    for name, value in before.state_dict().items():
+        assert torch.equal(after.state_dict()[name], value.half().float()), name

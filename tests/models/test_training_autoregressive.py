@@ -69,6 +69,23 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped():
     assert torch.equal(weights(whole), weights(second))
 
 
+def test_training_goes_on_from_a_trained_model_in_its_own_units(tmp_path):
+    first = AutoregressiveTraining(CONFIG, [film()])
+    run(first, range(6))
+    first.module.save_pretrained(tmp_path / "half", torch.float16)
+    first.export(tmp_path / "whole")
+    changed = CONFIG.model_copy(update={"model": MODEL.model_copy(update={"dropout": 0.1, "forgetting": 0.2})})
+    second = AutoregressiveTraining(changed, [film(seed=5)], init=tmp_path / "whole")
+    assert torch.equal(weights(first), weights(second))
+    assert second.module.config.dropout == 0.1
+    half = AutoregressiveTraining(CONFIG, [film(seed=5)], init=tmp_path / "half")
+    assert all(value.dtype == torch.float32 for value in half.module.state_dict().values())
+    assert torch.allclose(weights(first), weights(half), rtol=2e-3, atol=1e-3)
+    wider = CONFIG.model_copy(update={"model": MODEL.model_copy(update={"width": 2 * D})})
+    with pytest.raises(ValueError, match="holds an autoregressive model of another config"):
+        AutoregressiveTraining(wider, [film()], init=tmp_path / "whole")
+
+
 def test_batches_depend_on_seed_step_and_rank_alone():
     first, again = AutoregressiveTraining(CONFIG, [film()]), AutoregressiveTraining(CONFIG, [film()])
     other = AutoregressiveTraining(CONFIG.model_copy(update={"seed": 1}), [film()])

@@ -1,4 +1,4 @@
-"""A storage belongs to one run at a time, however the run was started; what a flow lacks is named at once."""
+"""The run of a flow is made once, and has its storage for itself; what a flow lacks is named at once."""
 
 import subprocess
 import sys
@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from flows.lock import alone
-from flows.workplace import workplace
+from flows.run import NOTHING, References, opened
 from storage.errors import ConfigError, StorageError
 from storage.root import Storage
 
 INTRUDER = """
 import sys
-from flows.workplace import workplace
-with workplace('smoke', sys.argv[1], [], 'studio'):
+from flows.run import opened
+with opened('studio', 'smoke', sys.argv[1]):
     print('in')
 """
 
@@ -25,14 +25,21 @@ def intrude(place: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_another_process_is_kept_out_while_a_flow_and_those_it_calls_are_at_work(tmp_path: Path) -> None:
-    with workplace("smoke", str(tmp_path), [], "studio"):
-        with workplace("smoke", str(tmp_path), ["render.seed=1"], "evaluate") as (settings, _):
-            assert settings.render.seed == 1
+def test_another_process_is_kept_out_while_a_run_is_open(tmp_path: Path) -> None:
+    with opened("studio", "smoke", str(tmp_path), ["render.seed=1"]) as run:
+        assert run.settings.render.seed == 1
+        assert run.storage.base == str(tmp_path)
         kept_out = intrude(tmp_path)
         assert kept_out.returncode == 1
         assert f"is at work in {str(tmp_path)!r}" in kept_out.stderr
     assert intrude(tmp_path).stdout == "in\n"
+
+
+def test_a_flow_that_is_called_in_an_open_run_works_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened("studio", "smoke", str(tmp_path), ["render.seed=1"]) as run:
+        monkeypatch.setattr("flows.run.resolve", lambda *_: pytest.fail("resolved again"))
+        with opened("studio", "smoke", str(tmp_path), ["render.seed=1"]) as same:
+            assert same is run
 
 
 def test_the_lock_goes_with_an_error(tmp_path: Path) -> None:
@@ -55,11 +62,11 @@ def test_a_flow_checks_what_it_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigError, match=r"warmup_steps=20 does not go with autoencoder\.steps=10"):
         _enter(tmp_path, schedule_and_weights, "train_autoencoder")
     with pytest.raises(ConfigError, match=r"warmup_steps=20 does not go with autoencoder\.steps=10"):
-        _enter(tmp_path, schedule_and_weights, "train_autoencoder", snapshot="s")
-    _enter(tmp_path, schedule_and_weights, "evaluate", snapshot="s", autoencoder="a", decoder="d", autoregressive="r")
+        _enter(tmp_path, schedule_and_weights, "train_autoencoder", References("s"))
+    _enter(tmp_path, schedule_and_weights, "evaluate", References("s", "a", "d", "r"))
     _enter(tmp_path, schedule_and_weights, "data_card")
 
 
-def _enter(tmp_path: Path, overrides: list[str], flow: str, **given: str) -> None:
-    with workplace("smoke", str(tmp_path / "out"), overrides, flow, **given):
+def _enter(tmp_path: Path, overrides: list[str], flow: str, given: References = NOTHING) -> None:
+    with opened(flow, "smoke", str(tmp_path / "out"), overrides, given):
         pass

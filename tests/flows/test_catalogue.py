@@ -1,7 +1,7 @@
-"""Every flow says which parts of the recipe it uses."""
+"""The catalogue says which parts of the recipe each flow uses."""
 
 from flows import catalogue
-from flows.needs import needs
+from flows.catalogue import needs
 from flows.recipe import Recipe
 
 

@@ -1,0 +1,141 @@
+"""The flows of curation: films in, a snapshot out; its data card; its export for other trainers."""
+
+from collections.abc import Sequence
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+import tasks.curation.data_card
+import tasks.curation.export
+import tasks.curation.ingest
+import tasks.curation.keyframes
+import tasks.curation.snapshot
+from flows.artifacts import show_counts, show_markdown, show_rows, show_sheet
+from flows.preflight import ask_servers
+from flows.reporting import reported, warn
+from flows.run import References, Run, opened
+from storage.root import Storage
+from storage.snapshot import Snapshot
+from storage.tables.filmrows import FilmRows
+from storage.tables.tables import Tables
+from tasks.curation.ingest import Ingested
+from tasks.curation.pipeline import CURATION
+from tasks.stage import Stage, Work, run_stage
+
+
+@flow(name="build_dataset")
+def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
+    """Curates the films of a recipe.
+
+    Args:
+        recipe: name of a function in flows.recipes.
+        storage: folder, file://, s3:// or gs://.
+        overrides: `a.b=c` each, as `--set` on the command line.
+
+    Returns:
+        The snapshot, which is under snapshots/ in the storage.
+    """
+    with opened("build_dataset", recipe, storage, overrides) as run:
+        return References(curate(run).id)
+
+
+@flow(name="data_card")
+def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
+    """Makes the page of one snapshot: the newest, or that of `--set data_card.snapshot=<id>`.
+
+    Args:
+        recipe, storage, overrides: as build_dataset has them.
+
+    Returns:
+        The page; data_card.json lies beside it.
+    """
+    with opened("data_card", recipe, storage, overrides) as run:
+        return References(files=(card(run),))
+
+
+@flow(name="export_webdataset")
+def export_webdataset(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
+    """Exports one snapshot: the newest, or that of `--set export.snapshot=<id>`. Finished shards are kept.
+
+    Args:
+        recipe, storage, overrides: as build_dataset has them.
+
+    Returns:
+        index.json, which names the shards beside it.
+    """
+    with opened("export_webdataset", recipe, storage, overrides) as run:
+        return References(files=(shards(run),))
+
+
+def curate(run: Run) -> Snapshot:
+    """Keyframes, characters, faces, captions, scripts and features of every film, and a snapshot of them."""
+    films = ingest(run)
+    ask_servers(run.settings, run.storage, films.films)
+    work = keyframes(run, films)
+    for stage in CURATION[1:]:
+        work = film_by_film.with_options(name=stage.name)(run, stage, work)
+    made = snapshot(run, work)
+    show_dataset(run.storage, made)
+    return made
+
+
+@task(cache_policy=NO_CACHE)
+def ingest(run: Run) -> Ingested:
+    """Looks for the films, and at what their headers say."""
+    with reported("ingest") as progress:
+        return tasks.curation.ingest.run(run.settings.ingest, run.storage, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def keyframes(run: Run, films: Ingested) -> Work:
+    """Decodes the films."""
+    with reported("keyframes", of="films") as progress:
+        return tasks.curation.keyframes.run(run.settings.keyframes, run.storage, films, run.settings.cluster, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def film_by_film(run: Run, stage: Stage, work: Work) -> Work:
+    """Any other stage of the curation."""
+    with reported(stage.name, of="films") as progress:
+        return run_stage(stage, stage.arguments(run.settings), run.storage, work, run.settings.cluster, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def snapshot(run: Run, work: Work) -> Snapshot:
+    """Splits the films into those to learn from and those held out."""
+    return tasks.curation.snapshot.run(run.settings.snapshot, run.storage, work, warn)
+
+
+@task(cache_policy=NO_CACHE)
+def card(run: Run) -> str:
+    """The URL of the data card."""
+    with reported("data card") as progress:
+        url = run.storage.url(tasks.curation.data_card.run(run.settings.data_card, run.storage, progress))
+    show_markdown("data-card", f"# Data card\n\n[{url}]({url})\n", "What a snapshot holds and what it lacks")
+    return url
+
+
+@task(cache_policy=NO_CACHE)
+def shards(run: Run) -> str:
+    """The URL of the export's index."""
+    with reported("export") as progress:
+        return run.storage.url(tasks.curation.export.run(run.settings.export, run.storage, progress))
+
+
+def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:
+    """Row counts, rejects and a contact sheet of the first film's keyframes, for Prefect's pages."""
+    tables = Tables(place)
+    show_counts("rows", tables.count(), f"Finished rows in {place.base}")
+    rejects = [reject.model_dump(include={"source", "stage", "reason", "detail"}) for reject in tables.rejects()]
+    if rejects:
+        show_rows("rejects", rejects, "What was left out, or is damaged, and why")
+    first, *_ = made.films
+    keyframes = FilmRows(place, "keyframes", made.work["keyframes"])
+    row_ids = keyframes.row_ids(first.film_id)
+    some = [
+        keyframes.between(first.film_id, row_id, row_id, ["second", "image"]).to_pylist()[0]
+        for row_id in row_ids[:: max(1, len(row_ids) // pictures)][:pictures]
+    ]
+    lines = [some[start : start + 8] for start in range(0, len(some), 8)]
+    sheet = {f"from {line[0]['second']} s": [row["image"] for row in line] for line in lines}
+    show_sheet("keyframes", f"Keyframes of {first.name}", sheet)

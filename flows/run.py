@@ -1,0 +1,80 @@
+"""A run: settings and storage, made once at the door of a flow; all that a flow calls takes them from it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from flows.catalogue import needs
+from flows.lock import alone
+from flows.preflight import preflight
+from flows.recipe import Recipe
+from flows.recipes import resolve
+from storage.claim import claim
+from storage.root import Storage
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a flow works with: complete, checked settings, and a storage in which no other run is at work."""
+
+    settings: Recipe
+    storage: Storage
+
+
+@dataclass(frozen=True)
+class References:
+    """What a flow made, or is given and need not make; "" for what is not there.
+
+    Attributes:
+        snapshot: its id.
+        autoencoder, decoder, autoregressive: the models' folders in the storage.
+        files: URLs of what people look at: movies, pages, figures.
+    """
+
+    snapshot: str = ""
+    autoencoder: str = ""
+    decoder: str = ""
+    autoregressive: str = ""
+    files: tuple[str, ...] = ()
+
+
+NOTHING = References()
+_open: ContextVar[Run] = ContextVar("run")
+
+
+@contextmanager
+def opened(
+    flow: str,
+    recipe: str,
+    uri: str,
+    overrides: Sequence[str] = (),
+    given: References = NOTHING,
+    into: bool = False,
+) -> Iterator[Run]:
+    """Makes the run of a flow. The command line opens it first; the flow that it calls inside gets the same one.
+
+    Args:
+        flow: its name; what it uses must be there and fit before it begins.
+        given: what it need not make.
+        into: whether the storage may be a place that holds something else.
+
+    Raises:
+        ConfigError: unknown recipe or setting, a storage that is none or is not ours, or something that is missing;
+            nothing has been written then.
+        ServersError: a server that can't be used.
+        StorageError: a storage that cannot be written, or in which another run is at work.
+    """
+    if run := _open.get(None):
+        yield run
+        return
+    uses = needs(flow, vars(given))
+    run = Run(resolve(recipe, overrides, uses), Storage(uri))
+    preflight(run.settings, run.storage, uses)
+    claim(run.storage, into)
+    with alone(run.storage):
+        token = _open.set(run)
+        try:
+            yield run
+        finally:
+            _open.reset(token)

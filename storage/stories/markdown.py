@@ -1,0 +1,172 @@
+"""A story in Markdown: title, cast and places as YAML on top, then its text.
+
+A heading begins a scene (one that is a place's name happens there). A paragraph is a shot with one plot, a list a shot
+with a plot an item; whom of the cast they name is seen. A quotation is heard: `> Ada: Good evening.`, or narration.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+
+from storage.stories import nodes
+from storage.stories.names import named_in
+from storage.stories.nodes import Fields, Items, Node, Text
+from storage.stories.text import fault, normal
+
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t#]*")
+_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+(.+)")
+_QUOTATION = re.compile(r" {0,3}> ?(.*)")
+_RULE = re.compile(r" {0,3}([-*_])[ \t]*(\1[ \t]*){2,}")
+_COMMENT = re.compile("<!--.*?(-->|$)", re.S)
+
+
+@dataclass
+class _Block:
+    """Lines that belong together."""
+
+    line: int
+    kind: str  # "#" to "######", "paragraph", "list" or "quotation"
+    texts: list[Text] = field(default_factory=list)
+
+
+def tree(text: str, name: str) -> Node:
+    """The story as `nodes` has it; raises ConfigError as nodes.of_yaml does.
+
+    Args:
+        name: of the file, for errors.
+    """
+    lines = text.split("\n")
+    top, body = Fields(1, ()), 0
+    if lines[0].rstrip() == "---":
+        body = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() in ("---", "...")), 0)
+        if not body:
+            raise fault(name, 1, "the YAML on top doesn't end: put a line --- behind it")
+        given = nodes.of_yaml("\n".join(lines[:body]), name)
+        if isinstance(given, Fields):
+            top = given
+        elif given != Text(given.line, ""):
+            raise fault(name, given.line, "the YAML on top has no fields, such as `title: ...`")
+        body += 1
+    if any(key.text == "scenes" for key, _ in top.pairs):
+        return top
+    blocks = _blocks("\n".join(lines[body:]), body + 1)
+    pairs = list(top.pairs)
+    if blocks and blocks[0].kind == "#" and not any(key.text == "title" for key, _ in pairs):
+        heading = blocks.pop(0)
+        pairs.append((Text(heading.line, "title"), heading.texts[0]))
+    known = {key.text: _names(node) for key, node in pairs}
+    scenes = _scenes(blocks, known.get("cast", []), known.get("places", []))
+    return Fields(top.line, (*pairs, (Text(body + 1, "scenes"), Items(body + 1, scenes))))
+
+
+def _blocks(text: str, line: int) -> list[_Block]:
+    """The blocks of a text that begins in this line."""
+    text = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), unicodedata.normalize("NFC", text))
+    blocks: list[_Block] = []
+    open_ = False  # whether the next line may belong to the last block
+    for number, said in enumerate(text.split("\n"), line):
+        if not said.strip() or _RULE.fullmatch(said):
+            open_ = False
+        elif heading := _HEADING.fullmatch(said):
+            blocks.append(_Block(number, heading[1], [Text(number, heading[2])]))
+            open_ = False
+        else:
+            item, quotation = _ITEM.fullmatch(said), _QUOTATION.fullmatch(said)
+            kind = "list" if item else "quotation" if quotation else ""
+            if not open_ or (kind and kind != blocks[-1].kind and not (item and blocks[-1].kind == "paragraph")):
+                if kind == "list" and blocks and blocks[-1].kind == "list" and not open_:
+                    pass  # a list whose items have blank lines between them
+                else:
+                    blocks.append(_Block(number, kind or "paragraph"))
+            if item:
+                blocks[-1].texts.append(Text(number, item[1]))
+            elif quotation:
+                blocks[-1].texts.append(Text(number, quotation[1]))
+            elif blocks[-1].texts:
+                last = blocks[-1].texts[-1]
+                blocks[-1].texts[-1] = Text(last.line, f"{last.text}\n{said}")
+            else:
+                blocks[-1].texts.append(Text(number, said))
+            open_ = True
+    return blocks
+
+
+def _scenes(blocks: list[_Block], cast: list[str], places: list[str]) -> tuple[Node, ...]:
+    scenes: list[tuple[Text | None, list[Node]]] = []
+    waiting: list[Node] = []  # lines that are heard before the scene's first shot
+    for block in blocks:
+        if block.kind.startswith("#"):
+            scenes.append((block.texts[0], []))
+            continue
+        if not scenes:
+            scenes.append((None, []))
+        shots = scenes[-1][1]
+        if block.kind == "quotation":
+            heard = _heard(block, cast)
+            if shots:
+                shots[-1] = _with_lines(shots[-1], heard)
+            else:
+                waiting += heard
+        else:
+            plots = Items(block.line, tuple(block.texts))
+            seen = named_in(normal(" ".join(text.text for text in block.texts)), cast)
+            people = Items(block.line, tuple(Text(block.line, one) for one in seen))
+            shot = Fields(block.line, ((Text(block.line, "plots"), plots), (Text(block.line, "characters"), people)))
+            shots.append(_with_lines(shot, waiting))
+            waiting = []
+    return tuple(_scene(title, shots, places) for title, shots in scenes if shots or title)
+
+
+def _scene(title: Text | None, shots: list[Node], places: list[str]) -> Node:
+    line = title.line if title else shots[0].line
+    pairs: list[tuple[Text, Node]] = []
+    if title:
+        pairs.append((Text(line, "title"), title))
+        if normal(title.text) in places:
+            pairs.append((Text(line, "place"), title))
+    return Fields(line, (*pairs, (Text(line, "shots"), Items(line, tuple(shots)))))
+
+
+def _heard(block: _Block, cast: list[str]) -> list[Node]:
+    """Lines of a quotation: each of a speaker, and what stands between them together."""
+    heard: list[Node] = []
+    goes_on = False
+    for text in block.texts:
+        speaker, colon, said = text.text.partition(":")
+        if colon and normal(speaker) in cast:
+            heard.append(Fields(text.line, ((Text(text.line, normal(speaker)), Text(text.line, said)),)))
+            goes_on = False
+        elif goes_on and isinstance(heard[-1], Text):
+            heard[-1] = Text(heard[-1].line, f"{heard[-1].text}\n{text.text}")
+        elif text.text.strip():
+            heard.append(text)
+            goes_on = True
+    return heard
+
+
+def _with_lines(shot: Node, heard: list[Node]) -> Node:
+    assert isinstance(shot, Fields)
+    if not heard:
+        return shot
+    before = next((value for key, value in shot.pairs if key.text == "lines"), Items(shot.line, ()))
+    assert isinstance(before, Items)
+    rest = tuple(pair for pair in shot.pairs if pair[0].text != "lines")
+    return Fields(shot.line, (*rest, (Text(shot.line, "lines"), Items(shot.line, (*before.items, *heard)))))
+
+
+def _names(node: Node) -> list[str]:
+    """The names in a list of people or places, in any of its forms."""
+    match node:
+        case Items(items=items):
+            return [name for item in items for name in ([item.text] if isinstance(item, Text) else _names_of(item))]
+        case Fields(pairs=pairs):
+            return [normal(key.text) for key, _ in pairs]
+        case Text(text=text):
+            return [normal(text)] if text else []
+
+
+def _names_of(item: Node) -> list[str]:
+    if not isinstance(item, Fields):
+        return []
+    named = [value.text for key, value in item.pairs if key.text == "name" and isinstance(value, Text)]
+    return [normal(name) for name in (named or [key.text for key, _ in item.pairs[:1]])]
