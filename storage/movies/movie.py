@@ -3,7 +3,6 @@
 Its comment names the ffmpeg that wrote it.
 """
 
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,15 +13,12 @@ import numpy as np
 
 from storage.errors import FilmError, StorageError
 from storage.guard import guarded
+from storage.movies.clips import write_clip
 from storage.movies.encoder import encode, ffmpeg_program
 from storage.movies.sound import AudioTrack, merged, sound
-from storage.printable import LINE, cut, printable
+from storage.movies.subtitles import Timed, srt
 
-_NO_SPACE = "\u200b"  # of no width
-_MARKUP = re.compile(r"--(?=>)|[<{\\](?=\S)")  # "-->", "<b>", "{\an8}" and "\n" mean something to players
-_CRF = 18  # no loss to be seen
 _SOUND = {"c:a": "aac", "b:a": "160k", "ac": 2}
-_COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ def write_movie(
     size: tuple[int, int],
     fps: int = 24,
     audio: AudioTrack | None = None,
-    subtitles: Sequence[tuple[float, float, str]] = (),
+    subtitles: Sequence[Timed] = (),
     comment: str = "",
 ) -> WrittenMovie:
     """Writes `path`, whole or not at all. A film whose sound cannot be read makes a silent movie that says why.
@@ -61,9 +57,9 @@ def write_movie(
 
     text = srt(subtitles)
     audio = audio and AudioTrack(audio.source, merged(audio.spans))
-    with guarded("write", str(path)), _workplace(path) as folder:
+    with guarded("write", str(path)), workplace(path) as folder:
         pictures, plots, movie = folder / "pictures.mp4", folder / "plots.srt", folder / "movie.mp4"
-        count = _write_pictures(pictures, frames, size, fps)
+        count = write_clip(pictures, frames, size, fps)
         shown = [ffmpeg.input(str(pictures)).video]
         said = "; ".join(filter(None, (comment, f"ffmpeg {ffmpeg_program().version}")))
         options = {"c:v": "copy", "movflags": "+faststart", "metadata:g": f"comment={said}"}
@@ -88,48 +84,8 @@ def write_movie(
     return WrittenMovie(count / fps, count, silent)
 
 
-def srt(subtitles: Sequence[tuple[float, float, str]]) -> str:
-    """SubRip text; subtitles without words are left out, long ones cut, and what looks like a tag is shown as written.
-
-    Raises:
-        ValueError: for a subtitle that ends before it starts.
-    """
-    blocks: list[str] = []
-    for start, end, text in subtitles:
-        if not 0 <= start < end:
-            raise ValueError(f"subtitle {text!r} from {start} to {end} s: it has to end after it starts")
-        if lines := "\n".join(printable(line.strip(), LINE) for line in cut(text, LINE).splitlines() if line.strip()):
-            words = _MARKUP.sub(rf"\g<0>{_NO_SPACE}", lines)
-            blocks.append(f"{len(blocks) + 1}\n{_clock(start)} --> {_clock(end)}\n{words}\n")
-    return "\n".join(blocks)
-
-
-def _write_pictures(path: Path, frames: Iterable[np.ndarray], size: tuple[int, int], fps: int) -> int:
-    import ffmpeg
-
-    width, height = size
-    if width % 2 or height % 2:
-        raise ValueError(f"a movie of {width}x{height} pixels: H.264 in yuv420p takes even numbers")
-    source = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=fps)
-    pictures = source.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
-    job = pictures.output(str(path), vcodec="libx264", preset="veryfast", crf=_CRF, g=2 * fps, **_COLOURS)
-    count = encode(job, str(path), _checked(frames, (height, width, 3)))
-    if not count:
-        raise ValueError("a movie without frames")
-    return count
-
-
-def _checked(frames: Iterable[np.ndarray], shape: tuple[int, int, int]) -> Iterator[bytes]:
-    for number, frame in enumerate(frames):
-        if frame.shape != shape or frame.dtype != np.uint8:
-            raise ValueError(
-                f"frame {number} is {frame.dtype} {list(frame.shape)}, the movie's are uint8 {list(shape)}"
-            )
-        yield frame.tobytes()
-
-
 @contextmanager
-def _workplace(path: Path) -> Iterator[Path]:
+def workplace(path: Path) -> Iterator[Path]:
     """A folder beside the movie, emptied of what a killed run left there; gone when the block ends."""
     folder = path.with_name(f".{path.name}.part")
     shutil.rmtree(folder, ignore_errors=True)
@@ -138,8 +94,3 @@ def _workplace(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _clock(seconds: float) -> str:
-    whole = round(seconds * 1000)
-    return f"{whole // 3_600_000:02d}:{whole // 60_000 % 60:02d}:{whole // 1000 % 60:02d},{whole % 1000:03d}"

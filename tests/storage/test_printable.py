@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from storage.movies.movie import srt
+from storage.movies.subtitles import srt
 from storage.printable import LINE, NAME, is_utf8, json_text, printable, printable_lines
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\r\n\x9b31m\x7f\u202egnp\u2028\u2066\0\udce9\ufeff" + "A" * 60_000

@@ -8,8 +8,9 @@ import pytest
 
 from storage.errors import StorageError
 from storage.movies.encoder import ffmpeg_program
-from storage.movies.movie import srt, write_movie
+from storage.movies.movie import write_movie
 from storage.movies.sound import AudioTrack, merged
+from storage.movies.subtitles import srt
 
 SIZE = (224, 128)
 

@@ -1,0 +1,73 @@
+"""Clips: some seconds of picture without sound, encoded so that any number of them join into a movie as they are.
+
+All clips of one codec, size and frame rate have the same settings, and equal frames make equal bytes.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from storage.atomic import beside
+from storage.guard import guarded
+from storage.movies.encoder import encode
+from storage.movies.mark import marked
+
+Codec = Literal["h264", "av1"]
+"""How pictures are encoded: H.264 plays everywhere, AV1 takes about half of the bytes."""
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+_ENCODERS: dict[Codec, dict[str, Any]] = {
+    "h264": {  # crf 18: no loss to be seen; x264's faster arithmetic and its threads give other bytes now and then
+        "vcodec": "libx264",
+        "preset": "veryfast",
+        "crf": 18,
+        "threads": 1,
+        "x264-params": "cpu-independent=1",
+    },
+    "av1": {"vcodec": "libsvtav1", "preset": 8, "crf": 28, "svtav1-params": "lp=1"},
+}
+
+
+def write_clip(
+    path: Path, frames: Iterable[np.ndarray], size: Size, fps: int = 24, codec: Codec = "h264", mark: str = ""
+) -> int:
+    """Writes the clip `path` (MP4), whole or not at all, and returns its number of frames.
+
+    Args:
+        frames: uint8 RGB [height, width, 3], `fps` a second.
+        size: of all frames, even numbers.
+        mark: words shown in a corner of each frame, such as "AI-generated"; "": none.
+
+    Raises:
+        ValueError: for frames or a size that do not fit.
+        StorageError: when the file cannot be written.
+        ConfigError: when there is no ffmpeg that can write it.
+    """
+    import ffmpeg
+
+    width, height = size
+    if width % 2 or height % 2:
+        raise ValueError(f"a movie of {width}x{height} pixels: H.264 in yuv420p takes even numbers")
+    source = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=fps)
+    pictures = source.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
+    shown = marked(frames, mark) if mark else frames
+    with guarded("write", str(path)), beside(path) as part:
+        job = pictures.output(f"file:{part}", f="mp4", g=2 * fps, **_ENCODERS[codec], **COLOURS)
+        count = encode(job, str(path), _checked(shown, (height, width, 3)))
+        if not count:
+            raise ValueError("a movie without frames")
+    return count
+
+
+def _checked(frames: Iterable[np.ndarray], shape: tuple[int, int, int]) -> Iterator[bytes]:
+    for number, frame in enumerate(frames):
+        if frame.shape != shape or frame.dtype != np.uint8:
+            raise ValueError(
+                f"frame {number} is {frame.dtype} {list(frame.shape)}, the movie's are uint8 {list(shape)}"
+            )
+        yield frame.tobytes()
