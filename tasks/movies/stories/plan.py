@@ -49,6 +49,9 @@ class StoriesConfig(BaseModel, frozen=True, extra="forbid"):
     history: Literal["shot", "scene", "movie"] = Field(
         "scene", description="how far back a keyframe looks, within its window; an edit reaches as far forward"
     )
+    autoencoder: str = Field("", description="folder of the autoencoder in the storage; empty: the newest")
+    decoder: str = Field("", description="folder of the decoder in the storage; empty: the newest")
+    autoregressive: str = Field("", description="folder of the autoregressive model in the storage; empty: the newest")
     batch: int = Field(8, ge=1, description="pieces that an actor is given together; the pictures don't depend on it")
     gate: GateConfig = Field(GateConfig(), description="when a keyframe is drawn again")
     max_hours: float | None = Field(None, gt=0, description="hours after which no piece begins; null: no limit")
@@ -185,6 +188,7 @@ class Plan:
     settings: Settings
     key: str
     scripts: Scripts
+    pictures: Pictures
     shots: tuple[PlannedShot, ...]
     shown: tuple[PlannedShot, ...]
     movie: str
@@ -257,7 +261,7 @@ def plan(
     movie = _movie_key(story, settings, shots, pictures)
     faces = {one.name: [pictures[name] for name in one.pictures] for one in story.cast if one.pictures}
     scripts = Scripts(planner.screenplay, faces, planner.shown, past)
-    return Plan(story, settings, planner.key, scripts, shots, shots, movie)
+    return Plan(story, settings, planner.key, scripts, pictures, shots, shots, movie)
 
 
 def beats(shot: Shot, movie: MovieConfig) -> list[tuple[str, int]]:

@@ -10,8 +10,11 @@ from storage.root import Storage
 from tasks.movies.stories.plan import Settings
 from tasks.movies.stories.stream import Answer, Crew, Piece
 
+STARTING = Piece("start", "")
+"""What a run does before its first piece: starting Ray and its actors, loading models."""
+
 _REL = "stories/rates.json"
-_MEMORY = 500  # pieces of a stage after which older ones count less
+_MEMORY = 200  # pieces of a stage after which older ones count less
 
 
 class Rate(BaseModel, frozen=True, extra="forbid"):
@@ -59,16 +62,19 @@ class Rates(BaseModel, frozen=True, extra="forbid"):
     def hours(self, pieces: Iterable[Piece], settings: Settings, crews: Iterable[Crew]) -> float | None:
         """How long some pieces will take: as long as the slowest pool. None while a stage was never measured."""
         counts = Counter(piece.stage for piece in pieces)
+        counts += Counter([STARTING.stage] if counts else [])
         rates = {stage: self.known.get(_key(stage, settings)) for stage in counts}
         if None in rates.values():
             return None
         seconds = {stage: counts[stage] * rate.seconds / rate.pieces for stage, rate in rates.items() if rate}
-        return max(sum(seconds.get(stage, 0) for stage in crew.makes) / crew.size for crew in crews) / 3600
+        pools = (sum(seconds.get(stage, 0) for stage in crew.makes) / crew.size for crew in crews)
+        return (seconds.get(STARTING.stage, 0) + max(pools)) / 3600
 
 
 def _key(stage: str, settings: Settings) -> str:
     render, movie, models = settings.render, settings.movie, settings.models
     costs: dict[str, list[object]] = {
+        STARTING.stage: [],
         "scripts": [settings.sentence, settings.face],
         "tokens": [models.autoregressive, render.generation],
         "keyframes": [models.decoder, render.steps, render.sampler, render.guidance, settings.stories.gate],

@@ -11,26 +11,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
+from storage.errors import ConfigError
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
 from tasks.movies.stories import work
 from tasks.movies.stories.plan import STAGES, Plan, Settings, missing
-from tasks.movies.stories.rates import Rates
+from tasks.movies.stories.prepare import AS_TOLD, Order, Planned, prepare
+from tasks.movies.stories.rates import STARTING, Rates
 from tasks.movies.stories.stream import Answer, Crew, Name, Piece, stream
 from tasks.progress import Progress
 
 STAGE = "stories"
 
 State = Literal["done", "failed", "unfinished", "planned"]
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A story that is ready to be made: how it is called, its plan, and where its pictures are, by hash."""
-
-    name: str
-    plan: Plan
-    files: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -92,6 +85,20 @@ def estimate(stories: Sequence[Planned], settings: Settings, storage: Storage, c
     return Estimate(_counts(pieces), hours, None if hours is None or price is None else hours * price)
 
 
+def prepared(
+    sources: Sequence[str], settings: Settings, storage: Storage, order: Order = AS_TOLD
+) -> tuple[list[Planned], list[Outcome]]:
+    """The stories that can be made; and of the others why not."""
+    stories: list[Planned] = []
+    failed: list[Outcome] = []
+    for source in sources:
+        try:
+            stories.append(prepare(source, settings, storage, order))
+        except ConfigError as error:
+            failed.append(Outcome(source, "", "failed", error=str(error)))
+    return stories, failed
+
+
 def look(stories: Sequence[Planned], storage: Storage) -> list[Outcome]:
     """What would be made of each story, without making it."""
     there = _there(storage)
@@ -115,20 +122,23 @@ def run(
         StageError: when a model cannot be loaded.
         StorageError: when the storage cannot be read or written.
     """
-    until = float("inf") if hours is None else time.monotonic() + 3600 * hours
+    began = time.monotonic()
+    until = float("inf") if hours is None else began + 3600 * hours
     there = _there(storage)
     lacks = [_lacks(one.plan, storage, there) for one in stories]
     pending = {piece.name: piece for pieces in lacks for piece in pieces}
     files = {key: file for one in stories for key, file in one.files.items()}
     answers: dict[Name, Answer] = {}
+    start = 0.0
     progress(STAGE, 0, len(pending))
     try:
         for answer in stream(pending.values(), crews(settings, files, storage, cluster), cluster, until):
+            start = start or time.monotonic() - began - answer.seconds
             answers[answer.piece.name] = answer
             progress(STAGE, len(answers), len(pending))
     finally:
         if made := [answer for answer in answers.values() if not answer.failure]:
-            Rates.load(storage).learnt(made, settings).save(storage)
+            Rates.load(storage).learnt([Answer(STARTING, start), *made], settings).save(storage)
     return [_outcome(one, mine, answers, set(pending), storage) for one, mine in zip(stories, lacks, strict=True)]
 
 
@@ -143,9 +153,7 @@ def _outcome(
     kept = _counts(piece for piece in one.plan.pieces() if piece.name not in names)
     made = _counts(piece for piece in lacks if not begun or (piece.name in answers and not answers[piece.name].failure))
     failures = [answers[name].failure for name in names if name in answers and answers[name].failure]
-    whole = Outcome(
-        one.name, one.plan.story.title, "done", made, kept, movie=storage.url(work.place(one.plan.movie_name))
-    )
+    whole = Outcome(one.name, one.plan.story.title, "done", made, kept, movie=storage.url(work.movie_place(one.plan)))
     if failures:
         return replace(whole, state="failed", error=failures[0], movie="")
     if lacks and not begun:
@@ -172,8 +180,8 @@ def _there(storage: Storage) -> set[Name]:
 
 
 def _lacks(plan: Plan, storage: Storage, there: set[Name]) -> list[Piece]:
-    movie = plan.movie_name
-    return missing(plan.pieces(), there | {movie} if storage.exists(work.place(movie)) else there)
+    done = {plan.movie_name} if storage.exists(work.movie_place(plan)) else set()
+    return missing(plan.pieces(), there | done)
 
 
 def _counts(pieces: Iterable[Piece]) -> dict[str, int]:

@@ -49,7 +49,7 @@ def redone(plan: Plan, numbers: Collection[int], seed: int | None) -> dict[str, 
     Raises:
         ConfigError: for a number that no shot has.
     """
-    _require(plan, numbers)
+    require(plan, numbers)
     made: dict[str, Takes] = {}
     for shot in (shot for shot in plan.shots if shot.placed.number in numbers):
         before, own = shot.takes, _own_seed(plan, shot.placed.shot.seed)
@@ -66,7 +66,7 @@ def picked(plan: Plan, chosen: Mapping[int, int]) -> dict[str, Takes]:
     Raises:
         ConfigError: for a shot or a take that there is not.
     """
-    _require(plan, chosen)
+    require(plan, chosen)
     made: dict[str, Takes] = {}
     for shot in (shot for shot in plan.shots if shot.placed.number in chosen):
         take, count = chosen[shot.placed.number], len(shot.takes.seeds) + 1
@@ -92,7 +92,8 @@ def _own_seed(plan: Plan, seed: int | None) -> int:
     return plan.story.seed if seed is None else seed
 
 
-def _require(plan: Plan, numbers: Collection[int]) -> None:
+def require(plan: Plan, numbers: Collection[int]) -> None:
+    """Raises a ConfigError for a number that no shot has."""
     known = {shot.placed.number for shot in plan.shots}
     if lost := sorted(set(numbers) - known):
         raise ConfigError(f"{plan.story.title!r} has no shot {lost[0]}: its shots are 1 to {max(known)}")

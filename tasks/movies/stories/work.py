@@ -9,6 +9,7 @@ Shapes: T keyframes, H of them past, R references, L tokens, D token width, N se
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import groupby
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from models import animator, face, sentence, upscaler
 from models.autoregressive import screenplay
@@ -28,9 +28,15 @@ from models.face.bank import medoid
 from storage import snapshot as snapshots
 from storage.decoding.pictures import Pixels, decode, encode
 from storage.errors import ConfigError
-from storage.movies.movie import write_movie
+from storage.movies.about import About, MadeBy, MadeFrom
+from storage.movies.assembly import Chapter, about_path, assemble, poster_path
+from storage.movies.clips import write_clip
+from storage.movies.names import file_names
+from storage.movies.subtitles import Subtitles, Timed
+from storage.printable import printable
 from storage.remote import read_bytes
 from storage.root import Storage
+from storage.stories import photographs
 from tasks import dataset
 from tasks.movies.render import Draft, Painter, dreamer, watcher
 from tasks.movies.stories.gate import Gate, Judgement, Look
@@ -48,9 +54,9 @@ _HELD = 512  # tokens of keyframes that an actor remembers
 
 
 def place(name: Name) -> str:
-    """Where a piece is in the storage."""
+    """Where a piece that is no movie is in the storage."""
     stage, key = name
-    return f"movies/{key}/movie.mp4" if stage == "movies" else f"pieces/{stage}/{key}.{_ENDINGS[stage]}"
+    return f"pieces/{stage}/{key}.{_ENDINGS[stage]}"
 
 
 def judgement(storage: Storage, keyframe: str) -> Judgement:
@@ -186,7 +192,7 @@ def clips(settings: Settings, storage: Storage) -> Work:
             )
             with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
                 path = Path(scratch) / "clip.mp4"
-                write_movie(path, frames, (shown.shape[1], shown.shape[0]), fps)
+                write_clip(path, frames, (shown.shape[1], shown.shape[0]), fps)
                 storage.upload(path, place(piece.name))
 
     return work
@@ -197,40 +203,68 @@ def movies(storage: Storage) -> Work:
 
     def work(pieces: Sequence[Piece]) -> None:
         for piece in pieces:
-            with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
-                path = Path(scratch) / "movie.mp4"
-                _assemble(piece.job, storage, path)
-                storage.upload(path, place(piece.name))
+            _assemble(piece.job, storage)
 
     return work
 
 
-def _assemble(plan: Plan, storage: Storage, path: Path) -> None:
-    import av
-
-    def frames() -> Iterator[Pixels]:
-        for one in plan.keyframes():
-            with storage.local(place(("clips", one.clip))) as clip, av.open(str(clip)) as container:
-                for frame in container.decode(video=0):
-                    yield frame.to_ndarray(format="rgb24")
-
-    first = decode(storage.read_bytes(place(next(plan.keyframes()).picture)))
-    write_movie(path, frames(), (first.shape[1], first.shape[0]), plan.settings.movie.fps, None, subtitles(plan))
+def movie_place(plan: Plan) -> str:
+    """Where a movie is in the storage, under a name that its title gives."""
+    return f"movies/{plan.movie}/{file_names([plan.story.title])[0]}.mp4"
 
 
-def subtitles(plan: Plan) -> list[tuple[float, float, str]]:
+def _assemble(plan: Plan, storage: Storage) -> None:
+    rel = movie_place(plan)
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moviedreamer-")))
+        shown = {one.clip: stack.enter_context(storage.local(place(("clips", one.clip)))) for one in plan.keyframes()}
+        path = scratch / Path(rel).name
+        words = Subtitles("Plot", plan.story.language, plots(plan))
+        assemble(path, [shown[one.clip] for one in plan.keyframes()], about(plan), None, [words], chapters(plan))
+        for file in (poster_path(path), about_path(path), path):  # the movie makes the others count
+            storage.upload(file, f"{Path(rel).parent}/{file.name}")
+
+
+def about(plan: Plan) -> About:
+    """What the movie says of itself."""
+    settings, story = plan.settings, plan.story
+    made_by = [
+        MadeBy(part, one.kind, one.revision, one.licence)
+        for part, one in (("super-resolution", settings.movie.upscaler),)
+    ]
+    drawn = {"tokens": settings.models.autoregressive, "keyframes": settings.models.decoder}
+    made_by += [MadeBy(part, rel, "", "as its films") for part, rel in drawn.items()]
+    given = [
+        MadeFrom(f"picture of {one.name}", plan.pictures[file])
+        for one in (*story.cast, *story.places, *story.props)
+        for file in one.pictures
+    ]
+    return About(story.title, story.language, made_by, given)
+
+
+def chapters(plan: Plan) -> list[Chapter]:
+    """One a scene, where scenes have titles."""
+    found: list[Chapter] = []
+    scene, start = None, 0
+    for shot in plan.shown:
+        if shot.placed.scene is not scene and shot.placed.scene.title:
+            found.append(Chapter(start / plan.settings.movie.fps, shot.placed.scene.title))
+        scene, start = shot.placed.scene, start + sum(one.frames for one in shot.keyframes)
+    return found
+
+
+def plots(plan: Plan) -> list[Timed]:
     """(start, end, plot) in seconds of the movie; a plot that goes on stays on the screen."""
-    told: list[tuple[float, float, str]] = []
+    told: list[Timed] = []
     start = 0
     for shot in plan.shown:
         for number, one in enumerate(shot.keyframes):
-            end = start + one.frames
-            times = start / plan.settings.movie.fps, end / plan.settings.movie.fps
+            times = start / plan.settings.movie.fps, (start + one.frames) / plan.settings.movie.fps
             if number and told and told[-1][2] == one.plot:
                 told[-1] = (told[-1][0], times[1], one.plot)
             else:
                 told.append((*times, one.plot))
-            start = end
+            start += one.frames
     return [line for line in told if line[2]]
 
 
@@ -310,12 +344,7 @@ def _face(who: str, embedder: FaceEmbedder, files: Sequence[str]) -> NDArray[np.
 
 
 def _picture(file: str) -> Pixels:
-    try:
-        return decode(read_bytes(file))
-    except UnidentifiedImageError as error:
-        raise ConfigError(f"{file!r} is no picture: give a PNG, JPEG or WebP") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ConfigError(f"{file!r} is no picture that opens: {error}") from error
+    return photographs.decoded(read_bytes(file), printable(file))
 
 
 def _batched(items: Sequence[Piece], size: int) -> Iterator[Sequence[Piece]]:

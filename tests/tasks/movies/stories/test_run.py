@@ -7,7 +7,7 @@ from storage.stories.story import Named
 from tasks.movies.stories import run as runs
 from tasks.movies.stories import takes, work
 from tasks.movies.stories.plan import plan
-from tasks.movies.stories.run import Planned
+from tasks.movies.stories.prepare import Planned
 from tasks.progress import silent
 from tests.tasks.movies.stories import small
 from tests.tasks.movies.stories.small import SETTINGS, edited, story
@@ -45,7 +45,7 @@ def test_a_bad_story_fails_with_its_reason_and_the_others_become_movies(rendered
     assert "ben.jpg' is no picture" in outcomes[1].error
     assert outcomes[1].movie == ""
     assert outcomes[0].made == {"scripts": 1, "tokens": 4, "keyframes": 4, "enlarged": 4, "clips": 4, "movies": 1}
-    assert storage.exists(work.place(planned(storage).plan.movie_name))
+    assert storage.exists(work.movie_place(planned(storage).plan))
 
 
 def test_the_movie_is_the_same_bytes_as_one_made_without_pools(rendered, tmp_path):
