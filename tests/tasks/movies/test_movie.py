@@ -7,7 +7,7 @@ import pytest
 from models import upscaler
 from models.upscaler import LanczosConfig, RealEsrganConfig, UnchangedConfig
 from storage.decoding.pictures import encode
-from tasks.movies.movie import MovieConfig, Scene, upscaled, write
+from tasks.movies.movie import MovieConfig, Scene, made_with, write
 from tasks.progress import silent
 
 
@@ -28,7 +28,7 @@ def test_a_movie_has_its_own_size_and_names_what_brought_its_pictures_there(tmp_
         assert (video.width, video.height) == size
         assert sum(1 for _ in container.decode(video)) == 4
         said = container.metadata["comment"]
-    assert all(value in said for value in upscaled(config).values())
+    assert all(value in said for made_by in made_with(config).values() for value in made_by.values())
     assert chosen.kind in said
 
 

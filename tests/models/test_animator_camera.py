@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from models.animator import CameraConfig, build
+from models.animator.camera import low_and_central
+from models.animator.lens import Lens
 
 H, W = 128, 224
 
@@ -49,9 +51,7 @@ def test_the_camera_moves_smoothly():
 
 @pytest.mark.parametrize("config", [CameraConfig(), CameraConfig(zoom=0.0), CameraConfig(zoom=1.0, parallax=0.2)])
 def test_no_border_ever_shows(config):
-    import models.animator.camera as camera
-
-    lens = camera._Lens(H, W, config)
+    lens = Lens(H, W, config.zoom, config.parallax, low_and_central(H, W))
     for zoom in (0, 0.5, 1):
         for corner in np.ndindex(2, 2, 2, 2):
             x_HW, y_HW = lens.look(np.array([zoom, *(2 * np.array(corner) - 1)], np.float32))

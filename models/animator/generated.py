@@ -1,0 +1,147 @@
+"""What animators with an image-to-video model share: long clips in parts, the model's rate, the movie's size.
+
+Shapes: H, W picture, C colours.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from models.animator.animator import Image, frame_count
+from models.animator.interpolate import InterpolateAnimator, InterpolateConfig
+from models.checkpoint import CheckpointConfig
+from models.upscaler import lanczos
+
+
+class GeneratedConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """An image-to-video model of diffusers."""
+
+    not_identity: ClassVar[tuple[str, ...]] = ("source", "hub_revision", "offload")
+
+    width: int = Field(1024, ge=8, multiple_of=8, description="width at which the model draws, in pixels")
+    height: int = Field(576, ge=8, multiple_of=8, description="height at which the model draws, in pixels")
+    frames: int = Field(25, ge=2, description="frames that the model draws at once; longer clips are extended")
+    rate: int = Field(8, ge=1, description="frames a second that the model draws; those between are interpolated")
+    steps: int = Field(25, ge=1, description="denoising steps")
+    precision: Literal["fp32", "fp16", "bf16"] = Field("fp16", description="of the weights and of drawing")
+    offload: bool = Field(False, description="keep parts of the model that are not at work in main memory")
+
+    @property
+    def revision(self) -> str:
+        """Of the weights, and of what interpolates; part of every fingerprint that this config is in."""
+        return f"{super().revision}, {InterpolateConfig().revision}"
+
+    @property
+    def licence(self) -> str:
+        """Of the weights."""
+        return self.origin.licence
+
+    def dtype(self) -> Any:
+        """Of torch."""
+        import torch
+
+        return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[self.precision]
+
+    def placed(self, pipeline: Any) -> Any:
+        """A pipeline of diffusers on the GPU, or wherever its parts go with `offload`; without progress bars."""
+        from models.device import device
+
+        pipeline.set_progress_bar_config(disable=True)
+        if self.offload:
+            pipeline.enable_model_cpu_offload()
+            return pipeline
+        return pipeline.to(device())
+
+
+class GeneratedAnimator(ABC):
+    """Keyframe and, where the model takes one, the next keyframe -> frames; a clip goes on from its own last frame."""
+
+    reaches: bool
+    """Whether the model draws up to a given last frame."""
+
+    def __init__(self, config: GeneratedConfig) -> None:
+        self.config = config
+        self.revision, self.licence = config.revision, config.licence
+        self.motion = InterpolateAnimator(InterpolateConfig())
+
+    @abstractmethod
+    def draw(
+        self, first: Image, last: Image | None, anchor: Image, prompt: str, frames: int, generator: Any
+    ) -> list[Image]:
+        """Frames of one part, `first` among them, and `last` at their end when it is given; of the model's size.
+
+        Args:
+            frames: at most; as many as `possible` says.
+            generator: of torch, for all that is random.
+        """
+
+    def possible(self, frames: int) -> int:
+        """The smallest number of frames that the model can draw and that is not below `frames`."""
+        return frames
+
+    def animate(
+        self,
+        keyframe_HWC: Image,
+        seconds: float,
+        fps: int,
+        seed: int,
+        previous: Image | None = None,
+        next: Image | None = None,
+        anchor: Image | None = None,
+        prompt: str = "",
+    ) -> Iterator[Image]:
+        """See `Animator.animate`."""
+        count = frame_count(keyframe_HWC, seconds, fps, previous, next, anchor)
+        last = next if self.reaches else None
+        return self._frames(keyframe_HWC, count, fps, seed, last, keyframe_HWC if anchor is None else anchor, prompt)
+
+    def _frames(
+        self, keyframe_HWC: Image, count: int, fps: int, seed: int, last: Image | None, anchor: Image, prompt: str
+    ) -> Iterator[Image]:
+        step = min(1, self.config.rate / fps)  # of the model's frames, from frame to frame of the movie
+        wanted = math.ceil(count * step) + 1 if last is not None else math.ceil((count - 1) * step) + 1
+        drawn = self._extended(keyframe_HWC, wanted, seed, last, anchor, prompt)
+        if last is not None:
+            step = (len(drawn) - 1) / count  # the next clip begins with the last of them
+        height, width = keyframe_HWC.shape[:2]
+        for frame in self._retimed(drawn, [i * step for i in range(count)]):
+            yield lanczos(frame, width, height)
+
+    def _extended(
+        self, keyframe_HWC: Image, wanted: int, seed: int, last: Image | None, anchor: Image, prompt: str
+    ) -> list[Image]:
+        """At least `wanted` frames, in parts of which each begins with the last frame of the one before."""
+        import torch
+
+        drawn: list[Image] = []
+        part = 0
+        while len(drawn) < wanted:
+            missing = wanted - len(drawn) + (part > 0)
+            frames = min(self.possible(max(2, missing)), self.config.frames)
+            ends = last if missing <= frames else None
+            generator = torch.Generator().manual_seed((seed & 0xFFFFFFFF) + part)
+            made = self.draw(drawn[-1] if drawn else keyframe_HWC, ends, anchor, prompt, frames, generator)
+            drawn += made[1:] if part else made
+            part += 1
+        return drawn
+
+    def _retimed(self, drawn: Sequence[Image], places: Sequence[float]) -> Iterator[Image]:
+        """Frames at fractional places among the drawn ones; the nearest where two of them show different things."""
+        for before in sorted({*map(int, places)}):
+            after = min(before + 1, len(drawn) - 1)
+            moments = [place - before for place in places if int(place) == before]
+            if max(moments) < 0.01:
+                yield from [drawn[before]] * len(moments)
+            elif self.motion.apart(drawn[before], drawn[after]):
+                yield from (drawn[after if moment >= 0.5 else before] for moment in moments)
+            else:
+                yield from self.motion.between(drawn[before], drawn[after], moments)
+
+
+def frames_of(video: Any) -> list[Image]:
+    """RGB uint8 frames of what a pipeline returns for output_type="np": [frames, height, width, 3] in 0-1."""
+    return list((np.asarray(video) * 255).round().clip(0, 255).astype(np.uint8))

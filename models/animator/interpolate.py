@@ -1,0 +1,154 @@
+"""Motion between the keyframes of a shot (RIFE), and parallax around the people of a single one.
+
+Every frame looks through a slowly moving camera, along the flow, into both keyframes. Where these don't show the same
+things, because somebody leaves or the place changes, warping tears them: the two warps disagree, and the clip fades
+from one keyframe to the other.
+
+Shapes: H, W picture, h, w small grid, M moments, C colours, 4 flow (x, y to the first keyframe, x, y to the second).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from models.animator.animator import Image, frame_count
+from models.animator.lens import Array, Lens, Move, looked
+from models.packaged import MODELS
+
+_WEIGHTS = ("rife", "selfie-segmentation")
+_PARTS = 4  # of a clip, in which flow changes evenly: flow of each moment anew makes motion jerky, and no more exact
+
+
+class InterpolateConfig(BaseModel, frozen=True, extra="forbid"):
+    """RIFE between keyframes of a shot, parallax around people in single ones."""
+
+    kind: Literal["interpolate"] = "interpolate"
+    zoom: float = Field(0.06, ge=0, le=1, description="how far the camera goes in at most, as a share of the picture")
+    parallax: float = Field(
+        0.015, ge=0, le=0.2, description="how far people shift against the background, as a share of the picture"
+    )
+    torn: float = Field(
+        0.35, ge=0, description="disagreement of the two warped keyframes (0-1) above which a clip fades instead"
+    )
+    fade: float = Field(0.6, ge=0, description="seconds of such a fade")
+
+    @property
+    def revision(self) -> str:
+        """Of code and weights; part of every fingerprint that this config is in."""
+        return ", ".join(["1", *(MODELS[name].revision for name in _WEIGHTS)])
+
+    @property
+    def licence(self) -> str:
+        """Of both models."""
+        return ", ".join(f"{name} {MODELS[name].licence}" for name in _WEIGHTS)
+
+    @property
+    def packages(self) -> list[str]:
+        """Those that carry the weights."""
+        return [MODELS[name].package for name in _WEIGHTS]
+
+
+class InterpolateAnimator:
+    """The animator of `InterpolateConfig`.
+
+    Raises:
+        PackagedModelError: when a model's package is not installed.
+    """
+
+    name = "interpolate"
+
+    def __init__(self, config: InterpolateConfig) -> None:
+        from models.animator.person import PersonFinder
+        from models.animator.rife import FlowFinder
+
+        self.config = config
+        self.revision, self.licence = config.revision, config.licence
+        self.motion, self.people = FlowFinder(), PersonFinder()
+
+    def animate(
+        self,
+        keyframe_HWC: Image,
+        seconds: float,
+        fps: int,
+        seed: int,
+        previous: Image | None = None,
+        next: Image | None = None,
+        anchor: Image | None = None,
+        prompt: str = "",
+    ) -> Iterator[Image]:
+        """See `Animator.animate`."""
+        count = frame_count(keyframe_HWC, seconds, fps, previous, next)
+        move = Move(keyframe_HWC, seed, previous, next)
+        if next is None:
+            return self._around_people(keyframe_HWC, count, move, joined=previous is not None)
+        if self.apart(keyframe_HWC, next):
+            return self._faded(keyframe_HWC, next, count, min(1, self.config.fade / seconds), move)
+        return self.between(keyframe_HWC, next, [i / count for i in range(count)], move)
+
+    def apart(self, first_HWC: Image, second_HWC: Image) -> bool:
+        """Whether the two show different things, so that warping them to a moment between would tear them."""
+        return self.motion.disagreement(first_HWC, second_HWC) > self.config.torn
+
+    def between(
+        self, first_HWC: Image, second_HWC: Image, moments: Sequence[float], move: Move | None = None
+    ) -> Iterator[Image]:
+        """Frames at moments in 0-1 between two pictures, seen by a camera on the move or by a still one."""
+        import cv2
+
+        flow_Mhw4, share_Mhw = self.motion.flows(first_HWC, second_HWC, _PARTS + 1)
+        flow_Mhw4[0, :, :, :2] = flow_Mhw4[-1, :, :, 2:] = 0  # a clip begins and ends with its keyframes as they are
+        share_Mhw[0], share_Mhw[-1] = 1, 0
+        height, width = first_HWC.shape[:2]
+        lens, small_lens = (
+            self._flat_lens(*size) if move else Lens(*size, zoom=0, parallax=0, near_HW=np.zeros(size, np.float32))
+            for size in ((height, width), share_Mhw.shape[1:])
+        )
+        for t in moments:
+            pose = move.pose(t) if move else np.zeros(5, np.float32)
+            x_HW, y_HW = lens.look(pose)
+            flow_HW4, share_HW = (
+                cv2.resize(small_lens.through(_between(kept_M, t), pose), (width, height))
+                for kept_M in (flow_Mhw4, share_Mhw)
+            )
+            warped = [
+                looked(picture_HWC, x_HW + flow_HW4[:, :, x], y_HW + flow_HW4[:, :, x + 1])
+                for picture_HWC, x in ((first_HWC, 0), (second_HWC, 2))
+            ]
+            frame: Image = cv2.blendLinear(warped[0], warped[1], share_HW, 1 - share_HW)
+            yield frame
+
+    def _faded(self, first_HWC: Image, second_HWC: Image, count: int, length: float, move: Move) -> Iterator[Image]:
+        """A fade in the middle of the clip, which takes `length` of it."""
+        import cv2
+
+        lens = self._flat_lens(*first_HWC.shape[:2])
+        for i in range(count):
+            t = i / count
+            u = float(np.clip((t - 0.5) / length + 0.5, 0, 1)) if length else float(t >= 0.5)
+            share = u * u * (3 - 2 * u)
+            yield lens.through(cv2.addWeighted(first_HWC, 1 - share, second_HWC, share, 0), move.pose(t))
+
+    def _around_people(self, keyframe_HWC: Image, count: int, move: Move, joined: bool) -> Iterator[Image]:
+        """People shift against the background; `joined`: from nothing, as the clip before ended without a shift."""
+        near_HW = self.people.share(keyframe_HWC) - np.float32(0.5)
+        height, width = near_HW.shape
+        lens = Lens(height, width, self.config.zoom, self.config.parallax, near_HW)
+        for i in range(count):
+            t = i / count
+            pose = move.pose(t)
+            if joined:
+                pose[3:] *= t
+            yield lens.through(keyframe_HWC, pose)
+
+    def _flat_lens(self, height: int, width: int) -> Lens:
+        return Lens(height, width, self.config.zoom, self.config.parallax, np.zeros((height, width), np.float32))
+
+
+def _between(kept_M: Array, t: float) -> Array:
+    """What is kept at _PARTS + 1 moments, at t in 0-1."""
+    part = min(int(t * _PARTS), _PARTS - 1)
+    u = np.float32(t * _PARTS - part)
+    between: Array = kept_M[part] * (1 - u) + kept_M[part + 1] * u
+    return between

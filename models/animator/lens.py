@@ -1,0 +1,95 @@
+"""A camera that moves over pictures: where each pixel of a frame looks, and the poses on its way.
+
+The camera follows a cubic through poses. Where two keyframes of a shot meet, pose and velocity are drawn from the
+two pictures, so that both clips compute the same ones and the move goes on without a jolt; at a cut they are drawn from
+the clip's seed.
+
+Shapes: H, W picture.
+"""
+
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.animator.animator import Image
+
+Array = NDArray[np.float32]
+
+
+class Lens:
+    """Where each pixel of a frame looks in the picture, always inside of it.
+
+    Args:
+        zoom: how far the camera goes in at most, as a share of the picture.
+        parallax: how far near things shift against far ones, as a share of the picture.
+        near_HW: how near each pixel is, from -0.5 to 0.5.
+    """
+
+    def __init__(self, height: int, width: int, zoom: float, parallax: float, near_HW: Array) -> None:
+        self.zoom, self.parallax = zoom, parallax
+        self.height, self.width = height, width
+        y_H1 = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None]
+        x_1W = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None]
+        self.x_HW = np.broadcast_to(x_1W, (height, width)) * (width - 1)
+        self.y_HW = np.broadcast_to(y_H1, (height, width)) * (height - 1)
+        self.near_x_HW = (near_HW * parallax * (width - 1)).astype(np.float32)
+        self.near_y_HW = (near_HW * parallax * (height - 1)).astype(np.float32)
+
+    def look(self, pose: Array) -> tuple[Array, Array]:
+        """Maps for cv2.remap; pose = (zoom in 0-1, pan x, pan y, parallax x, parallax y in -1 to 1)."""
+        zoom, pan_x, pan_y, near_x, near_y = (float(value) for value in pose)
+        shown = (1 - self.parallax) / (1 + self.zoom * (0.25 + 0.75 * zoom))  # of the picture
+        room = (1 - self.parallax - shown) / 2
+        x_HW = self.x_HW * np.float32(shown)
+        x_HW += np.float32((0.5 + pan_x * room) * (self.width - 1))
+        x_HW += self.near_x_HW * np.float32(near_x)
+        y_HW = self.y_HW * np.float32(shown)
+        y_HW += np.float32((0.5 + pan_y * room) * (self.height - 1))
+        y_HW += self.near_y_HW * np.float32(near_y)
+        return x_HW, y_HW
+
+    def through(self, image: Any, pose: Array) -> Any:
+        """A picture or field of the lens's size as it is seen from a pose."""
+        return looked(image, *self.look(pose))
+
+
+class Move:
+    """The camera's way through a clip, which goes on from the clip before and into the next one of the shot."""
+
+    def __init__(self, keyframe_HWC: Image, seed: int, previous: Image | None, next: Image | None) -> None:
+        self.start = _pose(seed, 0) if previous is None else _pose(_meeting(previous, keyframe_HWC), 0)
+        self.end = _pose(seed, 1) if next is None else _pose(_meeting(keyframe_HWC, next), 0)
+
+    def pose(self, t: float) -> Array:
+        """At t in 0-1: the cubic with the given velocities at both ends, kept where no border shows."""
+        (p, v), (q, w) = self.start, self.end
+        square, cube = t * t, t * t * t
+        pose: Array = (
+            p * (2 * cube - 3 * square + 1)
+            + v * (cube - 2 * square + t)
+            + q * (3 * square - 2 * cube)
+            + w * (cube - square)
+        )
+        return np.clip(pose, [0, -1, -1, -1, -1], 1).astype(np.float32)
+
+
+def looked(image: Any, x_HW: Array, y_HW: Array) -> Any:
+    """A picture or field as it is seen at x_HW, y_HW; beyond the border the border goes on."""
+    import cv2
+
+    return cv2.remap(image, x_HW, y_HW, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _pose(seed: int, which: int) -> tuple[Array, Array]:
+    """(pose, velocity a clip) drawn from a seed."""
+    random = np.random.default_rng([seed & 0xFFFFFFFF, which])
+    pose = random.uniform([0.2, -0.8, -0.8, -0.8, -0.8], 0.8)
+    velocity = random.uniform(-0.5, 0.5, 5)
+    return pose.astype(np.float32), velocity.astype(np.float32)
+
+
+def _meeting(first: Image, second: Image) -> int:
+    """A seed from two pictures, the same for the clip that ends there and the clip that begins there."""
+    return zlib.crc32(second[::16, ::16].tobytes(), zlib.crc32(first[::16, ::16].tobytes()))

@@ -1,0 +1,102 @@
+"""Stable Video Diffusion, extended with an anchor (section 3.5).
+
+A clip that is longer than the model's frames goes on from its last frame. Only the VAE sees that frame; the U-Net's
+cross-attention goes on seeing the CLIP feature of the first keyframe, so that errors do not add up.
+"""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from models.animator.animator import Image
+from models.animator.generated import GeneratedAnimator, GeneratedConfig, frames_of
+from models.checkpoint import Origin, missing, place, pretrained
+
+XT = "stabilityai/stable-video-diffusion-img2vid-xt"
+
+
+class SvdConfig(GeneratedConfig, frozen=True, extra="forbid"):
+    """Stable Video Diffusion; it takes no last frame, so that a clip may end elsewhere than the next one begins."""
+
+    origin: ClassVar[Origin] = Origin(
+        "Stable Video Diffusion",
+        "Stability AI Community License",
+        f"{XT} (model_index.json, unet, vae, image_encoder, scheduler, feature_extractor)",
+        "movie.animator.source",
+    )
+
+    kind: Literal["svd"] = "svd"
+    source: str = Field(XT, description="folder or hub id in diffusers' layout")
+    variant: Literal["", "fp16"] = Field("fp16", description="fp16 for files that diffusers saved under that name")
+    anchored: bool = Field(True, description="the first keyframe's CLIP feature in extensions; else the last frame's")
+    motion: int = Field(127, ge=1, le=255, description="motion bucket: more moves more")
+    noise: float = Field(0.02, ge=0, description="noise on the first frame: more moves more and is less like it")
+    guidance: float = Field(3.0, ge=1, description="classifier-free guidance of the last frame, from 1 at the first")
+
+
+class SvdAnimator(GeneratedAnimator):
+    """The animator of `SvdConfig`.
+
+    Raises:
+        CheckpointError: when the weights can't be had, or lack a tensor.
+    """
+
+    name = "svd"
+    reaches = False
+
+    def __init__(self, config: SvdConfig) -> None:
+        from models.animator.anchored import AnchoredPipeline
+
+        super().__init__(config)
+        self.svd = config
+        self.pipeline: AnchoredPipeline = config.placed(_pipeline(config))
+
+    def draw(
+        self, first: Image, last: Image | None, anchor: Image, prompt: str, frames: int, generator: Any
+    ) -> list[Image]:
+        """See `GeneratedAnimator.draw`; neither a last frame nor words are seen."""
+        from PIL import Image as Pillow
+
+        config = self.svd
+        self.pipeline.anchor = Pillow.fromarray(anchor) if config.anchored else None
+        made = self.pipeline(
+            Pillow.fromarray(first),
+            height=config.height,
+            width=config.width,
+            num_frames=frames,
+            num_inference_steps=config.steps,
+            max_guidance_scale=config.guidance,
+            fps=config.rate,
+            motion_bucket_id=config.motion,
+            noise_aug_strength=config.noise,
+            decode_chunk_size=8,
+            generator=generator,
+            output_type="np",
+        )
+        return frames_of(made.frames[0])
+
+
+def _pipeline(config: SvdConfig) -> Any:
+    """Part by part, since each must have all of its tensors."""
+    from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler, UNetSpatioTemporalConditionModel
+    from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+
+    from models.animator.anchored import AnchoredPipeline
+
+    where = (config.origin, config.source, config.hub_revision)
+    options: dict[str, Any] = {"dtype": config.dtype()} | ({"variant": config.variant} if config.variant else {})
+    parts: dict[str, Any] = {
+        name: pretrained(where[0], kind, *where[1:], subfolder=name, **options)
+        for name, kind in (
+            ("unet", UNetSpatioTemporalConditionModel),
+            ("vae", AutoencoderKLTemporalDecoder),
+            ("image_encoder", CLIPVisionModelWithProjection),
+        )
+    }
+    folder, pinned = place(*where)
+    for name, kind in (("scheduler", EulerDiscreteScheduler), ("feature_extractor", CLIPImageProcessor)):
+        try:
+            parts[name] = kind.from_pretrained(folder, subfolder=name, **pinned)
+        except (OSError, ValueError) as error:
+            raise missing(config.origin, config.source, f"{name}: {str(error).splitlines()[0]}") from error
+    return AnchoredPipeline(**parts)
