@@ -6,6 +6,7 @@
     enlarged   a keyframe at the size of the movie
     clips      of one keyframe, and of its neighbours where no cut stands between them
     movies     of all clips, and of what is heard and written
+    pages      of a movie, and of all takes of its shots
 
 The history of a keyframe are the keyframes before it in its scene, as many as a window holds; a film that the story
 continues stands before the first scene. So an edited line changes its own keyframe and those that follow in its scene,
@@ -35,7 +36,7 @@ from tasks.movies.stories.gate import GateConfig
 from tasks.movies.stories.stream import Name, Piece
 from tasks.training.frozen import FrozenConfig
 
-STAGES = ("scripts", "tokens", "keyframes", "enlarged", "clips", "movies")
+STAGES = ("scripts", "tokens", "keyframes", "enlarged", "clips", "movies", "pages")
 """In the order of the work."""
 
 Pictures = Mapping[str, str]
@@ -124,6 +125,7 @@ class Drawn:
         people: how many are named.
         enlarged: "" where the movie has the size of the keyframes.
         before, after: pictures of its neighbours, "" at a cut.
+        anchor: picture that its shot begins with.
     """
 
     scripts: str
@@ -142,6 +144,7 @@ class Drawn:
     clip: str = ""
     before: str = ""
     after: str = ""
+    anchor: str = ""
 
     @property
     def picture(self) -> Name:
@@ -202,6 +205,12 @@ class Plan:
     def movie_name(self) -> Name:
         return "movies", self.movie
 
+    @property
+    def page(self) -> str:
+        """Key of the page, which lists all takes."""
+        takes = [[shot.placed.number, shot.takes] for shot in self.shown]
+        return fingerprint("story page", self.movie, takes, self.story, self.pictures)
+
     def keyframes(self) -> Iterator[Drawn]:
         """Of the movie, in its order."""
         for shot in self.shown:
@@ -222,9 +231,10 @@ class Plan:
                 yield Piece("enlarged", one.enlarged, one, (("keyframes", one.keyframe),))
         for one in every:
             stage = one.picture[0]
-            beside = tuple((stage, key) for key in (one.before, one.after) if key)
+            beside = tuple((stage, key) for key in (one.before, one.after, one.anchor) if key)
             yield Piece("clips", one.clip, one, (one.picture, *beside))
         yield Piece("movies", self.movie, self, tuple(("clips", one.clip) for one in self.keyframes()))
+        yield Piece("pages", self.page, self, (self.movie_name,))
 
 
 def missing(pieces: Iterable[Piece], there: Container[Name]) -> list[Piece]:
@@ -237,7 +247,7 @@ def missing(pieces: Iterable[Piece], there: Container[Name]) -> list[Piece]:
     found: dict[Name, Piece] = {}
     needed: set[Name] = set()
     for piece in reversed(list(pieces)):
-        if (piece.stage == "movies" or piece.name in needed) and piece.name not in there:
+        if (piece.stage in ("movies", "pages") or piece.name in needed) and piece.name not in there:
             found[piece.name] = piece
             needed.update(piece.needs)
     return list(reversed(found.values()))
@@ -386,18 +396,22 @@ class _Planner:
 
 
 def _clipped(shots: Iterable[PlannedShot], settings: Settings) -> list[PlannedShot]:
-    """The same with the keys of pictures at the movie's size and of clips, which know their neighbours."""
+    """The same with the keys of pictures at the movie's size and of clips, which know what is beside them."""
     movie, planned = settings.movie, list(shots)
     size = [movie.upscaler, movie.width, movie.height]
     sized = [[replace(one, enlarged=_enlarged_key(one, size, movie)) for one in shot.keyframes] for shot in planned]
-    every = [(one, number == 0 and shot.placed.shot.cut) for shot, ones in zip(planned, sized, strict=True)
-             for number, one in enumerate(ones)]  # fmt: skip
+    every = [
+        (one, number == 0 and shot.placed.shot.cut, ones[0].picture[1])
+        for shot, ones in zip(planned, sized, strict=True)
+        for number, one in enumerate(ones)
+    ]
     made = []
-    for place, (one, cut) in enumerate(every):
+    for place, (one, cut, anchor) in enumerate(every):
         before = "" if place == 0 or cut else every[place - 1][0].picture[1]
         after = "" if place + 1 == len(every) or every[place + 1][1] else every[place + 1][0].picture[1]
-        clip = fingerprint("story clip", one.picture[1], before, after, one.frames, movie.animator, movie.fps)
-        made.append(replace(one, clip=clip, before=before, after=after))
+        shown = [one.picture[1], before, after, anchor, one.plot, one.frames]
+        clip = fingerprint("story clip", shown, movie.animator, movie.fps)
+        made.append(replace(one, clip=clip, before=before, after=after, anchor=anchor))
     rest = iter(made)
     return [replace(shot, keyframes=tuple(islice(rest, len(shot.keyframes)))) for shot in planned]
 

@@ -140,6 +140,8 @@ def _past(story: Story, settings: Settings, storage: Storage) -> Past | None:
     """The last keyframes of the film that the story continues."""
     if not story.continues:
         return None
+    if not snapshots.ids(storage):
+        raise ConfigError(f"{story.title!r} continues {story.continues!r}, and {storage.base!r} has no films: {_CURE}")
     snapshot = snapshots.load(storage, snapshots.newest(storage))
     film = _film(story, storage, snapshot)
     keys = tokens.STAGE.keys([settings.frozen, snapshot, settings.models.autoencoder], snapshot.work)

@@ -80,6 +80,7 @@ def _key(stage: str, settings: Settings) -> str:
         "keyframes": [models.decoder, render.steps, render.sampler, render.guidance, settings.stories.gate],
         "enlarged": [movie.upscaler, movie.width, movie.height],
         "clips": [movie.animator, movie.upscaler, movie.width, movie.height, movie.fps, movie.seconds],
+        "pages": [],
         "movies": [movie.upscaler, movie.width, movie.height, movie.fps],
     }
     return fingerprint(stage, costs[stage])

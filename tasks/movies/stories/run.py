@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from storage.errors import ConfigError
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
-from tasks.movies.stories import work
+from tasks.movies.stories import board, places, work
+from tasks.movies.stories.places import movie_place, page_place
 from tasks.movies.stories.plan import STAGES, Plan, Settings, missing
 from tasks.movies.stories.prepare import AS_TOLD, Order, Planned, prepare
 from tasks.movies.stories.rates import STARTING, Rates
@@ -33,7 +33,7 @@ class Outcome:
     Attributes:
         made, kept: pieces of each stage that this run made, or would make, and that were there before.
         error: why it failed.
-        movie: URL of the movie.
+        movie, page: their URLs.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Outcome:
     kept: Mapping[str, int] = field(default_factory=dict)
     error: str = ""
     movie: str = ""
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def crews(settings: Settings, files: Mapping[str, str], storage: Storage, cluste
         "enlarged": partial(work.enlarged, settings, storage),
         "clips": partial(work.clips, settings, storage),
         "movies": partial(work.movies, storage),
+        "pages": partial(work.pages, dict(files), storage),
     }
     slots = min(1.0, cluster.cpus / (2 * cluster.workers))
     gpus = cluster.gpus_a_worker / 2
@@ -94,15 +96,15 @@ def prepared(
     for source in sources:
         try:
             stories.append(prepare(source, settings, storage, order))
-        except ConfigError as error:
+        except ValueError as error:  # among them ConfigError
             failed.append(Outcome(source, "", "failed", error=str(error)))
     return stories, failed
 
 
 def look(stories: Sequence[Planned], storage: Storage) -> list[Outcome]:
     """What would be made of each story, without making it."""
-    there = _there(storage)
-    return [_outcome(one, _lacks(one.plan, storage, there), {}, set(), storage) for one in stories]
+    there = places.there(storage)
+    return [_outcome(one, _lacks(one.plan, storage, there), {}, there, False, storage) for one in stories]
 
 
 def run(
@@ -124,7 +126,7 @@ def run(
     """
     began = time.monotonic()
     until = float("inf") if hours is None else began + 3600 * hours
-    there = _there(storage)
+    there = places.there(storage)
     lacks = [_lacks(one.plan, storage, there) for one in stories]
     pending = {piece.name: piece for pieces in lacks for piece in pieces}
     files = {key: file for one in stories for key, file in one.files.items()}
@@ -139,49 +141,41 @@ def run(
     finally:
         if made := [answer for answer in answers.values() if not answer.failure]:
             Rates.load(storage).learnt([Answer(STARTING, start), *made], settings).save(storage)
-    return [_outcome(one, mine, answers, set(pending), storage) for one, mine in zip(stories, lacks, strict=True)]
+    pairs = zip(stories, lacks, strict=True)
+    return [_outcome(one, mine, answers, there, True, storage) for one, mine in pairs]
 
 
 def _outcome(
-    one: Planned,
-    lacks: Sequence[Piece],
-    answers: Mapping[Name, Answer],
-    begun: set[Name],
-    storage: Storage,
+    one: Planned, lacks: Sequence[Piece], answers: Mapping[Name, Answer], there: set[Name], run: bool, storage: Storage
 ) -> Outcome:
-    names = {piece.name for piece in lacks}
-    kept = _counts(piece for piece in one.plan.pieces() if piece.name not in names)
-    made = _counts(piece for piece in lacks if not begun or (piece.name in answers and not answers[piece.name].failure))
-    failures = [answers[name].failure for name in names if name in answers and answers[name].failure]
-    whole = Outcome(one.name, one.plan.story.title, "done", made, kept, movie=storage.url(work.movie_place(one.plan)))
-    if failures:
-        return replace(whole, state="failed", error=failures[0], movie="")
-    if lacks and not begun:
-        return replace(whole, state="planned", movie="")
-    if any(name not in answers for name in names):
-        return replace(whole, state="unfinished", movie="")
-    return whole
+    """Of a story that lacked some pieces before.
+
+    Args:
+        there: what was made before.
+        run: whether they were to be made.
+    """
+    made = lacks if not run else [one for one in lacks if one.name in answers and not answers[one.name].failure]
+    kept = _counts({piece.name: piece for piece in one.plan.pieces() if piece.name in there}.values())
+    outcome = Outcome(one.name, one.plan.story.title, "done", _counts(made), kept)
+    failures = [answers[piece.name].failure for piece in lacks if piece.name in answers]
+    if any(failures):
+        return replace(outcome, state="failed", error=next(filter(None, failures)))
+    if lacks and not run:
+        return replace(outcome, state="planned")
+    if any(piece.name not in answers for piece in lacks):
+        return replace(outcome, state="unfinished")
+    return replace(outcome, movie=storage.url(movie_place(one.plan)), page=storage.url(page_place(one.plan)))
 
 
 def _missing(stories: Sequence[Planned], storage: Storage) -> list[Piece]:
-    there = _there(storage)
+    there = places.there(storage)
     return list({piece.name: piece for one in stories for piece in _lacks(one.plan, storage, there)}.values())
 
 
-def _there(storage: Storage) -> set[Name]:
-    """The pieces that are made, but for movies."""
-    return {
-        (stage, file.partition(".")[0])
-        for stage in STAGES
-        if stage != "movies"
-        for file in storage.list(f"pieces/{stage}")
-        if work.place((stage, file.partition(".")[0])).endswith(f"/{file}")
-    }
-
-
 def _lacks(plan: Plan, storage: Storage, there: set[Name]) -> list[Piece]:
-    done = {plan.movie_name} if storage.exists(work.movie_place(plan)) else set()
-    return missing(plan.pieces(), there | done)
+    movie = {plan.movie_name} if storage.exists(movie_place(plan)) else set()
+    page = {("pages", plan.page)} if movie and board.is_there(plan, storage) else set()
+    return missing(plan.pieces(), there | movie | page)
 
 
 def _counts(pieces: Iterable[Piece]) -> dict[str, int]:

@@ -31,15 +31,17 @@ from storage.errors import ConfigError
 from storage.movies.about import About, MadeBy, MadeFrom
 from storage.movies.assembly import Chapter, about_path, assemble, poster_path
 from storage.movies.clips import write_clip
-from storage.movies.names import file_names
 from storage.movies.subtitles import Subtitles, Timed
 from storage.printable import printable
 from storage.remote import read_bytes
 from storage.root import Storage
 from storage.stories import photographs
 from tasks import dataset
+from tasks.movies.movie import made_with
 from tasks.movies.render import Draft, Painter, dreamer, watcher
+from tasks.movies.stories import board
 from tasks.movies.stories.gate import Gate, Judgement, Look
+from tasks.movies.stories.places import judged_place, movie_place, place
 from tasks.movies.stories.plan import Drawn, Past, Plan, Scripts, Settings
 from tasks.movies.stories.stream import Name, Piece, Work
 from tasks.training import tokens as film_tokens
@@ -48,20 +50,8 @@ Arrays = Mapping[str, NDArray[Any]]
 Files = Mapping[str, str]
 """Hash of a picture -> where it is."""
 
-_ENDINGS = {"scripts": "safetensors", "tokens": "safetensors", "keyframes": "webp", "enlarged": "webp", "clips": "mp4"}
 _QUALITY = 95  # of pictures that are encoded once more before they are seen
 _HELD = 512  # tokens of keyframes that an actor remembers
-
-
-def place(name: Name) -> str:
-    """Where a piece that is no movie is in the storage."""
-    stage, key = name
-    return f"pieces/{stage}/{key}.{_ENDINGS[stage]}"
-
-
-def judgement(storage: Storage, keyframe: str) -> Judgement:
-    """How a keyframe was judged."""
-    return Judgement.model_validate_json(storage.read_bytes(f"pieces/keyframes/{keyframe}.json"))
 
 
 def scripts(settings: Settings, files: Files, storage: Storage) -> Work:
@@ -152,7 +142,7 @@ def keyframes(settings: Settings, storage: Storage) -> Work:
             for piece in some:
                 judged = Judgement.of(looks[piece.key])
                 told = judged.model_dump_json().encode()
-                storage.write_bytes(f"pieces/keyframes/{piece.key}.json", told)
+                storage.write_bytes(judged_place(piece.key), told)
                 storage.write_bytes(place(piece.name), images[piece.key][judged.kept - 1])
 
     return work
@@ -189,6 +179,8 @@ def clips(settings: Settings, storage: Storage) -> Work:
                 seed=one.seed,
                 previous=picture((stage, one.before)) if one.before else None,
                 next=picture((stage, one.after)) if one.after else None,
+                anchor=picture((stage, one.anchor)),
+                prompt=one.plot,
             )
             with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
                 path = Path(scratch) / "clip.mp4"
@@ -208,9 +200,14 @@ def movies(storage: Storage) -> Work:
     return work
 
 
-def movie_place(plan: Plan) -> str:
-    """Where a movie is in the storage, under a name that its title gives."""
-    return f"movies/{plan.movie}/{file_names([plan.story.title])[0]}.mp4"
+def pages(files: Files, storage: Storage) -> Work:
+    """The page beside each movie."""
+
+    def work(pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            board.write(piece.job, files, storage)
+
+    return work
 
 
 def _assemble(plan: Plan, storage: Storage) -> None:
@@ -228,10 +225,8 @@ def _assemble(plan: Plan, storage: Storage) -> None:
 def about(plan: Plan) -> About:
     """What the movie says of itself."""
     settings, story = plan.settings, plan.story
-    made_by = [
-        MadeBy(part, one.kind, one.revision, one.licence)
-        for part, one in (("super-resolution", settings.movie.upscaler),)
-    ]
+    used = made_with(settings.movie).items()
+    made_by = [MadeBy(part, one["kind"], one["revision"], one["licence"]) for part, one in used]
     drawn = {"tokens": settings.models.autoregressive, "keyframes": settings.models.decoder}
     made_by += [MadeBy(part, rel, "", "as its films") for part, rel in drawn.items()]
     given = [

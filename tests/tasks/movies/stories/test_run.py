@@ -4,8 +4,8 @@ import pytest
 
 from storage.errors import ConfigError
 from storage.stories.story import Named
+from tasks.movies.stories import places, takes
 from tasks.movies.stories import run as runs
-from tasks.movies.stories import takes, work
 from tasks.movies.stories.plan import plan
 from tasks.movies.stories.prepare import Planned
 from tasks.progress import silent
@@ -44,8 +44,16 @@ def test_a_bad_story_fails_with_its_reason_and_the_others_become_movies(rendered
     assert [outcome.state for outcome in outcomes] == ["done", "failed", "done"]
     assert "ben.jpg' is no picture" in outcomes[1].error
     assert outcomes[1].movie == ""
-    assert outcomes[0].made == {"scripts": 1, "tokens": 4, "keyframes": 4, "enlarged": 4, "clips": 4, "movies": 1}
-    assert storage.exists(work.movie_place(planned(storage).plan))
+    assert outcomes[0].made == {
+        "scripts": 1,
+        "tokens": 4,
+        "keyframes": 4,
+        "enlarged": 4,
+        "clips": 4,
+        "movies": 1,
+        "pages": 1,
+    }
+    assert storage.exists(places.movie_place(planned(storage).plan))
 
 
 def test_the_movie_is_the_same_bytes_as_one_made_without_pools(rendered, tmp_path):
@@ -64,7 +72,7 @@ def test_a_second_run_makes_nothing_and_an_old_take_is_picked_without_making_any
     takes.save(storage, STORY.title, takes.redone(first, {2}, 7))
     second = planned(storage)
     told = runs.estimate([second], SETTINGS, storage, cluster)
-    assert told.pieces == {"tokens": 2, "keyframes": 2, "enlarged": 2, "clips": 2, "movies": 1}
+    assert told.pieces == {"tokens": 2, "keyframes": 2, "enlarged": 2, "clips": 2, "movies": 1, "pages": 1}
     assert told.hours is not None
     assert told.hours > 0
     (looked,) = runs.look([second], storage)
@@ -75,7 +83,7 @@ def test_a_second_run_makes_nothing_and_an_old_take_is_picked_without_making_any
     takes.save(storage, STORY.title, takes.picked(second.plan, {2: 1}))
     third = planned(storage)
     assert third.plan.movie == first.movie
-    assert runs.estimate([third], SETTINGS, storage, cluster).pieces == {}
+    assert runs.estimate([third], SETTINGS, storage, cluster).pieces == {"pages": 1}  # which lists both takes
 
 
 def test_a_run_that_is_out_of_time_makes_nothing_more_and_says_so(rendered, cluster):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from storage.errors import ConfigError
 from storage.stories.story import Named
-from tasks.movies.stories import work
+from tasks.movies.stories import places, work
 from tasks.movies.stories.gate import Gate, GateConfig, Judgement, Look
 from tasks.movies.stories.plan import STAGES, plan
 from tests.tasks.movies.stories import small
@@ -26,6 +26,7 @@ def make(storage, planned, batch=1, files=None):
         "enlarged": lambda: work.enlarged(planned.settings, storage),
         "clips": lambda: work.clips(planned.settings, storage),
         "movies": lambda: work.movies(storage),
+        "pages": lambda: work.pages(files or {}, storage),
     }
     for stage in STAGES:
         left = {piece.name: piece for piece in planned.pieces() if piece.stage == stage}
@@ -40,7 +41,8 @@ def make(storage, planned, batch=1, files=None):
 
 
 def rel(planned, name):
-    return work.movie_place(planned) if name == planned.movie_name else work.place(name)
+    own = {"movies": places.movie_place(planned), "pages": places.page_place(planned)}
+    return own.get(name[0]) or places.place(name)
 
 
 def bits(storage, planned):
@@ -75,7 +77,7 @@ def test_what_an_edit_makes_anew_is_what_a_fresh_run_makes(tmp_path, whole):
 
 def test_every_keyframe_is_another_picture(whole):
     storage, planned = whole
-    drawn = {storage.read_bytes(work.place(("keyframes", one.keyframe))) for one in planned.keyframes()}
+    drawn = {storage.read_bytes(places.place(("keyframes", one.keyframe))) for one in planned.keyframes()}
     assert len(drawn) == 6
 
 
@@ -101,7 +103,7 @@ def test_a_place_with_a_picture_is_a_reference(tmp_path):
     for name, each, pictures in (("without", one, {}), ("with", shown, {"kitchen.png": "aa"})):
         planned = plan(each, SETTINGS, pictures)
         make(storage, planned, files={"aa": str(file)})
-        made[name] = storage.read_bytes(work.place(("tokens", planned.shots[0].keyframes[0].tokens)))
+        made[name] = storage.read_bytes(places.place(("tokens", planned.shots[0].keyframes[0].tokens)))
     assert made["with"] != made["without"]
 
 
@@ -114,12 +116,12 @@ def test_a_keyframe_is_drawn_again_until_it_passes_and_the_best_is_kept(tmp_path
     planned = plan(story(lines=1, scenes=1), settings, {})
     make(storage, planned)
     key = planned.shots[0].keyframes[0].keyframe
-    judged = work.judgement(storage, key)
+    judged = places.judgement(storage, key)
     assert len(judged.tries) == 3
     assert judged.tries[judged.kept - 1].sharpness == max(one.sharpness for one in judged.tries)
     assert len({one.sharpness for one in judged.tries}) > 1
     assert all("sharpness" in one.faults[0] for one in judged.tries)
-    picture = np.asarray(Image.open(io.BytesIO(storage.read_bytes(work.place(("keyframes", key))))))
+    picture = np.asarray(Image.open(io.BytesIO(storage.read_bytes(places.place(("keyframes", key))))))
     kept = judged.tries[judged.kept - 1]
     seen = Gate(gate, settings.face).look(picture, np.zeros((0, 128), np.float32), 0)
     assert abs(seen.sharpness - kept.sharpness) < 1
