@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pydantic import BaseModel
 
 from flows.recipe import Recipe
-from models.animator import InterpolateConfig
+from models.animator import GeneratedConfig, InterpolateConfig
 from models.captioner import OpenAiConfig
 from models.checkpoint import CheckpointConfig, CheckpointError, place, require
 from models.detector import GroundingDinoPyConfig
@@ -127,7 +127,7 @@ def _lost_packages(part: object) -> Iterator[str]:
                 f"movie.upscaler: the package {part.packaged.package!r} with its weights is not there: {CURE}, or set "
                 "movie.upscaler.kind=lanczos"
             )
-        case InterpolateConfig():
+        case InterpolateConfig() | GeneratedConfig():
             for package in part.packages:
                 if find_spec(package) is None:
                     yield (

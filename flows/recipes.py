@@ -9,7 +9,7 @@ from flows import catalogue
 from flows.assignments import assign_all
 from flows.fit import check_fit, derived
 from flows.recipe import Recipe
-from models.animator import CameraConfig
+from models.animator import CameraConfig, SvdConfig
 from models.autoencoder.autoencoder import AutoencoderConfig
 from models.autoencoder.coarse import CoarseConfig
 from models.autoencoder.compressor import ConvolutionalConfig, TransformerConfig
@@ -243,6 +243,7 @@ def paper() -> Recipe:
             fast=FastConfig(precision="bf16", compile=True, graph=True),
             generation=GenerationConfig(precision="bf16", window=128, keep=64, temperature=1.0),
         ),
+        movie=MovieConfig(animator=SvdConfig()),
         evaluate=EvaluateConfig(vision=ClipConfig(), same_face=0.7),
         fit=fit,
         autoregressive_fit=fit.model_copy(update={"sharding": "fsdp", "optimizer": "adamw8bit", "recompute": True}),

@@ -10,6 +10,7 @@ from pydantic import Field
 from models.animator.animator import Animator
 from models.animator.camera import CameraAnimator, CameraConfig
 from models.animator.diffusers_pipeline import DiffusersAnimator, DiffusersConfig
+from models.animator.generated import GeneratedConfig
 from models.animator.interpolate import InterpolateAnimator, InterpolateConfig
 from models.animator.svd import SvdAnimator, SvdConfig
 
@@ -35,4 +36,13 @@ def build(config: AnimatorConfig) -> Animator:
             return DiffusersAnimator(config)
 
 
-__all__ = ["Animator", "AnimatorConfig", "CameraConfig", "DiffusersConfig", "InterpolateConfig", "SvdConfig", "build"]
+__all__ = [
+    "Animator",
+    "AnimatorConfig",
+    "CameraConfig",
+    "DiffusersConfig",
+    "GeneratedConfig",
+    "InterpolateConfig",
+    "SvdConfig",
+    "build",
+]

@@ -73,7 +73,7 @@ class CameraAnimator:
         import cv2
 
         height, width = keyframe_HWC.shape[:2]
-        lens = Lens(height, width, self.config.zoom, self.config.parallax, low_and_central(height, width))
+        lens = Lens(low_and_central(height, width), self.config.zoom, self.config.parallax)
         for i in range(count):
             t = (i + 0.5) / count  # between clips the step is the same as inside them
             seen = keyframe_HWC

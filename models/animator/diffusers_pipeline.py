@@ -92,11 +92,14 @@ class DiffusersAnimator(GeneratedAnimator):
         config = self.diffusers
         if last is None and self.fewest == 2:
             last = first
-        ends = [None if one is None else lanczos(one, config.width, config.height) for one in (first, last)]
+
+        def shown(picture: Image) -> Pillow.Image:
+            return Pillow.fromarray(lanczos(picture, config.width, config.height))
+
         given = arguments(
             self.accepted,
-            image=Pillow.fromarray(ends[0]),
-            last_image=None if ends[1] is None else Pillow.fromarray(ends[1]),
+            image=shown(first),
+            last_image=None if last is None else shown(last),
             prompt=prompt,
             negative_prompt=config.negative_prompt or None,
             height=config.height,
@@ -155,7 +158,7 @@ def arguments(names: Collection[str], **wanted: Any) -> dict[str, Any]:
 def _pipeline(config: DiffusersConfig) -> Any:
     import diffusers
 
-    kind = getattr(diffusers, config.pipeline or "DiffusionPipeline", None)
+    kind: Any = getattr(diffusers, config.pipeline or "DiffusionPipeline", None)
     if not hasattr(kind, "from_pretrained"):
         raise PipelineError(f"diffusers {diffusers.__version__} has no pipeline {config.pipeline!r}: correct the name")
     folder, pinned = place(config.origin, config.source, config.hub_revision)

@@ -40,6 +40,11 @@ class GeneratedConfig(CheckpointConfig, frozen=True, extra="forbid"):
         """Of the weights."""
         return self.origin.licence
 
+    @property
+    def packages(self) -> list[str]:
+        """Those that carry the weights of what interpolates."""
+        return InterpolateConfig().packages
+
     def dtype(self) -> Any:
         """Of torch."""
         import torch

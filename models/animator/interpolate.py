@@ -100,11 +100,8 @@ class InterpolateAnimator:
         flow_Mhw4, share_Mhw = self.motion.flows(first_HWC, second_HWC, _PARTS + 1)
         flow_Mhw4[0, :, :, :2] = flow_Mhw4[-1, :, :, 2:] = 0  # a clip begins and ends with its keyframes as they are
         share_Mhw[0], share_Mhw[-1] = 1, 0
-        height, width = first_HWC.shape[:2]
-        lens, small_lens = (
-            self._flat_lens(*size) if move else Lens(*size, zoom=0, parallax=0, near_HW=np.zeros(size, np.float32))
-            for size in ((height, width), share_Mhw.shape[1:])
-        )
+        height, width = picture = first_HWC.shape[:2]
+        lens, small_lens = (_flat_lens(size, self.config, moves=bool(move)) for size in (picture, share_Mhw.shape[1:]))
         for t in moments:
             pose = move.pose(t) if move else np.zeros(5, np.float32)
             x_HW, y_HW = lens.look(pose)
@@ -123,7 +120,7 @@ class InterpolateAnimator:
         """A fade in the middle of the clip, which takes `length` of it."""
         import cv2
 
-        lens = self._flat_lens(*first_HWC.shape[:2])
+        lens = _flat_lens(first_HWC.shape[:2], self.config)
         for i in range(count):
             t = i / count
             u = float(np.clip((t - 0.5) / length + 0.5, 0, 1)) if length else float(t >= 0.5)
@@ -133,8 +130,7 @@ class InterpolateAnimator:
     def _around_people(self, keyframe_HWC: Image, count: int, move: Move, joined: bool) -> Iterator[Image]:
         """People shift against the background; `joined`: from nothing, as the clip before ended without a shift."""
         near_HW = self.people.share(keyframe_HWC) - np.float32(0.5)
-        height, width = near_HW.shape
-        lens = Lens(height, width, self.config.zoom, self.config.parallax, near_HW)
+        lens = Lens(near_HW, self.config.zoom, self.config.parallax)
         for i in range(count):
             t = i / count
             pose = move.pose(t)
@@ -142,8 +138,10 @@ class InterpolateAnimator:
                 pose[3:] *= t
             yield lens.through(keyframe_HWC, pose)
 
-    def _flat_lens(self, height: int, width: int) -> Lens:
-        return Lens(height, width, self.config.zoom, self.config.parallax, np.zeros((height, width), np.float32))
+
+def _flat_lens(size: tuple[int, ...], config: InterpolateConfig, moves: bool = True) -> Lens:
+    """Without anything near; it moves as the config says, or shows the picture as it is."""
+    return Lens(np.zeros(size, np.float32), config.zoom * moves, config.parallax * moves)
 
 
 def _between(kept_M: Array, t: float) -> Array:

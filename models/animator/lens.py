@@ -22,14 +22,14 @@ class Lens:
     """Where each pixel of a frame looks in the picture, always inside of it.
 
     Args:
+        near_HW: how near each pixel is, from -0.5 to 0.5.
         zoom: how far the camera goes in at most, as a share of the picture.
         parallax: how far near things shift against far ones, as a share of the picture.
-        near_HW: how near each pixel is, from -0.5 to 0.5.
     """
 
-    def __init__(self, height: int, width: int, zoom: float, parallax: float, near_HW: Array) -> None:
+    def __init__(self, near_HW: Array, zoom: float, parallax: float) -> None:
         self.zoom, self.parallax = zoom, parallax
-        self.height, self.width = height, width
+        self.height, self.width = height, width = near_HW.shape
         y_H1 = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None]
         x_1W = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None]
         self.x_HW = np.broadcast_to(x_1W, (height, width)) * (width - 1)

@@ -46,6 +46,7 @@ def test_the_paper_s_recipe_names_all_that_it_needs(tmp_path) -> None:
         "LongCLIP-L",
         "LLaMA",
         "script writer's language model",
+        "Stable Video Diffusion",
         "data/open_images",
         "data/journeydb",
         "data/objects365",
@@ -53,9 +54,9 @@ def test_the_paper_s_recipe_names_all_that_it_needs(tmp_path) -> None:
         assert name in said, name
     lines = said.splitlines()[1:]
     weights_and_images = [line for line in lines if "torchao" not in line]
-    assert len(weights_and_images) == len(set(weights_and_images)) == 12
-    assert sum(f"put it at '{tmp_path}/models/" in line for line in lines) == 9
-    assert sum("HF_HUB_OFFLINE" in line for line in lines) == 7
+    assert len(weights_and_images) == len(set(weights_and_images)) == 13
+    assert sum(f"put it at '{tmp_path}/models/" in line for line in lines) == 10
+    assert sum("HF_HUB_OFFLINE" in line for line in lines) == 8
 
 
 def test_eight_bits_name_the_package_that_they_need(monkeypatch) -> None:

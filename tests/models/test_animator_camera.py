@@ -51,7 +51,7 @@ def test_the_camera_moves_smoothly():
 
 @pytest.mark.parametrize("config", [CameraConfig(), CameraConfig(zoom=0.0), CameraConfig(zoom=1.0, parallax=0.2)])
 def test_no_border_ever_shows(config):
-    lens = Lens(H, W, config.zoom, config.parallax, low_and_central(H, W))
+    lens = Lens(low_and_central(H, W), config.zoom, config.parallax)
     for zoom in (0, 0.5, 1):
         for corner in np.ndindex(2, 2, 2, 2):
             x_HW, y_HW = lens.look(np.array([zoom, *(2 * np.array(corner) - 1)], np.float32))

@@ -147,7 +147,7 @@ def svd(folder: Path, seed: int = 0) -> Path:
 
 
 def wan(folder: Path, images: int = 0, seed: int = 0) -> Path:
-    """Wan image-to-video in small, of the real classes: without CLIP, or with it and positions for one or two images."""
+    """Wan image-to-video in small, of real classes: without CLIP, or with it and positions for one or two images."""
     import transformers as hf
     from diffusers import (
         AutoencoderKLWan,
