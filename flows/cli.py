@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import Annotated, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -22,6 +23,9 @@ from flows.shown import shown
 from storage.errors import ConfigError
 from storage.printable import json_text, printable_lines
 from tasks.errors import FOR_USERS
+
+if TYPE_CHECKING:
+    from flows.writing import Written
 
 app = typer.Typer(
     name="moviedreamer",
@@ -177,6 +181,56 @@ def takes(
             return
         for shot, number, seed, shown_ in found:
             out.print(f"shot {shot:>4}  take {number}  seed {seed}{'  shown' if shown_ else ''}")
+
+
+@app.command()
+def write(
+    synopsis: Annotated[Path, typer.Argument(metavar="SYNOPSIS", help="Text file, a sentence a keyframe.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="STORY.yaml", help="Default: beside the synopsis.")
+    ] = None,
+    recipe: RecipeName = "laptop",
+    keyframes: Annotated[
+        int | None, typer.Option("--keyframes", min=1, help="Keyframes of the movie; default: one a sentence.")
+    ] = None,
+    verbatim: Annotated[
+        bool, typer.Option("--verbatim", help="No plot but sentences of the synopsis, also with more keyframes.")
+    ] = False,
+    set_: Assignments = None,
+    json_: AsJson = False,
+) -> None:
+    """Writes a story file of a synopsis: cast, places, scenes and shots, to be edited and rendered."""
+    with _explained():
+        from flows.writing import write_story
+
+        written = write_story(synopsis, output, recipe, set_ or [], keyframes, verbatim)
+        _print_written(written, json_)
+
+
+@app.command("export")
+def export(
+    film: Annotated[str, typer.Argument(metavar="FILM", help="Id, title or file name of a film of the storage.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A folder that is not there yet.")],
+    storage: StorageUri = "out",
+    snapshot: Annotated[str, typer.Option("--snapshot", metavar="ID", help="Default: the newest.")] = "",
+    json_: AsJson = False,
+) -> None:
+    """Writes a curated film as a story, with photographs of its people."""
+    with _explained():
+        from flows.writing import export_film
+
+        _print_written(export_film(film, storage, snapshot, output), json_)
+
+
+def _print_written(written: "Written", json_: bool) -> None:
+    if json_:
+        print(json_text({**written._asdict(), "path": str(written.path)}))
+        return
+    for line in written.added:
+        out.print(printable_lines(line), markup=False, soft_wrap=True, style="dim")
+    counted = f"{written.scenes} scenes, {written.shots} shots, {written.keyframes} keyframes"
+    who = f", with {', '.join(written.cast)}" if written.cast else ""
+    out.print(printable_lines(f"{written.path}: {counted}{who}"), markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -49,7 +49,7 @@ def nearest(name: str, known: list[str]) -> str:
     if near := difflib.get_close_matches(name.casefold(), folded, 1):
         return f": did you mean {printable(folded[near[0]])!r}?"
     shown = ", ".join(printable(one, 40) for one in known[:10])
-    return f": there are {shown}" + (" and others" if len(known) > 10 else "") if known else ""
+    return f"; there are: {shown}" + (" and others" if len(known) > 10 else "") if known else ""
 
 
 def _entry(folder: Path, part: str) -> Path:

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from storage.stories import nodes
-from storage.stories.names import named_in
+from storage.stories.names import finder
 from storage.stories.nodes import Fields, Items, Node, Text
 from storage.stories.text import fault, normal
 
@@ -93,6 +93,7 @@ def _blocks(text: str, line: int) -> list[_Block]:
 
 def _scenes(blocks: list[_Block], cast: list[str], places: list[str]) -> tuple[Node, ...]:
     scenes: list[tuple[Text | None, list[Node]]] = []
+    seen_in = finder(cast)
     waiting: list[Node] = []  # lines that are heard before the scene's first shot
     for block in blocks:
         if block.kind.startswith("#"):
@@ -109,7 +110,7 @@ def _scenes(blocks: list[_Block], cast: list[str], places: list[str]) -> tuple[N
                 waiting += heard
         else:
             plots = Items(block.line, tuple(block.texts))
-            seen = named_in(normal(" ".join(text.text for text in block.texts)), cast)
+            seen = seen_in(normal(" ".join(text.text for text in block.texts)))
             people = Items(block.line, tuple(Text(block.line, one) for one in seen))
             shot = Fields(block.line, ((Text(block.line, "plots"), plots), (Text(block.line, "characters"), people)))
             shots.append(_with_lines(shot, waiting))

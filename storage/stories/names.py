@@ -1,26 +1,46 @@
 """Which of some names a text says."""
 
 import re
-from collections.abc import Iterable
-from functools import lru_cache
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+_WORD = re.compile(r"\w+|[^\w\s]")
 
 
-def named_in(text: str, names: Iterable[str]) -> list[str]:
-    """The names that stand in a text as whole words, in the order of their first appearance; both in NFC.
+def finder(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """A function from a text to those of the names that it says, in the order of their first appearance; all in NFC.
 
-    Of names inside each other (Ada, Ada Lovelace) the longest counts. Capitals matter: a boy called Will is not will.
+    A name counts as whole words, or anywhere in a language that doesn't part its words by spaces. Of names inside each
+    other (Ada, Ada Lovelace) the longest counts. Capitals matter: a boy called Will is not will.
     """
-    pattern = _pattern(tuple(names))
-    return list(dict.fromkeys(found[0] for found in pattern.finditer(text))) if pattern else []
+    apart: dict[str, list[str]] = defaultdict(list)  # by their first words
+    within: list[str] = []
+    for name in sorted(set(names), key=lambda name: (-len(name), name)):
+        if _runs_on(name):
+            within.append(name)
+        elif first := _WORD.search(name):
+            apart[first[0]].append(name)
+    anywhere = re.compile("|".join(map(re.escape, within))) if within else None
+
+    def find(text: str) -> list[str]:
+        found: list[tuple[int, str]] = [(one.start(), one[0]) for one in anywhere.finditer(text)] if anywhere else []
+        end = 0
+        for word in _WORD.finditer(text):
+            if word.start() < end:
+                continue
+            for name in apart.get(word[0], ()):
+                if text.startswith(name, word.start()) and not _goes_on(text, word.start() + len(name)):
+                    found.append((word.start(), name))
+                    end = word.start() + len(name)
+                    break
+        return list(dict.fromkeys(name for _, name in sorted(found)))
+
+    return find
 
 
-@lru_cache(maxsize=8)
-def _pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
-    longest_first = sorted(set(names), key=lambda name: (-len(name), name))
-    apart = "|".join(re.escape(name) for name in longest_first if not _runs_on(name))
-    within = "|".join(re.escape(name) for name in longest_first if _runs_on(name))
-    parts = [rf"(?<!\w)(?:{apart})(?!\w)"] * bool(apart) + [within] * bool(within)
-    return re.compile("|".join(parts)) if parts else None
+def _goes_on(text: str, end: int) -> bool:
+    """Whether a word goes on behind a name."""
+    return re.match(r"\w", text[end - 1 : end]) is not None and re.match(r"\w", text[end : end + 1]) is not None
 
 
 def _runs_on(name: str) -> bool:

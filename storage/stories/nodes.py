@@ -8,7 +8,7 @@ the same way, after json has checked its syntax, since YAML reads what JSON writ
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,13 @@ import yaml
 
 from storage.errors import ConfigError
 from storage.printable import printable
-from storage.stories.text import fault, require_readable
+from storage.stories.text import fault, normal, require_readable
 
 DEEPEST = 16
 """Levels of lists and mappings inside each other."""
+
+MOST_VALUES = 1_000_000
+"""Texts, lists and mappings of a file."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # only its parser is used
 _INDENT = re.compile(r"^[ \t]*(?:-[ \t]+)*", re.M)
@@ -55,6 +58,28 @@ class Fields:
 
 Node = Text | Items | Fields
 """Any part of a story file."""
+
+
+def fields(line: int, pairs: Iterable[tuple[str, Node]]) -> Fields:
+    """A mapping that is in no file, as if it stood in this line."""
+    return Fields(line, tuple((Text(line, key), value) for key, value in pairs))
+
+
+def texts(line: int, given: Iterable[str]) -> Items:
+    """A list of texts, as if it stood in this line."""
+    return Items(line, tuple(Text(line, text) for text in given))
+
+
+def items(node: Node | None) -> tuple[Node, ...]:
+    """The items of a list; anything else is a list of one, and None of none."""
+    if node is None:
+        return ()
+    return node.items if isinstance(node, Items) else (node,)
+
+
+def text_of(node: Node | None) -> str:
+    """The text of a scalar as stories have it, "" of anything else."""
+    return normal(node.text) if isinstance(node, Text) else ""
 
 
 def of_yaml(text: str, name: str) -> Node:
@@ -95,8 +120,10 @@ def _tree(text: str, name: str, plain_null: bool) -> Node:
     lines = text.split("\n")
     done: list[list[Node]] = [[]]  # of each open list or mapping
     opened: list[int] = []  # lines
-    for event in _events(text, name):
+    for number, event in enumerate(_events(text, name)):
         line = event.start_mark.line + 1
+        if number > MOST_VALUES:
+            raise fault(name, line, f"the file has more than {MOST_VALUES:,} values: split the story")
         match event:
             case yaml.AliasEvent():
                 raise fault(name, line, f"*{event.anchor} is an alias, which stories don't have: {_QUOTE}")
@@ -145,7 +172,7 @@ def _events(text: str, name: str) -> Iterator[yaml.Event]:
 def _require_whole(lines: list[str], event: yaml.ScalarEvent, name: str) -> None:
     """Raises ConfigError for text that stops at a # which was hardly meant to begin a comment."""
     end = event.end_mark
-    rest = lines[end.line][end.column :] if end.line < len(lines) else ""
+    rest = lines[end.line][end.column : end.column + 100] if end.line < len(lines) else ""
     if re.match(r"\s+#[^\s#]", rest):
         said = f"{printable(event.value, 60)!r} ends before {printable(rest.strip(), 30)!r}, a comment for YAML"
         raise fault(name, end.line + 1, f"{said}: put quotes around the whole text, or a space behind #")

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from storage.errors import ConfigError
 from storage.printable import printable
-from storage.stories import markdown, nodes, screenplay
+from storage.stories import imports, markdown, nodes
 from storage.stories.files import beside, inside, nearest
 from storage.stories.nodes import Fields, Items, Node, Text
 from storage.stories.story import Line, Named, Scene, Shot, Story
@@ -28,7 +28,7 @@ LONGEST = 10_000
 LONGEST_NAME = 200
 """Characters of a name or a title."""
 
-MOST_NAMED = 2000
+MOST_NAMED = 10_000
 """Members of the cast; places; props."""
 
 LONGEST_SHOT = 3600
@@ -80,14 +80,13 @@ def parse(data: bytes, name: str, folder: Path | None = None) -> Story:
         tree = markdown.tree(text, name)
     else:
         tree = nodes.of_yaml(text, name)
-    if isinstance(tree, Fields) and any(key.text == screenplay.KEY for key, _ in tree.pairs):
-        tree = screenplay.story(tree, name)
+    tree = imports.converted(tree, name, folder)
     reader = _Reader(folder)
     story = reader.story(tree)
     if reader.faults:
-        told = [f"{shown}, line {line}: {said}" for line, said in sorted(reader.faults)[:_MOST_FAULTS]]
-        if len(reader.faults) > _MOST_FAULTS:
-            told.append(f"and {len(reader.faults) - _MOST_FAULTS} more")
+        told = [f"{shown}, line {line}: {said}" for line, said in sorted(reader.faults)]
+        if reader.more:
+            told.append("and more")
         raise ConfigError("\n".join(told))
     assert story is not None
     return story
@@ -98,6 +97,7 @@ class _Reader:
 
     def __init__(self, folder: Path | None) -> None:
         self.faults: list[tuple[int, str]] = []
+        self.more = False
         self._folder = folder
         self._references: list[tuple[str, Text]] = []
         self._checked: dict[str, str] = {}  # file name -> what is wrong with it
@@ -122,7 +122,7 @@ class _Reader:
         )
         known = {kind: dict.fromkeys(one.name for one in given.get(kind, ())) for kind in _KINDS}
         for kind, text in self._references:
-            if normal(text.text) not in known[kind] and len(self.faults) <= _MOST_FAULTS:
+            if normal(text.text) not in known[kind] and not self.more:
                 self._unknown(kind, text, list(known[kind]))
         if "scenes" in at and not self._items(at["scenes"]):
             self._fault(at["scenes"], "it has no scenes: add at least one with a shot")
@@ -153,7 +153,7 @@ class _Reader:
                     continue
                 if one.name in lines:
                     said = f"{printable(one.name)!r} is there already in line {lines[one.name]}: give another name"
-                    self.faults.append((line, said))
+                    self._fault(Text(line, one.name), said)
                 lines.setdefault(one.name, line)
                 found.append(one)
             return tuple(found)
@@ -380,7 +380,7 @@ class _Reader:
         by_key = {key: (keys[0], reader) for keys, reader in readers.items() for key in keys}
         for key, value in node.pairs:
             if key.text not in by_key:
-                if len(self.faults) > _MOST_FAULTS:
+                if self.more:
                     continue
                 near = nearest(key.text, list(by_key))
                 self._fault(key, f"found {printable(key.text, 60)!r}, which {what} doesn't have{near}")
@@ -407,7 +407,10 @@ class _Reader:
             return None
 
     def _fault(self, node: Node, said: str) -> None:
-        self.faults.append((node.line, said))
+        if len(self.faults) < _MOST_FAULTS:
+            self.faults.append((node.line, said))
+        else:
+            self.more = True
 
 
 def _shown(node: Node) -> str:

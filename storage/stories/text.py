@@ -7,7 +7,7 @@ import unicodedata
 from storage.errors import ConfigError
 from storage.printable import printable
 
-MOST_BYTES = 32 * 2**20
+MOST_BYTES = 16 * 2**20
 """Size of the largest story file."""
 
 _MARKS = {  # the longer first: UTF-32's begins with UTF-16's

@@ -19,6 +19,8 @@ FLAGS = {
     "list": ["--json"],
     "show": ["flow", "prefix", "--recipe", "--storage", "--set", "--changed", "--json"],
     "run": ["flow", "--recipe", "--storage", "--set", "--into", "--json"],
+    "write": ["synopsis", "-o", "--recipe", "--keyframes", "--verbatim", "--set", "--json"],
+    "export": ["film", "-o", "--storage", "--snapshot", "--json"],
     "status": ["--storage", "--json"],
     "clean": ["--storage", "--yes", "--json"],
 }

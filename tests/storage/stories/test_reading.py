@@ -1,12 +1,15 @@
 import codecs
+import contextlib
 import json
 import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from storage.errors import ConfigError
-from storage.stories import reading
+from storage.stories import nodes, reading
 from storage.stories.story import Line, Story
 
 
@@ -274,7 +277,9 @@ def test_what_is_too_large_is_refused_by_its_size(tmp_path: Path):
         reading.read(tmp_path / "big.yaml")
     with pytest.raises(ConfigError, match="a story has at most"):
         reading.parse(b"x" * (reading.MOST_BYTES + 1), "big.yaml")
-    assert "split the story" in fault(f"title: x\ncast: [{', '.join(map(str, range(2001)))}]\nscenes: [{{shots: [a]}}]")
+    assert "split the story" in fault(
+        f"title: x\ncast: [{', '.join(map(str, range(10_001)))}]\nscenes: [{{shots: [a]}}]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -328,3 +333,24 @@ def test_pictures_and_music_must_be_in_the_folder_of_the_story(tmp_path: Path):
     (folder / "story.yaml").write_text("title: x\nmusic: ../secret.mp3\nscenes: [{shots: [a]}]\n")
     with pytest.raises(ConfigError, match=r"line 2: '\.\./secret\.mp3' leaves"):
         reading.read(folder / "story.yaml")
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.data())
+def test_whatever_stands_in_a_file_is_a_story_or_a_fault(data: st.DataObject):
+    pieces = st.sampled_from(
+        ["- ", ": ", "\n", "  ", "\t", "[", "]", "{", "}", "'", '"', "#", "&a", "*a", "|", "!", "?", "=", "\r"]
+    )
+    at = data.draw(st.integers(0, len(FULL)))
+    until = data.draw(st.integers(at, min(len(FULL), at + 20)))
+    text = FULL[:at] + data.draw(pieces | st.text(max_size=5)) + FULL[until:]
+    name = data.draw(st.sampled_from(["story.yaml", "story.md", "story.json"]))
+    with contextlib.suppress(ConfigError):
+        assert reading.parse(text.encode("utf-8", "surrogatepass"), name).scenes
+
+
+def test_one_endless_line_and_a_million_faults_end_soon(monkeypatch):
+    monkeypatch.setattr(nodes, "MOST_VALUES", 50_000)
+    assert "values: split the story" in fault(f"title: [{'a,' * 60_000}]")
+    assert "a list of 40000 stands where one text is expected" in fault(f"title: [{'a,' * 40_000}]")
+    assert len(fault(f"title: x\nscenes: [{'a,' * 40_000}]").splitlines()) == 21

@@ -1,0 +1,159 @@
+"""A synopsis as a story: its sentences are the plots, and the rest follows from them."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from models.writer.choices import Choice
+from storage.errors import ConfigError
+from storage.stories.reading import parse
+from storage.stories.story import Story
+from storage.stories.writing import yaml_text
+from tasks.movies.synopsis import chosen, story_of
+
+LIGHT = """\
+The last light
+
+Ada, an old woman in a blue coat, keeps the lighthouse at the harbour.
+Every evening she looks at the sea and waits.
+Bo arrives on a boat in the storm. He is
+a young man with a black beard.
+"The light is broken," Ada says.
+
+Mira finds the key in the forest.
+In the village, Mira, Ada and Bo light the lantern together.
+They dance.
+Rain falls.
+"""
+SENTENCES = [
+    "Ada, an old woman in a blue coat, keeps the lighthouse at the harbour.",
+    "Every evening she looks at the sea and waits.",
+    "Bo arrives on a boat in the storm.",
+    "He is a young man with a black beard.",
+    '"The light is broken," Ada says.',
+    "Mira finds the key in the forest.",
+    "In the village, Mira, Ada and Bo light the lantern together.",
+    "They dance.",
+    "Rain falls.",
+]
+
+
+def plots(story: Story) -> list[str]:
+    return [plot for placed in story.shots() for plot in placed.shot.plots]
+
+
+def seen(story: Story) -> dict[str, tuple[str, ...]]:
+    return {placed.shot.plots[0]: placed.shot.characters for placed in story.shots()}
+
+
+def test_each_sentence_is_a_plot_word_for_word_in_order():
+    story = story_of(LIGHT, "x").story
+    assert story.title == "The last light"
+    assert plots(story) == SENTENCES
+
+
+def test_people_are_found_by_their_names_and_pronouns():
+    story = story_of(LIGHT, "x").story
+    assert [one.name for one in story.cast] == ["Ada", "Bo", "Mira"]
+    assert story.cast[0].description == "An old woman in a blue coat."
+    by_plot = seen(story)
+    assert by_plot["Every evening she looks at the sea and waits."] == ("Ada",)
+    assert by_plot["He is a young man with a black beard."] == ("Bo",)
+    assert by_plot["They dance."] == ("Mira", "Ada", "Bo")
+    assert by_plot["Rain falls."] == ()
+
+
+def test_a_look_that_the_synopsis_does_not_give_is_added_told_and_the_same_each_time():
+    first, second = story_of(LIGHT, "x"), story_of(LIGHT, "x")
+    assert first == second
+    mira = first.story.cast[2].description
+    assert mira.startswith(("A young", "A middle-aged"))
+    assert any(told.startswith("Mira: how they look was added") for told in first.added)
+    assert len({one.description for one in first.story.cast}) == 3
+
+
+def test_scenes_begin_at_paragraphs_headings_and_other_places():
+    story = story_of(LIGHT, "x").story
+    assert [(scene.place, len(scene.shots)) for scene in story.scenes] == [
+        ("the harbour", 5),
+        ("the forest", 1),
+        ("the village", 3),
+    ]
+    headed = story_of("# A day\n\n## Dawn\nThe sun rises.\n## Dusk\nThe sun sets.", "x").story
+    assert headed.title == "A day"
+    assert [(scene.title, scene.shots[0].plots) for scene in headed.scenes] == [
+        ("Dawn", ("The sun rises.",)),
+        ("Dusk", ("The sun sets.",)),
+    ]
+
+
+def test_what_somebody_says_is_heard():
+    lines = [line for placed in story_of(LIGHT, "x").story.shots() for line in placed.shot.lines]
+    assert [(line.speaker, line.text) for line in lines] == [("Ada", "The light is broken.")]
+    text = "Ada: a woman in red.\nBo: a man in green.\nAda meets Bo.\nBo: “Good evening.”"
+    story = story_of(text, "x").story
+    assert [one.description for one in story.cast] == ["A woman in red.", "A man in green."]
+    assert plots(story) == ["Ada meets Bo."]
+    assert [line.text for line in story.scenes[0].shots[0].lines] == ["Good evening."]
+
+
+def test_more_keyframes_repeat_sentences_or_show_people_and_never_change_a_sentence():
+    verbatim = story_of(LIGHT, "x", keyframes=20, verbatim=True).story
+    assert len(plots(verbatim)) == 20
+    assert list(dict.fromkeys(plots(verbatim))) == SENTENCES
+    free = plots(story_of(LIGHT, "x", keyframes=20).story)
+    assert len(free) == 20
+    assert [plot for plot in dict.fromkeys(free) if plot in SENTENCES] == SENTENCES
+    assert "Ada: An old woman in a blue coat." in free
+
+
+@pytest.mark.parametrize(("text", "keyframes"), [("", None), ("\n \n", None), ("# Title only\n", None), (LIGHT, 3)])
+def test_no_sentence_and_too_few_keyframes_are_told(text, keyframes):
+    with pytest.raises(ConfigError, match="sentence"):
+        story_of(text, "x", keyframes)
+
+
+class Always:
+    name = "a model\nof mine"
+
+    def __init__(self, *answers: str) -> None:
+        self.asked: list[Choice] = []
+        self._answers = answers
+
+    def choose(self, choices: Sequence[Choice]) -> list[str]:
+        self.asked += choices
+        return [self._answers[i % len(self._answers)] for i in range(len(choices))]
+
+
+def test_a_model_chooses_only_sizes_that_no_rule_decides_and_is_named_above_them():
+    written = story_of(LIGHT, "x")
+    model = Always("close-up", "")
+    story, heads = chosen(written, model)
+    assert plots(story) == SENTENCES
+    assert [one.text for one in model.asked] == [plots(story)[number - 1] for number in written.unsure]
+    assert list(heads) == written.unsure[::2]
+    changed = [
+        placed.number
+        for placed, before in zip(story.shots(), written.story.shots(), strict=True)
+        if placed.shot != before.shot
+    ]
+    assert changed == written.unsure[::2]
+    text = yaml_text(story, heads, "top")
+    assert "  # close-up: chosen by a model\\nof mine\n" in text
+    assert parse(text.encode(), "story.yaml") == story
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "艾达在海边等待。船来了。\n\n她笑了。",
+        "Der alte Mann geht in den Wald. Das Kind wartet am Hafen. Die Frau sieht den Mann und das Kind an der Mühle.",
+        "No: “yes”\nOn. Null ~ = : 12:30 #5 *x &y !z\n- a\n- b: c",
+        "A \x7f".replace("\x7f", "\u00a0") + "lone sentence without an end",
+        "Will will wait. Will you? " * 300,
+    ],
+)
+def test_any_text_becomes_a_story_that_reads_back(text):
+    written = story_of(text, "x", verbatim=True)
+    assert parse(yaml_text(written.story).encode(), "story.yaml") == written.story
+    assert not [one for one in written.story.cast if one.name in ("Der", "Das", "Mann")]
