@@ -107,6 +107,7 @@ def show_training(key: str, place: Storage, model: str) -> None:
 
 
 def show_markdown(key: str, markdown: str, description: str) -> None:
+    """A page of Markdown."""
     from prefect.artifacts import create_markdown_artifact
 
     with _named(f"the page {key}"):

@@ -202,6 +202,7 @@ def reported(name: str, of: str = "", artifact: bool = True) -> Iterator[Progres
 
 
 def pace(stage: Stage, what: str) -> str:
+    """How far a part of a stage is, the stage's time so far and about how long the part will still take."""
     steps, rest = stage.steps[what], stage.remaining(what)
     so_far = f"{label(what)} {steps.done}/{steps.total}, {clock(stage.seconds)} so far"
     return so_far + (f", about {clock(rest)} to go" if rest else "")

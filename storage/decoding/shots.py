@@ -4,8 +4,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,16 +20,22 @@ _SHORTEST_SHOT = 0.4  # seconds
 _LEAST_CHANGE = 10.0  # mean absolute difference of two pictures, 0-255, for a cut between them
 _SUSPICIOUS = 0.9 * _LEAST_CHANGE
 _NEIGHBOURS = 2  # frames on either side that a cut stands out of
+_MIDDLE = _NEIGHBOURS + 1  # of the glances that are kept
 _TOGETHER = 4  # frames of a group, which is shorter than a shot
 _BLACK, _LIT = 4.0, 16.0  # means of a picture, 0-255, that has faded out, and in
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
-_CLOCK = 90_000  # ticks a second
 
 
 class _Glance(NamedTuple):
     seconds: float
     picture: np.ndarray  # uint8 [height, 3 * width], small, its colours apart
-    change: float  # from the frame before: mean absolute difference, 0-255
+    change: float  # from the picture before: mean absolute difference, 0-255
+    spread: float  # how many times the change of one frame that is about
+
+    @property
+    def pace(self) -> float:
+        """Change from one frame to the next."""
+        return self.change / self.spread
 
 
 class _Group(NamedTuple):
@@ -124,9 +129,11 @@ class CutFinder:
 
         if self._glances and self._glances[-1].picture.shape != picture.shape:
             self._glances.clear()  # pictures of two shapes cannot be compared
-        self._glances.append(_Glance(seconds, picture, self._change(seconds, picture)))
-        if self._suspicious():
-            self._found += self._seen_by_detector()
+        before = self._glances[-1] if self._glances else _Glance(seconds, picture, 0.0, 1.0)
+        frames = max(1.0, (seconds - before.seconds) * self._fps)
+        self._glances.append(_Glance(seconds, picture, _difference(before.picture, picture), math.sqrt(frames)))
+        if self._suspicious() and self._is_cut():
+            self._found.append(self._glances[_MIDDLE].seconds)
         self._found += self._fades.see(seconds, cv2.mean(picture)[0])
 
     def _small(self, frame: "VideoFrame") -> np.ndarray:
@@ -135,31 +142,41 @@ class CutFinder:
         small = self._scaler.reformat(frame, width, height, "rgb24", interpolation="FAST_BILINEAR", threads=1)
         return packed(small, 3)
 
-    def _change(self, seconds: float, picture: np.ndarray) -> float:
-        if not self._glances:
-            return 0.0
-        frames = max(1.0, (seconds - self._glances[-1].seconds) * self._fps)
-        return _difference(self._glances[-1].picture, picture) / math.sqrt(frames)
-
     def _suspicious(self) -> bool:
         """Whether the frame in the middle, of which two neighbours on either side are known, may begin a shot."""
         if len(self._glances) < 2 * _NEIGHBOURS + 2:
             return False
-        _, *before, here, after, last = (glance.change for glance in self._glances)
-        around = (sum(before) + after + last) / (2 * _NEIGHBOURS)
-        return here >= max(_SUSPICIOUS, 0.9 * self._threshold * around)
+        paces = [glance.pace for glance in self._around()]
+        return self._glances[_MIDDLE].pace >= max(_SUSPICIOUS, 0.9 * self._threshold * sum(paces) / len(paces))
 
-    def _seen_by_detector(self) -> list[float]:
-        from scenedetect.common import FrameTimecode, Timecode
+    def _around(self) -> list[_Glance]:
+        """The neighbours of the frame in the middle; of the first glance the change is not known."""
+        return [glance for place, glance in enumerate(self._glances) if place not in (0, _MIDDLE)]
 
-        detector, found = _detector(self._threshold, self._fps), []
-        for seconds, picture, _ in self._glances:
-            ticks = Timecode(pts=round(seconds * _CLOCK), time_base=Fraction(1, _CLOCK))
-            gray = np.repeat(picture[:, :, None], 3, axis=2)  # the detector takes colour pictures
-            clock = FrameTimecode(ticks, Fraction(self._fps).limit_denominator(1001))
-            found += [cut.seconds for cut in detector.process_frame(clock, gray)]
-        middle = self._glances[_NEIGHBOURS + 1].seconds
-        return [cut for cut in found if abs(cut - middle) < 2 / _CLOCK]
+    def _is_cut(self) -> bool:
+        """Whether the detector sees a cut in the middle.
+
+        It compares changes as if each were that of one frame, so its thresholds are raised or lowered by as much as the
+        change in the middle spans more or less than those around it.
+        """
+        from scenedetect.common import FrameTimecode
+        from scenedetect.detectors import AdaptiveDetector
+
+        here, around = self._glances[_MIDDLE], self._around()
+        change = sum(glance.change for glance in around)
+        pace = sum(glance.pace for glance in around)
+        detector = AdaptiveDetector(
+            adaptive_threshold=self._threshold * here.spread * (pace / change if change else 1.0),
+            min_scene_len=0,  # CutFinder.cuts sees to it
+            window_width=_NEIGHBOURS,
+            min_content_val=_LEAST_CHANGE * here.spread,
+            luma_only=True,
+        )
+        found: list[FrameTimecode] = []
+        for place, glance in enumerate(self._glances):
+            gray = np.repeat(glance.picture[:, :, None], 3, axis=2)  # the detector takes colour pictures
+            found = detector.process_frame(FrameTimecode(place, 1.0), gray)  # only their order counts
+        return bool(found)
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:
@@ -167,29 +184,6 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
     import cv2
 
     return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size if one.shape == other.shape else math.inf
-
-
-def _detector(threshold: float, fps: float) -> Any:
-    from scenedetect.common import FrameTimecode
-    from scenedetect.detectors import AdaptiveDetector
-
-    class PerFrame(AdaptiveDetector):  # type: ignore[misc]
-        """Its scores are those of neighbouring frames, however many lie between two that it sees."""
-
-        before: FrameTimecode | None = None
-
-        def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: np.ndarray) -> float:
-            frames = (timecode.seconds - self.before.seconds) * fps if self.before else 1.0
-            self.before = timecode
-            return float(super()._calculate_frame_score(timecode, frame_img) / max(1.0, frames) ** 0.5)
-
-    return PerFrame(
-        adaptive_threshold=threshold,
-        min_scene_len=0,  # CutFinder.cuts sees to it
-        window_width=_NEIGHBOURS,
-        min_content_val=_LEAST_CHANGE,
-        luma_only=True,
-    )
 
 
 @dataclass

@@ -88,6 +88,7 @@ def biases(found: Census, looks: Looks) -> list[str]:
 
 
 def percent(share: float | None) -> str:
+    """A share, 0-1, as people read it; "none" where there is nothing to take a share of."""
     if share is None:
         return "none"
     return f"{100 * share:.0f} %" if share == 0 or share >= 0.1 else f"{100 * share:.1f} %"

@@ -302,6 +302,35 @@ def test_a_short_look_at_something_else_is_two_cuts(fps):
     assert finder.cuts() == pytest.approx([4.0, 4.0 + max(1, 3 * fps // 5) / fps], abs=1e-3)
 
 
+def test_cuts_are_those_of_the_detector_of_pyscenedetect():
+    from scenedetect.common import FrameTimecode
+    from scenedetect.detectors import AdaptiveDetector
+
+    draw, fps = np.random.default_rng(0), 25.0
+    shots = draw.integers(20, 120, (20, 36, 64, 1), np.uint8) * draw.uniform(0.8, 1, (20, 1, 1, 1))
+    seen = [shot + draw.integers(0, flicker // 3) for flicker, shot in enumerate(shots, 3) for _ in range(15)]
+    pictures = [np.repeat(picture, 3, axis=2).astype(np.uint8) for picture in seen]
+    finder = CutFinder(threshold=15, fps=fps)
+    for _ in finder.watch((n / fps, av.VideoFrame.from_ndarray(picture)) for n, picture in enumerate(pictures)):
+        pass
+    detector = AdaptiveDetector(adaptive_threshold=15, min_scene_len=0, min_content_val=10.0, luma_only=True)
+    clocks = [FrameTimecode(n, fps) for n in range(len(pictures))]
+    theirs = [cut.seconds for seen in zip(clocks, pictures, strict=True) for cut in detector.process_frame(*seen)]
+    assert 5 < len(theirs) < len(shots) - 1  # where pictures flicker, cuts stand out less
+    assert finder.cuts() == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("missing", [0, 8])
+def test_motion_between_frames_of_which_some_are_missing_is_no_cut(missing):
+    draw, fps = np.random.default_rng(1), 25.0
+    noise = np.clip(60 + np.cumsum(draw.choice([-12, 12], (40, 36, 64, 1)), axis=0), 0, 255).astype(np.uint8)
+    there = [n for n in range(len(noise)) if not 20 <= n < 20 + missing]
+    finder = CutFinder(threshold=2, fps=fps)
+    for _ in finder.watch((n / fps, av.VideoFrame.from_ndarray(np.repeat(noise[n], 3, axis=2))) for n in there):
+        pass
+    assert finder.cuts() == []
+
+
 def test_shots_are_not_shorter_than_one_can_see():
     finder = CutFinder(threshold=2.5, fps=25)
     finder._found = [5.2, 0.1, 5.0, 9.0]
