@@ -1,4 +1,4 @@
-"""The command line: list, show, run, render, takes, status, clean.
+"""The command line: list, show, run, write, render, takes, export, status, clean.
 
 Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Prefect, Ray and torch are imported by
 the commands that need them, so that `--help` and `list` answer at once.

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from flows.catalogue import needs
 from flows.console import Terminal
-from flows.rendering import Report, listed_takes, told
+from flows.recipes import resolve
+from flows.rendering import Report, listed_takes, settings, told
 from flows.rendering import render as render_stories
 from flows.reporting import listening
-from flows.run import opened
+from flows.run import Run, opened
 from flows.shown import shown
 from storage.errors import ConfigError
 from storage.remote import is_remote, local_path
+from storage.root import Storage
 from tasks.movies.stories import queue
 from tasks.movies.stories.prepare import Order
 
@@ -67,15 +70,17 @@ def run(
         ConfigError: a setting or storage that cannot be used, or a model that is missing.
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
-    sources = [file for story in stories for file in (queue.sources(story) if _is_folder(story) else [story])]
+    found = [file for story in stories for file in (queue.sources(story) if _is_folder(story) else [story])]
+    sources, looked = list(dict.fromkeys(found)), _look(recipe, uri, overrides)
+    if dry:
+        return render_stories(looked, sources, order, preview, dry)
     with opened("render_stories", recipe, uri, overrides) as work, Terminal(console) as terminal, listening(terminal):
-        return render_stories(work, list(dict.fromkeys(sources)), order, preview, dry, hours)
+        return render_stories(work, sources, order, preview, hours=hours)
 
 
 def takes(story: str, recipe: str, uri: str, overrides: Sequence[str]) -> list[tuple[int, int, int, bool]]:
     """(shot, take, seed, whether the movie shows it) of all takes of a story."""
-    with opened("render_stories", recipe, uri, overrides) as work:
-        return listed_takes(work, story)
+    return listed_takes(_look(recipe, uri, overrides), story)
 
 
 def show(report: Report, dry: bool, console: Console) -> None:
@@ -84,6 +89,13 @@ def show(report: Report, dry: bool, console: Console) -> None:
         lines = shown(one.error or one.movie or ", ".join(f"{count} {stage}" for stage, count in one.made.items()))
         console.print(f"{one.state:<11}{shown(one.title or one.name)}  {lines}", soft_wrap=True)
     console.print(f"{'to make' if dry else 'expected'}: {told(report.estimate)}", soft_wrap=True)
+
+
+def _look(recipe: str, uri: str, overrides: Sequence[str]) -> Run:
+    """A run that writes nothing; raises ConfigError where the models are missing that it needs."""
+    work = Run(resolve(recipe, overrides, needs("render_stories")), Storage(uri))
+    settings(work.settings, work.storage)
+    return work
 
 
 def _is_folder(story: str) -> bool:
