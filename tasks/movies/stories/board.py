@@ -1,7 +1,7 @@
 """The page of a story: its movie, and for each keyframe what it was made from, how it was judged, and its takes."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path
 from urllib.parse import quote
 
 from storage.movies.assembly import about_path, poster_path
@@ -40,7 +40,7 @@ def is_there(plan: Plan, storage: Storage) -> bool:
 
 
 def _page(plan: Plan, files: Mapping[str, str], storage: Storage) -> Page:
-    story, movie = plan.story, PurePosixPath(movie_place(plan))
+    story, movie = plan.story, Path(movie_place(plan))
     names = {"Movie": movie.name, "Where it is from": about_path(movie).name}
     frames = list(plan.keyframes())
     seconds = sum(one.frames for one in frames) / plan.settings.movie.fps
