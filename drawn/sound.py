@@ -1,16 +1,21 @@
-"""The sound: slow chords and a plucked tune in a key a place, over waves, wind, rain, birds or a ticking clock."""
+"""The sound: slow chords and a plucked tune in a key a place, over waves, wind, rain, birds or a ticking clock.
+
+`compose` makes that of a drawn film, `score` that of any parts, as long as they like.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 
 from drawn.paint import Array
-from drawn.places import Place
 from drawn.script import Script
 
 RATE = 32000
+_FADE = 2 * RATE  # samples over which a part goes over into the next
 SCALES = {
     "harbour": (0, 2, 4, 7, 9),
     "forest": (0, 2, 4, 7, 11),
@@ -33,6 +38,43 @@ ROOTS = {
 }
 
 
+@dataclass(frozen=True)
+class Feeling:
+    """What a mood does to music.
+
+    Attributes:
+        scale: in semitones above the root; None: that of the place.
+        shift: of the root, in semitones.
+        beat: seconds between the times at which a string may be plucked.
+        density: share of these at which one is.
+    """
+
+    scale: tuple[int, ...] | None = None
+    shift: int = 0
+    beat: float = 0.5
+    density: float = 0.6
+
+
+PLAIN = Feeling()
+"""The mood of drawn films."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some seconds of music that stay in one key.
+
+    Attributes:
+        kind: of place, one of SCALES.
+        air: whether the place itself is heard, such as its waves.
+    """
+
+    kind: str
+    seed: int
+    seconds: float
+    feeling: Feeling = PLAIN
+    air: bool = True
+
+
 def compose(script: Script) -> Array:
     """The film's sound, float32 [2, seconds * RATE] within -1..1."""
     out = np.zeros((2, script.seconds * RATE), np.float32)
@@ -42,8 +84,8 @@ def compose(script: Script) -> Array:
         while end + 1 < len(script.shots) and script.shots[end + 1].place == script.shots[start].place:
             end += 1
         a, b = script.shots[start].start, script.shots[end].end
-        part = _scene(script.places[script.shots[start].place], script.seed * 1000 + start, b - a)
-        out[:, a * RATE : b * RATE] += part
+        kind = script.places[script.shots[start].place].kind
+        out[:, a * RATE : b * RATE] += _played(Part(kind, script.seed * 1000 + start, b - a))
         start = end + 1
     edge = np.minimum(1, np.arange(RATE // 2) / (RATE // 2)).astype(np.float32)
     out[:, : RATE // 2] *= edge
@@ -51,11 +93,34 @@ def compose(script: Script) -> Array:
     return (0.8 * out / max(1e-6, float(np.abs(out).max()))).astype(np.float32)
 
 
-def _scene(place: Place, seed: int, seconds: int) -> Array:
-    rng = np.random.default_rng(seed)
-    n = seconds * RATE
+def score(parts: Sequence[Part]) -> Iterator[Array]:
+    """The sound of any number of parts, each fading into the next: float32 [2, N] within -1..1, an array a part.
+
+    Only one part is held at a time. Together they have round(seconds * RATE) samples, seconds being those of all parts.
+    """
+    over = np.zeros((2, 0), np.float32)  # what of the parts before is still to be heard
+    end, at = 0.0, 0
+    for number, part in enumerate(parts):
+        end += part.seconds
+        n, fades = round(end * RATE) - at, number + 1 < len(parts)
+        wave = _played(replace(part, seconds=(n + _FADE * fades) / RATE))
+        length = min(_FADE, wave.shape[1])
+        rise = np.sin(np.linspace(0, np.pi / 2, length, dtype=np.float32))
+        wave[:, :length] *= rise
+        wave[:, wave.shape[1] - length :] *= rise[::-1]
+        heard = np.zeros((2, max(wave.shape[1], over.shape[1])), np.float32)
+        heard[:, : wave.shape[1]] += 0.5 * wave
+        heard[:, : over.shape[1]] += over
+        yield np.clip(heard[:, :n], -1, 1)
+        over, at = heard[:, n:], at + n
+
+
+def _played(part: Part) -> Array:
+    rng = np.random.default_rng(part.seed)
+    n = round(part.seconds * RATE)
     t = np.arange(n, dtype=np.float32) / RATE
-    scale, root = SCALES[place.kind], ROOTS[place.kind]
+    feeling = part.feeling
+    scale, root = feeling.scale or SCALES[part.kind], ROOTS[part.kind] + feeling.shift
     pad = np.zeros(n, np.float32)
     for k, step in enumerate((0, 2, 3)):
         w = 2 * np.pi * _hertz(root + scale[step])
@@ -64,8 +129,8 @@ def _scene(place: Place, seed: int, seconds: int) -> Array:
     tune = np.zeros((2, n), np.float32)
     length = int(1.4 * RATE)
     decay = np.exp(-np.arange(length, dtype=np.float32) / (0.35 * RATE))
-    for beat in np.arange(0, seconds, 0.5):
-        if rng.random() < 0.6:
+    for beat in np.arange(0, part.seconds, feeling.beat):
+        if rng.random() < feeling.density:
             note = root + 12 * int(rng.integers(1, 3)) + int(rng.choice(scale))
             at = int(beat * RATE)
             wave = decay * np.sin(2 * np.pi * _hertz(note) * np.arange(length, dtype=np.float32) / RATE)
@@ -73,7 +138,8 @@ def _scene(place: Place, seed: int, seconds: int) -> Array:
             pan = float(rng.uniform(0.3, 0.7))
             tune[0, at : at + m] += wave[:m] * pan
             tune[1, at : at + m] += wave[:m] * (1 - pan)
-    return (0.10 * pad[None] + 0.35 * tune + _air(place, rng, t)).astype(np.float32)
+    music = 0.10 * pad[None] + 0.35 * tune
+    return (music + _air(part.kind, rng, t) if part.air else music).astype(np.float32)
 
 
 def _hertz(note: int) -> float:
@@ -89,18 +155,18 @@ def _hiss(rng: np.random.Generator, n: int, low: float, high: float) -> Array:
     return cast(Array, (wave / (wave.std() + 1e-9)).astype(np.float32))
 
 
-def _air(place: Place, rng: np.random.Generator, t: Array) -> Array:
+def _air(kind: str, rng: np.random.Generator, t: Array) -> Array:
     n = len(t)
     slow = 0.5 + 0.5 * np.sin(2 * np.pi * t / 5.5 + float(rng.uniform(0, 6)))
-    if place.kind in ("harbour", "beach"):
+    if kind in ("harbour", "beach"):
         return cast(Array, 0.07 * _hiss(rng, n, 200, 1500) * slow**2)
-    if place.kind == "street":
+    if kind == "street":
         return cast(Array, 0.035 * _hiss(rng, n, 1500, 9000) + 0.03 * _hiss(rng, n, 60, 200))
-    if place.kind == "room":
+    if kind == "room":
         tick = np.exp(-(np.mod(t, 1.0) * 300)) * np.sin(2 * np.pi * 1900 * t)
         return cast(Array, 0.15 * np.stack([tick, tick * 0.8]) + 0.008 * _hiss(rng, n, 100, 800))
-    out = 0.04 * _hiss(rng, n, 150, 600 if place.kind != "village" else 900) * (0.4 + 0.6 * slow)
-    if place.kind in ("forest", "mountain"):
+    out = 0.04 * _hiss(rng, n, 150, 600 if kind != "village" else 900) * (0.4 + 0.6 * slow)
+    if kind in ("forest", "mountain"):
         for at in rng.uniform(0, max(0.1, n / RATE - 0.6), max(1, n // RATE)):
             m, i = int(0.16 * RATE), int(at * RATE)
             u = np.arange(m, dtype=np.float32) / RATE

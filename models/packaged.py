@@ -119,6 +119,20 @@ MODELS: Mapping[str, PackagedModel] = {
         },
         needs_conversion=True,
     ),
+    "hibari": PackagedModel(  # distilled from Kokoro-82M, which is Apache-2.0 too; its other voices would be downloaded
+        package="hibari",
+        version="0.2.1",
+        licence="Apache-2.0",
+        folder="assets",
+        files={
+            "hibari.onnx": "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
+            "oov.onnx": "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
+            "lexicon_us_gold.json.gz": "63ae94f8ef0e906d5b24fe9b59ffcbd1529aca5686a774610e43973cbaa86ad2",
+            "lexicon_us_silver.json.gz": "c4c2546ebf1eb07010331e7ef785a431aa17ba8e7bfb6b4af8d654ee96a71fd3",
+            "tagger.json.gz": "d2da7502284bbbe45d49e0b7ce3ce67bdab82254150f4317f1b8559b4d38d0eb",
+        },
+        needs_conversion=False,
+    ),
     "realesrgan-animevideov3": _realesrgan(
         "ANIMAVIDEOV3",
         numbers="548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",

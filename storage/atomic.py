@@ -1,6 +1,7 @@
 """Local files that appear whole or not at all."""
 
 import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,18 @@ def beside(target: Path, owner: str = "", last: Callable[[Path], None] = lambda 
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def workplace(path: Path) -> Iterator[Path]:
+    """A folder beside a file that is being made, emptied of what a killed run left there; gone when the block ends."""
+    folder = path.with_name(f".{path.name}.part")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_new(target: Path, data: bytes) -> None:

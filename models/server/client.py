@@ -12,24 +12,18 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from models.server import Answer, Message, Question, Reply, ServerConfig
-from models.server.budget import Budget
-from models.server.waiting import Clock, backoff, retry_after
+from models.server.sender import RefusedError, Sender, first_error
+from models.server.waiting import Clock
 
 if TYPE_CHECKING:
     import httpx
 
 REPEATED = "the server gave the same answer to another question"
-MAY_PASS = {408, 425, 429, *range(500, 600)}
 REMEMBERED = 10_000  # replies whose ids are known
-THIS_REQUEST = {400, 413, 422}  # the server refuses this question, others may be fine
 Fault = Callable[[Question, Reply], str]  # why a reply can't be used, "" when it can
-
-
-class _RefusedError(Exception):
-    """The server will not answer this question."""
 
 
 class Client:
@@ -38,13 +32,10 @@ class Client:
     def __init__(self, config: ServerConfig, again: str, clock: Clock | None = None) -> None:
         self._config = config
         self._again = again
-        self._clock = clock or Clock()
-        self._key = config.key()
-        self._url = f"{config.base_url}/chat/completions"
-        self._not_before = 0.0  # the clock's time until which the server asked to be left alone
+        self._sender = Sender(config, "chat/completions", clock)
         self._seen: OrderedDict[str, str] = OrderedDict()  # id of a reply -> hash of the request that it answered
         self._shared: set[str] = set()  # ids that answered several requests: whose the reply is can't be told
-        self.budget = Budget(config)
+        self.budget = self._sender.budget
 
     def ask(self, questions: Sequence[Question], fault: Fault) -> dict[str, Answer]:
         """An answer for each question, by key.
@@ -61,7 +52,7 @@ class Client:
         try:
             answers = asyncio.run(self._ask_all(questions, fault))
         except BaseExceptionGroup as group:
-            raise _first(group) from None
+            raise first_error(group) from None
         assert {key: answer.key for key, answer in answers.items()} == dict(zip(keys, keys, strict=True))
         return answers
 
@@ -76,12 +67,9 @@ class Client:
         return answers
 
     async def _round(self, questions: Sequence[Question], fault: Fault) -> list[Answer]:
-        import httpx
-
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         gate = asyncio.Semaphore(self._config.concurrency)
         async with (
-            httpx.AsyncClient(headers=headers, timeout=None) as http,  # the whole request has a time limit, see _said
+            self._sender.http() as http,
             asyncio.TaskGroup() as group,
         ):
             tasks = [group.create_task(self._answer(http, gate, question, fault)) for question in questions]
@@ -98,7 +86,7 @@ class Client:
             try:
                 async with gate:
                     said = await self._said(http, question, body)
-            except _RefusedError as refused:
+            except RefusedError as refused:
                 return Answer(question.key, Reply(""), str(refused)), ""
             reply, name = _reply(said), str(said.get("id") or "")
             if self._repeated(name, body):
@@ -129,39 +117,9 @@ class Client:
 
     async def _said(self, http: "httpx.AsyncClient", question: Question, body: bytes) -> Mapping[str, Any]:
         """The server's JSON; sends the request again while the error may pass."""
-        import httpx
-
-        problem = ""
-        for attempt in range(1, self._config.attempts + 1):
-            await self._hold()
-            self.budget.request(question.film_id)
-            asked = 0.0
-            try:
-                async with asyncio.timeout(self._config.timeout_s):
-                    response = await http.post(
-                        self._url,
-                        content=body,
-                        headers={"Content-Type": "application/json", "X-Request-Id": question.key},
-                    )
-                if response.status_code == 200:
-                    return self._paid(question, response.json())
-                problem = self._quoted(response)
-                if response.status_code in THIS_REQUEST:
-                    raise _RefusedError(problem)
-                if response.status_code not in MAY_PASS:
-                    self._give_up(problem)
-                asked = self._asked_to_wait(response)
-            except TimeoutError:
-                problem = f"nothing within server.timeout_s={self._config.timeout_s}"
-            except httpx.RequestError as error:
-                problem = f"{type(error).__name__} {error}".strip()
-            except ValueError as error:
-                problem = f"an answer that is not JSON ({error})"
-            if attempt < self._config.attempts:
-                config = self._config
-                wait = backoff(attempt, config.backoff_s, config.longest_wait_s, self._clock.random)
-                await self._clock.sleep(max(wait, asked * self._clock.random.uniform(1, 1.1)))
-        self._give_up(f"no answer in {self._config.attempts} attempts, the last time {problem}")
+        return await self._sender.send(
+            http, question.film_id, question.key, body, lambda response: self._paid(question, response.json())
+        )
 
     def _paid(self, question: Question, said: Any) -> dict[str, Any]:
         answer: dict[str, Any] = dict(said) if isinstance(said, Mapping) else {}
@@ -169,21 +127,6 @@ class Client:
         tokens = usage.get("total_tokens") if isinstance(usage, Mapping) else None
         self.budget.spent(question.film_id, tokens if isinstance(tokens, int) else 0)
         return answer
-
-    async def _hold(self) -> None:
-        """Waits until the time is over for which the server asked all of its clients to leave it alone."""
-        while (left := self._not_before - self._clock.now()) > 0:
-            await self._clock.sleep(left)
-
-    def _asked_to_wait(self, response: "httpx.Response") -> float:
-        asked = retry_after(response.headers.get("Retry-After"))
-        if asked > self._config.longest_wait_s:
-            self._give_up(
-                f"it asks to wait {asked:.0f} s, longer than server.longest_wait_s={self._config.longest_wait_s}"
-            )
-        if asked:
-            self._not_before = max(self._not_before, self._clock.now() + asked)
-        return asked
 
     def _repeated(self, name: str, body: bytes) -> bool:
         """Whether a reply's id came before, with another request. Equal requests may share a cached reply."""
@@ -195,14 +138,6 @@ class Client:
         if len(self._seen) > REMEMBERED:
             self._shared.discard(self._seen.popitem(last=False)[0])
         return name in self._shared
-
-    def _quoted(self, response: "httpx.Response") -> str:
-        """Status and the beginning of what the server says, without the key that some servers quote."""
-        text = " ".join(response.text.split())[:300]
-        return f"HTTP {response.status_code}: {text.replace(self._key, '***') if self._key else text}"
-
-    def _give_up(self, problem: str) -> NoReturn:
-        raise self._config.error(self._url, problem)
 
 
 def _reply(said: Mapping[str, Any]) -> Reply:
@@ -217,8 +152,3 @@ def _reply(said: Mapping[str, Any]) -> Reply:
     end = choice.get("finish_reason")
     told = text if isinstance(text, str) and end != "content_filter" else ""
     return Reply(told.encode(errors="replace").decode(), end == "length")  # half a character can't be sent or kept
-
-
-def _first(error: BaseException) -> BaseException:
-    """The first error of a group of groups."""
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

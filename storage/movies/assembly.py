@@ -14,11 +14,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from storage.atomic import workplace
 from storage.errors import StorageError
 from storage.guard import guarded
 from storage.movies.about import About, comment, manifest
 from storage.movies.encoder import encode, ffmpeg_program
-from storage.movies.movie import WrittenMovie, workplace
+from storage.movies.movie import WrittenMovie
 from storage.movies.subtitles import Subtitles, Timed, iso639, srt
 from storage.printable import LINE, NAME, printable
 
@@ -226,8 +227,8 @@ def _copied(
     target = out.add_stream_from_template(stream, opaque=True)
     target.time_base = stream.time_base
     target.metadata.update({"language": language} | ({"title": name, "handler_name": name} if name else {}))
-    packets = (packet for packet in source.demux(stream) if packet.dts is not None)
-    return ((float(packet.dts * packet.time_base), target.index, _of(target, packet)) for packet in packets)
+    base, timed = float(stream.time_base or 0), ((packet.dts, packet) for packet in source.demux(stream))
+    return ((dts * base, target.index, _of(target, packet)) for dts, packet in timed if dts is not None)
 
 
 def _of(target: "Stream", packet: "Packet[Any]") -> "Packet[Any]":

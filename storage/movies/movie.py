@@ -3,14 +3,13 @@
 Its comment names the ffmpeg that wrote it.
 """
 
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from storage.atomic import workplace
 from storage.errors import FilmError, StorageError
 from storage.guard import guarded
 from storage.movies.clips import write_clip
@@ -82,15 +81,3 @@ def write_movie(
             encode(ffmpeg.output(*shown, *words, str(movie), **options), str(path))
         movie.replace(path)
     return WrittenMovie(count / fps, count, silent)
-
-
-@contextmanager
-def workplace(path: Path) -> Iterator[Path]:
-    """A folder beside the movie, emptied of what a killed run left there; gone when the block ends."""
-    folder = path.with_name(f".{path.name}.part")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

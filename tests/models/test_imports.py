@@ -1,13 +1,13 @@
-"""What curation's workers import for their settings costs them neither seconds nor memory."""
+"""What workers import for their settings costs them neither seconds nor memory."""
 
 import subprocess
 import sys
 
-HEAVY = {"torch", "transformers", "diffusers", "dlib", "open_clip", "httpx"}
+HEAVY = {"torch", "transformers", "diffusers", "dlib", "open_clip", "httpx", "onnxruntime"}
 
 
-def test_the_configs_of_curations_backends_are_imported_without_torch() -> None:
-    imports = "from models import captioner, detector, face, sentence, writer"
+def test_the_configs_of_backends_are_imported_without_torch() -> None:
+    imports = "from models import captioner, detector, face, sentence, voice, writer"
     loaded = subprocess.run(
         [sys.executable, "-c", f"{imports}; import sys; print(*sys.modules)"],
         capture_output=True,

@@ -1,0 +1,116 @@
+"""Sends requests to one server until they are answered: repeated while the error may pass, and counted."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from models.server import ServerConfig
+from models.server.budget import Budget
+from models.server.waiting import Clock, backoff, retry_after
+
+if TYPE_CHECKING:
+    import httpx
+
+MAY_PASS = {408, 425, 429, *range(500, 600)}
+THIS_REQUEST = {400, 413, 422}  # the server refuses this request, others may be fine
+
+T = TypeVar("T")
+
+
+class RefusedError(Exception):
+    """The server will not answer this request."""
+
+
+class Sender:
+    """Sends to the server's address `path`; what it asks of one request, such as a pause, holds for all."""
+
+    def __init__(self, config: ServerConfig, path: str, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or Clock()
+        self._key = config.key()
+        self.url = f"{config.base_url}/{path}"
+        self._not_before = 0.0  # the clock's time until which the server asked to be left alone
+        self.budget = Budget(config)
+
+    def http(self) -> "httpx.AsyncClient":
+        """A new connection pool. The whole request has a time limit, its parts have none."""
+        import httpx
+
+        return httpx.AsyncClient(headers={"Authorization": f"Bearer {self._key}"} if self._key else {}, timeout=None)
+
+    async def send(
+        self, http: "httpx.AsyncClient", film_id: str, key: str, body: bytes, read: "Callable[[httpx.Response], T]"
+    ) -> T:
+        """What `read` makes of the server's answer.
+
+        Args:
+            film_id: whose budget pays.
+            key: names the request, for the server's log.
+            read: raises ValueError for an answer that can't be read, which is then asked for again.
+
+        Raises:
+            RefusedError: when the server refuses this request.
+            ServerError: when it gives no answer, or refuses all.
+            BudgetError: when the film's budget is used up.
+        """
+        import httpx
+
+        problem = ""
+        for attempt in range(1, self._config.attempts + 1):
+            await self._hold()
+            self.budget.request(film_id)
+            asked = 0.0
+            try:
+                async with asyncio.timeout(self._config.timeout_s):
+                    response = await http.post(
+                        self.url,
+                        content=body,
+                        headers={"Content-Type": "application/json", "X-Request-Id": key},
+                    )
+                if response.status_code == 200:
+                    return read(response)
+                problem = self._quoted(response)
+                if response.status_code in THIS_REQUEST:
+                    raise RefusedError(problem)
+                if response.status_code not in MAY_PASS:
+                    self._give_up(problem)
+                asked = self._asked_to_wait(response)
+            except TimeoutError:
+                problem = f"nothing within server.timeout_s={self._config.timeout_s}"
+            except httpx.RequestError as error:
+                problem = f"{type(error).__name__} {error}".strip()
+            except ValueError as error:
+                problem = f"an answer that can't be read ({error})"
+            if attempt < self._config.attempts:
+                config = self._config
+                wait = backoff(attempt, config.backoff_s, config.longest_wait_s, self._clock.random)
+                await self._clock.sleep(max(wait, asked * self._clock.random.uniform(1, 1.1)))
+        self._give_up(f"no answer in {self._config.attempts} attempts, the last time {problem}")
+
+    async def _hold(self) -> None:
+        """Waits until the time is over for which the server asked all of its clients to leave it alone."""
+        while (left := self._not_before - self._clock.now()) > 0:
+            await self._clock.sleep(left)
+
+    def _asked_to_wait(self, response: "httpx.Response") -> float:
+        asked = retry_after(response.headers.get("Retry-After"))
+        if asked > self._config.longest_wait_s:
+            self._give_up(
+                f"it asks to wait {asked:.0f} s, longer than server.longest_wait_s={self._config.longest_wait_s}"
+            )
+        if asked:
+            self._not_before = max(self._not_before, self._clock.now() + asked)
+        return asked
+
+    def _quoted(self, response: "httpx.Response") -> str:
+        """Status and the beginning of what the server says, without the key that some servers quote."""
+        text = " ".join(response.text.split())[:300]
+        return f"HTTP {response.status_code}: {text.replace(self._key, '***') if self._key else text}"
+
+    def _give_up(self, problem: str) -> NoReturn:
+        raise self._config.error(self.url, problem)
+
+
+def first_error(error: BaseException) -> BaseException:
+    """The first error of a group of groups."""
+    return first_error(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
