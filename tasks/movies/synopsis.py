@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heapify, heapreplace
 from itertools import count
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from drawn.casting import HER_NAMES, HIS_NAMES, draw
 from drawn.people import CLOTHS
 from drawn.places import KINDS
+from drawn.words import FRAMES
 from models.sentences import split
 from models.writer.choices import Choice, Chooser
 from storage.errors import ConfigError
@@ -84,6 +86,7 @@ _COMMON = """
 """
 _NOT_NAMES = frozenset(_COMMON.split())  # though they may begin a sentence
 _MANY_CAPITALS = 0.15  # share of words with a capital from which a language gives them to more than names
+_NEAR = FRAMES["close-up"][0]
 _TITLE = re.compile(r"(?:#+\s*|title\s*:\s*)(?P<title>.+?)\s*#*", re.I)
 _HEADING = re.compile(r"#+\s*(?P<title>.+?)\s*#*")
 _COLON = re.compile(r"(?:[-*]\s+)?(?P<name>[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){0,3})\s*:\s+(?P<said>\S.*)")
@@ -141,7 +144,7 @@ def story_of(text: str, title: str, keyframes: int | None = None, verbatim: bool
     cast = _cast(names, described, said, added)
     _speak(sentences, names)
     counts = iter(_counts([len(one.text) for one in sentences], keyframes or len(sentences)))
-    known = {one.name: one.description for one in (*cast, *places)}
+    seen_at = {place.name: place.description for place in places} if not verbatim else {}
     scenes: list[Scene] = []
     unsure: list[int] = []
     number = 0
@@ -149,7 +152,7 @@ def story_of(text: str, title: str, keyframes: int | None = None, verbatim: bool
         shots: list[Shot] = []
         for sentence in of_scene:
             sure, size = _size(sentence, not shots)
-            made = _shots(sentence, size, next(counts), known, verbatim)
+            made = _shots(sentence, size, next(counts), "" if shots else seen_at.get(sentence.place, ""), verbatim)
             unsure += [] if sure else [number + 1]
             number += len(made)
             shots += made
@@ -372,8 +375,12 @@ def _scenes(sentences: Sequence[_Sentence]) -> list[list[_Sentence]]:
 def _counts(lengths: Sequence[int], keyframes: int) -> list[int]:
     """How many keyframes each sentence has: the longer the more, at least one."""
     counts = [1] * len(lengths)
+    longest: list[tuple[float, int]] = [(-length, i) for i, length in enumerate(lengths)]  # a keyframe's share
+    heapify(longest)
     for _ in range(keyframes - len(lengths)):
-        counts[max(range(len(counts)), key=lambda i: (lengths[i] / counts[i], -i))] += 1
+        _, i = longest[0]
+        counts[i] += 1
+        heapreplace(longest, (-lengths[i] / counts[i], i))
     return counts
 
 
@@ -386,19 +393,21 @@ def _size(sentence: _Sentence, first: bool) -> tuple[bool, str]:
     return False, "medium shot"
 
 
-def _shots(sentence: _Sentence, size: str, count: int, known: dict[str, str], verbatim: bool) -> list[Shot]:
-    """As many shots of a sentence as it has keyframes: the sentence first, then nearer, or who and what is there."""
+def _shots(sentence: _Sentence, size: str, count: int, place: str, verbatim: bool) -> list[Shot]:
+    """As many shots of a sentence as it has keyframes: the sentence first, then its people, then the sentence nearer.
+
+    Args:
+        place: what is seen of the place before anybody comes, "" for nothing.
+    """
     lines, people = tuple(sentence.lines), sentence.people
     shots = [Shot(characters=people, size=size, plots=(sentence.text,), lines=lines)]
-    details = [(name, f"{name}: {known[name]}") for name in people] if not verbatim else []
-    for number in range(1, count):
-        near = SIZES[min(SIZES.index(size) + number, len(SIZES) - 1)]
-        if number <= len(details):
-            name, plot = details[number - 1]
-            shots.append(Shot(characters=(name,), size="close-up", plots=(plot,)))
-        else:
-            shots.append(Shot(characters=people, size=near, plots=(sentence.text,)))
-    return shots
+    before = [Shot(size="very wide shot", plots=(place,))] if place and count > 1 else []
+    near = [Shot(characters=(name,), size="close-up", plots=(_NEAR.format(w=name),)) for name in people]
+    shots += near[: count - 1 - len(before)] if not verbatim else []
+    for number in range(1, count - len(before) - len(shots) + 1):
+        nearer = SIZES[min(SIZES.index(size) + number, len(SIZES) - 1)]
+        shots.append(Shot(characters=people, size=nearer, plots=(sentence.text,)))
+    return before + shots
 
 
 def _mood(text: str) -> str:
