@@ -25,7 +25,7 @@ _PARTS = {
     "decoder": ("frozen", "decoder"),
     "autoregressive": ("frozen", "autoregressive", "autoregressive_fit"),
     "movies": ("frozen", "render", "movie", "script"),
-    "stories": ("sentence", "face", "frozen", "render", "movie", "stories"),
+    "stories": ("sentence", "face", "frozen", "render", "movie", "sound", "stories"),
     "figures": ("frozen", "face", "render", "evaluate"),
 }
 """What is made -> the fields of the recipe that decide on it."""

@@ -31,7 +31,9 @@ class Report:
 def settings(recipe: Recipe, storage: Storage) -> Settings:
     """What movies depend on beside their stories; raises ConfigError where a model is missing."""
     models = prepare.models(recipe.stories, storage)
-    return Settings(models, recipe.sentence, recipe.face, recipe.frozen, recipe.render, recipe.movie, recipe.stories)
+    return Settings(
+        models, recipe.sentence, recipe.face, recipe.frozen, recipe.render, recipe.movie, recipe.sound, recipe.stories
+    )
 
 
 def render(

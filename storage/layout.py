@@ -42,6 +42,7 @@ PLACES = (
     rf"pieces/keyframes/{_ID}\.(webp|json)",
     rf"pieces/enlarged/{_ID}\.webp",
     rf"pieces/clips/{_ID}\.mp4",
+    rf"pieces/speech/{_ID}\.wav",
     r"stories/rates\.json|report\.json",
     rf"stories/takes|queue/{_ID}\.json",
     rf"{_MOVIE}|storyboard\.html|metrics\.json",

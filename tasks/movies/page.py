@@ -88,6 +88,7 @@ class Page:
     figures: tuple[Tile, ...] = ()
     cast: tuple[Portrait, ...] = ()
     cast_note: str = "Faces found in the film and grouped by their embeddings; nobody named them."
+    notes: tuple[str, ...] = ()
     made_with: tuple[MadeWith, ...] = ()
     footer: str = ""
 

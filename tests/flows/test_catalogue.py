@@ -9,7 +9,7 @@ def test_every_flow_names_parts_of_the_recipe() -> None:
     for flow in catalogue.FLOWS:
         assert needs(flow) <= set(Recipe.model_fields)
     own = needs("render_stories") - needs("studio")
-    assert own == {"stories"}
+    assert own == {"sound", "stories"}
     assert all(needs(flow) <= needs("studio") | own for flow in catalogue.FLOWS)
 
 

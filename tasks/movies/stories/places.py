@@ -32,6 +32,11 @@ def page_place(plan: Plan) -> str:
     return f"movies/{plan.movie}/storyboard.html"
 
 
+def notes_place(plan: Plan) -> str:
+    """Of what did not enter the movie as the story says it."""
+    return f"movies/{plan.movie}/notes.json"
+
+
 def judged_place(keyframe: str) -> str:
     """Of what was seen of a keyframe's tries; it is there before the keyframe."""
     return f"pieces/keyframes/{keyframe}.json"

@@ -16,6 +16,7 @@ A take is a shot drawn with another seed. Shots that follow go on from the first
 changes no shot but its own.
 """
 
+import math
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from storage.stories.story import Named, Placed, Scene, Shot, Story
 from tasks.movies.movie import MovieConfig
 from tasks.movies.render import RenderConfig
 from tasks.movies.stories.gate import GateConfig
+from tasks.movies.stories.soundtrack import SoundConfig, seconds_of_lines
 from tasks.movies.stories.stream import Name, Piece
 from tasks.training.frozen import FrozenConfig
 
@@ -78,6 +80,7 @@ class Settings:
     frozen: FrozenConfig
     render: RenderConfig
     movie: MovieConfig
+    sound: SoundConfig
     stories: StoriesConfig
 
     def preview(self) -> Self:
@@ -216,6 +219,11 @@ class Plan:
         for shot in self.shown:
             yield from shot.keyframes
 
+    def lasts(self) -> list[tuple[Placed, float]]:
+        """The movie's shots, and the seconds that each lasts."""
+        fps = self.settings.movie.fps
+        return [(shot.placed, sum(one.frames for one in shot.keyframes) / fps) for shot in self.shown]
+
     def pieces(self) -> Iterator[Piece]:
         """Each after what it needs; the movie last."""
         scripts = Piece("scripts", self.key, self.scripts)
@@ -233,7 +241,8 @@ class Plan:
             stage = one.picture[0]
             beside = tuple((stage, key) for key in (one.before, one.after, one.anchor) if key)
             yield Piece("clips", one.clip, one, (one.picture, *beside))
-        yield Piece("movies", self.movie, self, tuple(("clips", one.clip) for one in self.keyframes()))
+        clips = tuple(("clips", one.clip) for one in self.keyframes())
+        yield Piece("movies", self.movie, self, (scripts.name, *clips))
         yield Piece("pages", self.page, self, (self.movie_name,))
 
 
@@ -274,12 +283,16 @@ def plan(
     return Plan(story, settings, planner.key, scripts, pictures, shots, shots, movie)
 
 
-def beats(shot: Shot, movie: MovieConfig) -> list[tuple[str, int]]:
-    """(plot line, frames) of each keyframe of a shot: one a line or, in a longer shot, as many as its seconds hold."""
+def beats(shot: Shot, movie: MovieConfig, sound: SoundConfig) -> list[tuple[str, int]]:
+    """(plot line, frames) of each keyframe of a shot: one a line or, where it says its seconds, as many as these hold.
+
+    Where it does not, the shot lasts at least as long as what is said in it.
+    """
     lines = shot.plots or ("",)
-    seconds = shot.seconds or len(lines) * movie.clip
-    count = max(len(lines), round(seconds / movie.clip))
-    total = max(count, round(seconds * movie.fps))
+    seconds = shot.seconds or max(len(lines) * movie.clip, seconds_of_lines(shot, sound))
+    count = max(len(lines), round(shot.seconds / movie.clip) if shot.seconds else 1)
+    frames = seconds * movie.fps
+    total = max(count, round(frames) if shot.seconds else math.ceil(round(frames, 6)))
     ends = [round(total * place / count) for place in range(count + 1)]
     return [(lines[place * len(lines) // count], ends[place + 1] - ends[place]) for place in range(count)]
 
@@ -316,7 +329,7 @@ class _Planner:
             keyframes=tuple(
                 _script(story, placed.scene, placed.shot, plot)
                 for placed in story.shots()
-                for plot, _ in beats(placed.shot, settings.movie)
+                for plot, _ in beats(placed.shot, settings.movie, settings.sound)
             )
         )
         named = (*story.places, *story.props, *story.cast)
@@ -333,7 +346,11 @@ class _Planner:
         numbers = count(1)
         for scene in self.story.scenes:
             for shot in scene.shots:
-                scripts = list(self.screenplay.keyframes[place : place + len(beats(shot, self.settings.movie))])
+                scripts = list(
+                    self.screenplay.keyframes[
+                        place : place + len(beats(shot, self.settings.movie, self.settings.sound))
+                    ]
+                )
                 looks = fingerprint("shot", scripts)
                 known[looks] += 1
                 name = fingerprint(looks, known[looks])
@@ -361,7 +378,9 @@ class _Planner:
         faces = [[self.pictures[name] for name in cast[who].pictures] for who in shot.characters if who in cast]
         references = self._references(scene, shot)
         drawn: list[Drawn] = []
-        for number, (script, (plot, frames)) in enumerate(zip(scripts, beats(shot, self.settings.movie), strict=True)):
+        for number, (script, (plot, frames)) in enumerate(
+            zip(scripts, beats(shot, self.settings.movie, self.settings.sound), strict=True)
+        ):
             before = (*past, *((one.tokens, one.place) for one in drawn))[-self.window :]
             seed = int(fingerprint("seed", render.seed, take, number, script)[:7], 16)
             history = [key for key, _ in before]
@@ -423,12 +442,11 @@ def _enlarged_key(one: Drawn, size: Sequence[object], movie: MovieConfig) -> str
 def _movie_key(story: Story, settings: Settings, shots: Iterable[PlannedShot], pictures: Pictures) -> str:
     told = [
         [
-            shot.placed.scene.title,
-            shot.placed.scene.mood,
-            list(shot.placed.shot.lines),
-            [[one.clip, one.plot, one.frames] for one in shot.keyframes],
+            [scene.title, scene.place, scene.mood, list(shot.lines), shot.plots],
+            [[one.clip, one.frames] for one in planned.keyframes],
         ]
-        for shot in shots
+        for planned in shots
+        for _, scene, shot in [planned.placed]
     ]
-    music = pictures.get(story.music, "")
-    return fingerprint("story movie", story.title, story.language, music, told, settings.movie)
+    given = [story.title, story.language, story.seed, pictures.get(story.music, ""), [*story.places]]
+    return fingerprint("story movie", given, told, settings.movie, settings.sound)

@@ -81,6 +81,6 @@ def _key(stage: str, settings: Settings) -> str:
         "enlarged": [movie.upscaler, movie.width, movie.height],
         "clips": [movie.animator, movie.upscaler, movie.width, movie.height, movie.fps, movie.seconds],
         "pages": [],
-        "movies": [movie.upscaler, movie.width, movie.height, movie.fps],
+        "movies": [settings.sound, movie.upscaler, movie.width, movie.height, movie.fps],
     }
     return fingerprint(stage, costs[stage])

@@ -68,7 +68,7 @@ def crews(settings: Settings, files: Mapping[str, str], storage: Storage, cluste
     film = {
         "enlarged": partial(work.enlarged, settings, storage),
         "clips": partial(work.clips, settings, storage),
-        "movies": partial(work.movies, storage),
+        "movies": partial(work.movies, dict(files), storage),
         "pages": partial(work.pages, dict(files), storage),
     }
     slots = min(1.0, cluster.cpus / (2 * cluster.workers))

@@ -9,7 +9,7 @@ Shapes: T keyframes, H of them past, R references, L tokens, D token width, N se
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import groupby
@@ -29,20 +29,20 @@ from storage import snapshot as snapshots
 from storage.decoding.pictures import Pixels, decode, encode
 from storage.errors import ConfigError
 from storage.movies.about import About, MadeBy, MadeFrom
-from storage.movies.assembly import Chapter, about_path, assemble, poster_path
+from storage.movies.assembly import about_path, assemble, poster_path
 from storage.movies.clips import write_clip
-from storage.movies.subtitles import Subtitles, Timed
 from storage.printable import printable
-from storage.remote import read_bytes
+from storage.remote import fetched, read_bytes
 from storage.root import Storage
 from storage.stories import photographs
 from tasks import dataset
 from tasks.movies.movie import made_with
 from tasks.movies.render import Draft, Painter, dreamer, watcher
-from tasks.movies.stories import board
+from tasks.movies.stories import board, soundtrack
 from tasks.movies.stories.gate import Gate, Judgement, Look
-from tasks.movies.stories.places import judged_place, movie_place, place
+from tasks.movies.stories.places import judged_place, movie_place, notes_place, place
 from tasks.movies.stories.plan import Drawn, Past, Plan, Scripts, Settings
+from tasks.movies.stories.soundtrack import Soundtrack
 from tasks.movies.stories.stream import Name, Piece, Work
 from tasks.training import tokens as film_tokens
 
@@ -190,12 +190,12 @@ def clips(settings: Settings, storage: Storage) -> Work:
     return work
 
 
-def movies(storage: Storage) -> Work:
-    """Clips, one behind the other."""
+def movies(files: Files, storage: Storage) -> Work:
+    """Clips, one behind the other, with all that is heard and written."""
 
     def work(pieces: Sequence[Piece]) -> None:
         for piece in pieces:
-            _assemble(piece.job, storage)
+            _assemble(piece.job, files, storage)
 
     return work
 
@@ -210,57 +210,58 @@ def pages(files: Files, storage: Storage) -> Work:
     return work
 
 
-def _assemble(plan: Plan, storage: Storage) -> None:
-    rel = movie_place(plan)
+def _assemble(plan: Plan, files: Files, storage: Storage) -> None:
+    rel, story, sound = movie_place(plan), plan.story, plan.settings.sound
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moviedreamer-")))
         shown = {one.clip: stack.enter_context(storage.local(place(("clips", one.clip)))) for one in plan.keyframes()}
+        music = stack.enter_context(fetched(files[plan.pictures[story.music]])) if story.music else None
+        with _spoken(plan, storage, scratch / "speech") as speech:
+            heard = soundtrack.write(sound, story, plan.lasts(), scratch / "sound.mp4", speech, music)
         path = scratch / Path(rel).name
-        words = Subtitles("Plot", plan.story.language, plots(plan))
-        assemble(path, [shown[one.clip] for one in plan.keyframes()], about(plan), None, [words], chapters(plan))
+        clips = [shown[one.clip] for one in plan.keyframes()]
+        assemble(path, clips, _about(plan, heard), heard.path, heard.subtitles, heard.chapters)
+        notes = [*_notes(plan, storage), *heard.notes]
+        storage.write_bytes(notes_place(plan), json.dumps(notes, ensure_ascii=False, indent=1).encode())
         for file in (poster_path(path), about_path(path), path):  # the movie makes the others count
             storage.upload(file, f"{Path(rel).parent}/{file.name}")
 
 
-def about(plan: Plan) -> About:
+@contextmanager
+def _spoken(plan: Plan, storage: Storage, folder: Path) -> Iterator[Path]:
+    """The spoken lines of a story that are known, in a local folder; new ones are kept when the block ends."""
+    config = plan.settings.sound
+    lines = [line for placed, _ in plan.lasts() for line in soundtrack.lines_of(placed.shot, config)]
+    names = {soundtrack.speech_name(config, line) for line in lines}
+    folder.mkdir()
+    known = {name for name in names if storage.exists(f"pieces/speech/{name}")}
+    for name in known:
+        storage.download(f"pieces/speech/{name}", folder / name)
+    yield folder
+    for file in sorted(folder.iterdir()):
+        if file.name not in known:
+            storage.upload(file, f"pieces/speech/{file.name}")
+
+
+def _about(plan: Plan, heard: Soundtrack) -> About:
     """What the movie says of itself."""
     settings, story = plan.settings, plan.story
-    used = made_with(settings.movie).items()
-    made_by = [MadeBy(part, one["kind"], one["revision"], one["licence"]) for part, one in used]
     drawn = {"tokens": settings.models.autoregressive, "keyframes": settings.models.decoder}
-    made_by += [MadeBy(part, rel, "", "as its films") for part, rel in drawn.items()]
+    made_by = [MadeBy(part, rel, "1", "see its training films") for part, rel in drawn.items()]
+    used = made_with(settings.movie).items()
+    made_by += [MadeBy(part, one["kind"], one["revision"], one["licence"]) for part, one in used]
     given = [
         MadeFrom(f"picture of {one.name}", plan.pictures[file])
         for one in (*story.cast, *story.places, *story.props)
         for file in one.pictures
     ]
-    return About(story.title, story.language, made_by, given)
+    return About(story.title, story.language, [*made_by, *heard.made_by], [*given, *heard.made_from])
 
 
-def chapters(plan: Plan) -> list[Chapter]:
-    """One a scene, where scenes have titles."""
-    found: list[Chapter] = []
-    scene, start = None, 0
-    for shot in plan.shown:
-        if shot.placed.scene is not scene and shot.placed.scene.title:
-            found.append(Chapter(start / plan.settings.movie.fps, shot.placed.scene.title))
-        scene, start = shot.placed.scene, start + sum(one.frames for one in shot.keyframes)
-    return found
-
-
-def plots(plan: Plan) -> list[Timed]:
-    """(start, end, plot) in seconds of the movie; a plot that goes on stays on the screen."""
-    told: list[Timed] = []
-    start = 0
-    for shot in plan.shown:
-        for number, one in enumerate(shot.keyframes):
-            times = start / plan.settings.movie.fps, (start + one.frames) / plan.settings.movie.fps
-            if number and told and told[-1][2] == one.plot:
-                told[-1] = (told[-1][0], times[1], one.plot)
-            else:
-                told.append((*times, one.plot))
-            start += one.frames
-    return [line for line in told if line[2]]
+def _notes(plan: Plan, storage: Storage) -> list[str]:
+    """What of the scripts did not enter as it was written."""
+    told: list[str] = json.loads(bytes(_read(storage, ("scripts", plan.key))["notes"]))
+    return told
 
 
 class _Told:

@@ -12,12 +12,14 @@ from models.face import DlibConfig
 from models.sentence import MiniLmConfig
 from models.upscaler import LanczosConfig
 from models.vision import EfficientNetLite0Config
+from models.voice import SilentConfig
 from storage.root import Storage
 from storage.stories.story import Named, Scene, Shot, Story
 from tasks.movies.movie import MovieConfig
 from tasks.movies.render import RenderConfig
 from tasks.movies.stories.gate import GateConfig
 from tasks.movies.stories.plan import Models, Settings, StoriesConfig
+from tasks.movies.stories.soundtrack import SoundConfig
 from tasks.training.frozen import FrozenConfig
 from tests.tasks import tiny_autoencoder
 
@@ -28,6 +30,7 @@ SETTINGS = Settings(
     FrozenConfig(vision=EfficientNetLite0Config(), codec=tiny_autoencoder.CODEC, width=64, height=32),
     RenderConfig(steps=1, generation=GenerationConfig(window=4, keep=2, temperature=0.5)),
     MovieConfig(upscaler=LanczosConfig(), animator=CameraConfig(), width=96, height=48, fps=4),
+    SoundConfig(voice=SilentConfig(), music=False),
     StoriesConfig(gate=GateConfig(tries=1)),
 )
 

@@ -81,7 +81,7 @@ def test_takes_stay_when_shots_come_before_them_and_go_when_the_shot_is_edited()
 def test_words_that_are_heard_change_the_movie_alone():
     whole = story()
     before = plan(whole, SETTINGS, {})
-    louder = edited(whole, 2, lines=(Line(text="Who is there?"),))
+    louder = edited(whole, 1, lines=(Line(text="Who is there?"),))
     assert made_anew(before, plan(louder, SETTINGS, {})) == {"movies": 1, "pages": 1}
 
 
@@ -122,10 +122,13 @@ def test_a_preview_has_no_pictures_at_the_movies_size():
     [
         (Shot(plots=("a", "b")), [("a", 4), ("b", 4)]),
         (Shot(), [("", 4)]),
+        (Shot(plots=("a", "b"), lines=(Line(text="Who?"),)), [("a", 4), ("b", 4)]),
+        (Shot(plots=("a",), lines=(Line(text="A line that takes longer than a second to say."),)), [("a", 17)]),
+        (Shot(plots=("a",), seconds=1, lines=(Line(text="A line that is too long."),)), [("a", 4)]),
         (Shot(plots=("a",), seconds=2.6), [("a", 3), ("a", 4), ("a", 3)]),
         (Shot(plots=("a", "b"), seconds=5), [("a", 4), ("a", 4), ("a", 4), ("b", 4), ("b", 4)]),
         (Shot(plots=("a", "b", "c"), seconds=0.1), [("a", 1), ("b", 1), ("c", 1)]),
     ],
 )
 def test_a_shot_lasts_as_long_as_it_says(shot, wanted):
-    assert beats(shot, SETTINGS.movie) == wanted
+    assert beats(shot, SETTINGS.movie, SETTINGS.sound) == wanted

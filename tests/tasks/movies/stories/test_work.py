@@ -25,7 +25,7 @@ def make(storage, planned, batch=1, files=None):
         "keyframes": lambda: work.keyframes(planned.settings, storage),
         "enlarged": lambda: work.enlarged(planned.settings, storage),
         "clips": lambda: work.clips(planned.settings, storage),
-        "movies": lambda: work.movies(storage),
+        "movies": lambda: work.movies(files or {}, storage),
         "pages": lambda: work.pages(files or {}, storage),
     }
     for stage in STAGES:
