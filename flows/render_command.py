@@ -84,10 +84,14 @@ def takes(story: str, recipe: str, uri: str, overrides: Sequence[str]) -> list[t
 
 
 def show(report: Report, dry: bool, console: Console) -> None:
-    """A line for each story, and what is to be made or was expected."""
+    """A line for each story with what it says otherwise, and what is to be made or was expected."""
     for one in report.stories:
+        for note in one.notes:
+            console.print(f"note: {shown(one.title)}: {shown(note)}", soft_wrap=True)
         lines = shown(one.error or one.movie or ", ".join(f"{count} {stage}" for stage, count in one.made.items()))
         console.print(f"{one.state:<11}{shown(one.title or one.name)}  {lines}", soft_wrap=True)
+        if one.page:
+            console.print(f"{'':<11}{shown(one.page)}", soft_wrap=True)
     console.print(f"{'to make' if dry else 'expected'}: {told(report.estimate)}", soft_wrap=True)
 
 

@@ -1,5 +1,7 @@
 """Where the pieces of stories are in a storage."""
 
+import json
+
 from storage.movies.names import file_names
 from storage.root import Storage
 from tasks.movies.stories.gate import Judgement
@@ -35,6 +37,12 @@ def page_place(plan: Plan) -> str:
 def notes_place(plan: Plan) -> str:
     """Of what did not enter the movie as the story says it."""
     return f"movies/{plan.movie}/notes.json"
+
+
+def notes(storage: Storage, plan: Plan) -> list[str]:
+    """What did not enter a movie as the story says it."""
+    told: list[str] = json.loads(storage.read_bytes(notes_place(plan)))
+    return told
 
 
 def judged_place(keyframe: str) -> str:

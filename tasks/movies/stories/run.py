@@ -34,6 +34,7 @@ class Outcome:
         made, kept: pieces of each stage that this run made, or would make, and that were there before.
         error: why it failed.
         movie, page: their URLs.
+        notes: what did not enter the movie as the story says it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Outcome:
     error: str = ""
     movie: str = ""
     page: str = ""
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,8 @@ def _outcome(
         return replace(outcome, state="planned")
     if any(piece.name not in answers for piece in lacks):
         return replace(outcome, state="unfinished")
-    return replace(outcome, movie=storage.url(movie_place(one.plan)), page=storage.url(page_place(one.plan)))
+    movie, page = (storage.url(rel) for rel in (movie_place(one.plan), page_place(one.plan)))
+    return replace(outcome, movie=movie, page=page, notes=places.notes(storage, one.plan))
 
 
 def _missing(stories: Sequence[Planned], storage: Storage) -> list[Piece]:
