@@ -69,9 +69,14 @@ def look(storage: Storage) -> Found:
     others = [rel for table in SCHEMAS for rel in _files_of(storage, table) if rel not in mine] + home.files(storage)
     ours = mine.union(others)
     walked = {folder for rel in entered for folder in folders_of(rel)}
-    there, folders = storage.look_into(lambda rel: rel in walked or layout.leads_on(rel) or rel.startswith(_WALKED))
+
+    def leads_on(rel: str) -> bool:
+        deeper = rel.startswith(_WALKED) and not storage.is_link(rel)
+        return deeper or rel in walked or layout.leads_on(rel)
+
+    there, folders = storage.look_into(leads_on)
     left = [rel for rel in there if rel not in ours and not rel.startswith(f"{FOLDER}/")]
-    return Found(tuple(made), tuple(others), tuple(left), tuple(folders))
+    return Found(tuple(made), tuple(others), tuple(left), tuple(sorted(walked.union(folders))))
 
 
 def _files_of(storage: Storage, table: str) -> list[str]:

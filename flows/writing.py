@@ -32,6 +32,7 @@ def write_story(
         ConfigError: a synopsis that can't be read or has no sentence, a file that is there, an unknown setting.
     """
     from flows.recipes import resolve
+    from models.errors import ModelError
     from models.writer import choices
     from storage.stories.reading import parse
     from storage.stories.writing import yaml_text
@@ -44,18 +45,21 @@ def write_story(
     if path.suffix.lower() not in (".yaml", ".yml"):
         raise ConfigError(f"{printable(str(path))!r} is no name of a story file: let it end with .yaml")
     written = story_of(_read(synopsis), synopsis.stem.replace("_", " "), keyframes, verbatim)
-    story, heads = written.story, dict[int, str]()
-    if written.unsure and (chooser := choices.build(settings.writer)):
-        story, heads = chosen(written, chooser)
-    top = [f"Made of {synopsis.name} by `moviedreamer write`. Its sentences are the plots, word for word."]
-    text = yaml_text(story, heads, "\n".join([*top, *written.added]))
+    story, heads, added = written.story, dict[int, str](), list(written.added)
+    try:
+        if written.unsure and (chooser := choices.build(settings.writer)):
+            story, heads = chosen(written, chooser)
+    except ModelError as error:
+        added.append(f"the sizes of all shots are by rule, since the language model can't be used: {error}")
+    top = f"Made of {synopsis.name} by `moviedreamer write`. Its sentences are the plots, word for word."
+    text = yaml_text(story, heads, "\n".join([top, *added]))
     if parse(text.encode(), path.name) != story:
         raise AssertionError(f"the story of {synopsis} doesn't read back as it was written")
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{printable(str(path))!r} can't be written: {error.strerror}") from None
-    return _told(path, story, written.added)
+    return _told(path, story, added)
 
 
 def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written:

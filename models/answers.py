@@ -12,22 +12,29 @@ from typing import Any
 from models.errors import ModelError
 from models.sentences import split
 
-VERSION = 1  # of what follows: part of the revision of every backend whose answers it reads
+VERSION = 2  # of what follows: part of the revision of every backend whose answers it reads
 
 _LONGEST = 50_000  # characters; nothing that is asked for is as long
-_UNSEEN = re.compile(r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # halves of characters too
+_UNSEEN = re.compile(
+    r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)  # half characters
 
-_THOUGHT = r"[<\[◁]{}(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis)[>\]▷]"
-_OPEN, _CLOSE = re.compile(_THOUGHT.format(""), re.I), re.compile(_THOUGHT.format("/"), re.I)
+_THOUGHT = (
+    r"(?:[<\[◁]{}(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis)[>\]▷]|<\|{}_of_thought\|>)"
+)
+_OPEN, _CLOSE = re.compile(_THOUGHT.format("", "begin"), re.I), re.compile(_THOUGHT.format("/", "end"), re.I)
 _INNERMOST = re.compile(f"{_OPEN.pattern}(?:(?!{_OPEN.pattern}).)*?{_CLOSE.pattern}", re.I | re.S)
 _NESTED = 4  # thoughts inside of thoughts
 _CHANNEL = re.compile(  # gpt-oss thinks in channels; without special tokens their names run into the text
-    r"<\|channel\|>(?:analysis|commentary)(?:(?!<\|channel\|>).)*<\|(?:end|call)\|>|^\s*analysis(?=[A-Z]).*assistantfinal",
+    r"<\|channel\|>(?:analysis|commentary)(?:(?!<\|channel\|>).)*<\|(?:end|call)\|>|^\s*(?:analysis(?=[A-Z]).*)?assistantfinal",
     re.S,
 )
 _ANSWER = re.compile(r"<(answer|final|response|output|caption)>(.*?)(?:</\1>|$)", re.I | re.S)
 
-_ROLES = "assistant|user|system|human|model|tool|ai|bot"
+_THINKS = re.compile(r"[\s*#]*(?:thoughts?|thinking(?: process)?|reasoning|analysis)[ \t]*:", re.I)  # in plain words
+_SAYS = re.compile(r"^[ \t*#]*(?:final )?(?:answer|caption|description|response|output)[ \t]*:\**", re.I | re.M)
+
+_ROLES = "assistant|user|system|human|model|tool|ai|bot|助手|用户"
 _END = (
     r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|eos)\|>|<｜end▁of▁sentence｜>"
     r"|<end_of_turn>|</s>|<eos>"
@@ -35,6 +42,12 @@ _END = (
 _CHAT = (
     (re.compile(rf"^(?:\s|{_END})+"), ""),
     (re.compile(_END), "\nsystem:\n"),
+    (
+        re.compile(
+            r"(?<=[.!?…\"”’)])[ \t]+(?=(?:USER|HUMAN|SYSTEM|ASSISTANT):)|#{2,}(?=[ \t]*(?:Human|User|Assistant):)"
+        ),
+        "\n",
+    ),
     (re.compile(r"\[/INST\]"), "\nassistant:\n"),
     (re.compile(r"\[INST\]"), "\nuser:\n"),
     (re.compile(rf"<[|｜]({_ROLES})[|｜]>", re.I), r"\n\1:\n"),
@@ -44,13 +57,14 @@ _CHAT = (
     (re.compile(r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?(?:s|bos|pad|unk|image|image_placeholder|img|video)>"), ""),
     (re.compile(r"^\s*assistant\s*\n", re.I), "assistant:\n"),
 )
-_TURN = re.compile(rf"(?:^|\n)[ \t*#]*({_ROLES})[ \t]*:\**", re.I)
-_MINE = {"assistant", "model", "ai", "bot"}
+_TURN = re.compile(rf"(?:^|\n)[ \t*#]*(?:GPT4 correct )?({_ROLES})[ \t]*[:：]\**", re.I)
+_MINE = {"assistant", "model", "ai", "bot", "助手"}
 
 _LANGUAGE = r"(?:json|text|plaintext|txt|markdown|md|python)\b|[\w-]*(?=\n)"
 _FENCED = re.compile(rf"```(?:{_LANGUAGE})?(.*?)(?:```|$)", re.I | re.S)
 _LABEL = re.compile(
-    r"^(?:#*\s*(?:the |image |picture )?(?:answer|caption|description|response|output)\s*(?::|\n)\s*)+|^#+\s*", re.I
+    r"^(?:#*\s*(?:the |image |picture |final )?(?:answer|caption|description|response|output)\s*(?::|\n)\s*)+|^#+\s*",
+    re.I,
 )
 _PREAMBLE = re.compile(
     r"^(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok)[,.!:]+\s*)?"
@@ -60,21 +74,33 @@ _PREAMBLE = re.compile(
 )
 _FAREWELL = re.compile(r"(?:(?<=[.!?\n])|^)\s*(?:i hope th(?:is|at)|let me know|feel free|would you like)\b.*$", re.I)
 _QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "«": "»"}
-_MARKUP = re.compile(r"<[|/｜]|[|｜]>|<[a-z][^<>\n]{0,40}>|&[lg]t;|```|\[/?INST\]|^\s*[\[{]", re.I)
-_NOTHING = {"null", "none", "nan", "n/a", "na", "nil", "undefined", "empty", "unknown"}
+_MARKUP = re.compile(r"<[|/｜]|[|｜]>|<[a-z][^<>\n]{0,40}>|&[lg]t;|```|\[/?INST\]|^\s*[\[{]|\[\[|\]\(|\\boxed\b", re.I)
+_NOTHING = {"null", "none", "nan", "n/a", "na", "nil", "undefined", "empty", "unknown", "yes", "no", "ok"}
 
-_REFUSAL = re.compile(
-    r"""[(*]*(?:(?:unfortunately|regrettably|however|but|oh|well|okay|(?:please\ )?note)[,.:]?\s)*
-    (?: let\ me\ (?:think|see|look|analy) | thinking: | i\ need\ to\b | we\ (?:need|have)\ to\b
-    | the\ user\ (?:wants|asks|asked)\b
+_REFUSAL = re.compile(  # and thinking aloud
+    r"""[(*]*(?:(?:unfortunately|regrettably|however|but|oh|well|okay|alright|so|now|first|(?:please\ )?note)[,.:]?\s)*
+    (?: let\ me\ (?:think|see|look|analy|start|begin|describe) | thinking: | (?:hm+|wait)[,.!…]
+    | (?:i|we)\ (?:need|have|want)\ to\b | i\ should\b
+    | i(?:'ll|\ will|'m\ going\ to)\ (?:look|describe|start|begin|analy)
+    | i\ (?:have\ )?described\b | the\ user\ (?:wants|asks|asked|is\ asking|has|gave|provided)\b
     | i(?:\ am|'m)\ (?:(?:so|very|really|truly)\ )?(?:sorry|afraid|unable|not\ able)\b
     | i\ (?:can't|cannot|can\ not|couldn't|could\ not|won't|will\ not|don't|do\ not)\b
+    | i\ (?:must|have\ to)\ (?:decline|refuse)\b | i(?:'d|\ would)\ need\b
     | sorry(?:[,.!]|\ but\b|\ for\b) | (?:my\ )?apologies\b | i\ apologi[sz]e\b
     | (?:as|i\ am|i'm)\ (?:just\ )?an?\ (?:ai\b|artificial|(?:large\ |vision[-\ ])?language\ model)
     | (?:there\ is\ )?no\ (?:image|picture)\ (?:was|is|has|provided|attached)
-    | please\ (?:provide|upload|attach|share)\b
-    | es\ tut\ mir\ leid | ich\ kann\ (?:leider|das|diese) | je\ suis\ désolée? | je\ ne\ peux\ pas
-    | lo\ siento | no\ puedo | 抱歉 | 对不起 | 很抱歉 | 我无法 | 我不能 | 申し訳 )""",
+    | (?:it\ (?:seems|appears|looks)\ (?:like\ |that\ )?)?(?:you\ (?:haven't|have\ not|didn't|did\ not)\b
+        | (?:no|the)\ (?:image|picture)\ (?:was|is|has|did)(?:n't|\ not|\ been)?
+            \ (?:provided|attached|uploaded|shared|load))
+    | (?:this|that|the)\ (?:image|picture|still|frame)\ (?:cannot|can't|could\ not)\ be\b
+    | it\ is\ (?:not\ possible|impossible)\ (?:for\ me\ )?to\ (?:describe|identify|view|process|analy|caption)
+    | (?:please|(?:could|can|would)\ you(?:\ please)?)\ (?:provide|upload|attach|share|send)\b
+    | (?:content|response|output)\ (?:was\ |has\ been\ )?(?:filtered|blocked|removed)\b | (?:\w+\ )?error: | traceback\b
+    | es\ tut\ mir\ leid | ich\ kann\ (?:leider|das|diese) | (?:je\ suis\ )?désolée?\b | je\ ne\ peux\ pas
+    | lo\ siento | no\ puedo | mi\ dispiace | non\ posso | desculpe | não\ posso | het\ spijt\ me | tyvärr
+    | jag\ kan\ tyvärr
+    | извините | к\ сожалению | я\ не\ могу | 我?(?:很|非常)?抱歉
+    | 对不起 | 我?无法 | 我不能 | 申し訳 | すみません | 죄송 )""",
     re.I | re.X,
 )
 _FEWEST = 4  # words of a sentence that can only come from the prompt
@@ -112,7 +138,7 @@ def prose(text: str, cut: bool, instructions: Iterable[str]) -> str:
     Raises:
         AnswerError: as `plain`, and when it refuses, repeats its instructions, or holds code or no words.
     """
-    said = plain(text, cut)
+    said = _without_spoken_thoughts(plain(text, cut))
     blocks = _FENCED.findall(said)
     if len(blocks) > 1:
         raise AnswerError(f"it holds {len(blocks)} blocks of code: plain sentences were asked for")
@@ -173,6 +199,16 @@ def _without_thoughts(text: str) -> str:
         raise AnswerError("its thought doesn't end: answer without thinking aloud")
     answers = _ANSWER.findall(text)
     return str(answers[-1][1]) if answers else text
+
+
+def _without_spoken_thoughts(text: str) -> str:
+    """Without what a model thinks in plain words, as in "Thought: ... Answer: ..."."""
+    if not _THINKS.match(text):
+        return text
+    _, *said = _SAYS.split(text)
+    if not said:
+        raise AnswerError("its thought doesn't end: answer without thinking aloud")
+    return said[-1]
 
 
 def _own_turn(text: str) -> str:

@@ -252,6 +252,10 @@ class Storage:
         """Whether anything stands at `rel`, be it a link to nowhere."""
         return os.path.lexists(self._at(rel)[1]) if self.is_local else self.exists(rel)
 
+    def is_link(self, rel: str) -> bool:
+        """Whether `rel` is a link, which no run makes."""
+        return self.is_local and Path(self._at(rel)[1]).is_symlink()
+
     def delete(self, rel: str) -> None:
         """Removes what runs made at `rel` or below it; what else is there, or was changed since, stays."""
         from pyarrow.fs import FileType
@@ -277,12 +281,12 @@ class Storage:
                 filesystem.delete_file(path)
 
     def delete_empty(self, folders: Iterable[str]) -> None:
-        """Removes those of the folders in which nothing is, the deeper ones first."""
+        """Removes those of the folders in which nothing is, the deeper ones first; a link to one is a user's."""
         filesystem, _ = self._fs
         for folder in sorted(set(folders), key=lambda one: one.count("/"), reverse=True):
             path = self._at(folder)[1]
             with guarded("delete", self.url(folder)):
-                if self.exists(folder) and not self._listed(folder, recursive=False):
+                if self.exists(folder) and not self._listed(folder, recursive=False) and not self.is_link(folder):
                     filesystem.delete_dir(path)
 
     def upload(self, source: Path, rel: str) -> None:
@@ -342,18 +346,28 @@ class Storage:
     def look_into(self, leads_on: Callable[[str], bool]) -> tuple[Names, Names]:
         """Paths of the files at the root and in the folders that `leads_on` says yes to, and of these folders, sorted.
 
-        Another folder is among the files; its path ends with "/".
+        Another folder is among the files; its path ends with "/". Links are followed last, to each real
+        folder once, and what they lead to is not among the folders.
         """
-        found, folders = [], [""]
-        for folder in folders:  # which grow
+        found, folders, seen = [], [], set()
+        waiting: Listed = [("", False)]  # and whether it lies behind a link
+        links: Listed = []
+        while waiting or links:
+            folder, behind = waiting.pop(0) if waiting else links.pop(0)
+            real = os.path.realpath(self._at(folder)[1]) if self.is_local else folder
+            if real in seen:
+                found.append(folder)
+                continue
+            seen.add(real)
+            folders += [folder] * (not behind)
             for name, is_folder in self._listed(folder, recursive=False):
                 rel = f"{folder}/{name}".lstrip("/")
-                if not is_folder:
-                    found.append(rel)
-                elif leads_on(rel):
-                    folders.append(rel)
+                if not is_folder or not leads_on(rel):
+                    found.append(f"{rel}{'/' * is_folder}")
+                elif self.is_link(rel):
+                    links.append((rel, True))
                 else:
-                    found.append(f"{rel}/")
+                    waiting.append((rel, behind))
         return sorted(rel for rel in found if not is_part(PurePosixPath(rel))), sorted(folders[1:])
 
     def newest(self, rel: str, pattern: str) -> str | None:
@@ -387,7 +401,7 @@ class Storage:
 
 def _is_something_else(path: Path) -> bool:
     try:
-        return path.exists() and not path.is_dir()
+        return os.path.lexists(path) and not path.is_dir()
     except OSError:  # whoever writes there says what is wrong
         return False
 

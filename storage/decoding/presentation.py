@@ -20,8 +20,9 @@ class Presentation:
     """Gives frames their times of presentation.
 
     Decoders hand frames out in order of presentation. In some containers (H.264 in AVI) frames have the times of their
-    decoding: sorted, these are those of presentation. Where there is no time (bare streams, parts of MPEG program
-    streams), a frame follows on the one before.
+    decoding: sorted, these are those of presentation, as many frames early as the decoder holds back; this shows where
+    a picture stands. Where there is no time (bare streams, parts of MPEG program streams), a frame follows on the one
+    before.
 
     Attributes:
         told: whether packets came in another order than that of their times, which then are those of presentation.
@@ -34,40 +35,83 @@ class Presentation:
         self._length = round(1 / rate / tick)  # ticks of a frame
         self._back = max(ceil(BACK / tick), _DEEPEST * self._length)
         self._newest: int | None = None
+        self._recent: deque[int] = deque(maxlen=_DEEPEST)  # times of packets
+        self._lead = 0  # packets by which their times are ahead of those of decoding
 
     def know(self, packet: "Packet[VideoStream]") -> None:
         """Packets come in order of decoding."""
         if packet.pts is not None:
             self.told |= self._newest is not None and -self._back < packet.pts - self._newest < 0
             self._newest = packet.pts
+            if packet.dts is not None:
+                self._lead = sum(pts >= packet.dts for pts in self._recent)
+            self._recent.append(packet.pts)
 
     def in_order(self, frames: Iterable["VideoFrame"]) -> Iterator["VideoFrame"]:
         """The frames of a decoder, each with a time."""
-        waiting: deque[VideoFrame] = deque()
-        times: list[int] = []  # theirs, a heap
-        following, newest, sorting = 0, -inf, False
+        waiting = _Waiting(self._length)
+        following, newest = 0, -inf
         for frame in frames:
             may_be_of_decoding = frame.pts is not None and self._stream.codec_context.has_b_frames and not self.told
             if frame.pts is None:
                 frame.pts = following
-            while waiting and (not may_be_of_decoding or frame.pts < newest - self._back or len(waiting) == _DEEPEST):
-                yield _timed(waiting.popleft(), heappop(times))
-            sorting |= may_be_of_decoding and frame.pts < newest
+            joined = frame.pts < min(newest - self._back, waiting.end)
+            while waiting and (not may_be_of_decoding or joined or len(waiting) == _DEEPEST):
+                yield waiting.first(self._early)
+            waiting.sorting |= may_be_of_decoding and frame.pts < newest
             newest, following = frame.pts, frame.pts + (frame.duration or self._length)
             if may_be_of_decoding:
-                waiting.append(frame)
-                heappush(times, frame.pts)
+                waiting.add(frame)
             else:
                 yield frame
-        following = 0
-        for frame in waiting:
-            pts = heappop(times)
-            if sorting and not times:  # libav guesses the last one
-                pts = max(pts, following)
-            following = pts + self._length
-            yield _timed(frame, pts)
+        while waiting:
+            yield waiting.first(self._early, ending=True)
+
+    @property
+    def _early(self) -> int:
+        """By how many frames times come early that are of decoding."""
+        return max(0, self._stream.codec_context.reorder_depth - self._lead)
 
 
-def _timed(frame: "VideoFrame", pts: int) -> "VideoFrame":
-    frame.pts = pts
-    return frame
+class _Waiting:
+    """Frames in order of presentation, and their times.
+
+    Attributes:
+        sorting: whether the times are those of decoding.
+        end: of the frame that was handed out last; infinite before the first.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.sorting = False
+        self._length = self._step = length  # ticks of a frame, and from one to the next
+        self._before: int | None = None  # time of the one that was handed out last
+        self._frames: deque[VideoFrame] = deque()
+        self._times: list[int] = []  # a heap
+        self.end: float = inf
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, frame: "VideoFrame") -> None:
+        assert frame.pts is not None
+        self._frames.append(frame)
+        heappush(self._times, frame.pts)
+
+    def first(self, early: int, ending: bool = False) -> "VideoFrame":
+        """The first frame, with its time.
+
+        Args:
+            early: by how many frames times of decoding come early.
+            ending: whether no more frames come; libav guesses the time of the last packet.
+        """
+        if self.sorting and self.end == inf:
+            for _ in range(min(early, len(self._times) - 1)):
+                heappop(self._times)
+        told = heappop(self._times) if self._times else None
+        if told is None or (ending and self.sorting and not self._times and told < self.end < inf):
+            told = int(self.end)
+        elif self._before is not None and told > self._before:
+            self._step = min(self._length, told - self._before)  # an average may count pictures that stand
+        frame = self._frames.popleft()
+        frame.pts, self._before, self.end = told, told, told + self._step
+        return frame

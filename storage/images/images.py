@@ -163,7 +163,14 @@ class Images:
             place = (row + following) % len(self)
             try:
                 return self._decoded(place)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, StorageError) as error:
+            except (
+                OSError,
+                ValueError,
+                SyntaxError,
+                RuntimeError,
+                Image.DecompressionBombError,
+                StorageError,
+            ) as error:
                 logging.getLogger(__name__).warning(
                     "%r is left out, it can't be read: %s", self.name(place), printable(str(error), LINE)
                 )

@@ -54,7 +54,7 @@ def decoded(data: bytes, shown: str) -> Pixels:
         raise ConfigError(f"{shown!r} is AVIF, which this Pillow doesn't read: save it as JPEG or PNG")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MOST_PIXELS decides
+            warnings.simplefilter("ignore")  # damaged EXIF, and sizes on which MOST_PIXELS decides
             with Image.open(BytesIO(data), formats=FORMATS) as image:
                 width, height = image.size
                 _require_size(width, height, shown)
@@ -69,7 +69,7 @@ def decoded(data: bytes, shown: str) -> Pixels:
         raise ConfigError(f"{shown!r} is no picture that is read: give a JPEG, PNG, WebP or AVIF") from None
     except Image.DecompressionBombError:
         raise ConfigError(f"{shown!r} has more pixels than are read ({MOST_PIXELS:,}): save it smaller") from None
-    except (OSError, ValueError, SyntaxError, MemoryError) as error:
+    except Exception as error:  # each of Pillow's decoders raises what it likes
         raise ConfigError(f"{shown!r} doesn't open ({printable(str(error))}): save it again as JPEG or PNG") from None
 
 

@@ -25,6 +25,7 @@ from models.writer.choices import Choice, Chooser
 from storage.errors import ConfigError
 from storage.printable import cut, printable
 from storage.stories.names import finder
+from storage.stories.reading import LONGEST, LONGEST_NAME
 from storage.stories.story import Line, Named, Scene, Shot, Story
 from storage.stories.text import normal
 
@@ -67,22 +68,22 @@ _MOODS = {
     "happy": "smile smiles laugh laughs dance dances joy happy celebrate sings wedding feast friends",
     "sad": "cries weeps tears alone grave dead dies sad mourns goodbye farewell funeral",
 }
-_SHE = re.compile(r"\b(?:she|her|woman|girl|lady|mother|daughter|sister|wife|aunt|queen|widow|grandmother)\b", re.I)
-_HE = re.compile(r"\b(?:he|him|his|man|boy|gentleman|father|son|brother|husband|uncle|king|grandfather)\b", re.I)
+_SHE = re.compile(r"\b(?:she|woman|girl|lady|mother|daughter|sister|wife|aunt|queen|widow|grandmother)\b", re.I)
+_HE = re.compile(r"\b(?:he|man|boy|gentleman|father|son|brother|husband|uncle|king|grandfather)\b", re.I)
 _OLD = re.compile(r"\b(?:old|elderly|aged|grand\w+|grey|white-haired)\b", re.I)
 _CLAD = re.compile(r"\b(?:in|wearing|wears) (?:an? |the |his |her |their )?\w+|\bwith\b", re.I)
 _COMMON = """
     a an the this that these those there here it its i he she they we you his her their our my your one some all
-    both each every no not nobody somebody someone everyone everybody nothing something everything who what when
-    where why how which in on at by with from into onto under over after before behind between beside through
-    across near inside outside as if but and or so yet then now later soon suddenly finally meanwhile once again
-    still even only just perhaps maybe night morning evening noon dawn dusk midnight day today tomorrow
-    yesterday spring summer autumn winter rain snow fog wind storm light darkness silence time life death love
-    god people children men women man woman boy girl two three four five six seven eight nine ten many few
-    several another other others old young new long monday tuesday wednesday thursday friday saturday sunday
-    january february march april may june july august september october november december scene act chapter
-    title far high low deep slowly quietly together alone mr mrs ms dr sunlight moonlight smoke fire water waves
-    clouds stars years days hours weeks months
+    both each every no not nobody somebody someone everyone everybody nothing something everything who what
+    when where why how which in on at by with from into onto under over after before behind between beside
+    through across near inside outside as if but and or so yet then now later soon suddenly finally meanwhile
+    once again still even only just perhaps maybe night morning evening noon dawn dusk midnight day today
+    tomorrow yesterday spring summer autumn winter rain snow fog wind storm light darkness silence time life
+    death love god people children men women man woman boy girl two three four five six seven eight nine ten
+    many few several another other others old young new long monday tuesday wednesday thursday friday saturday
+    sunday january february march april may june july august september october november december scene act
+    chapter title far high low deep slowly quietly together alone mr mrs ms dr sunlight moonlight smoke earth
+    mars fire water waves clouds stars years days hours weeks months
 """
 _NOT_NAMES = frozenset(_COMMON.split())  # though they may begin a sentence
 _MANY_CAPITALS = 0.15  # share of words with a capital from which a language gives them to more than names
@@ -137,10 +138,13 @@ def story_of(text: str, title: str, keyframes: int | None = None, verbatim: bool
         raise ConfigError("the synopsis has no sentence: write what happens, a sentence a keyframe")
     if keyframes is not None and keyframes < len(sentences):
         raise ConfigError(f"{len(sentences)} sentences need at least as many keyframes, got --keyframes {keyframes}")
+    for one in sentences:
+        if len(one.text) > LONGEST:
+            raise ConfigError(f"a sentence of {len(one.text):,} characters is too long: {printable(one.text, 60)!r}")
     said = [one.text for one in sentences]
     names = list(dict.fromkeys([*described, *_names(said)]))
     _see(sentences, names)
-    places, added = _places(sentences)
+    places, added = _places(sentences, names)
     cast = _cast(names, described, said, added)
     _speak(sentences, names)
     counts = iter(_counts([len(one.text) for one in sentences], keyframes or len(sentences)))
@@ -194,13 +198,14 @@ def _parsed(text: str, title: str) -> tuple[str, dict[str, str], list[_Sentence]
             line = normal(raw)
             heads = _HEADING.fullmatch(line)
             told = _COLON.fullmatch(line)
+            told = told if told and len(told["name"]) <= _LONGEST_NAME and len(told["said"]) <= LONGEST // 2 else None
             if open_ and (not line or heads or told or _ENDED.search(open_) or re.match(r"[-*] ", line)):
                 for sentence in split(open_):
                     sentences.append(_Sentence(normal(sentence), begins, heading))
                     begins, heading = False, ""
                 open_ = ""
             if heads:
-                heading, begins = heads["title"], True
+                heading, begins = cut(heads["title"], LONGEST_NAME), True
             elif told and (quoted := _QUOTED.fullmatch(told["said"])):
                 if sentences:
                     sentences[-1].lines.append(Line(speaker=told["name"], text=normal(quoted["said"])))
@@ -209,7 +214,7 @@ def _parsed(text: str, title: str) -> tuple[str, dict[str, str], list[_Sentence]
                 described[told["name"]] = told["said"]
             else:
                 open_ = f"{open_} {line}".strip()
-    return cut(normal(title), 200) or "A story", described, sentences
+    return cut(normal(title), LONGEST_NAME) or "A story", described, sentences
 
 
 def _describes(said: str) -> bool:
@@ -233,13 +238,19 @@ def _names(sentences: Sequence[str]) -> list[str]:
                 words = words[1:]
                 opens = False
             name = " ".join(words)
-            if not words or all(word.lower() in _NOT_NAMES for word in words) or len(name) > _LONGEST_NAME:
+            if (
+                not words
+                or all(word.lower() in _NOT_NAMES or _is_shouted(word) for word in words)
+                or len(name) > _LONGEST_NAME
+            ):
                 continue
             if re.search(r"\b(?:in|at|to|from|near|of|into|onto|towards|the)$", before, re.I) or _is_place(name):
                 continue
             if opens and len(words) == 1:
                 acts = re.match(
-                    r"(?:'s|’s)? (?:[a-z]+s|[a-z]+ed|is|was|has|had|and [A-Z]\w*|goes|does)\b|, (?:an?|the) ", after
+                    r"(?:'s|’s)? (?:[a-z]+s|[a-z]+ed|is|was|has|had|and [A-Z]\w*|goes|does)\b"
+                    r"|, (?:an?|the|his|her|their|my|our) ",
+                    after,
                 )
                 if words[0].lower() in small or not (acts or found[name]):
                     continue
@@ -253,8 +264,12 @@ def _bare(name: str) -> str:
     return re.sub(r"['’]s\b", "", name).rstrip("'’-.")
 
 
+def _is_shouted(word: str) -> bool:
+    return len(word) > 1 and word.isupper()
+
+
 def _is_place(name: str) -> bool:
-    return any(word.lower() in _KIND for word in name.split())
+    return not re.match(r"(?:Mr|Mrs|Ms|Dr)\b", name) and any(word.lower() in _KIND for word in name.split())
 
 
 def _see(sentences: Sequence[_Sentence], names: Sequence[str]) -> None:
@@ -271,12 +286,15 @@ def _see(sentences: Sequence[_Sentence], names: Sequence[str]) -> None:
         seen = named or seen
 
 
-def _places(sentences: Sequence[_Sentence]) -> tuple[tuple[Named, ...], list[str]]:
+def _places(sentences: Sequence[_Sentence], names: Sequence[str]) -> tuple[tuple[Named, ...], list[str]]:
     """The places, each sentence's name of its own set, and what was added."""
     found: dict[str, str] = {}
     added, here = [], ""
     for one in sentences:
-        words = re.findall(r"[^\W\d_]+", one.text.lower())
+        text = one.text
+        for name in names:  # a Mrs. Hill is no hill
+            text = text.replace(name, " ")
+        words = re.findall(r"[^\W\d_]+", text.lower())
         kinds = [_KIND[word] for word in words if word in _KIND]
         if kinds and not (here and here == _called(one.text, kinds[0])):
             here = _called(one.text, kinds[0])
@@ -315,8 +333,11 @@ def _cast(
 
 def _apposition(name: str, sentences: Sequence[str]) -> str:
     """`an old man` of "Bo, an old man, ..." or "Bo is an old man."."""
-    pattern = re.compile(rf"\b{re.escape(name)}(?:, | is | was )(an? [^,.;:!?]+)")
-    return next((found[1] for text in sentences if (found := pattern.search(text))), "")
+    whole = re.escape(name)
+    pattern = re.compile(
+        rf"\b{whole}(?:, | is | was )(an? [^,.;:!?]+)|\b([Aa]n? [^,.;:!?]+) (?:named|called) {whole}\b"
+    )
+    return next((found[1] or found[2] for text in sentences if (found := pattern.search(text))), "")
 
 
 def _look(name: str, number: int, own: str, sentences: Sequence[str]) -> str:
@@ -332,7 +353,9 @@ def _look(name: str, number: int, own: str, sentences: Sequence[str]) -> str:
 
 def _is_woman(name: str, own: str, sentences: Sequence[str]) -> bool | None:
     """By the words about somebody, the pronoun that follows, or a known name; None where nothing tells."""
-    first = name.split()[0]
+    first = name.split()[0].rstrip(".")
+    if first in ("Mr", "Mrs", "Ms"):
+        return first != "Mr"
     she, he = len(_SHE.findall(own)), len(_HE.findall(own))
     for place, text in enumerate(sentences):
         if name in text:
@@ -354,7 +377,8 @@ def _speak(sentences: Sequence[_Sentence], names: Sequence[str]) -> None:
     find = finder(names)
     for one in sentences:
         speakers = find(_QUOTED.sub(" ", one.text))
-        heard = [re.sub(",$", ".", normal(found["said"])) for found in _QUOTED.finditer(one.text)]
+        quoted = (re.sub(",$", ".", normal(found["said"])) for found in _QUOTED.finditer(one.text))
+        heard = [text for text in quoted if any(map(str.isalnum, text))]
         if len(speakers) == 1 and heard:
             one.lines[:0] = [Line(speaker=speakers[0], text=text) for text in heard]
         one.lines[:] = [line for line in one.lines if line.text and (line.speaker in names)]

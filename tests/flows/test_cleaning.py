@@ -112,6 +112,30 @@ def test_what_others_put_there_stays_and_is_named(tmp_path: Path) -> None:
     assert untold == [f"{FOLDER}/made/notes.txt"]
 
 
+def test_a_link_by_which_a_user_keeps_movies_elsewhere_stays(tmp_path: Path) -> None:
+    elsewhere, storage = tmp_path / "elsewhere", Storage(str(tmp_path / "storage"))
+    claim(storage)
+    elsewhere.mkdir()
+    (tmp_path / "storage/movies").symlink_to(elsewhere)
+    storage.write_bytes(f"movies/{ID}/movie.mp4", b"made by a run")
+    clean(storage)
+    assert (tmp_path / "storage/movies").readlink() == elsewhere
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_what_lies_behind_a_user_s_links_stays_and_rings_of_them_end(tmp_path: Path) -> None:
+    storage = _filled(tmp_path / "storage")
+    (tmp_path / "elsewhere/empty").mkdir(parents=True)
+    for folder in ("tables", "tables/films", ".prefect", f"checkpoints/codec/{ID}/final", f"movies/{ID}"):
+        for name in ("again", "and_again", "once_more"):
+            (tmp_path / "storage" / folder / name).symlink_to(".")
+        (tmp_path / "storage" / folder / "up").symlink_to("..")
+        (tmp_path / "storage" / folder / "out").symlink_to(tmp_path / "elsewhere")
+    assert "tables/again" in "".join(clean(storage).left)
+    assert (tmp_path / "elsewhere/empty").is_dir()
+    assert len([path for path in (tmp_path / "storage").rglob("*") if path.is_symlink()]) == 25
+
+
 def test_the_command_names_what_it_removed_and_what_it_left(tmp_path: Path) -> None:
     _with_theirs(_filled(tmp_path))
     arguments = ["clean", "--yes", "--storage", str(tmp_path)]

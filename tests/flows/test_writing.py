@@ -57,3 +57,11 @@ def test_bad_usage_is_told_and_no_file_is_written_over(synopsis: Path, tmp_path:
         assert code == 2
         assert said in told
     assert there.read_text() == "mine"
+
+
+def test_without_its_language_model_a_story_is_made_by_rules_and_says_so(synopsis: Path) -> None:
+    synopsis.write_text(SYNOPSIS + "Mira opens the door.\n")
+    code, _, told = call(str(synopsis), "--set", "writer.kind=llm", "--set", "writer.source=/none")
+    assert (code, told) == (0, "")
+    text = synopsis.with_suffix(".yaml").read_text()
+    assert "# the sizes of all shots are by rule, since the language model can't be used: " in text

@@ -44,6 +44,8 @@ WRAPPED = {  # what is said, in place of {}
     "thought in a channel": "<|channel|>analysis<|message|>A hat.<|end|>"
     "<|start|>assistant<|channel|>final<|message|>{}<|return|>",
     "thought in a channel without tokens": "analysisWe see a hat.assistantfinal{}",
+    "thought between tokens": "<|begin_of_thought|>A hat.<|end_of_thought|><|begin_of_solution|>{}<|end_of_solution|>",
+    "answer in a channel without tokens": "assistantfinal{}",
     "tagged answer": "I look at it.\n<answer>{}</answer>",
     "role": "Assistant: {}",
     "role in capitals": "ASSISTANT:\n{}",
@@ -59,6 +61,8 @@ WRAPPED = {  # what is said, in place of {}
     "turn of zephyr": "<|user|>\nWhat is it?\n<|assistant|>\n{}",
     "whole chat": "User: What is it?\nAssistant: {}\nUser: And now?\nAssistant: Nothing.",
     "next turn": "{}<|im_end|>\n<|im_start|>user\nAnd now?<|im_end|>",
+    "role of openchat": "GPT4 Correct Assistant: {}<|end_of_turn|>",
+    "role in Chinese": "助手：{}",
     "fence": "```\n{}\n```",
     "fence and prose": "Here is the description you asked for:\n```text\n{}\n```\nI hope this helps!",
     "fence that doesn't end": "```\n{}",
@@ -81,6 +85,15 @@ REFUSED = {  # with what the reason says
     "objects without end": ('{"a":' * 8_000, ""),
     "far too much": ("A man. " * 10_000, "it is longer than"),
 }  # fmt: skip
+SPOKEN = {  # around a caption; scripts are found wherever their JSON stands
+    "thought in words": "Thought: I look at it.\nAnswer: {}",
+    "bold thought in words": "**Thinking:** a hat.\n\n**Final answer:** {}",
+    "reasoning": "Reasoning: he wears one.\n\nCaption: {}",
+    "next turn on the same line": "{} USER: And now?",
+    "next turn behind hashes": "{}### Human: And now?",
+    "label": "Final answer: {}",
+    "a change of direction": "{}\u202e",
+}
 NO_CAPTION = REFUSED | {
     "JSON": ("```json\n" + SCRIPT + "\n```", "it holds markup"),
     "JSON on one line": ('```json {"caption": "A man in a hat."}```', "it holds markup"),
@@ -92,6 +105,25 @@ NO_CAPTION = REFUSED | {
     "tags of their own": ("<unused94>thought\nA hat<unused95>A man in a hat.", "it holds markup"),
     "escaped tags": ("&lt;think&gt;A hat&lt;/think&gt;A man in a hat.", "it holds markup"),
     "thought without tags": ("Okay, let me think. The picture shows a man.", "it describes nothing"),
+    "thought without its end in words": ("Thinking Process:\n1. A man.\n2. A hat.", "its thought doesn't end"),
+    "thought about the user": ("Alright, the user wants a caption. A man in a hat.", "it describes nothing"),
+    "thought about what to do": ("Okay, so I need to describe it. A man in a hat.", "it describes nothing"),
+    "thought about what comes": ("First, I'll look at the hat. A man in a hat.", "it describes nothing"),
+    "doubt": ("Hmm, a man in a hat.", "it describes nothing"),
+    "decline": ("I must decline.", "it describes nothing"),
+    "impersonal refusal": ("This image cannot be described.", "it describes nothing"),
+    "missing picture": ("It seems you haven't provided an image.", "it describes nothing"),
+    "missing picture in the passive": ("It appears that no image was attached.", "it describes nothing"),
+    "question": ("Could you please upload the image?", "it describes nothing"),
+    "refusal in Chinese": ("我很抱歉，我不能描述。", "it describes nothing"),
+    "refusal in French": ("Désolé, je ne peux pas.", "it describes nothing"),
+    "refusal in Italian": ("Mi dispiace, non posso.", "it describes nothing"),
+    "filter": ("Content filtered.", "it describes nothing"),
+    "error": ("Error: CUDA out of memory", "it describes nothing"),
+    "one word": ("Yes.", "it describes nothing"),
+    "boxes": ("<|ref|>man<|/ref|><|det|>[[1,2]]<|/det|>", "it holds markup"),
+    "link": ("![A man](hat.png)", "it holds markup"),
+    "formula": ("\\boxed{A man in a hat.}", "it holds markup"),
     "refusal as a note": ("A man in a hat.\n\n(Note: I cannot identify people.)", "it describes nothing"),
     "refusal behind words": ("A man in a hat. I cannot tell who he is.", "it describes nothing"),
     "the prompt": (ASKED_FOR_CAPTION, "it repeats what was asked"),
@@ -213,7 +245,7 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return by_checkpoint
 
 
-@pytest.mark.parametrize("around", **ids(WRAPPED))
+@pytest.mark.parametrize("around", **ids(WRAPPED | SPOKEN))
 def test_what_stands_around_a_caption_is_taken_off(captioned: Captioned, around: str) -> None:
     assert captioned(Reply(put(around, MAN))) == (Caption(PICTURE.row_id, -1, MAN), 1)
 
@@ -225,6 +257,23 @@ def test_what_is_no_caption_is_asked_for_again_and_then_measured(captioned: Capt
     assert made.reason
     assert reason in made.reason
     assert made.text.startswith("No people are seen.")
+
+
+CAPTIONS_LIKE_OTHER_THINGS = (
+    "An assistant: a woman at a desk.",
+    "A bottle is labelled Human: blood type A.",
+    'A man says: "I can\'t help you."',
+    "It is not possible to see his face.",
+    "The image on the wall shows a dog.",
+    "A waiter waits. So a man stands there first.",
+    "A sign reads USER: 5.",
+    "No people are seen. Two errors stand on a screen.",
+)
+
+
+@pytest.mark.parametrize("text", CAPTIONS_LIKE_OTHER_THINGS)
+def test_a_caption_that_looks_like_something_else_is_one(text: str) -> None:
+    assert caption(text, cut=False) == text
 
 
 @pytest.mark.parametrize("around", **ids(WRAPPED))

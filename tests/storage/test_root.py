@@ -196,10 +196,11 @@ storage.write_bytes("a", bytes(5000))
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("place", ["file", "pipe"])
+@pytest.mark.parametrize("place", ["file", "pipe", "link"])
 def test_what_is_not_a_folder_is_no_storage(tmp_path, place):
     (tmp_path / "file").write_text("a user's own")
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("nowhere")
     with pytest.raises(ConfigError, match=f"'{tmp_path / place}' is not a folder: name a folder"):
         Storage(str(tmp_path / place))
 

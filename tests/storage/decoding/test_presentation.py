@@ -72,3 +72,17 @@ def test_the_last_frame_has_its_time_too(tmp_path, ramp, ffmpeg):
     path = ffmpeg("-i", ramp("film.mp4", X264), "-c", "copy", tmp_path / "film.avi")
     with decode_film(path, SMALL) as film:
         assert film.probe.seconds == pytest.approx(FRAMES / FPS, abs=1 / FPS)
+
+
+@pytest.mark.parametrize("name", ["film.avi", "film.mov"])
+def test_a_picture_that_stands_among_times_of_decoding_is_followed_by_the_next_at_its_time(
+    tmp_path, ramp, ffmpeg, name
+):
+    mp4 = ramp("film.mp4", (*X264, "-vf", "scale=112:64,setpts=PTS+gte(N\\,30)*3/TB"))
+    path = ffmpeg("-i", mp4, "-c", "copy", tmp_path / "film.avi")
+    if name != "film.avi":
+        path = ffmpeg("-i", path, "-c", "copy", tmp_path / name)
+    with decode_film(path, SMALL) as film:
+        assert film.frames == FRAMES
+        greys = [decode(data).mean() for data in film.rows()["image"].to_pylist()]
+    assert greys == pytest.approx([20, 50, 80, 107, 107, 107, 110, 140, 170], abs=2)

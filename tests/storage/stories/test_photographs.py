@@ -142,13 +142,14 @@ def heif(brand: bytes) -> bytes:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "is no picture that is read"),
         (saved(halves(), "JPEG")[:300], "doesn't open"),
         (saved(halves(), "PNG")[:120], "doesn't open"),
+        (saved(halves(), "AVIF").replace(b"av01", b"av02"), "doesn't open"),
         (saved(Image.new("RGB", (31, 500)), "PNG"), "'ada.jpg' has only 31 x 500 pixels: give one of at least 32 x 32"),
         (heif(b"heic"), "is HEIF (HEIC), which isn't read: save it as JPEG"),
         (heif(b"mif1"), "is HEIF"),
         (saved(Image.new("1", (30_000, 30_000)), "PNG"), "more pixels than are read"),
         (saved(Image.new("1", (13_370, 13_370)), "PNG"), "has 13370 x 13370 pixels"),
     ],
-    ids=["empty", "SVG", "EPS", "half a JPEG", "half a PNG", "tiny", "HEIC", "HEIF", "bomb", "large"],
+    ids=["empty", "SVG", "EPS", "half a JPEG", "half a PNG", "damaged AVIF", "tiny", "HEIC", "HEIF", "bomb", "large"],
 )
 def test_what_is_no_photograph_is_named_with_a_cure(data, said):
     with pytest.raises(ConfigError) as told:

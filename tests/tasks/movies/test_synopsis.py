@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.writer.choices import Choice
 from storage.errors import ConfigError
 from storage.stories.reading import parse
 from storage.stories.story import Story
+from storage.stories.text import decoded
 from storage.stories.writing import yaml_text
 from tasks.movies.synopsis import chosen, story_of
 
@@ -158,3 +161,14 @@ def test_any_text_becomes_a_story_that_reads_back(text):
     written = story_of(text, "x", verbatim=True)
     assert parse(yaml_text(written.story).encode(), "story.yaml") == written.story
     assert not [one for one in written.story.cast if one.name in ("Der", "Das", "Mann")]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from([*LIGHT.splitlines(), "# ", "Ada: ", "“", "x" * 300]) | st.text(max_size=30)))
+def test_any_lines_become_a_story_that_reads_back_or_are_refused(lines):
+    try:
+        text = decoded("\n".join(lines).encode("utf-8", "surrogatepass"), "synopsis.txt")
+        story = story_of(text, "x").story
+    except ConfigError:
+        return
+    assert parse(yaml_text(story).encode(), "story.yaml") == story
