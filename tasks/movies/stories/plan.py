@@ -429,7 +429,7 @@ def _clipped(shots: Iterable[PlannedShot], settings: Settings) -> list[PlannedSh
         before = "" if place == 0 or cut else every[place - 1][0].picture[1]
         after = "" if place + 1 == len(every) or every[place + 1][1] else every[place + 1][0].picture[1]
         shown = [one.picture[1], before, after, anchor, one.plot, one.frames]
-        clip = fingerprint("story clip", shown, movie.animator, movie.fps)
+        clip = fingerprint("story clip", shown, movie.animator, movie.fps, movie.codec, movie.mark)
         made.append(replace(one, clip=clip, before=before, after=after, anchor=anchor))
     rest = iter(made)
     return [replace(shot, keyframes=tuple(islice(rest, len(shot.keyframes)))) for shot in planned]

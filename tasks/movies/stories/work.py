@@ -164,7 +164,8 @@ def enlarged(settings: Settings, storage: Storage) -> Work:
 
 def clips(settings: Settings, storage: Storage) -> Work:
     """Moving pictures of a keyframe and its neighbours."""
-    camera, fps = animator.build(settings.movie.animator), settings.movie.fps
+    movie, fps = settings.movie, settings.movie.fps
+    camera = animator.build(movie.animator)
     picture = lru_cache(8)(lambda name: decode(storage.read_bytes(place(name))))
 
     def work(pieces: Sequence[Piece]) -> None:
@@ -184,7 +185,7 @@ def clips(settings: Settings, storage: Storage) -> Work:
             )
             with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
                 path = Path(scratch) / "clip.mp4"
-                write_clip(path, frames, (shown.shape[1], shown.shape[0]), fps)
+                write_clip(path, frames, (shown.shape[1], shown.shape[0]), fps, movie.codec, movie.mark)
                 storage.upload(path, place(piece.name))
 
     return work
