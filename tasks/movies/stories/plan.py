@@ -55,7 +55,7 @@ class StoriesConfig(BaseModel, frozen=True, extra="forbid"):
     autoencoder: str = Field("", description="folder of the autoencoder in the storage; empty: the newest")
     decoder: str = Field("", description="folder of the decoder in the storage; empty: the newest")
     autoregressive: str = Field("", description="folder of the autoregressive model in the storage; empty: the newest")
-    batch: int = Field(8, ge=1, description="pieces that an actor is given together; the pictures don't depend on it")
+    batch: int = Field(16, ge=1, description="pieces that an actor is given together; the pictures don't depend on it")
     gate: GateConfig = Field(GateConfig(), description="when a keyframe is drawn again")
     max_hours: float | None = Field(None, gt=0, description="hours after which no piece begins; null: no limit")
     price: float | None = Field(None, ge=0, description="price of an hour, for the estimate; null: none is told")

@@ -1,7 +1,8 @@
 """What the pools do: one function a stage, which loads its models and makes pieces.
 
-On a CPU each picture goes through the models alone, on a GPU always beside the same number of others: so it depends
-neither on the number of pieces that an actor is given together nor on the number of actors.
+Tokens are made one keyframe at a time, which costs little beside drawing it. Pictures are drawn alone on a CPU, and on
+a GPU always beside the same number of others. So neither depends on how many pieces an actor is given together, or on
+the number of actors.
 
 Shapes: T keyframes, H of them past, R references, L tokens, D token width, N sentences of width E, M faces of width G.
 """
@@ -12,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache, lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +83,8 @@ def tokens(settings: Settings, storage: Storage) -> Work:
 
     from models.autoregressive.generate import Request, generate
 
-    model, read = dreamer(settings.render.generation, storage, settings.models.autoregressive), _Reader(storage)
-    together = None if device().type == "cuda" else 1
+    generation = settings.render.generation
+    model, read = dreamer(generation, storage, settings.models.autoregressive), _Reader(storage)
 
     def request(one: Drawn) -> Request:
         told = read.scripts(one.scripts)
@@ -99,16 +99,11 @@ def tokens(settings: Settings, storage: Storage) -> Work:
         )
 
     def work(pieces: Sequence[Piece]) -> None:
-        def drawing(piece: Piece) -> tuple[float, float]:
-            return piece.job.temperature, piece.job.guidance
-
-        for (temperature, guidance), same in groupby(sorted(pieces, key=drawing), drawing):
-            change = {"temperature": temperature, "guidance": guidance}
-            config = settings.render.generation.model_copy(update=change)
-            for some in _batched(list(same), together or len(pieces)):
-                made = generate(model, [request(piece.job) for piece in some], config, graphs=False)
-                for piece, tokens_1LD in zip(some, made, strict=True):
-                    _write(storage, piece.name, {"tokens": tokens_1LD[0].numpy()})
+        for piece in pieces:
+            one: Drawn = piece.job
+            config = generation.model_copy(update={"temperature": one.temperature, "guidance": one.guidance})
+            (made_1LD,) = generate(model, [request(one)], config, graphs=False)
+            _write(storage, piece.name, {"tokens": made_1LD[0].numpy()})
 
     return work
 

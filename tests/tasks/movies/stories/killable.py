@@ -34,7 +34,7 @@ def logged(stage, log, *arguments):
             file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             os.write(file, f"{stage} {piece.key}\n".encode())
             os.close(file)
-        does(pieces)
+            does([piece])
 
     return begin
 

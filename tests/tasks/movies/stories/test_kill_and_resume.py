@@ -98,4 +98,4 @@ def killed_again_and_again(folder: Path, good: int, kills: int, seed: int = 0) -
 def test_a_killed_batch_makes_the_same_movies_and_next_to_nothing_twice(tmp_path: Path) -> None:
     found = killed_again_and_again(tmp_path, good=2, kills=2)
     assert (found["movies"], found["kills"]) == (2, 2)
-    assert found["begun_twice"] <= found["kills"] * (small.SETTINGS.stories.batch + 1)
+    assert found["begun_twice"] <= 2 * found["kills"]  # what both pools had at work

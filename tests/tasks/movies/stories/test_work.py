@@ -4,17 +4,22 @@ import io
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
 
 from storage.errors import ConfigError
 from storage.stories.story import Named
+from storage.tables.schemas import SCHEMAS
+from storage.tables.tables import Tables
 from tasks.movies.stories import places, work
 from tasks.movies.stories.gate import Gate, GateConfig, Judgement, Look
-from tasks.movies.stories.plan import STAGES, plan
+from tasks.movies.stories.plan import STAGES, Past, plan
+from tests.storage.finished import finish
 from tests.tasks.movies.stories import small
 from tests.tasks.movies.stories.small import SETTINGS, edited, story
+from tests.tasks.small_story import FILM, small_story
 
 
 def make(storage, planned, batch=1, files=None):
@@ -151,3 +156,29 @@ def test_the_try_with_the_fewest_faults_is_kept_then_the_likest_faces():
         Look(**plain, faces=(0.5, 0.3)),
     ]
     assert Judgement.of(tries).kept == 3
+
+
+def test_a_story_goes_on_from_the_last_keyframes_of_a_film(tmp_path):
+    storage = small.storage(tmp_path)
+    snapshot = small_story(storage)
+    row_ids = [f"{FILM}-{second:06d}" for second in range(12)]
+    shown = torch.randn(12, 2, 16, generator=torch.Generator().manual_seed(3)).numpy()
+    rows = [
+        {"row_id": row_id, "film_id": FILM, "fingerprint": "f00d", "second": second, "count": 2, "width": 16,
+         "tokens": shown[second].tobytes(), "tokens_flipped": shown[second].tobytes()}
+        for second, row_id in enumerate(row_ids)
+    ]  # fmt: skip
+    tables = Tables(storage)
+    tables.commit("tokens", FILM, "f00d", pa.Table.from_pylist(rows, schema=SCHEMAS["tokens"]))
+    finish(tables, "tokens", FILM, "f00d", 12)
+    one = story(lines=2, scenes=2)
+    plans = [
+        plan(one, SETTINGS, {}, past=past)
+        for past in (None, *(Past(snapshot.id, FILM, tuple(row_ids[-count:]), "f00d") for count in (3, 2)))
+    ]
+    made = []
+    for planned in plans:
+        make(storage, planned)
+        made.append([storage.read_bytes(places.place(("tokens", one.tokens))) for one in planned.keyframes()])
+    assert len({first for first, _ in made}) == 3
+    assert len({second for _, second in made}) == 1  # another scene
