@@ -22,6 +22,8 @@ from tasks.movies.evaluate import EvaluateConfig
 from tasks.movies.movie import MovieConfig
 from tasks.movies.render import RenderConfig
 from tasks.movies.script_movie import ScriptConfig
+from tasks.movies.stories.plan import StoriesConfig
+from tasks.movies.stories.soundtrack import SoundConfig
 from tasks.movies.storyboard import StoryboardConfig
 from tasks.training.engine.job import FitConfig
 from tasks.training.first_stage import FirstStageConfig
@@ -68,6 +70,8 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     render: RenderConfig = Field(RenderConfig(), description="how keyframes are drawn")
     movie: MovieConfig = Field(MovieConfig(), description="how keyframes become a movie")
     script: ScriptConfig = Field(ScriptConfig(), description="a script of your own")
+    sound: SoundConfig = Field(SoundConfig(), description="what is heard in a story's movie")
+    stories: StoriesConfig = Field(StoriesConfig(), description="how stories become movies")
     evaluate: EvaluateConfig = Field(EvaluateConfig(), description="what the figures are measured with")
     storyboard: StoryboardConfig = Field(StoryboardConfig(), description="what the storyboard shows")
     data_card: DataCardConfig = Field(DataCardConfig(), description="what the data card shows")

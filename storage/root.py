@@ -202,6 +202,12 @@ class Storage:
             size = filesystem.get_file_info(path).size
         return -1 if size is None else int(size)
 
+    def modified_ns(self, rel: str) -> int:
+        """When the file at `rel` was written last, in nanoseconds since 1970; 0 when there is none."""
+        filesystem, path = self._at(rel)
+        with guarded("read", self.url(rel)):
+            return int(filesystem.get_file_info(path).mtime_ns or 0)
+
     def occupied(self, rel: str) -> bool:
         """Whether anything stands at `rel`, be it a link to nowhere."""
         return os.path.lexists(self._at(rel)[1]) if self.is_local else self.exists(rel)
