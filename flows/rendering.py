@@ -30,7 +30,7 @@ class Report:
 
 def settings(recipe: Recipe, storage: Storage) -> Settings:
     """What movies depend on beside their stories; raises ConfigError where a model is missing."""
-    models = prepare.models(recipe.stories, storage)
+    models = prepare.models(recipe.stories, storage, recipe.frozen, recipe.autoregressive.init)
     return Settings(
         models, recipe.sentence, recipe.face, recipe.frozen, recipe.render, recipe.movie, recipe.sound, recipe.stories
     )

@@ -19,6 +19,8 @@ from tasks import dataset
 from tasks.movies.stories import takes
 from tasks.movies.stories.plan import Models, Past, Plan, Settings, StoriesConfig, Takes, plan
 from tasks.training import tokens
+from tasks.training.frozen import FrozenConfig
+from tasks.training.pretrained import pretrained
 
 _CURE = "train them there with `moviedreamer run studio`, or name another --storage"
 
@@ -58,21 +60,24 @@ class Planned:
     takes: Mapping[str, Takes] = field(default_factory=dict)
 
 
-def models(config: StoriesConfig, storage: Storage) -> Models:
-    """The models that are given, else the newest of the storage.
+def models(config: StoriesConfig, storage: Storage, frozen: FrozenConfig, autoregressive: str) -> Models:
+    """The models that are given, else the newest of the storage, else the weights that trainings start from.
+
+    Args:
+        frozen, autoregressive: as tasks.training.pretrained takes them.
 
     Raises:
         ConfigError: when one is missing.
     """
-    found: dict[str, str] = {}
-    for name in ("autoencoder", "decoder", "autoregressive"):
-        given = getattr(config, name)
-        folder = given or checkpoints.newest(storage, name)
+    given = {name: getattr(config, name) for name in Models.__annotations__}
+    found = {name: folder or checkpoints.newest(storage, name) for name, folder in given.items()}
+    if not all(found.values()) and not any(given.values()) and frozen.init and autoregressive:
+        return Models(*pretrained(frozen, autoregressive, storage))
+    for name, folder in found.items():
         if not folder or not storage.exists(f"{folder}/{checkpoints.MARKER}"):
-            what = f"no model at stories.{name}={given!r}" if given else f"no trained {name} model"
+            what = f"no model at stories.{name}={folder!r}" if given[name] else f"no trained {name} model"
             raise ConfigError(f"there is {what} in {storage.base!r}: {_CURE}")
-        found[name] = folder
-    return Models(**found)
+    return Models(**{name: folder for name, folder in found.items() if folder})
 
 
 def prepare(source: str, settings: Settings, storage: Storage, order: Order = AS_TOLD) -> Planned:

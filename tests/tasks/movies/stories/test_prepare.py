@@ -8,6 +8,7 @@ from storage.root import Storage
 from tasks.movies.stories import prepare, takes
 from tasks.movies.stories.plan import Models, StoriesConfig
 from tasks.movies.stories.prepare import Order
+from tasks.training.frozen import FrozenConfig
 from tests.tasks.movies.stories.small import SETTINGS
 from tests.tasks.small_story import FILM, small_story, webp
 
@@ -86,14 +87,24 @@ def test_a_film_is_continued_by_its_title_and_only_with_its_tokens(file, storage
 
 def test_the_newest_models_are_taken_and_missing_ones_are_named(storage):
     with pytest.raises(ConfigError, match=r"no trained autoencoder model in .*moviedreamer run studio"):
-        prepare.models(StoriesConfig(), storage)
+        prepare.models(StoriesConfig(), storage, FrozenConfig(), "")
     for name in ("autoencoder", "decoder", "autoregressive"):
         for number, key in enumerate(("b", "a")):
             checkpoints.save_final(storage, name, key, 1, {"config.json": b"x" * number + b"y"})
-    assert prepare.models(StoriesConfig(), storage) == Models(
+    assert prepare.models(StoriesConfig(), storage, FrozenConfig(), "") == Models(
         "checkpoints/autoencoder/a/final", "checkpoints/decoder/a/final", "checkpoints/autoregressive/a/final"
     )
-    given = prepare.models(StoriesConfig(decoder="checkpoints/decoder/b/final"), storage)
+    given = prepare.models(StoriesConfig(decoder="checkpoints/decoder/b/final"), storage, FrozenConfig(), "")
     assert given.decoder == "checkpoints/decoder/b/final"
     with pytest.raises(ConfigError, match=r"no model at stories\.decoder='nowhere'"):
-        prepare.models(StoriesConfig(decoder="nowhere"), storage)
+        prepare.models(StoriesConfig(decoder="nowhere"), storage, FrozenConfig(), "")
+
+
+def test_weights_that_trainings_start_from_render_where_nothing_is_trained(storage, tmp_path):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/config.json").write_text("{}")
+    frozen, weights = FrozenConfig(init=str(tmp_path / "weights")), str(tmp_path / "weights")
+    models = prepare.models(StoriesConfig(), storage, frozen, weights)
+    assert models.decoder == checkpoints.newest(storage, "decoder")
+    checkpoints.save_final(storage, "decoder", "z", 1, {"config.json": b"{}"})
+    assert prepare.models(StoriesConfig(), storage, frozen, weights).decoder == "checkpoints/decoder/z/final"
