@@ -14,6 +14,7 @@ from storage.decoding.decode import KeyframesConfig
 from storage.decoding.trim import TrimSeconds
 from tasks.cluster import ClusterConfig
 from tasks.curation.data_card import DataCardConfig
+from tasks.curation.dedup import DedupConfig
 from tasks.curation.export import ExportConfig
 from tasks.curation.ingest import IngestConfig
 from tasks.curation.split import HalvesConfig, SnapshotConfig
@@ -44,6 +45,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     keyframes: KeyframesConfig = Field(
         KeyframesConfig(trim=TrimSeconds(start=4, end=4)), description="how keyframes are taken from films"
     )
+    dedup: DedupConfig = Field(DedupConfig(), description="films that show the same pictures")
     detector: DetectorConfig = Field(MtcnnConfig(), description="detector of people")
     face: FaceConfig = Field(DlibConfig(), description="face detector and face embedder")
     captioner: CaptionerConfig = Field(DescriberConfig(), description="captioner of keyframes and people")
