@@ -87,9 +87,9 @@ def prepare(source: str, settings: Settings, storage: Storage, order: Order = AS
     past = _past(story, settings, storage)
     known = takes.load(storage, story.title)
     made = plan(story, settings, pictures, known, past)
-    changed = takes.redone(made, order.redo, order.seed) | takes.picked(made, order.take)
+    changed = {**takes.redone(made, order.redo, order.seed), **takes.picked(made, order.take)}
     if changed:
-        made = plan(story, settings, pictures, known | changed, past)
+        made = plan(story, settings, pictures, {**known, **changed}, past)
     if order.only:
         takes.require(made, order.only)
         made = made.only(order.only)

@@ -35,8 +35,9 @@ def load(storage: Storage, title: str) -> dict[str, Takes]:
 def save(storage: Storage, title: str, takes: Mapping[str, Takes]) -> None:
     """Keeps some takes beside those of other shots; writes nothing when that was done."""
     known = load(storage, title)
-    if known | takes != known:
-        text = Kept(title=title, shots=known | takes).model_dump_json(indent=1)
+    every = {**known, **takes}
+    if every != known:
+        text = Kept(title=title, shots=every).model_dump_json(indent=1)
         storage.write_bytes(_rel(title), text.encode())
 
 
