@@ -51,7 +51,7 @@ class Planned:
     Attributes:
         name: of its file, as the user gave it.
         files: where its pictures are, by hash.
-        takes: all that are to be kept, when it is made.
+        takes: that change when it is made.
     """
 
     name: str
@@ -92,13 +92,13 @@ def prepare(source: str, settings: Settings, storage: Storage, order: Order = AS
     past = _past(story, settings, storage)
     known = takes.load(storage, story.title)
     made = plan(story, settings, pictures, known, past)
-    if order.redo or order.take:
-        known |= takes.redone(made, order.redo, order.seed) | takes.picked(made, order.take)
-        made = plan(story, settings, pictures, known, past)
+    changed = {**takes.redone(made, order.redo, order.seed), **takes.picked(made, order.take)}
+    if changed:
+        made = plan(story, settings, pictures, {**known, **changed}, past)
     if order.only:
         takes.require(made, order.only)
         made = made.only(order.only)
-    return Planned(source, made, {pictures[name]: place for name, place in places.items()}, known)
+    return Planned(source, made, {pictures[name]: place for name, place in places.items()}, changed)
 
 
 def is_story(name: str) -> bool:

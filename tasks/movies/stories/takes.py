@@ -33,9 +33,11 @@ def load(storage: Storage, title: str) -> dict[str, Takes]:
 
 
 def save(storage: Storage, title: str, takes: Mapping[str, Takes]) -> None:
-    """Keeps them; writes nothing when that was done."""
-    if takes != load(storage, title):
-        text = Kept(title=title, shots=dict(takes)).model_dump_json(indent=1)
+    """Keeps some takes beside those of other shots; writes nothing when that was done."""
+    known = load(storage, title)
+    every = {**known, **takes}
+    if every != known:
+        text = Kept(title=title, shots=every).model_dump_json(indent=1)
         storage.write_bytes(_rel(title), text.encode())
 
 

@@ -33,7 +33,7 @@ def batch(folder: Path, good: int) -> list[str]:
 
 def process(storage: Path, stories: Path, log: Path) -> "subprocess.Popen[str]":
     names = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
-        "PYTHONPATH": str(ROOT)
+        "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))
     }
     command = [sys.executable, str(SCRIPT), str(storage), str(stories), str(log)]
     return subprocess.Popen(
