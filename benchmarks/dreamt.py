@@ -103,7 +103,7 @@ def measure(films: int, uri: str, path: Path | None = None) -> None:
 def curate(films: int, uri: str) -> None:
     """Films of the last evaluation seeds; one more stands on the training side, which must not be empty."""
     first = HELD_OUT[0] - films - 1
-    given = [f"ingest.drawn.first={first}", f"ingest.drawn.films={films + 1}", f"snapshot.test={films}"]
+    given = [f"ingest.drawn.films={films + 1}", f"ingest.drawn.first={first}", f"snapshot.test={films}"]
     changes = [part for each in [*given, "writer.share=1.0"] for part in ("--set", each)]
     command = [sys.executable, "-m", "flows.cli", "run", "build_dataset", "--recipe", "world", "--storage", uri]
     subprocess.run([*command, *changes], check=True, stdout=sys.stderr)

@@ -1,0 +1,85 @@
+"""The weights that ship with the project: pinned, small, open in diffusers, and trained on no evaluation film."""
+
+import hashlib
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from drawn.film import draw_frames, truth
+from drawn.worlds import EVALUATION, TRAINING
+from flows.recipes import resolve
+from models.autoencoder.autoencoder import DiffusionAutoencoder
+from models.autoregressive.autoregressive import AutoregressiveModel
+from models.vision import build_features
+from tasks.training.frozen import init_folder
+
+LARGEST = 60_000_000  # bytes of all embedded weights
+PINNED = {  # name -> the first half of its SHA-256
+    "autoencoder/codec/model.safetensors": "9e23af423a0f6124313b167568f7cef3",
+    "autoencoder/compressor.safetensors": "1a2be902547f22e274dcb6e962718738",
+    "autoencoder/decoder.safetensors": "384cb42637a68dcd3a0bdd2a7e454c91",
+    "autoencoder/tokens.safetensors": "a6005180166810daeface35b29ebac0b",
+    "autoencoder/unet/diffusion_pytorch_model.safetensors": "88b80be4345fcdd35df60ffa5c5157f0",
+    "autoregressive/backbone/model.safetensors": "972f3cfcbb419883183544bc8883ec8d",
+    "autoregressive/model.safetensors": "ec2032a8b2face0e5682c531e839ddfd",
+}
+
+
+@pytest.fixture(scope="module")
+def folder():
+    found = init_folder("embedded/autoencoder")
+    assert found
+    return found.parent
+
+
+def test_every_file_of_weights_is_the_pinned_one(folder) -> None:
+    files = {str(path.relative_to(folder)): path for path in folder.rglob("*.safetensors")}
+    assert {name: hashlib.sha256(path.read_bytes()).hexdigest()[:32] for name, path in files.items()} == PINNED
+    assert sum(path.stat().st_size for path in files.values()) <= LARGEST
+
+
+def test_the_unet_and_its_schedule_open_in_plain_diffusers(folder) -> None:
+    from diffusers import FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
+
+    folder = folder / "autoencoder"
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+    ours = DiffusionAutoencoder.from_pretrained(folder)
+    for name, value in ours.decoder.unet.state_dict().items():
+        assert torch.equal(unet.state_dict()[name].float(), value), name
+    assert FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler").config.num_train_timesteps == 1000
+
+
+def test_the_backbone_opens_in_plain_transformers(folder) -> None:
+    from transformers import LlamaModel
+
+    folder = folder / "autoregressive"
+    backbone = LlamaModel.from_pretrained(folder / "backbone", dtype=torch.float32)
+    ours = AutoregressiveModel.from_pretrained(folder)
+    for name, value in ours.backbone.state_dict().items():
+        assert torch.equal(backbone.state_dict()[name], value), name
+
+
+def test_no_evaluation_film_was_trained_on(folder) -> None:
+    drawn = resolve("world").ingest.drawn
+    assert drawn.first >= TRAINING
+    assert not set(range(drawn.first, drawn.first + drawn.films)) & set(EVALUATION)
+    titles = {truth(seed, 96, (896, 512)).title for seed in range(drawn.first, drawn.first + drawn.films)}
+    for part in ("autoencoder", "autoregressive"):
+        card = (folder / part / "README.md").read_text()
+        named = re.findall(r"^\| (.+) \| Apache-2\.0 \|$", card, re.MULTILINE)
+        learnt = [title for title in named if not title.startswith(("backbone", "image encoder"))]
+        assert len(learnt) == 64
+        assert set(learnt) <= titles
+
+
+def test_keyframes_of_a_film_that_was_never_seen_are_rebuilt(folder) -> None:
+    model = DiffusionAutoencoder.from_pretrained(folder / "autoencoder")
+    encoder = build_features(resolve("laptop").frozen.vision, model.codec)
+    frames = np.stack(list(draw_frames(3, [10, 40, 70], 96, (224, 128))))
+    images_T3HW = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        latents = model.reconstruct(model.encode(encoder(images_T3HW)), seeds=range(3), steps=2)
+    errors_T = (model.codec.decode(latents) - images_T3HW).square().mean((1, 2, 3))
+    assert float(-10 * errors_T.log10().mean()) > 18
