@@ -148,6 +148,16 @@ def test_super_resolution_whose_package_is_missing_names_the_way_without_it(monk
     check(resolve("laptop", ["movie.upscaler.kind=lanczos", "movie.animator.kind=camera"]), "movie")
 
 
+def test_a_voice_whose_package_or_server_is_missing_names_the_way_without_it(monkeypatch) -> None:
+    elsewhere = ["sound.voice.kind=openai", "sound.voice.server.base_url=http://127.0.0.1:9/v1"]
+    with pytest.raises(ConfigError, match=r"sound\.voice\.server: http://127.*/models: .*sound\.voice\.kind"):
+        check(resolve("laptop", elsewhere), "sound")
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"'hibari'.*make setup.*sound\.voice\.kind=none\n.*'onnxruntime'"):
+        check(resolve("laptop"), "sound")
+    check(resolve("laptop", ["sound.voice.kind=none"]), "sound")
+
+
 def test_an_animator_whose_packages_are_missing_names_the_one_without_weights(monkeypatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(ConfigError) as raised:
