@@ -110,7 +110,7 @@ def test_references_without_a_script_are_refused_in_whatever_order_they_are_set(
     with pytest.raises(ConfigError, match=r"script\.references=\['ballroom\.png'\] .*: set script\.path too"):
         check(resolve("smoke", [references]), "script")
     for order in ([references, path], [path, references]):
-        with pytest.raises(ConfigError, match=r"script\.references: 'ballroom\.png' is no picture"):
+        with pytest.raises(ConfigError, match=r"script\.references: 'ballroom\.png' can't be read: No such file"):
             check(resolve("smoke", order), "script")
 
 
