@@ -45,5 +45,5 @@ def queued(run: Run, sources: Sequence[str]) -> Report:
         {"story": one.name, "title": one.title, "state": one.state, "said": one.error or one.movie}
         for one in report.stories
     ]
-    show_rows("stories", rows, "What became of the stories")
+    show_rows("rendered", rows, "What became of the stories")
     return report
