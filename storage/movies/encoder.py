@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.errors import ConfigError, StorageError
@@ -52,12 +53,12 @@ def ffmpeg_binary() -> str:
         ConfigError: when there is none, or it is named by a relative path.
     """
     if named := os.environ.get("MOVIEDREAMER_FFMPEG"):
-        if os.path.dirname(named) and not os.path.isabs(named):  # workers have other working directories
+        if os.sep in named and not Path(named).is_absolute():  # workers have other working directories
             raise ConfigError(
                 f"MOVIEDREAMER_FFMPEG={named!r} is a relative path: write the whole one, or a name on the PATH"
             )
         if found := shutil.which(named):
-            return os.path.abspath(found)  # PATH may have relative folders
+            return str(Path(found).absolute())  # PATH may have relative folders
         raise ConfigError(f"MOVIEDREAMER_FFMPEG={named!r} is no program: {_CURE.format(*OLDEST)}")
     try:
         import imageio_ffmpeg
