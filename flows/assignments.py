@@ -24,7 +24,8 @@ def assign_all(config: Config, assignments: Sequence[str]) -> Config:
     value also fits a field of several. `x.kind=name` changes to another backend, with its default settings.
 
     Raises:
-        ConfigError: no `=`, an unknown key (the message names the nearest one), or a value that does not fit.
+        ConfigError: no `=`, an unknown key (the message names the nearest one), a value that does not fit, or JSON
+            with two equal names in an object.
     """
     for assignment in assignments:
         key, equals, value = (part.strip() for part in assignment.partition("="))
@@ -98,10 +99,20 @@ def _readings(value: str, several: bool) -> list[Any]:
     """What a text may mean, the likeliest first."""
     readings: list[Any] = [value, [value]] if several else [value]
     try:
-        meant = json.loads(value)
+        meant = json.loads(value, object_pairs_hook=_object)
     except json.JSONDecodeError:
         return readings
     return [meant, *([[meant]] if several and isinstance(meant, str) else []), *readings]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; json itself would keep the last of two values with one name and drop the first."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"--set: {twice!r} stands twice in {json.dumps(names)}: leave one of the two out")
+    return made
 
 
 def _explain(error: ValidationError, value: str) -> str:

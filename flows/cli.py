@@ -259,6 +259,7 @@ def clean(
         from flows import cleaning
         from flows.lock import alone
         from storage.root import Storage
+        from tasks.shown import listed
 
         place = Storage(storage)
         found = cleaning.look(place)
@@ -272,9 +273,9 @@ def clean(
         if json_:
             print(json.dumps({"removed": names, "left": found.left}))
             return
-        print(f"removed {', '.join(names) or 'nothing'}")
+        print(f"removed {listed(names) or 'nothing'}")
         if found.left:
-            print(f"left alone, since no run made it or it was changed since: {', '.join(map(repr, found.left))}")
+            print(f"left alone, since no run made it or it was changed since: {listed([*map(repr, found.left)])}")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -33,6 +34,8 @@ _PATIENCE = {  # of the parts of a Ray that starts here, with each other
     "RAY_agent_register_timeout_ms": str(START_LIMIT * 1000),
 }
 _JOIN_LIMIT = 100  # seconds for a cluster to answer, as its head may just be starting
+_PLACE = re.compile(r"(ray://)?(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+):(?P<port>[0-9]{1,5})")
+_CURE = "RAY_ADDRESS is host:port of a head on which `ray status` answers; unset it to use this machine alone"
 _one_at_a_time = threading.Lock()
 
 
@@ -95,12 +98,14 @@ def connect(config: ClusterConfig) -> None:
     A Ray that others started on this machine is left alone.
 
     Raises:
-        ClusterError: when no Ray answers, or none starts.
+        ClusterError: when RAY_ADDRESS is malformed, no Ray answers, or none starts.
     """
     for name, value in (_QUIET | _ONE_THREAD).items():  # read by Ray where it is imported, and by its workers
         os.environ.setdefault(name, value)
     address = cluster_address()
-    if not address:
+    if address:
+        _require_place(address)
+    else:
         for name, value in _PATIENCE.items():
             os.environ.setdefault(name, value)
     import ray
@@ -150,11 +155,19 @@ def require_gpus(config: ClusterConfig, wanted: float, said: str) -> None:
         )
 
 
+def _require_place(address: str) -> None:
+    """Raises ClusterError for what is no host:port, which Ray would wait for; other schemes than ray:// are Ray's."""
+    if address == "auto" or ("://" in address and not address.startswith("ray://")):
+        return
+    place = _PLACE.fullmatch(address)
+    if not place or not 0 < int(place["port"]) < 2**16:
+        raise ClusterError(f"RAY_ADDRESS={address!r} is no host:port with a port from 1 to 65535: {_CURE}")
+
+
 def _join(address: str) -> None:
     import ray
 
     name = f"the Ray cluster at RAY_ADDRESS={address!r}"
-    cure = "RAY_ADDRESS is host:port of a head on which `ray status` answers; unset it to use this machine alone"
     waiting = f"waiting for {name}, for {_JOIN_LIMIT} s at most"
     try:
         with _speechless() as aloud, _own_sigterm(), tell_while(waiting, aloud):
@@ -162,10 +175,10 @@ def _join(address: str) -> None:
                 _await_head(address)
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except TimeoutError:
-        raise ClusterError(f"{name} does not answer within {_JOIN_LIMIT} s: {cure}") from None
+        raise ClusterError(f"{name} does not answer within {_JOIN_LIMIT} s: {_CURE}") from None
     except Exception as error:
         ray.shutdown()
-        raise ClusterError(f"this process cannot join {name}: {_said(error)}; {cure}") from error
+        raise ClusterError(f"this process cannot join {name}: {_said(error)}; {_CURE}") from error
 
 
 def _await_head(address: str) -> None:

@@ -37,7 +37,7 @@ class FilmReader:
     other refers to is skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each that
     decodes; where times start again, as in joined files, the film goes on behind what was read. A frame that stands for
     long (storage.decoding.stills) comes again every half second until the next, and once just before it, or until the
-    end.
+    end, for up to a minute.
 
     What it tells after reading doesn't need the container any more: a closed one's memory is freed, and a stream of it
     answers with whatever lies there now.
@@ -46,7 +46,8 @@ class FilmReader:
         probe: of the first frame; None when no frame decodes.
         frames: how many decoded.
         bad: packets and frames that were damaged and left out.
-        gaps: seconds without a frame inside the film, but for pictures that stand.
+        gaps: seconds without a frame inside the film, but for pictures that stand, and what the last one stands for
+            beyond a minute.
         stopped: why reading ended before the file did, "" otherwise.
         start: seconds of the first frame, as the file counts them.
 
@@ -105,8 +106,9 @@ class FilmReader:
                 raise PlanError
         if self._due:
             raise PlanError
-        if self._last is not None and LEAST < self.end - self._seconds <= MOST:
-            yield from ((time, self._last) for time in again(self._seconds, self.end))
+        if self._last is not None and (lasts := self.end - self._seconds) > LEAST:
+            yield from ((time, self._last) for time in again(self._seconds, self._seconds + min(lasts, MOST)))
+            self.gaps += max(0.0, lasts - MOST)
 
     def damage(self) -> str:
         """What did not decode, in words, "" when all did."""

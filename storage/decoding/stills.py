@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 LEAST = 1.5  # seconds without a frame: less is a slow film's pace
-MOST = 60.0  # seconds: no film's picture stands for longer, its times leapt
+MOST = 60.0  # seconds: no film's picture stands for longer, its times leapt; of a last one so much is believed
 _AGAIN = 0.5  # seconds
 _REMEMBERED = 20_000  # packets
 

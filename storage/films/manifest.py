@@ -110,8 +110,9 @@ def _parquet(source: str, data: bytes) -> Iterator[tuple[int, Row]]:
     number = 0
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
-        names = {name.strip().lower(): name for name in file.schema_arrow.names}
-        _check_columns(source, list(names))
+        given = file.schema_arrow.names
+        _check_columns(source, [name.strip().lower() for name in given])
+        names = {name.strip().lower(): name for name in given}
         wanted = {name: names[name] for name in (PATH, *COLUMNS) if name in names}
         for batch in file.iter_batches(columns=list(wanted.values())):
             for row in batch.to_pylist():

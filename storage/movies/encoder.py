@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.errors import ConfigError, StorageError
@@ -23,6 +24,7 @@ OLDEST = (4, 4)
 """The version that writing movies needs."""
 
 _CURE = "unset MOVIEDREAMER_FFMPEG to use the bundled one, or set it to an ffmpeg of {}.{} or newer with libx264"
+_ANSWER_LIMIT = 60  # seconds in which a program says what it is; machines are busy
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,15 @@ def ffmpeg_binary() -> str:
     """Where the ffmpeg that is used is.
 
     Raises:
-        ConfigError: when there is none.
+        ConfigError: when there is none, or it is named by a relative path.
     """
     if named := os.environ.get("MOVIEDREAMER_FFMPEG"):
+        if os.sep in named and not Path(named).is_absolute():  # workers have other working directories
+            raise ConfigError(
+                f"MOVIEDREAMER_FFMPEG={named!r} is a relative path: write the whole one, or a name on the PATH"
+            )
         if found := shutil.which(named):
-            return found
+            return str(Path(found).absolute())  # PATH may have relative folders
         raise ConfigError(f"MOVIEDREAMER_FFMPEG={named!r} is no program: {_CURE.format(*OLDEST)}")
     try:
         import imageio_ffmpeg
@@ -68,7 +74,7 @@ def ffmpeg_program() -> Ffmpeg:
     """The ffmpeg that is used; it is asked once a process.
 
     Raises:
-        ConfigError: when there is none, or it does not run.
+        ConfigError: when there is none, or it does not run or answer.
     """
     return _asked(ffmpeg_binary())
 
@@ -92,7 +98,19 @@ def require_encoder() -> Ffmpeg:
 @cache
 def _asked(path: str) -> Ffmpeg:
     try:
-        answer = subprocess.run([path, "-version"], check=True, capture_output=True, text=True, errors="replace").stdout
+        answer = subprocess.run(
+            [path, "-version"],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ANSWER_LIMIT,
+        ).stdout
+    except subprocess.TimeoutExpired:
+        raise ConfigError(
+            f"{path!r} does not say its version within {_ANSWER_LIMIT:g} s: {_CURE.format(*OLDEST)}"
+        ) from None
     except (OSError, subprocess.CalledProcessError) as error:
         raise ConfigError(f"{path!r} is no ffmpeg that runs ({error}): {_CURE.format(*OLDEST)}") from error
     told = re.match(r"ffmpeg version (\S+)", answer)

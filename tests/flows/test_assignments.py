@@ -98,6 +98,14 @@ def test_what_cannot_be_used_is_quoted(assignment: str, message: str) -> None:
         assign_all(Whole(), [assignment])
 
 
+@pytest.mark.parametrize(
+    "value", ['{"kind": "model", "kind": "template"}', '[{"a": {"kind": 1, "layers": 2, "kind": 1}}]']
+)
+def test_json_with_a_doubled_name_is_refused(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"'kind' stands twice in .*: leave one of the two out"):
+        assign_all(Whole(), [f"writer={value}"])
+
+
 def test_later_assignments_win() -> None:
     assert assign_all(Whole(), ["seed=1", "seed=2"]).seed == 2
 

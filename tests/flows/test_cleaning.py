@@ -151,6 +151,22 @@ def test_the_command_names_what_it_removed_and_what_it_left(tmp_path: Path) -> N
     assert "does not look like a storage" in again.output
 
 
+def test_of_much_that_is_left_and_removed_the_first_few_are_named_and_json_names_all(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        storage = Storage(str(tmp_path / folder))
+        claim(storage)
+        for number in range(100, 150):
+            storage.write_bytes(f"films/drawn-{number}.mp4", b"ours")
+            (tmp_path / folder / f"theirs{number}.txt").touch()
+    arguments = ["clean", "--yes", "--storage"]
+    removed, left = CliRunner().invoke(app, [*arguments, str(tmp_path / "one")]).stdout.splitlines()
+    assert removed.startswith("removed films/drawn-100.mp4, ")
+    assert removed.endswith("films/drawn-107.mp4 and 42 more")
+    assert left.endswith(": " + ", ".join(f"'theirs{number}.txt'" for number in range(100, 108)) + " and 42 more")
+    told = json.loads(CliRunner().invoke(app, [*arguments, str(tmp_path / "two"), "--json"]).stdout)
+    assert (len(told["removed"]), len(told["left"])) == (50, 50)
+
+
 def test_a_clean_storage_is_left_alone(tmp_path: Path) -> None:
     assert clean(Storage(str(tmp_path / "nothing"))).removed == []
     storage = _filled(tmp_path)

@@ -182,6 +182,33 @@ def test_a_cluster_that_does_not_answer_is_named_while_it_is_waited_for_and_give
     assert capfd.readouterr().err == waited
 
 
+MALFORMED = ["127.0.0.1:99999", "there:0", "there", "there:", ":6379", "there:port", "there:6379/path", "::1:6379"]
+
+
+@pytest.mark.parametrize(
+    "address", [*MALFORMED, "me@there:6379", "two there:6379", "ray://there:123456", "ray://there"]
+)
+def test_a_malformed_address_is_refused_before_anything_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(cluster_module, "_join", lambda address: pytest.fail("it is waited for"))
+    with pytest.raises(ClusterError, match="is no host:port with a port from 1 to 65535: RAY_ADDRESS is host:port of"):
+        connect(ClusterConfig())
+
+
+@pytest.mark.parametrize("address", ["auto", "there:6379", "[::1]:65535", "ray://there.example:10001", "http://there"])
+def test_other_addresses_are_tried(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    import ray
+
+    tried: list[str] = []
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster_module, "_join", tried.append)
+    connect(ClusterConfig())
+    assert tried == [address]
+
+
 @pytest.mark.parametrize("fault", [ValueError("Invalid address format: there"), RuntimeError("Version mismatch: 2.9")])
 def test_a_cluster_that_cannot_be_joined_says_why(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
     import ray

@@ -172,6 +172,8 @@ def test_another_language_in_latin_letters_is_told_once(text, foreign):
         ("[" * 100_000, r"brackets stand too deep in each other, got '\[\["),
         ('{"keyframes": ' + "[" * 900 + "]" * 900 + "}", r"keyframe 1, keyframes\.0: "),
         ('{"keyframes": [{"plots": ["a"], "plots": ["b"]}]}', "'plots' stands twice in .*: join the two"),
+        ('{"keyframes": [{"characters": [{"face": "a", "face": null}]}]}', "'face' stands twice in .*: join the two"),
+        ('{"keyframes": [], "keyframes": [{}]}', "'keyframes' stands twice in .*: join the two"),
     ],
 )
 def test_what_is_no_script_is_refused(text, says):

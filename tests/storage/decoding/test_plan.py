@@ -165,6 +165,21 @@ def test_a_last_picture_that_stands_has_its_keyframes(tmp_path, ffmpeg, name, op
     assert len({pixels for _, _, pixels in complete}) == 3
 
 
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
+def test_a_last_picture_that_stands_for_longer_than_a_minute_has_keyframes_for_a_minute_and_is_told(
+    tmp_path, ffmpeg, name
+):
+    pictures = [Image.new("L", (64, 64), 4 * number) for number in range(50)]
+    animation = tmp_path / "film.gif"
+    pictures[0].save(animation, save_all=True, append_images=pictures[1:], duration=[40] * 49 + [300_000])
+    path = ffmpeg("-i", animation, "-fps_mode", "vfr", *X264, "-bf", 3, tmp_path / name)
+    for step in (1.0, None):
+        keyframes, reader = read(path, step)
+        assert [second for second, _, _ in keyframes] == list(range(62))
+        assert len({pixels for _, _, pixels in keyframes[2:]}) == 1
+        assert (reader.end, reader.damage()) == (pytest.approx(302, abs=0.1), "240.0 s without a picture")
+
+
 @pytest.mark.parametrize("name", ["film.mp4", "film.avi"])
 def test_a_picture_behind_the_sound_in_the_file_keeps_its_last_frames(tmp_path, ffmpeg, name):
     sound = (*SOURCE, "sine=duration=3")

@@ -84,6 +84,12 @@ def test_what_is_no_manifest_says_why(tmp_path):
     assert missing.reason == "missing"
 
 
+def test_a_column_that_stands_twice_is_told_of_parquet_too(tmp_path):
+    pq.write_table(pa.table({"path": ["a.mp4"], "title": ["A"], "Title ": ["B"]}), tmp_path / "films.parquet")
+    (bad,) = read(tmp_path / "films.parquet")
+    assert (bad.reason, "the column 'title' twice" in bad.detail) == ("bad_manifest", True)
+
+
 def test_parquet_and_csv_say_the_same(tmp_path):
     rows = {"path": ["a.mp4", None, "c.mp4"], "year": [2001, 2002, 1], "title": ["A", None, "C"], "x": [1, 2, 3]}
     pq.write_table(pa.table(rows), tmp_path / "films.parquet")

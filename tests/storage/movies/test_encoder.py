@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import ConfigError
+from storage.movies import encoder
 from storage.movies.encoder import Ffmpeg, ffmpeg_binary, ffmpeg_program, require_encoder
 
 
@@ -58,6 +59,38 @@ def test_one_that_cannot_write_movies_is_named_with_the_cure(chosen, tmp_path, a
     chosen(tmp_path / "other")
     with pytest.raises(ConfigError, match=f"{fault}.*: unset MOVIEDREAMER_FFMPEG to use the bundled one"):
         require_encoder()
+
+
+def test_one_that_never_answers_is_given_up(chosen, monkeypatch, tmp_path):
+    monkeypatch.setattr(encoder, "_ANSWER_LIMIT", 0.1)
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nexec tail -f /dev/null\n")
+    silent.chmod(0o755)
+    chosen(silent)
+    with pytest.raises(ConfigError, match=r"silent' does not say its version within 0\.1 s: unset MOVIEDREAMER_FFMPEG"):
+        ffmpeg_program()
+
+
+def test_one_that_reads_its_standard_input_finds_none(chosen, tmp_path):
+    (tmp_path / "reader").write_text("#!/bin/sh\nexec cat\n")
+    (tmp_path / "reader").chmod(0o755)
+    chosen(tmp_path / "reader")
+    with pytest.raises(ConfigError, match="reader' is no ffmpeg, it answers ''"):
+        ffmpeg_program()
+
+
+@pytest.mark.parametrize("named", ["./other", "bin/other", "~/other"])
+def test_a_relative_path_is_refused_and_a_relative_folder_of_the_path_is_made_absolute(
+    chosen, monkeypatch, tmp_path, named
+):
+    monkeypatch.chdir(tmp_path)
+    program(tmp_path / "other", "ffmpeg version 7.0")
+    chosen(named)
+    with pytest.raises(ConfigError, match=f"'{named}' is a relative path: write the whole one"):
+        ffmpeg_binary()
+    chosen("other")
+    monkeypatch.setenv("PATH", ".")
+    assert ffmpeg_binary() == str(tmp_path / "other")
 
 
 @pytest.mark.parametrize(
