@@ -29,7 +29,8 @@ def clip_folder(tmp_path_factory):
     from open_clip.tokenizer import SimpleTokenizer
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-    folder, words = tmp_path_factory.mktemp("clip"), SimpleTokenizer()
+    folder, words = tmp_path_factory.mktemp("hub") / "openai" / "clip", SimpleTokenizer()
+    folder.mkdir(parents=True)  # torchmetrics wants "openai" in it
     (folder / "vocab.json").write_text(
         json.dumps({{"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}.get(word, word): number
                     for word, number in words.encoder.items()})
