@@ -39,7 +39,8 @@ class Cast:
 
 def ensemble(embedders: Sequence[Floats]) -> Floats:
     """[N, sum of C] vectors whose cosine is the mean of the cosines of several embedders' vectors [N, C]."""
-    return np.concatenate([unit(rows_NC) for rows_NC in embedders], axis=1) / np.sqrt(len(embedders))
+    joined_NC: Floats = np.concatenate([unit(rows_NC) for rows_NC in embedders], axis=1) / np.sqrt(len(embedders))
+    return joined_NC
 
 
 def occm(detected_T: Ints | Sequence[int], expected_T: Ints | Sequence[int]) -> Figure:
@@ -99,10 +100,8 @@ def _matched(cast: Cast) -> dict[str, Floats]:
         alike_DE = np.stack([(unit(crops_DC) @ unit(cast.references[name]).T).max(axis=1) for name in names], axis=1)
         for crop, name in assigned(alike_DE):
             found[names[name]].append(unit(crops_DC[crop]))
-    return {
-        name: np.stack(crops) if crops else np.zeros((0, cast.references[name].shape[1]))
-        for name, crops in found.items()
-    }
+    width = {name: cast.references[name].shape[1] for name in found}
+    return {name: np.array(crops, dtype=np.float64).reshape(-1, width[name]) for name, crops in found.items()}
 
 
 def _pairs(crops_NC: Floats) -> float:

@@ -59,7 +59,9 @@ def frechet_distance(left_NC: Floats, right_MC: Floats) -> float:
 def _half(rows_NC: Floats) -> Floats:
     """A with A^T A the covariance of rows, of min(N, C) rows."""
     centred_NC = (rows_NC - rows_NC.mean(0)) / np.sqrt(len(rows_NC) - 1)
-    return centred_NC if centred_NC.shape[0] <= centred_NC.shape[1] else np.linalg.qr(centred_NC, mode="r")
+    if centred_NC.shape[0] <= centred_NC.shape[1]:
+        return centred_NC
+    return np.asarray(np.linalg.qr(centred_NC, mode="r"))
 
 
 def inception_score(logits_NK: Floats, splits: int = 10, resamples: int = 0) -> Figure:
@@ -126,7 +128,8 @@ def style_self(shots_NC: Floats) -> Figure:
 def unit(rows_NC: Floats) -> Floats:
     """Rows of length 1, in 64 bits; rows of zeros stay."""
     wide_NC = np.asarray(rows_NC, dtype=np.float64)
-    return wide_NC / np.maximum(np.linalg.norm(wide_NC, axis=-1, keepdims=True), 1e-12)
+    unit_NC: Floats = wide_NC / np.maximum(np.linalg.norm(wide_NC, axis=-1, keepdims=True), 1e-12)
+    return unit_NC
 
 
 def cosine(left_NC: Floats, right_NC: Floats) -> Floats:

@@ -29,7 +29,7 @@ def lag(sound_T: Floats, picture_T: Floats, rate: float, most: float = 2.0) -> f
 
     if len(sound_T) != len(picture_T):
         raise ValueError(f"{len(sound_T)} moments of sound and {len(picture_T)} of the picture")
-    if not len(sound_T) or not np.ptp(sound_T) > 0 or not np.ptp(picture_T) > 0:
+    if len(np.unique(sound_T)) < 2 or len(np.unique(picture_T)) < 2:
         return None
     follows = correlate(sound_T - np.mean(sound_T), picture_T - np.mean(picture_T))
     lags = correlation_lags(len(sound_T), len(picture_T))

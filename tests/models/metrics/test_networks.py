@@ -29,8 +29,7 @@ def clip_folder(tmp_path_factory):
     from open_clip.tokenizer import SimpleTokenizer
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-    folder, words = tmp_path_factory.mktemp("hub") / "openai" / "clip", SimpleTokenizer()
-    folder.mkdir(parents=True)  # torchmetrics wants "openai" in it
+    folder, words = tmp_path_factory.mktemp("clip"), SimpleTokenizer()
     (folder / "vocab.json").write_text(
         json.dumps({{"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}.get(word, word): number
                     for word, number in words.encoder.items()})
@@ -39,7 +38,13 @@ def clip_folder(tmp_path_factory):
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(" ".join(pair) for pair in merges) + "\n")
     tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=77)
     torch.manual_seed(0)
-    sizes = {"num_hidden_layers": 1, "num_attention_heads": 1, "hidden_size": 64, "intermediate_size": 64}
+    sizes = {
+        "projection_dim": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "hidden_size": 64,
+        "intermediate_size": 64,
+    }
     text = {"vocab_size": len(words.encoder), "bos_token_id": 49406, "eos_token_id": 49407}
     vision = {"image_size": SIDE, "patch_size": PATCH}
     CLIPModel(CLIPConfig(text_config=sizes | text, vision_config=sizes | vision, projection_dim=16)).save_pretrained(
@@ -50,14 +55,26 @@ def clip_folder(tmp_path_factory):
     return folder
 
 
+def as_torchmetrics_expects(folder):
+    """Model and processor; the features as plain tensors, as transformers gave them before its version 5."""
+    from transformers import CLIPModel, CLIPProcessor
+
+    model = CLIPModel.from_pretrained(folder)
+    images, texts = model.get_image_features, model.get_text_features
+    model.get_image_features = lambda pixels: images(pixels).pooler_output
+    model.get_text_features = lambda ids, mask: texts(ids, mask).pooler_output
+    return model, CLIPProcessor.from_pretrained(folder)
+
+
 def test_the_clip_score_equals_torchmetrics(clip_folder):
     from torchmetrics.multimodal.clip_score import CLIPScore
 
+    plots = [PLOTS[0], "Jack draws by the light of a lamp.", PLOTS[2]]  # of a long one torchmetrics loses the end token
     given = images((40, 60), (28, 28), (90, 33))
-    theirs = CLIPScore(str(clip_folder))
-    theirs.update([torch.from_numpy(image.transpose(2, 0, 1).copy()) for image in given], PLOTS)
+    theirs = CLIPScore(lambda: as_torchmetrics_expects(clip_folder))
+    theirs.update([torch.from_numpy(image.transpose(2, 0, 1).copy()) for image in given], plots)
     space = JointSpace(ClipMetricConfig(source=str(clip_folder)))
-    ours = pictures.clip_score(space.embed(given), space.read(PLOTS))
+    ours = pictures.clip_score(space.embed(given), space.read(plots))
     assert ours.value == pytest.approx(float(theirs.score / theirs.n_samples), abs=1e-4)
 
 
