@@ -100,8 +100,8 @@ def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, 
     return whole.model_copy(update={"interval": (float(found.low), float(found.high))})
 
 
-def unusable(what: str, **arrays: Floats) -> Figure | None:
-    """A figure that says why not, when one of some arrays of rows is empty, broken, or longer than the others.
+def unusable(what: str, **arrays: NDArray[Any]) -> Figure | None:
+    """A figure that says why not, when one of some arrays of rows is empty, not finite, or longer than the others.
 
     Args:
         what: one line for people.
@@ -113,11 +113,11 @@ def unusable(what: str, **arrays: Floats) -> Figure | None:
     if len(set(lengths.values())) > 1:
         return absent(what, " and ".join(f"{length} {name}" for name, length in lengths.items()) + " don't match")
     for name, rows in arrays.items():
-        if broken := _not_finite(rows):
+        if rows.dtype.kind == "f" and (broken := _not_finite(rows)):
             return absent(what, f"{name.replace('_', ' ')}: {broken}")
     return None
 
 
-def _not_finite(values: Floats) -> str | None:
+def _not_finite(values: NDArray[Any]) -> str | None:
     broken = int(np.size(values) - np.isfinite(values).sum())
     return f"{broken} of {np.size(values)} numbers are not finite" if broken else None

@@ -25,7 +25,7 @@ class InceptionConfig(CheckpointConfig, frozen=True, extra="forbid"):
         name="FID's Inception v3",
         licence="Apache-2.0",
         fetch="weights-inception-2015-12-05-6726825d.pth from the releases of github.com/toshas/torch-fidelity",
-        setting="evaluate.inception.source",
+        setting="inception.source",
     )
 
     source: str = Field(

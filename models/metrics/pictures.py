@@ -58,10 +58,11 @@ def frechet_distance(left_NC: Floats, right_MC: Floats) -> float:
 
 def _half(rows_NC: Floats) -> Floats:
     """A with A^T A the covariance of rows, of min(N, C) rows."""
-    centred_NC = (rows_NC - rows_NC.mean(0)) / np.sqrt(len(rows_NC) - 1)
+    centred_NC: Floats = (rows_NC - rows_NC.mean(0)) / np.sqrt(len(rows_NC) - 1)
     if centred_NC.shape[0] <= centred_NC.shape[1]:
         return centred_NC
-    return np.asarray(np.linalg.qr(centred_NC, mode="r"))
+    triangle_CC: Floats = np.asarray(np.linalg.qr(centred_NC, mode="r"))
+    return triangle_CC
 
 
 def inception_score(logits_NK: Floats, splits: int = 10, resamples: int = 0) -> Figure:
@@ -113,16 +114,28 @@ def style_cross(shots_NC: Floats, references_MC: Floats) -> Figure:
     return mean((unit(shots_NC) @ unit(references_MC).T).mean(axis=1), what)
 
 
-def style_self(shots_NC: Floats) -> Figure:
-    """CSD self: the mean cosine of the styles of all pairs of shots of one story; n is the number of shots."""
+def style_self(shots_NC: Floats, stories: Sequence[str] | None = None) -> Figure:
+    """CSD self: the mean cosine of a shot's style and those of the other shots of its story; n is the number of shots.
+
+    Args:
+        shots_NC: style vectors.
+        stories: the story of each shot; None: all are of one. A shot that is alone in its story is left out.
+    """
     what = "CSD self: cosine of the styles of two shots of a story, more is better"
-    if unfit := unusable(what, shots=shots_NC):
+    names = np.zeros(len(shots_NC), np.int64) if stories is None else np.asarray(stories)
+    if unfit := unusable(what, shots=shots_NC, stories_of_shots=names):
         return unfit
-    if len(shots_NC) == 1:
-        return absent(what, "a pair takes two shots, there is 1")
-    alike_NN = unit(shots_NC) @ unit(shots_NC).T
-    others_N = (alike_NN.sum(axis=1) - alike_NN.diagonal()) / (len(shots_NC) - 1)
-    return mean(others_N, what)
+    values: list[float] = []
+    kept: list[str] = []
+    for name in np.unique(names):
+        shots = unit(shots_NC[names == name])
+        if len(shots) > 1:
+            alike_NN = shots @ shots.T
+            values += ((alike_NN.sum(axis=1) - alike_NN.diagonal()) / (len(shots) - 1)).tolist()
+            kept += [str(name)] * len(shots)
+    if not values:
+        return absent(what, "a pair takes two shots of a story, there is none")
+    return mean(values, what, None if stories is None else kept)
 
 
 def unit(rows_NC: Floats) -> Floats:

@@ -12,6 +12,7 @@ from models.metrics import pictures
 from models.metrics.aesthetic import AestheticConfig, AestheticHead
 from models.metrics.clip import ClipMetricConfig, JointSpace
 from models.metrics.inception import Inception, InceptionConfig
+from models.metrics.keyframes import KeyframeMetricsConfig, measure
 from models.metrics.style import StyleConfig, StyleTower
 
 SIDE, PATCH = 28, 14
@@ -206,3 +207,32 @@ def test_missing_or_other_weights_say_what_to_fetch(build, fetch, tmp_path):
     torch.save({"other": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match=rf"Fetch .*{fetch}.*set evaluate\."):
         build(str(tmp_path / "other.pth"))
+
+
+def configured(tmp_path, clip):
+    gone = str(tmp_path / "nowhere.pth")
+    return KeyframeMetricsConfig(
+        clip=ClipMetricConfig(source=str(clip)), aesthetic=AestheticConfig(source=gone),
+        inception=InceptionConfig(source=gone), style=StyleConfig(source=gone),
+    )  # fmt: skip
+
+
+def test_a_metric_whose_weights_are_missing_is_absent_and_the_others_are_there(open_clip, tmp_path):
+    given = images(*[(SIDE, SIDE)] * 3)
+    found = measure(configured(tmp_path, open_clip[1]), given, ["a", "a", "b"], PLOTS)
+    assert (found["clip_score"].n, found["clip_sim"].n) == (3, 1)
+    for name in ("aesthetic_score", "fid", "inception_score", "csd_self"):
+        assert found[name].value is None
+        assert "Fetch" in found[name].reason
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_empty_movie_and_one_keyframe_give_reasons(open_clip, tmp_path, count):
+    given = images(*[(SIDE, SIDE)] * count)
+    found = measure(configured(tmp_path, open_clip[1]), given, ["a"] * count, PLOTS)
+    assert found["clip_score"].reason
+    assert found["clip_sim"].reason == "there are no pictures"
+    with pytest.raises(ValueError, match="0 keyframes, and the stories of 1"):
+        measure(configured(tmp_path, open_clip[1]), [], ["a"])
+    with pytest.raises(ValueError, match=r"RGB \[height, width, 3\] in bytes, got uint8 \[4, 4\]"):
+        measure(configured(tmp_path, open_clip[1]), [np.zeros((4, 4), np.uint8)], ["a"])
