@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 RESAMPLES = 1000
-CONFIDENCE = 0.95
 _SEED = 0
 
 
@@ -33,8 +32,8 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
     value: float | None
     n: int
     what: str
-    interval: tuple[float, float] | None = None
-    reason: str | None = None
+    interval: tuple[float, float] | None = Field(None, exclude_if=lambda interval: interval is None)
+    reason: str | None = Field(None, exclude_if=lambda reason: reason is None)
 
 
 def absent(what: str, reason: str) -> Figure:

@@ -169,3 +169,8 @@ def test_a_character_without_a_reference_is_named():
         Cast([np.eye(3)], [["Bob"]], {"Ann": np.eye(3)})
     with pytest.raises(ValueError, match="2 shots were looked at, 1 are in the script"):
         Cast([np.eye(3)] * 2, [[]], {})
+
+
+def test_a_figure_is_written_without_what_it_lacks():
+    assert figure.Figure(value=1.0, n=2, what="it").model_dump() == {"value": 1.0, "n": 2, "what": "it"}
+    assert figure.absent("it", "no faces").model_dump() == {"value": None, "n": 0, "what": "it", "reason": "no faces"}
