@@ -16,8 +16,8 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.decoding.look import MIRROR
 from storage.films.passages import Looks, passages
-from storage.films.perceptual import MIRROR
 
 CLIPS, CLIP, SIGNET = 40, 60, 20
 FACTORS = 24  # that the 63 bits of a look depend on

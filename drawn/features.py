@@ -55,7 +55,18 @@ def nose(canvas: Canvas, picture: Array, look: Look) -> None:
 
 def beard(canvas: Canvas, picture: Array, look: Look, mask: Array, light: float) -> None:
     """Stubble, a full beard or a moustache on a lit face [H, W]."""
-    n, m, j = look.nose, mouth_y(look), look.jaw
+    match look.beard:
+        case "stubble":
+            _stubble(canvas, picture, look, mask)
+        case "full":
+            _full_beard(canvas, picture, look, light)
+        case "moustache":
+            _moustache(canvas, picture, look, light)
+
+
+def _stubble(canvas: Canvas, picture: Array, look: Look, mask: Array) -> None:
+    """A shadow on the lower face."""
+    n, j = look.nose, look.jaw
     lower = curve(
         [
             (-look.width, 0.12),
@@ -70,68 +81,72 @@ def beard(canvas: Canvas, picture: Array, look: Look, mask: Array, light: float)
             (-look.width, 1.0),
         ]
     )
-    if look.beard == "stubble":
-        area = canvas.mask(lower, 0.06) * mask
-        picture[..., :3] *= 1 - 0.30 * area[..., None] * (
-            1 - np.array(blend(look.hair, (0.5, 0.45, 0.4), 0.5), np.float32)
-        )
-    if look.beard == "full":
-        w = look.width
-        shape = curve(
+    area = canvas.mask(lower, 0.06) * mask
+    picture[..., :3] *= 1 - 0.30 * area[..., None] * (1 - np.array(blend(look.hair, (0.5, 0.45, 0.4), 0.5), np.float32))
+
+
+def _full_beard(canvas: Canvas, picture: Array, look: Look, light: float) -> None:
+    """A beard around the lips, which stay free."""
+    n, m, j, w = look.nose, mouth_y(look), look.jaw, look.width
+    shape = curve(
+        [
+            (-w - 0.02, -0.05),
+            (-w + 0.1, 0.28),
+            (-look.mouth - 0.10, n + 0.10),
+            (-0.06, n + 0.07),
+            (0.06, n + 0.07),
+            (look.mouth + 0.10, n + 0.10),
+            (w - 0.1, 0.28),
+            (w + 0.02, -0.05),
+            (w + 0.03, 0.5),
+            (j + 0.06, 0.95),
+            (0.3, 1.32),
+            (0, 1.40),
+            (-0.3, 1.32),
+            (-j - 0.06, 0.95),
+            (-w - 0.03, 0.5),
+        ]
+    )
+    area = canvas.mask(shape, 0.02)
+    over(picture, strands(canvas, look, area, light) * 0.97, area)
+    canvas.fill(
+        picture,
+        curve(
             [
-                (-w - 0.02, -0.05),
-                (-w + 0.1, 0.28),
-                (-look.mouth - 0.10, n + 0.10),
-                (-0.06, n + 0.07),
-                (0.06, n + 0.07),
-                (look.mouth + 0.10, n + 0.10),
-                (w - 0.1, 0.28),
-                (w + 0.02, -0.05),
-                (w + 0.03, 0.5),
-                (j + 0.06, 0.95),
-                (0.3, 1.32),
-                (0, 1.40),
-                (-0.3, 1.32),
-                (-j - 0.06, 0.95),
-                (-w - 0.03, 0.5),
+                (-look.mouth, m),
+                (-0.1, m - 0.05),
+                (0.1, m - 0.05),
+                (look.mouth, m),
+                (0.12, m + 0.1),
+                (-0.12, m + 0.1),
             ]
-        )
-        area = canvas.mask(shape, 0.02)
-        over(picture, strands(canvas, look, area, light) * 0.97, area)
-        canvas.fill(
-            picture,
-            curve(
-                [
-                    (-look.mouth, m),
-                    (-0.1, m - 0.05),
-                    (0.1, m - 0.05),
-                    (look.mouth, m),
-                    (0.12, m + 0.1),
-                    (-0.12, m + 0.1),
-                ]
-            ),
-            scaled(look.skin, 0.8),
-            1.0,
-            0.015,
-        )
-    if look.beard == "moustache":
-        shape = curve(
-            [
-                (0, n + 0.075),
-                (0.14, n + 0.085),
-                (look.mouth + 0.06, m - 0.03),
-                (look.mouth + 0.09, m + 0.04),
-                (0.14, m - 0.035),
-                (0, m - 0.06),
-                (-0.14, m - 0.035),
-                (-look.mouth - 0.09, m + 0.04),
-                (-look.mouth - 0.06, m - 0.03),
-                (-0.14, n + 0.085),
-            ]
-        )
-        area = canvas.mask(shape, 0.012)
-        picture[..., :3] *= 1 - 0.3 * np.roll(canvas.blur(area, 0.03), round(0.03 * canvas.unit), 0)[..., None]
-        over(picture, strands(canvas, look, area, light), area)
+        ),
+        scaled(look.skin, 0.8),
+        1.0,
+        0.015,
+    )
+
+
+def _moustache(canvas: Canvas, picture: Array, look: Look, light: float) -> None:
+    """A moustache and the shadow below it."""
+    n, m = look.nose, mouth_y(look)
+    shape = curve(
+        [
+            (0, n + 0.075),
+            (0.14, n + 0.085),
+            (look.mouth + 0.06, m - 0.03),
+            (look.mouth + 0.09, m + 0.04),
+            (0.14, m - 0.035),
+            (0, m - 0.06),
+            (-0.14, m - 0.035),
+            (-look.mouth - 0.09, m + 0.04),
+            (-look.mouth - 0.06, m - 0.03),
+            (-0.14, n + 0.085),
+        ]
+    )
+    area = canvas.mask(shape, 0.012)
+    picture[..., :3] *= 1 - 0.3 * np.roll(canvas.blur(area, 0.03), round(0.03 * canvas.unit), 0)[..., None]
+    over(picture, strands(canvas, look, area, light), area)
 
 
 def eye(canvas: Canvas, picture: Array, look: Look, side: int, pose: Pose) -> None:
@@ -161,17 +176,7 @@ def eye(canvas: Canvas, picture: Array, look: Look, side: int, pose: Pose) -> No
     )
     canvas.tint(picture, ellipse(cx - side * a * 0.93, 0.012, 0.028, 0.022), (0.85, 0.55, 0.52), 0.8, 0.006, inside)
     ix, iy, r = cx + pose.gaze * a * 0.32, -up * 0.22, min(a * 0.50, 0.086)
-    canvas.fill(picture, ellipse(ix, iy, r, r), scaled(look.iris, 0.42), 1.0, 0.004, inside)
-    canvas.fill(picture, ellipse(ix, iy + 0.004, r * 0.84, r * 0.84), look.iris, 1.0, 0.008, inside)
-    canvas.fill(
-        picture,
-        ellipse(ix, iy + r * 0.42, r * 0.55, r * 0.36),
-        scaled(blend(look.iris, (1, 0.9, 0.7), 0.25), 1.25),
-        0.75,
-        0.016,
-        inside,
-    )
-    canvas.fill(picture, ellipse(ix, iy, r * 0.44, r * 0.44), (0.02, 0.02, 0.03), 1.0, 0.004, inside)
+    _iris(canvas, picture, look.iris, (ix, iy, r), inside)
     canvas.tint(picture, np.concatenate([upper, (moved(upper, 0, 0.03))[::-1]]), (0.35, 0.32, 0.35), 0.6, 0.010, inside)
     canvas.fill(picture, ellipse(ix - 0.024, iy - 0.028, 0.019, 0.021), (1, 1, 1), 0.97, 0.002, inside)
     canvas.fill(picture, ellipse(ix + 0.026, iy + 0.030, 0.009, 0.009), (1, 1, 1), 0.5, 0.002, inside)
@@ -187,6 +192,28 @@ def eye(canvas: Canvas, picture: Array, look: Look, side: int, pose: Pose) -> No
     canvas.tint(
         picture, stroke(moved(lower, 0, 0.055), [0.006, 0.024, 0.006]), (0.8, 0.66, 0.62), 0.4 + 0.5 * look.age, 0.014
     )
+    _brow(canvas, picture, look, side, pose)
+
+
+def _iris(canvas: Canvas, picture: Array, colour: Colour, place: tuple[float, float, float], inside: Array) -> None:
+    """An iris with its pupil; `place`: the middle and the radius."""
+    ix, iy, r = place
+    canvas.fill(picture, ellipse(ix, iy, r, r), scaled(colour, 0.42), 1.0, 0.004, inside)
+    canvas.fill(picture, ellipse(ix, iy + 0.004, r * 0.84, r * 0.84), colour, 1.0, 0.008, inside)
+    canvas.fill(
+        picture,
+        ellipse(ix, iy + r * 0.42, r * 0.55, r * 0.36),
+        scaled(blend(colour, (1, 0.9, 0.7), 0.25), 1.25),
+        0.75,
+        0.016,
+        inside,
+    )
+    canvas.fill(picture, ellipse(ix, iy, r * 0.44, r * 0.44), (0.02, 0.02, 0.03), 1.0, 0.004, inside)
+
+
+def _brow(canvas: Canvas, picture: Array, look: Look, side: int, pose: Pose) -> None:
+    """The brow above an eye."""
+    cx = side * look.eye_gap
     by = -0.185 - look.brow_lift - 0.25 * look.eye_open - 0.02 * max(0.0, pose.smile)
     arch = curve(
         [

@@ -31,6 +31,26 @@ def harbour(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     )
     mid = canvas.blank()
     lx = -0.62 if sun > 0 else 0.62
+    _lighthouse(canvas, mid, mood, lx)
+    for x in map(float, rng.permutation([-1.15, -0.25, 0.25, 1.15, 1.45])[:4]):
+        _boat(canvas, mid, rng, mood, x)
+    ground = floor(canvas, rng, 0.70, blend((0.50, 0.36, 0.25), mood.low, 0.15), "planks")
+    canvas.fill(ground, stroke([(canvas.left, 0.705), (canvas.right, 0.705)], 0.018), (0.24, 0.16, 0.11))
+    near = canvas.blank()
+    for x in (-1.35, -0.8, 1.0, 1.5):
+        canvas.fill(
+            near,
+            [(x - 0.05, 0.86), (x + 0.05, 0.86), (x + 0.06, 1.25), (x - 0.06, 1.25)],
+            (0.13, 0.09, 0.07),
+            1.0,
+            0.008,
+        )
+        canvas.fill(near, ellipse(x, 0.86, 0.06, 0.018), (0.28, 0.2, 0.15), 1.0, 0.006)
+    return far, mid, ground, near
+
+
+def _lighthouse(canvas: Canvas, mid: Array, mood: Mood, lx: float) -> None:
+    """A lighthouse on its rock."""
     rock = scaled(mood.grade, 0.30)
     canvas.fill(
         mid, curve([(lx - 0.34, 0.60), (lx - 0.2, 0.53), (lx, 0.50), (lx + 0.16, 0.54), (lx + 0.32, 0.60)]), rock
@@ -53,47 +73,35 @@ def harbour(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     )
     canvas.fill(mid, [(lx - 0.03, 0.135), (lx + 0.03, 0.135), (lx + 0.03, 0.2), (lx - 0.03, 0.2)], (1.0, 0.9, 0.6))
     canvas.fill(mid, [(lx - 0.042, 0.135), (lx, 0.09), (lx + 0.042, 0.135)], (0.35, 0.10, 0.10))
-    for x in map(float, rng.permutation([-1.15, -0.25, 0.25, 1.15, 1.45])[:4]):
-        s = rng.uniform(0.8, 1.25)
-        hull = blend((0.5, 0.2, 0.15), (0.15, 0.3, 0.4), float(rng.random()))
-        y = 0.655
-        canvas.fill(mid, stroke([(x, y - 0.04), (x, y - 0.36 * s)], 0.010), (0.30, 0.22, 0.16))
-        canvas.fill(
-            mid,
-            [(x + 0.012, y - 0.34 * s), (x + 0.15 * s, y - 0.07), (x + 0.012, y - 0.07)],
-            scaled(mood.grade, 0.88),
-            0.95,
-        )
-        canvas.fill(
-            mid,
-            curve(
-                [
-                    (x - 0.19 * s, y - 0.05),
-                    (x, y - 0.035),
-                    (x + 0.20 * s, y - 0.055),
-                    (x + 0.14 * s, y + 0.025),
-                    (x - 0.12 * s, y + 0.025),
-                ]
-            ),
-            hull,
-        )
-        canvas.fill(
-            mid, stroke([(x - 0.18 * s, y - 0.045), (x + 0.19 * s, y - 0.047)], 0.012), scaled(mood.grade, 0.85)
-        )
-        canvas.fill(mid, ellipse(x, y + 0.04, 0.17 * s, 0.012), (0.05, 0.08, 0.12), 0.4, 0.01)
-    ground = floor(canvas, rng, 0.70, blend((0.50, 0.36, 0.25), mood.low, 0.15), "planks")
-    canvas.fill(ground, stroke([(canvas.left, 0.705), (canvas.right, 0.705)], 0.018), (0.24, 0.16, 0.11))
-    near = canvas.blank()
-    for x in (-1.35, -0.8, 1.0, 1.5):
-        canvas.fill(
-            near,
-            [(x - 0.05, 0.86), (x + 0.05, 0.86), (x + 0.06, 1.25), (x - 0.06, 1.25)],
-            (0.13, 0.09, 0.07),
-            1.0,
-            0.008,
-        )
-        canvas.fill(near, ellipse(x, 0.86, 0.06, 0.018), (0.28, 0.2, 0.15), 1.0, 0.006)
-    return far, mid, ground, near
+
+
+def _boat(canvas: Canvas, mid: Array, rng: Rng, mood: Mood, x: float) -> None:
+    """A sailing boat at its mooring."""
+    s = rng.uniform(0.8, 1.25)
+    hull = blend((0.5, 0.2, 0.15), (0.15, 0.3, 0.4), float(rng.random()))
+    y = 0.655
+    canvas.fill(mid, stroke([(x, y - 0.04), (x, y - 0.36 * s)], 0.010), (0.30, 0.22, 0.16))
+    canvas.fill(
+        mid,
+        [(x + 0.012, y - 0.34 * s), (x + 0.15 * s, y - 0.07), (x + 0.012, y - 0.07)],
+        scaled(mood.grade, 0.88),
+        0.95,
+    )
+    canvas.fill(
+        mid,
+        curve(
+            [
+                (x - 0.19 * s, y - 0.05),
+                (x, y - 0.035),
+                (x + 0.20 * s, y - 0.055),
+                (x + 0.14 * s, y + 0.025),
+                (x - 0.12 * s, y + 0.025),
+            ]
+        ),
+        hull,
+    )
+    canvas.fill(mid, stroke([(x - 0.18 * s, y - 0.045), (x + 0.19 * s, y - 0.047)], 0.012), scaled(mood.grade, 0.85))
+    canvas.fill(mid, ellipse(x, y + 0.04, 0.17 * s, 0.012), (0.05, 0.08, 0.12), 0.4, 0.01)
 
 
 def forest(canvas: Canvas, rng: Rng, mood: Mood) -> Four:

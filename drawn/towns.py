@@ -18,28 +18,7 @@ def street(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
         canvas.fill(far, ellipse(0.35, 0.06, 0.05, 0.05), (0.95, 0.95, 0.86), 1.0, 0.003)
         glow(canvas, far, 0.35, 0.06, 0.35, (0.7, 0.8, 1.0), 0.4)
     lamp = (1.0, 0.76, 0.38)
-    x = canvas.left
-    while x < canvas.right:
-        w = float(rng.uniform(0.16, 0.3))
-        house(
-            canvas,
-            far,
-            rng,
-            x,
-            0.68,
-            w,
-            float(rng.uniform(0.25, 0.45)),
-            scaled(blend(mood.low, mood.high, 0.6), 0.7),
-            scaled(mood.high, 0.7),
-            scaled(lamp, 0.8),
-            share_lit=0.35,
-        )
-        x += w * 0.96
-    canvas.fill(
-        far,
-        [(canvas.left, 0.66), (canvas.right, 0.66), (canvas.right, 0.76), (canvas.left, 0.76)],
-        scaled(mood.high, 0.6),
-    )
+    _skyline(canvas, far, rng, mood, lamp)
     mid = canvas.blank()
     walls: list[Colour] = [
         (0.42, 0.27, 0.25),
@@ -71,11 +50,7 @@ def street(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
             share_lit=0.55,
         )
     for x in (-1.05, -0.2, 0.85):
-        canvas.fill(mid, stroke([(x, 0.30), (x, 0.745)], 0.013), (0.06, 0.06, 0.08))
-        canvas.fill(mid, [(x - 0.03, 0.24), (x + 0.03, 0.24), (x + 0.02, 0.31), (x - 0.02, 0.31)], (1.0, 0.92, 0.68))
-        canvas.fill(mid, [(x - 0.04, 0.24), (x, 0.21), (x + 0.04, 0.24)], (0.06, 0.06, 0.08))
-        canvas.fill(mid, ellipse(x, 0.28, 0.13, 0.13), (1.0, 0.80, 0.42), 0.35, 0.06)
-        glow(canvas, mid, x, 0.3, 0.3, lamp, 0.55)
+        _street_lamp(canvas, mid, x, lamp)
     ground = floor(canvas, rng, 0.72, blend(scaled((0.36, 0.36, 0.42), dim), mood.low, 0.2), "stones")
     for x in (-1.05, -0.2, 0.85, 0.4):
         canvas.fill(
@@ -90,6 +65,41 @@ def street(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     return far, mid, ground, near
 
 
+def _skyline(canvas: Canvas, far: Array, rng: Rng, mood: Mood, lamp: Colour) -> None:
+    """Houses along the horizon."""
+    x = canvas.left
+    while x < canvas.right:
+        w = float(rng.uniform(0.16, 0.3))
+        house(
+            canvas,
+            far,
+            rng,
+            x,
+            0.68,
+            w,
+            float(rng.uniform(0.25, 0.45)),
+            scaled(blend(mood.low, mood.high, 0.6), 0.7),
+            scaled(mood.high, 0.7),
+            scaled(lamp, 0.8),
+            share_lit=0.35,
+        )
+        x += w * 0.96
+    canvas.fill(
+        far,
+        [(canvas.left, 0.66), (canvas.right, 0.66), (canvas.right, 0.76), (canvas.left, 0.76)],
+        scaled(mood.high, 0.6),
+    )
+
+
+def _street_lamp(canvas: Canvas, mid: Array, x: float, lamp: Colour) -> None:
+    """A lamp on a pole, lit."""
+    canvas.fill(mid, stroke([(x, 0.30), (x, 0.745)], 0.013), (0.06, 0.06, 0.08))
+    canvas.fill(mid, [(x - 0.03, 0.24), (x + 0.03, 0.24), (x + 0.02, 0.31), (x - 0.02, 0.31)], (1.0, 0.92, 0.68))
+    canvas.fill(mid, [(x - 0.04, 0.24), (x, 0.21), (x + 0.04, 0.24)], (0.06, 0.06, 0.08))
+    canvas.fill(mid, ellipse(x, 0.28, 0.13, 0.13), (1.0, 0.80, 0.42), 0.35, 0.06)
+    glow(canvas, mid, x, 0.3, 0.3, lamp, 0.55)
+
+
 def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     """A furnished room."""
     wall: Colour = [(0.55, 0.36, 0.28), (0.34, 0.42, 0.38), (0.50, 0.42, 0.30), (0.38, 0.30, 0.40)][
@@ -102,6 +112,29 @@ def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     far[..., :3] *= (1 + 0.04 * np.sin(x * 60) + 0.03 * np.sin(y * 40 + np.sin(x * 30) * 2))[..., None]
     side = 1 if rng.random() < 0.5 else -1
     wx = side * 0.42 - 0.24
+    _curtained_window(canvas, far, mood, wx)
+    _bookshelf(canvas, far, rng, -side * 0.62)
+    mid = canvas.blank()
+    lx = side * 1.18
+    _floor_lamp(canvas, mid, lx)
+    _armchair(canvas, mid, -side * 1.2)
+    ground = floor(canvas, rng, 0.74, (0.50, 0.31, 0.19), "boards")
+    canvas.fill(ground, stroke([(canvas.left, 0.735), (canvas.right, 0.735)], 0.03), scaled(wall, 0.45))
+    canvas.fill(ground, ellipse(0, 0.98, 0.75, 0.13, 0, 80), (0.50, 0.14, 0.15), 0.92, 0.003)
+    canvas.fill(ground, ellipse(0, 0.98, 0.62, 0.10, 0, 80), (0.68, 0.48, 0.25), 0.6, 0.003)
+    canvas.fill(ground, ellipse(0, 0.98, 0.55, 0.085, 0, 80), (0.42, 0.11, 0.14), 0.9, 0.003)
+    canvas.tint(ground, [(wx, 0.78), (wx + 0.48, 0.78), (wx + 0.2, 1.2), (wx - 0.6, 1.2)], (1.35, 1.2, 1.0), 0.7, 0.03)
+    for layer in (far, mid, ground):
+        glow(canvas, layer, lx, 0.25, 0.8, (1.0, 0.72, 0.38), 0.40)
+        glow(canvas, layer, wx + 0.24, 0.3, 0.6, mood.low, 0.25)
+        np.clip(layer, 0, 1, out=layer)
+    near = canvas.blank()
+    _plant(canvas, near, -side * 1.5)
+    return far, mid, ground, near
+
+
+def _curtained_window(canvas: Canvas, far: Array, mood: Mood, wx: float) -> None:
+    """A window between curtains, with hills behind it."""
     window(canvas, far, wx, 0.05, 0.48, 0.50, blend(mood.low, mood.sun, 0.25), (0.30, 0.20, 0.14))
     ridge_y = 0.47
     canvas.fill(
@@ -138,7 +171,10 @@ def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
         )
         for k in (-0.04, 0.0, 0.04):
             canvas.fill(far, stroke([(cx + k, 0.0), (cx + k, 0.67)], [0.01, 0.022]), (0.30, 0.08, 0.09), 0.7, 0.008)
-    sx = -side * 0.62
+
+
+def _bookshelf(canvas: Canvas, far: Array, rng: Rng, sx: float) -> None:
+    """Five shelves of books."""
     canvas.fill(far, [(sx - 0.40, -0.05), (sx + 0.40, -0.05), (sx + 0.40, 0.74), (sx - 0.40, 0.74)], (0.24, 0.15, 0.09))
     for shelf in range(5):
         y0 = -0.02 + shelf * 0.15
@@ -159,13 +195,18 @@ def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
                 far, stroke([(bx + bw * 0.2, y0 + 0.135 - bh), (bx + bw * 0.2, y0 + 0.13)], bw * 0.2), (1, 1, 1), 0.18
             )
             bx += bw * 1.06 if rng.random() < 0.9 else bw * 2.2
-    mid = canvas.blank()
-    lx = side * 1.18
+
+
+def _floor_lamp(canvas: Canvas, mid: Array, lx: float) -> None:
+    """A standing lamp, lit."""
     canvas.fill(mid, stroke([(lx, 0.30), (lx, 0.78)], 0.014), (0.35, 0.24, 0.10))
     canvas.fill(
         mid, [(lx - 0.06, 0.16), (lx + 0.06, 0.16), (lx + 0.12, 0.33), (lx - 0.12, 0.33)], (1.0, 0.86, 0.56), 1.0, 0.004
     )
-    tx = -side * 1.2
+
+
+def _armchair(canvas: Canvas, mid: Array, tx: float) -> None:
+    """An armchair from the front."""
     canvas.fill(
         mid,
         curve(
@@ -187,20 +228,12 @@ def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
         1.0,
         0.006,
     )
-    ground = floor(canvas, rng, 0.74, (0.50, 0.31, 0.19), "boards")
-    canvas.fill(ground, stroke([(canvas.left, 0.735), (canvas.right, 0.735)], 0.03), scaled(wall, 0.45))
-    canvas.fill(ground, ellipse(0, 0.98, 0.75, 0.13, 0, 80), (0.50, 0.14, 0.15), 0.92, 0.003)
-    canvas.fill(ground, ellipse(0, 0.98, 0.62, 0.10, 0, 80), (0.68, 0.48, 0.25), 0.6, 0.003)
-    canvas.fill(ground, ellipse(0, 0.98, 0.55, 0.085, 0, 80), (0.42, 0.11, 0.14), 0.9, 0.003)
-    canvas.tint(ground, [(wx, 0.78), (wx + 0.48, 0.78), (wx + 0.2, 1.2), (wx - 0.6, 1.2)], (1.35, 1.2, 1.0), 0.7, 0.03)
-    for layer in (far, mid, ground):
-        glow(canvas, layer, lx, 0.25, 0.8, (1.0, 0.72, 0.38), 0.40)
-        glow(canvas, layer, wx + 0.24, 0.3, 0.6, mood.low, 0.25)
-        np.clip(layer, 0, 1, out=layer)
-    near = canvas.blank()
+
+
+def _plant(canvas: Canvas, near: Array, px: float) -> None:
+    """Leaves that reach up from below the picture."""
     for k in range(9):
         a = -2.5 + k * 0.24
-        px = -side * 1.5
         leaf = curve(
             [
                 (px, 1.15),
@@ -210,22 +243,13 @@ def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
             ]
         )
         canvas.fill(near, leaf, (0.08, 0.15, 0.09), 0.97, 0.01)
-    return far, mid, ground, near
 
 
 def village(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     """Houses under snow."""
     far = sky(canvas, rng, mood.high, mood.low, HORIZON, mood.cloud)
     if mood.word == "at night":
-        for _ in range(120):
-            canvas.fill(
-                far,
-                ellipse(
-                    float(rng.uniform(canvas.left, canvas.right)), float(rng.uniform(-0.2, 0.35)), 0.0025, 0.0025, 0, 6
-                ),
-                (0.9, 0.93, 1.0),
-                float(rng.uniform(0.3, 1)),
-            )
+        _stars(canvas, far, rng)
     white = blend((0.86, 0.91, 1.0), mood.high, 0.35)
     ridge(canvas, far, rng, 0.60, 0.22, 3, scaled(white, 0.75), white, 0.4)
     for _ in range(40):
@@ -272,11 +296,29 @@ def village(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     ground = floor(canvas, rng, 0.70, scaled(white, 1.05), "snow")
     near = canvas.blank()
     for s in (canvas.left + 0.1, canvas.right - 0.1):
-        d = 1 if s < 0 else -1
-        bough = curve([(s - d * 0.3, -0.16), (s + d * 0.25, -0.06), (s + d * 0.62, 0.06)], False)
-        for px, py in bough[::2]:
-            for way in (-0.5, -0.1, 0.3):
-                tip = (px + d * 0.10 * np.cos(way + 1.2), py + 0.11 * np.sin(way + 1.2))
-                canvas.fill(near, stroke([(px, py), tip], [0.02, 0.002]), (0.06, 0.12, 0.13), 1.0, 0.004)
-        canvas.fill(near, stroke(bough - (0, 0.015), [0.05, 0.035, 0.006]), scaled(white, 0.95), 1.0, 0.006)
+        _bough(canvas, near, s, scaled(white, 0.95))
     return far, mid, ground, near
+
+
+def _stars(canvas: Canvas, far: Array, rng: Rng) -> None:
+    """A hundred and twenty stars."""
+    for _ in range(120):
+        canvas.fill(
+            far,
+            ellipse(
+                float(rng.uniform(canvas.left, canvas.right)), float(rng.uniform(-0.2, 0.35)), 0.0025, 0.0025, 0, 6
+            ),
+            (0.9, 0.93, 1.0),
+            float(rng.uniform(0.3, 1)),
+        )
+
+
+def _bough(canvas: Canvas, near: Array, s: float, snow: Colour) -> None:
+    """A branch of a pine, with snow on it."""
+    d = 1 if s < 0 else -1
+    bough = curve([(s - d * 0.3, -0.16), (s + d * 0.25, -0.06), (s + d * 0.62, 0.06)], False)
+    for px, py in bough[::2]:
+        for way in (-0.5, -0.1, 0.3):
+            tip = (px + d * 0.10 * np.cos(way + 1.2), py + 0.11 * np.sin(way + 1.2))
+            canvas.fill(near, stroke([(px, py), tip], [0.02, 0.002]), (0.06, 0.12, 0.13), 1.0, 0.004)
+    canvas.fill(near, stroke(bough - (0, 0.015), [0.05, 0.035, 0.006]), snow, 1.0, 0.006)

@@ -25,6 +25,7 @@ _PARTS = {
     "decoder": ("frozen", "decoder"),
     "autoregressive": ("frozen", "autoregressive", "autoregressive_fit"),
     "movies": ("frozen", "render", "movie", "script"),
+    "stories": ("sentence", "face", "frozen", "render", "movie", "sound", "stories"),
     "figures": ("frozen", "face", "render", "evaluate"),
 }
 """What is made -> the fields of the recipe that decide on it."""
@@ -55,6 +56,7 @@ FLOWS: dict[str, Flow] = {
     "render_movies": Flow(
         "movies", "models and snapshot -> keyframes, movie.mp4 and storyboard.html", (*_MODELS, "movies", "figures")
     ),
+    "render_stories": Flow("stories", "stories in a folder -> their movies, each once", ("stories",)),
     "evaluate": Flow("movies", "models and keyframes -> metrics.json", (*_MODELS, "figures")),
     "studio": Flow("studio", "all of the above: films in, a movie out", (*_MODELS, "movies", "figures")),
     "data_card": Flow(

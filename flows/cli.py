@@ -1,4 +1,4 @@
-"""The command line: list, show, run, status, clean.
+"""The command line: list, show, run, write, render, takes, export, status, clean.
 
 Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Prefect, Ray and torch are imported by
 the commands that need them, so that `--help` and `list` answer at once.
@@ -126,6 +126,61 @@ def run(
             from flows.local_run import print_result
 
             print_result(result, out)
+
+
+@app.command()
+def render(
+    stories: Annotated[list[str], typer.Argument(metavar="STORY...", help="Story files, or folders of them.")],
+    recipe: RecipeName = "laptop",
+    storage: StorageUri = "out",
+    set_: Assignments = None,
+    only: Annotated[str, typer.Option(metavar="SHOTS", help="Only these shots, such as 3 or 12-15,18.")] = "",
+    redo: Annotated[str, typer.Option(metavar="SHOTS", help="A new take of these shots.")] = "",
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the new take.")] = None,
+    take: Annotated[
+        list[str] | None, typer.Option(metavar="SHOT=TAKE", help="Shows a shot in an earlier take; may be repeated.")
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Small, without super-resolution.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be made, and how long.")] = False,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0, help="Begin nothing after so many hours; the next run goes on.")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Makes movies of stories. What was made before is not made again."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    with _explained():
+        from flows import render_command
+
+        order = render_command.order(only, redo, seed, take or [])
+        report = render_command.run(stories, recipe, storage, set_ or [], order, preview, dry_run, max_hours, err)
+        if json_:
+            print(report.json())
+        else:
+            render_command.show(report, dry_run, out)
+        if any(one.state == "failed" for one in report.stories):
+            raise typer.Exit(1)
+
+
+@app.command()
+def takes(
+    story: Annotated[str, typer.Argument(metavar="STORY", help="A story file.")],
+    recipe: RecipeName = "laptop",
+    storage: StorageUri = "out",
+    set_: Assignments = None,
+    json_: AsJson = False,
+) -> None:
+    """The takes of a story's shots, and which of them the movie shows."""
+    with _explained():
+        from flows import render_command
+
+        found = render_command.takes(story, recipe, storage, set_ or [])
+        if json_:
+            names = ("shot", "take", "seed", "shown")
+            print(json.dumps([dict(zip(names, one, strict=True)) for one in found], indent=1))
+            return
+        for shot, number, seed, shown_ in found:
+            out.print(f"shot {shot:>4}  take {number}  seed {seed}{'  shown' if shown_ else ''}")
 
 
 @app.command()

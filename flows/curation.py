@@ -6,6 +6,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 import tasks.curation.data_card
+import tasks.curation.dedup
 import tasks.curation.export
 import tasks.curation.ingest
 import tasks.curation.keyframes
@@ -71,7 +72,7 @@ def curate(run: Run) -> Snapshot:
     """Keyframes, characters, faces, captions, scripts and features of every film, and a snapshot of them."""
     films = ingest(run)
     ask_servers(run.settings, run.storage, films.films)
-    work = keyframes(run, films)
+    work = dedup(run, keyframes(run, films))
     for stage in CURATION[1:]:
         work = film_by_film.with_options(name=stage.name)(run, stage, work)
     made = snapshot(run, work)
@@ -91,6 +92,13 @@ def keyframes(run: Run, films: Ingested) -> Work:
     """Decodes the films."""
     with reported("keyframes", of="films") as progress:
         return tasks.curation.keyframes.run(run.settings.keyframes, run.storage, films, run.settings.cluster, progress)
+
+
+@task(cache_policy=NO_CACHE)
+def dedup(run: Run, work: Work) -> Work:
+    """Leaves near duplicates out."""
+    with reported("dedup") as progress:
+        return tasks.curation.dedup.run(run.settings.dedup, run.storage, work, progress)
 
 
 @task(cache_policy=NO_CACHE)

@@ -16,6 +16,7 @@ from models.server import ServerError
 from models.server.probe import probe
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.upscaler import RealEsrganConfig
+from models.voice import HibariConfig, OpenAiVoiceConfig
 from models.writer import LlmConfig, OpenAiWriterConfig
 from storage.errors import ConfigError, MovieDreamerError
 from storage.movies.encoder import require_encoder
@@ -134,6 +135,15 @@ def _lost_packages(part: object) -> Iterator[str]:
                         f"movie.animator: the package {package!r} with its weights is not there: {CURE}, or set "
                         "movie.animator.kind=camera"
                     )
+        case HibariConfig():
+            for package in ("hibari", "onnxruntime"):
+                if find_spec(package) is None:
+                    yield f"sound.voice: the package {package!r} is not there: {CURE}, or set sound.voice.kind=none"
+        case OpenAiVoiceConfig():
+            try:
+                probe(part.server)
+            except ServerError as error:
+                yield f"sound.voice.server: {error}"
         case GroundingDinoPyConfig():
             from models.detector.groundingdino_py import architecture
 

@@ -14,6 +14,7 @@ from storage.decoding.decode import KeyframesConfig
 from storage.decoding.trim import TrimSeconds
 from tasks.cluster import ClusterConfig
 from tasks.curation.data_card import DataCardConfig
+from tasks.curation.dedup import DedupConfig
 from tasks.curation.export import ExportConfig
 from tasks.curation.ingest import IngestConfig
 from tasks.curation.split import HalvesConfig, SnapshotConfig
@@ -21,6 +22,8 @@ from tasks.movies.evaluate import EvaluateConfig
 from tasks.movies.movie import MovieConfig
 from tasks.movies.render import RenderConfig
 from tasks.movies.script_movie import ScriptConfig
+from tasks.movies.stories.plan import StoriesConfig
+from tasks.movies.stories.soundtrack import SoundConfig
 from tasks.movies.storyboard import StoryboardConfig
 from tasks.training.engine.job import FitConfig
 from tasks.training.first_stage import FirstStageConfig
@@ -42,6 +45,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     keyframes: KeyframesConfig = Field(
         KeyframesConfig(trim=TrimSeconds(start=4, end=4)), description="how keyframes are taken from films"
     )
+    dedup: DedupConfig = Field(DedupConfig(), description="films that show the same pictures")
     detector: DetectorConfig = Field(MtcnnConfig(), description="detector of people")
     face: FaceConfig = Field(DlibConfig(), description="face detector and face embedder")
     captioner: CaptionerConfig = Field(DescriberConfig(), description="captioner of keyframes and people")
@@ -66,6 +70,8 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     render: RenderConfig = Field(RenderConfig(), description="how keyframes are drawn")
     movie: MovieConfig = Field(MovieConfig(), description="how keyframes become a movie")
     script: ScriptConfig = Field(ScriptConfig(), description="a script of your own")
+    sound: SoundConfig = Field(SoundConfig(), description="what is heard in a story's movie")
+    stories: StoriesConfig = Field(StoriesConfig(), description="how stories become movies")
     evaluate: EvaluateConfig = Field(EvaluateConfig(), description="what the figures are measured with")
     storyboard: StoryboardConfig = Field(StoryboardConfig(), description="what the storyboard shows")
     data_card: DataCardConfig = Field(DataCardConfig(), description="what the data card shows")

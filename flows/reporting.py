@@ -168,10 +168,15 @@ def warn(text: str) -> None:
 
 
 @contextmanager
-def reported(name: str, of: str = "") -> Iterator[Progress]:
-    """Wraps one stage; yields what its work calls with (what, done, total) as it goes on. `of`: see Stage."""
+def reported(name: str, of: str = "", artifact: bool = True) -> Iterator[Progress]:
+    """Wraps one stage; yields what its work calls with (what, done, total) as it goes on.
+
+    Args:
+        of: see Stage.
+        artifact: whether Prefect shows it too.
+    """
     stage, listener = Stage(name, of), _listener.get(None) or RunLog()
-    artifact, one_at_a_time = ProgressArtifact(name), threading.Lock()
+    shown, one_at_a_time = ProgressArtifact(name) if artifact else None, threading.Lock()
     listener.begins(stage)
 
     def progress(what: str, done: int, total: int) -> None:
@@ -182,7 +187,8 @@ def reported(name: str, of: str = "") -> Iterator[Progress]:
             listener.moves(stage, what)
             if stage.idle:
                 return
-            artifact.update(stage.fraction, pace(stage, what))
+            if shown:
+                shown.update(stage.fraction, pace(stage, what))
 
     try:
         with telling(listener.warns):
@@ -190,7 +196,8 @@ def reported(name: str, of: str = "") -> Iterator[Progress]:
     except BaseException:
         listener.fails(stage)
         raise
-    artifact.finish(stage.summary())
+    if shown:
+        shown.finish(stage.summary())
     listener.ends(stage)
 
 

@@ -97,6 +97,13 @@ def finished(storage: Storage, model: str, fingerprint: str) -> str | None:
     return rel if storage.exists(f"{rel}/{MARKER}") else None
 
 
+def newest(storage: Storage, model: str) -> str | None:
+    """Where the final export of a model that was written last lies, None while there is none."""
+    exports = [finished(storage, model, name) for name in storage.list(f"checkpoints/{model}")]
+    found = [rel for rel in exports if rel]
+    return max(found, key=lambda rel: (storage.modified_ns(f"{rel}/{MARKER}"), rel), default=None)
+
+
 @contextmanager
 def opened(storage: Storage, checkpoint: Checkpoint) -> Iterator[Path]:
     """A local folder with its files, while the block runs.

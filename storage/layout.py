@@ -37,6 +37,14 @@ PLACES = (
     r"films/hashes\.parquet|drawn-\d+-\d+s-\d+x\d+(-r\d+)?\.(mp4|truth\.json)",
     rf"evaluations/{_ID}/metrics\.json",
     rf"movies/{_ID}/{_MOVIE}|storyboard\.html|metrics\.json|notes\.json|about\.json",
+    rf"movies/{_ID}/.+\.(mp4|jpg|about\.json)",
+    rf"pieces/scripts|tokens/{_ID}\.safetensors",
+    rf"pieces/keyframes/{_ID}\.(webp|json)",
+    rf"pieces/enlarged/{_ID}\.webp",
+    rf"pieces/clips/{_ID}\.mp4",
+    rf"pieces/speech/{_ID}\.wav",
+    r"stories/rates\.json|report\.json",
+    rf"stories/takes|queue/{_ID}\.json",
     rf"{_MOVIE}|storyboard\.html|metrics\.json",
 )
 """Each a path of patterns; `**` is any path below. Delta Lake decides what lies in a table's folder."""

@@ -17,15 +17,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import unquote
 
 from storage.atomic import beside, is_part, write_new
-from storage.errors import ConfigError, StorageError
-from storage.guard import KEYS, guarded, storage_error
+from storage.errors import StorageError
+from storage.guard import guarded, storage_error
 from storage.printable import is_utf8
 from storage.record import FOLDER, Record, Stamp
-from storage.remote import address, local_path, split
+from storage.remote import address, split
 from storage.tree import walk
+from storage.uri import delta_options, escaped, root_uri
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
@@ -35,15 +36,6 @@ Names = list[str]  # inside Storage the name `list` is the method
 Listed = list[tuple[str, bool]]
 
 _log = logging.getLogger(__name__)
-
-_REMOTE = ("s3", "gs")
-_NOT_FOR_DELTA = set("[]|^%\\\x7f") | set(map(chr, range(32)))
-_STAYS = "/!$&'()*+,;=:@~"  # of what may stand in a URI as it is
-_DELTA_KEYS = {
-    "region": "AWS_REGION",
-    "endpoint_override": "AWS_ENDPOINT_URL",
-}
-_KEYS = {"access_key", "secret_key", "session_token", "access_token"}
 
 
 @dataclass(frozen=True)
@@ -62,29 +54,7 @@ class Storage:
     uri: str
 
     def __post_init__(self) -> None:
-        scheme, place, options = split(self.uri)
-        if not self.uri.strip():
-            raise ConfigError("the storage is empty: name a folder, file://, s3:// or gs:// with --storage")
-        if "://" not in self.uri or self.uri.startswith("file:///"):
-            object.__setattr__(self, "uri", str(local_path(self.uri).absolute()))
-        elif "@" in place.partition("/")[0] or _KEYS & dict(parse_qsl(options)).keys():
-            raise ConfigError(
-                f"keys stand in the storage {_without_keys(scheme, place)!r}: leave them out and export {KEYS}, "
-                "which are never shown or kept"
-            )
-        elif scheme not in _REMOTE or place.startswith("/") or not place:
-            raise ConfigError(f"unknown storage {self.uri!r}: name a folder, file://, s3://bucket/.. or gs://bucket/..")
-        else:
-            object.__setattr__(self, "uri", _escaped(scheme, place) + (f"?{options}" if options else ""))
-        if not is_utf8(self.uri):
-            raise ConfigError(f"storage {self.uri!r}: its path is not UTF-8, rename the folder or name another")
-        if self.is_local and _is_something_else(Path(self.uri)):
-            raise ConfigError(f"storage {self.uri!r} is not a folder: name a folder, or a new one")
-        if self.is_local and (signs := sorted(set(self.uri) & _NOT_FOR_DELTA)):
-            raise ConfigError(
-                f"storage {self.uri!r}: Delta tables cannot stand in a folder with {signs} in its path; rename it, or "
-                "name a link to it without them"
-            )
+        object.__setattr__(self, "uri", root_uri(self.uri))
 
     @property
     def is_local(self) -> bool:
@@ -103,17 +73,7 @@ class Storage:
     @cached_property
     def delta_options(self) -> dict[str, str] | None:
         """`storage_options` for the deltalake package, which takes keys from the environment; None for a folder."""
-        if self.is_local:
-            return None
-        query = dict(parse_qsl(split(self.uri)[2]))
-        options = {_DELTA_KEYS[key]: value for key, value in query.items() if key in _DELTA_KEYS}
-        endpoint = options.get("AWS_ENDPOINT_URL")
-        scheme = query.get("scheme", "https")
-        if endpoint and "://" not in endpoint:
-            options["AWS_ENDPOINT_URL"] = f"{scheme}://{endpoint}"
-        if scheme == "http":
-            options["AWS_ALLOW_HTTP"] = "true"
-        return options
+        return None if self.is_local else delta_options(self.uri)
 
     @cached_property
     def _fs(self) -> tuple["FileSystem", str]:
@@ -136,7 +96,7 @@ class Storage:
 
     def url(self, rel: str) -> str:
         """Where `rel` is, for people and for other readers."""
-        return f"{self.base.rstrip('/')}/{rel if self.is_local else quote(rel, _STAYS)}".rstrip("/")
+        return f"{self.base.rstrip('/')}/{rel if self.is_local else escaped(rel)}".rstrip("/")
 
     def source(self, rel: str) -> str:
         """`rel` as a film that storage.remote reaches: by its own name, with the storage's options."""
@@ -241,6 +201,12 @@ class Storage:
         with guarded("read", self.url(rel)):
             size = filesystem.get_file_info(path).size
         return -1 if size is None else int(size)
+
+    def modified_ns(self, rel: str) -> int:
+        """When the file at `rel` was written last, in nanoseconds since 1970; 0 when there is none."""
+        filesystem, path = self._at(rel)
+        with guarded("read", self.url(rel)):
+            return int(filesystem.get_file_info(path).mtime_ns or 0)
 
     def occupied(self, rel: str) -> bool:
         """Whether anything stands at `rel`, be it a link to nowhere."""
@@ -391,23 +357,6 @@ class Storage:
                 return list(_below(Path(path), recursive))
             infos = filesystem.get_file_info(FileSelector(path, allow_not_found=True, recursive=recursive))
         return [(str(PurePosixPath(info.path).relative_to(path)), info.type == FileType.Directory) for info in infos]
-
-
-def _is_something_else(path: Path) -> bool:
-    try:
-        return os.path.lexists(path) and not path.is_dir()
-    except OSError:  # whoever writes there says what is wrong
-        return False
-
-
-def _escaped(scheme: str, place: str) -> str:
-    """A remote URI that Arrow and Delta read: what may not stand in it is escaped; a "%" that escapes stays."""
-    stray = re.sub("%(?![0-9A-Fa-f]{2})", "%25", place)
-    return f"{scheme}://{quote(stray, f'{_STAYS}%')}"
-
-
-def _without_keys(scheme: str, place: str) -> str:
-    return f"{scheme}://{place.rpartition('@')[2]}"
 
 
 def _below(folder: Path, recursive: bool) -> Iterator[tuple[str, bool]]:

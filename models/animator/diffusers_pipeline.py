@@ -42,6 +42,7 @@ class DiffusersConfig(GeneratedConfig, frozen=True, extra="forbid"):
     )
 
     kind: Literal["diffusers"] = "diffusers"
+    source: str = Field("Wan-AI/Wan2.2-TI2V-5B-Diffusers", description="folder or hub id in diffusers' layout")
     pipeline: str = Field(
         "", description='class of diffusers, such as LTXImageToVideoPipeline; "": what the checkpoint names'
     )

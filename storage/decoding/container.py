@@ -61,7 +61,7 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     import av
 
     try:
-        container = av.open(f"file:{path}", options=dict(_OPTIONS), metadata_errors="replace")
+        container = _container(path)
     except MemoryError:  # says nothing of the file
         raise
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -70,6 +70,22 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
         if scheme := encryption(path, container):
             raise FilmError("encrypted", f"the pictures of {str(path)!r} are encrypted ({scheme})")
         yield container, _moving_picture(path, container)
+
+
+def _container(path: Path) -> "InputContainer":
+    import av
+
+    place = f"file:{path}"
+    container: InputContainer
+    try:
+        container = av.open(place, options=dict(_OPTIONS), metadata_errors="replace")
+    except MemoryError:
+        raise
+    except av.error.FFmpegError:
+        if path.suffix.lower() != ".mjpeg" or _still_picture(_head(path)) != "a still picture (JPEG)":
+            raise
+        container = av.open(place, format="mjpeg", options=dict(_OPTIONS))  # libav took it for one picture
+    return container
 
 
 def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
@@ -81,12 +97,6 @@ def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
     if guessed and average and not container.format.flags & _NO_TIMES:
         return min(average, guessed)
     return guessed or average or Fraction(25)
-
-
-def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height of the moving picture as it is stored, in pixels. Raises FilmError as `opened` does."""
-    with opened(path) as (_, stream):
-        return stream.width, stream.height
 
 
 def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
@@ -147,8 +157,7 @@ def _unopenable(path: Path, error: Exception) -> FilmError:
         return FilmError("not_a_video", f"{str(path)!r} is empty (0 bytes)")
     if lost := missing_end(path):
         return FilmError("truncated", f"{str(path)!r} cannot be opened: {lost}")
-    with path.open("rb") as file:
-        head = file.read(4096)
+    head = _head(path)
     if _WEBP.match(head) and b"ANIM" in head:
         cure = "convert it, as a recent ffmpeg does: ffmpeg -i film.webp film.mp4"
         return FilmError("not_a_video", f"{str(path)!r} is an animated WebP, which is not supported: {cure}")
@@ -177,6 +186,13 @@ def missing_end(path: Path) -> str:
             if at > size:
                 return f"its end is missing: it declares {at} bytes or more and has {size}"
     return "" if b"moov" in kinds or not kinds else f"its end is missing: no index ('moov') in its {size} bytes"
+
+
+def _head(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(4096)
 
 
 def _still_picture(head: bytes) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from storage.decoding.bars import BarFinder, Bars, guess
 from storage.decoding.container import frame_rate, missing_end, opened
+from storage.decoding.look import look
 from storage.decoding.pictures import Developer, encode, luma
 from storage.decoding.plan import PlanError, nearest
 from storage.decoding.reader import FilmReader
@@ -23,7 +24,6 @@ from storage.decoding.trim import Signs, Trim, TrimAutomatic, TrimSeconds, kept,
 from storage.decoding.upright import view
 from storage.errors import FilmError
 from storage.films.films import FilmProbe, FilmSource, pixel_aspect
-from storage.films.perceptual import look
 from storage.fingerprint import file_id
 from storage.tables.schemas import SCHEMAS, row_id
 
@@ -115,12 +115,13 @@ class _Keyframes:
     places: list[int] = field(default_factory=lambda: [0])
     _before: np.ndarray | None = None
 
-    def add(self, second: int, pts: float, image: bytes, small: np.ndarray) -> None:
+    def add(self, second: int, pts: float, image: bytes, small: np.ndarray, whole: np.ndarray) -> None:
+        """`small`: the picture's luma; `whole`: that of all that the frame shows, of which it may be a part."""
         before = small if self._before is None else self._before
         self.seconds.append(second)
         self.pts.append(pts)
         self.motion.append(float(np.abs(small.astype(np.float32) - before).mean()))
-        self.looks.append(look(small.astype(np.float32)))
+        self.looks.append(look(whole))
         if self.signed:
             self.shown.append(signs(small, self._before))
         self.places.append(self.places[-1] + self.spool.write(image))
@@ -183,7 +184,8 @@ def gathered(
     try:
         keyframes = _Keyframes(spool, isinstance(config.trim, TrimAutomatic))
         for second, pts, image in pictures:
-            keyframes.add(second, pts, encode(image, config.quality), luma(image))
+            small = luma(image)
+            keyframes.add(second, pts, encode(image, config.quality), small, small)
         left = kept(config.trim, keyframes.shown, keyframes.pts, probe.seconds)
         if (count := len(keyframes.pts[left])) < FEWEST_KEYFRAMES:
             raise _too_short(film.source, config, probe.seconds, len(keyframes.pts), count)
@@ -250,8 +252,8 @@ def _read(path: Path, config: KeyframesConfig, spool: IO[bytes], bars: Mapping[_
             finders[part].see(frame)
             if part not in developers:
                 developers[part] = Developer(config.width, config.height, part[-1], bars[part])
-            image = developers[part].keyframe(frame)
-            keyframes.add(second, pts, encode(image, config.quality), luma(image))
+            image, whole = developers[part].keyframe(frame), developers[part].whole(frame)
+            keyframes.add(second, pts, encode(image, config.quality), luma(image), whole)
     spool.flush()
     return _Pass(reader, keyframes, cuts.cuts(), {part: finder.bars() for part, finder in finders.items()})
 

@@ -36,7 +36,7 @@ _TURNS = {
 }
 
 Pixels = NDArray[np.uint8]
-"""RGB [height, width, 3]."""
+"""RGB [height, width, 3], or luma [height, width]."""
 
 
 class Developer:
@@ -50,14 +50,25 @@ class Developer:
     """
 
     def __init__(self, width: int, height: int, pixel_aspect: Fraction, bars: Bars) -> None:
+        from av.video.reformatter import VideoReformatter
+
         self._size = (width, height)
         self._pixel_aspect = pixel_aspect
         self._bars = bars
         self._graphs: dict[object, Graph] = {}
+        self._scaler = VideoReformatter()  # a frame's own would last for one frame
 
     def keyframe(self, frame: "VideoFrame") -> Pixels:
         """The frame's picture; frames of one film may differ in size, format and rotation."""
         return upright(self._developed(frame, lies_sideways(frame)), frame)
+
+    def whole(self, frame: "VideoFrame") -> Pixels:
+        """Luma [height, width], small and in any shape, of all that the bars leave: copies may be cropped otherwise."""
+        width, height = _LUMA_SIZE
+        small = packed(self._scaler.reformat(frame, width, height, "gray", interpolation="AREA", threads=1), 1)
+        bars = self._bars
+        left, right = round(bars.left * width), width - round(bars.right * width)
+        return upright(small[round(bars.top * height) : height - round(bars.bottom * height), left:right], frame)
 
     def _developed(self, frame: "VideoFrame", sideways: bool) -> Pixels:
         wide_range = frame.color_trc in (PQ, HLG)

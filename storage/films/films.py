@@ -30,17 +30,10 @@ _SLIMMEST = 8  # pixels: sides of one
 
 
 class FilmSource(BaseModel, frozen=True, extra="forbid"):
-    """A file that may be a film; `source` is the path or URI as the user reaches it.
-
-    Its picture's pixels and its bytes are 0, and its looks "", where nobody looked or they could not be read.
-    """
+    """A file that may be a film; `source` is the path or URI as the user reaches it."""
 
     film_id: str
     source: str
-    phash: str = ""
-    width: int = 0
-    height: int = 0
-    size: int = 0
     said: Provenance = Provenance()
 
     @property
@@ -89,7 +82,7 @@ def resolve(
     """The films behind what a user may name: see storage.films.inputs.
 
     Args:
-        hashed: names the bytes of files, and may look at their pictures too (storage.films.hashing.Hasher).
+        hashed: names the bytes of files (storage.films.hashing.Hasher keeps the names).
         is_own: whether a run made a file; such a one counts only where it is named itself.
 
     Returns:
@@ -108,7 +101,7 @@ def resolve(
         if isinstance(result, FilmError):
             rejects.append(Reject.of(result, address(one.source)))
             continue
-        film = FilmSource(source=one.source, said=one.said, **result.model_dump())
+        film = FilmSource(film_id=result, source=one.source, said=one.said)
         first = films.setdefault(film.film_id, film)
         if first is not film:
             kept, other = (film, first) if film.said.given() and not first.said.given() else (first, film)
@@ -173,7 +166,7 @@ def film_rows(film: FilmSource, probe: FilmProbe) -> pa.Table:
     """The film's row for the table `films`, without its fingerprint."""
     if probe.seconds is None:
         raise ValueError(f"the length of {film.source!r} is not known: take the probe of its DecodedFilm")
-    named = {"film_id": film.film_id, "source": film.address, "title": probe.title or film.title, "phash": film.phash}
+    named = {"film_id": film.film_id, "source": film.address, "title": probe.title or film.title}
     row = UNKNOWN | probe.model_dump() | named | film.said.given()
     schema = SCHEMAS["films"]
     return pa.Table.from_pylist([row], schema=schema.remove(schema.get_field_index("fingerprint")))

@@ -1,6 +1,6 @@
 """Passages that two films share: of a copy that was cut at its beginning or end, of a clip of a film, mirrored or not.
 
-Keyframes are held against each other by their looks (storage.films.perceptual), at one distance in time for a whole
+Keyframes are held against each other by their looks (storage.decoding.look), at one distance in time for a whole
 passage. Copies whose keyframes fall between the original's are found by the pictures that stand still meanwhile.
 
 Shapes: K keyframes of all films, in order; E entries of an index, the K as they are and mirrored; P pairs of keyframes.
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.films.perceptual import MIRROR
+from storage.decoding.look import MIRROR
 
 LEAST = 30  # seconds of a passage, or half of the shorter film: studios' signets and titles are shorter
 PICTURES = 4  # of them that are unlike each other: a passage of one camera that stands still proves nothing
 COMMON = 10  # films that share a passage, past which it is everybody's signet or advertisement
 LONG = 180  # seconds of a passage that is neither, however many have it
+COVERED = 0.9  # of both films that near duplicates share
 _FEWEST = 5  # seconds, however short a film is
 _BITS = 10  # of 63 by which two keyframes of one moment may differ
 _GAP = 10  # seconds, or three keyframes, between those of a passage that are alike
@@ -31,11 +32,15 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Looks:
-    """Of a film's keyframes that say something: their seconds, in order, and looks, as
-    storage.films.perceptual.look."""
+    """Of a film's keyframes that say something: their seconds, in order, and looks, as storage.decoding.look."""
 
     seconds: Ints
     looks: Ints
+
+    @property
+    def length(self) -> int:
+        """Seconds from the first to the last, both included."""
+        return int(self.seconds[-1] - self.seconds[0]) + 1
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,12 @@ def passages(films: Mapping[str, Looks]) -> list[Passage]:
         for first, last, alike in _runs(a, b, offset, mirrored, step):
             passage = Passage(names[one], names[other], first, last, offset, mirrored)
             found[one, other].append((alike, passage))
-    return _uncommon([passage for _, some in sorted(found.items()) for passage in _apart(some)])
+    return _uncommon(films, [passage for _, some in sorted(found.items()) for passage in _apart(some)])
+
+
+def covers(one: Looks, other: Looks, seconds: int) -> bool:
+    """Whether a passage of so many seconds is nearly all of both films."""
+    return seconds >= COVERED * max(one.length, other.length)
 
 
 def _candidates(films: Sequence[Looks], step: int) -> Iterator[tuple[int, int, bool, int]]:
@@ -148,8 +158,7 @@ def _runs(one: Looks, other: Looks, offset: int, mirrored: bool, step: int) -> I
 
     exact = alike_at(offset)
     alike = exact | alike_at(offset - step) | alike_at(offset + step)
-    shorter = min(int(film.seconds[-1] - film.seconds[0]) + 1 for film in (one, other))
-    least = min(LEAST, max(_FEWEST, shorter / 2))
+    least = min(LEAST, max(_FEWEST, min(one.length, other.length) / 2))
     at = np.flatnonzero(alike)
     for run in np.split(at, np.flatnonzero(np.diff(one.seconds[at]) > max(_GAP, 3 * step)) + 1):
         if len(run) and one.seconds[run[-1]] - one.seconds[run[0]] + 1 >= least and _differ(one.looks[run]):
@@ -178,8 +187,8 @@ def _same(one: Passage, kept: Passage) -> bool:
     return both > 0 and (2 * both > one.last - one.first + 1 or abs(one.offset - kept.offset) <= _GAP)
 
 
-def _uncommon(found: Sequence[Passage]) -> list[Passage]:
-    """Those that few films have, which overlap those with at most COMMON others, and LONG ones."""
+def _uncommon(films: Mapping[str, Looks], found: Sequence[Passage]) -> list[Passage]:
+    """Those that few films have, which overlap those with at most COMMON others, LONG ones, and whole films."""
     spans: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
     for one in found:
         spans[one.one].append((one.first, one.last, one.other))
@@ -192,6 +201,7 @@ def _uncommon(found: Sequence[Passage]) -> list[Passage]:
         one
         for one in found
         if one.last - one.first >= LONG
+        or covers(films[one.one], films[one.other], one.last - one.first + 1)
         or not (
             common(one.one, one.first, one.last) or common(one.other, one.first + one.offset, one.last + one.offset)
         )

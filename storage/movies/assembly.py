@@ -117,7 +117,7 @@ def _write(
             source = stack.enter_context(_opened(sound))
             heard = source.streams.audio[0]
             lasts = float((heard.duration or 0) * (heard.time_base or 0))
-            if abs(lasts - joined.seconds) > 1 / joined.kind.fps:
+            if abs(lasts - joined.seconds) > 1 / joined.kind.fps + 1024 / heard.rate:  # a frame of either
                 raise ValueError(f"{str(sound)!r} lasts {lasts:.3f} s, the clips together {joined.seconds:.3f} s")
             parts.append(_copied(source, heard, out, language))
         for track, file in words:

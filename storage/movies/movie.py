@@ -12,7 +12,7 @@ import numpy as np
 from storage.atomic import workplace
 from storage.errors import FilmError, StorageError
 from storage.guard import guarded
-from storage.movies.clips import write_clip
+from storage.movies.clips import Codec, write_clip
 from storage.movies.encoder import encode, ffmpeg_program
 from storage.movies.sound import AudioTrack, merged, sound
 from storage.movies.subtitles import Timed, srt
@@ -37,6 +37,8 @@ def write_movie(
     audio: AudioTrack | None = None,
     subtitles: Sequence[Timed] = (),
     comment: str = "",
+    codec: Codec = "h264",
+    mark: str = "",
 ) -> WrittenMovie:
     """Writes `path`, whole or not at all. A film whose sound cannot be read makes a silent movie that says why.
 
@@ -46,6 +48,7 @@ def write_movie(
         audio: cut, or filled up with silence, to the length of the frames.
         subtitles: (start, end, text), in seconds of the movie.
         comment: kept in the file's tags, before the name of the ffmpeg that wrote it.
+        codec, mark: as storage.movies.clips.write_clip takes them.
 
     Raises:
         ValueError: for frames, spans or subtitles that do not fit.
@@ -58,7 +61,7 @@ def write_movie(
     audio = audio and AudioTrack(audio.source, merged(audio.spans))
     with guarded("write", str(path)), workplace(path) as folder:
         pictures, plots, movie = folder / "pictures.mp4", folder / "plots.srt", folder / "movie.mp4"
-        count = write_clip(pictures, frames, size, fps)
+        count = write_clip(pictures, frames, size, fps, codec, mark)
         shown = [ffmpeg.input(str(pictures)).video]
         said = "; ".join(filter(None, (comment, f"ffmpeg {ffmpeg_program().version}")))
         options = {"c:v": "copy", "movflags": "+faststart", "metadata:g": f"comment={said}"}

@@ -7,7 +7,7 @@ from storage.errors import FilmError
 REASONS: dict[str, str] = {
     "missing": "no file there, or a folder or pattern without films",
     "duplicate": "the same bytes as a film that came earlier",
-    "near_duplicate": "the same pictures as a film that is used, in a worse copy or in one that came later",
+    "near_duplicate": "the same pictures as a film that is used, in a smaller copy or in one that came later",
     "named_twice": "a row of a manifest that names a file which an earlier row named: the earlier counts",
     "also_named": "films that a manifest names and a path, folder or pattern leads to: what the manifest says counts",
     "not_by_ending": "files in a folder that are no films by their ending",

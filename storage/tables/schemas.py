@@ -35,7 +35,7 @@ FILMS = _schema(
     ("availability", pa.string()),  # to whom it is open, "" when nobody said
     ("year", pa.int32()),  # 0 when nobody said
     ("movie", pa.string()),  # that the file is a part of, "" for a movie of its own
-    ("phash", pa.string()),  # see storage.films.perceptual
+    ("phash", pa.string()),  # no longer written: ""
 )
 
 KEYFRAMES = _schema(
@@ -45,7 +45,7 @@ KEYFRAMES = _schema(
     ("shot", pa.int32()),
     ("to_cut", pa.float32()),  # seconds to the nearest cut, or end of the film
     ("motion", pa.float32()),  # mean absolute luma difference to the keyframe before, 0-255
-    ("look", pa.int64()),  # see storage.films.perceptual.look; null in rows of earlier versions
+    ("look", pa.int64()),  # see storage.decoding.look; null in rows of earlier versions
     ("image", pa.large_binary()),  # WebP or JPEG
     ("width", pa.int32()),
     ("height", pa.int32()),

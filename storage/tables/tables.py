@@ -17,7 +17,7 @@ from storage.guard import guarded
 from storage.root import Storage
 from storage.tables.checks import checked
 from storage.tables.delta import Work, distinct, open_table, pairs, replace_rows
-from storage.tables.rejects import NOTES, Reject
+from storage.tables.rejects import Reject
 from storage.tables.schemas import KEYS, SCHEMAS
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class Tables:
         rows = self._all(table, needed, wanted)
         if len({fingerprint for _, fingerprint in finished}) > 1:  # each film has one of them
             keys = pa.table(dict(zip(("film_id", "fingerprint"), map(list, zip(*finished, strict=True)), strict=True)))
-            places = pa.table({**{name: rows[name] for name in keys.column_names}, "place": range(rows.num_rows)})
+            place = pa.array(range(rows.num_rows), pa.int64())
+            places = pa.table({**{name: rows[name] for name in keys.column_names}, "place": place})
             mine = places.join(keys, keys.column_names, join_type="left semi")["place"]
             rows = rows.take(mine) if len(mine) < rows.num_rows else rows
         return rows.sort_by([(key, "ascending") for key in KEYS[table]]).select(names)
@@ -112,13 +113,14 @@ class Tables:
         return sum(row["count_all"] for row in films if (row["film_id"], row["fingerprint"]) in finished)
 
     def judge(self, stage: str, sources: Sequence[str], rejects: Sequence[Reject]) -> None:
-        """Puts `rejects`, why films were left out, in place of all that a stage said of `sources`; in one commit.
+        """Puts `rejects`, why films were left out, in place of all that a stage said of `sources`; one commit at most.
 
         A source of which nothing is said any more is fine now.
         """
         place = {"stage": stage, "source": sorted({*sources, *(reject.source for reject in rejects)})}
         where = (pc.field("stage") == stage) & pc.field("source").isin(place["source"])
-        if rejects or self._all("rejects", ["source"], where).num_rows:
+        said = self._all("rejects", SCHEMAS["rejects"].names, where).to_pylist()
+        if {Reject(**row) for row in said} != set(rejects):
             rows = pa.Table.from_pylist([reject.model_dump() for reject in rejects], schema=SCHEMAS["rejects"])
             replace_rows(self.storage, "rejects", rows, place)
 
@@ -132,12 +134,6 @@ class Tables:
         columns = ["film_id", "fingerprint", "source", "reason"]
         rows = self._all("rejects", columns, pc.field("stage") == stage)
         return list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
-
-    def lost(self) -> set[str]:
-        """Ids of films that a stage left out for a fault of their own, and has not done since."""
-        told = [one for one in self.rejects() if one.fingerprint and one.reason not in NOTES | {"over_budget"}]
-        finished = {stage: self.done(stage) for stage in {one.stage for one in told}}
-        return {one.film_id for one in told if (one.film_id, one.fingerprint) not in finished[one.stage]}
 
     def versions(self) -> dict[str, int]:
         """Delta version of every table that exists; runs that were killed and resumed have more of them."""

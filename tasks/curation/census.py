@@ -120,14 +120,7 @@ def census(storage: Storage, snapshot: Snapshot, progress: Progress) -> Census:
         availability=_sorted(Counter(row["availability"] or "unknown" for row in rows)),
         origins=sum(bool(row["origin"]) for row in rows),
         decades=dict(sorted(Counter(_decade(row["year"]) for row in rows).items())),
-        histograms={
-            "film_minutes": Histogram.of("Length of a film", "minutes", [row["seconds"] / 60 for row in rows]),
-            "shot_keyframes": Histogram.of("Length of a shot", "keyframes", list(tally.shots.values())),
-            "persons": Histogram.of("Persons in a keyframe", "persons found", tally.persons),
-            "face_height": Histogram.of("Height of a face", "% of the picture's height", tally.face_heights),
-            "sentences": Histogram.of("Sentences in a script", "sentences", tally.sentences),
-            "words": Histogram.of("Words in a script", "words", tally.words),
-        },
+        histograms=_histograms(rows, tally),
         written_by=_sorted(tally.written_by),
         made=tuple(_made(tally.backends)),
         rejected=tuple(_rejected(storage, tables)),
@@ -143,6 +136,17 @@ def census(storage: Storage, snapshot: Snapshot, progress: Progress) -> Census:
         },
         largest=titles[largest],
     )
+
+
+def _histograms(films: Sequence[Row], tally: "_Tally") -> dict[str, Histogram]:
+    return {
+        "film_minutes": Histogram.of("Length of a film", "minutes", [row["seconds"] / 60 for row in films]),
+        "shot_keyframes": Histogram.of("Length of a shot", "keyframes", list(tally.shots.values())),
+        "persons": Histogram.of("Persons in a keyframe", "persons found", tally.persons),
+        "face_height": Histogram.of("Height of a face", "% of the picture's height", tally.face_heights),
+        "sentences": Histogram.of("Sentences in a script", "sentences", tally.sentences),
+        "words": Histogram.of("Words in a script", "words", tally.words),
+    }
 
 
 class _Tally:

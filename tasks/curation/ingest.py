@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field, model_validator
 from drawn.film import REVISION
 from drawn.worlds import EVALUATION, TRAINING
 from storage.errors import MovieDreamerError
-from storage.films.dedup import without_copies
 from storage.films.films import FilmSource, resolve
 from storage.films.hashing import Hasher
 from storage.printable import LINE, printable
@@ -71,8 +70,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     """What to work on.
 
     A file counts once: what a manifest says about it takes precedence over the folder that it is in, and of two
-    rows the earlier counts (storage.films.named). When the best of several near duplicates falls out, the next best
-    takes its place (storage.films.dedup); one that the storage holds already stays.
+    rows the earlier counts (storage.films.named).
     """
 
     films: tuple[Source, ...] = Field(
@@ -80,29 +78,15 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
         description="files, folders, patterns, manifests (.csv, .parquet) and Condensed Movies, by path or URI; "
         "none: the drawn film",
     )
-    near_duplicates: bool = Field(
-        True, description="of films with the same pictures (re-encoded, mirrored) keep only the best that can be used"
-    )
     drawn: DrawnConfig = Field(DrawnConfig(), description="the film that is drawn when none is given")
 
 
 @dataclass(frozen=True)
-class Found:
-    """The inputs, the films behind them, copies among these, and what is not usable."""
-
-    config: IngestConfig
-    given: tuple[str, ...]
-    films: tuple[FilmSource, ...]
-    rejects: tuple[Reject, ...]
-
-
-@dataclass(frozen=True)
 class Ingested:
-    """The films to work on, by their ids, what is left out, and all that was found."""
+    """The films to work on, by their ids, and what is left out."""
 
     films: Mapping[str, FilmSource]
     rejects: tuple[Reject, ...]
-    found: Found
 
 
 class NoFilmsError(MovieDreamerError):
@@ -121,21 +105,10 @@ def run(config: IngestConfig, storage: Storage, progress: Progress) -> Ingested:
     for table in SCHEMAS:
         add_columns(storage, table)
     films, rejects = resolve(given, Hasher(storage, partial(progress, "naming the films")), partial(_is_own, storage))
-    ingested = choose(storage, Found(config, given, (*films, *drawn), tuple(rejects)))
-    require_films(list(ingested.films), ingested.rejects)
-    return ingested
-
-
-def choose(storage: Storage, found: Found) -> Ingested:
-    """Of the films and their copies those to work on, after what has become of them so far; keeps the rejects."""
-    films, rejects = list(found.films), list(found.rejects)
-    if found.config.near_duplicates:
-        tables = Tables(storage)
-        held = {film_id for film_id, _ in tables.done("keyframes")}
-        films, near = without_copies(films, held, tables.lost())
-        rejects += near
-    _keep(storage, found.given, {film.address for film in found.films}, rejects)
-    return Ingested({film.film_id: film for film in films}, tuple(rejects), found)
+    films += drawn
+    _keep(storage, given, {film.address for film in films}, rejects)
+    require_films([film.film_id for film in films], rejects)
+    return Ingested({film.film_id: film for film in films}, tuple(rejects))
 
 
 def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Sequence[Reject]) -> None:

@@ -1,8 +1,7 @@
 """A stage of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,11 @@ from storage.films.provenance import UNKNOWN
 from storage.remote import fetched
 from storage.root import Storage
 from storage.tables.delta import replace_rows
+from storage.tables.schemas import SCHEMAS
 from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.curation.drawn_films import drawn_film, keyframes_of
-from tasks.curation.ingest import Ingested, choose, require_films
+from tasks.curation.ingest import Ingested, require_films
 from tasks.made import Made
 from tasks.progress import Progress
 from tasks.stage import Stage, Work, run_stage
@@ -32,37 +32,24 @@ def run(
 ) -> Work:
     """Decodes each film in a process of its own; rows in `keyframes` and `films`.
 
-    Where one cannot be used, the next best copy of it takes its place.
-
     Raises:
         NoFilmsError: when not one film is left; the message names the reason for each.
     """
-    done: Mapping[str, str] = {}
-    tried: set[str] = set()
-    while fresh := ingested.films.keys() - tried:
-        films = {film_id: film for film_id, film in ingested.films.items() if film_id in fresh | done.keys()}
-        done = run_stage(
-            STAGE,
-            [config, films, Path.cwd()],  # workers may stand in another folder
-            storage,
-            {"ingest": {film_id: film_id for film_id in films}},
-            cluster,
-            partial(_tell, progress, len(ingested.films) - len(films)),
-            sources={film_id: film.address for film_id, film in films.items()},
-        )[STAGE.name]
-        tried |= fresh
-        if len(done) < len(films):
-            ingested = choose(storage, ingested.found)
+    films = ingested.films
+    done = run_stage(
+        STAGE,
+        [config, films, Path.cwd()],  # workers may stand in another folder
+        storage,
+        {"ingest": {film_id: film_id for film_id in films}},
+        cluster,
+        progress,
+        sources={film_id: film.address for film_id, film in films.items()},
+    )[STAGE.name]
     tables = Tables(storage)
-    mine = [reject for reject in tables.rejects() if reject.stage == STAGE.name and reject.film_id in tried]
+    mine = [reject for reject in tables.rejects() if reject.stage == STAGE.name and reject.film_id in films]
     require_films(list(done), [*ingested.rejects, *mine])
-    _follow_moved_films(tables, done, {film.film_id: film for film in ingested.found.films} | dict(ingested.films))
+    _follow_moved_films(tables, done, films)
     return {STAGE.name: done}
-
-
-def _tell(progress: Progress, aside: int, what: str, done: int, total: int) -> None:
-    """`aside`: films that were tried in vain before, and count too."""
-    progress(what, done, total + aside if what == STAGE.name else total)
 
 
 def _make(
@@ -98,13 +85,18 @@ def _follow_moved_films(tables: Tables, done: Mapping[str, str], films: Mapping[
     for row in rows.to_pylist():
         film = films[row["film_id"]]
         known = {name: value for name, value in row.items() if value is not None}
-        now = UNKNOWN | known | {"source": film.address, "phash": film.phash} | film.said.given()
+        now = UNKNOWN | known | {"source": film.address} | film.said.given()
         if now != row:
             moved.append(now)
-    for start in range(0, len(moved), _MOVED):
-        some = pa.Table.from_pylist(moved[start : start + _MOVED], schema=rows.schema)
+    replace_films(tables.storage, moved)
+
+
+def replace_films(storage: Storage, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Puts rows of the table `films` in place of those of the same films and fingerprints."""
+    for start in range(0, len(rows), _MOVED):
+        some = pa.Table.from_pylist(rows[start : start + _MOVED], schema=SCHEMAS["films"])
         where = {name: list(map(str, some[name].to_pylist())) for name in ("film_id", "fingerprint")}
-        replace_rows(tables.storage, "films", some, where)
+        replace_rows(storage, "films", some, where)
 
 
 def _identity(config: KeyframesConfig, *_: object) -> object:

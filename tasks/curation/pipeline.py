@@ -5,7 +5,7 @@ from collections.abc import Collection
 from storage.root import Storage
 from storage.tables.schemas import SCHEMAS
 from storage.tables.tables import Tables
-from tasks.curation import captions, characters, faces, features, keyframes, scripts
+from tasks.curation import captions, characters, dedup, faces, features, keyframes, scripts
 from tasks.stage import Stage, given_up
 
 CURATION = (
@@ -16,7 +16,9 @@ CURATION = (
     scripts.STAGE,  # characters, scene elements and plots, out of the captions
     features.STAGE,  # scripts and faces as vectors
 )
-"""In this order; each reads what earlier ones made, `keyframes` the films that were ingested."""
+"""In this order; each reads what earlier ones made, `keyframes` the films that were ingested.
+
+Right after `keyframes` tasks.curation.dedup compares all films and leaves near duplicates out."""
 
 BACKENDS = tuple(table for stage in CURATION for table in stage.tables if "backend" in SCHEMAS[table].names)
 """The tables whose rows name the model that made them."""
@@ -31,7 +33,8 @@ def unfinished(stage: Stage, recipe: object, storage: Storage, films: Collection
     """
     tables = Tables(storage)
     known = films if films is not None else [film_id for film_id, _ in tables.done(keyframes.STAGE.name)]
-    work = {"ingest": {film_id: film_id for film_id in known}}
+    copies = {film_id for film_id, *_ in tables.given_up(dedup.STAGE)}
+    work = {"ingest": {film_id: film_id for film_id in known if film_id not in copies}}
     for each in CURATION[: CURATION.index(stage) + 1]:
         keys = each.keys(each.arguments(recipe), work).items()
         work[each.name] = dict(keys - given_up(tables.given_up(each.name)))

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from storage import snapshot
-from storage.films.passages import Looks, Passage, passages
+from storage.films.passages import Passage, passages
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.evolve import add_columns
 from storage.tables.tables import Tables
+from tasks.curation.dedup import looks_of
 from tasks.curation.split import FilmRow, SnapshotConfig, audit, far_off, split
 from tasks.stage import Work
 
@@ -47,14 +46,13 @@ def run(
 def film_rows(tables: Tables, work: Work) -> tuple[list[FilmRow], list[Passage]]:
     """The films of finished work, sorted by id, with the seconds of their keyframes; and passages that two share."""
     keyframes = tables.read("keyframes", work["keyframes"], ["film_id", "second", "look"])
-    seconds, looks = _seconds(keyframes), _looks(keyframes)
-    films = tables.read("films", work["keyframes"], ["film_id", "title", "movie", "phash"]).to_pylist()
+    seconds, looks = _seconds(keyframes), looks_of(keyframes)
+    films = tables.read("films", work["keyframes"], ["film_id", "title", "movie"]).to_pylist()
     rows = [
         FilmRow(
             film_id=row["film_id"],
             title=row["title"],
             movie=row["movie"] or "",  # null in storages of earlier versions
-            phash=row["phash"] or "",
             seconds=seconds[row["film_id"]],
             looks=len(looks[row["film_id"]].looks) if row["film_id"] in looks else 0,
         )
@@ -66,12 +64,3 @@ def film_rows(tables: Tables, work: Work) -> tuple[list[FilmRow], list[Passage]]
 def _seconds(rows: pa.Table) -> dict[str, tuple[int, ...]]:
     groups = rows.group_by("film_id", use_threads=False).aggregate([("second", "list")])
     return {row["film_id"]: tuple(row["second_list"]) for row in groups.to_pylist()}
-
-
-def _looks(rows: pa.Table) -> dict[str, Looks]:
-    told = rows.filter(pc.field("look") > 0)  # null in rows of earlier versions
-    films = told.group_by("film_id", use_threads=False).aggregate([("look", "count")])
-    ends = np.cumsum(films["look_count"].to_numpy())
-    seconds, looks = (np.split(told[name].to_numpy().astype(np.int64), ends)[:-1] for name in ("second", "look"))
-    names = map(str, films["film_id"].to_pylist())
-    return {name: Looks(*some) for name, *some in zip(names, seconds, looks, strict=True)}

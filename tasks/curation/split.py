@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field, model_validator
 
 from storage.errors import ConfigError, MovieDreamerError
 from storage.films.passages import Passage
-from storage.films.perceptual import near_pairs
 from storage.snapshot import Snapshot, SnapshotFilm, Span
 
 _NAMED = 5  # leaks that a message names
@@ -28,7 +27,7 @@ class HalvesConfig(BaseModel, frozen=True, extra="forbid"):
 class FilmsConfig(BaseModel, frozen=True, extra="forbid"):
     """A movie, with all its files, trains or is held out as a whole (section 4.1 of the paper, which holds out 100).
 
-    So do movies that share pictures: near duplicates, and those with a passage of another (storage.films.passages).
+    So do movies that share a passage (storage.films.passages).
     Movies are drawn by the hash of what names them: under a share, films that come later leave the others where they
     are, but for the one that stands in where a side would be empty. So of few movies the share is met by chance (see
     `far_off`); a number is met always, and films that come later may take a place.
@@ -54,7 +53,6 @@ class FilmRow(BaseModel, frozen=True):
     film_id: str
     title: str
     movie: str
-    phash: str
     seconds: tuple[int, ...]
     looks: int
 
@@ -120,7 +118,7 @@ def far_off(
 
 
 def audit(snapshot: Snapshot, films: Sequence[FilmRow], shared: Sequence[Passage] = ()) -> Audit:
-    """Makes sure that no film, movie, pair of near duplicates, shared passage or keyframe is on both sides.
+    """Makes sure that no film, movie, shared passage or keyframe is on both sides.
 
     Where each film has two halves its movie is on both sides by design; the others still are not.
 
@@ -143,10 +141,6 @@ def audit(snapshot: Snapshot, films: Sequence[FilmRow], shared: Sequence[Passage
             for movie in sorted(sides["train"].keys() & sides["test"].keys())
         ]
     known = [film for film in films if film.film_id in parts]
-    for later, earlier in near_pairs([film.phash for film in known]):
-        one, other = parts[known[earlier].film_id], parts[known[later].film_id]
-        if (one.train and other.test) or (one.test and other.train):
-            leaks.append(f"{other.title!r} shows the same pictures as {one.title!r}, on the other side")
     together = [passage for passage in shared if passage.one in parts and passage.other in parts]
     leaks += [_told(passage, parts) for passage in together if _leaks(passage, parts)]
     if leaks:
@@ -154,14 +148,14 @@ def audit(snapshot: Snapshot, films: Sequence[FilmRow], shared: Sequence[Passage
         raise LeakError(
             f"snapshot {snapshot.id}: what is learnt from is also held out: {'; '.join(leaks[:_NAMED])}{more}; "
             "split by snapshot.kind=films, which keeps such films on one side, or leave one out: a near duplicate by "
-            "ingest.near_duplicates=true, a film that shares a passage by not giving it"
+            "dedup.remove=true, a film that shares a passage by not giving it"
         )
     counts = {side: sum(getattr(film, side) is not None for film in parts.values()) for side in sides}
     return Audit(
         films=counts,
         movies={side: len(movies) for side, movies in sides.items()},
         shared=len({(passage.one, passage.other) for passage in together}),
-        unseen=sum(not (film.phash and film.looks) for film in known),
+        unseen=sum(not film.looks for film in known),
     )
 
 
@@ -212,14 +206,13 @@ def _whole(film: FilmRow, held_out: bool) -> SnapshotFilm:
 
 
 def _movies(films: Sequence[FilmRow], shared: Sequence[Passage]) -> dict[str, list[str]]:
-    """What names a movie -> its films; movies that share the pictures or a passage of a film count as one."""
+    """What names a movie -> its films; movies that share a passage count as one."""
     import networkx
 
     named = [film.movie or film.film_id for film in films]
     of_film = {film.film_id: name for film, name in zip(films, named, strict=True)}
     together = networkx.Graph()
     together.add_nodes_from(named)
-    together.add_edges_from((named[one], named[other]) for one, other in near_pairs([film.phash for film in films]))
     together.add_edges_from((of_film[passage.one], of_film[passage.other]) for passage in shared)
     name_of = {name: min(group) for group in networkx.connected_components(together) for name in group}
     movies: dict[str, list[str]] = defaultdict(list)

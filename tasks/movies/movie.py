@@ -25,6 +25,7 @@ from models.upscaler import RealEsrganConfig, UpscalerConfig
 from storage.decoding.pictures import decode
 from storage.errors import FilmError
 from storage.fingerprint import fingerprint
+from storage.movies.clips import Codec
 from storage.movies.movie import WrittenMovie, write_movie
 from storage.movies.sound import AudioTrack, Span
 from storage.remote import fetched, reached
@@ -55,6 +56,8 @@ class MovieConfig(BaseModel, frozen=True, extra="forbid"):
     variant: Variant = Field("few_shot", description="which keyframes are animated")
     fps: int = Field(24, ge=1, description="frames a second")
     seconds: float = Field(1.0, gt=0, description="seconds of movie from each keyframe")
+    codec: Codec = Field("h264", description="encoding of the pictures: h264 plays everywhere, av1 is smaller")
+    mark: str = Field("", description='words in a corner of each picture, such as "AI-generated"; "": none')
 
     @property
     def clip(self) -> float:
@@ -179,7 +182,8 @@ def write(
         f"{step}: {made_by['kind']}, revision {made_by['revision']}, licence {made_by['licence']}"
         for step, made_by in made_with(config).items()
     )
-    written = write_movie(path, frames, (width, height), config.fps, audio, words, comment)
+    size = (width, height)
+    written = write_movie(path, frames, size, config.fps, audio, words, comment, config.codec, config.mark)
     return replace(written, silent=written.silent or (out_of_step if source else ""))
 
 

@@ -76,15 +76,19 @@ class MadeWith:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything on the page, from top to bottom."""
+    """Everything on the page, from top to bottom; `movie` and `poster` are addresses, "" for none."""
 
     title: str
     lead: str
     halves: tuple[Half, ...]
+    movie: str = ""
+    poster: str = ""
     links: tuple[tuple[str, str], ...] = ()
     tiles: tuple[Tile, ...] = ()
     figures: tuple[Tile, ...] = ()
     cast: tuple[Portrait, ...] = ()
+    cast_note: str = "Faces found in the film and grouped by their embeddings; nobody named them."
+    notes: tuple[str, ...] = ()
     made_with: tuple[MadeWith, ...] = ()
     footer: str = ""
 

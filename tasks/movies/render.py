@@ -21,6 +21,7 @@ from models.autoencoder.fast import FastConfig, FastDecoder
 from models.autoregressive.generate import GenerationConfig
 from models.autoregressive.script_tokens import FrameScript
 from models.device import device
+from storage.decoding.pictures import Pixels
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset, rows
@@ -31,6 +32,7 @@ from tasks.progress import Progress
 from tasks.references import References, references, spread
 from tasks.stage import Stage, Work, run_stage
 from tasks.training import tokens
+from tasks.training.frozen import FrozenConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -138,6 +140,28 @@ def dreamer(config: GenerationConfig, storage: Storage, autoregressive: str) -> 
     return (model.in_bfloat16() if config.precision == "bf16" else model).to(device())
 
 
+def watcher(config: FrozenConfig, storage: Storage, autoencoder: str) -> Callable[[Sequence[Pixels]], "Tensor"]:
+    """Pictures -> tokens_RLD, made as those of keyframes are, of the pictures' largest centred part."""
+    import torch
+
+    from models.autoencoder.autoencoder import DiffusionAutoencoder
+    from models.training.views import cut, features
+    from models.vision import build_features
+
+    with storage.local(autoencoder) as folder:
+        model = DiffusionAutoencoder.from_pretrained(folder).to(device())
+    encoder, size = build_features(config.vision, model.codec).to(device()), (config.codec.height, config.codec.width)
+
+    @torch.inference_mode()
+    def watch(pictures: Sequence[Pixels]) -> "Tensor":
+        parts = np.stack([cut(picture, size)[0] for picture in pictures])
+        images_R3HW = torch.from_numpy(parts).permute(0, 3, 1, 2).to(device()).float() / 255
+        seen = features(encoder, images_R3HW, (config.height, config.width)).to(device())
+        return model.encode(seen).cpu()
+
+    return watch
+
+
 def _part(storage: Storage, work: Work, film: FilmData) -> _Part:
     import torch
 
@@ -180,20 +204,26 @@ def _dreamt(config: RenderConfig, model: "AutoregressiveModel", variant: Variant
 
 
 class Painter:
-    """The ID-preserving decoder of a storage, and how it draws."""
+    """The ID-preserving decoder of a storage, and how it draws.
 
-    def __init__(self, config: RenderConfig, storage: Storage, decoder: str) -> None:
+    Args:
+        filled: whether a picture is never drawn beside fewer others than usual, so that the number of others does not
+            change its last bits.
+    """
+
+    def __init__(self, config: RenderConfig, storage: Storage, decoder: str, filled: bool = False) -> None:
         from models.autoencoder.autoencoder import DiffusionAutoencoder
 
         with storage.local(decoder) as folder:
             self._model = DiffusionAutoencoder.from_pretrained(folder).to(device())
-        self._config = config
+        self._config, self._filled = config, filled or config.fast.by_size
         self._denoiser = None if config.fast.plain else FastDecoder(self._model.decoder, config.fast)
 
     def paint(self, draft: Draft) -> Iterator[bytes]:
         """The encoded pictures of a draft; the noise of a keyframe depends on its id, the same in all variants.
 
-        Where each size of a batch is compiled or recorded for itself, the last keyframe fills up the last batch.
+        Where each size of a batch is compiled or recorded for itself, or `filled` says so, the last keyframe fills up
+        the last batch.
         """
         from models.autoencoder.decoder import pad
         from storage.decoding.pictures import encode
@@ -207,7 +237,7 @@ class Painter:
         seeds = [config.seed + zlib.crc32(script.row_id.encode()) for script in draft.scripts]
         for start in range(0, len(seeds), _BATCH):
             count = min(_BATCH, len(seeds) - start)
-            filled = _BATCH if config.fast.by_size else count
+            filled = _BATCH if self._filled else count
             part = [start + min(place, count - 1) for place in range(filled)]
             latents_BCHW = model.reconstruct(
                 draft.tokens[part],

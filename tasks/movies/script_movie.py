@@ -25,7 +25,6 @@ from models import face, sentence
 from models.autoregressive import screenplay
 from models.autoregressive.screenplay import Screenplay
 from models.autoregressive.script_tokens import FrameScript
-from models.device import device
 from models.face import FaceConfig
 from models.sentence import SentenceConfig
 from storage.errors import ConfigError
@@ -37,7 +36,7 @@ from storage.snapshot import Snapshot
 from storage.stories.photographs import photograph
 from tasks import dataset
 from tasks.movies.movie import MovieConfig, Scene, made_with, write
-from tasks.movies.render import Draft, Painter, RenderConfig, dreamer
+from tasks.movies.render import Draft, Painter, RenderConfig, dreamer, watcher
 from tasks.progress import Progress
 from tasks.training.frozen import FrozenConfig
 
@@ -223,21 +222,9 @@ def _picture(path: Path, what: str) -> NDArray[np.uint8]:
 
 
 def _references(config: ScriptConfig, frozen: FrozenConfig, storage: Storage, autoencoder: str) -> "Tensor":
-    """Tokens_RLD of the reference pictures, made as those of keyframes are, of their largest centred part."""
-    import torch
-
-    from models.autoencoder.autoencoder import DiffusionAutoencoder
-    from models.training.views import cut, features
-    from models.vision import build_features
-
-    with storage.local(autoencoder) as folder:
-        model = DiffusionAutoencoder.from_pretrained(folder).to(device())
-    encoder, size = build_features(frozen.vision, model.codec).to(device()), (frozen.codec.height, frozen.codec.width)
-    parts = [cut(_picture(Path(path), "script.references"), size)[0] for path in config.references]
-    images_R3HW = torch.from_numpy(np.stack(parts)).permute(0, 3, 1, 2).to(device()).float() / 255
-    with torch.inference_mode():
-        seen = features(encoder, images_R3HW, (frozen.height, frozen.width)).to(device())
-        return model.encode(seen).cpu()
+    """Tokens_RLD of the reference pictures."""
+    pictures = [_picture(Path(path), "script.references") for path in config.references]
+    return watcher(frozen, storage, autoencoder)(pictures)
 
 
 def _dream(

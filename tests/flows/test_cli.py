@@ -19,11 +19,16 @@ FLAGS = {
     "list": ["--json"],
     "show": ["flow", "prefix", "--recipe", "--storage", "--set", "--changed", "--json"],
     "run": ["flow", "--recipe", "--storage", "--set", "--into", "--json"],
+    "render": [
+        "stories", "--recipe", "--storage", "--set", "--only", "--redo", "--seed", "--take", "--preview", "--dry-run",
+        "--max-hours", "--json",
+    ],
+    "takes": ["story", "--recipe", "--storage", "--set", "--json"],
     "write": ["synopsis", "-o", "--recipe", "--keyframes", "--verbatim", "--set", "--json"],
     "export": ["film", "-o", "--storage", "--snapshot", "--json"],
     "status": ["--storage", "--json"],
     "clean": ["--storage", "--yes", "--json"],
-}
+}  # fmt: skip
 
 
 def _call(*arguments: str) -> tuple[int, str, str]:

@@ -79,6 +79,17 @@ def _wait_for(names: dict[str, str], seconds: float = 600) -> None:
             time.sleep(0.2)  # a server that starts cannot be asked to tell
 
 
+def _queued(names: dict[str, str], home: Path) -> dict[Path, int]:
+    """What the deployment of the queue leaves of movies: one of its two stories is none."""
+    (home / "stories").mkdir(exist_ok=True)
+    (home / "stories" / "rain.yaml").write_text("title: Rain\nscenes: [{shots: [It rains.]}]\n")
+    (home / "stories" / "none.yaml").write_text("title: [")
+    call = ["deployment", "run", "render_stories/laptop", "--param", "recipe=smoke", "--watch"]
+    ran = subprocess.run([PREFECT, *call], env=names, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, (home / "worker.log").read_text()
+    return {path: path.stat().st_mtime_ns for path in home.glob("out/movies/*/Rain.*")}
+
+
 @pytest.mark.slow
 def test_every_flow_is_deployed_and_a_worker_runs_studio(environment: dict[str, str], tmp_path: Path) -> None:
     subprocess.run([PREFECT, "--no-prompt", "deploy", "--all"], env=environment, cwd=REPOSITORY, check=True)
@@ -96,15 +107,18 @@ def test_every_flow_is_deployed_and_a_worker_runs_studio(environment: dict[str, 
     with _running("worker", "start", "--pool", "laptop", log=tmp_path / "worker.log", **worker):
         call = ["deployment", "run", "studio/laptop", "--param", "recipe=smoke", "--watch"]
         ran = subprocess.run([PREFECT, *call], env=environment, capture_output=True, text=True, check=False)
+        first, second = (_queued(environment, tmp_path) for _ in range(2))
     log = (tmp_path / "worker.log").read_text()
     assert ran.returncode == 0, log
+    assert [path.name for path in first if path.suffix == ".mp4"] == ["Rain.mp4"], log
+    assert second == first
     assert "could not show" not in log
     assert (tmp_path / "out/movie.mp4").stat().st_size > 1000
 
     artifacts = _call(environment, "/artifacts/latest/filter", body={})
     found = {artifact["key"]: artifact for artifact in artifacts}
-    assert {"rows", "metrics", "keyframes", "renders-held-out", "movie", "autoencoder"} <= set(found)
-    assert {found[key]["type"] for key in ("rows", "metrics")} == {"table"}
+    assert {"rows", "metrics", "keyframes", "renders-held-out", "movie", "autoencoder", "rendered"} <= set(found)
+    assert {found[key]["type"] for key in ("rows", "metrics", "rendered")} == {"table"}
     assert "data:image/jpeg;base64," in found["renders-held-out"]["data"]
     assert found["autoencoder"]["type"] == "progress"
     assert found["autoencoder"]["data"] == 100.0

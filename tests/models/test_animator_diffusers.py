@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from pydantic import TypeAdapter
 
-from models.animator import DiffusersConfig, build
+from models.animator import AnimatorConfig, DiffusersConfig, build
 from models.animator.diffusers_pipeline import PipelineError, accepted, arguments
 from models.checkpoint import CheckpointError
 from tests.models import tiny_checkpoints
@@ -105,6 +106,11 @@ def test_each_pipeline_is_given_what_its_call_takes_under_its_own_names(pipeline
     given = arguments(accepted(getattr(diffusers, pipeline)), **wanted)
     always = {"image", "generator", "output_type", "num_inference_steps"}
     assert set(given) == names | always | ({"last_image"} if last else set())
+
+
+@pytest.mark.parametrize("kind", ["camera", "interpolate", "svd", "diffusers"])
+def test_each_kind_of_animator_is_chosen_by_its_name_alone(kind):
+    assert TypeAdapter(AnimatorConfig).validate_python({"kind": kind}).kind == kind
 
 
 def test_what_cannot_animate_is_named_with_the_setting_to_change(config, tmp_path):

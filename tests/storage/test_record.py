@@ -33,6 +33,14 @@ EXAMPLES = (
     "films/drawn-7-96s-896x512.truth.json",
     f"evaluations/{ID}/metrics.json",
     f"movies/{ID}/movie-2.mp4",
+    f"movies/{ID}/Anna and the door.about.json",
+    f"pieces/tokens/{ID}.safetensors",
+    f"pieces/keyframes/{ID}.json",
+    f"pieces/enlarged/{ID}.webp",
+    f"pieces/clips/{ID}.mp4",
+    f"pieces/speech/{ID}.wav",
+    "stories/report.json",
+    f"stories/takes/{ID}.json",
     "movie-7.mp4",
 )
 """One for each of layout.PLACES."""

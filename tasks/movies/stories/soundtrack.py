@@ -100,6 +100,11 @@ def lines_of(shot: Shot, config: SoundConfig) -> tuple[Line, ...]:
     return tuple(Line(text=plot) for plot in dict.fromkeys(shot.plots) if plot.strip())
 
 
+def speech_name(config: SoundConfig, line: Line) -> str:
+    """Name of the file that holds a spoken line, in the cache that `write` uses."""
+    return f"{fingerprint('speech', config.voice, line.speaker, line.text)}.wav"
+
+
 def seconds_of_lines(shot: Shot, config: SoundConfig) -> float:
     """Seconds that a shot's lines take about, so that a shot can be made long enough; 0 without lines.
 
@@ -173,7 +178,7 @@ def _spoken(config: SoundConfig, shown: Shown, speaker: Voice | None, cache: Pat
     said = [(number, line) for number, line in said if estimate(line.text[:LINE])]
     if speaker is None:
         return [_Said(number, line, estimate(line.text[:LINE]), None) for number, line in said]
-    files = {line: cache / f"{fingerprint('speech', config.voice, line.speaker, line.text)}.wav" for _, line in said}
+    files = {line: cache / speech_name(config, line) for _, line in said}
     missing = [line for line, file in files.items() if not file.exists()]
     for begin in range(0, len(missing), _BATCH):
         some = missing[begin : begin + _BATCH]

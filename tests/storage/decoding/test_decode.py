@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from storage.decoding.decode import KeyframesConfig, decode_film
+from storage.decoding.look import look
 from storage.decoding.pictures import decode, luma
 from storage.decoding.plan import nearest
 from storage.decoding.shots import CutFinder
 from storage.decoding.trim import TrimSeconds
 from storage.errors import FilmError
-from storage.films.perceptual import look
 from storage.fingerprint import file_id, fingerprint
 from storage.movies.encoder import ffmpeg_binary, ffmpeg_program
 from storage.tables.schemas import SCHEMAS

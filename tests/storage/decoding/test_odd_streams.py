@@ -5,11 +5,9 @@ import random
 import pytest
 
 from storage.decoding.bars import guess
-from storage.decoding.container import picture_size
 from storage.decoding.decode import KeyframesConfig, decode_film
 from storage.errors import FilmError
 from storage.films.films import probe
-from storage.films.perceptual import perceptual_hash
 from storage.tables.rejects import REASONS
 
 TINY = KeyframesConfig(width=56, height=32)
@@ -73,7 +71,7 @@ def test_flips_and_truncations_of_any_container_end_in_keyframes_or_a_named_reas
         film = films[seed % len(films)]
         path = tmp_path / f"{seed}-{film.name}"
         path.write_bytes(damaged(film.read_bytes(), random.Random(seed)))
-        for look in (keyframes, perceptual_hash, picture_size, probe, guess):
+        for look in (keyframes, probe, guess):
             assert has_a_name(look, path), (look, path)
         path.unlink()
 

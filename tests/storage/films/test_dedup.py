@@ -1,71 +1,87 @@
-"""Of films that show the same pictures the best that can be used is kept."""
+"""Copies of a film are found by their keyframes however they are encoded; other films, and parts of films, are none."""
 
+import numpy as np
 import pytest
 
-from storage.films.dedup import without_copies
-from storage.films.films import FilmSource
-from storage.films.provenance import Provenance
-
-LOOKS = ".".join(f"{number * 0x1234567890ABCD % 2**64:016x}" for number in range(1, 9))
-OTHER = ".".join(f"{number * 0x7FEDCBA0987653 % 2**64:016x}" for number in range(1, 9))
-
-
-def film(name, height=720, size=1000, phash=LOOKS):
-    return FilmSource(film_id=name, source=f"{name}.mp4", phash=phash, width=height * 16 // 9, height=height, size=size)
+from storage.decoding.decode import KeyframesConfig, decode_film
+from storage.decoding.look import MIRROR
+from storage.films.dedup import near_duplicates
+from storage.films.passages import COMMON, Looks, passages
+from tests.storage.blobs import write
 
 
-def names(films):
-    return [one.film_id for one in films]
+def copies(films):
+    return near_duplicates(films, passages(films))
+
+
+def looks(path):
+    with decode_film(path, KeyframesConfig(width=224, height=128)) as film:
+        rows = film.numbers.filter(film.numbers["look"].to_numpy() > 0)
+        return Looks(rows["second"].to_numpy().astype(np.int64), rows["look"].to_numpy())
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return looks(write(tmp_path_factory.mktemp("films") / "a.mp4", 0))
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    "changed",
     [
-        ({"height": 1080, "size": 10}, {"height": 240, "size": 9000}),
-        ({"size": 2000}, {"size": 1000}),
-        ({"height": 240}, {"height": 1080, "phash": f"{LOOKS.rsplit('.', 2)[0]}.x.x"}),
+        {"crf": "45"},
+        {"size": (160, 90)},
+        {"size": (640, 360), "gop": 12},
+        {"pad": (30, 0)},
+        {"pad": (0, 40)},
+        {"pad": (20, 30), "size": (256, 144), "crf": "35"},
+        {"size": (240, 180)},
+        {"fps": 15},
+        {"light": 0.8},
+        {"codec": "mpeg4"},
+        {"mirror": True, "size": (256, 144), "crf": "35"},
     ],
+    ids=str,
 )
-def test_more_pixels_count_most_then_more_bytes_whatever_comes_first(one, other):
-    better, worse, else_ = film("better", **one), film("worse", **other), film("else", phash=OTHER)
-    for given in ([worse, else_, better], [better, worse, else_]):
-        films, rejects = without_copies(given)
-        assert films == [one for one in given if one is not worse]
-        assert [(reject.reason, reject.film_id) for reject in rejects] == [("near_duplicate", "worse")]
-    assert "'worse.mp4'" in rejects[0].detail
-    assert "the same pictures as 'better.mp4' (" in rejects[0].detail
-    assert "ingest.near_duplicates=false" in rejects[0].detail
+def test_a_copy_is_a_near_duplicate(original, changed, tmp_path):
+    assert copies({"a": original, "b": looks(write(tmp_path / "copy.mp4", 0, **changed))}) == {"b": "a"}
 
 
-def test_the_film_that_stays_inherits_what_its_copies_say_and_disagreements_are_told():
-    large = film("large", 1080).model_copy(update={"said": Provenance(title="Large")})
-    middle = film("middle", 480).model_copy(update={"said": Provenance(movie="tt1")})
-    small = film("small", 240).model_copy(update={"said": Provenance(licence="CC0", movie="tt2", title="Large")})
-    for given in ([large, middle, small], [small, middle, large]):
-        (kept,), rejects = without_copies(given)
-        assert kept == large.model_copy(update={"said": Provenance(title="Large", movie="tt1", licence="CC0")})
-        told = {reject.film_id: reject.detail for reject in rejects}
-        assert "does not count" not in told["middle"]
-        assert "; what is said of it does not count: movie 'tt2' instead of 'tt1'; " in told["small"]
+@pytest.mark.parametrize("name", ["copy.ts", "copy.mpg"])
+def test_so_is_one_with_long_groups_and_no_index(name, ffmpeg, tmp_path):
+    film = write(tmp_path / "film.mp4", 0, gop=25)
+    slow = ffmpeg("-itsscale", 15, "-i", film, "-c", "copy", tmp_path / "slow.mp4")  # groups of 15 s and more
+    codec = {"copy.ts": ("-c", "copy"), "copy.mpg": ("-c:v", "mpeg2video", "-r", 25, "-g", 500, "-q:v", 3)}[name]
+    copy = ffmpeg("-i", slow, *codec, tmp_path / name)
+    assert copies({"slow": looks(slow), "copy": looks(copy)}) == {"copy": "slow"}
 
 
-def test_of_equal_copies_the_first_stays():
-    films, _ = without_copies([film("b"), film("a"), film("c")])
-    assert names(films) == ["b"]
+def test_other_films_are_not(original, tmp_path):
+    others = {f"{seed}": looks(write(tmp_path / f"{seed}.mp4", seed)) for seed in range(1, 7)}
+    assert copies({"a": original, **others}) == {}
 
 
-def test_what_the_storage_holds_stays_and_the_better_copy_is_told_how_to_take_its_place():
-    films, (reject,) = without_copies([film("large", 1080), film("small", 240)], held={"small"})
-    assert names(films) == ["small"]
-    assert "which the storage already holds: to keep this one instead, run without 'small.mp4'" in reject.detail
-    films, _ = without_copies([film("large", 1080), film("small", 240)], held={"small", "large"})
-    assert names(films) == ["large"]
+def film(seed, seconds=200):
+    """Looks of shots of three seconds."""
+    shots = np.repeat(np.random.default_rng(seed).integers(1, 2**63, seconds // 3 + 1), 3)[:seconds]
+    return Looks(np.arange(seconds), shots)
 
 
-def test_the_next_best_copy_takes_the_place_of_one_that_was_lost():
-    copies = [film("small", 240), film("large", 1080), film("middle", 480)]
-    films, rejects = without_copies(copies, held={"large"}, lost={"large"})
-    assert names(films) == ["middle"]
-    assert [reject.film_id for reject in rejects] == ["small"]  # the lost one has its own reject
-    films, _ = without_copies(copies, lost={"small", "large", "middle"})
-    assert names(films) == ["large"]
+def part(whole, first, last):
+    return Looks(whole.seconds[first:last], whole.looks[first:last])
+
+
+def test_a_film_that_lacks_a_little_is_one_and_a_part_of_a_film_is_not():
+    whole = film(0)
+    assert copies({"a": whole, "b": part(whole, 12, 195)}) == {"b": "a"}
+    assert copies({"b": part(whole, 12, 195), "a": whole}) == {"a": "b"}
+    assert copies({"a": whole, "b": part(whole, 0, 150), "c": part(whole, 150, 200)}) == {}
+
+
+def test_the_earliest_film_is_the_original_of_all_its_copies_however_many_they_are():
+    whole, other = film(0, 90), film(1, 90)
+    mirrored = Looks(whole.seconds, whole.looks ^ MIRROR)
+    more = {f"{number}": whole for number in range(COMMON + 2)}
+    found = copies({"a": whole, "x": other, "b": mirrored, **more})
+    assert found == dict.fromkeys(["b", *more], "a")
+    near = part(whole, 0, 82)  # of its copy it is a near duplicate too, but that one is left out already
+    assert copies({"a": whole, "b": near, "c": part(whole, 0, 75)}) == {"b": "a"}

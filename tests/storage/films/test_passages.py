@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from storage.decoding.decode import KeyframesConfig, decode_film
+from storage.decoding.look import MIRROR
 from storage.films import passages as module
 from storage.films.passages import COMMON, LEAST, LONG, Looks, Passage, passages
-from storage.films.perceptual import MIRROR
 from tests.storage.blobs import write
 
 DRAW = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import wave
 from hashlib import sha256
 
 import av
@@ -13,6 +14,7 @@ from storage.movies.about import About, MadeBy, MadeFrom
 from storage.movies.assembly import Chapter, about_path, assemble, poster_path
 from storage.movies.clips import write_clip
 from storage.movies.encoder import ffmpeg_binary
+from storage.movies.mix import RATE, Cue, mix
 from storage.movies.subtitles import Subtitles, iso639
 
 SIZE, FPS = (112, 64), 24
@@ -187,3 +189,59 @@ def test_a_mark_is_seen_in_one_corner_only(tmp_path):
     assert changed[-24:, -120:].mean() > 0.3
     assert not changed[:200].any()
     assert not changed[:, :300].any()
+
+
+def flashed(folder, lengths, flash):
+    """Clips of so many black frames; frame `flash` of the movie is white. A clip that comes again is the same file."""
+    clips, at, made = [], 0, {}
+    for length in lengths:
+        white = flash - at if 0 <= flash - at < length else -1
+        at += length
+        if (length, white) not in made:
+            made[length, white] = folder / f"{length}-{white}.mp4"
+            shown = (np.full((SIZE[1], SIZE[0], 3), 255 * (place == white), np.uint8) for place in range(length))
+            write_clip(made[length, white], shown, SIZE, FPS)
+        clips.append(made[length, white])
+    return clips, at / FPS
+
+
+def flash_and_beep(folder, lengths, flash):
+    """Seconds at which a movie flashes and beeps that was to do both at the frame `flash`."""
+    clips, seconds = flashed(folder, lengths, flash)
+    tone = (0.5 * np.sin(np.arange(2400) * 2 * np.pi * 1000 / 24_000) * 32767).astype("<i2")
+    with wave.open(str(folder / "beep.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(24_000)
+        file.writeframes(tone.tobytes())
+    mix(folder / "sound.m4a", seconds, [Cue(flash / FPS, folder / "beep.wav")])
+    assert assemble(folder / "movie.mp4", clips, ABOUT, folder / "sound.m4a").seconds == seconds
+    with av.open(str(folder / "movie.mp4")) as movie:
+        assert [stream.language for stream in movie.streams.audio] == ["eng"]
+        assert abs(movie.duration / 1e6 - seconds) < 1 / FPS
+        movie.seek(int(max(0, flash / FPS - 5) * 1_000_000))
+        seen = max((float(frame.to_ndarray(format="gray").mean()), frame.time) for frame in movie.decode(video=0))[1]
+    with av.open(str(folder / "movie.mp4")) as movie:
+        movie.seek(int(max(0, flash / FPS - 5) * 1_000_000))
+        frames = [(frame.time, frame.to_ndarray()[0]) for frame in movie.decode(audio=0)]
+    sound = np.concatenate([samples for _, samples in frames])
+    return seen, frames[0][0] + int(np.argmax(np.abs(sound) > 0.1)) / RATE
+
+
+def test_sound_and_picture_are_in_step_behind_clips_of_all_lengths(tmp_path):
+    flash = 24 * 37 + 11
+    assert flash_and_beep(tmp_path, [1, 2, 7, 25, 31, 43] * 9, flash) == pytest.approx([flash / FPS] * 2, abs=0.5 / FPS)
+
+
+@pytest.mark.slow
+def test_sound_and_picture_are_in_step_after_an_hour(tmp_path):
+    flash = 24 * 3597 + 5
+    seen, heard = flash_and_beep(tmp_path, [43] * 2009 + [13], flash)
+    assert (seen, heard) == pytest.approx((flash / FPS, flash / FPS), abs=0.5 / FPS)
+
+
+def test_a_sound_of_another_length_is_refused(tmp_path, clips):
+    (tmp_path / "flash").mkdir()
+    flash_and_beep(tmp_path / "flash", [48], 24)
+    with pytest.raises(ValueError, match=r"sound\.m4a' lasts 2\.0.* s, the clips together 1\.583 s"):
+        assemble(tmp_path / "movie.mp4", clips, ABOUT, tmp_path / "flash" / "sound.m4a")

@@ -122,3 +122,12 @@ def test_marks_of_subrip_are_shown_as_they_are_written(tmp_path):
 
 def test_spans_that_meet_are_one():
     assert merged([(0, 1), (1, 2), (5, 6), (6, 7), (2, 3)]) == [(0, 2), (5, 7), (2, 3)]
+
+
+def test_a_movie_in_av1_with_a_mark(tmp_path):
+    path = tmp_path / "movie.mp4"
+    write_movie(path, pictures(3), SIZE, codec="av1", mark="AI-generated")
+    with av.open(str(path)) as movie:
+        assert "av1" in movie.streams.video[0].codec_context.codec.long_name.lower()
+        frame = next(movie.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    assert np.abs(frame - (200, 40, 40)).max(-1)[-12:, -60:].max() > 100

@@ -101,6 +101,9 @@ def test_a_film_without_rows_is_finished_work_too(tables):
     finish(tables, "encode", FILM, "a", rows=0)
     assert tables.done("encode") == {(FILM, "a")}
     assert tables.read("tokens", {FILM: "a"}).num_rows == 0
+    tables.commit("tokens", OTHER, "b", tokens(OTHER, count=0))
+    finish(tables, "encode", OTHER, "b", rows=0)
+    assert tables.read("tokens", {FILM: "a", OTHER: "b"}).num_rows == 0
 
 
 @pytest.mark.parametrize(

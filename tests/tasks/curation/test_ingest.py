@@ -1,6 +1,5 @@
 """Which films: given ones, bad ones, none, and the drawn one."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ from storage.decoding.decode import KeyframesConfig
 from storage.decoding.trim import TrimSeconds
 from storage.films.films import FilmProbe, FilmSource, film_rows
 from storage.films.provenance import Provenance
-from storage.fingerprint import file_id
-from storage.movies.encoder import ffmpeg_binary
 from storage.root import Storage
 from storage.tables.rejects import Reject
 from storage.tables.tables import Tables
@@ -165,99 +162,6 @@ def test_many_films_that_moved_are_a_few_commits(tmp_path: Path, monkeypatch: py
     assert tables.versions()["films"] == before + 2
     keyframes._follow_moved_films(tables, done, films | moved)
     assert tables.versions()["films"] == before + 2
-
-
-def test_near_duplicates_are_left_out_and_named(tmp_path: Path) -> None:
-    storage, folder = Storage(str(tmp_path / "out")), tmp_path / "films"
-    small = write_film(folder / "a.mp4", 0, size=(192, 108), crf="40")
-    large = write_film(folder / "b.mp4", 0)
-    write_film(folder / "c.mp4", 1)
-    ingested = ingest.run(IngestConfig(films=(str(folder),)), storage, silent)
-    assert [Path(film.source).name for film in ingested.films.values()] == ["b.mp4", "c.mp4"]
-    (reject,) = Tables(storage).rejects()
-    assert (reject.reason, reject.source, reject.film_id) == ("near_duplicate", str(small), file_id(small))
-    assert f"{str(large)!r} (320x180, " in reject.detail
-    assert "ingest.near_duplicates=false" in reject.detail
-    ingested = ingest.run(IngestConfig(films=(str(folder),), near_duplicates=False), storage, silent)
-    assert len(ingested.films) == 3
-    assert Tables(storage).rejects() == []
-
-
-def test_a_film_belongs_to_the_movie_that_only_its_worse_copy_names(tmp_path: Path, cluster: ClusterConfig) -> None:
-    storage, manifest = Storage(str(tmp_path / "out")), tmp_path / "films.csv"
-    write_film(tmp_path / "large.mp4", 0)
-    write_film(tmp_path / "clip1.mp4", 0, size=(192, 108))
-    write_film(tmp_path / "clip2.mp4", 1)
-    config = IngestConfig(films=(str(tmp_path / "large.mp4"), str(manifest)))
-    for movie in ("", "tt1"):  # said after the film was decoded
-        manifest.write_text(f"path,movie\nclip1.mp4,{movie}\nclip2.mp4,tt1\n")
-        work = keyframes.run(SMALL, storage, ingest.run(config, storage, silent), cluster, silent)
-        rows = Tables(storage).read("films", work["keyframes"]).to_pylist()
-        assert {Path(row["source"]).stem: row["movie"] for row in rows} == {"large": movie, "clip2": "tt1"}
-    fresh = Storage(str(tmp_path / "fresh"))
-    work = keyframes.run(SMALL, fresh, ingest.run(config, fresh, silent), cluster, silent)
-    assert set(Tables(fresh).read("films", work["keyframes"])["movie"].to_pylist()) == {"tt1"}
-
-
-def sped_up(film: Path, path: Path) -> Path:
-    """The same pictures in half a second: too short for two keyframes."""
-    command = [ffmpeg_binary(), "-loglevel", "error", "-itsscale", "0.05", "-i", str(film), "-c", "copy", str(path)]
-    subprocess.run(command, check=True)
-    return path
-
-
-def test_the_next_best_copy_takes_the_place_of_a_film_that_cannot_be_used(
-    tmp_path: Path, cluster: ClusterConfig
-) -> None:
-    storage, folder = Storage(str(tmp_path / "out")), tmp_path / "films"
-    write_film(folder / "a small.mp4", 0, size=(192, 108))
-    good = write_film(folder / "good.mp4", 0)
-    for name, size in (("large", (480, 270)), ("larger", (640, 360))):
-        sped_up(write_film(tmp_path / f"{name}.mp4", 0, size=size), folder / f"{name}.mp4")
-    config = IngestConfig(films=(str(folder),))
-
-    def run() -> tuple[list[str], dict[str, str], dict[str, int]]:
-        work = keyframes.run(SMALL, storage, ingest.run(config, storage, silent), cluster, silent)
-        reasons = {Path(reject.source).stem: reject.reason for reject in Tables(storage).rejects()}
-        return list(work["keyframes"]), reasons, Tables(storage).versions()
-
-    films, reasons, versions = run()
-    assert films == [file_id(good)]
-    assert reasons == {"larger": "too_short", "large": "too_short", "a small": "near_duplicate"}
-    assert run() == (films, reasons, versions)
-    better = write_film(folder / "better.mp4", 0, size=(960, 540))
-    assert run()[:2] == (films, reasons | {"better": "near_duplicate"})  # what is there is not made again
-    good.unlink()
-    assert run()[0] == [file_id(better)]
-
-
-def test_a_film_whose_copies_all_fail_is_tried_once(tmp_path: Path, cluster: ClusterConfig) -> None:
-    storage, film = Storage(str(tmp_path / "out")), write_film(tmp_path / "film.mp4", 0)
-    (tmp_path / "films").mkdir()
-    for name in ("a", "b"):
-        sped_up(film, tmp_path / "films" / f"{name}.mkv")
-    other = write_film(tmp_path / "films" / "other.mp4", 1)
-    ingested = ingest.run(IngestConfig(films=(str(tmp_path / "films"),)), storage, silent)
-    told = list[tuple[str, int, int]]()
-    work = keyframes.run(SMALL, storage, ingested, cluster, lambda *now: told.append(now))
-    assert list(work["keyframes"]) == [file_id(other)]
-    assert [now for now in told if now[0] == "keyframes"][-1] == ("keyframes", 1, 2)  # the copies are one film
-    assert [reject.reason for reject in Tables(storage).rejects()] == ["too_short"] * 2
-
-
-def test_a_film_that_a_later_stage_left_out_makes_room_for_its_copy_in_the_next_run(
-    tmp_path: Path, cluster: ClusterConfig
-) -> None:
-    storage, folder = Storage(str(tmp_path / "out")), tmp_path / "films"
-    small, large = write_film(folder / "a.mp4", 0, size=(192, 108)), write_film(folder / "b.mp4", 0)
-    config = IngestConfig(films=(str(folder),))
-    keyframes.run(SMALL, storage, ingest.run(config, storage, silent), cluster, silent)
-    for reason, taken in (("over_budget", large), ("crashed", small)):
-        told = Reject(
-            source=str(large), reason=reason, detail="x", stage="captions", film_id=file_id(large), fingerprint="f"
-        )
-        Tables(storage).judge("captions", [str(large)], [told])
-        assert list(ingest.run(config, storage, silent).films) == [file_id(taken)]
 
 
 def test_many_rejects_are_one_commit_and_those_of_other_inputs_stay(tmp_path: Path) -> None:

@@ -9,19 +9,14 @@ from storage.films.passages import Passage
 from storage.snapshot import Snapshot, SnapshotFilm
 from tasks.curation.split import FilmRow, FilmsConfig, HalvesConfig, LeakError, audit, far_off, split
 
-LOOKS = ".".join(f"{number * 0x1234567890ABCD % 2**64:016x}" for number in range(1, 9))
-NEAR = ".".join(f"{number * 0x1234567890ABCD % 2**64 ^ 0b1011:016x}" for number in range(1, 9))
-OTHER = ".".join(f"{number * 0x7FEDCBA0987653 % 2**64:016x}" for number in range(1, 9))
 
-
-def films(count, movies=0, phash=""):
+def films(count, movies=0):
     """The i-th film is a part of the movie i % movies."""
     return [
         FilmRow(
             film_id=f"{number:016x}",
             title=f"film {number}",
             movie=f"tt{number % movies:07d}" if movies else "",
-            phash=phash,
             seconds=tuple(range(4, 14)),
             looks=10,
         )
@@ -126,17 +121,6 @@ def test_too_few_movies_are_named_with_a_cure():
         FilmsConfig(test=2.5)
 
 
-def test_films_that_look_alike_stay_together_whatever_they_are_called():
-    rows = films(30)
-    rows[7] = rows[7].model_copy(update={"phash": LOOKS})
-    rows[20] = rows[20].model_copy(update={"phash": NEAR})
-    for seed in range(12):
-        chosen = snapshot_of(FilmsConfig(test=0.5, seed=seed), rows)
-        audit(chosen, rows)
-        sides = {film.film_id: film.test is None for film in chosen.films}
-        assert sides[rows[7].film_id] == sides[rows[20].film_id]
-
-
 def passage(one, other, offset=0, mirrored=False):
     return Passage(one.film_id, other.film_id, 6, 11, offset, mirrored)
 
@@ -190,12 +174,6 @@ def test_the_audit_names_a_movie_on_both_sides():
     leaking([whole(rows[0], False, "tt1"), whole(rows[1], True, "tt1")], rows, r"movie 'tt1' .*'film 0' .*'film 1'")
 
 
-def test_the_audit_names_near_duplicates_on_both_sides():
-    rows = [films(2)[0].model_copy(update={"phash": LOOKS}), films(2)[1].model_copy(update={"phash": NEAR})]
-    leaking([whole(rows[0], False), whole(rows[1], True)], rows, r"'film 1' shows the same pictures as 'film 0'")
-    leaking(split(HalvesConfig(), rows), rows, r"'film 1' shows the same pictures as 'film 0'")
-
-
 def test_the_audit_names_seconds_and_films_that_are_there_twice():
     (row,) = films(1)
     both = SnapshotFilm(film_id=row.film_id, title=row.title, train=(4, 9), test=(9, 13))
@@ -205,10 +183,9 @@ def test_the_audit_names_seconds_and_films_that_are_there_twice():
 
 def test_films_whose_pictures_could_not_be_compared_are_counted():
     rows = films(3)
-    assert audit(snapshot_of(FilmsConfig(test=1), rows), rows).unseen == 3
-    rows[0] = rows[0].model_copy(update={"phash": LOOKS})
-    rows[1] = rows[1].model_copy(update={"phash": OTHER, "looks": 0})
-    assert audit(snapshot_of(FilmsConfig(test=1), rows), rows).unseen == 2
+    assert audit(snapshot_of(FilmsConfig(test=1), rows), rows).unseen == 0
+    rows[1] = rows[1].model_copy(update={"looks": 0})
+    assert audit(snapshot_of(FilmsConfig(test=1), rows), rows).unseen == 1
 
 
 def test_a_film_of_no_use_is_refused():

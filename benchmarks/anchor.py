@@ -1,0 +1,108 @@
+"""Does the anchor of section 3.5 keep quality when a clip is extended?
+
+    python benchmarks/anchor.py FOLDER [--extensions 4] [--keyframes 5] [--plot anchor.png] [--width 1024 --height 576]
+                                [--frames 25] [--steps 25] [--precision fp16] [--variant fp16]
+
+FOLDER is Stable Video Diffusion in diffusers' layout, or its hub id. Clips of drawn keyframes go on from their last
+frame, with the CLIP feature of the first keyframe (the anchor) and with that of the last frame. For each part of a
+clip: the cosine of its frames' EfficientNet features with the keyframe's, and their sharpness (mean absolute Laplacian)
+over the keyframe's; the first falls where errors add up, the second leaves 1. With random weights both mean nothing.
+"""
+
+import argparse
+import json
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+
+from drawn.film import draw_frames
+from models.animator import SvdConfig, build
+from models.vision import EfficientNetLite0Config
+from models.vision.efficientnet_lite0 import EfficientNetLite0
+
+Image = NDArray[np.uint8]
+
+
+def main() -> None:
+    """Prints both figures for each part with and without the anchor, and the last part's as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder")
+    parser.add_argument("--extensions", type=int, default=4)
+    parser.add_argument("--keyframes", type=int, default=5)
+    parser.add_argument("--plot", type=Path)
+    for name, value in (("width", 1024), ("height", 576), ("frames", 25), ("steps", 25)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--precision", default="fp16")
+    parser.add_argument("--variant", default="fp16")
+    args = parser.parse_args()
+    sizes = {name: getattr(args, name) for name in ("width", "height", "frames", "steps", "precision", "variant")}
+    config = SvdConfig(source=args.folder, **sizes)
+    keyframes = [
+        np.array(next(iter(draw_frames(film, [20], size=(args.width, args.height)))))
+        for film in range(1, args.keyframes + 1)
+    ]
+    parts = args.extensions + 1
+    curves = {
+        name: measured(config.model_copy(update={"anchored": anchored}), keyframes, parts)
+        for name, anchored in (("anchor", True), ("last frame", False))
+    }
+    for name, curve_P2 in curves.items():
+        for part, (likeness, sharpness) in enumerate(curve_P2):
+            print(f"{name:10s} part {part}: likeness to the keyframe {likeness:.3f}, sharpness {sharpness:.3f}")
+    if args.plot:
+        plot(args.plot, curves)
+    last = {name: curve_P2[-1].round(4).tolist() for name, curve_P2 in curves.items()}
+    result = {"name": "likeness_after_extensions", "value": last["anchor"][0], "unit": "cosine"}
+    result |= {"baseline": last["last frame"][0], "sharpness": {name: both[1] for name, both in last.items()}}
+    print(json.dumps(result | {"extensions": args.extensions, "n": len(keyframes)}))
+
+
+def measured(config: SvdConfig, keyframes: list[Image], parts: int) -> NDArray[np.float64]:
+    """(likeness, sharpness) of each part, the mean over the keyframes [parts, 2]."""
+    animator, encoder = build(config), EfficientNetLite0(EfficientNetLite0Config())
+    count = config.frames + (parts - 1) * (config.frames - 1)
+    rows = []
+    for seed, keyframe in enumerate(keyframes):
+        frames = animator.animate(keyframe, count / config.rate, config.rate, seed)
+        lengths = [config.frames, *[config.frames - 1] * (parts - 1)]
+        rows.append([figures(encoder, keyframe, list(islice(frames, length))) for length in lengths])
+    mean_P2: NDArray[np.float64] = np.array(rows).mean(0)
+    return mean_P2
+
+
+def figures(encoder: EfficientNetLite0, keyframe: Image, frames: list[Image]) -> tuple[float, float]:
+    """Cosine of features and ratio of sharpness, between the frames and their keyframe."""
+    with torch.inference_mode():
+        features = [encoder.embed(rearrange(torch.from_numpy(one) / 255, "h w c -> 1 c h w")) for one in frames]
+        own = encoder.embed(rearrange(torch.from_numpy(keyframe) / 255, "h w c -> 1 c h w"))
+    likeness = float(np.mean([(feature @ own.T).item() for feature in features]))
+    return likeness, float(np.mean([sharpness(one) for one in frames])) / sharpness(keyframe)
+
+
+def sharpness(image: Image) -> float:
+    """Mean absolute Laplacian of the grey picture."""
+    return float(np.abs(cv2.Laplacian(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.CV_32F)).mean())
+
+
+def plot(path: Path, curves: dict[str, NDArray[np.float64]]) -> None:
+    """One panel a figure, one curve a way."""
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    for panel, what, column in zip(
+        panels, ("likeness to the keyframe", "sharpness over the keyframe's"), (0, 1), strict=True
+    ):
+        for name, curve_P2 in curves.items():
+            panel.plot(curve_P2[:, column], marker="o", label=f"CLIP feature of the {name}")
+        panel.set(xlabel="extensions", ylabel=what, xticks=range(len(curve_P2)))
+    panels[0].legend()
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

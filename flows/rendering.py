@@ -1,0 +1,94 @@
+"""Stories become movies: what `moviedreamer render` and the flow render_stories do alike. Knows nothing of Prefect."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from flows.recipe import Recipe
+from flows.reporting import clock, reported
+from flows.run import Run
+from storage.root import Storage
+from tasks.movies.stories import prepare, queue, takes
+from tasks.movies.stories import run as stories
+from tasks.movies.stories.plan import Settings
+from tasks.movies.stories.prepare import AS_TOLD, Order
+from tasks.movies.stories.run import Estimate, Outcome
+
+REPORT = "stories/report.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was asked of some stories, and what became of each."""
+
+    estimate: Estimate
+    stories: tuple[Outcome, ...]
+
+    def json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1)
+
+
+def settings(recipe: Recipe, storage: Storage) -> Settings:
+    """What movies depend on beside their stories; raises ConfigError where a model is missing."""
+    models = prepare.models(recipe.stories, storage)
+    return Settings(
+        models, recipe.sentence, recipe.face, recipe.frozen, recipe.render, recipe.movie, recipe.sound, recipe.stories
+    )
+
+
+def render(
+    run: Run,
+    sources: Sequence[str],
+    order: Order = AS_TOLD,
+    preview: bool = False,
+    dry: bool = False,
+    hours: float | None = None,
+    queued: bool = False,
+) -> Report:
+    """Makes the movies of some story files, or tells what it would make.
+
+    Args:
+        preview: at the size of the keyframes, without super-resolution.
+        dry: whether nothing is made.
+        hours: after which no piece begins; None for the recipe's own.
+        queued: whether stories that the queue has seen to their end are left out, and Prefect shows how far it is.
+    """
+    given, cluster, place = settings(run.settings, run.storage), run.settings.cluster, run.storage
+    given = given.preview() if preview else given
+    planned, failed = stories.prepared(sources, given, place, order)
+    if queued:
+        planned, failed = queue.new(planned, failed, place)
+    estimate = stories.estimate(planned, given, place, cluster)
+    if dry:
+        return Report(estimate, _in_order(sources, [*stories.look(planned, place), *failed]))
+    for one in planned:
+        takes.save(place, one.plan.story.title, one.takes)
+    limit = run.settings.stories.max_hours if hours is None else hours
+    with reported(stories.STAGE, of="pieces", artifact=queued) as progress:
+        made = stories.run(planned, given, place, cluster, progress, limit)
+    report = Report(estimate, _in_order(sources, [*made, *failed]))
+    if queued:
+        queue.record(planned, report.stories, place)
+    place.write_bytes(REPORT, report.json().encode())
+    return report
+
+
+def listed_takes(run: Run, source: str) -> list[tuple[int, int, int, bool]]:
+    """(shot, take, seed, whether it is in the movie) of a story."""
+    return takes.listed(prepare.prepare(source, settings(run.settings, run.storage), run.storage).plan)
+
+
+def told(estimate: Estimate) -> str:
+    """An estimate in words."""
+    if not estimate.pieces:
+        return "nothing, all is there"
+    if estimate.hours is None:
+        time = "how long that takes was not measured in this storage yet"
+    else:
+        time = f"about {clock(estimate.hours * 3600)}"
+    price = "" if estimate.price is None else f", for about {estimate.price:.2f}"
+    return f"{', '.join(f'{count} {stage}' for stage, count in estimate.pieces.items())}; {time}{price}"
+
+
+def _in_order(sources: Sequence[str], outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    return tuple(sorted(outcomes, key=lambda one: sources.index(one.name)))

@@ -1,0 +1,122 @@
+"""The quality gate: a keyframe that falls below a threshold is drawn again, and the best of all tries is kept."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from models import face
+from models.face import FaceConfig, FaceEmbedder
+from storage.decoding.pictures import Pixels
+
+
+class GateConfig(BaseModel, frozen=True, extra="forbid"):
+    """When a keyframe is drawn again, with another seed."""
+
+    tries: int = Field(3, ge=1, description="times that a keyframe is drawn at most; the best is kept")
+    light: float = Field(8.0, ge=0, description="least mean grey level, 0 to 255: no black frames")
+    spread: float = Field(6.0, ge=0, description="least standard deviation of the grey levels: no flat frames")
+    sharpness: float = Field(
+        3.0, ge=0, description="least variance of the Laplacian of the grey levels: no blurred frames"
+    )
+    faces: bool = Field(True, description="look whether those of the cast who have photographs are recognised")
+    same_face: float = Field(
+        0.6,
+        gt=0,
+        description="largest Euclidean distance of two faces of one person: 0.55 to 0.6 for dlib, 0.7 for FaRL",
+    )
+    people: bool = Field(False, description="look whether as many faces are seen as the shot names people")
+
+
+class Look(BaseModel, frozen=True, extra="forbid"):
+    """What was seen of one try.
+
+    Attributes:
+        faces: for each of the cast with photographs the distance of the nearest face; null where none is seen.
+        people: faces that are seen; null where nobody looked.
+        faults: what falls below its threshold, in words.
+    """
+
+    light: float
+    spread: float
+    sharpness: float
+    faces: tuple[float | None, ...] = ()
+    people: int | None = None
+    faults: tuple[str, ...] = ()
+
+    @property
+    def rank(self) -> tuple[float, ...]:
+        """Smaller is better."""
+        unlike = [2.0 if distance is None else distance for distance in self.faces]
+        return len(self.faults), sum(unlike), -self.sharpness
+
+
+class Judgement(BaseModel, frozen=True, extra="forbid"):
+    """All tries of a keyframe; `kept` counts from 1."""
+
+    kept: int
+    tries: tuple[Look, ...]
+
+    @classmethod
+    def of(cls, tries: Sequence[Look]) -> "Judgement":
+        """The best is kept; of equal ones the first."""
+        return cls(kept=min(range(len(tries)), key=lambda place: tries[place].rank) + 1, tries=tuple(tries))
+
+
+class Gate:
+    """Looks at keyframes; finds faces only where it is asked to."""
+
+    def __init__(self, config: GateConfig, embedder: FaceConfig) -> None:
+        self.config, self._config = config, embedder
+        self._embedder: FaceEmbedder | None = None
+
+    def look(self, picture: Pixels, cast_FG: NDArray[np.float32], people: int) -> Look:
+        """What a picture is like.
+
+        Args:
+            cast_FG: embeddings of the faces that should be seen.
+            people: how many people should be seen.
+        """
+        import cv2
+
+        config = self.config
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        light, spread = float(grey.mean()), float(grey.std())
+        sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
+        cast_FG = cast_FG if config.faces else cast_FG[:0]
+        seen: list[NDArray[np.float32]] | None = None
+        if config.people or len(cast_FG):
+            seen = self._faces(picture)
+        faces = tuple(_nearest(one_G, seen or []) for one_G in cast_FG)
+        faults = [
+            f"{what} {value:.1f} is below {least:g}"
+            for what, value, least in (
+                ("light", light, config.light),
+                ("spread", spread, config.spread),
+                ("sharpness", sharpness, config.sharpness),
+            )
+            if value < least
+        ]
+        if strangers := sum(distance is None or distance > config.same_face for distance in faces):
+            faults.append(f"{strangers} of {len(faces)} faces of the cast are not recognised")
+        if config.people and seen is not None and len(seen) != people:
+            faults.append(f"{len(seen)} faces are seen, the shot names {people} people")
+        rounded = tuple(None if distance is None else round(distance, 3) for distance in faces)
+        return Look(
+            light=round(light, 1),
+            spread=round(spread, 1),
+            sharpness=round(sharpness, 1),
+            faces=rounded,
+            people=None if seen is None else len(seen),
+            faults=tuple(faults),
+        )
+
+    def _faces(self, picture: Pixels) -> list[NDArray[np.float32]]:
+        self._embedder = self._embedder or face.build(self._config)
+        found = self._embedder.faces([picture])[0]
+        return [one.embedding for one in found if one.embedding is not None]
+
+
+def _nearest(one_G: NDArray[np.float32], others: Sequence[NDArray[np.float32]]) -> float | None:
+    return min((float(np.linalg.norm(one_G - other_G)) for other_G in others), default=None)

@@ -1,0 +1,167 @@
+"""Story files are read, pictures hashed, takes looked up: whatever is wrong shows before anything is rendered."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from storage import checkpoints
+from storage import snapshot as snapshots
+from storage.errors import ConfigError, FilmError
+from storage.remote import is_remote, local_path, read_bytes, split
+from storage.root import Storage
+from storage.snapshot import Part, Snapshot, SnapshotFilm
+from storage.stories import files as story_files
+from storage.stories import reading
+from storage.stories.story import Story
+from storage.tables.tables import Tables
+from tasks import dataset
+from tasks.movies.stories import takes
+from tasks.movies.stories.plan import Models, Past, Plan, Settings, StoriesConfig, Takes, plan
+from tasks.training import tokens
+
+_CURE = "train them there with `moviedreamer run studio`, or name another --storage"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted of stories beside what they say; shots by their numbers.
+
+    Attributes:
+        only: shots that the movie shows; none for all.
+        redo: shots that get a new take, with `seed` or, when that is None, one that they have not had.
+        take: number of the take that a shot is shown in.
+    """
+
+    only: frozenset[int] = frozenset()
+    redo: frozenset[int] = frozenset()
+    seed: int | None = None
+    take: Mapping[int, int] = field(default_factory=dict)
+
+
+AS_TOLD = Order()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A story that is ready to be made.
+
+    Attributes:
+        name: of its file, as the user gave it.
+        files: where its pictures are, by hash.
+        takes: that change when it is made.
+    """
+
+    name: str
+    plan: Plan
+    files: Mapping[str, str] = field(default_factory=dict)
+    takes: Mapping[str, Takes] = field(default_factory=dict)
+
+
+def models(config: StoriesConfig, storage: Storage) -> Models:
+    """The models that are given, else the newest of the storage.
+
+    Raises:
+        ConfigError: when one is missing.
+    """
+    found: dict[str, str] = {}
+    for name in ("autoencoder", "decoder", "autoregressive"):
+        given = getattr(config, name)
+        folder = given or checkpoints.newest(storage, name)
+        if not folder or not storage.exists(f"{folder}/{checkpoints.MARKER}"):
+            what = f"no model at stories.{name}={given!r}" if given else f"no trained {name} model"
+            raise ConfigError(f"there is {what} in {storage.base!r}: {_CURE}")
+        found[name] = folder
+    return Models(**found)
+
+
+def prepare(source: str, settings: Settings, storage: Storage, order: Order = AS_TOLD) -> Planned:
+    """The plan of a story file, a path or URI.
+
+    Raises:
+        ConfigError: for a file that is no story, and for a picture, film, shot or take that there is not.
+    """
+    story = _read(source)
+    places = {name: _beside(source, name) for name in _names(story)}
+    pictures = {name: _hash(place) for name, place in places.items()}
+    past = _past(story, settings, storage)
+    known = takes.load(storage, story.title)
+    made = plan(story, settings, pictures, known, past)
+    changed = {**takes.redone(made, order.redo, order.seed), **takes.picked(made, order.take)}
+    if changed:
+        made = plan(story, settings, pictures, {**known, **changed}, past)
+    if order.only:
+        takes.require(made, order.only)
+        made = made.only(order.only)
+    return Planned(source, made, {pictures[name]: place for name, place in places.items()}, changed)
+
+
+def is_story(name: str) -> bool:
+    """Whether a file is a story, by its ending."""
+    return PurePosixPath(name).suffix.lower() in reading.ENDINGS
+
+
+def _read(source: str) -> Story:
+    if not is_remote(source):
+        return reading.read(local_path(source))
+    try:
+        return reading.parse(read_bytes(source), split(source)[1])
+    except FilmError as error:
+        raise ConfigError(error.detail) from error
+
+
+def _names(story: Story) -> list[str]:
+    """Files that the story names, each once."""
+    named = (*story.cast, *story.places, *story.props)
+    return list(
+        dict.fromkeys([file for one in named for file in one.pictures] + ([story.music] if story.music else []))
+    )
+
+
+def _beside(source: str, name: str) -> str:
+    """Where a file is that a story names."""
+    if not is_remote(source):
+        return str(story_files.beside(local_path(source).parent, name))
+    if said := story_files.inside(name):
+        raise ConfigError(said)
+    scheme, place, options = split(source)
+    folder = place.rpartition("/")[0]
+    return f"{scheme}://{folder}/{name}" + (f"?{options}" if options else "")
+
+
+def _hash(place: str) -> str:
+    try:
+        return hashlib.sha256(read_bytes(place)).hexdigest()
+    except FilmError as error:
+        raise ConfigError(error.detail) from error
+
+
+def _past(story: Story, settings: Settings, storage: Storage) -> Past | None:
+    """The last keyframes of the film that the story continues."""
+    if not story.continues:
+        return None
+    if not snapshots.ids(storage):
+        raise ConfigError(f"{story.title!r} continues {story.continues!r}, and {storage.base!r} has no films: {_CURE}")
+    snapshot = snapshots.load(storage, snapshots.newest(storage))
+    film = _film(story, storage, snapshot)
+    keys = tokens.STAGE.keys([settings.frozen, snapshot, settings.models.autoencoder], snapshot.work)
+    if (film.film_id, keys.get(film.film_id, "")) not in Tables(storage).done("tokens"):
+        raise ConfigError(
+            f"{film.name!r} has no tokens of {settings.models.autoencoder!r}: run train_autoregressive with it first"
+        )
+    part: Part = "test" if film.test else "train"
+    row_ids = dataset.of_film(dataset.feature_rows(storage, snapshot), film, part).row_ids
+    count = settings.render.generation.window - 1
+    return Past(snapshot.id, film.film_id, tuple(row_ids[-count:]), keys[film.film_id])
+
+
+def _film(story: Story, storage: Storage, snapshot: Snapshot) -> SnapshotFilm:
+    sources = Tables(storage).sources(snapshot.work["keyframes"])
+    names = {film.film_id: {film.film_id, film.title, Path(sources[film.film_id]).name} for film in snapshot.films}
+    found = [film for film in snapshot.films if story.continues in names[film.film_id]]
+    if len(found) != 1:
+        what = "no film of the storage is" if not found else f"{len(found)} films of the storage are"
+        known = sorted(film.name for film in snapshot.films)
+        near = story_files.nearest(story.continues, known)
+        raise ConfigError(f"{story.title!r} continues {story.continues!r}, and {what} called so{near}")
+    return found[0]

@@ -1,0 +1,75 @@
+"""A folder of stories as a queue: what became of each is kept by its content, so that it is rendered once.
+
+The stories come in the order of their names. An edited story, or one with another photograph, is new. One that failed
+is not tried again until it changes; one that ran out of time goes on the next time.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+from storage.errors import FilmError
+from storage.fingerprint import fingerprint
+from storage.remote import is_remote, listed, local_path, read_bytes
+from storage.root import Storage
+from tasks.movies.stories.prepare import Planned, is_story
+from tasks.movies.stories.run import Outcome, State
+
+_FINAL: tuple[State, ...] = ("done", "failed")
+
+
+class Entry(BaseModel, frozen=True, extra="forbid"):
+    """What became of a story."""
+
+    source: str
+    title: str
+    state: State
+    error: str = ""
+    movie: str = ""
+
+
+def sources(folder: str) -> list[str]:
+    """The story files right in a folder, a path or URI, by name.
+
+    Raises:
+        FilmError: for a folder that is not there, or cannot be read.
+    """
+    if is_remote(folder):
+        depth = folder.partition("?")[0].rstrip("/").count("/") + 1
+        found = [name for name in listed(folder) if name.partition("?")[0].count("/") == depth]
+    else:
+        try:
+            found = [str(path) for path in local_path(folder).iterdir() if path.is_file()]
+        except OSError as error:
+            raise FilmError("missing", f"stories.folder={folder!r} can't be read: {error.strerror}") from error
+    return sorted(name for name in found if is_story(name.partition("?")[0]))
+
+
+def key(story: Planned | Outcome) -> str:
+    """Names a story by its content; one that cannot be read by its bytes."""
+    if isinstance(story, Planned):
+        return fingerprint("queued", story.plan.story, story.plan.pictures)
+    try:
+        return fingerprint("queued", hashlib.sha256(read_bytes(story.name)).hexdigest(), story.error)
+    except FilmError as error:
+        return fingerprint("queued", story.name, str(error))
+
+
+def new(stories: Sequence[Planned], failed: Sequence[Outcome], storage: Storage) -> tuple[list[Planned], list[Outcome]]:
+    """Those that the queue has not seen to their end."""
+    known = {name.removesuffix(".json") for name in storage.list("stories/queue")}
+    return [one for one in stories if key(one) not in known], [one for one in failed if key(one) not in known]
+
+
+def record(stories: Sequence[Planned], outcomes: Sequence[Outcome], storage: Storage) -> None:
+    """Keeps what became of stories; of those that are not at their end nothing.
+
+    Args:
+        stories: that were planned; outcomes of others are of files that cannot be read.
+    """
+    planned = {one.name: one for one in stories}
+    for one in (one for one in outcomes if one.state in _FINAL):
+        entry = Entry(source=one.name, title=one.title, state=one.state, error=one.error, movie=one.movie)
+        text = entry.model_dump_json(indent=1)
+        storage.write_bytes(f"stories/queue/{key(planned.get(one.name, one))}.json", text.encode())

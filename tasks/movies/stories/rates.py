@@ -1,0 +1,86 @@
+"""How long pieces take, measured as they are made and kept in the storage, and what follows for those to come."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from pydantic import BaseModel, Field, ValidationError
+
+from storage.fingerprint import fingerprint
+from storage.root import Storage
+from tasks.movies.stories.plan import Settings
+from tasks.movies.stories.stream import Answer, Crew, Piece
+
+STARTING = Piece("start", "")
+"""What a run does before its first piece: starting Ray and its actors, loading models."""
+
+_REL = "stories/rates.json"
+_MEMORY = 200  # pieces of a stage after which older ones count less
+
+
+class Rate(BaseModel, frozen=True, extra="forbid"):
+    """Seconds that the pieces of a stage took, with the same settings."""
+
+    stage: str
+    pieces: float
+    seconds: float
+
+    def with_(self, pieces: int, seconds: float) -> "Rate":
+        fades = min(1.0, _MEMORY / (self.pieces + pieces))
+        return Rate(stage=self.stage, pieces=fades * self.pieces + pieces, seconds=fades * self.seconds + seconds)
+
+
+class Rates(BaseModel, frozen=True, extra="forbid"):
+    """By what decides on the cost of a stage."""
+
+    known: dict[str, Rate] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, storage: Storage) -> "Rates":
+        """Those that were measured; none when there is no such file, or somebody else's."""
+        if not storage.exists(_REL):
+            return cls()
+        try:
+            return cls.model_validate_json(storage.read_bytes(_REL))
+        except ValidationError:
+            return cls()
+
+    def save(self, storage: Storage) -> None:
+        storage.write_bytes(_REL, self.model_dump_json(indent=1).encode())
+
+    def learnt(self, answers: Iterable[Answer], settings: Settings) -> "Rates":
+        """The same with what was measured now."""
+        known = dict(self.known)
+        counts: dict[str, tuple[int, float]] = {}
+        for answer in answers:
+            pieces, seconds = counts.get(answer.piece.stage, (0, 0.0))
+            counts[answer.piece.stage] = pieces + 1, seconds + answer.seconds
+        for stage, (pieces, seconds) in counts.items():
+            key = _key(stage, settings)
+            known[key] = known.get(key, Rate(stage=stage, pieces=0, seconds=0)).with_(pieces, seconds)
+        return Rates(known=known)
+
+    def hours(self, pieces: Iterable[Piece], settings: Settings, crews: Iterable[Crew]) -> float | None:
+        """How long some pieces will take: as long as the slowest pool. None while a stage was never measured."""
+        counts = Counter(piece.stage for piece in pieces)
+        counts += Counter([STARTING.stage] if counts else [])
+        rates = {stage: self.known.get(_key(stage, settings)) for stage in counts}
+        if None in rates.values():
+            return None
+        seconds = {stage: counts[stage] * rate.seconds / rate.pieces for stage, rate in rates.items() if rate}
+        pools = (sum(seconds.get(stage, 0) for stage in crew.makes) / crew.size for crew in crews)
+        return (seconds.get(STARTING.stage, 0) + max(pools)) / 3600
+
+
+def _key(stage: str, settings: Settings) -> str:
+    render, movie, models = settings.render, settings.movie, settings.models
+    costs: dict[str, list[object]] = {
+        STARTING.stage: [],
+        "scripts": [settings.sentence, settings.face],
+        "tokens": [models.autoregressive, render.generation],
+        "keyframes": [models.decoder, render.steps, render.sampler, render.guidance, settings.stories.gate],
+        "enlarged": [movie.upscaler, movie.width, movie.height],
+        "clips": [movie.animator, movie.upscaler, movie.width, movie.height, movie.fps, movie.seconds],
+        "pages": [],
+        "movies": [settings.sound, movie.upscaler, movie.width, movie.height, movie.fps],
+    }
+    return fingerprint(stage, costs[stage])

@@ -1,0 +1,186 @@
+"""Stories become movies: planned, then made piece by piece by pools that work side by side, then told of.
+
+A story that fails keeps nobody waiting: its outcome says why, and the others go on. After a run that was stopped or
+killed the next one makes what is missing.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal
+
+from storage.root import Storage
+from tasks.cluster import ClusterConfig
+from tasks.movies.stories import board, places, work
+from tasks.movies.stories.places import movie_place, page_place
+from tasks.movies.stories.plan import STAGES, Plan, Settings, missing
+from tasks.movies.stories.prepare import AS_TOLD, Order, Planned, prepare
+from tasks.movies.stories.rates import STARTING, Rates
+from tasks.movies.stories.stream import Answer, Crew, Name, Piece, stream
+from tasks.progress import Progress
+
+STAGE = "stories"
+
+State = Literal["done", "failed", "unfinished", "planned"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a story.
+
+    Attributes:
+        made, kept: pieces of each stage that this run made, or would make, and that were there before.
+        error: why it failed.
+        movie, page: their URLs.
+        notes: what did not enter the movie as the story says it.
+    """
+
+    name: str
+    title: str
+    state: State
+    made: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+    movie: str = ""
+    page: str = ""
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will make and how long that takes; None where a stage was never measured in this storage."""
+
+    pieces: Mapping[str, int]
+    hours: float | None
+    price: float | None
+
+
+def crews(settings: Settings, files: Mapping[str, str], storage: Storage, cluster: ClusterConfig) -> list[Crew]:
+    """Two pools, which share slots and GPUs evenly: one draws keyframes, the other makes them move.
+
+    More would load the same libraries more often and find no more GPUs.
+    """
+    draw = {
+        "scripts": partial(work.scripts, settings, dict(files), storage),
+        "tokens": partial(work.tokens, settings, storage),
+        "keyframes": partial(work.keyframes, settings, storage),
+    }
+    film = {
+        "enlarged": partial(work.enlarged, settings, storage),
+        "clips": partial(work.clips, settings, storage),
+        "movies": partial(work.movies, dict(files), storage),
+        "pages": partial(work.pages, dict(files), storage),
+    }
+    slots = min(1.0, cluster.cpus / (2 * cluster.workers))
+    gpus = cluster.gpus_a_worker / 2
+    return [
+        Crew(draw, cluster.workers, settings.stories.batch, slots, gpus),
+        Crew(film, cluster.workers, 1, slots, gpus),
+    ]
+
+
+def estimate(stories: Sequence[Planned], settings: Settings, storage: Storage, cluster: ClusterConfig) -> Estimate:
+    """What is missing of some stories."""
+    pieces = _missing(stories, storage)
+    hours = Rates.load(storage).hours(pieces, settings, crews(settings, {}, storage, cluster))
+    price = settings.stories.price
+    return Estimate(_counts(pieces), hours, None if hours is None or price is None else hours * price)
+
+
+def prepared(
+    sources: Sequence[str], settings: Settings, storage: Storage, order: Order = AS_TOLD
+) -> tuple[list[Planned], list[Outcome]]:
+    """The stories that can be made; and of the others why not."""
+    stories: list[Planned] = []
+    failed: list[Outcome] = []
+    for source in sources:
+        try:
+            stories.append(prepare(source, settings, storage, order))
+        except ValueError as error:  # among them ConfigError
+            failed.append(Outcome(source, "", "failed", error=str(error)))
+    return stories, failed
+
+
+def look(stories: Sequence[Planned], storage: Storage) -> list[Outcome]:
+    """What would be made of each story, without making it."""
+    there = places.there(storage)
+    return [_outcome(one, _lacks(one.plan, storage, there), {}, there, False, storage) for one in stories]
+
+
+def run(
+    stories: Sequence[Planned],
+    settings: Settings,
+    storage: Storage,
+    cluster: ClusterConfig,
+    progress: Progress,
+    hours: float | None = None,
+) -> list[Outcome]:
+    """Makes what is missing of all stories, the first ones first.
+
+    Args:
+        hours: after which no piece begins.
+
+    Raises:
+        StageError: when a model cannot be loaded.
+        StorageError: when the storage cannot be read or written.
+    """
+    began = time.monotonic()
+    until = float("inf") if hours is None else began + 3600 * hours
+    there = places.there(storage)
+    lacks = [_lacks(one.plan, storage, there) for one in stories]
+    pending = {piece.name: piece for pieces in lacks for piece in pieces}
+    files = {key: file for one in stories for key, file in one.files.items()}
+    answers: dict[Name, Answer] = {}
+    start = 0.0
+    progress(STAGE, 0, len(pending))
+    try:
+        for answer in stream(pending.values(), crews(settings, files, storage, cluster), cluster, until):
+            start = start or time.monotonic() - began - answer.seconds
+            answers[answer.piece.name] = answer
+            progress(STAGE, len(answers), len(pending))
+    finally:
+        if made := [answer for answer in answers.values() if not answer.failure]:
+            Rates.load(storage).learnt([Answer(STARTING, start), *made], settings).save(storage)
+    pairs = zip(stories, lacks, strict=True)
+    return [_outcome(one, mine, answers, there, True, storage) for one, mine in pairs]
+
+
+def _outcome(
+    one: Planned, lacks: Sequence[Piece], answers: Mapping[Name, Answer], there: set[Name], run: bool, storage: Storage
+) -> Outcome:
+    """Of a story that lacked some pieces before.
+
+    Args:
+        there: what was made before.
+        run: whether they were to be made.
+    """
+    made = lacks if not run else [one for one in lacks if one.name in answers and not answers[one.name].failure]
+    kept = _counts({piece.name: piece for piece in one.plan.pieces() if piece.name in there}.values())
+    outcome = Outcome(one.name, one.plan.story.title, "done", _counts(made), kept)
+    failures = [answers[piece.name].failure for piece in lacks if piece.name in answers]
+    if any(failures):
+        return replace(outcome, state="failed", error=next(filter(None, failures)))
+    if lacks and not run:
+        return replace(outcome, state="planned")
+    if any(piece.name not in answers for piece in lacks):
+        return replace(outcome, state="unfinished")
+    movie, page = (storage.url(rel) for rel in (movie_place(one.plan), page_place(one.plan)))
+    return replace(outcome, movie=movie, page=page, notes=places.notes(storage, one.plan))
+
+
+def _missing(stories: Sequence[Planned], storage: Storage) -> list[Piece]:
+    there = places.there(storage)
+    return list({piece.name: piece for one in stories for piece in _lacks(one.plan, storage, there)}.values())
+
+
+def _lacks(plan: Plan, storage: Storage, there: set[Name]) -> list[Piece]:
+    movie = {plan.movie_name} if storage.exists(movie_place(plan)) else set()
+    page = {("pages", plan.page)} if movie and board.is_there(plan, storage) else set()
+    return missing(plan.pieces(), there | movie | page)
+
+
+def _counts(pieces: Iterable[Piece]) -> dict[str, int]:
+    counts = Counter(piece.stage for piece in pieces)
+    return {stage: counts[stage] for stage in STAGES if counts[stage]}

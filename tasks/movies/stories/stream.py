@@ -1,0 +1,354 @@
+"""Pieces of work through pools of Ray actors, each piece as soon as what it needs is made.
+
+A piece is a file, named by the hash of what makes it, that an actor writes into the storage: only names cross Ray, a
+killed run loses what was in flight, and nothing is made twice. Each pool works on what is ready for it, so that none
+waits for another; while an actor is at work, the next pieces wait in it.
+
+A piece that fails takes along what needs it, and nothing else. One that ends its actor is tried again, alone, and fails
+after three attempts.
+"""
+
+import contextlib
+import heapq
+import math
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from typing import Any
+
+from storage.errors import StorageError
+from tasks.blame import told
+from tasks.cluster import ClusterConfig, connect, require_gpus
+from tasks.errors import FOR_USERS
+from tasks.made import ATTEMPTS
+from tasks.stage import StageError
+
+_LOOK_EVERY = 1.0  # seconds
+_IN_AN_ACTOR = 2  # calls: one at work, one that waits
+
+Name = tuple[str, str]
+"""Stage and key of a piece."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One file to make.
+
+    Attributes:
+        stage: whose pool makes it.
+        key: names it among those of its stage.
+        job: what the pool has to know; is pickled.
+        needs: pieces that must be there before.
+    """
+
+    stage: str
+    key: str
+    job: Any = None
+    needs: tuple[Name, ...] = ()
+
+    @property
+    def name(self) -> Name:
+        return self.stage, self.key
+
+
+Work = Callable[[Sequence[Piece]], None]
+"""Makes some pieces of one stage; what it raises is a fault of theirs, unless it is a StorageError."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The pool of some stages.
+
+    Attributes:
+        makes: stage -> what loads its models, in the actor; is pickled. Stages are in the order of the work.
+        size: actors at most.
+        batch: pieces of one stage that an actor is given together at most.
+        cpus, gpus: of each actor.
+    """
+
+    makes: Mapping[str, Callable[[], Work]]
+    size: int = 1
+    batch: int = 1
+    cpus: float = 1
+    gpus: float = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a piece: the seconds that it took, or why it failed."""
+
+    piece: Piece
+    seconds: float = 0.0
+    failure: str = ""
+
+
+def stream(
+    pieces: Iterable[Piece], crews: Sequence[Crew], cluster: ClusterConfig, until: float = math.inf
+) -> Generator[Answer]:
+    """Makes all pieces; says of each what became of it, as it comes.
+
+    Args:
+        pieces: the missing ones, first things first; what else they need is there.
+        until: time.monotonic() from which on no piece begins; those that were not made then have no answer.
+
+    Raises:
+        StageError: when models cannot be loaded.
+        StorageError: when the storage cannot be read or written.
+    """
+    pending = {piece.name: piece for piece in pieces}
+    if not pending:
+        return
+    wanted = {stage for stage, _ in pending}
+    hall = _Hall(pending, [crew for crew in crews if wanted & set(crew.makes)], cluster.patience, until)
+    connect(cluster)
+    gpus = max(crew.gpus for crew in hall.crews)
+    require_gpus(cluster, gpus, f"one actor of cluster.gpus_a_worker={cluster.gpus_a_worker:g}")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # where Ray says that a worker died; stdout is for answers
+            yield from hall.work_off()
+    finally:
+        hall.close()
+
+
+@dataclass
+class _Call:
+    """Pieces that an actor was given, and since when they are at work."""
+
+    ref: Any
+    pieces: Sequence[Piece]
+    since: float
+
+
+@dataclass
+class _Member:
+    """An actor; `calls` are answered in their order."""
+
+    crew: Crew
+    actor: Any
+    starting: Any  # a reference that is there when the actor is
+    calls: "deque[_Call]" = field(default_factory=deque)
+    alone: bool = False  # with a piece that may end it
+
+    def room(self) -> bool:
+        return self.starting is None and not self.alone and len(self.calls) < _IN_AN_ACTOR
+
+
+class _Hall:
+    """All pools at work."""
+
+    def __init__(self, pending: Mapping[Name, Piece], crews: Sequence[Crew], patience: float, until: float) -> None:
+        self.pieces, self.crews = dict(pending), crews
+        self.patience, self.until = patience, until
+        self.order = {name: number for number, name in enumerate(pending)}
+        self.lacks = {name: {need for need in one.needs if need in pending} for name, one in pending.items()}
+        self.needed_by: dict[Name, list[Name]] = {}
+        for name, needs in self.lacks.items():
+            for need in needs:
+                self.needed_by.setdefault(need, []).append(name)
+        self.left = Counter(stage for stage, _ in pending)  # pieces that are not made
+        self.ready: dict[str, list[tuple[int, Name]]] = {stage: [] for crew in crews for stage in crew.makes}
+        self.attempts: dict[Name, int] = {}  # of those that may have ended an actor
+        self.failed: set[Name] = set()  # with what they need
+        self.starts = 0  # that failed
+        self.members: list[_Member] = []
+        for name, lacks in self.lacks.items():
+            if not lacks:
+                self._put(name)
+
+    def work_off(self) -> Generator[Answer]:
+        import ray
+
+        self._start()
+        while True:
+            if time.monotonic() < self.until:
+                self._hand_out()
+            self._dismiss()
+            calls = [member.calls[0].ref for member in self.members if member.calls]
+            if not calls and (not any(self.ready.values()) or time.monotonic() >= self.until):
+                return
+            starting = [member.starting for member in self.members if member.starting is not None]
+            ready, _ = ray.wait([*calls, *starting], num_returns=1, timeout=_LOOK_EVERY)
+            for member in list(self.members):
+                if member.starting is not None and member.starting in ready:
+                    self._began(member)
+                elif member.calls and member.calls[0].ref in ready:
+                    yield from self._answered(member)
+                elif member.calls and time.monotonic() - member.calls[0].since > self.patience:
+                    yield from self._lost(member, f"came no further for {self.patience:g} s")
+
+    def close(self) -> None:
+        import ray
+
+        for member in self.members:
+            ray.kill(member.actor)
+        self.members.clear()
+
+    def _start(self) -> None:
+        """One actor of each pool, then the second of each, so that all stages begin where not all find room."""
+        pools = ([crew] * min(crew.size, math.ceil(self._left(crew) / crew.batch)) for crew in self.crews)
+        for crew in filter(None, chain.from_iterable(zip_longest(*pools))):
+            self._enlist(crew)
+
+    def _enlist(self, crew: Crew) -> None:
+        import ray
+
+        actor = ray.remote(_Actor).options(num_cpus=crew.cpus, num_gpus=crew.gpus, max_restarts=0).remote(crew.makes)
+        self.members.append(_Member(crew, actor, actor.ping.remote()))
+
+    def _began(self, member: _Member) -> None:
+        import ray
+
+        try:
+            ray.get(member.starting)
+        except ray.exceptions.RayError as error:
+            self.members.remove(member)
+            self.starts += 1
+            if self.starts >= ATTEMPTS:
+                raise StageError(f"no actor for {', '.join(member.crew.makes)} starts: {error}") from error
+            self._enlist(member.crew)
+            return
+        member.starting = None
+
+    def _put(self, name: Name) -> None:
+        """Ready to be made; one that may end its actor comes last."""
+        last = len(self.order) if name in self.attempts else 0
+        heapq.heappush(self.ready[name[0]], (self.order[name] + last, name))
+
+    def _left(self, crew: Crew) -> int:
+        return sum(self.left[stage] for stage in crew.makes)
+
+    def _hand_out(self) -> None:
+        """Work for all who have room, those who have none first."""
+        for waiting in range(_IN_AN_ACTOR):
+            for member in self.members:
+                if member.room() and len(member.calls) == waiting and (stage := self._next(member.crew)):
+                    self._give(member, self.ready[stage])
+
+    def _next(self, crew: Crew) -> str:
+        """The last stage of which a whole batch is ready, else the first of which anything is."""
+        full = [stage for stage in crew.makes if len(self.ready[stage]) >= crew.batch]
+        some = [stage for stage in crew.makes if self.ready[stage]]
+        return full[-1] if full else some[0] if some else ""
+
+    def _give(self, member: _Member, ready: list[tuple[int, Name]]) -> None:
+        if member.alone or ((suspect := ready[0][1] in self.attempts) and member.calls):
+            return
+        member.alone = suspect
+        names = [heapq.heappop(ready)[1]]
+        while ready and not suspect and ready[0][1] not in self.attempts and len(names) < member.crew.batch:
+            names.append(heapq.heappop(ready)[1])
+        pieces = [self.pieces[name] for name in names]
+        member.calls.append(_Call(member.actor.work.remote(pieces), pieces, time.monotonic()))
+
+    def _answered(self, member: _Member) -> Generator[Answer]:
+        import ray
+
+        call = member.calls[0]
+        try:
+            answers: list[Answer] = ray.get(call.ref)
+        except ray.exceptions.RayActorError:
+            yield from self._lost(member, "ended its worker")
+            return
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            raise cause if isinstance(cause, FOR_USERS) else StageError(str(error)) from error
+        member.calls.popleft()
+        member.alone = False
+        if member.calls:
+            member.calls[0].since = time.monotonic()
+        for answer in answers:
+            yield from self._done(answer)
+
+    def _done(self, answer: Answer) -> Generator[Answer]:
+        """What needs the piece goes on, or fails with it."""
+        answers = deque([answer])
+        while answers:
+            answer = answers.popleft()
+            name = answer.piece.name
+            self.attempts.pop(name, None)
+            del self.pieces[name]
+            self.left[name[0]] -= 1
+            yield answer
+            for other in (other for other in self.needed_by.get(name, ()) if other in self.pieces):
+                self.lacks[other].discard(name)
+                if answer.failure and other not in self.failed:
+                    self.failed.add(other)
+                    answers.append(Answer(self.pieces[other], failure=answer.failure))
+                elif not self.lacks[other] and other not in self.failed:
+                    self._put(other)
+
+    def _lost(self, member: _Member, how: str) -> Generator[Answer]:
+        """The actor is gone: its first call is to blame, the others lose nothing."""
+        import ray
+
+        ray.kill(member.actor)
+        self.members.remove(member)
+        self._enlist(member.crew)
+        first, *others = member.calls
+        for piece in chain.from_iterable(call.pieces for call in others):
+            self._put(piece.name)
+        for piece in first.pieces:
+            self.attempts[piece.name] = self.attempts.get(piece.name, 0) + (len(first.pieces) == 1)
+            if self.attempts[piece.name] < ATTEMPTS:
+                self._put(piece.name)
+            else:
+                text = f"{piece.stage} {how} at each of {ATTEMPTS} attempts"
+                yield from self._done(Answer(piece, failure=text))
+
+    def _dismiss(self) -> None:
+        """Actors of pools whose work is done leave their place to others."""
+        import ray
+
+        for member in [member for member in self.members if not self._left(member.crew)]:
+            ray.kill(member.actor)
+            self.members.remove(member)
+
+
+class _Actor:
+    """Lives in Ray. The models of a stage are loaded at its first piece."""
+
+    def __init__(self, makes: Mapping[str, Callable[[], Work]]) -> None:
+        self._makes = makes
+        self._works: dict[str, Work] = {}
+
+    def ping(self) -> None:
+        """Answers when the actor is there."""
+
+    def work(self, pieces: Sequence[Piece]) -> list[Answer]:
+        """What became of each piece.
+
+        Raises:
+            StageError: when the models cannot be loaded.
+            StorageError: when the storage cannot be read or written.
+        """
+        stage = pieces[0].stage
+        if stage not in self._works:
+            try:
+                self._works[stage] = self._makes[stage]()
+            except Exception as error:
+                raise StageError(f"{stage}: {told(error)}") from None
+        return list(self._attempted(self._works[stage], pieces))
+
+    def _attempted(self, work: Work, pieces: Sequence[Piece]) -> Generator[Answer]:
+        began = time.monotonic()
+        try:
+            work(pieces)
+        except StorageError:
+            raise
+        except Exception as error:
+            if len(pieces) == 1:
+                yield Answer(pieces[0], failure=_said(error))
+                return
+            for piece in pieces:
+                yield from self._attempted(work, [piece])
+            return
+        seconds = (time.monotonic() - began) / len(pieces)
+        yield from (Answer(piece, seconds) for piece in pieces)
+
+
+def _said(error: Exception) -> str:
+    known = isinstance(error, (*FOR_USERS, ValueError))
+    return str(error) if known else f"{type(error).__name__}: {error}"

@@ -1,0 +1,105 @@
+"""Takes of a story's shots: which there are, and which one is in the movie; kept under the story's title.
+
+A take of a shot is kept by what the shot shows, so it stays when shots before it come or go, and an edited shot starts
+with its first take again.
+"""
+
+from collections.abc import Collection, Mapping
+
+from pydantic import BaseModel, Field, ValidationError
+
+from storage.errors import ConfigError, StorageError
+from storage.fingerprint import fingerprint
+from storage.root import Storage
+from tasks.movies.stories.plan import Plan, Takes
+
+
+class Kept(BaseModel, frozen=True, extra="forbid"):
+    """The file: takes by the ids of the shots."""
+
+    title: str
+    shots: dict[str, Takes] = Field(default_factory=dict)
+
+
+def load(storage: Storage, title: str) -> dict[str, Takes]:
+    """Of the story of that title; those of shots that it no longer has are among them."""
+    rel = _rel(title)
+    if not storage.exists(rel):
+        return {}
+    try:
+        return Kept.model_validate_json(storage.read_bytes(rel)).shots
+    except ValidationError as error:
+        raise StorageError(f"cannot read {storage.url(rel)!r}: no run wrote it so; move it away") from error
+
+
+def save(storage: Storage, title: str, takes: Mapping[str, Takes]) -> None:
+    """Keeps some takes beside those of other shots; writes nothing when that was done."""
+    known = load(storage, title)
+    every = {**known, **takes}
+    if every != known:
+        text = Kept(title=title, shots=every).model_dump_json(indent=1)
+        storage.write_bytes(_rel(title), text.encode())
+
+
+def redone(plan: Plan, numbers: Collection[int], seed: int | None) -> dict[str, Takes]:
+    """A new take of some shots, which is chosen; one with a seed that is there already is only chosen.
+
+    Args:
+        numbers: of the shots.
+        seed: of the new take; None for one that the shot has not had.
+
+    Raises:
+        ConfigError: for a number that no shot has.
+    """
+    require(plan, numbers)
+    made: dict[str, Takes] = {}
+    for shot in (shot for shot in plan.shots if shot.placed.number in numbers):
+        before, own = shot.takes, _own_seed(plan, shot.placed.shot.seed)
+        every = (own, *before.seeds)
+        wanted = max(every) + 1 if seed is None else seed
+        seeds = before.seeds if wanted in every else (*before.seeds, wanted)
+        made[shot.id] = Takes(seeds=seeds, chosen=(own, *seeds).index(wanted) + 1)
+    return made
+
+
+def picked(plan: Plan, chosen: Mapping[int, int]) -> dict[str, Takes]:
+    """Takes that are there: number of the shot -> number of the take.
+
+    Raises:
+        ConfigError: for a shot or a take that there is not.
+    """
+    require(plan, chosen)
+    made: dict[str, Takes] = {}
+    for shot in (shot for shot in plan.shots if shot.placed.number in chosen):
+        take, count = chosen[shot.placed.number], len(shot.takes.seeds) + 1
+        if not 1 <= take <= count:
+            raise ConfigError(
+                f"shot {shot.placed.number} of {plan.story.title!r} has no take {take}: it has 1 to {count}; "
+                f"--redo {shot.placed.number} makes another"
+            )
+        made[shot.id] = shot.takes.model_copy(update={"chosen": take})
+    return made
+
+
+def listed(plan: Plan) -> list[tuple[int, int, int, bool]]:
+    """(shot, take, seed, whether it is in the movie) of all takes, in the order of the shots."""
+    return [
+        (shot.placed.number, number, seed, number == shot.takes.chosen)
+        for shot in plan.shots
+        for number, seed in enumerate((_own_seed(plan, shot.placed.shot.seed), *shot.takes.seeds), start=1)
+    ]
+
+
+def _own_seed(plan: Plan, seed: int | None) -> int:
+    return plan.story.seed if seed is None else seed
+
+
+def require(plan: Plan, numbers: Collection[int]) -> None:
+    """Raises a ConfigError for a number that no shot has."""
+    known = {shot.placed.number for shot in plan.shots}
+    if lost := sorted(set(numbers) - known):
+        raise ConfigError(f"{plan.story.title!r} has no shot {lost[0]}: its shots are 1 to {max(known)}")
+
+
+def _rel(title: str) -> str:
+    return f"stories/takes/{fingerprint('takes', title)}.json"

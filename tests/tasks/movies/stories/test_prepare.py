@@ -1,0 +1,99 @@
+"""Story files, their pictures and their takes, before anything is rendered."""
+
+import pytest
+
+from storage import checkpoints
+from storage.errors import ConfigError
+from storage.root import Storage
+from tasks.movies.stories import prepare, takes
+from tasks.movies.stories.plan import Models, StoriesConfig
+from tasks.movies.stories.prepare import Order
+from tests.tasks.movies.stories.small import SETTINGS
+from tests.tasks.small_story import FILM, small_story, webp
+
+STORY = """
+title: The door
+cast:
+  - {name: Anna, pictures: [anna.webp]}
+scenes:
+  - shots: [{characters: [Anna], plots: [Anna enters.]}, Rain falls.]
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "anna.webp").write_bytes(webp(3))
+    path = tmp_path / "door.yaml"
+    path.write_text(STORY)
+    return path
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return Storage(str(tmp_path / "out"))
+
+
+def test_a_story_is_planned_with_the_hashes_of_its_pictures(file, storage):
+    one = prepare.prepare(str(file), SETTINGS, storage)
+    (key,) = one.files
+    assert one.plan.pictures == {"anna.webp": key}
+    assert one.files[key] == str(file.with_name("anna.webp"))
+    uri = prepare.prepare(file.as_uri(), SETTINGS, storage)
+    assert uri.plan.movie == one.plan.movie
+    file.with_name("anna.webp").write_bytes(webp(4))
+    assert prepare.prepare(str(file), SETTINGS, storage).plan.movie != one.plan.movie
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (lambda text: text.replace("anna.webp", "an.webp"), r"door\.yaml.*an\.webp.*did you mean 'anna\.webp'"),
+        (lambda text: text.replace("anna.webp", "../anna.webp"), "leaves the story's folder"),
+        (lambda text: "shots", r"door\.yaml"),
+        (lambda text: text + "continues: Gone\n", r"continues 'Gone'.*has no films"),
+    ],
+)
+def test_what_is_wrong_is_named_before_anything_is_rendered(file, storage, change, wanted):
+    file.write_text(change(STORY))
+    with pytest.raises(ConfigError, match=f"(?s){wanted}"):
+        prepare.prepare(str(file), SETTINGS, storage)
+
+
+def test_a_new_take_is_chosen_and_kept_only_when_that_is_asked_for(file, storage):
+    plain = prepare.prepare(str(file), SETTINGS, storage)
+    redone = prepare.prepare(str(file), SETTINGS, storage, Order(redo=frozenset({2}), seed=7))
+    assert redone.plan.movie != plain.plan.movie
+    assert prepare.prepare(str(file), SETTINGS, storage).plan.movie == plain.plan.movie
+    takes.save(storage, "The door", redone.takes)
+    assert prepare.prepare(str(file), SETTINGS, storage).plan.movie == redone.plan.movie
+    assert takes.listed(redone.plan) == [(1, 1, 0, True), (2, 1, 0, False), (2, 2, 7, True)]
+    picked = prepare.prepare(str(file), SETTINGS, storage, Order(take={2: 1}))
+    assert picked.plan.movie == plain.plan.movie
+    with pytest.raises(ConfigError, match="'The door' has no shot 3: its shots are 1 to 2"):
+        prepare.prepare(str(file), SETTINGS, storage, Order(only=frozenset({3})))
+
+
+def test_a_film_is_continued_by_its_title_and_only_with_its_tokens(file, storage):
+    small_story(storage)
+    for name in ("small story", FILM, "film.mp4"):
+        file.write_text(STORY + f"continues: {name!r}\n")
+        with pytest.raises(ConfigError, match="'small story' has no tokens of 'models/autoencoder'"):
+            prepare.prepare(str(file), SETTINGS, storage)
+    file.write_text(STORY + "continues: small stori\n")
+    with pytest.raises(ConfigError, match="no film of the storage is called so: did you mean 'small story'"):
+        prepare.prepare(str(file), SETTINGS, storage)
+
+
+def test_the_newest_models_are_taken_and_missing_ones_are_named(storage):
+    with pytest.raises(ConfigError, match=r"no trained autoencoder model in .*moviedreamer run studio"):
+        prepare.models(StoriesConfig(), storage)
+    for name in ("autoencoder", "decoder", "autoregressive"):
+        for number, key in enumerate(("b", "a")):
+            checkpoints.save_final(storage, name, key, 1, {"config.json": b"x" * number + b"y"})
+    assert prepare.models(StoriesConfig(), storage) == Models(
+        "checkpoints/autoencoder/a/final", "checkpoints/decoder/a/final", "checkpoints/autoregressive/a/final"
+    )
+    given = prepare.models(StoriesConfig(decoder="checkpoints/decoder/b/final"), storage)
+    assert given.decoder == "checkpoints/decoder/b/final"
+    with pytest.raises(ConfigError, match=r"no model at stories\.decoder='nowhere'"):
+        prepare.models(StoriesConfig(decoder="nowhere"), storage)
