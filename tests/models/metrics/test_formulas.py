@@ -15,12 +15,12 @@ def features(n, width=8, seed=0):
 
 
 @pytest.mark.parametrize(("n", "m", "width"), [(40, 30, 6), (12, 9, 30), (50, 7, 20)])
-def test_the_frechet_distance_equals_torch_fidelitys(n, m, width):
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+def test_the_frechet_distance_equals_pytorch_fids(n, m, width):
+    from pytorch_fid.fid_score import calculate_frechet_distance
 
     left, right = features(n, width), features(m, width, seed=1) + 0.5
-    statistics = [fid_features_to_statistics(torch.from_numpy(rows).double()) for rows in (left, right)]
-    theirs = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    wide = left.astype(np.float64), right.astype(np.float64)
+    theirs = calculate_frechet_distance(*(given for rows in wide for given in (rows.mean(0), np.cov(rows.T))))
     ours = pictures.frechet(left, right, "2048")
     assert ours.value == pytest.approx(theirs, abs=1e-4)
     assert pictures.frechet(left, left, "2048").value == pytest.approx(0, abs=1e-6)
@@ -40,7 +40,8 @@ def test_only_the_last_pooling_layer_is_called_fid():
     assert pictures.frechet_name("efficientnet_lite0") == "frechet_efficientnet_lite0"
 
 
-def test_the_inception_score_equals_torchmetrics_over_one_split():
+@pytest.mark.parametrize("splits", [1, 3])
+def test_the_inception_score_equals_torchmetrics(splits, monkeypatch):
     from torchmetrics.image.inception import InceptionScore
 
     class Given(torch.nn.Module):
@@ -48,9 +49,10 @@ def test_the_inception_score_equals_torchmetrics_over_one_split():
             return rows
 
     logits = 3 * features(30, 10)
-    metric = InceptionScore(feature=Given(), splits=1)
+    metric = InceptionScore(feature=Given(), splits=splits)
     metric.features.append(torch.from_numpy(logits))
-    ours = pictures.inception_score(logits, splits=1, resamples=20)
+    monkeypatch.setattr(torch, "randperm", lambda n: torch.from_numpy(np.random.default_rng(0).permutation(n)))
+    ours = pictures.inception_score(logits, splits=splits, resamples=20)
     assert ours.value == pytest.approx(float(metric.compute()[0]), abs=1e-4)
     assert ours.interval is not None
 

@@ -11,7 +11,7 @@ from models.checkpoint import CheckpointError
 from models.metrics import pictures
 from models.metrics.aesthetic import AestheticConfig, AestheticHead
 from models.metrics.clip import ClipMetricConfig, JointSpace
-from models.metrics.inception import Inception, InceptionConfig
+from models.metrics.inception import Inception, InceptionConfig, graph
 from models.metrics.keyframes import KeyframeMetricsConfig, measure
 from models.metrics.style import StyleConfig, StyleTower
 
@@ -148,55 +148,37 @@ def test_style_equals_the_authors_model(open_clip, tmp_path):
 
 @pytest.fixture(scope="module")
 def inception_file(tmp_path_factory):
-    """FID's Inception in torch-fidelity's layout, with random weights that keep the size of activations."""
-    from torch_fidelity import feature_extractor_inceptionv3 as theirs
-
+    """FID's Inception in pytorch-fid's layout, with random weights that keep the size of activations."""
     torch.manual_seed(0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(theirs, "load_state_dict_from_url", lambda *_, **__: {})
-        patch.setattr(theirs.FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        network = theirs.FeatureExtractorInceptionV3("fid", ["2048"])
+    network = graph()
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, std=(2 / module.weight[0].numel()) ** 0.5)
-    file = tmp_path_factory.mktemp("inception") / "weights-inception-2015-12-05-6726825d.pth"
-    torch.save(network.half().state_dict(), file)
+    file = tmp_path_factory.mktemp("inception") / "pt_inception-2015-12-05-6726825d.pth"
+    torch.save(network.state_dict(), file)
     return file
 
 
-def test_fid_and_inception_score_equal_torch_fidelitys(inception_file):
-    import torch_fidelity
+def test_the_layers_of_inception_equal_pytorch_fids(inception_file, monkeypatch):
+    from pytorch_fid import inception as theirs
 
-    class Given(torch.utils.data.Dataset):
-        def __init__(self, seed):
-            self.images = images(*[(24, 32)] * 4, seed=seed)
-
-        def __len__(self):
-            return len(self.images)
-
-        def __getitem__(self, i):
-            return torch.from_numpy(self.images[i].transpose(2, 0, 1).copy())
-
-    generated, real = Given(0), Given(1)
-    theirs = torch_fidelity.calculate_metrics(
-        input1=generated, input2=real, cuda=False, isc=True, isc_splits=2, fid=True, verbose=False, batch_size=4,
-        feature_extractor_weights_path=str(inception_file), cache=False, feature_layer_fid="64", save_cpu_ram=True,
-    )  # fmt: skip
-    network = Inception(InceptionConfig(source=str(inception_file)), layers=("64", "2048", "logits_unbiased"))
-    ours, others = network.embed(generated.images), network.embed(real.images)
-    fid = pictures.frechet(ours["64"], others["64"], "64")
-    assert fid.value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-4, abs=1e-4)
-    score = pictures.inception_score(ours["logits_unbiased"], splits=2)
-    assert score.value == pytest.approx(theirs["inception_score_mean"], abs=1e-4)
-    assert ours["2048"].shape == (4, 2048)
-    assert pictures.frechet(ours["2048"], others["2048"], "2048").value > 0
+    given = images((24, 32))
+    weights = torch.load(inception_file, weights_only=True)
+    monkeypatch.setattr(theirs, "load_state_dict_from_url", lambda *_, **__: weights)
+    reference = theirs.InceptionV3([0, 1, 2, 3]).eval()
+    pixels = torch.from_numpy(np.stack(given)).permute(0, 3, 1, 2) / 255
+    layers = ("64", "192", "768", "2048", "logits_unbiased")
+    ours = Inception(InceptionConfig(source=str(inception_file)), layers).embed(given)
+    for layer, expected in zip(layers, reference(pixels), strict=False):
+        np.testing.assert_allclose(ours[layer], expected.mean((2, 3)), atol=1e-5)
+    np.testing.assert_allclose(ours["logits_unbiased"], ours["2048"] @ weights["fc.weight"].numpy().T, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("build", "fetch"),
     [
         (lambda source: JointSpace(ClipMetricConfig(source=source)), "openai/clip-vit-large-patch14"),
-        (lambda source: Inception(InceptionConfig(source=source)), "weights-inception-2015-12-05"),
+        (lambda source: Inception(InceptionConfig(source=source)), "pt_inception-2015-12-05"),
         (lambda source: AestheticHead(AestheticConfig(source=source)), "linearMSE.pth"),
         (lambda source: StyleTower(StyleConfig(source=source)), "csd_vit-l.pth"),
     ],
