@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from models import face, vision
 from models.autoregressive.generate import GenerationConfig
 from models.face import FaceConfig
+from models.metrics.figure import Figure
 from models.vision import EfficientNetLite0Config, VisionConfig
 from storage.decoding.pictures import decode
 from storage.fingerprint import fingerprint
@@ -25,7 +26,7 @@ from storage.tables.tables import Tables
 from tasks import rows
 from tasks.movies import identity_figures, likelihood_figures, metrics, truth_figures
 from tasks.movies.looks import Eyes, Looks
-from tasks.movies.metrics import Figure, Floats
+from tasks.movies.metrics import Floats
 from tasks.progress import Progress
 from tasks.stage import Work
 from tasks.training.views import keyframe_ids

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.face.bank import medoid
+from models.metrics.figure import Figure
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.tables import Tables
@@ -15,7 +16,7 @@ from tasks import dataset
 from tasks.dataset import FilmData
 from tasks.movies import metrics
 from tasks.movies.looks import Looks
-from tasks.movies.metrics import Bools, Figure, Floats
+from tasks.movies.metrics import Bools, Floats
 
 VERSIONS = {
     "original": "the originals themselves",

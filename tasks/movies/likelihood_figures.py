@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from models.autoregressive.generate import GenerationConfig
 from models.device import device
+from models.metrics.figure import Figure
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset
 from tasks.movies import metrics
-from tasks.movies.metrics import Figure
 from tasks.references import references
 from tasks.stage import Work
 from tasks.training import tokens

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
+
+from models.metrics.figure import Figure
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -16,20 +17,6 @@ Bools = NDArray[np.bool_]
 
 
 _BLOCK = 128  # queries, and originals, that are compared at a time
-
-
-class Figure(BaseModel, frozen=True, extra="forbid"):
-    """One computed figure.
-
-    Args:
-        value: None where there was nothing to compute it from; n is 0 then.
-        n: number of samples behind it.
-        what: one line for people.
-    """
-
-    value: float | None
-    n: int
-    what: str
 
 
 def mean(values: Sequence[float] | Floats | Bools, what: str) -> Figure:

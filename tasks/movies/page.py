@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.movies.metrics import Figure
+from models.metrics.figure import Figure
 from tasks.shown import Picture, number, template, webp
 
 HalfKind = Literal["learnt", "dreamt"]

@@ -4,13 +4,13 @@ import numpy as np
 
 from drawn.truth import Second
 from models.face.bank import agreement
+from models.metrics.figure import Figure
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.tables import Tables
 from tasks import rows
 from tasks.curation.drawn_films import known_truth
 from tasks.movies import metrics
-from tasks.movies.metrics import Figure
 from tasks.rows import Row
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.metrics.figure import Figure
 from tasks import shown
 from tasks.movies import page
-from tasks.movies.metrics import Figure
 from tests.storage.test_printable import EVIL
 
 VOID = {"meta", "link", "img", "br"}

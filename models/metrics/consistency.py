@@ -1,0 +1,90 @@
+"""Consistency over time: the paper's ST and LT, and drift.
+
+Shapes: T keyframes of one movie in order of time, C numbers of CLIP's image vector.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from models.metrics.figure import Bools, Figure, Floats, absent, mean, unusable
+from models.metrics.pictures import cosine, unit
+
+Character = TypeVar("Character", bound=Hashable)
+
+
+def long_term(
+    original: Mapping[Character, Bools],
+    generated: Mapping[Character, Bools],
+    reading: Literal["appendix_b", "section_4_2"] = "appendix_b",
+) -> Figure:
+    """LT: whether a character is where it should be.
+
+    Args:
+        original, generated: character -> [T] whether a keyframe shows it. Characters are pooled, frame by frame.
+        reading: appendix_b: of the original frames with the character the share that shows it when generated, as the
+            paper's author tells it; section_4_2: generated frames with the character as a share of all frames.
+    """
+    what = "LT: share of keyframes in which a character appears as in the original, more is better"
+    if lost := sorted(str(one) for one in original if one not in generated):
+        return absent(what, f"nobody looked for {lost[0]!r} in the generated keyframes")
+    for character, original_T in original.items():
+        if len(original_T) != len(generated[character]):
+            return absent(what, f"{len(generated[character])} generated and {len(original_T)} original keyframes")
+    if not any(shown_T.any() for shown_T in original.values()):
+        return absent(what, "no original keyframe shows a character")
+    if reading == "section_4_2":
+        return mean(np.concatenate([generated[character] for character in original]), what)
+    return mean(np.concatenate([generated[one][shown_T] for one, shown_T in original.items()]), what)
+
+
+def short_term(
+    features_TC: Floats,
+    shown: Mapping[Character, Bools],
+    reading: Literal["selected", "adjacent"] = "selected",
+) -> Figure:
+    """ST: the cosine of CLIP's vectors of two keyframes with the same character.
+
+    Args:
+        features_TC: of one movie.
+        shown: character -> [T] whether a keyframe shows it.
+        reading: selected: of each keyframe with the character and the next one that has it, as the paper's author
+            tells it; adjacent: only where that is the very next keyframe (section 4.2).
+    """
+    what = "ST: cosine of consecutive keyframes with the same character, more is better"
+    if unfit := unusable(what, keyframes=features_TC):
+        return unfit
+    values: list[float] = []
+    for shown_T in shown.values():
+        if len(shown_T) != len(features_TC):
+            return absent(what, f"{len(features_TC)} keyframes, {len(shown_T)} of which were searched for a character")
+        selected = np.flatnonzero(shown_T)
+        before, after = selected[:-1], selected[1:]
+        near = np.ones(len(before), dtype=np.bool_) if reading == "selected" else after - before == 1
+        values.extend(cosine(features_TC[before[near]], features_TC[after[near]]).tolist())
+    if not values:
+        return absent(what, "no character is in two such keyframes")
+    return mean(values, what)
+
+
+def drift(movies: Sequence[Floats]) -> Figure:
+    """How a movie departs from its opening: the slope of the cosine with its first keyframe, per 100 keyframes.
+
+    0: no drift; -0.1: the cosine falls by a tenth over 100 keyframes. Fitted by least squares, without the first
+    keyframe, whose cosine is always 1. A movie of fewer than three keyframes is left out.
+
+    Args:
+        movies: for each its features [T, C].
+    """
+    what = "drift: slope of the cosine with the first keyframe, per 100 keyframes, nearer to 0 is better"
+    long = [rows_TC for rows_TC in movies if len(rows_TC) >= 3]
+    if not long:
+        return absent(what, f"a slope takes three keyframes, none of {len(movies)} movies has them")
+    return mean([_slope(rows_TC) for rows_TC in long], what)
+
+
+def _slope(rows_TC: Floats) -> float:
+    alike_T = unit(rows_TC[1:]) @ unit(rows_TC[0])
+    time_T = np.arange(len(alike_T)) - (len(alike_T) - 1) / 2
+    return float(100 * (time_T @ alike_T) / (time_T @ time_T))

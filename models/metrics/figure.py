@@ -1,0 +1,122 @@
+"""What a metric returns: a value with its bootstrap interval, or the reason why there is none.
+
+Shapes: N samples, U units that are resampled together (samples, or the stories that they belong to).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+RESAMPLES = 1000
+_SEED = 0
+
+
+class Figure(BaseModel, frozen=True, extra="forbid"):
+    """One computed figure.
+
+    Args:
+        value: None where it can't be computed.
+        n: number of samples behind it.
+        what: one line for people.
+        interval: lower and upper end of the 95 % bootstrap interval, None where it can't be computed.
+        reason: why there is no value, or no interval.
+    """
+
+    value: float | None
+    n: int
+    what: str
+    interval: tuple[float, float] | None = Field(None, exclude_if=lambda interval: interval is None)
+    reason: str | None = Field(None, exclude_if=lambda reason: reason is None)
+
+
+def absent(what: str, reason: str) -> Figure:
+    """A figure without a value."""
+    return Figure(value=None, n=0, what=what, reason=reason)
+
+
+def mean(values_N: Sequence[float] | Floats | Bools, what: str, stories: Sequence[str] | None = None) -> Figure:
+    """The mean and its percentile interval.
+
+    Args:
+        values_N: samples.
+        what: one line for people.
+        stories: the story of each sample. Whole stories are resampled then, as samples of one story are alike.
+    """
+    values = np.asarray(values_N, dtype=np.float64)
+    if len(values) == 0:
+        return absent(what, "there are no samples")
+    if broken := _not_finite(values):
+        return absent(what, broken)
+    if stories is not None and len(stories) != len(values):
+        return absent(what, f"{len(values)} samples and the stories of {len(stories)}")
+    unit_N = np.arange(len(values)) if stories is None else np.unique(np.asarray(stories), return_inverse=True)[1]
+    sums_U, counts_U = np.bincount(unit_N, values), np.bincount(unit_N)
+
+    def average(picked: Ints, axis: int) -> NDArray[np.float64]:
+        averages: NDArray[np.float64] = sums_U[picked].sum(axis) / counts_U[picked].sum(axis)
+        return averages
+
+    whole = Figure(value=float(values.mean()), n=len(values), what=what)
+    if len(sums_U) == 1:
+        return whole.model_copy(update={"reason": f"no interval: one {'sample' if stories is None else 'story'}"})
+    from scipy.stats import bootstrap
+
+    units = (np.arange(len(sums_U)),)
+    batch = max(1, 1_000_000 // len(sums_U))
+    found = bootstrap(
+        units, average, n_resamples=RESAMPLES, batch=batch, vectorized=True, method="percentile", rng=_SEED
+    )
+    low, high = found.confidence_interval
+    return whole.model_copy(update={"interval": (float(low), float(high))})
+
+
+def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, resamples: int) -> Figure:
+    """A statistic of one or more sets and its basic interval, which corrects for the bias of repeated samples.
+
+    Args:
+        statistic: given the rows [n] of each set, returns the value.
+        sizes: number of rows of each set.
+        what: one line for people.
+        resamples: 0 leaves the interval out.
+    """
+    rows = tuple(np.arange(size) for size in sizes)
+    value = statistic(*rows)
+    whole = Figure(value=value, n=sizes[0], what=what)
+    if not resamples:
+        return whole.model_copy(update={"reason": "no interval: no resamples were asked for"})
+    from scipy.stats import bootstrap
+
+    found = bootstrap(
+        rows, statistic, n_resamples=resamples, vectorized=False, method="basic", batch=1, rng=_SEED
+    ).confidence_interval
+    return whole.model_copy(update={"interval": (float(found.low), float(found.high))})
+
+
+def unusable(what: str, **arrays: NDArray[Any]) -> Figure | None:
+    """A figure that says why not, when one of some arrays of rows is empty, not finite, or longer than the others.
+
+    Args:
+        what: one line for people.
+        arrays: arrays [N, ...] under the name that the reason quotes.
+    """
+    lengths = {name.replace("_", " "): len(rows) for name, rows in arrays.items()}
+    if empty := [name for name, length in lengths.items() if length == 0]:
+        return absent(what, f"there are no {empty[0]}")
+    if len(set(lengths.values())) > 1:
+        return absent(what, " and ".join(f"{length} {name}" for name, length in lengths.items()) + " don't match")
+    for name, rows in arrays.items():
+        if rows.dtype.kind == "f" and (broken := _not_finite(rows)):
+            return absent(what, f"{name.replace('_', ' ')}: {broken}")
+    return None
+
+
+def _not_finite(values: NDArray[Any]) -> str | None:
+    broken = int(np.size(values) - np.isfinite(values).sum())
+    return f"{broken} of {np.size(values)} numbers are not finite" if broken else None

@@ -1,0 +1,112 @@
+"""FID's Inception: torchvision's network with the blocks of pytorch-fid; features of its layers and logits.
+
+Shapes: N pictures, C numbers of a layer.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from models import checkpoint
+from models.checkpoint import CheckpointConfig, Origin
+from models.device import device
+
+if TYPE_CHECKING:
+    from torchvision.models.inception import Inception3
+
+Image = NDArray[np.uint8]
+Layer = Literal["64", "192", "768", "2048", "logits_unbiased"]
+
+_NODES: dict[Layer, str] = {
+    "64": "maxpool1",
+    "192": "maxpool2",
+    "768": "Mixed_6e",
+    "2048": "avgpool",
+    "logits_unbiased": "fc",
+}
+
+
+class InceptionConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """The Inception v3 of 2015 that FID and the Inception Score are defined with; torchvision's is another network."""
+
+    origin: ClassVar[Origin] = Origin(
+        name="FID's Inception v3",
+        licence="Apache-2.0",
+        fetch="pt_inception-2015-12-05-6726825d.pth from the releases of github.com/mseitzer/pytorch-fid",
+        setting="inception.source",
+    )
+
+    source: str = Field("pt_inception-2015-12-05-6726825d.pth", description="the .pth file that pytorch-fid publishes")
+    batch: int = Field(16, ge=1, description="pictures that run together")
+
+
+class Inception:
+    """Pictures through FID's Inception, resized and scaled as pytorch-fid does."""
+
+    def __init__(self, config: InceptionConfig, layers: Sequence[Layer] = ("2048", "logits_unbiased")) -> None:
+        from torchvision.models.feature_extraction import create_feature_extractor
+
+        self.config, self.layers = config, tuple(layers)
+        self.revision = config.revision
+        self.device = device()
+        network = graph()
+        try:
+            network.load_state_dict(checkpoint.read(config.origin, config.source))
+        except RuntimeError as error:
+            why = f"it is another network ({str(error).splitlines()[-1].strip()})"
+            raise checkpoint.missing(config.origin, config.source, why) from error
+        network.requires_grad_(False).eval().fc.bias.zero_()
+        nodes = {_NODES[layer]: layer for layer in self.layers}
+        self._network = create_feature_extractor(network, nodes).to(self.device)
+
+    def embed(self, images: Sequence[Image]) -> dict[str, NDArray[np.float32]]:
+        """RGB [H, W, 3], of any sizes -> layer -> [N, C], the mean over the places of a layer."""
+        import torch
+        from torch.nn.functional import interpolate
+
+        made: dict[str, list[NDArray[np.float32]]] = {layer: [] for layer in self.layers}
+        for batch in _alike(images, self.config.batch):
+            pixels_N3HW = torch.from_numpy(np.stack(batch).transpose(0, 3, 1, 2).copy()).to(self.device) / 255
+            square_N3SS = interpolate(pixels_N3HW, size=(299, 299), mode="bilinear", align_corners=False)
+            with torch.inference_mode():
+                for layer, found in self._network(2 * square_N3SS - 1).items():
+                    rows_NC = found.mean((2, 3)) if found.ndim == 4 else found
+                    made[layer].append(rows_NC.cpu().numpy())
+        return {
+            layer: np.concatenate(parts) if parts else np.zeros((0, 0), np.float32) for layer, parts in made.items()
+        }
+
+
+def graph() -> "Inception3":
+    """FID's Inception without weights: 1008 classes, and pooling that leaves out the padding."""
+    from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
+    from torchvision.models import inception
+
+    last_blocks = {1280: FIDInceptionE_1, 2048: FIDInceptionE_2}
+    return inception.Inception3(
+        num_classes=1008,
+        aux_logits=False,
+        init_weights=False,
+        inception_blocks=[
+            inception.BasicConv2d,
+            FIDInceptionA,
+            inception.InceptionB,
+            FIDInceptionC,
+            inception.InceptionD,
+            lambda channels: last_blocks[channels](channels),
+            inception.InceptionAux,
+        ],
+    )
+
+
+def _alike(images: Sequence[Image], most: int) -> list[list[Image]]:
+    """Runs of images of one size, in order."""
+    batches: list[list[Image]] = []
+    for image in images:
+        if not batches or len(batches[-1]) == most or batches[-1][0].shape != image.shape:
+            batches.append([])
+        batches[-1].append(image)
+    return batches

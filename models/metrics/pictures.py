@@ -1,0 +1,151 @@
+"""Metrics of pictures, from their features: quality, plot, style.
+
+Shapes: N pictures, M real pictures, C numbers of a feature vector, K classes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.metrics.figure import Figure, Floats, Ints, absent, mean, resampled, unusable
+
+FID_LAYERS = {"2048": "fid", "768": "fid_layer_768", "192": "fid_layer_192", "64": "fid_layer_64"}
+"""Layer of FID's Inception -> the metric's name. Only the last pooling layer is FID."""
+
+
+def frechet_name(features: str) -> str:
+    """The name of a Fréchet distance: that of FID for a layer of its Inception, another for all other features."""
+    return FID_LAYERS.get(features, f"frechet_{features}")
+
+
+def frechet(generated_NC: Floats, real_MC: Floats, features: str, resamples: int = 0) -> Figure:
+    """Fréchet distance of two Gaussians fitted to features: FID for the layer 2048.
+
+    Args:
+        generated_NC, real_MC: features.
+        features: layer of FID's Inception, or the name of another encoder.
+        resamples: of the interval. It grows with few pictures: compare sets of equal size only.
+    """
+    what = f"{frechet_name(features)}: Fréchet distance of generated and real pictures, less is better"
+    for name, rows in (("generated pictures", generated_NC), ("real pictures", real_MC)):
+        if len(rows) < 2:
+            return absent(what, f"a covariance takes two pictures, there is {len(rows)} among {name}")
+        if unfit := unusable(what, **{name.replace(" ", "_"): rows}):
+            return unfit
+    if generated_NC.shape[1] != real_MC.shape[1]:
+        return absent(what, f"features have {generated_NC.shape[1]} and {real_MC.shape[1]} numbers")
+    left_NC, right_MC = generated_NC.astype(np.float64), real_MC.astype(np.float64)
+    return resampled(
+        lambda left_N, right_M: frechet_distance(left_NC[left_N], right_MC[right_M]),
+        (len(left_NC), len(right_MC)),
+        what,
+        resamples,
+    )
+
+
+def frechet_distance(left_NC: Floats, right_MC: Floats) -> float:
+    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)).
+
+    The trace of the root is the sum of singular values of A1 A2^T, where S = A^T A: no root of a singular matrix, and
+    no matrix larger than the smaller of pictures and numbers.
+    """
+    shift_C = left_NC.mean(0) - right_MC.mean(0)
+    left_KC, right_KC = _half(left_NC), _half(right_MC)
+    root = np.linalg.svd(left_KC @ right_KC.T, compute_uv=False).sum()
+    distance = shift_C @ shift_C + np.square(left_KC).sum() + np.square(right_KC).sum() - 2 * root
+    return float(max(distance, 0.0))
+
+
+def _half(rows_NC: Floats) -> Floats:
+    """A with A^T A the covariance of rows, of min(N, C) rows."""
+    centred_NC: Floats = (rows_NC - rows_NC.mean(0)) / np.sqrt(len(rows_NC) - 1)
+    if centred_NC.shape[0] <= centred_NC.shape[1]:
+        return centred_NC
+    triangle_CC: Floats = np.asarray(np.linalg.qr(centred_NC, mode="r"))
+    return triangle_CC
+
+
+def inception_score(logits_NK: Floats, splits: int = 10, resamples: int = 0) -> Figure:
+    """exp of the mean KL divergence of a picture's classes from those of all, averaged over `splits` parts."""
+    what = f"Inception Score over {splits} splits, more is better"
+    if unfit := unusable(what, pictures=logits_NK):
+        return unfit
+    if len(logits_NK) < splits:
+        return absent(what, f"{len(logits_NK)} pictures can't be split into {splits} parts")
+    from scipy.special import rel_entr, softmax
+
+    classes_NK = softmax(logits_NK.astype(np.float64), axis=1)
+    shuffled_N = np.random.default_rng(0).permutation(len(classes_NK))
+
+    def score(rows_N: Ints) -> float:
+        parts = np.array_split(classes_NK[rows_N][shuffled_N], splits)
+        return float(np.mean([np.exp(rel_entr(part, part.mean(0)).sum(axis=1).mean()) for part in parts]))
+
+    return resampled(score, (len(logits_NK),), what, resamples)
+
+
+def clip_score(pictures_NC: Floats, plots_NC: Floats, stories: Sequence[str] | None = None) -> Figure:
+    """100 times the cosine of a keyframe and its plot in CLIP's joint space."""
+    what = "CLIP score: 100 times the cosine of keyframe and plot, more is better"
+    if unfit := unusable(what, keyframes=pictures_NC, plots=plots_NC):
+        return unfit
+    return mean(100 * cosine(pictures_NC, plots_NC), what, stories)
+
+
+def clip_sim(pictures_NC: Floats, others_NC: Floats, stories: Sequence[str] | None = None) -> Figure:
+    """The cosine of a picture and its target (Table 3), or of a frame and the next (Table 2)."""
+    what = "CLIP-sim: cosine of picture and target, more is better"
+    if unfit := unusable(what, pictures=pictures_NC, targets=others_NC):
+        return unfit
+    return mean(cosine(pictures_NC, others_NC), what, stories)
+
+
+def aesthetic_score(scores_N: Floats, stories: Sequence[str] | None = None) -> Figure:
+    """The mean of what the aesthetic head says, about 1-10."""
+    return mean(scores_N, "aesthetic score of LAION's head, more is better", stories)
+
+
+def style_cross(shots_NC: Floats, references_MC: Floats) -> Figure:
+    """CSD cross: the cosine of a shot's style and that of each reference, averaged over references."""
+    what = "CSD cross: cosine of the styles of shot and references, more is better"
+    for name, rows in (("shots", shots_NC), ("references", references_MC)):
+        if unfit := unusable(what, **{name: rows}):
+            return unfit
+    return mean((unit(shots_NC) @ unit(references_MC).T).mean(axis=1), what)
+
+
+def style_self(shots_NC: Floats, stories: Sequence[str] | None = None) -> Figure:
+    """CSD self: the mean cosine of a shot's style and those of the other shots of its story; n is the number of shots.
+
+    Args:
+        shots_NC: style vectors.
+        stories: the story of each shot; None: all are of one. A shot that is alone in its story is left out.
+    """
+    what = "CSD self: cosine of the styles of two shots of a story, more is better"
+    names = np.zeros(len(shots_NC), np.int64) if stories is None else np.asarray(stories)
+    if unfit := unusable(what, shots=shots_NC, stories_of_shots=names):
+        return unfit
+    values: list[float] = []
+    kept: list[str] = []
+    for name in np.unique(names):
+        shots = unit(shots_NC[names == name])
+        if len(shots) > 1:
+            alike_NN = shots @ shots.T
+            values += ((alike_NN.sum(axis=1) - alike_NN.diagonal()) / (len(shots) - 1)).tolist()
+            kept += [str(name)] * len(shots)
+    if not values:
+        return absent(what, "a pair takes two shots of a story, there is none")
+    return mean(values, what, None if stories is None else kept)
+
+
+def unit(rows_NC: Floats) -> Floats:
+    """Rows of length 1, in 64 bits; rows of zeros stay."""
+    wide_NC = np.asarray(rows_NC, dtype=np.float64)
+    unit_NC: Floats = wide_NC / np.maximum(np.linalg.norm(wide_NC, axis=-1, keepdims=True), 1e-12)
+    return unit_NC
+
+
+def cosine(left_NC: Floats, right_NC: Floats) -> Floats:
+    """[N] cosine of the angle between two rows."""
+    cosine_N: Floats = (unit(left_NC) * unit(right_NC)).sum(axis=1)
+    return cosine_N

@@ -1,0 +1,118 @@
+"""Layouts of results: what goes in comes out equal, and what can't be placed is named."""
+
+import pytest
+
+from storage.errors import ConfigError
+from storage.results import results, vbench, vistorybench
+from storage.results.results import Result
+
+
+def fill(root, *names):
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(name.encode())
+    return root
+
+
+def tree(root):
+    return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
+
+
+RUN = "ours/base/en/20261130_093000"
+SHOTS = [f"{RUN}/shots/{story}/shot_{number:02d}.png" for story in ("01", "12") for number in (1, 2, 10)]
+
+
+def test_a_folder_of_vistorybench_goes_in_and_comes_out_equal(tmp_path):
+    given = fill(tmp_path / "given", *SHOTS)
+    (run,) = vistorybench.read(given)
+    assert (run.method, run.mode, run.language, run.time) == tuple(RUN.split("/"))
+    assert [result.story for result in run.results] == ["01", "12"]
+    assert [file.name for file in run.results[0].files] == ["shot_01.png", "shot_02.png", "shot_10.png"]
+    vistorybench.write(run, tmp_path / "made")
+    assert tree(tmp_path / "made") == tree(given)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    ["m/base/en/20261130_093000/shots/1/", "m/base/en/20261130-093000/1/shots/", "m/en/base/20261130_093000/1/"],
+)
+def test_all_orders_of_vistorybench_are_read(tmp_path, layout):
+    (run,) = vistorybench.read(fill(tmp_path, f"{layout}a_1.png", f"{layout}a_2.jpg"))
+    assert (run.method, run.mode, run.language) == ("m", "base", "en")
+    assert [(result.story, len(result.files)) for result in run.results] == [("1", 2)]
+
+
+def test_the_latest_run_of_vistorybench_counts(tmp_path):
+    times = "20261130-093000", "20261129_235959"
+    (run,) = vistorybench.read(fill(tmp_path, *(f"m/base/en/{time}/shots/1/a_1.png" for time in times)))
+    assert run.time == times[0]
+
+
+def test_what_vistorybench_does_not_read_is_refused(tmp_path):
+    file = fill(tmp_path, "a.mp4") / "a.mp4"
+    with pytest.raises(ConfigError, match="languages are en and ch, not 'de'"):
+        vistorybench.write(vistorybench.Run("m", "base", "de", "20261130_093000", ()), tmp_path)
+    with pytest.raises(ConfigError, match="'today' is no time as '20261130_093000'"):
+        vistorybench.write(vistorybench.Run("m", "base", "en", "today", ()), tmp_path)
+    with pytest.raises(ConfigError, match="story '1' is a video"):
+        vistorybench.write(vistorybench.Run("m", "base", "en", "20261130_093000", (Result("1", (file,)),)), tmp_path)
+    with pytest.raises(ConfigError, match="holds no <method>"):
+        vistorybench.read(tmp_path)
+
+
+def test_movies_go_through_vbench(tmp_path):
+    given = fill(tmp_path / "given", "A boat, at night/1.mp4", "A boat, at night/2.mp4", "rail/7.mp4")
+    movies = results.read(given)
+    made = vbench.write(movies, tmp_path / "made")
+    assert [file.name for file in made] == ["A boat, at night-0.mp4", "A boat, at night-1.mp4", "rail-0.mp4"]
+    again = vbench.read(tmp_path / "made")
+    assert [(one.story, [file.read_bytes() for file in one.files]) for one in again] == [
+        (one.story, [file.read_bytes() for file in one.files]) for one in movies
+    ]
+    with pytest.raises(ConfigError, match="is not empty"):
+        vbench.write(movies, tmp_path / "made")
+    with pytest.raises(ConfigError, match=r"VBench reads mp4, story 's' has 'a\.png'"):
+        vbench.write([Result("s", (tmp_path / "a.png",))], tmp_path / "new")
+
+
+def test_the_plain_layout_goes_in_and_comes_out_equal(tmp_path):
+    given = fill(tmp_path / "given", "a/0001.png", "a/0002.png", "b/0001.png")
+    (given / "a" / "plots.txt").write_text("Rose stands.\nJack draws.\n")
+    (given / "empty").mkdir()
+    found = results.read(given)
+    assert [(one.story, len(one.files), one.plots) for one in found] == [
+        ("a", 2, ("Rose stands.", "Jack draws.")), ("b", 1, ()), ("empty", 0, ()),
+    ]  # fmt: skip
+    results.write(found, tmp_path / "made")
+    assert tree(tmp_path / "made") == tree(given)
+    assert results.read(tmp_path / "made")[2].files == ()
+
+
+def test_a_video_a_story_is_read(tmp_path):
+    (found,) = results.read(fill(tmp_path, "story.mp4", "notes.md"))
+    assert (found.story, found.videos) == ("story", True)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a/first.png"], r"first\.png' has no number in its name"),
+        (["a/x1.png", "a/y01.png"], "have the same number"),
+        (["a/1.png", "a/2.mp4"], "'a' mixes pictures and videos"),
+        (["a/1.png", "a.mp4"], "'a' as a folder and as a video"),
+        (["notes.md"], "holds no stories"),
+    ],
+)
+def test_files_without_a_place_are_named(tmp_path, names, said):
+    with pytest.raises(ConfigError, match=said):
+        results.read(fill(tmp_path, *names))
+
+
+def test_plots_that_do_not_match_and_names_that_leave_the_folder_are_refused(tmp_path):
+    fill(tmp_path, "a/1.png")
+    (tmp_path / "a" / "plots.txt").write_text("one\ntwo\n")
+    with pytest.raises(ConfigError, match="'a' has 1 keyframes and 2 plots"):
+        results.read(tmp_path)
+    with pytest.raises(ConfigError, match=r"'\.\./a' can't name a file"):
+        results.write([Result("../a", ())], tmp_path / "new")
