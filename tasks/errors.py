@@ -24,6 +24,8 @@ ModelError
 ├── PackagedModelError ValueError a packaged model is missing or not the pinned one
 ├── MissingLibraryError ValueError a setting asks for a library that is not installed
 ├── ServerError                   a model's server that cannot be used
+├── RefusedError                  a server will not answer one request; who asked catches it
+├── PipelineError ValueError      a pipeline of diffusers cannot animate a keyframe as it is asked to
 ├── BudgetError                   the requests or tokens that a film may cost are used up
 └── AnswerError ValueError        a model's answer that cannot be used; who asked catches it and asks again
 """

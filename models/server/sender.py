@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from models.errors import ModelError
 from models.server import ServerConfig
 from models.server.budget import Budget
 from models.server.waiting import Clock, backoff, retry_after
@@ -17,7 +18,7 @@ THIS_REQUEST = {400, 413, 422}  # the server refuses this request, others may be
 T = TypeVar("T")
 
 
-class RefusedError(Exception):
+class RefusedError(ModelError):
     """The server will not answer this request."""
 
 
