@@ -63,8 +63,12 @@ def run(
     dry: bool,
     hours: float | None,
     console: Console,
+    into: bool = False,
 ) -> Report:
     """Renders story files and the story files of folders.
+
+    Args:
+        into: whether the storage may be a place that holds something else.
 
     Raises:
         ConfigError: a setting or storage that cannot be used, or a model that is missing.
@@ -74,7 +78,11 @@ def run(
     sources, looked = list(dict.fromkeys(found)), _look(recipe, uri, overrides)
     if dry:
         return render_stories(looked, sources, order, preview, dry)
-    with opened("render_stories", recipe, uri, overrides) as work, Terminal(console) as terminal, listening(terminal):
+    with (
+        opened("render_stories", recipe, uri, overrides, into=into) as work,
+        Terminal(console) as terminal,
+        listening(terminal),
+    ):
         return render_stories(work, sources, order, preview, hours=hours)
 
 

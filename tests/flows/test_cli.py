@@ -21,7 +21,7 @@ FLAGS = {
     "run": ["flow", "--recipe", "--storage", "--set", "--into", "--json"],
     "render": [
         "stories", "--recipe", "--storage", "--set", "--only", "--redo", "--seed", "--take", "--preview", "--dry-run",
-        "--max-hours", "--json",
+        "--max-hours", "--into", "--json",
     ],
     "takes": ["story", "--recipe", "--storage", "--set", "--json"],
     "write": ["synopsis", "-o", "--recipe", "--keyframes", "--verbatim", "--set", "--json"],
