@@ -21,9 +21,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from embedded import SHOWN, SIZE, SMALLEST, Pictures, tell
 from numpy.typing import NDArray
 
-from benchmarks.embedded import SHOWN, SIZE, SMALLEST, Pictures, tell
 from drawn.oracle import Oracle
 from drawn.truth import Truth
 from drawn.worlds import HELD_OUT

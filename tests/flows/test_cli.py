@@ -143,12 +143,12 @@ def test_show_prints_every_setting_as_set_takes_it() -> None:
 
 def test_show_explains_each_setting_with_its_default() -> None:
     _, lines, _ = _call("show", "studio", "render", "--recipe", "smoke")
-    assert "# sampling steps a keyframe (default: 4)\nrender.steps=2\n" in lines
+    assert "# reference frames of few-shot generation, evenly spread (default: 10)\nrender.references=2\n" in lines
     settings = [line for line in lines.splitlines() if not line.startswith("#")]
     assert settings
     assert all(line.startswith("render.") for line in settings)
     _, lines, _ = _call("show", "studio", "autoregressive.model.width")
-    assert "# token width D; always autoencoder.model.compressor.token_width (default: 64)" in lines
+    assert "# token width D; always autoencoder.model.compressor.token_width (default: 128)" in lines
     code, _, errors = _call("show", "studio", "rendr")
     assert (code, errors) == (2, "error there is no setting 'rendr': did you mean 'render.seed'?\n")
 
