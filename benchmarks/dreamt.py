@@ -21,13 +21,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from embedded import SHOWN, SIZE, SMALLEST, Pictures, tell
 from numpy.typing import NDArray
 
-from benchmarks.embedded import SHOWN, SIZE, SMALLEST, Pictures, tell
 from drawn.oracle import Oracle
 from drawn.truth import Truth
 from drawn.worlds import HELD_OUT
-from flows.recipes import Recipe, resolve
+from flows.recipe import Recipe
+from flows.recipes import resolve
 from models.autoregressive.generate import Request, generate
 from models.autoregressive.likelihood import held_out_nll, shuffled, unconditional_nll
 from models.autoregressive.script_tokens import FrameScript
@@ -88,14 +89,15 @@ def measure(films: int, uri: str, path: Path | None = None) -> None:
         "lt_few_shot": ("few_shot", "dreamt", "faces"),
     }
     for name, (mine, baseline, field) in pairs.items():
-        values = ([getattr(one.versions[version], field) for one in made] for version in (mine, baseline))
-        tell(name, "share", *values, seeds)
+        values, compared = ([getattr(one.versions[version], field) for one in made] for version in (mine, baseline))
+        tell(name, "share", values, compared, seeds)
     for name, baseline in (
         ("nll_right", "nll_exchanged"),
         ("nll_exchanged", "nll_right"),
         ("nll_unconditional", "nll_right"),
     ):
-        tell(name, "nats per dimension", *([one.nll[key] for one in made] for key in (name, baseline)), seeds)
+        values, compared = ([one.nll[key] for one in made] for key in (name, baseline))
+        tell(name, "nats per dimension", values, compared, seeds)
     if path:
         cv2.imwrite(str(path), cv2.cvtColor(_sheet(made), cv2.COLOR_RGB2BGR))
 
@@ -149,7 +151,7 @@ class World:
         originals = np.stack([cv2.resize(kept[row], SIZE, interpolation=cv2.INTER_AREA) for row in test.row_ids])
         truth = known_truth(self.storage, Tables(self.storage).sources(self.snapshot.work["keyframes"])[film.film_id])
         assert truth
-        judge = Judge(truth, test.seconds, self.embedder, originals)
+        judge = Judge(truth, test.seconds.tolist(), self.embedder, originals)
         versions = {name: judge(self._paint(draft)) for name, draft in self._drafts(test, tokens_TLD)}
         return Film(truth, originals, versions, self._nll(test.scripts, tokens_TLD))
 

@@ -42,6 +42,7 @@ _TERMINATED = 128 + signal.SIGTERM
 FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="One of `moviedreamer list`.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="Where the settings come from; see `moviedreamer list`.")]
 StorageUri = Annotated[str, typer.Option("--storage", metavar="URI", help="Folder, file://, s3:// or gs://.")]
+Into = Annotated[bool, typer.Option("--into", help="Work beside what the storage holds already, which is left alone.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes one setting; may be repeated.")
 ]
@@ -109,9 +110,7 @@ def run(
     recipe: RecipeName = "laptop",
     storage: StorageUri = "out",
     set_: Assignments = None,
-    into: Annotated[
-        bool, typer.Option("--into", help="Work beside what the storage holds already, which is left alone.")
-    ] = False,
+    into: Into = False,
     json_: AsJson = False,
 ) -> None:
     """Runs a flow here and now. What was finished before is not done again."""
@@ -145,6 +144,7 @@ def render(
     max_hours: Annotated[
         float | None, typer.Option(min=0, help="Begin nothing after so many hours; the next run goes on.")
     ] = None,
+    into: Into = False,
     json_: AsJson = False,
 ) -> None:
     """Makes movies of stories. What was made before is not made again."""
@@ -153,7 +153,7 @@ def render(
         from flows import render_command
 
         order = render_command.order(only, redo, seed, take or [])
-        report = render_command.run(stories, recipe, storage, set_ or [], order, preview, dry_run, max_hours, err)
+        report = render_command.run(stories, recipe, storage, set_ or [], order, preview, dry_run, max_hours, err, into)
         if json_:
             print(report.json())
         else:

@@ -63,8 +63,12 @@ def run(
     dry: bool,
     hours: float | None,
     console: Console,
+    into: bool = False,
 ) -> Report:
     """Renders story files and the story files of folders.
+
+    Args:
+        into: whether the storage may be a place that holds something else.
 
     Raises:
         ConfigError: a setting or storage that cannot be used, or a model that is missing.
@@ -74,7 +78,11 @@ def run(
     sources, looked = list(dict.fromkeys(found)), _look(recipe, uri, overrides)
     if dry:
         return render_stories(looked, sources, order, preview, dry)
-    with opened("render_stories", recipe, uri, overrides) as work, Terminal(console) as terminal, listening(terminal):
+    with (
+        opened("render_stories", recipe, uri, overrides, into=into) as work,
+        Terminal(console) as terminal,
+        listening(terminal),
+    ):
         return render_stories(work, sources, order, preview, hours=hours)
 
 
@@ -92,7 +100,8 @@ def show(report: Report, dry: bool, console: Console) -> None:
         console.print(f"{one.state:<11}{shown(one.title or one.name)}  {lines}", soft_wrap=True)
         if one.page:
             console.print(f"{'':<11}{shown(one.page)}", soft_wrap=True)
-    console.print(f"{'to make' if dry else 'expected'}: {told(report.estimate)}", soft_wrap=True)
+    if report.estimate.pieces or not all(one.error for one in report.stories):
+        console.print(f"{'to make' if dry else 'expected'}: {told(report.estimate)}", soft_wrap=True)
 
 
 def _look(recipe: str, uri: str, overrides: Sequence[str]) -> Run:

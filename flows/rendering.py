@@ -61,6 +61,7 @@ def render(
     estimate = stories.estimate(planned, given, place, cluster)
     if dry:
         return Report(estimate, _in_order(sources, [*stories.look(planned, place), *failed]))
+    prepare.keep(given.models, given.frozen, run.settings.autoregressive.init, place)
     for one in planned:
         takes.save(place, one.plan.story.title, one.takes)
     limit = run.settings.stories.max_hours if hours is None else hours

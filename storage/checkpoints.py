@@ -74,8 +74,13 @@ def save_final(
     storage: Storage, model: str, fingerprint: str, step: int, files: Mapping[str, bytes] | Path
 ) -> Checkpoint:
     """Keeps the finished model's files; from then on `finished` names their place."""
-    rel = f"{_folder(model, fingerprint)}/{_FINAL}"
+    rel = final_place(model, fingerprint)
     return _write(storage, Checkpoint(model, fingerprint, step, rel, final=True), files)
+
+
+def final_place(model: str, fingerprint: str) -> str:
+    """Where the final export lies below the storage root once it is finished."""
+    return f"{_folder(model, fingerprint)}/{_FINAL}"
 
 
 def latest(storage: Storage, model: str, fingerprint: str) -> Checkpoint | None:
@@ -93,7 +98,7 @@ def best(storage: Storage, model: str, fingerprint: str) -> Checkpoint | None:
 
 def finished(storage: Storage, model: str, fingerprint: str) -> str | None:
     """Where the final export lies below the storage root, None while there is none."""
-    rel = f"{_folder(model, fingerprint)}/{_FINAL}"
+    rel = final_place(model, fingerprint)
     return rel if storage.exists(f"{rel}/{MARKER}") else None
 
 

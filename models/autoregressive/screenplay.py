@@ -6,6 +6,7 @@ that names its keyframes and the cure. What is no script at all is a ValueError.
 
 import json
 import re
+import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
@@ -198,7 +199,8 @@ def _face(
         given = ", ".join(sorted(faces)[:10]) or "none"
         notes.append(f"nobody is called {character.face!r}; words alone describe them. Faces given: {given}")
     else:
-        notes.append(f"no face for {character.description[:60]!r}, words alone describe them")
+        who = textwrap.shorten(character.description, 60, placeholder=" ...")
+        notes.append(f"no face for {who!r}, words alone describe them")
     return None
 
 

@@ -20,7 +20,12 @@ Codec = Literal["h264", "av1"]
 Size = tuple[int, int]
 """Width and height in pixels."""
 
-COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+_COLOURS = {  # of the frames: where these have none, the encoder's own options are not heard
+    "colorspace": "bt709",
+    "color_primaries": "bt709",
+    "color_trc": "bt709",
+    "range": "tv",
+}
 _ENCODERS: dict[Codec, dict[str, Any]] = {
     "h264": {  # crf 18: no loss to be seen; x264's faster arithmetic and its threads give other bytes now and then
         "vcodec": "libx264",
@@ -54,10 +59,11 @@ def write_clip(
     if width % 2 or height % 2:
         raise ValueError(f"a movie of {width}x{height} pixels: H.264 in yuv420p takes even numbers")
     source = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=fps)
-    pictures = source.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
+    scaled = source.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
+    pictures = scaled.filter("setparams", **_COLOURS)
     shown = marked(frames, mark) if mark else frames
     with guarded("write", str(path)), beside(path) as part:
-        job = pictures.output(f"file:{part}", f="mp4", g=2 * fps, **_ENCODERS[codec], **COLOURS)
+        job = pictures.output(f"file:{part}", f="mp4", g=2 * fps, **_ENCODERS[codec])
         count = encode(job, str(path), _checked(shown, (height, width, 3)))
         if not count:
             raise ValueError("a movie without frames")

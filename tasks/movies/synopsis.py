@@ -47,6 +47,11 @@ _PLACES = {  # words that tell a kind of place
     "desert": "desert dunes",
 }
 _KIND = {word: kind for kind, words in _PLACES.items() for word in words.split()}
+_OUTSIDE = re.compile(  # "beside the old house"
+    r"\b(?:beside|behind|outside|near|past|around|towards?|from|leaves?|in front of|next to)"
+    rf" (?:(?:of|an?|the|his|her|their|its) )+(?:\w+ )?(?:{_PLACES['room'].replace(' ', '|')})\b",
+    re.I,
+)
 _TIMES = {
     "at night": "night midnight",
     "at dawn": "dawn daybreak sunrise",
@@ -273,13 +278,15 @@ def _is_place(name: str) -> bool:
 
 
 def _see(sentences: Sequence[_Sentence], names: Sequence[str]) -> None:
-    """Who is seen in each sentence: whom it names, or whom its pronoun means."""
+    """Who is seen in each sentence: whom it names, or whom its pronoun means; "they" are at least two if there are."""
     seen: tuple[str, ...] = ()
+    latest: tuple[str, ...] = ()
     find = finder(names)
     for one in sentences:
         named = tuple(find(one.text))
+        latest = (*named, *(name for name in latest if name not in named))
         if not named and re.search(r"\b(?:they|them|their|both)\b", one.text, re.I):
-            named = seen
+            named = seen if len(seen) > 1 else latest[:2]
         elif not named and re.search(r"\b(?:she|he|her|him|his)\b", one.text, re.I):
             named = seen[:1]
         one.people = named[:5]
@@ -294,7 +301,7 @@ def _places(sentences: Sequence[_Sentence], names: Sequence[str]) -> tuple[tuple
         text = one.text
         for name in names:  # a Mrs. Hill is no hill
             text = text.replace(name, " ")
-        words = re.findall(r"[^\W\d_]+", text.lower())
+        words = re.findall(r"[^\W\d_]+", (_OUTSIDE.sub(" ", text) if here else text).lower())
         kinds = [_KIND[word] for word in words if word in _KIND]
         if kinds and not (here and here == _called(one.text, kinds[0])):
             here = _called(one.text, kinds[0])

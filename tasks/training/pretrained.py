@@ -26,16 +26,29 @@ def pretrained(frozen: FrozenConfig, autoregressive: str, storage: Storage) -> P
     Raises:
         ConfigError: when there are none.
     """
+    places = pretrained_places(frozen, autoregressive)
+    for name, init in _inits(frozen, autoregressive).items():
+        key, folder = _key(init), init_folder(init)
+        assert folder
+        if not checkpoints.finished(storage, name, key):
+            checkpoints.save_final(storage, name, key, 0, folder)
+    return places
+
+
+def pretrained_places(frozen: FrozenConfig, autoregressive: str) -> Pretrained:
+    """Where `pretrained` puts the weights in any storage; writes nothing. Arguments and errors are the same."""
+    inits = _inits(frozen, autoregressive)
+    return Pretrained(**{name: checkpoints.final_place(name, _key(init)) for name, init in inits.items()})
+
+
+def _inits(frozen: FrozenConfig, autoregressive: str) -> dict[str, str]:
     if not (frozen.init and autoregressive):
         raise ConfigError(
             f"frozen.init={frozen.init!r} and autoregressive.init={autoregressive!r}: there are no weights to start "
             "from; train models first"
         )
-    inits = {"autoencoder": frozen.init, "decoder": frozen.init, "autoregressive": autoregressive}
-    return Pretrained(**{name: _kept(name, init, storage) for name, init in inits.items()})
+    return {"autoencoder": frozen.init, "decoder": frozen.init, "autoregressive": autoregressive}
 
 
-def _kept(name: str, init: str, storage: Storage) -> str:
-    key, folder = fingerprint("pretrained", init_identity(init)), init_folder(init)
-    assert folder
-    return checkpoints.finished(storage, name, key) or checkpoints.save_final(storage, name, key, 0, folder).rel
+def _key(init: str) -> str:
+    return fingerprint("pretrained", init_identity(init))

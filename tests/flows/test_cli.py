@@ -21,7 +21,7 @@ FLAGS = {
     "run": ["flow", "--recipe", "--storage", "--set", "--into", "--json"],
     "render": [
         "stories", "--recipe", "--storage", "--set", "--only", "--redo", "--seed", "--take", "--preview", "--dry-run",
-        "--max-hours", "--json",
+        "--max-hours", "--into", "--json",
     ],
     "takes": ["story", "--recipe", "--storage", "--set", "--json"],
     "write": ["synopsis", "-o", "--recipe", "--keyframes", "--verbatim", "--set", "--json"],
@@ -143,7 +143,7 @@ def test_show_prints_every_setting_as_set_takes_it() -> None:
 
 def test_show_explains_each_setting_with_its_default() -> None:
     _, lines, _ = _call("show", "studio", "render", "--recipe", "smoke")
-    assert "# sampling steps a keyframe (default: 2)\nrender.steps=2\n" in lines
+    assert "# reference frames of few-shot generation, evenly spread (default: 10)\nrender.references=2\n" in lines
     settings = [line for line in lines.splitlines() if not line.startswith("#")]
     assert settings
     assert all(line.startswith("render.") for line in settings)

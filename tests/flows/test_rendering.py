@@ -131,3 +131,22 @@ def test_a_storage_without_models_is_left_untouched_and_told_what_to_run(tmp_pat
     assert "no trained autoencoder model" in ran.stderr
     assert "moviedreamer run studio" in ran.stderr
     assert not storage.exists()
+
+
+def test_a_place_that_is_no_storage_is_told_and_left_untouched(tmp_path, folder):
+    notes = tmp_path / "mine" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine")
+    order = ["render", str(folder / "a.yaml"), "--storage", str(notes.parent)]
+    assert CliRunner().invoke(app, [*order, "--dry-run"]).exit_code == 0
+    ran = CliRunner().invoke(app, order)
+    assert ran.exit_code == 2
+    assert "add --into" in ran.stderr
+    assert list(notes.parent.iterdir()) == [notes]
+
+
+def test_stories_that_all_fail_leave_nothing_to_be_estimated(tmp_path, folder):
+    ran = CliRunner().invoke(app, ["render", str(folder / "bad.yaml"), "--storage", str(tmp_path / "new"), "--dry-run"])
+    assert ran.exit_code == 1
+    assert "bad.yaml" in ran.stdout
+    assert "all is there" not in ran.stdout

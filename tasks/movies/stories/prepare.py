@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path, PurePosixPath
 
 from storage import checkpoints
@@ -20,7 +20,7 @@ from tasks.movies.stories import takes
 from tasks.movies.stories.plan import Models, Past, Plan, Settings, StoriesConfig, Takes, plan
 from tasks.training import tokens
 from tasks.training.frozen import FrozenConfig
-from tasks.training.pretrained import pretrained
+from tasks.training.pretrained import pretrained, pretrained_places
 
 _CURE = "train them there with `moviedreamer run studio`, or name another --storage"
 
@@ -63,6 +63,8 @@ class Planned:
 def models(config: StoriesConfig, storage: Storage, frozen: FrozenConfig, autoregressive: str) -> Models:
     """The models that are given, else the newest of the storage, else the weights that trainings start from.
 
+    Writes nothing: `keep` puts these weights where they are said to be.
+
     Args:
         frozen, autoregressive: as tasks.training.pretrained takes them.
 
@@ -72,12 +74,18 @@ def models(config: StoriesConfig, storage: Storage, frozen: FrozenConfig, autore
     given = {name: getattr(config, name) for name in Models.__annotations__}
     found = {name: folder or checkpoints.newest(storage, name) for name, folder in given.items()}
     if not all(found.values()) and not any(given.values()) and frozen.init and autoregressive:
-        return Models(*pretrained(frozen, autoregressive, storage))
+        return Models(*pretrained_places(frozen, autoregressive))
     for name, folder in found.items():
         if not folder or not storage.exists(f"{folder}/{checkpoints.MARKER}"):
             what = f"no model at stories.{name}={folder!r}" if given[name] else f"no trained {name} model"
             raise ConfigError(f"there is {what} in {storage.base!r}: {_CURE}")
     return Models(**{name: folder for name, folder in found.items() if folder})
+
+
+def keep(models: Models, frozen: FrozenConfig, autoregressive: str, storage: Storage) -> None:
+    """Puts the weights that trainings start from into the storage, where `models` found no others."""
+    if not all(storage.exists(f"{folder}/{checkpoints.MARKER}") for folder in astuple(models)):
+        pretrained(frozen, autoregressive, storage)
 
 
 def prepare(source: str, settings: Settings, storage: Storage, order: Order = AS_TOLD) -> Planned:

@@ -66,6 +66,18 @@ def test_people_are_found_by_their_names_and_pronouns():
     assert by_plot["Rain falls."] == ()
 
 
+def test_they_are_at_least_two_of_whom_was_named_last():
+    by_plot = seen(story_of("Ada and Bo walk. Bo holds a lantern. They go on. Mira comes. They talk.", "x").story)
+    assert by_plot["They go on."] == ("Bo", "Ada")
+    assert by_plot["They talk."] == ("Mira", "Bo")
+
+
+@pytest.mark.parametrize("words", ["beside a house", "behind the old house", "outside of his house", "from the room"])
+def test_who_is_outside_of_a_house_is_not_in_its_room(words):
+    story = story_of(f"Bo walks through the village. Bo waits {words} and looks around. He smiles.", "x").story
+    assert [place.name for place in story.places] == ["the village"]
+
+
 def test_a_look_that_the_synopsis_does_not_give_is_added_told_and_the_same_each_time():
     first, second = story_of(LIGHT, "x"), story_of(LIGHT, "x")
     assert first == second

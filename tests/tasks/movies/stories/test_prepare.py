@@ -105,6 +105,8 @@ def test_weights_that_trainings_start_from_render_where_nothing_is_trained(stora
     (tmp_path / "weights/config.json").write_text("{}")
     frozen, weights = FrozenConfig(init=str(tmp_path / "weights")), str(tmp_path / "weights")
     models = prepare.models(StoriesConfig(), storage, frozen, weights)
+    assert checkpoints.newest(storage, "decoder") is None, "planning writes nothing"
+    prepare.keep(models, frozen, weights, storage)
     assert models.decoder == checkpoints.newest(storage, "decoder")
     checkpoints.save_final(storage, "decoder", "z", 1, {"config.json": b"{}"})
     assert prepare.models(StoriesConfig(), storage, frozen, weights).decoder == "checkpoints/decoder/z/final"
