@@ -69,6 +69,7 @@ FLOWS: dict[str, Flow] = {
 RECIPES: dict[str, str] = {
     "smoke": "a minute: a short drawn film and tiny models of the real classes, for tests",
     "laptop": "minutes on two CPU cores, no GPU, nothing downloaded: the default",
+    "world": "hours on one CPU core: the models of many drawn films from which the embedded weights come",
     "gpu": "minutes on one GPU: the laptop's backends, a decoder from scratch at 448x256 and then 896x512",
     "paper": "the paper's checkpoints, sizes, schedules and data: weeks on several GPUs",
 }

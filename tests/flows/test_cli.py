@@ -69,6 +69,7 @@ def test_list_names_flows_and_recipes() -> None:
 def test_the_catalogue_is_true() -> None:
     from flows import recipes
 
+    assert list(catalogue.RECIPES) == list(recipes.RECIPES)
     for name in catalogue.RECIPES:
         assert getattr(recipes, name)().name == name
     for name in catalogue.FLOWS:
