@@ -27,7 +27,7 @@ def sleeping(seconds: float) -> Work:
 
 
 def chains(stages: Sequence[str], count: int) -> list[Piece]:
-    """`count` chains of one piece a stage, each of which needs the one before."""
+    """`count` chains with one piece in each stage; each piece needs the one before it."""
     return [
         Piece(stage, str(number), needs=((stages[place - 1], str(number)),) if place else ())
         for number in range(count)

@@ -48,7 +48,7 @@ def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[
         recipe, storage, overrides: as build_dataset has them.
 
     Returns:
-        The page; data_card.json lies beside it.
+        URL of the page. data_card.json is in the same folder.
     """
     with opened("data_card", recipe, storage, overrides) as run:
         return References(files=(card(run),))
@@ -62,7 +62,7 @@ def export_webdataset(recipe: str = "laptop", storage: str = "out", overrides: S
         recipe, storage, overrides: as build_dataset has them.
 
     Returns:
-        index.json, which names the shards beside it.
+        URL of index.json, which names the shards in its folder.
     """
     with opened("export_webdataset", recipe, storage, overrides) as run:
         return References(files=(shards(run),))

@@ -1,4 +1,4 @@
-"""The queue: a folder of stories, of which what is new becomes a movie, once."""
+"""The queue: every new story in a folder is rendered once."""
 
 from collections.abc import Sequence
 

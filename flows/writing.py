@@ -26,7 +26,7 @@ class Written(NamedTuple):
 def write_story(
     synopsis: Path, output: Path | None, recipe: str, overrides: Sequence[str], keyframes: int | None, verbatim: bool
 ) -> Written:
-    """Writes the story of a synopsis beside it, or to `output`; never over a file that is there.
+    """Turns a synopsis into a story file, in the same folder or at `output`. An existing file is never overwritten.
 
     Raises:
         ConfigError: a synopsis that can't be read or has no sentence, a file that is there, an unknown setting.

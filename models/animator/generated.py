@@ -119,7 +119,7 @@ class GeneratedAnimator(ABC):
     def _extended(
         self, keyframe_HWC: Image, wanted: int, seed: int, last: Image | None, anchor: Image, prompt: str
     ) -> list[Image]:
-        """At least `wanted` frames, in parts of which each begins with the last frame of the one before."""
+        """At least `wanted` frames, drawn in parts. Each part starts from the last frame of the part before it."""
         import torch
 
         drawn: list[Image] = []
