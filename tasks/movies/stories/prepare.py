@@ -17,7 +17,8 @@ from storage.stories.story import Story
 from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.movies.stories import takes
-from tasks.movies.stories.plan import Models, Past, Plan, Settings, StoriesConfig, Takes, plan
+from tasks.movies.stories.plan import Models, Past, Plan, Settings, StoriesConfig, Takes
+from tasks.movies.stories.planner import plan
 from tasks.training import tokens
 from tasks.training.frozen import FrozenConfig
 from tasks.training.pretrained import pretrained, pretrained_places

@@ -8,7 +8,8 @@ import torch
 
 from storage.stories.story import Line, Named
 from tasks.movies.stories import board, places
-from tasks.movies.stories.plan import Takes, plan
+from tasks.movies.stories.plan import Takes
+from tasks.movies.stories.planner import plan
 from tests.tasks.movies.stories import small
 from tests.tasks.movies.stories.small import SETTINGS, edited, story
 from tests.tasks.movies.stories.test_work import make

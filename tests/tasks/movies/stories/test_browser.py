@@ -7,7 +7,7 @@ import torch
 
 from storage.stories.story import Line
 from tasks.movies.stories import places
-from tasks.movies.stories.plan import plan
+from tasks.movies.stories.planner import plan
 from tests.tasks.movies.stories import browser, small
 from tests.tasks.movies.stories.small import SETTINGS, edited, story
 from tests.tasks.movies.stories.test_work import make

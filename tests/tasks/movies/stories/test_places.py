@@ -5,7 +5,7 @@ import pytest
 from storage import layout
 from storage.root import Storage
 from tasks.movies.stories import places
-from tasks.movies.stories.plan import plan
+from tasks.movies.stories.planner import plan
 from tests.tasks.movies.stories.small import SETTINGS, story
 
 

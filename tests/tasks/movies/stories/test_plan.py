@@ -7,7 +7,8 @@ import pytest
 
 from models.upscaler import UnchangedConfig
 from storage.stories.story import Line, Named, Shot
-from tasks.movies.stories.plan import Takes, beats, missing, plan
+from tasks.movies.stories.plan import Takes, missing
+from tasks.movies.stories.planner import beats, plan
 from tests.tasks.movies.stories.small import SETTINGS, edited, story
 
 

@@ -6,7 +6,7 @@ from storage.errors import ConfigError
 from storage.stories.story import Named
 from tasks.movies.stories import places, takes
 from tasks.movies.stories import run as runs
-from tasks.movies.stories.plan import plan
+from tasks.movies.stories.planner import plan
 from tasks.movies.stories.prepare import Planned
 from tasks.progress import silent
 from tests.tasks.movies.stories import small

@@ -15,7 +15,8 @@ from storage.tables.schemas import SCHEMAS
 from storage.tables.tables import Tables
 from tasks.movies.stories import places, work
 from tasks.movies.stories.gate import Gate, GateConfig, Judgement, Look
-from tasks.movies.stories.plan import STAGES, Past, plan
+from tasks.movies.stories.plan import STAGES, Past
+from tasks.movies.stories.planner import plan
 from tests.storage.finished import finish
 from tests.tasks.movies.stories import small
 from tests.tasks.movies.stories.small import SETTINGS, edited, story
