@@ -36,7 +36,7 @@ def write_story(
     from models.writer import choices
     from storage.stories.reading import parse
     from storage.stories.writing import yaml_text
-    from tasks.movies.synopsis import chosen, story_of
+    from tasks.movies.synopsis.story import chosen, story_of
 
     settings = resolve(recipe, overrides, frozenset({"writer"}))
     path = output or synopsis.with_suffix(".yaml")

@@ -12,7 +12,7 @@ from storage.stories.reading import parse
 from storage.stories.story import Story
 from storage.stories.text import decoded
 from storage.stories.writing import yaml_text
-from tasks.movies.synopsis import chosen, story_of
+from tasks.movies.synopsis.story import chosen, story_of
 
 LIGHT = """\
 The last light
