@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from flows.assignments import assign_all, fields
 from flows.recipe import Recipe
+from models.face import FarlConfig
+from models.sentence import LongClipConfig
 from storage.errors import ConfigError
 from tasks.cluster import cluster_address
 
@@ -39,6 +41,7 @@ def derived(settings: Recipe, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigError: an override gives a derived setting another value.
     """
+    settings = _measured(settings, overrides)
     complete = assign_all(settings, [f"{key}={attrgetter(source)(settings)}" for key, source in DERIVED.items()])
     for key in (assignment.partition("=")[0].strip() for assignment in overrides):
         if key in DERIVED and attrgetter(key)(settings) != attrgetter(key)(complete):
@@ -48,6 +51,18 @@ def derived(settings: Recipe, overrides: Sequence[str] = ()) -> Recipe:
                 f"with {section}.kind={attrgetter(section)(settings).kind}; leave it out, or change {section}"
             )
     return complete
+
+
+def _measured(settings: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The same settings with the widths of checkpoints that are at hand, unless they are assigned."""
+    given = {assignment.partition("=")[0].strip() for assignment in overrides}
+    encoders = {"sentence.width": settings.sentence, "face.width": settings.face}
+    widths = {
+        key: width
+        for key, config in encoders.items()
+        if key not in given and isinstance(config, LongClipConfig | FarlConfig) and (width := config.checkpoint_width())
+    }
+    return assign_all(settings, [f"{key}={width}" for key, width in widths.items()])
 
 
 def check_fit(settings: Recipe, uses: Set[str]) -> None:

@@ -3,11 +3,12 @@
 Sizes are read from the tensors; a head is 64 wide in all of these models.
 """
 
+import json
 from collections.abc import Mapping
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Literal
 
-from models.checkpoint import Origin, assembled, missing, pretrained, read
+from models.checkpoint import CheckpointError, Origin, assembled, find, missing, pretrained, read
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,24 @@ def load_vision(origin: Origin, source: str, hub_revision: str, activation: Acti
         return pretrained(origin, CLIPVisionModelWithProjection, source, hub_revision)
     config, weights = vision_tower(origin, source, read(origin, source, inside="state_dict"), activation)
     return assembled(origin, CLIPVisionModelWithProjection, source, config, weights)
+
+
+def saved_width(origin: Origin, source: str, key: str, tensor: str, axis: int) -> int | None:
+    """Numbers of a checkpoint's vectors, None where it isn't on this machine or can't be read.
+
+    Args:
+        key: of config.json, where `source` is a folder of transformers.
+        tensor: in the original layout, where `source` is a file; `axis` of its shape is the width.
+    """
+    path = find(source)
+    if path is None:
+        return None
+    try:
+        if path.is_dir():
+            return int(json.loads((path / "config.json").read_text(encoding="utf-8"))[key])
+        return int(read(origin, source, inside="state_dict")[tensor].shape[axis])
+    except (CheckpointError, KeyError, ValueError, TypeError, OSError):
+        return None
 
 
 def is_file(source: str) -> bool:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from models import checkpoint
 from models.checkpoint import CheckpointConfig, Origin
-from models.clip_layout import DEVIATION, MEAN, is_file, load_vision
+from models.clip_layout import DEVIATION, MEAN, is_file, load_vision, saved_width
 from models.device import device
 from models.face.cluster import ClusteringConfig
 from models.face.crop import aligned
@@ -53,7 +53,7 @@ class FarlConfig(CheckpointConfig, frozen=True, extra="forbid"):
         "projection",
         description="projection: CLIP's joint space (512 numbers); pooled: the class token before it (768 numbers)",
     )
-    width: int = Field(512, ge=1, description="numbers of an embedding; checked against the checkpoint")
+    width: int = Field(512, ge=1, description="numbers of an embedding; read from the checkpoint where it is at hand")
     batch: int = Field(32, ge=1, description="faces that run together")
     finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
     quality: QualityConfig = Field(QualityConfig(), description="which faces enter the face bank")
@@ -65,6 +65,12 @@ class FarlConfig(CheckpointConfig, frozen=True, extra="forbid"):
     def revision(self) -> str:
         """Of the finder's pinned weights and of the checkpoint."""
         return f"{MODELS['mtcnn'].revision}, {super().revision}"
+
+    def checkpoint_width(self) -> int | None:
+        """Numbers of the checkpoint's embeddings, None where it isn't on this machine."""
+        if self.feature == "projection":
+            return saved_width(self.origin, self.source, "projection_dim", "visual.proj", axis=1)
+        return saved_width(self.origin, self.source, "hidden_size", "visual.conv1.weight", axis=0)
 
 
 class FarlFaceEmbedder:

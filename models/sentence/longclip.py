@@ -15,7 +15,7 @@ from pydantic import Field
 
 from models import checkpoint
 from models.checkpoint import CheckpointConfig, Origin
-from models.clip_layout import is_file, text_tower
+from models.clip_layout import is_file, saved_width, text_tower
 from models.device import device
 
 if TYPE_CHECKING:
@@ -41,8 +41,12 @@ class LongClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
         description="longclip-L.pt of its authors, or a folder or hub id with transformers' text tower of 248 "
         "positions",
     )
-    width: int = Field(768, ge=1, description="numbers of a vector; checked against the checkpoint")
+    width: int = Field(768, ge=1, description="numbers of a vector; read from the checkpoint where it is at hand")
     batch: int = Field(32, ge=1, description="distinct sentences that run together")
+
+    def checkpoint_width(self) -> int | None:
+        """Numbers of the checkpoint's vectors, None where it isn't on this machine."""
+        return saved_width(self.origin, self.source, "projection_dim", "text_projection", axis=1)
 
 
 class LongClip:

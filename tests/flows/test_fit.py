@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 
 from flows.assignments import fields
 from flows.catalogue import needs
@@ -73,6 +74,24 @@ def test_models_take_their_widths_from_what_decides_them(changed: list[str], exp
     decoder, model = settings.autoencoder.model.decoder, settings.autoregressive.model
     assert (model.sentence_width, model.face_width, model.tokens, model.width) == expected
     assert (decoder.sentence_width, decoder.face_width) == expected[:2]
+
+
+def test_widths_are_read_from_checkpoints_that_are_at_hand(tmp_path: Path) -> None:
+    text, face, folder = tmp_path / "text.pt", tmp_path / "face.pth", tmp_path / "folder"
+    torch.save({"text_projection": torch.zeros(64, 24)}, text)
+    torch.save(
+        {"state_dict": {"visual.proj": torch.zeros(32, 40), "visual.conv1.weight": torch.zeros(32, 3, 4, 4)}}, face
+    )
+    folder.mkdir()
+    (folder / "config.json").write_text('{"projection_dim": 48}')
+    changed = ["sentence.kind=longclip", f"sentence.source={text}", "face.kind=farl", f"face.source={face}"]
+    model = resolve("smoke", changed).autoregressive.model
+    assert (model.sentence_width, model.face_width) == (24, 40)
+    model = resolve("smoke", [*changed, f"sentence.source={folder}", "face.feature=pooled"]).autoregressive.model
+    assert (model.sentence_width, model.face_width) == (48, 32)
+    assert resolve("smoke", [*changed, "sentence.width=7"]).autoregressive.model.sentence_width == 7
+    text.write_bytes(b"no checkpoint")
+    assert resolve("smoke", changed).autoregressive.model.sentence_width == 768
 
 
 def test_a_saved_model_says_its_own_widths(tmp_path: Path) -> None:
