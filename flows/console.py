@@ -1,6 +1,9 @@
 """What the command line shows while a flow runs: bars on a terminal, a plain line now and then elsewhere."""
 
+import os
+import sys
 import time
+import warnings
 
 from rich.console import Console
 from rich.markup import escape
@@ -94,3 +97,14 @@ class Terminal:
 
     def _print(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
+
+
+def quiet() -> None:
+    """Errors reach people once, as one line, by the command line; a Prefect server of theirs still gets its logs."""
+    if os.environ.get("MOVIEDREAMER_DEBUG"):
+        return
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    for name in ("TQDM_DISABLE", "HF_HUB_DISABLE_PROGRESS_BARS"):  # libraries draw bars of their own
+        os.environ.setdefault(name, "1")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")

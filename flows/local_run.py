@@ -1,10 +1,7 @@
 """Runs a flow in this process for the command line: no server to set up, bars to watch, one summary at the end."""
 
 import json
-import os
 import shlex
-import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,7 +11,7 @@ from rich.table import Table
 
 from flows import catalogue
 from flows.assignments import in_utf8
-from flows.console import Terminal
+from flows.console import Terminal, quiet
 from flows.local_api import local_api
 from flows.reporting import listening
 from flows.shown import shown
@@ -53,7 +50,7 @@ def run_here(
         run.storage.check_room(_API_ROOM)
         before = Tables(run.storage).rejects()
         with local_api(home(run.storage)) as ready:
-            _quiet()
+            quiet()
             if not console.is_terminal:
                 console.print("starting")
             with console.status("starting"), telling(Terminal(console).warns):
@@ -126,14 +123,3 @@ def _told(reject: Reject) -> str:
 
 def _figure(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _quiet() -> None:
-    """Errors reach people once, as one line, by the command line; a Prefect server of theirs still gets its logs."""
-    if os.environ.get("MOVIEDREAMER_DEBUG"):
-        return
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    for name in ("TQDM_DISABLE", "HF_HUB_DISABLE_PROGRESS_BARS"):  # libraries draw bars of their own
-        os.environ.setdefault(name, "1")
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from flows.catalogue import needs
-from flows.console import Terminal
+from flows.console import Terminal, quiet
 from flows.recipes import resolve
 from flows.rendering import Report, listed_takes, settings, told
 from flows.rendering import render as render_stories
@@ -74,6 +74,7 @@ def run(
         ConfigError: a setting or storage that cannot be used, or a model that is missing.
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
+    quiet()
     found = [file for story in stories for file in (queue.sources(story) if _is_folder(story) else [story])]
     sources, looked = list(dict.fromkeys(found)), _look(recipe, uri, overrides)
     if dry:

@@ -10,6 +10,7 @@ from flows.run import Run
 from storage.root import Storage
 from tasks.movies.stories import prepare, queue, takes
 from tasks.movies.stories import run as stories
+from tasks.movies.stories.places import movie_place
 from tasks.movies.stories.plan import Settings
 from tasks.movies.stories.prepare import AS_TOLD, Order
 from tasks.movies.stories.run import Estimate, Outcome
@@ -67,6 +68,9 @@ def render(
     limit = run.settings.stories.max_hours if hours is None else hours
     with reported(stories.STAGE, of="pieces", artifact=queued) as progress:
         made = stories.run(planned, given, place, cluster, progress, limit)
+    for one, outcome in zip(planned, made, strict=True):
+        if outcome.state == "done":
+            takes.save(place, one.plan.story.title, one.takes, movie_place(one.plan))
     report = Report(estimate, _in_order(sources, [*made, *failed]))
     if queued:
         queue.record(planned, report.stories, place)

@@ -4,7 +4,7 @@ No times, no Delta versions, no attempts and no path of the storage itself are i
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -28,18 +28,22 @@ def status(storage: Storage) -> Status:
     """
     from storage import layout, snapshot
     from storage.tables.tables import Tables
+    from tasks.movies.stories import takes
 
     if not storage.exists(""):
         raise StorageError(
             f"there is no storage at {storage.base!r}: name one with --storage, or run a flow to make it"
         )
     tables = Tables(storage)
+    newest = takes.newest(storage)
     counts = {name: count for name, count in tables.count().items() if name not in ("work", "rejects")}
     return {
         "tables": counts,
         "snapshots": [_snapshot(storage, name) for name in snapshot.ids(storage)],
         "checkpoints": _checkpoints(storage),
-        "movies": [_movie(storage, movie) for movie in storage.list("movies") if layout.is_place(f"movies/{movie}")],
+        "movies": [
+            _movie(storage, movie, newest) for movie in storage.list("movies") if layout.is_place(f"movies/{movie}")
+        ],
         "rejects": sorted(
             (
                 {key: _relative(storage, getattr(reject, key)) for key in ("source", "stage", "reason", "detail")}
@@ -56,13 +60,19 @@ def _snapshot(storage: Storage, name: str) -> dict[str, Any]:
     return {"snapshot": kept["id"], "films": [film["title"] for film in kept["films"]]}
 
 
-def _movie(storage: Storage, name: str) -> dict[str, Any]:
-    """Its files; of a script's own movie also title, keyframes, seconds, and what did not enter as it was written."""
+def _movie(storage: Storage, name: str, newest: Mapping[str, str]) -> dict[str, Any]:
+    """Its files and what did not enter as it was written; of a script's own movie also title, keyframes and seconds.
+
+    Args:
+        newest: movies that are the newest of a story -> its title.
+    """
     folder = f"movies/{name}"
     files = storage.walk(folder)
     about = json.loads(storage.read_bytes(f"{folder}/about.json")) if "about.json" in files else {}
     notes = {"notes": json.loads(storage.read_bytes(f"{folder}/notes.json"))} if "notes.json" in files else {}
-    return {"movie": name, "files": files, **about, **notes}
+    stories = [newest[f"{folder}/{file}"] for file in files if f"{folder}/{file}" in newest]
+    story = {"newest_of": stories[0]} if stories else {}
+    return {"movie": name, "files": files, **about, **story, **notes}
 
 
 def _checkpoints(storage: Storage) -> list[dict[str, Any]]:
@@ -118,7 +128,8 @@ def _told(movie: dict[str, Any]) -> Iterator[str]:
         length = f"{movie['keyframes']} keyframes, {movie['seconds']:g} s"
         yield f"{movie['movie']}: movies/{movie['movie']}/movie.mp4 of the script {printable(movie['title'])}, {length}"
     else:
-        yield f"{movie['movie']}: {', '.join(movie['files'])}"
+        newest = f", the newest of {printable(movie['newest_of'])!r}" if "newest_of" in movie else ""
+        yield f"{movie['movie']}: {', '.join(movie['files'])}{newest}"
     yield from (f"  note: {note}" for note in movie.get("notes", []))
 
 

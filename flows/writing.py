@@ -31,6 +31,7 @@ def write_story(
     Raises:
         ConfigError: a synopsis that can't be read or has no sentence, a file that is there, an unknown setting.
     """
+    from flows.console import quiet
     from flows.recipes import resolve
     from models.errors import ModelError
     from models.writer import choices
@@ -38,6 +39,7 @@ def write_story(
     from storage.stories.writing import yaml_text
     from tasks.movies.synopsis.story import chosen, story_of
 
+    quiet()
     settings = resolve(recipe, overrides, frozenset({"writer"}))
     path = output or synopsis.with_suffix(".yaml")
     if path.exists():

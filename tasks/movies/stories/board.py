@@ -104,13 +104,14 @@ def _keyframe(
         pictures=(picture(_kept(judged), image, _WIDTH, made=True),),
         script=(
             ("Plots", script.plots),
+            ("Cast", placed.characters),
             ("Characters", tuple(who.description for who in script.characters)),
             ("Scene Elements", script.scene_elements),
             ("Lines", lines),
             ("Decisions", tuple(_decided(number, look) for number, look in enumerate(judged.tries, start=1))),
             ("Takes", takes if number == 0 and len(takes) > 1 else ()),
         ),
-        by=f"Seed {one.seed}, {_count(len(one.history), 'keyframe')} before it known, "
+        by=f"Seed {seeds[shot.takes.chosen - 1]}, {_count(len(one.history), 'keyframe')} before it known, "
         f"{_count(len(one.references), 'reference picture')}",
         begins=begins,
     )

@@ -13,32 +13,47 @@ from storage.fingerprint import fingerprint
 from storage.root import Storage
 from tasks.movies.stories.plan import Plan, Takes
 
+_FOLDER = "stories/takes"
+
 
 class Kept(BaseModel, frozen=True, extra="forbid"):
-    """The file: takes by the ids of the shots."""
+    """The file: takes by the ids of the shots, and where the newest movie is."""
 
     title: str
+    movie: str = ""
     shots: dict[str, Takes] = Field(default_factory=dict)
 
 
 def load(storage: Storage, title: str) -> dict[str, Takes]:
     """Of the story of that title; those of shots that it no longer has are among them."""
-    rel = _rel(title)
+    return _kept(storage, _rel(title), title).shots
+
+
+def save(storage: Storage, title: str, takes: Mapping[str, Takes], movie: str = "") -> None:
+    """Keeps some takes beside those of other shots; writes nothing when that was done.
+
+    Args:
+        movie: the story's newest movie, as a path in the storage; "" leaves the one that is known.
+    """
+    known = _kept(storage, _rel(title), title)
+    kept = Kept(title=title, movie=movie or known.movie, shots={**known.shots, **takes})
+    if kept != known:
+        storage.write_bytes(_rel(title), kept.model_dump_json(indent=1).encode())
+
+
+def newest(storage: Storage) -> dict[str, str]:
+    """Movies that are the newest of a story -> its title."""
+    every = (_kept(storage, f"{_FOLDER}/{name}", "") for name in storage.list(_FOLDER))
+    return {kept.movie: kept.title for kept in every if kept.movie}
+
+
+def _kept(storage: Storage, rel: str, title: str) -> Kept:
     if not storage.exists(rel):
-        return {}
+        return Kept(title=title)
     try:
-        return Kept.model_validate_json(storage.read_bytes(rel)).shots
+        return Kept.model_validate_json(storage.read_bytes(rel))
     except ValidationError as error:
         raise StorageError(f"cannot read {storage.url(rel)!r}: no run wrote it so; move it away") from error
-
-
-def save(storage: Storage, title: str, takes: Mapping[str, Takes]) -> None:
-    """Keeps some takes beside those of other shots; writes nothing when that was done."""
-    known = load(storage, title)
-    every = {**known, **takes}
-    if every != known:
-        text = Kept(title=title, shots=every).model_dump_json(indent=1)
-        storage.write_bytes(_rel(title), text.encode())
 
 
 def redone(plan: Plan, numbers: Collection[int], seed: int | None) -> dict[str, Takes]:
@@ -102,4 +117,4 @@ def require(plan: Plan, numbers: Collection[int]) -> None:
 
 
 def _rel(title: str) -> str:
-    return f"stories/takes/{fingerprint('takes', title)}.json"
+    return f"{_FOLDER}/{fingerprint('takes', title)}.json"

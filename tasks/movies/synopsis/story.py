@@ -102,10 +102,12 @@ def story_of(text: str, title: str, keyframes: int | None = None, verbatim: bool
     scenes: list[Scene] = []
     unsure: list[int] = []
     number = 0
+    known: set[str] = set()  # places that were seen
     for of_scene in _scenes(sentences):
         shots: list[Shot] = []
         for sentence in of_scene:
-            sure, size = _size(sentence, not shots)
+            sure, size = _size(sentence, establishing=not shots and sentence.place not in known)
+            known.add(sentence.place)
             made = _shots(sentence, size, next(counts), "" if shots else seen_at.get(sentence.place, ""), verbatim)
             unsure += [] if sure else [number + 1]
             number += len(made)
@@ -116,9 +118,12 @@ def story_of(text: str, title: str, keyframes: int | None = None, verbatim: bool
 
 
 def chosen(written: Written, chooser: Chooser) -> tuple[Story, dict[int, str]]:
-    """(the story with the sizes of shots that a model chose where no rule decided, comments by numbers of shots)."""
+    """(the story with the sizes of shots that a model chose where no rule decided, comments by numbers of shots).
+
+    A model chooses among the nearer sizes: rules find the shots that show a new place, and only those are wide.
+    """
     placed = {one.number: one.shot for one in written.story.shots()}
-    asked = [Choice(placed[number].plots[0], "The best camera for this is a", SIZES) for number in written.unsure]
+    asked = [Choice(placed[number].plots[0], "The best camera for this is a", SIZES[1:]) for number in written.unsure]
     sizes = {number: size for number, size in zip(written.unsure, chooser.choose(asked), strict=True) if size}
     numbers = count(1)
     scenes = []
@@ -254,13 +259,13 @@ def _counts(lengths: Sequence[int], keyframes: int) -> list[int]:
     return counts
 
 
-def _size(sentence: _Sentence, first: bool) -> tuple[bool, str]:
-    """(whether a rule decides, size)."""
-    if first or not sentence.people:
+def _size(sentence: _Sentence, establishing: bool) -> tuple[bool, str]:
+    """(whether a rule decides, size); `establishing`: it is the first that shows its place."""
+    if not sentence.people:
         return True, "wide shot"
     if len(sentence.people) == 1 and (sentence.lines or CLOSE.search(sentence.text)):
         return True, "close-up"
-    return False, "medium shot"
+    return (True, "wide shot") if establishing else (False, "medium shot")
 
 
 def _shots(sentence: _Sentence, size: str, count: int, place: str, verbatim: bool) -> list[Shot]:

@@ -37,6 +37,7 @@ SETTINGS = Settings(
 
 def storage(folder: Path) -> Storage:
     """With an autoencoder and an autoregressive model that nobody trained."""
+    torch.set_num_threads(1)  # as in Ray's actors: other numbers of threads give other bits
     place = Storage(str(folder))
     tiny_autoencoder.save(folder / "models" / "autoencoder")
     config = AutoregressiveConfig(

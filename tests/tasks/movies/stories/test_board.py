@@ -4,7 +4,6 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-import torch
 
 from storage.stories.story import Line, Named
 from tasks.movies.stories import board, places
@@ -31,7 +30,6 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("page")
     storage = small.storage(folder / "out")
     (folder / "anna.webp").write_bytes(webp(3))

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import torch
 
 from storage.stories.story import Line
 from tasks.movies.stories import places
@@ -19,7 +18,6 @@ LONG = "Averyveryverylongword" * 12 + "</p><script>console.log('run')</script>"
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    torch.set_num_threads(1)
     storage = small.storage(tmp_path_factory.mktemp("browser"))
     settings = replace(SETTINGS, sound=SETTINGS.sound.model_copy(update={"music": True}))
     one = edited(

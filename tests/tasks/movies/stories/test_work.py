@@ -57,7 +57,6 @@ def bits(storage, planned):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    torch.set_num_threads(1)
     storage = small.storage(tmp_path_factory.mktemp("whole"))
     planned = plan(story(), SETTINGS, {})
     make(storage, planned)
