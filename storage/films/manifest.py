@@ -40,7 +40,7 @@ def is_manifest(source: str) -> bool:
 
 
 def _ending(source: str) -> str:
-    return PurePosixPath(split(source)[1] if is_remote(source) else source).suffix.lower()
+    return PurePosixPath(split(address(source))[1] if is_remote(source) else source).suffix.lower()
 
 
 def read(source: str) -> Iterator[Named | Reject]:
