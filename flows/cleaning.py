@@ -1,11 +1,9 @@
 """Removes what runs made in a storage, and nothing else: a storage may be a folder that holds more than that."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows import home
 from storage import layout
-from storage.atomic import sweep
 from storage.errors import ConfigError, StorageError
 from storage.record import FOLDER
 from storage.root import Storage, folders_of
@@ -91,11 +89,3 @@ def _files_of(storage: Storage, table: str) -> list[str]:
 def _short(rel: str) -> str:
     first, *rest = rel.split("/")
     return first if first == layout.HOME else "/".join([first, *rest[:1]])
-
-
-def sweep_parts(storage: Storage) -> None:
-    """Removes the unfinished files of killed runs, of which nothing is told; for whoever is alone in the storage."""
-    if storage.is_local and storage.record.exists:
-        for folder in ("", FOLDER, *layout.FOLDERS):
-            if folder != "tables":  # Delta's own
-                sweep(Path(storage.uri) / folder, storage.record.id, deep=bool(folder))
