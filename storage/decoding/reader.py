@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from storage.decoding.container import LONGEST, frame_rate, seconds_of
@@ -68,6 +69,7 @@ class FilmReader:
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
     _ticks: int = field(default=0, init=False)  # that it is shown
     _tick: float = field(default=1.0, init=False)  # seconds
+    _repeated: int | None = field(default=None, init=False)  # ticks at which the last repeat of a frame ends
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
     _late: float | None = field(default=None, init=False)  # seconds by which it comes later than the header says
     _others: "dict[int, Packet[Any]]" = field(default_factory=dict, init=False)  # the last one of each other stream
@@ -95,7 +97,7 @@ class FilmReader:
                 self._fail()
                 continue
             if (back := time - self.start < self._seconds - BACK) and strayed:
-                self.start = time - self.end
+                self.start, self._repeated = time - self.end, None
             strayed = back
             if (seconds := time - self.start) > self._seconds:
                 if seconds - self._seconds > LEAST:
@@ -129,7 +131,8 @@ class FilmReader:
         """Seconds at which the last frame ends."""
         if self.probe is None:
             return 0.0
-        return self._seconds + (self._ticks * self._tick or 1 / self.probe.fps)
+        repeated = -inf if self._repeated is None else self._repeated * self._tick - self.start
+        return max(self._seconds + (self._ticks * self._tick or 1 / self.probe.fps), repeated)
 
     def _stood(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
         """The last frame again while it stood, until this one; what is missing between them is counted."""
@@ -210,6 +213,9 @@ class FilmReader:
                     told = seconds_of(self.stream.start_time, self.stream)
                     self._late = max(0.0, packet.pts * self._tick - told)
                 self._stills.know(packet)
+                if packet.pts is not None and not packet.size:  # the frame before it, again
+                    self._repeated = packet.pts + (packet.duration or 0)
+                    continue
                 self._presentation.know(packet)
                 yield packet
         except av.error.MemoryError:

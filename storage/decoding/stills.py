@@ -36,7 +36,7 @@ class Stills:
 
     def know(self, packet: "Packet[VideoStream]") -> None:
         """Packets come in order of decoding."""
-        if packet.pts is not None and not packet.is_discard:
+        if packet.pts is not None and packet.size and not packet.is_discard:
             self._times.append(packet.pts)
         if (dts := packet.dts) is not None:
             if self._end is not None and dts - self._end > self._least and not self._counted:

@@ -166,9 +166,7 @@ def test_a_last_picture_that_stands_has_its_keyframes(tmp_path, ffmpeg, name, op
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
-def test_a_last_picture_that_stands_for_longer_than_a_minute_has_keyframes_for_a_minute_and_is_told(
-    tmp_path, ffmpeg, name
-):
+def test_a_last_frame_held_over_a_minute_has_keyframes_for_a_minute_and_a_note(tmp_path, ffmpeg, name):
     pictures = [Image.new("L", (64, 64), 4 * number) for number in range(50)]
     animation = tmp_path / "film.gif"
     pictures[0].save(animation, save_all=True, append_images=pictures[1:], duration=[40] * 49 + [300_000])
@@ -178,6 +176,16 @@ def test_a_last_picture_that_stands_for_longer_than_a_minute_has_keyframes_for_a
         assert [second for second, _, _ in keyframes] == list(range(62))
         assert len({pixels for _, _, pixels in keyframes[2:]}) == 1
         assert (reader.end, reader.damage()) == (pytest.approx(302, abs=0.1), "240.0 s without a picture")
+
+
+@pytest.mark.parametrize(("group", "between"), [(500, 0), (500, 3), (12, 0)])
+def test_frames_that_ogg_repeats_with_empty_packets_are_no_damage(tmp_path, ffmpeg, group, between):
+    still = f"tpad=start_mode=clone:start_duration={between}:stop_mode=clone:stop_duration=4"
+    ogg = ("-vf", still, "-c:v", "libtheora", "-q:v", 6, "-g", group)
+    keyframes, reader = read(ffmpeg(*moving(25, 2, "112x64"), *ogg, tmp_path / "still.ogv"), None)
+    assert [second for second, _, _ in keyframes] == list(range(between + 6))
+    assert (reader.end, reader.damage()) == (between + 6, "")
+    assert reader.frames < 25 * 3
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.avi"])
