@@ -19,6 +19,7 @@ from storage.images import images
 from storage.printable import json_text, printable
 from storage.remote import as_source, fetched, local_path
 from storage.root import Storage
+from storage.tables.rejects import Reject
 from tests.storage.blobs import write
 from tests.storage.films.test_condensed_movies import CLIPS
 from tests.storage.images.test_images import picture, put
@@ -60,7 +61,7 @@ def test_what_cannot_be_used_is_shown_and_costs_itself(tmp_path: Path) -> None:
     assert [Path(film.source).name for film in films] == ["caf%E9.mp4", "good.mp4"]
     details = "\n".join(one.detail for one in rejects)
     assert "1 .caf%e9" in details
-    assert "caf%E9-link.mp4' is a link to 'no-caf" in details
+    assert "caf%E9-link.mp4' is a broken link to 'no-caf" in details
     assert "none-caf%E9.mp4'" in details
     details.encode()
 
@@ -91,6 +92,13 @@ def test_a_row_of_a_manifest_that_no_system_takes_costs_itself(tmp_path: Path) -
     films, rejects = resolve([str(tmp_path / "films.csv")])
     assert [film.title for film in films] == ["b"]
     assert sorted(one.reason for one in rejects) == ["bad_row", "unreadable", "unreadable"]
+
+
+@pytest.mark.parametrize("given", ["{}.mp4", "{}*.mp4", "{}/film.mp4", "**/{}.mp4", "{}"])
+def test_a_name_that_no_system_takes_costs_itself(tmp_path: Path, given: str) -> None:
+    (only,) = found(str(tmp_path / given.format("a" * 300)))
+    assert isinstance(only, Reject)
+    assert only.reason in ("unreadable", "missing")
 
 
 def test_an_image_is_left_out_with_a_warning_that_shows_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

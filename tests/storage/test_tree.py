@@ -1,6 +1,7 @@
 """Links that lead in a ring: each real folder is met once, in every layout of films and of images."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,15 +74,21 @@ def test_a_storage_lists_a_ring_once_and_a_folder_that_is_gone_as_empty(ring: Pa
     assert Storage(str(ring)).walk("2020") == Storage(str(ring)).list("2020") == []
 
 
-def test_a_folder_that_may_not_be_listed_is_told(ring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scan = os.scandir
+@pytest.mark.parametrize("given", ["", "**/*.mp4", "2019/*/*.mp4", "2019/deep/*.mp4", "Condensed Movies"])
+def test_a_folder_that_may_not_be_listed_is_told(ring: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    def closed(real: Callable[[str], object]) -> Callable[[str], object]:
+        def listed(path: str) -> object:
+            if Path(path).name == "deep":
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path)
 
-    def closed(path: str) -> object:
-        if Path(path).name == "deep":
-            raise PermissionError(13, "Permission denied", path)
-        return scan(path)
+        return listed
 
-    monkeypatch.setattr(os, "scandir", closed)
-    rejects = {one.source: one for one in found(str(ring))}
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, closed(getattr(os, name)))
+    if given == "Condensed Movies":
+        put(ring, {"metadata/clips.csv": CLIPS.encode()})
+        given = ""
+    rejects = {one.source: one for one in found(str(ring / given))}
     assert rejects[str(ring / "2019" / "deep")].reason == "unreadable"
-    assert rejects[str(ring / "2019" / "Sv-BxH3SVS8.mp4")]
+    assert (str(ring / "2019" / "Sv-BxH3SVS8.mp4") in rejects) == (given in ("", "**/*.mp4"))
