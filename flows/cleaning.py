@@ -56,9 +56,9 @@ def look(storage: Storage) -> Found:
     if not record.exists:
         if held := storage.list(""):
             raise ConfigError(
-                f"{storage.base!r} does not look like a storage of moviedreamer (it holds "
-                f"{', '.join(map(repr, held[:3]))}), or an earlier version made it, which kept no record of its files: "
-                "nothing was removed. Name the right one with --storage; remove by hand what an earlier version made"
+                f"{storage.base!r} is not a moviedreamer storage (it holds {', '.join(map(repr, held[:3]))}), or was "
+                "made by an earlier version, which kept no record. Nothing was removed. Name the right one with "
+                "--storage; remove by hand what an earlier version made"
             )
         return Found()
     entered = record.paths()

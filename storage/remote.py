@@ -224,7 +224,7 @@ def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
 def _explained(source: str) -> Iterator[None]:
     """Raises FilmError in place of what file systems raise."""
     shown = address(source)
-    keys = f"{shown!r} may not be read: export {KEYS} of somebody who may"
+    keys = f"{shown!r} may not be read, access denied: export {KEYS} for an account that has access"
     in_store = is_remote(source) and split(source)[0] in _PYARROW
     try:
         yield

@@ -36,9 +36,9 @@ class FilmReader:
 
     With a step, only the frames that other frames or keyframes need are decoded, in codecs that tell them: one that no
     other refers to is skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each that
-    decodes; where times start again, as in joined files, the film goes on behind what was read. A frame that stands for
-    long (storage.decoding.stills) comes again every half second until the next, and once just before it, or until the
-    end, for up to a minute.
+    decodes; where times start again, as in joined files, the film goes on behind what was read. A frame that is held
+    for long (storage.decoding.stills) comes again every half second until the next, and once just before it, or until
+    the end, for up to a minute.
 
     What it tells after reading doesn't need the container any more: a closed one's memory is freed, and a stream of it
     answers with whatever lies there now.
@@ -47,7 +47,7 @@ class FilmReader:
         probe: of the first frame; None when no frame decodes.
         frames: how many decoded.
         bad: packets and frames that were damaged and left out.
-        gaps: seconds without a frame inside the film, but for pictures that stand, and what the last one stands for
+        gaps: seconds without a frame inside the film, but for held frames, and what the last one is held for
             beyond a minute.
         stopped: why reading ended before the file did, "" otherwise.
         start: seconds of the first frame, as the file counts them.
@@ -101,7 +101,7 @@ class FilmReader:
             strayed = back
             if (seconds := time - self.start) > self._seconds:
                 if seconds - self._seconds > LEAST:
-                    yield from self._stood(frame, seconds)
+                    yield from self._held(frame, seconds)
                 self._see(frame, seconds)
                 yield seconds, frame
             elif self.step is not None:
@@ -134,13 +134,13 @@ class FilmReader:
         repeated = -inf if self._repeated is None else self._repeated * self._tick - self.start
         return max(self._seconds + (self._ticks * self._tick or 1 / self.probe.fps), repeated)
 
-    def _stood(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
-        """The last frame again while it stood, until this one; what is missing between them is counted."""
+    def _held(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
+        """The last frame again while it is held, until this one; what is missing between them is counted."""
         if self._last is None or self.probe is None:
             return
         gap, before, after = seconds - self._seconds, self._last.pts, frame.pts
         between = "" if before is None or after is None else self._stills.between(before, after)
-        if between == "still":
+        if between == "held":
             times = [*again(self._seconds, seconds)]
             just_before = seconds - 1 / self.probe.fps  # what changes then changes from one frame to the next
             yield from ((time, self._last) for time in [*times, *[just_before] * (just_before > times[-1])])
@@ -207,7 +207,7 @@ class FilmReader:
                         self._others[packet.stream_index] = packet
                     continue
                 if is_encrypted(packet):
-                    detail = f"the pictures of {self.container.name.removeprefix('file:')!r} are encrypted (CENC)"
+                    detail = f"{self.container.name.removeprefix('file:')!r} is encrypted (CENC)"
                     raise FilmError("encrypted", detail)
                 if self._late is None and packet.pts is not None:
                     told = seconds_of(self.stream.start_time, self.stream)

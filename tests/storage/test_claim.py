@@ -25,7 +25,7 @@ def _everything(storage: Storage) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files}
 
 
-def test_an_empty_place_becomes_a_storage_and_stays_it(storage: Storage) -> None:
+def test_an_empty_place_becomes_a_storage_and_stays_one(storage: Storage) -> None:
     claim(storage)
     name = storage.record.id
     storage.write_bytes(f"snapshots/{ID}.json", b"{}")
@@ -33,10 +33,10 @@ def test_an_empty_place_becomes_a_storage_and_stays_it(storage: Storage) -> None
     assert Storage(storage.uri).record.id == name
 
 
-def test_a_place_that_holds_something_needs_to_be_told(storage: Storage) -> None:
+def test_a_folder_that_is_not_empty_needs_into(storage: Storage) -> None:
     _put(storage, "movie.mp4")
     before = _everything(storage)
-    with pytest.raises(ConfigError, match=r"not empty and no storage .*movie\.mp4.*--into"):
+    with pytest.raises(ConfigError, match=r"neither empty nor a moviedreamer storage .*movie\.mp4.*--into"):
         claim(storage)
     assert _everything(storage) == before
     claim(storage, into=True)
@@ -52,7 +52,7 @@ def test_files_where_runs_keep_theirs_are_named_before_anything_is_written(
         claim(storage)
     _put(storage, rel)
     before = _everything(storage)
-    with pytest.raises(ConfigError, match=r"in the way that no run there made") as caught:
+    with pytest.raises(ConfigError, match=r"in places where runs write, and no run made them") as caught:
         claim(Storage(storage.uri), into=True)
     assert rel in str(caught.value)
     assert _everything(storage) == before
@@ -61,7 +61,7 @@ def test_files_where_runs_keep_theirs_are_named_before_anything_is_written(
 @pytest.mark.parametrize("rel", ["movies", "checkpoints/decoder", "tables", "tables/films", f"movies/{ID}"])
 def test_a_file_where_a_folder_belongs_is_in_the_way(storage: Storage, rel: str) -> None:
     _put(storage, rel)
-    with pytest.raises(ConfigError, match="in the way"):
+    with pytest.raises(ConfigError, match="in places where runs write"):
         claim(storage, into=True)
 
 
