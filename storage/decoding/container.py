@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.decoding.encryption import encryption
+from storage.decoding.encryption import encryption, is_blu_ray
 from storage.errors import FilmError
 
 if TYPE_CHECKING:
@@ -94,9 +94,10 @@ def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
     Elsewhere the lower of both: an AVI that was copied from another file counts ticks where it has no frames.
     """
     average, guessed = stream.average_rate, stream.guessed_rate
-    if guessed and average and not container.format.flags & _NO_TIMES:
-        return min(average, guessed)
-    return guessed or average or Fraction(25)
+    if container.format.flags & _NO_TIMES:
+        return guessed or average or Fraction(25)
+    rates = [average or stream.codec_context.framerate, guessed]  # ASF tells no average
+    return min(filter(None, rates), default=Fraction(25))
 
 
 def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
@@ -157,6 +158,8 @@ def _unopenable(path: Path, error: Exception) -> FilmError:
         return FilmError("not_a_video", f"{str(path)!r} is empty (0 bytes)")
     if lost := missing_end(path):
         return FilmError("truncated", f"{str(path)!r} cannot be opened: {lost}")
+    if is_blu_ray(path):
+        return FilmError("encrypted", f"{str(path)!r} is encrypted (AACS)")
     if _is_text(_head(path)):
         kind = "text"
     elif picture := picture_instead(path):
