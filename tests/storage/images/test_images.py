@@ -50,6 +50,13 @@ def test_webdataset_shards_are_read_in_place(tmp_path: Path) -> None:
     assert reds([images.WebDatasetConfig(root=str(tmp_path))]) == [0, 1, 2, 10, 11, 12]
 
 
+@pytest.mark.parametrize("row", ["ID\naa\n", "ImageID,Rotation\naa,left\n", f"ImageID\n{'x' * 200_000}\n"])
+def test_a_table_of_open_images_in_another_form_is_named_with_its_line(tmp_path: Path, row: str) -> None:
+    put(tmp_path, {"aa.png": picture(1), "image_ids_and_rotation.csv": row.encode()})
+    with pytest.raises(ConfigError, match=r"image_ids_and_rotation\.csv', line \d: not a row of that table"):
+        images.index([images.OpenImagesConfig(root=str(tmp_path))])
+
+
 def test_open_images_come_upright_with_their_licences(tmp_path: Path) -> None:
     table = (
         "ImageID,Subset,License,Rotation\naa,train,CC BY 2.0,90.0\nbb,train,CC BY 2.0,\ncc,test,x,0.0\ndd,train,x,0.0\n"

@@ -103,6 +103,7 @@ def test_behind_a_uri_the_drawn_film_and_its_truth_are_the_storages_own(monkeypa
     assert known_truth(storage, source) == told
     assert known_truth(storage, "s3://bucket/a/films/other.mp4?region=eu-1") is None
     assert known_truth(storage, "s3://other/film.mp4") is None
+    assert known_truth(storage, f"https://host/{'x' * 300}.mp4") is None
 
 
 @pytest.mark.parametrize("by", ["{}", "{}/../a café b", "link/to/it"])
