@@ -23,6 +23,7 @@ from storage.tables.delta import create_table
 from storage.tables.schemas import SCHEMAS
 from tasks.training import first_stage, frozen
 from tasks.training.model_card import _STAGES
+from tests.storage.placed import put
 
 ID = "0123456789abcdef"
 OURS = [
@@ -80,9 +81,7 @@ def _filled(root: Path) -> Storage:
 
 def _with_theirs(storage: Storage) -> Storage:
     for name in THEIRS:
-        file = Path(storage.uri) / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("a stranger's")
+        put(Path(storage.uri) / name)
     return storage
 
 

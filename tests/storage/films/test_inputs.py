@@ -9,12 +9,12 @@ import pytest
 from storage import remote
 from storage.films.inputs import found
 from storage.films.provenance import Named
+from tests.storage.placed import put
 
 
 def touch(folder, *names):
     for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name)
+        put(folder / name, name.encode())
     return folder
 
 
