@@ -34,7 +34,7 @@ ANEW = """
 import sys
 from pathlib import Path
 from tempfile import TemporaryFile
-from storage.decoding.child import KeyframesConfig, decode_film
+from storage.decoding.decode import KeyframesConfig, decode_film
 with TemporaryFile() as spool:
     decode_film(Path(sys.argv[1]), KeyframesConfig.model_validate_json(sys.argv[2]), spool)
 """

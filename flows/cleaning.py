@@ -1,11 +1,9 @@
 """Removes what runs made in a storage, and nothing else: a storage may be a folder that holds more than that."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows import home
 from storage import layout
-from storage.atomic import sweep
 from storage.errors import ConfigError, StorageError
 from storage.record import FOLDER
 from storage.root import Storage, folders_of
@@ -58,9 +56,9 @@ def look(storage: Storage) -> Found:
     if not record.exists:
         if held := storage.list(""):
             raise ConfigError(
-                f"{storage.base!r} does not look like a storage of moviedreamer (it holds "
-                f"{', '.join(map(repr, held[:3]))}), or an earlier version made it, which kept no record of its files: "
-                "nothing was removed. Name the right one with --storage; remove by hand what an earlier version made"
+                f"{storage.base!r} is not a moviedreamer storage (it holds {', '.join(map(repr, held[:3]))}), or was "
+                "made by an earlier version, which kept no record. Nothing was removed. Name the right one with "
+                "--storage; remove by hand what an earlier version made"
             )
         return Found()
     entered = record.paths()
@@ -91,11 +89,3 @@ def _files_of(storage: Storage, table: str) -> list[str]:
 def _short(rel: str) -> str:
     first, *rest = rel.split("/")
     return first if first == layout.HOME else "/".join([first, *rest[:1]])
-
-
-def sweep_parts(storage: Storage) -> None:
-    """Removes the unfinished files of killed runs, of which nothing is told; for whoever is alone in the storage."""
-    if storage.is_local and storage.record.exists:
-        for folder in ("", FOLDER, *layout.FOLDERS):
-            if folder != "tables":  # Delta's own
-                sweep(Path(storage.uri) / folder, storage.record.id, deep=bool(folder))

@@ -42,7 +42,7 @@ _TERMINATED = 128 + signal.SIGTERM
 FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="One of `moviedreamer list`.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="Where the settings come from; see `moviedreamer list`.")]
 StorageUri = Annotated[str, typer.Option("--storage", metavar="URI", help="Folder, file://, s3:// or gs://.")]
-Into = Annotated[bool, typer.Option("--into", help="Work beside what the storage holds already, which is left alone.")]
+Into = Annotated[bool, typer.Option("--into", help="Use a folder that is not empty; what is in it is left alone.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes one setting; may be repeated.")
 ]
@@ -275,7 +275,7 @@ def clean(
             return
         print(f"removed {listed(names) or 'nothing'}")
         if found.left:
-            print(f"left alone, since no run made it or it was changed since: {listed([*map(repr, found.left)])}")
+            print(f"kept, because no run made it or it has changed: {listed([*map(repr, found.left)])}")
 
 
 @contextmanager
@@ -297,7 +297,7 @@ def _explained() -> Iterator[None]:
     except typer.Exit:
         raise
     except typer.Abort:  # asked, and nobody there to answer
-        err.print("nothing was removed; --yes doesn't ask")
+        err.print("nothing was removed; pass --yes to skip the question")
         raise typer.Exit(1) from None
     except Exception as error:
         if os.environ.get("MOVIEDREAMER_DEBUG"):

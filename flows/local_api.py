@@ -100,9 +100,12 @@ def _start(listening: socket.socket, home: Path, environment: dict[str, str]) ->
 
 
 def _wait(server: "subprocess.Popen[bytes]", url: str, home: Path) -> None:
-    starting = f"starting Prefect's API, which takes minutes on a busy machine, for {STARTUP_LIMIT} s at most"
+    waiting, limit = "waiting for Prefect's API to start", f"of at most {STARTUP_LIMIT}"
     try:
-        with tell_while(starting), urllib.request.urlopen(f"{url}/health", timeout=STARTUP_LIMIT):
+        with (
+            tell_while(waiting, f"{limit}; minutes are normal on a busy machine"),
+            urllib.request.urlopen(f"{url}/health", timeout=STARTUP_LIMIT),
+        ):
             (home / "whole").write_text(version("prefect"))
     except OSError as error:
         log = (home / "server.log").read_text(errors="replace").strip().splitlines()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flows import home
-from flows.cleaning import sweep_parts
+from storage.atomic import sweep_parts
 from storage.errors import StorageError
 from storage.root import Storage
 

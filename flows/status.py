@@ -24,7 +24,7 @@ def status(storage: Storage) -> Status:
     """Counts and names everything that the project keeps in a storage.
 
     Raises:
-        StorageError: when it cannot be read, or is not there.
+        StorageError: when it cannot be read, is not there, or holds something else.
     """
     from storage import layout, snapshot
     from storage.tables.tables import Tables
@@ -36,7 +36,10 @@ def status(storage: Storage) -> Status:
         )
     tables = Tables(storage)
     newest = takes.newest(storage)
-    counts = {name: count for name, count in tables.count().items() if name not in ("work", "rejects")}
+    rows = tables.count()
+    if not storage.record.exists and not any(rows.values()) and storage.list(""):
+        raise StorageError(f"{storage.base!r} holds no storage: name one with --storage")
+    counts = {name: count for name, count in rows.items() if name not in ("work", "rejects")}
     return {
         "tables": counts,
         "snapshots": [_snapshot(storage, name) for name in snapshot.ids(storage)],

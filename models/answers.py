@@ -1,4 +1,4 @@
-"""What a language model meant to say, out of what it said: for captions and scripts, local models and servers alike.
+"""Extracts the answer from what a language model said, for captions and scripts, servers and local models alike.
 
 Thoughts, role tokens, other turns of the chat and fences are taken off. An answer that is no answer (empty, a refusal,
 an unclosed thought, cut off, the prompt again) raises AnswerError, and whoever asked asks again, a few times.
@@ -19,6 +19,8 @@ _UNSEEN = re.compile(
     r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )  # half characters
 
+_BYTES = re.compile(r"(?:<0x[0-9A-Fa-f]{2}>)+")  # tokens of single bytes
+
 _THOUGHT = (
     r"(?:[<\[◁]{}(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis)[>\]▷]|<\|{}_of_thought\|>)"
 )
@@ -31,8 +33,12 @@ _CHANNEL = re.compile(  # gpt-oss thinks in channels; without special tokens the
 )
 _ANSWER = re.compile(r"<(answer|final|response|output|caption)>(.*?)(?:</\1>|$)", re.I | re.S)
 
-_THINKS = re.compile(r"[\s*#]*(?:thoughts?|thinking(?: process)?|reasoning|analysis)[ \t]*:", re.I)  # in plain words
-_SAYS = re.compile(r"^[ \t*#]*(?:final )?(?:answer|caption|description|response|output)[ \t]*:\**", re.I | re.M)
+_THINKS = re.compile(  # in plain words
+    r"[\s*#]*(?:thoughts?|thinking(?: process)?|reasoning|analysis)[ \t]*(?::|\**[ \t]*\n)", re.I
+)
+_SAYS = re.compile(
+    r"^[ \t*#]*(?:final )?(?:answer|caption|description|response|output)[ \t]*(?::\**|\**[ \t]*$)", re.I | re.M
+)
 
 _ROLES = "assistant|user|system|human|model|tool|ai|bot|助手|用户"
 _END = (
@@ -44,7 +50,7 @@ _CHAT = (
     (re.compile(_END), "\nsystem:\n"),
     (
         re.compile(
-            r"(?<=[.!?…\"”’)])[ \t]+(?=(?:USER|HUMAN|SYSTEM|ASSISTANT):)|#{2,}(?=[ \t]*(?:Human|User|Assistant):)"
+            r"(?<=[.!?…\"”’)])[ \t]+(?=(?:USER|HUMAN|SYSTEM|ASSISTANT):)|(?<!#)#{2,}(?=[ \t]*(?:Human|User|Assistant):)"
         ),
         "\n",
     ),
@@ -61,7 +67,8 @@ _TURN = re.compile(rf"(?:^|\n)[ \t*#]*(?:GPT4 correct )?({_ROLES})[ \t]*[:：]\*
 _MINE = {"assistant", "model", "ai", "bot", "助手"}
 
 _LANGUAGE = r"(?:json|text|plaintext|txt|markdown|md|python)\b|[\w-]*(?=\n)"
-_FENCED = re.compile(rf"```(?:{_LANGUAGE})?(.*?)(?:```|$)", re.I | re.S)
+_FENCED = re.compile(rf"(```|~~~|'''|\"\"\")(?:{_LANGUAGE})?(.*?)(?:\1|$)", re.I | re.S)
+_RULE = re.compile(r"^[ \t]*[-*_=~#]{3,}[ \t]*$", re.M)
 _LABEL = re.compile(
     r"^(?:#*\s*(?:the |image |picture |final )?(?:answer|caption|description|response|output)\s*(?::|\n)\s*)+|^#+\s*",
     re.I,
@@ -69,48 +76,60 @@ _LABEL = re.compile(
 _PREAMBLE = re.compile(
     r"^(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok)[,.!:]+\s*)?"
     r"(?:i(?:'d be|'m| am) (?:happy|glad) to[^.!\n]*[.!]\s*)?"
-    r"(?:(?:here|this|below)\b[^\n:]*\b(?:captions?|descriptions?|answer|sentences?|image|picture|still|frame)\b[^\n:]*:\s*)?",
+    r"(?:(?:here|this|below)\b[^\n:]{0,120}\b(?:captions?|descriptions?|answer|sentences?|image|picture|still|frame)\b"
+    r"[^\n:]{0,120}:\s*)?",
     re.I,
 )
-_FAREWELL = re.compile(r"(?:(?<=[.!?\n])|^)\s*(?:i hope th(?:is|at)|let me know|feel free|would you like)\b.*$", re.I)
-_QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "«": "»"}
-_MARKUP = re.compile(r"<[|/｜]|[|｜]>|<[a-z][^<>\n]{0,40}>|&[lg]t;|```|\[/?INST\]|^\s*[\[{]|\[\[|\]\(|\\boxed\b", re.I)
+_FAREWELL = re.compile(
+    r"(?:(?<=[.!?\n])|^)\s{0,9}(?:(?:i )?hope th(?:is|at|ese)|(?:please )?let me know|feel free|would you like"
+    r"|do you (?:want|need)|if you (?:need|want|have|would)|is there anything|anything else)\b.*$",
+    re.I,
+)
+_QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "«": "»", "*": "*", "_": "_"}
+_MARKUP = re.compile(
+    r"<[|/｜]|[|｜]>|<[a-z][^<>\n]{0,40}>|&[lg]t;|```|~~~|\[/?INST\]|^\s*[\[{]|\[\[|\]\(|\\boxed\b", re.I
+)
 _NOTHING = {"null", "none", "nan", "n/a", "na", "nil", "undefined", "empty", "unknown", "yes", "no", "ok"}
 
-_REFUSAL = re.compile(  # and thinking aloud
-    r"""[(*]*(?:(?:unfortunately|regrettably|however|but|oh|well|okay|alright|so|now|first|(?:please\ )?note)[,.:]?\s)*
-    (?: let\ me\ (?:think|see|look|analy|start|begin|describe) | thinking: | (?:hm+|wait)[,.!…]
-    | (?:i|we)\ (?:need|have|want)\ to\b | i\ should\b
-    | i(?:'ll|\ will|'m\ going\ to)\ (?:look|describe|start|begin|analy)
-    | i\ (?:have\ )?described\b | the\ user\ (?:wants|asks|asked|is\ asking|has|gave|provided)\b
-    | i(?:\ am|'m)\ (?:(?:so|very|really|truly)\ )?(?:sorry|afraid|unable|not\ able)\b
-    | i\ (?:can't|cannot|can\ not|couldn't|could\ not|won't|will\ not|don't|do\ not)\b
-    | i\ (?:must|have\ to)\ (?:decline|refuse)\b | i(?:'d|\ would)\ need\b
-    | sorry(?:[,.!]|\ but\b|\ for\b) | (?:my\ )?apologies\b | i\ apologi[sz]e\b
-    | (?:as|i\ am|i'm)\ (?:just\ )?an?\ (?:ai\b|artificial|(?:large\ |vision[-\ ])?language\ model)
-    | (?:there\ is\ )?no\ (?:image|picture)\ (?:was|is|has|provided|attached)
-    | (?:it\ (?:seems|appears|looks)\ (?:like\ |that\ )?)?(?:you\ (?:haven't|have\ not|didn't|did\ not)\b
-        | (?:no|the)\ (?:image|picture)\ (?:was|is|has|did)(?:n't|\ not|\ been)?
-            \ (?:provided|attached|uploaded|shared|load))
-    | (?:this|that|the)\ (?:image|picture|still|frame)\ (?:cannot|can't|could\ not)\ be\b
+_CHAT_WORDS = re.compile(  # a sentence of a caption is in the third person
+    r"""[(*_]*(?:(?:unfortunately|regrettably|however|but|oh|well|okay|ok|alright|so|now|first|hello|hi
+        |(?:please\ )?note)[,.:!]*\s+)*
+    (?:it\ (?:seems|appears|looks)\ (?:like\ |that\ )?)?
+    (?: (?:i(?!\.)|we|my|our|you|your|let\ (?:me|us)|let's|sorry|apologies|unable|please|thanks|thank\ you)(?![-\w])
+    | (?:hm+|wait)[,.!…] | thinking: | (?:could|can|would)\ you\b
+    | as\ an?\ (?:ai\b|artificial|(?:large\ |vision[-\ ])?language\ model)
+    | (?:the\ )?user\ (?:wants|asks|asked|is\ asking|has|gave|provided)\b
+    | (?:the|this)\ (?:assistant|model|ai|system)
+        \ (?:can't|cannot|can\ not|does\ not|doesn't|is\ (?:unable|not\ able))\b
+    | (?:there\ is\ )?(?:no|the)\ (?:image|picture)\ (?:was|is|has|did)(?:n't|\ not|\ been)?
+        \ (?:provided|attached|uploaded|shared|load|available)
+    | (?:there\ is\ )?no\ (?:image|picture)(?:[.,!]|$|\ (?:was|is|has|provided|attached)\b)
+    | (?:image|picture)\ (?:unavailable|missing|not\ (?:available|found|provided|shown))\b
+    | (?:this|that|the)\ (?:image|picture|still|frame)\ (?:cannot|can't|could\ not)\ be
+        \ (?:described|identified|viewed|processed|analy[sz]ed|captioned|loaded|displayed)
     | it\ is\ (?:not\ possible|impossible)\ (?:for\ me\ )?to\ (?:describe|identify|view|process|analy|caption)
-    | (?:please|(?:could|can|would)\ you(?:\ please)?)\ (?:provide|upload|attach|share|send)\b
-    | (?:content|response|output)\ (?:was\ |has\ been\ )?(?:filtered|blocked|removed)\b | (?:\w+\ )?error: | traceback\b
-    | es\ tut\ mir\ leid | ich\ kann\ (?:leider|das|diese) | (?:je\ suis\ )?désolée?\b | je\ ne\ peux\ pas
-    | lo\ siento | no\ puedo | mi\ dispiace | non\ posso | desculpe | não\ posso | het\ spijt\ me | tyvärr
-    | jag\ kan\ tyvärr
-    | извините | к\ сожалению | я\ не\ могу | 我?(?:很|非常)?抱歉
-    | 对不起 | 我?无法 | 我不能 | 申し訳 | すみません | 죄송 )""",
+    | this\ (?:request|prompt|conversation)\b
+    | (?:content|response|output)\ (?:was\ |has\ been\ )?(?:filtered|blocked|removed)\b
+    | (?:(?:runtime|internal|server|api|http)\ ?)?error: | traceback\b )""",
     re.I | re.X,
 )
+_IN_OTHER_LANGUAGES = (
+    *("es tut mir leid", "ich kann leider", "ich kann das", "ich kann diese", "ich sehe kein", "leider kann ich"),
+    *("désolé", "je suis désolé", "je ne peux pas", "je ne vois", "lo siento", "no puedo", "no veo", "mi dispiace"),
+    *("non posso", "non riesco", "non vedo", "desculpe", "não posso", "não consigo", "het spijt me", "ik kan"),
+    *("tyvärr", "jag kan tyvärr", "beklager", "jeg kan ikke", "przepraszam", "nie mogę", "üzgünüm", "maaf", "xin lỗi"),
+    *("извините", "к сожалению", "я не могу", "抱歉", "很抱歉", "非常抱歉", "我很抱歉", "我非常抱歉", "对不起"),
+    *("無法", "我無法", "无法", "我无法", "我不能", "申し訳", "すみません", "죄송", "मुझे खेद", "عذر", "آسف"),
+)
+_QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”')
 _FEWEST = 4  # words of a sentence that can only come from the prompt
 
-_COMMAS = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[\]}])', re.S)
+_COMMAS = re.compile(r'("(?:\\.|[^"\\])*"?)|,(?=\s*[\]}])', re.S)
 _CURLY = str.maketrans(dict.fromkeys("“”„‟", '"'))
 
 
 class AnswerError(ModelError, ValueError):
-    """An answer that is none; the message is for the model that gave it, and for the row if it gives no better."""
+    """An unusable answer. The message goes back to the model and, if no better answer comes, into the row."""
 
 
 def plain(text: str, cut: bool) -> str:
@@ -119,14 +138,14 @@ def plain(text: str, cut: bool) -> str:
     Raises:
         AnswerError: when it is far too long, a thought doesn't end, the answer was cut off, or nothing is left.
     """
+    if cut:
+        raise AnswerError("it was cut off because it is too long")
     if len(text) > _LONGEST:
         raise AnswerError(f"it is longer than {_LONGEST} characters")
-    said = _without_thoughts(_UNSEEN.sub(" ", text.replace("\r\n", "\n")))
+    said = _without_thoughts(_UNSEEN.sub(" ", _BYTES.sub(_decoded, text).replace("\r\n", "\n")))
     for pattern, instead in _CHAT:
         said = pattern.sub(instead, said)
     said = _own_turn(said).strip()
-    if cut:
-        raise AnswerError("it was cut off because it is too long")
     if not said:
         raise AnswerError("it is empty")
     return said
@@ -139,10 +158,10 @@ def prose(text: str, cut: bool, instructions: Iterable[str]) -> str:
         AnswerError: as `plain`, and when it refuses, repeats its instructions, or holds code or no words.
     """
     said = _without_spoken_thoughts(plain(text, cut))
-    blocks = _FENCED.findall(said)
+    blocks = [block for _, block in _FENCED.findall(said)]
     if len(blocks) > 1:
         raise AnswerError(f"it holds {len(blocks)} blocks of code: plain sentences were asked for")
-    said = (blocks[0] if blocks else said).replace("**", "").strip()
+    said = _RULE.sub("", blocks[0] if blocks else said).replace("**", "").strip()
     said = _FAREWELL.sub("", _LABEL.sub("", _PREAMBLE.sub("", said))).strip()
     if len(said) > 1 and _QUOTES.get(said[0]) == said[-1] and said.count(said[0]) <= 2:
         said = said[1:-1].strip()
@@ -151,18 +170,18 @@ def prose(text: str, cut: bool, instructions: Iterable[str]) -> str:
 
 
 def require_own_words(text: str, instructions: Iterable[str]) -> None:
-    """Raises AnswerError for a text without words, a refusal, markup, or a sentence of the instructions."""
+    """Raises AnswerError for a text without words, a refusal, other chat, markup, or a sentence of the instructions."""
     if not any(letter.isalpha() for letter in text):
         raise AnswerError(f"it has no words: {text[:40]!r}" if text.strip() else "it is empty")
     if _MARKUP.search(text):
-        raise AnswerError(f"it holds markup, plain sentences were asked for: {text[:80]!r}")
+        raise AnswerError(f"it holds markup; plain sentences were asked for: {text[:80]!r}")
     told = [_words(each) for each in instructions]
     if any(_is_within(_words(sentence), " ".join(told)) for sentence in split(text)) or any(
         _is_within(_words(sentence), _words(text)) for each in instructions for sentence in split(each)
     ):
         raise AnswerError(f"it repeats what was asked: {text[:80]!r}")
-    for sentence in split(text):
-        if _REFUSAL.match(sentence.replace("’", "'")) or sentence.strip(" .!'\"").casefold() in _NOTHING:
+    for sentence in split(_QUOTED.sub('""', text)):
+        if _is_chat(sentence) or sentence.strip(" .!'\"").casefold() in _NOTHING:
             raise AnswerError(f"it describes nothing: {sentence[:80]!r}")
 
 
@@ -185,9 +204,19 @@ def json_value(text: str, cut: bool) -> Any:
             raise AnswerError("it is not JSON: its brackets are nested too deeply") from None
         except ValueError as error:
             first = first or error
-    if _REFUSAL.match(said.replace("’", "'")):
+    if _is_chat(said):
         raise AnswerError(f"it describes nothing: {said[:80]!r}")
     raise AnswerError(f"it is not JSON: {first}")
+
+
+def _is_chat(sentence: str) -> bool:
+    """Whether a sentence speaks to somebody or of the model: a refusal, a question, thinking aloud."""
+    said = sentence.replace("’", "'")
+    return bool(_CHAT_WORDS.match(said)) or said.lstrip("¡¿(*_ ").casefold().startswith(_IN_OTHER_LANGUAGES)
+
+
+def _decoded(tokens: re.Match[str]) -> str:
+    return bytes.fromhex(tokens[0].replace("<0x", "").replace(">", "")).decode(errors="ignore")
 
 
 def _without_thoughts(text: str) -> str:
@@ -253,4 +282,4 @@ def _one_of(values: list[Any]) -> Any:
 
 
 def _refuse(constant: str) -> None:
-    raise AnswerError(f"it is not JSON: {constant} is no value of it")
+    raise AnswerError(f"it is not JSON: {constant} is not a JSON value")

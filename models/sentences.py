@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = 248  # of LongCLIP, its two end marks among them
 
+_LONGEST = 40  # characters of a word that is looked at
 _CLOSERS = "\"'”’»)\\]｣」』）】〉》"
 _EMOJI = "\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d"
 _END = re.compile(
@@ -55,7 +56,7 @@ def _ends(line: str, start: int, end: re.Match[str]) -> bool:
     following = rest.strip().lstrip("\"'“‘«([")[:1]
     if end["marks"] != ".":
         return not following.islower() or not (end["closed"] or set(end["marks"]) <= {".", "…"})
-    word = re.split(r"[\s(\[\"'“‘«]", line[start : end.start()])[-1]
+    word = re.split(r"[\s(\[\"'“‘«]", line[max(start, end.start() - _LONGEST) : end.start()])[-1]
     name = word.casefold()
     if _GOES_ON.fullmatch(name):
         return False

@@ -6,6 +6,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from storage import layout
+from storage.record import FOLDER
+
+if TYPE_CHECKING:
+    from storage.root import Storage
 
 
 @contextmanager
@@ -13,7 +20,7 @@ def beside(target: Path, owner: str = "", last: Callable[[Path], None] = lambda 
     """A new file beside `target` that takes its place when the block ends well, and vanishes when it doesn't.
 
     Args:
-        owner: stands in the file's name, for `sweep`.
+        owner: stands in the file's name, for `sweep_parts`.
         last: is called with the new file before it takes its place, which an error of it prevents.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,11 +67,15 @@ def is_part(path: PurePosixPath) -> bool:
     return any(name.startswith(".") and name.endswith(".part") for name in path.parts)
 
 
-def sweep(folder: Path, owner: str, deep: bool) -> None:
-    """Removes what an owner's killed processes left unfinished in a folder, or also below it.
+def sweep_parts(storage: "Storage") -> None:
+    """Removes what killed runs left unfinished in a storage; for whoever is alone in it. Other owners' files stay."""
+    if storage.is_local and storage.record.exists:
+        for folder in ("", FOLDER, *layout.FOLDERS):
+            if folder != "tables":  # Delta's own
+                _sweep(Path(storage.uri) / folder, storage.record.id, deep=bool(folder))
 
-    For whoever is alone there; files of other owners stay.
-    """
+
+def _sweep(folder: Path, owner: str, deep: bool) -> None:
     for part in folder.glob("**/.*.part" if deep else ".*.part"):
         if re.fullmatch(rf"\.(.+\.)?{owner}[0-9a-f]{{32}}\.part", part.name) and part.is_file():
             part.unlink(missing_ok=True)

@@ -32,14 +32,16 @@ def claim(storage: Storage, into: bool = False) -> None:
         _require_free(storage, _in_the_way(storage))
         return
     held, tables = storage.look_into(lambda folder: False)[0], _earlier_tables(storage)
-    if held and not into:
+    if held and tables and not into:
         raise ConfigError(
             f"{storage.base!r} was made by an earlier version of moviedreamer, which kept no record of its files: run "
-            "once with --into to go on with it (its tables go on; its other files are read, and neither overwritten "
-            "nor removed), or name another place with --storage"
-            if tables
-            else f"{storage.base!r} is not empty and no storage of moviedreamer (it holds {_some(held)}): name an "
-            "empty or a new folder with --storage, or add --into to work beside what is there, which is left alone"
+            "once with --into to continue with it (its tables are continued; its other files are read, but never "
+            "overwritten or removed), or name another place with --storage"
+        )
+    if held and not into:
+        raise ConfigError(
+            f"{storage.base!r} is neither empty nor a moviedreamer storage (it holds {_some(held)}): name an empty or "
+            "a new folder with --storage, or add --into to work beside what is there, which is left alone"
         )
     strangers = _in_the_way(storage)
     taken_over = [rel for rel in strangers if tables and not rel.startswith((f"{FOLDER}/", "tables/"))]
@@ -56,8 +58,8 @@ def claim(storage: Storage, into: bool = False) -> None:
 def _require_free(storage: Storage, strangers: list[str]) -> None:
     if strangers:
         raise ConfigError(
-            f"in {storage.base!r} files are in the way that no run there made: {_some(strangers)}. Nothing was "
-            "changed: move them away, or name another place with --storage"
+            f"{storage.base!r} has files in places where runs write, and no run made them: {_some(strangers)}. Nothing "
+            "was changed. Move them away, or name another place with --storage"
         )
 
 

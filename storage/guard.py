@@ -27,7 +27,7 @@ def storage_error(error: Exception, doing: str, url: str) -> StorageError:
             "then run the same command again: what was finished is kept"
         )
     if "://" in url and (code in _CLOSED_CODES or lacks_keys(error)):
-        return StorageError(f"cannot {doing} {url!r}: not permitted; export {KEYS} of somebody who may")
+        return StorageError(f"cannot {doing} {url!r}: access denied: export {KEYS} for an account that has access")
     if code in _CLOSED_CODES or _CLOSED.search(text):
         return StorageError(f"cannot {doing} {url!r}: not permitted; make it writable or name another with --storage")
     return StorageError(f"cannot {doing} {url!r}: {' '.join(text.split())[:500]}")

@@ -1,4 +1,4 @@
-"""What lies where in a storage: the one list of the places that flows write to, as segments of a path.
+"""The list of places that flows write to, as path patterns.
 
 Nothing here says that a file is ours: the record does (storage.record). A file at one of these places that no run made
 stands in a run's way.

@@ -19,7 +19,7 @@ _UNPRINTABLE = re.compile(
 
 
 def printable(text: str, most: int = NAME) -> str:
-    r"""One line of at most `most` characters: longer texts are cut, and control characters escaped, as "\x1b"."""
+    r"""One line of the first `most` characters, with control characters escaped, as "\x1b"."""
     return _UNPRINTABLE.sub(_escaped, cut(text, most))
 
 

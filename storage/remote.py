@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 _PYARROW = ("s3", "gs")
 _PLACE_AND_OPTIONS = re.compile(r"(?P<place>.*?)(\?(?P<options>[a-z_]+=[^?]*))?", re.DOTALL)
-_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
+_PASSWORD = re.compile(r"://[^/@:]*:(?!\d*/)[^@]*@")  # a port is none; keys may hold "/"
+_SIGNED = re.compile(  # by Amazon, Google, CloudFront, Azure and others
+    r"(X-(Amz|Goog)-.+|Signature|Expires|Policy|Key-Pair-Id|AWSAccessKeyId|GoogleAccessId|sig|se|st|sp|sv|sr|spr|sip"
+    r"|ske|skt|sks|skv|skoid|sktid|((access|auth)_?)?token|api_?key|password)=.*",
+    re.IGNORECASE | re.DOTALL,
+)
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
@@ -55,18 +60,28 @@ def split(uri: str) -> tuple[str, str, str]:
 
 
 def address(source: str) -> str:
-    """A source as it is shown and kept: how an object store is reached is no part of it."""
+    """A source as it is shown and kept: without keys, signatures and the options of an object store."""
+    if not is_remote(source):
+        return source
     scheme, place, _ = split(source)
-    return f"{scheme}://{place}" if scheme in _PYARROW and is_remote(source) else source
+    if scheme in _PYARROW:
+        return _masked(f"{scheme}://{place}")
+    start, mark, query = source.partition("?")
+    kept = "&".join(part for part in query.split("&") if not _SIGNED.fullmatch(part))
+    return _masked(start + (mark if kept else "") + kept)
 
 
 def reached(source: str, known: Iterable[str]) -> str:
-    """An address with the options that the first of some known URIs in the same bucket has."""
+    """An address as the one of some known URIs that it is of, or with the options of the first in the same bucket."""
     scheme, place, options = split(source)
-    if is_remote(source) and scheme in _PYARROW and not options:
+    signed = is_remote(source) and scheme not in _PYARROW
+    if signed or (is_remote(source) and not options):
         for uri in known:
             theirs, other, how = split(uri)
-            if how and (theirs, other.partition("/")[0]) == (scheme, place.partition("/")[0]):
+            if signed:
+                if address(uri) == source:
+                    return uri
+            elif how and (theirs, other.partition("/")[0]) == (scheme, place.partition("/")[0]):
                 return f"{source}?{how}"
     return source
 
@@ -149,7 +164,7 @@ def fetched(source: str, folder: Path = Path()) -> Iterator[Path]:
         return
     _sweep()
     with tempfile.TemporaryDirectory(prefix=f"{_copies()}{os.getpid()}-") as place:
-        copy = Path(place) / (PurePosixPath(split(source)[1]).name or "film")
+        copy = Path(place) / (PurePosixPath(split(address(source))[1]).name or "film")
         with _explained(source):
             filesystem, path = _opened(source)
             filesystem.get_file(path, str(copy))
@@ -208,8 +223,8 @@ def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
 @contextmanager
 def _explained(source: str) -> Iterator[None]:
     """Raises FilmError in place of what file systems raise."""
-    shown = _masked(address(source))
-    keys = f"{shown!r} may not be read: export {KEYS} of somebody who may"
+    shown = address(source)
+    keys = f"{shown!r} may not be read, access denied: export {KEYS} for an account that has access"
     in_store = is_remote(source) and split(source)[0] in _PYARROW
     try:
         yield

@@ -1,8 +1,9 @@
 """Folders of this machine, searched to the bottom: each real folder once, whatever links lead to it."""
 
+import fnmatch
 import glob
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 
@@ -37,18 +38,36 @@ def visible(top: Path, onerror: Callable[[OSError], object] | None = None) -> It
         yield from (here / name for name in names if not name.startswith("."))
 
 
-def matching(pattern: Path) -> set[Path]:
+def matching(pattern: Path, onerror: Callable[[OSError], object] | None = None) -> Iterator[Path]:
     """Files and folders that match a pattern; "**" stands for a folder and all below it, and last for all in them."""
-    parts = pattern.parts
-    if "**" not in parts:
-        return set(map(Path, glob.glob(str(pattern))))  # noqa: PTH207 - takes absolute patterns
-    at = parts.index("**")
-    starts, after = matching(Path(*parts[:at])), parts[at + 1 :]
-    if not after:
-        return starts
-    found: set[Path] = set()
-    for start in starts:
-        for here, folders, _ in walk(start):
+    return _matching(Path(pattern.anchor), pattern.relative_to(pattern.anchor).parts, onerror)
+
+
+def _matching(here: Path, parts: Sequence[str], onerror: Callable[[OSError], object] | None) -> Iterator[Path]:
+    if not parts:
+        yield here
+        return
+    part, *rest = parts
+    if part == "**" and rest:
+        for folder, folders, _ in walk(here, onerror):
             folders[:] = [name for name in folders if not name.startswith(".")]
-            found |= matching(Path(glob.escape(str(here)), *after))
-    return found
+            yield from _matching(folder, rest, onerror)
+    elif part == "**":
+        yield here
+    elif glob.has_magic(part):
+        for name in fnmatch.filter(_names(here, onerror), part):
+            if not name.startswith(".") or part.startswith("."):
+                yield from _matching(here / name, rest, onerror)
+    elif os.path.lexists(here / part):
+        yield from _matching(here / part, rest, onerror)
+
+
+def _names(folder: Path, onerror: Callable[[OSError], object] | None) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        if onerror:
+            onerror(error)
+        return []

@@ -31,7 +31,8 @@ def root_uri(uri: str) -> str:
         raise ConfigError("the storage is empty: name a folder, file://, s3:// or gs:// with --storage")
     if "://" not in uri or uri.startswith("file:///"):
         return _folder(str(local_path(uri).absolute()))
-    if "@" in place.partition("/")[0] or _KEYS & dict(parse_qsl(options)).keys():
+    bucket = place.partition("/")[0]
+    if "@" in bucket or (":" in bucket and "@" in place) or _KEYS & dict(parse_qsl(options)).keys():
         bare = f"{scheme}://{place.rpartition('@')[2]}"
         raise ConfigError(
             f"keys stand in the storage {bare!r}: leave them out and export {KEYS}, which are never shown or kept"

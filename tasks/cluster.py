@@ -35,7 +35,9 @@ _PATIENCE = {  # of the parts of a Ray that starts here, with each other
 }
 _JOIN_LIMIT = 100  # seconds for a cluster to answer, as its head may just be starting
 _PLACE = re.compile(r"(ray://)?(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+):(?P<port>[0-9]{1,5})")
-_CURE = "RAY_ADDRESS is host:port of a head on which `ray status` answers; unset it to use this machine alone"
+_CURE = (
+    "set RAY_ADDRESS to the host:port of a running head (`ray status` answers there), or unset it to use this machine"
+)
 _one_at_a_time = threading.Lock()
 
 
@@ -58,7 +60,7 @@ class Pool:
 
 
 class ClusterError(MovieDreamerError):
-    """Ray is not there, or has not what is asked of it."""
+    """Ray is missing, or lacks what is asked of it."""
 
 
 class ClusterConfig(BaseModel, frozen=True, extra="forbid"):
@@ -156,26 +158,26 @@ def require_gpus(config: ClusterConfig, wanted: float, said: str) -> None:
 
 
 def _require_place(address: str) -> None:
-    """Raises ClusterError for what is no host:port, which Ray would wait for; other schemes than ray:// are Ray's."""
+    """Raises ClusterError for what is not host:port, which Ray would wait for; other schemes than ray:// are Ray's."""
     if address == "auto" or ("://" in address and not address.startswith("ray://")):
         return
     place = _PLACE.fullmatch(address)
     if not place or not 0 < int(place["port"]) < 2**16:
-        raise ClusterError(f"RAY_ADDRESS={address!r} is no host:port with a port from 1 to 65535: {_CURE}")
+        raise ClusterError(f"RAY_ADDRESS={address!r} is not host:port with a port from 1 to 65535: {_CURE}")
 
 
 def _join(address: str) -> None:
     import ray
 
     name = f"the Ray cluster at RAY_ADDRESS={address!r}"
-    waiting = f"waiting for {name}, for {_JOIN_LIMIT} s at most"
+    limit = f"of at most {_JOIN_LIMIT}"
     try:
-        with _speechless() as aloud, _own_sigterm(), tell_while(waiting, aloud):
+        with _speechless() as aloud, _own_sigterm(), tell_while(f"waiting for {name}", limit, aloud):
             if "://" not in address:  # a Ray client has limits of its own
                 _await_head(address)
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except TimeoutError:
-        raise ClusterError(f"{name} does not answer within {_JOIN_LIMIT} s: {_CURE}") from None
+        raise ClusterError(f"{name} did not answer within {_JOIN_LIMIT} s: {_CURE}") from None
     except Exception as error:
         ray.shutdown()
         raise ClusterError(f"this process cannot join {name}: {_said(error)}; {_CURE}") from error
@@ -216,9 +218,14 @@ def _await_head(address: str) -> None:
 def _start(config: ClusterConfig) -> None:
     import ray
 
-    starting = f"starting Ray, which takes minutes on a busy machine; each of its parts has {START_LIMIT} s"
+    limit = f"of at most {START_LIMIT} for each of its parts; minutes are normal on a busy machine"
     try:
-        with _speechless() as aloud, _own_sigterm(), tell_while(starting, aloud), patient_head():
+        with (
+            _speechless() as aloud,
+            _own_sigterm(),
+            tell_while("waiting for Ray to start", limit, aloud),
+            patient_head(),
+        ):
             ray.init(
                 address="local",
                 num_cpus=config.cpus,

@@ -1,4 +1,4 @@
-"""The Ray that this process starts: it has the time that a busy machine takes, and a start that fails leaves nothing.
+"""Starts this process's Ray with time limits for a busy machine; a failed start leaves no processes.
 
 Ray itself gives its node 30 seconds, which no setting changes, asks for it without a pause meanwhile, and forgets the
 processes of a node that did not start.

@@ -30,8 +30,8 @@ def telling(teller: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def tell_while(waiting: str, voice: Voice = nullcontext) -> Iterator[None]:
-    """Tells, of a block that takes longer than some seconds, what it waits for, and now and then for how long."""
+def tell_while(waiting: str, limit: str, voice: Voice = nullcontext) -> Iterator[None]:
+    """If the block takes long, reports what it waits for and for how long: `<waiting> (<seconds> s <limit>)`."""
     over, teller = threading.Event(), _teller.get(None)
 
     def tell(teller: Callable[[str], None]) -> None:
@@ -39,7 +39,7 @@ def tell_while(waiting: str, voice: Voice = nullcontext) -> Iterator[None]:
         while not over.wait(pause):
             seconds, pause = seconds + pause, _EVERY
             with voice():
-                teller(f"{waiting} ({seconds:g} s so far)")
+                teller(f"{waiting} ({seconds:g} s {limit})")
 
     thread = threading.Thread(target=copy_context().run, args=(tell, teller), daemon=True) if teller else None
     if thread:

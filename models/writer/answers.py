@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models import prompts as texts
-from models.answers import AnswerError, json_value, plain, require_own_words
+from models.answers import AnswerError, json_value, prose
 from models.sentences import MOST_TOKENS, fitted, split, tokens
 from models.server import Message
 from models.writer.grounding import invented_names, support
@@ -67,11 +67,8 @@ def _lists(text: str, cut: bool) -> Mapping[str, list[str]]:
 
 def _sentences(name: str, entries: Sequence[str], most: int) -> tuple[str, ...]:
     """Each sentence once, though an entry may hold several."""
-    if any(not any(letter.isalpha() for letter in entry) for entry in entries):
-        raise AnswerError(f"{name} has an entry without words")
-    for entry in entries:
-        require_own_words(entry, texts.read(PROMPTS).values())
-    said = tuple(dict.fromkeys(sentence for entry in entries for sentence in split(plain(entry, cut=False))))
+    instructions = texts.read(PROMPTS).values()
+    said = tuple(dict.fromkeys(one for entry in entries for one in split(prose(entry, False, instructions))))
     if len(said) > most:
         raise AnswerError(f"{name} has {len(said)} sentences, at most {most} fit")
     return said

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.decoding.encryption import encryption
+from storage.decoding.encryption import encryption, is_blu_ray
 from storage.errors import FilmError
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns 
     *("mjpeg", "mov", "mpeg", "mpegts", "mpegvideo", "mxf", "nsv", "nut", "obu", "ogg", "rm", "vc1", "vvc", "wtv"),
     "yuv4mpegpipe",
 )
-_WEBP = re.compile(rb"RIFF.{4}WEBP", re.DOTALL)
-_PICTURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+_PICTURES = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "PSD", "TIFF", "WEBP")  # formats of Pillow
+_JPEG = b"\xff\xd8\xff"
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d\.\d+)")
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 
@@ -68,7 +68,7 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
         raise _unopenable(path, error) from error
     with container:
         if scheme := encryption(path, container):
-            raise FilmError("encrypted", f"the pictures of {str(path)!r} are encrypted ({scheme})")
+            raise FilmError("encrypted", f"{str(path)!r} is encrypted ({scheme})")
         yield container, _moving_picture(path, container)
 
 
@@ -82,7 +82,7 @@ def _container(path: Path) -> "InputContainer":
     except MemoryError:
         raise
     except av.error.FFmpegError:
-        if path.suffix.lower() != ".mjpeg" or _still_picture(_head(path)) != "a still picture (JPEG)":
+        if path.suffix.lower() != ".mjpeg" or not _head(path).startswith(_JPEG):
             raise
         container = av.open(place, format="mjpeg", options=dict(_OPTIONS))  # libav took it for one picture
     return container
@@ -94,9 +94,10 @@ def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
     Elsewhere the lower of both: an AVI that was copied from another file counts ticks where it has no frames.
     """
     average, guessed = stream.average_rate, stream.guessed_rate
-    if guessed and average and not container.format.flags & _NO_TIMES:
-        return min(average, guessed)
-    return guessed or average or Fraction(25)
+    if container.format.flags & _NO_TIMES:
+        return guessed or average or Fraction(25)
+    rates = [average or stream.codec_context.framerate, guessed]  # ASF tells no average
+    return min(filter(None, rates), default=Fraction(25))
 
 
 def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
@@ -106,15 +107,15 @@ def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not films:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise FilmError("no_video_stream", f"{str(path)!r} holds no moving picture, only: {kinds}")
+        raise FilmError("no_video_stream", f"{str(path)!r} has no video stream, only: {kinds}")
     films = [stream for stream in films if stream.codec_context]
     if not films:
-        raise FilmError("unknown_codec", f"the picture of {str(path)!r} is in no codec known here: convert it to H.264")
+        raise FilmError("unknown_codec", f"the video codec of {str(path)!r} is unknown: convert it to H.264")
     stream = max(
         films, key=lambda film: (film.disposition & Disposition.default, film.frames != 1, film.width * film.height)
     )
     if not (stream.width and stream.height):
-        raise FilmError("decode_failed", f"{str(path)!r} does not tell how large its picture is")
+        raise FilmError("decode_failed", f"the header of {str(path)!r} does not give the picture's size")
     if min(stream.width, stream.height) < SMALLEST_SIDE:
         size = f"{stream.width}x{stream.height}"
         raise FilmError("too_small", f"{str(path)!r} is {size} pixels; {SMALLEST_SIDE}x{SMALLEST_SIDE} is the least")
@@ -157,11 +158,14 @@ def _unopenable(path: Path, error: Exception) -> FilmError:
         return FilmError("not_a_video", f"{str(path)!r} is empty (0 bytes)")
     if lost := missing_end(path):
         return FilmError("truncated", f"{str(path)!r} cannot be opened: {lost}")
-    head = _head(path)
-    if _WEBP.match(head) and b"ANIM" in head:
-        cure = "convert it, as a recent ffmpeg does: ffmpeg -i film.webp film.mp4"
-        return FilmError("not_a_video", f"{str(path)!r} is an animated WebP, which is not supported: {cure}")
-    kind = "text" if _is_text(head) else _still_picture(head) or "no media format known here"
+    if is_blu_ray(path):
+        return FilmError("encrypted", f"{str(path)!r} is encrypted (AACS)")
+    if _is_text(_head(path)):
+        kind = "text"
+    elif picture := picture_instead(path):
+        return picture
+    else:
+        kind = "no media format known here"
     return FilmError("not_a_video", f"{str(path)!r} is not a video: it holds {kind} ({type(error).__name__})")
 
 
@@ -185,7 +189,9 @@ def missing_end(path: Path) -> str:
             at += length
             if at > size:
                 return f"its end is missing: it declares {at} bytes or more and has {size}"
-    return "" if b"moov" in kinds or not kinds else f"its end is missing: no index ('moov') in its {size} bytes"
+    if not kinds or b"moov" in kinds or b"meta" in kinds:  # the second is a still picture's
+        return ""
+    return f"its end is missing: no index ('moov') in its {size} bytes"
 
 
 def _head(path: Path) -> bytes:
@@ -195,9 +201,22 @@ def _head(path: Path) -> bytes:
         return file.read(4096)
 
 
-def _still_picture(head: bytes) -> str:
-    kind = next((kind for start, kind in _PICTURES.items() if head.startswith(start)), "WebP" * bool(_WEBP.match(head)))
-    return f"a still picture ({kind})" if kind else ""
+def picture_instead(path: Path) -> FilmError | None:
+    """The reason to leave out a picture that libav reads as no film, still or WebP; None for anything else."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=_PICTURES) as image:
+            kind = str(image.format).replace("WEBP", "WebP")
+            animated = kind == "WebP" and getattr(image, "is_animated", False)
+    except MemoryError:
+        raise
+    except Exception:  # of all kinds, for files that only begin like a picture
+        return None
+    if animated:
+        cure = "convert it, as a recent ffmpeg does: ffmpeg -i film.webp film.mp4"
+        return FilmError("not_a_video", f"{str(path)!r} is an animated {kind}, which is not supported: {cure}")
+    return FilmError("not_a_video", f"{str(path)!r} is not a video: it holds a still picture ({kind})")
 
 
 def _is_text(head: bytes) -> bool:

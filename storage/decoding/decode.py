@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from storage.decoding.bars import BarFinder, Bars, guess
-from storage.decoding.container import frame_rate, missing_end, opened
+from storage.decoding.container import frame_rate, missing_end, opened, picture_instead
 from storage.decoding.look import look
 from storage.decoding.pictures import Developer, encode, luma
 from storage.decoding.plan import PlanError, nearest
@@ -32,7 +32,10 @@ BATCH = 64  # keyframes
 
 
 class KeyframesConfig(BaseModel, frozen=True, extra="forbid"):
-    """How keyframes are taken from a film. What is transparent becomes black."""
+    """How keyframes are taken from a film.
+
+    What is transparent becomes black; the alpha of VP8 and VP9, which libav does not decode, is ignored.
+    """
 
     every: float = Field(1.0, ge=1.0, description="seconds between two keyframes")
     trim: Trim = Field(TrimSeconds(), description="what is cut off at the beginning and end of a film")
@@ -146,7 +149,7 @@ def decode_film(path: Path | str, config: KeyframesConfig, spool: IO[bytes] | No
     """Decodes a film from its first to its last frame, in this process (storage.decoding.child has a safer way).
 
     Keyframes are the frames nearest to each whole step of `config.every`, none farther than half a step; a frame that
-    stands for long (storage.decoding.stills) is the keyframe of each step until the next. A damaged film keeps those
+    is held for long (storage.decoding.stills) is the keyframe of each step until the next. A damaged film keeps those
     that decode. Memory holds numbers; the pictures go to `spool`, by default a temporary file.
 
     Raises:
@@ -284,9 +287,11 @@ def _numbers(
 
 def _too_few(path: Path, config: KeyframesConfig, reader: FilmReader, made: int, left: int) -> FilmError:
     name, damage = repr(str(path)), reader.damage()
-    what = f"{left} keyframes of {name} decode, two are the least"
+    what = f"only {left} keyframes of {name} decode, at least two are needed"
     if lost := missing_end(path):
         return FilmError("truncated", f"{what}: {lost}")
+    if made < FEWEST_KEYFRAMES and reader.frames == 1 and (picture := picture_instead(path)):
+        return picture
     if damage or not reader.frames:
         return FilmError("decode_failed", f"{what}: {damage or 'it holds no picture'}")
     return _too_short(str(path), config, reader.end, made, left)
@@ -295,5 +300,7 @@ def _too_few(path: Path, config: KeyframesConfig, reader: FilmReader, made: int,
 def _too_short(source: str, config: KeyframesConfig, end: float, made: int, left: int) -> FilmError:
     lasts = f"{source!r} lasts {end:.2f} s"
     if made < FEWEST_KEYFRAMES:
-        return FilmError("too_short", f"{lasts}: a keyframe every {config.every:g} s makes {made}, two are the least")
-    return FilmError("too_short", f"{lasts}: {config.trim} leave {left} keyframes, two are the least; lower them")
+        return FilmError(
+            "too_short", f"{lasts}: one keyframe every {config.every:g} s makes {made}, at least two are needed"
+        )
+    return FilmError("too_short", f"{lasts}: {config.trim} leave {left} keyframes, at least two are needed; lower them")

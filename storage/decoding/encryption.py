@@ -20,6 +20,7 @@ _PIECES, _PIECE = 16, 1 << 16  # of a file, and bytes of each
 _SHARE = 0.05  # of the packets of pictures that must be marked: one alone is damage
 _SYNC, _TS_SIZES = 0x47, (188, 192, 204)  # first byte of a transport packet; bytes from one to the next
 _IN_STEP = 0.9  # share of the packets that begin so
+_UNIT, _COPY_BITS = 6144, 0xC0  # bytes that AACS encrypts at a time; what its first packet says of copies
 _SAMPLE_AES = 0xDB  # stream type of H.264
 _PES_OF_PICTURES = re.compile(rb"\x00\x00\x01[\xe0-\xef]..([\x80-\xbf])", re.DOTALL)
 _FAIRPLAY = re.compile(rb"stsd.{12}drmi", re.DOTALL)
@@ -56,6 +57,14 @@ def encryption(path: Path, container: "InputContainer") -> str:
 def is_encrypted(packet: "Packet[VideoStream]") -> bool:
     """Whether the container marks this packet: a film may begin in the clear."""
     return packet.has_sidedata("encryption_info")
+
+
+def is_blu_ray(path: Path) -> bool:
+    """Whether a file is a Blu-ray's stream as AACS encrypts it: of each unit only the first bytes are clear."""
+    with path.open("rb") as file:
+        data = file.read(4 * _UNIT)
+    starts = [data[at : at + 5] for at in range(0, len(data) - 4, _UNIT)]
+    return bool(starts) and all(start[4] == _SYNC and start[0] & _COPY_BITS for start in starts)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

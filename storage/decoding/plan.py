@@ -130,7 +130,7 @@ class _Fates:
             raise PlanError
         seconds = self._seconds(pts) - self._start
         self._last, self._settled = (seconds, pts), pts - self._half
-        if before and seconds - before[0] > LEAST and self._stills.between(before[1], pts) == "still":
+        if before and seconds - before[0] > LEAST and self._stills.between(before[1], pts) == "held":
             self._picked.update((before[1], pts))  # the reader sees that nothing lies between them
             for time in again(before[0], seconds):
                 self._pick(time, before[1])

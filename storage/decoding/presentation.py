@@ -1,4 +1,4 @@
-"""When frames are shown, in containers that don't tell it."""
+"""Presentation times for frames whose container has none."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -20,8 +20,8 @@ class Presentation:
     """Gives frames their times of presentation.
 
     Decoders hand frames out in order of presentation. In some containers (H.264 in AVI) frames have the times of their
-    decoding: sorted, these are those of presentation, as many frames early as the decoder holds back; this shows where
-    a picture stands. Where there is no time (bare streams, parts of MPEG program streams), a frame follows on the one
+    decoding: sorted, these are those of presentation, as many frames early as the decoder holds back; this shows which
+    frames are held. Where there is no time (bare streams, parts of MPEG program streams), a frame follows on the one
     before.
 
     Attributes:
@@ -111,7 +111,7 @@ class _Waiting:
         if told is None or (ending and self.sorting and not self._times and told < self.end < inf):
             told = int(self.end)
         elif self._before is not None and told > self._before:
-            self._step = min(self._length, told - self._before)  # an average may count pictures that stand
+            self._step = min(self._length, told - self._before)  # an average may count held frames
         frame = self._frames.popleft()
         frame.pts, self._before, self.end = told, told, told + self._step
         return frame

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from storage.decoding.container import LONGEST, frame_rate, seconds_of
@@ -35,9 +36,9 @@ class FilmReader:
 
     With a step, only the frames that other frames or keyframes need are decoded, in codecs that tell them: one that no
     other refers to is skipped unless it is the nearest to a multiple of `step` seconds, or the last. Without, each that
-    decodes; where times start again, as in joined files, the film goes on behind what was read. A frame that stands for
-    long (storage.decoding.stills) comes again every half second until the next, and once just before it, or until the
-    end, for up to a minute.
+    decodes; where times start again, as in joined files, the film goes on behind what was read. A frame that is held
+    for long (storage.decoding.stills) comes again every half second until the next, and once just before it, or until
+    the end, for up to a minute.
 
     What it tells after reading doesn't need the container any more: a closed one's memory is freed, and a stream of it
     answers with whatever lies there now.
@@ -46,7 +47,7 @@ class FilmReader:
         probe: of the first frame; None when no frame decodes.
         frames: how many decoded.
         bad: packets and frames that were damaged and left out.
-        gaps: seconds without a frame inside the film, but for pictures that stand, and what the last one stands for
+        gaps: seconds without a frame inside the film, but for held frames, and what the last one is held for
             beyond a minute.
         stopped: why reading ended before the file did, "" otherwise.
         start: seconds of the first frame, as the file counts them.
@@ -68,6 +69,7 @@ class FilmReader:
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
     _ticks: int = field(default=0, init=False)  # that it is shown
     _tick: float = field(default=1.0, init=False)  # seconds
+    _repeated: int | None = field(default=None, init=False)  # ticks at which the last repeat of a frame ends
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
     _late: float | None = field(default=None, init=False)  # seconds by which it comes later than the header says
     _others: "dict[int, Packet[Any]]" = field(default_factory=dict, init=False)  # the last one of each other stream
@@ -95,11 +97,11 @@ class FilmReader:
                 self._fail()
                 continue
             if (back := time - self.start < self._seconds - BACK) and strayed:
-                self.start = time - self.end
+                self.start, self._repeated = time - self.end, None
             strayed = back
             if (seconds := time - self.start) > self._seconds:
                 if seconds - self._seconds > LEAST:
-                    yield from self._stood(frame, seconds)
+                    yield from self._held(frame, seconds)
                 self._see(frame, seconds)
                 yield seconds, frame
             elif self.step is not None:
@@ -129,15 +131,16 @@ class FilmReader:
         """Seconds at which the last frame ends."""
         if self.probe is None:
             return 0.0
-        return self._seconds + (self._ticks * self._tick or 1 / self.probe.fps)
+        repeated = -inf if self._repeated is None else self._repeated * self._tick - self.start
+        return max(self._seconds + (self._ticks * self._tick or 1 / self.probe.fps), repeated)
 
-    def _stood(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
-        """The last frame again while it stood, until this one; what is missing between them is counted."""
+    def _held(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
+        """The last frame again while it is held, until this one; what is missing between them is counted."""
         if self._last is None or self.probe is None:
             return
         gap, before, after = seconds - self._seconds, self._last.pts, frame.pts
         between = "" if before is None or after is None else self._stills.between(before, after)
-        if between == "still":
+        if between == "held":
             times = [*again(self._seconds, seconds)]
             just_before = seconds - 1 / self.probe.fps  # what changes then changes from one frame to the next
             yield from ((time, self._last) for time in [*times, *[just_before] * (just_before > times[-1])])
@@ -204,12 +207,15 @@ class FilmReader:
                         self._others[packet.stream_index] = packet
                     continue
                 if is_encrypted(packet):
-                    detail = f"the pictures of {self.container.name.removeprefix('file:')!r} are encrypted (CENC)"
+                    detail = f"{self.container.name.removeprefix('file:')!r} is encrypted (CENC)"
                     raise FilmError("encrypted", detail)
                 if self._late is None and packet.pts is not None:
                     told = seconds_of(self.stream.start_time, self.stream)
                     self._late = max(0.0, packet.pts * self._tick - told)
                 self._stills.know(packet)
+                if packet.pts is not None and not packet.size:  # the frame before it, again
+                    self._repeated = packet.pts + (packet.duration or 0)
+                    continue
                 self._presentation.know(packet)
                 yield packet
         except av.error.MemoryError:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Views:
-    """Notes on each frame its view (storage.upright.view) and its colours.
+    """Notes on each frame its view (storage.decoding.upright.view) and its colours.
 
     What a stream says of them holds until its next key frame. libav, though, tells rotation on key frames only, knows
     the aspect of pixels of what it reads, not of what it hands out, and gives frames that tell no colours those of what

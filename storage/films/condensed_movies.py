@@ -8,7 +8,8 @@ The folder is its repository with metadata and videos in data/, or the folder `d
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 from storage import tree
@@ -20,6 +21,8 @@ from storage.tables.rejects import Reject
 _PLACES = (Path("metadata", "clips.csv"), Path("data", "metadata", "clips.csv"))
 _NEEDED = ("videoid", "title")
 
+Row = dict[str, str]
+
 
 def is_condensed_movies(folder: Path) -> bool:
     """Whether the folder has the list of clips of Condensed Movies."""
@@ -30,17 +33,27 @@ def _clips(folder: Path) -> Path | None:
     return next((folder / place for place in _PLACES if (folder / place).is_file()), None)
 
 
-def read(folder: Path, endings: frozenset[str]) -> Iterator[Named | Reject]:
+def read(
+    folder: Path, endings: frozenset[str], onerror: Callable[[OSError], object] | None = None
+) -> Iterator[Named | Reject]:
     """All clips that the metadata name, in their order; "missing" where there is no file of one of the `endings`.
 
-    All clips of one imdbid are one movie.
+    All clips of one imdbid are one movie. `onerror` hears of folders that cannot be listed.
     """
     table = _clips(folder)
     if table is None:
         return
-    name, files = as_source(table), _files(folder, endings)
-    movies = {row.get("imdbid", ""): row for row in _rows(table.with_name("movies.csv"))}
-    for number, row in enumerate(_rows(table), start=2):
+    name, files = as_source(table), _files(folder, endings, onerror)
+    movies: dict[str, Row] = {}
+    for _, row in _rows(table.with_name("movies.csv")):
+        if isinstance(row, Reject):
+            yield row
+        else:
+            movies[row.get("imdbid", "")] = row
+    for number, row in _rows(table):
+        if isinstance(row, Reject):
+            yield row
+            continue
         if lacking := [name for name in _NEEDED if not row.get(name)]:
             detail = f"{name!r}, row {number}, column {lacking[0]!r}: is empty or not there"
             yield Reject(source=f"{name}:{number}", reason="bad_row", detail=detail)
@@ -55,7 +68,7 @@ def read(folder: Path, endings: frozenset[str]) -> Iterator[Named | Reject]:
             yield Reject(source=place, reason="missing", detail=detail)
 
 
-def _said(clip: dict[str, str], movie: dict[str, str]) -> Provenance:
+def _said(clip: Row, movie: Row) -> Provenance:
     title = movie.get("title") or clip["title"]
     year = (movie.get("year") or clip.get("year", "")).removesuffix(".0")
     name = clip.get("clip_name", "")
@@ -67,18 +80,29 @@ def _said(clip: dict[str, str], movie: dict[str, str]) -> Provenance:
     )
 
 
-def _rows(table: Path) -> Iterator[dict[str, str]]:
+def _rows(table: Path) -> Iterator[tuple[int, Row | Reject]]:
+    """Each row with its number, and a row that is no CSV as a Reject."""
     if not table.is_file():
         return
+    source = as_source(table)
     with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        for row in csv.DictReader(file):
-            yield {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
+        reader = csv.DictReader(file)
+        for number in count(2):
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                detail = f"{source!r}, row {number}: is not CSV: {error}"
+                yield number, Reject(source=f"{source}:{number}", reason="bad_row", detail=detail)
+                continue
+            if row is None:
+                return
+            yield number, {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
 
 
-def _files(folder: Path, endings: frozenset[str]) -> dict[str, Path]:
+def _files(folder: Path, endings: frozenset[str], onerror: Callable[[OSError], object] | None) -> dict[str, Path]:
     """videoid -> its file; a clip that is there twice counts once, by the first path."""
     found: dict[str, Path] = {}
-    for path in tree.visible(folder):
+    for path in tree.visible(folder, onerror):
         if path.suffix.lower() in endings:
             found.setdefault(path.stem, path)
     return found

@@ -49,7 +49,7 @@ class FilmSource(BaseModel, frozen=True, extra="forbid"):
     @property
     def title(self) -> str:
         """As somebody said it, else the file's name."""
-        place = PurePosixPath(split(self.source)[1]) if is_remote(self.source) else local_path(self.source)
+        place = PurePosixPath(split(self.address)[1]) if is_remote(self.source) else local_path(self.source)
         return self.said.title or printable(place.stem.replace("_", " "))
 
     def heir(self, copy: "FilmSource") -> "FilmSource":
@@ -111,8 +111,9 @@ def resolve(
 
 
 def _own_work(source: str) -> Reject:
-    detail = f"{source!r} was made by a run in this storage; give its own path to use it all the same"
-    return Reject(source=source, reason="own_work", detail=detail)
+    place = address(source)
+    detail = f"{place!r} was made by a run in this storage; give its own path to use it all the same"
+    return Reject(source=place, reason="own_work", detail=detail)
 
 
 def _duplicate(film: FilmSource, kept: FilmSource) -> Reject:

@@ -2,7 +2,7 @@
 
 import glob
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from storage import remote, tree
@@ -35,10 +35,17 @@ def found(given: str) -> Iterator[Named | Reject]:
         yield from (_checked(one) for one in manifest.read(given))
     elif remote.is_remote(given):
         yield from _remote(given)
-    elif condensed_movies.is_condensed_movies(folder := remote.local_path(given)):
-        yield from (_checked(one) for one in condensed_movies.read(folder, FILM_ENDINGS))
     else:
-        yield from _local(given)
+        closed: list[OSError] = []
+        try:
+            if condensed_movies.is_condensed_movies(folder := remote.local_path(given)):
+                films = condensed_movies.read(folder, FILM_ENDINGS, closed.append)
+                yield from (_checked(one) for one in films)
+            else:
+                yield from _local(given, closed.append)
+        except OSError as error:  # such as a name that is too long
+            yield _unreadable(given, error)
+        yield from (_closed(error) for error in closed)
 
 
 def _remote(given: str) -> Iterator[Named | Reject]:
@@ -62,17 +69,15 @@ def _remote(given: str) -> Iterator[Named | Reject]:
     yield from _all_of(address, films, others, f"there is no film at {address!r}")
 
 
-def _local(given: str) -> Iterator[Named | Reject]:
+def _local(given: str, onerror: Callable[[OSError], object]) -> Iterator[Named | Reject]:
     films: list[str] = []
     others: set[str] = set()
-    closed: list[OSError] = []
-    for match in _matches(given):
-        for path in sorted(tree.visible(match, closed.append)) if match.is_dir() else [match]:
+    for match in _matches(given, onerror):
+        for path in sorted(tree.visible(match, onerror)) if match.is_dir() else [match]:
             if path == match or _ending(path.name) in FILM_ENDINGS:
                 films.append(remote.as_source(path))
             else:
                 others.add(remote.as_source(path))
-    yield from (_closed(error) for error in closed)
     yield from _all_of(given, films, others - set(films), _nothing_at(given))
 
 
@@ -80,6 +85,11 @@ def _closed(error: OSError) -> Reject:
     folder = remote.as_source(str(error.filename))
     detail = f"the folder {folder!r} cannot be listed: {error.strerror}"
     return Reject(source=folder, reason="unreadable", detail=detail)
+
+
+def _unreadable(source: str, error: OSError) -> Reject:
+    detail = f"{source!r} cannot be read: {error.strerror}"
+    return Reject(source=source, reason="unreadable", detail=detail)
 
 
 def _all_of(given: str, films: Sequence[str], others: Collection[str], nothing: str) -> Iterator[Named | Reject]:
@@ -91,7 +101,7 @@ def _all_of(given: str, films: Sequence[str], others: Collection[str], nothing: 
     if not films:
         yield Reject(source=given, reason="missing", detail=f"{nothing}; {passed}" if others else nothing)
     elif others:
-        detail = f"{passed}; one that is a film all the same can be given by its path"
+        detail = f"{passed}; to use one of them, name it by its path"
         yield Reject(source=given, reason="not_by_ending", detail=detail)
     yield from (_checked(Named(source=film)) for film in films)
 
@@ -103,23 +113,22 @@ def _checked(one: Named | Reject) -> Named | Reject:
     path = remote.local_path(one.source)
     try:
         if _is_dead_link(path):
-            detail = f"{one.source!r} is a link to {str(path.readlink())!r}, where there is no file"
+            detail = f"{one.source!r} is a broken link to {str(path.readlink())!r}"
             return Reject(source=one.source, reason="missing", detail=detail)
         if path.exists() and not path.is_file():
             detail = f"{one.source!r} is not a file but {'a folder' if path.is_dir() else 'a pipe, socket or device'}"
             return Reject(source=one.source, reason="not_a_video", detail=detail)
-    except OSError as error:  # such as a name that is too long
-        detail = f"{one.source!r} cannot be read: {error.strerror}"
-        return Reject(source=one.source, reason="unreadable", detail=detail)
+    except OSError as error:
+        return _unreadable(one.source, error)
     return one
 
 
-def _matches(given: str) -> list[Path]:
+def _matches(given: str, onerror: Callable[[OSError], object]) -> list[Path]:
     """The file or folder of that name or, when there is none, those that match it as a pattern."""
     path = remote.local_path(given)
     if path.exists():
         return [path]
-    return sorted(tree.matching(path))
+    return sorted(set(tree.matching(path, onerror)))
 
 
 def _is_dead_link(path: Path) -> bool:

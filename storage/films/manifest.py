@@ -40,7 +40,7 @@ def is_manifest(source: str) -> bool:
 
 
 def _ending(source: str) -> str:
-    return PurePosixPath(split(source)[1] if is_remote(source) else source).suffix.lower()
+    return PurePosixPath(split(address(source))[1] if is_remote(source) else source).suffix.lower()
 
 
 def read(source: str) -> Iterator[Named | Reject]:
@@ -85,7 +85,10 @@ def _csv(source: str, data: bytes) -> Iterator[tuple[int, Row | Reject]]:
         line = data[: error.start].count(b"\n") + 1
         detail = f"manifest {source!r}, row {line}: not UTF-8, save it as UTF-8; {_OTHER_NAMES}"
         raise FilmError("bad_manifest", detail) from error
-    header = next(csv.reader(lines[:1]), [])
+    try:
+        header = next(csv.reader(lines[:1]), [])
+    except csv.Error as error:
+        raise FilmError("bad_manifest", f"manifest {source!r}, row 1: is not CSV: {error}") from error
     names = [name.strip().lower() for name in header]
     _check_columns(source, names)
     at = 1  # lines before this one are done with

@@ -48,17 +48,21 @@ def open_images(storage: Storage, subset: str) -> Iterator[Listed]:
     """Images <id>.jpg anywhere; licence and rotation as the table of ids has them.
 
     Raises:
-        ConfigError: when there is no such table.
+        ConfigError: when there is no such table, or it has another form.
     """
     names = list(storage.walk(""))
     table = _metadata(
         storage, names, [name.format(subset) for name in _OPEN_IMAGES], "storage.googleapis.com/openimages"
     )
     known = {posixpath.splitext(posixpath.basename(name))[0]: name for name in names if name.lower().endswith(ENDINGS)}
-    for row in csv.DictReader(io.StringIO(storage.read_bytes(table).decode(errors="replace"))):
-        if row.get("Subset", subset) == subset and (name := known.get(row["ImageID"])):
-            turn = int(float(row.get("Rotation") or 0)) % 360
-            yield Listed(name, row.get("License") or "unknown", turn=turn)
+    rows = csv.DictReader(io.StringIO(storage.read_bytes(table).decode(errors="replace")))
+    try:
+        for row in rows:
+            if row.get("Subset", subset) == subset and (name := known.get(row["ImageID"])):
+                turn = int(float(row.get("Rotation") or 0)) % 360
+                yield Listed(name, row.get("License") or "unknown", turn=turn)
+    except (csv.Error, KeyError, ValueError) as error:
+        raise ConfigError(f"{storage.url(table)!r}, line {rows.line_num}: not a row of that table: {error}") from error
 
 
 def journeydb(storage: Storage, subset: str, licence: str) -> Iterator[Listed]:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,15 +60,21 @@ def ffmpeg_binary() -> str:
             )
         if found := shutil.which(named):
             return str(Path(found).absolute())  # PATH may have relative folders
-        raise ConfigError(f"MOVIEDREAMER_FFMPEG={named!r} is no program: {_CURE.format(*OLDEST)}")
-    try:
-        import imageio_ffmpeg
+        raise ConfigError(f"MOVIEDREAMER_FFMPEG={named!r} is not a program: {_CURE.format(*OLDEST)}")
+    if bundled := next(iter(_bundled()), None):
+        return str(bundled)
+    raise ConfigError(
+        "the package imageio-ffmpeg brings no ffmpeg here: run `make setup`, or set MOVIEDREAMER_FFMPEG to one"
+    )
 
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except (ImportError, RuntimeError) as error:
-        raise ConfigError(
-            "the package imageio-ffmpeg brings no ffmpeg here: run `make setup`, or set MOVIEDREAMER_FFMPEG to one"
-        ) from error
+
+def _bundled() -> list[Path]:
+    """The package's own function would also take one that a variable names, or one on the PATH."""
+    try:
+        folder = resources.files("imageio_ffmpeg") / "binaries"
+    except ImportError:
+        return []
+    return sorted(Path(str(folder)).glob("ffmpeg-*"))
 
 
 def ffmpeg_program() -> Ffmpeg:
@@ -112,10 +119,10 @@ def _asked(path: str) -> Ffmpeg:
             f"{path!r} does not say its version within {_ANSWER_LIMIT:g} s: {_CURE.format(*OLDEST)}"
         ) from None
     except (OSError, subprocess.CalledProcessError) as error:
-        raise ConfigError(f"{path!r} is no ffmpeg that runs ({error}): {_CURE.format(*OLDEST)}") from error
+        raise ConfigError(f"{path!r} does not run as ffmpeg ({error}): {_CURE.format(*OLDEST)}") from error
     told = re.match(r"ffmpeg version (\S+)", answer)
     if not told:
-        raise ConfigError(f"{path!r} is no ffmpeg, it answers {answer[:60]!r}: {_CURE.format(*OLDEST)}")
+        raise ConfigError(f"{path!r} is not ffmpeg: it answers {answer[:60]!r}: {_CURE.format(*OLDEST)}")
     return Ffmpeg(path, told[1], "--enable-libx264" in answer)
 
 

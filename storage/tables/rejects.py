@@ -8,7 +8,7 @@ REASONS: dict[str, str] = {
     "missing": "no file there, or a folder or pattern without films",
     "duplicate": "the same bytes as a film that came earlier",
     "near_duplicate": "the same pictures as a film that is used, in a smaller copy or in one that came later",
-    "named_twice": "a row of a manifest that names a file which an earlier row named: the earlier counts",
+    "named_twice": "a manifest row names a file that an earlier row already named; the earlier row counts",
     "also_named": "films that a manifest names and a path, folder or pattern leads to: what the manifest says counts",
     "not_by_ending": "files in a folder that are no films by their ending",
     "own_work": "films that runs made in this storage, in a folder that was given",

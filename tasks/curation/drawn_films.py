@@ -15,7 +15,7 @@ from storage.decoding.decode import DecodedFilm, KeyframesConfig, gathered
 from storage.films.films import FilmProbe, FilmSource
 from storage.films.provenance import Provenance
 from storage.fingerprint import fingerprint
-from storage.remote import address, local_path
+from storage.remote import address, is_remote, local_path
 from storage.root import Storage
 
 FPS = 24
@@ -63,6 +63,8 @@ def known_truth(storage: Storage, source: str) -> Truth | None:
     if source.startswith(f"{here}/"):
         rel = str(PurePosixPath(source.removeprefix(f"{here}/")).with_suffix(".truth.json"))
         return Truth.from_json(storage.read_bytes(rel).decode()) if storage.exists(rel) else None
+    if is_remote(source):
+        return None
     path = local_path(source).with_suffix(".truth.json")
     return Truth.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 

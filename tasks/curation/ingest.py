@@ -1,5 +1,6 @@
 """Which films: those that the user names or, when none is named, one that the project draws itself."""
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -130,8 +131,11 @@ def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Seque
 
 def _is_own(storage: Storage, source: str) -> bool:
     """Whether a run in this storage made the film, as the movies that it keeps."""
-    place = source.partition("?")[0] if is_remote(source) else str(local_path(source).absolute())
-    rel = place.removeprefix(f"{storage.base.rstrip('/')}/")
+    if is_remote(source):
+        home, place = address(storage.source("")), address(source)
+    else:
+        home, place = os.path.realpath(storage.base), os.path.realpath(local_path(source))
+    rel = place.removeprefix(f"{home.rstrip('/')}/")
     return rel != place and storage.record.exists and storage.record.made(rel)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ from models.animator import AnimatorConfig, InterpolateConfig
 from models.upscaler import RealEsrganConfig, UpscalerConfig
 from storage.decoding.pictures import decode
 from storage.errors import FilmError
+from storage.films import manifest
+from storage.films.provenance import Named
 from storage.fingerprint import fingerprint
 from storage.movies.clips import Codec
 from storage.movies.movie import WrittenMovie, write_movie
@@ -116,7 +118,7 @@ def run(
             continue
         told = _scenes(config, storage, film, work)
         source = _sound_source(tables, snapshot, film)
-        place = reached(source, (storage.source(""), *films))
+        place = reached(source, chain([storage.source("")], _with_rows(films)))
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder, _local(place) as (sound, lost):
             path = Path(folder) / "movie.mp4"
             silent = write(config, path, film.title, told, sound, progress).silent or lost
@@ -131,6 +133,13 @@ def _sound_source(tables: Tables, snapshot: Snapshot, film: SnapshotFilm) -> str
     work = {film.film_id: snapshot.work["keyframes"][film.film_id]}
     (row,) = tables.read("films", work, ["source", "has_audio"]).to_pylist()
     return str(row["source"]) if row["has_audio"] else ""
+
+
+def _with_rows(films: Sequence[str]) -> Iterator[str]:
+    """What the user gives, and what manifests among it name."""
+    yield from films
+    for given in filter(manifest.is_manifest, films):
+        yield from (one.source for one in manifest.read(given) if isinstance(one, Named))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from storage.tables.delta import create_table
 from storage.tables.schemas import SCHEMAS
 from tasks.training import first_stage, frozen
 from tasks.training.model_card import _STAGES
+from tests.storage.placed import put
 
 ID = "0123456789abcdef"
 OURS = [
@@ -80,9 +81,7 @@ def _filled(root: Path) -> Storage:
 
 def _with_theirs(storage: Storage) -> Storage:
     for name in THEIRS:
-        file = Path(storage.uri) / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("a stranger's")
+        put(Path(storage.uri) / name)
     return storage
 
 
@@ -148,7 +147,7 @@ def test_the_command_names_what_it_removed_and_what_it_left(tmp_path: Path) -> N
     assert {"films/holiday.mp4", "movies/favourites/", "movie-12.mp4"} <= set(told["left"])
     again = CliRunner().invoke(app, arguments)
     assert again.exit_code == 2
-    assert "does not look like a storage" in again.output
+    assert "is not a moviedreamer storage" in again.output
 
 
 def test_of_much_that_is_left_and_removed_the_first_few_are_named_and_json_names_all(tmp_path: Path) -> None:
@@ -220,7 +219,7 @@ def test_refuses_what_is_no_storage(tmp_path: Path, names: list[str]) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     storage = Storage(str(tmp_path))
-    with pytest.raises(ConfigError, match="does not look like a storage"):
+    with pytest.raises(ConfigError, match="is not a moviedreamer storage"):
         look(storage)
     with pytest.raises(ConfigError, match=str(tmp_path)):
         clean(storage)

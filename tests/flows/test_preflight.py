@@ -171,5 +171,5 @@ def test_an_animator_whose_packages_are_missing_names_the_one_without_weights(mo
 def test_an_ffmpeg_that_cannot_write_movies_is_named_before_a_flow_that_writes_them(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MOVIEDREAMER_FFMPEG", str(tmp_path / "gone"))
     check(resolve("smoke"), "evaluate")
-    with pytest.raises(ConfigError, match=r"MOVIEDREAMER_FFMPEG='.*gone' is no program"):
+    with pytest.raises(ConfigError, match=r"MOVIEDREAMER_FFMPEG='.*gone' is not a program"):
         check(resolve("smoke"), "movie")

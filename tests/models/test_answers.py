@@ -3,7 +3,9 @@ models and servers, and never in a row."""
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -93,6 +95,14 @@ SPOKEN = {  # around a caption; scripts are found wherever their JSON stands
     "next turn behind hashes": "{}### Human: And now?",
     "label": "Final answer: {}",
     "a change of direction": "{}\u202e",
+    "fence of tildes": "~~~\n{}\n~~~",
+    "fence of quotes": "'''{}'''",
+    "thought under a heading": "### Thought\nHe wears a hat.\n### Answer\n{}",
+    "farewell": "{}\n\nHope this helps!",
+    "offer": "{} Is there anything else I can help you with?",
+    "tokens of bytes": "{}<0x0A>",
+    "rule": "{}\n\n---",
+    "stars": "*{}*",
 }
 NO_CAPTION = REFUSED | {
     "JSON": ("```json\n" + SCRIPT + "\n```", "it holds markup"),
@@ -111,6 +121,15 @@ NO_CAPTION = REFUSED | {
     "thought about what comes": ("First, I'll look at the hat. A man in a hat.", "it describes nothing"),
     "doubt": ("Hmm, a man in a hat.", "it describes nothing"),
     "decline": ("I must decline.", "it describes nothing"),
+    "steps": ("Let's think step by step. A man in a hat.", "it describes nothing"),
+    "offer in front": ("A man in a hat. You can ask me more. He smiles.", "it describes nothing"),
+    "refusal of many": ("We are unable to describe.", "it describes nothing"),
+    "refusal without a subject": ("Unable to process the image.", "it describes nothing"),
+    "refusal of the assistant": ("The assistant cannot help with this request.", "it describes nothing"),
+    "refusal of a request": ("This request violates the policy.", "it describes nothing"),
+    "missing picture without a verb": ("No image.", "it describes nothing"),
+    "missing picture, seen": ("I see no image.", "it describes nothing"),
+    "other refusal in Italian": ("Non riesco a vedere l'immagine.", "it describes nothing"),
     "impersonal refusal": ("This image cannot be described.", "it describes nothing"),
     "missing picture": ("It seems you haven't provided an image.", "it describes nothing"),
     "missing picture in the passive": ("It appears that no image was attached.", "it describes nothing"),
@@ -136,14 +155,19 @@ NO_SCRIPT = REFUSED | {
     "cut JSON": (SCRIPT[:50], "it is not JSON"),
     "two objects": (SCRIPT + "\n" + OTHER, "it holds 2 JSON objects"),
     "two blocks": (f"```json\n{SCRIPT}\n```\n```json\n{OTHER}\n```", "it holds 2 JSON objects"),
-    "NaN": ('{"scene_elements": NaN, "plots": []}', "NaN is no value"),
+    "NaN": ('{"scene_elements": NaN, "plots": []}', "NaN is not a JSON value"),
     "null": ('{"scene_elements": null, "plots": null}', "scene_elements is not a list of sentences"),
     "null inside": ('{"scene_elements": [null], "plots": []}', "scene_elements is not a list of sentences"),
     "null as a word": ('{"scene_elements": ["null"], "plots": []}', "it describes nothing: 'null'"),
     "a number without end": ('{"scene_elements": ' + "9" * 5_000 + ', "plots": []}', "it is not JSON"),
+    "an entry without words": ('{"scene_elements": ["~~~"], "plots": []}', "it is empty"),
+    "a thought as a sentence": (
+        '{"scene_elements": ["Thought: a parked car."], "plots": []}',
+        "its thought doesn't end",
+    ),
     "refusal as a sentence": ('{"scene_elements": [], "plots": ["I cannot describe it."]}', "it describes nothing"),
     "role token inside": ('{"scene_elements": ["<|im_start|>A parked car."], "plots": []}', "it is not JSON"),
-    "the prompt": (ASKED_FOR_SCRIPT, "an entry without words"),
+    "the prompt": (ASKED_FOR_SCRIPT, "it has no words"),
     "the prompt as a sentence": (
         json.dumps({"scene_elements": ["Keep to the words of the descriptions."], "plots": []}),
         "it repeats what was asked",
@@ -156,6 +180,10 @@ FORGIVEN = {
     "trailing commas": '{"scene_elements": ["A parked car.",], "plots": ["A man walks along a street.",],}',
     "curly quotes": "{“scene_elements”: [“A parked car.”], “plots”: [“A man walks along a street.”]}",
     "braces in prose": "The {JSON} is: " + SCRIPT,
+    "labels": SCRIPT.replace("A parked", "Caption: A parked"),
+    "stars": SCRIPT.replace("A parked car.", "**A parked car.**"),
+    "quotes in quotes": SCRIPT.replace("A parked car.", '\\"A parked car.\\"'),
+    "headings": SCRIPT.replace("A parked", "# A parked"),
     "the same object twice": f"{SCRIPT}\n{SCRIPT}",
     "quoted": json.dumps({"scene_elements": ["A parked car."], "plots": ["A man walks along a street."]}, indent=2),
 }
@@ -268,12 +296,44 @@ CAPTIONS_LIKE_OTHER_THINGS = (
     "A waiter waits. So a man stands there first.",
     "A sign reads USER: 5.",
     "No people are seen. Two errors stand on a screen.",
+    "The frame can't be opened; a woman pulls at it.",
+    "Windows error: 404 on a blue screen.",
+    "I-beams carry the roof.",
+    "The assistant can be seen behind the director.",
+    'A woman says: "Come in. You look tired." He nods.',
+    "Pleased visitors stand in line.",
 )
 
 
 @pytest.mark.parametrize("text", CAPTIONS_LIKE_OTHER_THINGS)
 def test_a_caption_that_looks_like_something_else_is_one(text: str) -> None:
     assert caption(text, cut=False) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("#" * 20_000, '{"a": ' + '"\\' * 20_000, "here " + "image " * 8_000, f"A man.{chr(10) * 40_000}A hat."),
+        *(
+            "e.g. " * 9_000,
+            "<think>" * 7_000,
+            "```a" * 10_000,
+            "answer\n" * 7_000,
+            "let me know. " * 3_000 + "\nA man.",
+        ),
+    ],
+)
+def test_the_effort_for_an_answer_grows_with_its_length_alone(text: str) -> None:
+    begin = process_time()
+    for read in (lambda: caption(text, cut=False), lambda: json_value(text, cut=False)):
+        with suppress(AnswerError):
+            read()
+    assert process_time() - begin < 4  # CPU seconds; one that grows with the square takes 16 or more
+
+
+def test_a_cut_answer_is_not_looked_into() -> None:
+    with pytest.raises(AnswerError, match="cut off"):
+        plain("<think>", cut=True)
 
 
 @pytest.mark.parametrize("around", **ids(WRAPPED))

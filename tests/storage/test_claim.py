@@ -12,7 +12,8 @@ from storage.errors import ConfigError
 from storage.root import Storage
 from storage.tables.delta import create_table, open_table, tidy
 from storage.tables.schemas import SCHEMAS
-from tests.storage.test_record import EXAMPLES, ID, _put
+from tests.storage.placed import put
+from tests.storage.test_record import EXAMPLES, ID
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def _everything(storage: Storage) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files}
 
 
-def test_an_empty_place_becomes_a_storage_and_stays_it(storage: Storage) -> None:
+def test_an_empty_place_becomes_a_storage_and_stays_one(storage: Storage) -> None:
     claim(storage)
     name = storage.record.id
     storage.write_bytes(f"snapshots/{ID}.json", b"{}")
@@ -33,10 +34,10 @@ def test_an_empty_place_becomes_a_storage_and_stays_it(storage: Storage) -> None
     assert Storage(storage.uri).record.id == name
 
 
-def test_a_place_that_holds_something_needs_to_be_told(storage: Storage) -> None:
-    _put(storage, "movie.mp4")
+def test_a_folder_that_is_not_empty_needs_into(storage: Storage) -> None:
+    put(Path(storage.uri) / "movie.mp4")
     before = _everything(storage)
-    with pytest.raises(ConfigError, match=r"not empty and no storage .*movie\.mp4.*--into"):
+    with pytest.raises(ConfigError, match=r"neither empty nor a moviedreamer storage .*movie\.mp4.*--into"):
         claim(storage)
     assert _everything(storage) == before
     claim(storage, into=True)
@@ -50,9 +51,9 @@ def test_files_where_runs_keep_theirs_are_named_before_anything_is_written(
 ) -> None:
     if own:
         claim(storage)
-    _put(storage, rel)
+    put(Path(storage.uri) / rel)
     before = _everything(storage)
-    with pytest.raises(ConfigError, match=r"in the way that no run there made") as caught:
+    with pytest.raises(ConfigError, match=r"in places where runs write, and no run made them") as caught:
         claim(Storage(storage.uri), into=True)
     assert rel in str(caught.value)
     assert _everything(storage) == before
@@ -60,21 +61,21 @@ def test_files_where_runs_keep_theirs_are_named_before_anything_is_written(
 
 @pytest.mark.parametrize("rel", ["movies", "checkpoints/decoder", "tables", "tables/films", f"movies/{ID}"])
 def test_a_file_where_a_folder_belongs_is_in_the_way(storage: Storage, rel: str) -> None:
-    _put(storage, rel)
-    with pytest.raises(ConfigError, match="in the way"):
+    put(Path(storage.uri) / rel)
+    with pytest.raises(ConfigError, match="in places where runs write"):
         claim(storage, into=True)
 
 
 @pytest.mark.parametrize("rel", ["films/hashes.parquet", f"snapshots/{ID}.json", f"movies/{ID}/movie.mp4"])
 def test_a_folder_where_a_file_belongs_is_in_the_way(storage: Storage, rel: str) -> None:
-    _put(storage, f"{rel}/mine.txt")
+    put(Path(storage.uri) / f"{rel}/mine.txt")
     with pytest.raises(ConfigError, match=rel):
         claim(storage, into=True)
 
 
 def test_names_that_are_not_unicode_and_rings_of_links_do_no_harm(storage: Storage) -> None:
     for folder in ("", "movies/", "checkpoints/decoder/"):
-        _put(storage, f"{folder}caf\udce9.mp4")
+        put(Path(storage.uri) / f"{folder}caf\udce9.mp4")
     (Path(storage.uri) / f"checkpoints/decoder/{ID}").mkdir()
     (Path(storage.uri) / f"checkpoints/decoder/{ID}/up").symlink_to(storage.uri)
     before = _everything(storage)
@@ -88,7 +89,7 @@ def test_names_that_are_not_unicode_and_rings_of_links_do_no_harm(storage: Stora
 
 
 def test_another_s_tables_are_in_the_way(storage: Storage) -> None:
-    _put(storage, "tables/films/_delta_log/00.json")
+    put(Path(storage.uri) / "tables/films/_delta_log/00.json")
     with pytest.raises(ConfigError, match="tables/films"):
         claim(storage, into=True)
     other = Storage(f"{storage.uri}-2")
@@ -101,7 +102,7 @@ def test_another_s_tables_are_in_the_way(storage: Storage) -> None:
 def test_an_earlier_version_s_storage_is_recognised_and_goes_on_when_told(storage: Storage) -> None:
     write_deltalake(storage.url("tables/films"), SCHEMAS["films"].empty_table())
     kept = (f"snapshots/{ID}.json", "metrics.json", f"checkpoints/codec/{ID}/final/done.json")
-    old = [_put(storage, rel) for rel in kept]
+    old = [put(Path(storage.uri) / rel) for rel in kept]
     with pytest.raises(ConfigError, match=r"an earlier version .* no record .*--into"):
         claim(storage)
     claim(storage, into=True)
@@ -123,7 +124,9 @@ def test_tidying_a_table_leaves_what_a_user_put_into_its_folder(
         DeltaTable, "vacuum", lambda self, **how: vacuum(self, **how | {"enforce_retention_duration": False})
     )
     delta = create_table(storage, "films")
-    theirs = [_put(storage, f"tables/films/{name}") for name in ("notes.txt", "part-mine.parquet", "sub/one.mp4")]
+    theirs = [
+        put(Path(storage.uri) / f"tables/films/{name}") for name in ("notes.txt", "part-mine.parquet", "sub/one.mp4")
+    ]
     storage.write_bytes("tables/films/part-0.parquet", b"of a killed run")
     tidy(storage, delta, "films")
     assert all(file.read_bytes() == b"a stranger's" for file in theirs)

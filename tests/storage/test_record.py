@@ -15,6 +15,7 @@ from storage.claim import claim
 from storage.errors import ConfigError, StorageError
 from storage.record import Stamp
 from storage.root import Storage
+from tests.storage.placed import put
 
 ID = "0123456789abcdef"
 RUN = f"checkpoints/first_stage/{ID}"
@@ -56,13 +57,6 @@ def storage(tmp_path: Path) -> Storage:
     return Storage(str(tmp_path / "out"))
 
 
-def _put(storage: Storage, rel: str, data: bytes = b"a stranger's") -> Path:
-    file = Path(storage.uri) / rel
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(data)
-    return file
-
-
 def test_the_layout_has_an_example_of_each_place_here() -> None:
     assert len(EXAMPLES) == len(layout.PLACES)
     for example, place in zip(EXAMPLES, layout.PLACES, strict=True):
@@ -86,7 +80,7 @@ def test_a_stranger_s_file_is_named_and_neither_overwritten_nor_removed(
 ) -> None:
     own = tmp_path / "own"
     own.write_bytes(b"ours")
-    stranger = _put(storage, rel)
+    stranger = put(Path(storage.uri) / rel)
     before = stranger.stat()
     with pytest.raises(StorageError, match=r"is in the way: no run made it") as caught:
         WRITERS[writer](storage, rel, own)
@@ -105,7 +99,7 @@ def test_a_stranger_s_file_is_named_and_neither_overwritten_nor_removed(
 
 def test_a_file_that_was_changed_since_is_no_run_s_any_more(storage: Storage) -> None:
     storage.write_bytes("movie.mp4", b"ours")
-    _put(storage, "movie.mp4", b"cut!")
+    put(Path(storage.uri) / "movie.mp4", b"cut!")
     with pytest.raises(StorageError, match="in the way"):
         storage.write_bytes("movie.mp4", b"another")
     storage.delete("movie.mp4")
@@ -139,7 +133,7 @@ def test_a_run_that_is_killed_between_record_and_file_leaves_both_its_own_and_ot
     storage.record.enter("movie.mp4", Stamp.of_bytes(b"second"))  # killed here
     assert storage.record.made("movie.mp4") == before
     if not before:
-        _put(storage, "movie.mp4", b"theirs")
+        put(Path(storage.uri) / "movie.mp4", b"theirs")
         with pytest.raises(StorageError, match="in the way"):
             storage.write_bytes("movie.mp4", b"third")
         return
@@ -149,14 +143,14 @@ def test_a_run_that_is_killed_between_record_and_file_leaves_both_its_own_and_ot
 
 def test_dropping_a_checkpoint_leaves_what_a_user_put_beside_it(storage: Storage) -> None:
     save(storage, "decoder", ID, 1, {"state.pt": b"1"}, keep=1)
-    mine = _put(storage, f"checkpoints/decoder/{ID}/000001/mymodel.pt")
+    mine = put(Path(storage.uri) / f"checkpoints/decoder/{ID}/000001/mymodel.pt")
     save(storage, "decoder", ID, 2, {"state.pt": b"2"}, keep=1)
     assert mine.read_bytes() == b"a stranger's"
     assert storage.walk(f"checkpoints/decoder/{ID}/000001") == ["mymodel.pt"]
 
 
 def test_something_else_in_the_record_s_place_is_left_alone(storage: Storage) -> None:
-    _put(storage, ".moviedreamer/storage.json")
+    put(Path(storage.uri) / ".moviedreamer/storage.json")
     with pytest.raises(StorageError, match="not the record of a storage"):
         storage.write_bytes("movie.mp4", b"ours")
     with pytest.raises(StorageError, match="not the record of a storage"):
@@ -178,7 +172,7 @@ def test_a_bucket_has_a_record_too(size: int, tmp_path: Path) -> None:
     own.write_bytes(bytes(size))
     storage.write_plain(f"movies/{ID}/movie.mp4", b"a stranger's")
     storage.write_plain("movie-7.mp4", b"a stranger's")
-    with pytest.raises(ConfigError, match="not empty"):
+    with pytest.raises(ConfigError, match="neither empty"):
         claim(storage)
     with pytest.raises(ConfigError, match=f"movies/{ID}/movie.mp4"):
         claim(storage, into=True)

@@ -9,8 +9,10 @@ import pytest
 
 from storage import remote
 from storage.errors import FilmError
+from storage.films import hashing
 from storage.films.films import FilmProbe, FilmSource, film_rows, resolve
 from storage.films.inputs import found
+from storage.films.manifest import is_manifest
 from storage.films.provenance import Named
 
 
@@ -89,12 +91,14 @@ def test_local_files_are_read_where_they_are(tmp_path):
         ("memory://films/*.mkv", "missing", "there is no film at"),
         ("nonsense://x/a.mp4", "unreadable", "nonsense"),
         ("s3://key:secret@bucket/a.mp4", "unreadable", "environment"),
+        ("s3://key:top/secret@bucket/films.csv", "unreadable", "environment"),
+        ("https://somebody:secret@host/a.mp4", "unreadable", "environment"),
     ],
 )
 def test_what_cannot_be_reached_is_a_reject_with_a_reason(memory, uri, reason, what):
     films, (reject,) = resolve([uri])
     assert films == []
-    assert (reject.reason, what in reject.detail, "secret" in reject.detail) == (reason, True, False)
+    assert (reject.reason, what in reject.detail, "secret" in reject.model_dump_json()) == (reason, True, False)
 
 
 def test_a_missing_package_is_named(monkeypatch):
@@ -131,6 +135,35 @@ def test_how_a_store_is_reached_is_kept_and_shown_nowhere(tmp_path):
     with pytest.raises(FilmError) as caught, remote._explained(film.source):
         raise OSError(f"no answer from {film.source}")
     assert "endpoint" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("signed", "kept"),
+    [
+        ("https://h/a.b.mp4?X-Amz-Credential=a%2Fb.c/d&X-Amz-Signature=s3cret", "https://h/a.b.mp4"),
+        ("https://h/a.b.mp4?v=2&Expires=1&Signature=s3cret~&Key-Pair-Id=K", "https://h/a.b.mp4?v=2"),
+        ("abfs://c@account.dfs.core.windows.net/a.b.mp4?sv=2025&se=2026&sig=s3cret%3D", None),
+        ("http://h:8080/x@y/a.b.mp4?id=7&token=s3cret", "http://h:8080/x@y/a.b.mp4?id=7"),
+    ],
+)
+def test_a_signature_is_kept_and_shown_nowhere_and_changes_no_film(signed, kept):
+    kept = kept or signed.partition("?")[0]
+    film = FilmSource(film_id="f", source=signed)
+    assert (film.address, film.title, hashing._key(signed)) == (kept, "a.b", kept)
+    assert remote.reached(kept, ["films", "https://h/other.mp4", signed]) == signed
+    with pytest.raises(FilmError) as caught, remote._explained(signed):
+        raise OSError(f"no answer from {signed}")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_signed_manifest_is_one():
+    assert is_manifest("https://h/films.csv?X-Amz-Signature=s3cret")
+
+
+def test_a_long_signature_is_no_part_of_a_copys_name(memory):
+    memory.pipe(f"/films/a.mp4?X-Amz-Security-Token={'t' * 1000}", b"a")
+    with remote.fetched(f"memory://films/a.mp4?X-Amz-Security-Token={'t' * 1000}") as path:
+        assert path.name == "a.mp4"
 
 
 @pytest.mark.parametrize("uri", ["http://[bad/a.mp4", "s3://[bad]/a.mp4?region=x", "s3://b?region=x", "://x.mp4"])

@@ -154,7 +154,10 @@ def test_a_prefix_of_any_name_is_one_for_arrow_delta_and_films(given, base, key)
 
 @pytest.mark.parametrize(
     "uri",
-    ["s3://AK:hidden@bucket/x", "s3://AK@bucket/x", "s3://bucket/x?secret_key=hidden", "gs://hidden@bucket/x"],
+    [
+        *("s3://AK:hidden@bucket/x", "s3://AK:hid/den@bucket/x", "s3://AK@bucket/x"),
+        *("s3://bucket/x?secret_key=hidden", "gs://hidden@bucket/x"),
+    ],
 )
 def test_keys_in_a_uri_are_refused_and_not_shown(uri):
     with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY") as caught:

@@ -34,15 +34,16 @@ def _run(program: str, *arguments: str, **names: str) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, env=clean | names, check=True).stdout
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def short_path() -> Iterator[Path]:
     """A folder for Ray's sockets, whose paths have a limit."""
     with tempfile.TemporaryDirectory(prefix="md", dir="/tmp", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_a_start_that_fails_leaves_no_process_and_the_next_one_does_not_heed_anothers_ray(short_path: Path) -> None:
+@pytest.fixture(scope="module")
+def failed_and_next(short_path: Path) -> list[str]:
+    """What a process says of a start that fails, of what is left then, and of its next start; another Ray was here."""
     (short_path / "ray").mkdir()
     (short_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:9")  # where `ray start --head` ran
     program = """
@@ -72,10 +73,19 @@ def test_a_start_that_fails_leaves_no_process_and_the_next_one_does_not_heed_ano
         import ray
         print("own:", ray.cluster_resources()["CPU"], Path(ray._private.worker._global_node.get_session_dir_path()))
     """
-    failed, left, own = _run(program, RAY_TMPDIR=str(short_path)).splitlines()
+    return _run(program, RAY_TMPDIR=str(short_path)).splitlines()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_start_that_fails_leaves_no_process(failed_and_next: list[str]) -> None:
+    failed, left, _ = failed_and_next
     assert failed == "Ray does not start on this machine: it is not up after 0 s; is the machine overloaded?"
     assert left == "left:"
-    assert own.startswith(f"own: 2.0 {short_path}/ray/session_")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_start_ignores_another_ray(failed_and_next: list[str], short_path: Path) -> None:
+    assert failed_and_next[-1].startswith(f"own: 2.0 {short_path}/ray/session_")
 
 
 def test_a_head_that_takes_long_is_waited_for_and_a_raylet_that_ended_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,12 +183,12 @@ def test_a_cluster_that_does_not_answer_is_named_while_it_is_waited_for_and_give
         print(text, file=sys.stderr, flush=True)
         told.set()
 
-    given_up = r"'127\.0\.0\.1:9' does not answer within 0\.5 s: RAY_ADDRESS is"
+    given_up = r"'127\.0\.0\.1:9' did not answer within 0\.5 s: set RAY_ADDRESS to"
     with progress.telling(say), pytest.raises(ClusterError, match=given_up):
         connect(ClusterConfig())
     over.set()
     assert told.is_set()
-    waited = "waiting for the Ray cluster at RAY_ADDRESS='127.0.0.1:9', for 0.5 s at most (0 s so far)\n"
+    waited = "waiting for the Ray cluster at RAY_ADDRESS='127.0.0.1:9' (0 s of at most 0.5)\n"
     assert capfd.readouterr().err == waited
 
 
@@ -193,7 +203,9 @@ def test_a_malformed_address_is_refused_before_anything_is_waited_for(
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", address)
     monkeypatch.setattr(cluster_module, "_join", lambda address: pytest.fail("it is waited for"))
-    with pytest.raises(ClusterError, match="is no host:port with a port from 1 to 65535: RAY_ADDRESS is host:port of"):
+    with pytest.raises(
+        ClusterError, match="is not host:port with a port from 1 to 65535: set RAY_ADDRESS to the host:port of"
+    ):
         connect(ClusterConfig())
 
 

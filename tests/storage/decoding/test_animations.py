@@ -1,4 +1,4 @@
-"""Animated pictures are films, with their last picture as long as it stands; still ones are named."""
+"""Animated pictures are films, with their last picture as long as it is held; still ones are named."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_each_picture_lasts_as_long_as_it_says(tmp_path, name):
     assert colours(animated(path, plain[:2], [100, 2950])) == ([0, 1, 1, 1], pytest.approx(3.05))
 
 
-def test_one_picture_that_stands_is_a_film(tmp_path, ffmpeg):
+def test_one_held_picture_is_a_film(tmp_path, ffmpeg):
     path = ffmpeg("-f", "lavfi", "-i", "color=blue:s=112x64:r=1/4:d=4", "-c:v", "libx264", tmp_path / "film.mp4")
     assert colours(path) == ([2, 2, 2, 2], pytest.approx(4))
 
@@ -56,7 +56,13 @@ def test_an_animated_webp_is_refused_by_name_and_with_a_cure(tmp_path):
         decode_film(animated(tmp_path / "film.webp", plain, 1000), SMALL)
 
 
-@pytest.mark.parametrize(("ending", "kind"), [("webp", "WebP"), ("png", "PNG"), ("jpg", "JPEG"), ("tif", "TIFF")])
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        *(("webp", "WebP"), ("png", "PNG"), ("jpg", "JPEG"), ("tif", "TIFF"), ("avif", "AVIF"), ("bmp", "BMP")),
+        *(("ico", "ICO"), ("ppm", "PPM"), ("jp2", "JPEG2000")),
+    ],
+)
 def test_still_pictures_are_named(tmp_path, ending, kind):
     path = tmp_path / f"picture.{ending}"
     Image.new("RGB", (112, 64)).save(path)

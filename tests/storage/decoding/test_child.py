@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from storage.decoding import child
+from storage.decoding import child, server
 from storage.decoding.child import decode_in_child
 from storage.decoding.decode import KeyframesConfig, decode_film
 from storage.errors import FilmError
@@ -71,7 +71,7 @@ def test_a_full_disk_is_not_the_films_fault(clip):
         def write(self, data):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    assert child._answer(str(clip), SMALL, Full()) == b'{"full": "No space left on device"}\n'
+    assert server._answer(str(clip), SMALL, Full()) == b'{"full": "No space left on device"}\n'
 
 
 @pytest.mark.skipif(not LINUX, reason="needs named pipes and limits")
@@ -160,7 +160,7 @@ def test_one_server_without_threads_serves_all_films_and_one_that_ends_is_replac
     assert (child._idle, another.alive) == ([], False)
 
 
-def test_films_that_are_decoded_at_a_time_have_a_server_each():
+def test_films_decoded_at_the_same_time_have_a_server_each():
     child.end_servers()
     with child._server() as one, child._server() as other:
         assert one is not other

@@ -6,7 +6,7 @@ import threading
 import av
 import pytest
 
-from storage.decoding.container import opened, told_length
+from storage.decoding.container import frame_rate, opened, told_length
 from storage.decoding.decode import KeyframesConfig, decode_film
 from storage.errors import FilmError
 
@@ -145,3 +145,10 @@ def test_a_bare_stream_of_large_pictures_is_no_still_picture(tmp_path, ffmpeg):
     source = ("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=2", "-c:v", "mjpeg", "-q:v", 3)
     with decode_film(ffmpeg(*source, tmp_path / "film.mjpeg"), SMALL) as film:
         assert (film.frames, film.damage) == (50, "")
+
+
+@pytest.mark.parametrize("codec", ["mpeg1video", "mpeg4", "wmv2"])
+def test_where_the_container_tells_no_rate_the_codec_does(tmp_path, ffmpeg, codec):
+    path = ffmpeg("-f", "lavfi", "-i", "testsrc2=s=112x64:r=25:d=1", "-c:v", codec, tmp_path / "film.asf")
+    with opened(path) as (container, stream):
+        assert frame_rate(container, stream) == 25

@@ -2,6 +2,7 @@
 
 import binascii
 
+import numpy as np
 import pytest
 
 from storage.decoding.decode import KeyframesConfig, decode_film
@@ -146,3 +147,13 @@ def length_of(first):
 
 def element(name, payload):
     return binascii.unhexlify(name) + (len(payload) | 1 << 56).to_bytes(8, "big") + payload
+
+
+def test_a_blu_ray(tmp_path, ffmpeg):
+    path = ffmpeg(*SOURCE, *X264, "-qp", 5, "-mpegts_m2ts_mode", 1, tmp_path / "film.m2ts")
+    assert is_fine(path)
+    data = np.frombuffer(path.read_bytes(), np.uint8).copy()
+    units = data[: len(data) // 6144 * 6144].reshape(-1, 6144)
+    units[:, 0] |= 0xC0
+    units[:, 16:] ^= np.random.default_rng(1).integers(1, 256, units[:, 16:].shape, np.uint8)
+    assert is_encrypted(changed(path, units.tobytes()), "AACS")

@@ -51,7 +51,7 @@ def test_another_size_is_a_cut(joined, ending):
         ("-vf", "scale=out_range=pc,format=yuvj420p", "-color_range", "pc"),
     ],
 )
-def test_other_pixels_another_rotation_and_other_colours_are_a_cut_though_the_picture_is_the_same(joined, options):
+def test_a_change_of_aspect_rotation_or_range_is_a_cut_even_if_the_picture_stays(joined, options):
     cuts, images = cuts_and_keyframes(joined(GREY, GREY, options))
     assert cuts == AT_THREE
     assert max(np.abs(image - 128).max() for image in images) <= 3

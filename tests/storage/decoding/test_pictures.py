@@ -34,7 +34,7 @@ def test_interlaced_frames_become_whole(tmp_path, ffmpeg):
 
 
 @pytest.mark.parametrize(("transfer", "white", "gray"), [(PQ, 0.5806, 0.4), (HLG, 0.75, 0.4)])
-def test_a_wide_range_becomes_an_ordinary_one(transfer, white, gray):
+def test_hdr_becomes_sdr(transfer, white, gray):
     levels = np.array([0, gray, white, 1.0]) * 65535
     picture = np.repeat(levels.astype(np.uint16)[None, :, None], 3, axis=2)
     black, middle, paper, peak = to_sdr(picture, transfer)[0, :, 0].tolist()

@@ -137,7 +137,7 @@ STILLS = "select='lt(t,2.1)+between(t,7.3,8)+gt(t,9.8)'"  # nothing new from 2.0
     ("name", "options"),
     [("film.mp4", ("-bf", 3)), ("no_b.mp4", ("-bf", 0)), ("many_b.mov", ("-bf", 8, "-b-pyramid", "none"))],
 )
-def test_a_picture_that_stands_still_is_no_damage_and_has_its_keyframes(tmp_path, ffmpeg, name, options):
+def test_a_held_frame_is_no_damage_and_has_its_keyframes(tmp_path, ffmpeg, name, options):
     path = ffmpeg(*moving(25, 11), "-vf", STILLS, "-fps_mode", "vfr", *X264, *options, tmp_path / name)
     planned, some = read(path, 1.0)
     complete, full = read(path, None)
@@ -152,7 +152,7 @@ def test_a_picture_that_stands_still_is_no_damage_and_has_its_keyframes(tmp_path
 
 @pytest.mark.parametrize("options", [(), ("-bf", 0)])
 @pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
-def test_a_last_picture_that_stands_has_its_keyframes(tmp_path, ffmpeg, name, options):
+def test_a_held_last_frame_has_its_keyframes(tmp_path, ffmpeg, name, options):
     pictures = [Image.new("L", (64, 64), 4 * number) for number in range(50)]
     animation = tmp_path / "film.gif"
     pictures[0].save(animation, save_all=True, append_images=pictures[1:], duration=[40] * 49 + [3000])
@@ -166,9 +166,7 @@ def test_a_last_picture_that_stands_has_its_keyframes(tmp_path, ffmpeg, name, op
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
-def test_a_last_picture_that_stands_for_longer_than_a_minute_has_keyframes_for_a_minute_and_is_told(
-    tmp_path, ffmpeg, name
-):
+def test_a_last_frame_held_over_a_minute_has_keyframes_for_a_minute_and_a_note(tmp_path, ffmpeg, name):
     pictures = [Image.new("L", (64, 64), 4 * number) for number in range(50)]
     animation = tmp_path / "film.gif"
     pictures[0].save(animation, save_all=True, append_images=pictures[1:], duration=[40] * 49 + [300_000])
@@ -178,6 +176,16 @@ def test_a_last_picture_that_stands_for_longer_than_a_minute_has_keyframes_for_a
         assert [second for second, _, _ in keyframes] == list(range(62))
         assert len({pixels for _, _, pixels in keyframes[2:]}) == 1
         assert (reader.end, reader.damage()) == (pytest.approx(302, abs=0.1), "240.0 s without a picture")
+
+
+@pytest.mark.parametrize(("group", "between"), [(500, 0), (500, 3), (12, 0)])
+def test_frames_that_ogg_repeats_with_empty_packets_are_no_damage(tmp_path, ffmpeg, group, between):
+    still = f"tpad=start_mode=clone:start_duration={between}:stop_mode=clone:stop_duration=4"
+    ogg = ("-vf", still, "-c:v", "libtheora", "-q:v", 6, "-g", group)
+    keyframes, reader = read(ffmpeg(*moving(25, 2, "112x64"), *ogg, tmp_path / "still.ogv"), None)
+    assert [second for second, _, _ in keyframes] == list(range(between + 6))
+    assert (reader.end, reader.damage()) == (between + 6, "")
+    assert reader.frames < 25 * 3
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.avi"])
@@ -199,7 +207,7 @@ def test_sound_that_goes_on_behind_the_last_picture_is_no_damage(tmp_path, ffmpe
 
 
 @pytest.mark.skipif(not ffmpeg_program().since(6, 0), reason="older ffmpegs write no durations")
-def test_matroska_says_that_a_picture_stands_where_its_blocks_have_durations(tmp_path, ffmpeg):
+def test_matroska_says_that_a_frame_is_held_where_its_blocks_have_durations(tmp_path, ffmpeg):
     film = ffmpeg(*moving(25, 11), "-vf", STILLS, "-fps_mode", "vfr", *X264, "-bf", 3, tmp_path / "film.mp4")
     copy = ffmpeg("-i", film, "-c", "copy", tmp_path / "copy.mkv")
     assert [second for second, _, _ in read(copy, 1.0)[0]] == list(range(11))
@@ -215,7 +223,7 @@ def test_a_hole_that_the_file_does_not_account_for_is_damage(tmp_path, ffmpeg, n
         assert reader.damage() == "7.1 s without a picture"
 
 
-def test_a_picture_that_stands_for_minutes_is_a_leap_of_the_times(tmp_path, clips):
+def test_a_frame_held_for_minutes_is_a_leap_of_the_times(tmp_path, clips):
     times = [number / 5 for number in range(15)]
     path = clips(tmp_path / "leap.mp4", [*times, *(100 + time for time in times)])
     for step in (1.0, None):

@@ -75,9 +75,7 @@ def test_the_last_frame_has_its_time_too(tmp_path, ramp, ffmpeg):
 
 
 @pytest.mark.parametrize("name", ["film.avi", "film.mov"])
-def test_a_picture_that_stands_among_times_of_decoding_is_followed_by_the_next_at_its_time(
-    tmp_path, ramp, ffmpeg, name
-):
+def test_the_frame_after_a_held_one_keeps_its_time(tmp_path, ramp, ffmpeg, name):
     mp4 = ramp("film.mp4", (*X264, "-vf", "scale=112:64,setpts=PTS+gte(N\\,30)*3/TB"))
     path = ffmpeg("-i", mp4, "-c", "copy", tmp_path / "film.avi")
     if name != "film.avi":

@@ -46,3 +46,13 @@ def test_clips_come_with_their_movie_and_missing_ones_as_rejects(tmp_path):
         missing, bad = [one for one in films if isinstance(one, Reject)]
         assert (missing.reason, "row 5: no file 'gone-gone-1'" in missing.detail) == ("missing", True)
         assert (bad.reason, "row 6, column 'videoid'" in bad.detail) == ("bad_row", True)
+
+
+def test_a_row_that_is_no_csv_costs_itself(tmp_path):
+    folder = make(tmp_path, "videos")
+    (folder / "metadata" / "clips.csv").write_text(f"{CLIPS}{'x' * 200_000},2012.0\n2LwWmJojqvM,,,,2018,La Cage,,\n")
+    (folder / "metadata" / "movies.csv").write_text(f"{MOVIES}tt1,{'x' * 200_000}\n")
+    films = list(found(str(folder)))
+    bad = [one.source.rpartition("/")[2] for one in films if isinstance(one, Reject) and "not CSV" in one.detail]
+    assert bad == ["movies.csv:3", "clips.csv:8"]
+    assert films[-1].said.title == "La Cage"

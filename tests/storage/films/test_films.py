@@ -8,12 +8,11 @@ from storage.errors import FilmError
 from storage.films.films import FilmProbe, film_rows, probe, resolve
 from storage.fingerprint import file_id
 from storage.tables.schemas import SCHEMAS
+from tests.storage.placed import put
 
 
 def touch(path, data=b""):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data or str(path).encode())
-    return path
+    return put(path, data or str(path).encode())
 
 
 def test_files_folders_and_patterns_in_the_order_given(tmp_path):

@@ -9,12 +9,12 @@ import pytest
 from storage import remote
 from storage.films.inputs import found
 from storage.films.provenance import Named
+from tests.storage.placed import put
 
 
 def touch(folder, *names):
     for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name)
+        put(folder / name, name.encode())
     return folder
 
 
@@ -31,7 +31,7 @@ def test_what_is_no_film_by_its_ending_is_counted_once(tmp_path):
         assert f"{str(given)!r} holds files that are no films by their ending: 2 .srt, 1 without ending, 1 .csv; " in (
             passed.detail
         )
-        assert "can be given by its path" in passed.detail
+        assert "to use one of them, name it by its path" in passed.detail
         assert film.source == str(tmp_path / "films" / "a.mp4")
 
 
@@ -57,7 +57,7 @@ def test_a_film_whose_link_leads_nowhere_is_missing(tmp_path):
     for given in (tmp_path / "films", tmp_path / "films" / "*.mp4", link):
         *_, last = found(str(given))
         assert (last.reason, last.source) == ("missing", str(link))
-        assert f"{str(link)!r} is a link to {str(tmp_path / 'gone.mp4')!r}" in last.detail
+        assert f"{str(link)!r} is a broken link to {str(tmp_path / 'gone.mp4')!r}" in last.detail
 
 
 def test_a_pipe_a_socket_and_a_device_in_a_folder_are_told_and_not_waited_for(tmp_path):

@@ -127,3 +127,8 @@ def test_fifty_thousand_rows_with_bad_ones_among_them(tmp_path):
 )
 def test_films_lie_beside_a_remote_manifest_whatever_its_host(manifest: str, film: str) -> None:
     assert _beside(manifest, "rel/a.mp4") == film
+
+
+def test_a_header_that_is_no_csv_is_a_manifest_that_cannot_be_read(tmp_path):
+    (bad,) = manifest.read(str(write(tmp_path, f"path,{'x' * 200_000}\na.mp4,1\n")))
+    assert (bad.reason, "row 1: is not CSV" in bad.detail) == ("bad_manifest", True)

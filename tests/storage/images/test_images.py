@@ -11,6 +11,7 @@ from PIL import Image
 
 from storage.errors import ConfigError, StorageError
 from storage.images import images
+from tests.storage.placed import put_all
 
 
 def picture(red: int, size: tuple[int, int] = (40, 20), kind: str = "PNG", **options) -> bytes:
@@ -22,20 +23,13 @@ def picture(red: int, size: tuple[int, int] = (40, 20), kind: str = "PNG", **opt
     return file.getvalue()
 
 
-def put(root: Path, files: dict[str, bytes]) -> str:
-    for name, data in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return str(root)
-
-
 def reds(sets: list[images.ImagesConfig]) -> list[int]:
     found = images.Images(sets, images.index(sets))
     return [int(found.read(row)[10, 10, 0]) for row in range(len(found))]
 
 
 def test_any_folder(tmp_path: Path) -> None:
-    root = put(tmp_path, {"a/1.png": picture(1), "b/c/2.PNG": picture(2), "b/notes.txt": b"no image"})
+    root = put_all(tmp_path, {"a/1.png": picture(1), "b/c/2.PNG": picture(2), "b/notes.txt": b"no image"})
     assert reds([images.FolderConfig(root=root)]) == [1, 2]
 
 
@@ -50,11 +44,18 @@ def test_webdataset_shards_are_read_in_place(tmp_path: Path) -> None:
     assert reds([images.WebDatasetConfig(root=str(tmp_path))]) == [0, 1, 2, 10, 11, 12]
 
 
+@pytest.mark.parametrize("row", ["ID\naa\n", "ImageID,Rotation\naa,left\n", f"ImageID\n{'x' * 200_000}\n"])
+def test_a_table_of_open_images_in_another_form_is_named_with_its_line(tmp_path: Path, row: str) -> None:
+    put_all(tmp_path, {"aa.png": picture(1), "image_ids_and_rotation.csv": row.encode()})
+    with pytest.raises(ConfigError, match=r"image_ids_and_rotation\.csv', line \d: not a row of that table"):
+        images.index([images.OpenImagesConfig(root=str(tmp_path))])
+
+
 def test_open_images_come_upright_with_their_licences(tmp_path: Path) -> None:
     table = (
         "ImageID,Subset,License,Rotation\naa,train,CC BY 2.0,90.0\nbb,train,CC BY 2.0,\ncc,test,x,0.0\ndd,train,x,0.0\n"
     )
-    root = put(
+    root = put_all(
         tmp_path,
         {
             "image_ids_and_rotation.csv": table.encode(),
@@ -74,7 +75,7 @@ def test_open_images_come_upright_with_their_licences(tmp_path: Path) -> None:
 
 def test_journeydb_goes_by_its_annotations(tmp_path: Path) -> None:
     lines = [{"img_path": "./000/x.png", "prompt": "p"}, {"img_path": "./001/gone.png", "prompt": "q"}]
-    root = put(
+    root = put_all(
         tmp_path,
         {
             "data/train/train_anno.jsonl": "\n".join(map(json.dumps, lines)).encode(),
@@ -90,7 +91,7 @@ def test_objects365_finds_patches_wherever_they_lie_and_knows_sizes_without_read
         {"id": n, "file_name": f"images/v1/patch{n}/objects365_v1_{n:08d}.jpg", "height": 20, "width": 40}
         for n in range(3)
     ]
-    root = put(
+    root = put_all(
         tmp_path,
         {
             "zhiyuan_objv2_train.json": json.dumps({"images": said}).encode(),
@@ -103,7 +104,7 @@ def test_objects365_finds_patches_wherever_they_lie_and_knows_sizes_without_read
 
 
 def test_sets_stand_one_after_the_other(tmp_path: Path) -> None:
-    roots = [put(tmp_path / name, {"x.png": picture(red)}) for name, red in (("one", 4), ("two", 5))]
+    roots = [put_all(tmp_path / name, {"x.png": picture(red)}) for name, red in (("one", 4), ("two", 5))]
     assert reds([images.FolderConfig(root=root) for root in roots]) == [4, 5]
 
 
@@ -113,7 +114,7 @@ def test_colours_and_orientation_of_what_people_have(tmp_path: Path) -> None:
     clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
     clear.save(tmp_path / "b.png")
     Image.new("L", (8, 8), 77).save(tmp_path / "c.png")
-    put(tmp_path, {"a.jpg": picture(90, kind="JPEG", exif=exif)})
+    put_all(tmp_path, {"a.jpg": picture(90, kind="JPEG", exif=exif)})
     sets = [images.FolderConfig(root=str(tmp_path))]
     found = images.Images(sets, images.index(sets))
     assert found.read(0).shape == (40, 20, 3)
@@ -123,11 +124,11 @@ def test_colours_and_orientation_of_what_people_have(tmp_path: Path) -> None:
 
 
 def test_a_broken_image_gives_its_place_to_the_next_and_is_named(tmp_path: Path, caplog) -> None:
-    root = put(tmp_path, {"a.png": picture(1), "b.png": picture(2)[:60], "c.png": picture(3)})
+    root = put_all(tmp_path, {"a.png": picture(1), "b.png": picture(2)[:60], "c.png": picture(3)})
     sets = [images.FolderConfig(root=root)]
     assert reds(sets) == [1, 3, 3]
     assert "b.png" in caplog.text
-    put(tmp_path / "worse", {"a.png": b""})
+    put_all(tmp_path / "worse", {"a.png": b""})
     worse = [images.FolderConfig(root=str(tmp_path / "worse"))]
     with pytest.raises(StorageError, match=r"a\.png"):
         images.Images(worse, images.index(worse)).read(0)

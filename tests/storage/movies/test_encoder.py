@@ -1,7 +1,9 @@
 """One place decides which ffmpeg is used, and what it must be able to do."""
 
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -27,6 +29,7 @@ def test_what_is_on_the_path_is_not_used(chosen, monkeypatch, tmp_path):
     mine = ffmpeg_program()
     program(tmp_path / "ffmpeg", "ffmpeg version 3.4")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "ffmpeg"))
     assert ffmpeg_program() == mine
     assert Path(mine.path).is_absolute()
     assert require_encoder() == mine
@@ -49,8 +52,8 @@ def test_the_one_that_is_named_is_used_by_its_path_or_its_name(chosen, monkeypat
             "ffmpeg 4.3.6-0.deb11u1 .*other. is too old to write movies",
         ),
         ("ffmpeg version n7.0 --disable-gpl", "ffmpeg n7.0 .*other. has no libx264 to write movies"),
-        ("sh: hello", "other' is no ffmpeg, it answers 'sh: hello"),
-        (None, "MOVIEDREAMER_FFMPEG='.*other' is no program"),
+        ("sh: hello", "other' is not ffmpeg: it answers 'sh: hello"),
+        (None, "MOVIEDREAMER_FFMPEG='.*other' is not a program"),
     ],
 )
 def test_one_that_cannot_write_movies_is_named_with_the_cure(chosen, tmp_path, answer, fault):
@@ -75,7 +78,7 @@ def test_one_that_reads_its_standard_input_finds_none(chosen, tmp_path):
     (tmp_path / "reader").write_text("#!/bin/sh\nexec cat\n")
     (tmp_path / "reader").chmod(0o755)
     chosen(tmp_path / "reader")
-    with pytest.raises(ConfigError, match="reader' is no ffmpeg, it answers ''"):
+    with pytest.raises(ConfigError, match="reader' is not ffmpeg: it answers ''"):
         ffmpeg_program()
 
 
@@ -109,7 +112,13 @@ def test_versions_are_compared_as_numbers_and_builds_between_them_are_new(versio
     assert Ffmpeg("ffmpeg", version, x264=True).since(6, 0) is new
 
 
-def test_without_ffmpeg_the_cure_is_named(chosen, monkeypatch):
-    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+@pytest.mark.parametrize("installed", [True, False])
+def test_without_a_bundled_ffmpeg_the_cure_is_named_whatever_is_on_the_path(chosen, monkeypatch, tmp_path, installed):
+    package = ModuleType("imageio_ffmpeg")
+    package.__spec__ = ModuleSpec("imageio_ffmpeg", None, origin=str(tmp_path), is_package=True)
+    package.__spec__.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", package if installed else None)
+    program(tmp_path / "ffmpeg", "ffmpeg version 7.0")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(ConfigError, match="make setup"):
         ffmpeg_binary()

@@ -78,7 +78,7 @@ def test_a_film_that_lost_its_end_is_still_damaged(tmp_path, ffmpeg):
         assert "that its header declares" in decoded.damage
 
 
-def test_a_picture_that_an_avi_leaves_out_stands(tmp_path, ffmpeg):
+def test_a_frame_that_an_avi_leaves_out_is_held(tmp_path, ffmpeg):
     gap = ("-vf", "select='lt(t,1)+gte(t,4)'", "-fps_mode", "vfr")
     source = ("-f", "lavfi", "-i", "testsrc2=s=112x64:r=5:d=6")
     with decode_film(ffmpeg(*source, *gap, "-c:v", "mpeg4", tmp_path / "film.avi"), SMALL) as decoded:

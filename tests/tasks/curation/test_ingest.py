@@ -9,6 +9,7 @@ from storage.decoding.decode import KeyframesConfig
 from storage.decoding.trim import TrimSeconds
 from storage.films.films import FilmProbe, FilmSource, film_rows
 from storage.films.provenance import Provenance
+from storage.record import Record
 from storage.root import Storage
 from storage.tables.rejects import Reject
 from storage.tables.tables import Tables
@@ -102,19 +103,40 @@ def test_behind_a_uri_the_drawn_film_and_its_truth_are_the_storages_own(monkeypa
     assert known_truth(storage, source) == told
     assert known_truth(storage, "s3://bucket/a/films/other.mp4?region=eu-1") is None
     assert known_truth(storage, "s3://other/film.mp4") is None
+    assert known_truth(storage, f"https://host/{'x' * 300}.mp4") is None
 
 
-def test_movies_that_runs_made_are_no_films_of_a_folder_unless_they_are_named(tmp_path: Path) -> None:
-    storage, film = Storage(str(tmp_path)), write_film(tmp_path / "movie.mp4", 1)
-    storage.upload(write_film(tmp_path / "scratch/other.avi", 2), "movies/0123456789abcdef/movie.mp4")
-    (tmp_path / "scratch/other.avi").unlink()
-    made = str(tmp_path / "movies/0123456789abcdef/movie.mp4")
-    found = ingest.run(IngestConfig(films=(str(tmp_path),)), storage, silent)
-    assert [one.source for one in found.films.values()] == [str(film)]
+@pytest.mark.parametrize("by", ["{}", "{}/../a café b", "link/to/it"])
+def test_movies_that_runs_made_are_no_films_of_a_folder_unless_they_are_named(tmp_path: Path, by: str) -> None:
+    home, link = tmp_path / "a café b", tmp_path / "link/to/it"
+    storage, film = Storage(str(home)), write_film(home / "movie.mp4", 1)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(home)
+    storage.upload(write_film(home / "scratch/other.avi", 2), "movies/0123456789abcdef/movie.mp4")
+    (home / "scratch/other.avi").unlink()
+    folder = str(tmp_path / by.format(home))
+    made = f"{folder}/movies/0123456789abcdef/movie.mp4"
+    found = ingest.run(IngestConfig(films=(folder,)), storage, silent)
+    assert [Path(one.source).resolve() for one in found.films.values()] == [film]
     assert [one.source for one in found.rejects if one.reason == "own_work"] == [made]
-    found = ingest.run(IngestConfig(films=(str(tmp_path), made)), storage, silent)
-    assert {one.source for one in found.films.values()} == {str(film), made}
+    found = ingest.run(IngestConfig(films=(folder, made)), storage, silent)
+    assert {Path(one.source).resolve() for one in found.films.values()} == {film, Path(made).resolve()}
     assert "own_work" not in {one.reason for one in found.rejects}
+
+
+@pytest.mark.parametrize("place", ["s3://b", "s3://b/my store", "s3://b/café", "s3://b/a+b?region=eu-1"])
+@pytest.mark.parametrize("name", ["m.mp4", "what?.mp4"])
+def test_movies_that_runs_made_behind_a_uri_are_told_by_their_names(
+    monkeypatch: pytest.MonkeyPatch, place: str, name: str
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Record, "exists", True)
+    monkeypatch.setattr(Record, "made", lambda self, rel: not asked.append(rel))
+    bare, _, options = place.partition("?")
+    source = f"{bare}/movies/{name}" + (f"?{options}" if options else "")
+    assert ingest._is_own(Storage(place), source)
+    assert asked == [f"movies/{name}"]
+    assert not ingest._is_own(Storage(place), f"{bare}x/movies/{name}")
 
 
 def test_require_films_passes_when_one_is_left() -> None:
