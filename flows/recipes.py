@@ -146,17 +146,17 @@ def world() -> Recipe:
         frozen=_frozen(),
         autoencoder=AutoencoderTrainingConfig(
             model=_next_autoencoder(),
-            warmup_steps=6000,
+            warmup_steps=3000,
             warmup_batch=32,
             warmup_learning_rate=1.5e-3,
-            steps=6000,
+            steps=3000,
             batch=32,
             token_noise=0.15,
             pixel_weight=4.0,
             average=0.995,
         ),
         decoder=DecoderTrainingConfig(
-            steps=4000, batch=16, learning_rate=5e-4, token_noise=0.25, flip=0.5, average=0.995
+            steps=3000, batch=16, learning_rate=5e-4, token_noise=0.25, flip=0.5, average=0.995
         ),
         autoregressive=AutoregressiveTrainingConfig(
             model=_autoregressive(), steps=3000, batch=4, learning_rate=5e-4, warmup=50
