@@ -1,7 +1,9 @@
-"""Which of a film's places a picture shows, and how many people: by colours and shapes alone, against the truth.
+"""Which of a film's places a picture shows, how many people, and the colours of their clothes: by colours and shapes
+alone, against the truth.
 
 The film's places are painted as all its keyframes see them, without people. A picture shows the place of the view that
-it is nearest to where nobody hides it; people stand where it departs from that view.
+it is nearest to where nobody hides it; people stand where it departs from that view, and wear the colours of cloth that
+are found there, by the place's light.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from drawn.paint import Array
+from drawn.paint import Array, Colour
+from drawn.people import CLOTHS, HAIRS, SKINS
 from drawn.script import write
 from drawn.stage import Stage
 from drawn.truth import Truth
@@ -23,6 +26,9 @@ _SHIFTS = [(x, y) for x in (-6, -3, 0, 3, 6) for y in (-3, 0, 3)]  # pixels by w
 _DEPARTS = 26.0  # levels of 0-255 in one of the colours
 _LEAST_HIGH, _LEAST_WIDE, _GAP = 0.14, 0.05, 0.03  # of the picture's height: of a person, and between two
 _ALIKE = 0.45  # how high a person is at least, of the highest
+_WORN = 0.03  # share of what departs that a colour of cloth has at least, where it is worn
+_SHADE = 0.95  # of a colour's light, in the middle of what it covers
+_LIGHTNESS = 0.5  # how much lightness counts beside colour, in Lab
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Verdict:
 
     place: str
     people: int
+    clothes: frozenset[str]  # of CLOTHS
 
 
 class Oracle:
@@ -39,10 +46,12 @@ class Oracle:
     def __init__(self, truth: Truth, size: tuple[int, int] = SIZE) -> None:
         stage = Stage(write(truth.seed, int(truth.seconds), size[0] / size[1]), size)
         scenes = [second for second in truth.timeline if second.kind == "scene"]
-        self.size = size
+        self.size, self.truth = size, truth
         self.places = [second.place for second in scenes]
         self._views = [_soft(stage.frame(second.second, people=False)) for second in scenes]
         self._layouts = np.stack([_layout(view) for view in self._views])
+        moods = {place.name: place.mood for place in stage.script.places}
+        self._palettes = {place: _palette(moods[place].grade) for place in set(self.places)}
 
     def __call__(self, picture: Array) -> Verdict:
         """Judge a picture, RGB uint8 [H, W, 3] of any size and of the film's shape."""
@@ -53,7 +62,9 @@ class Oracle:
         nearest = int(np.argmin(np.sort(worst, axis=1)[:, :seen].mean(1)))
         there = np.argsort(worst[nearest])[:seen]
         light = np.median(apart[nearest].reshape(-1, 3)[there], axis=0)  # all of a picture may be lighter or darker
-        return Verdict(self.places[nearest], _people(_departure(picture + light, self._views[nearest])))
+        lit, place = picture + light, self.places[nearest]
+        departure = _departure(lit, self._views[nearest])
+        return Verdict(place, _people(departure), _worn(lit[departure > _DEPARTS], self._palettes[place]))
 
 
 def _soft(picture: Array) -> Array:
@@ -89,3 +100,25 @@ def _people(departure: Array) -> int:
     runs = [heights[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
     least = max(_LEAST_HIGH, _ALIKE * max((float(run.max()) for run in runs), default=0.0))
     return sum(bool(run.max() >= least and len(run) >= _LEAST_WIDE * high) for run in runs)
+
+
+def _palette(grade: Colour) -> Array:
+    """The colours of cloth, then those of skin and hair, by a light, in Lab."""
+    colours = [*CLOTHS.values(), *SKINS.values(), *HAIRS.values()]
+    return _lab(np.multiply(colours, grade).astype(np.float32) * _SHADE * 255)
+
+
+def _worn(pixels: Array, palette: Array) -> frozenset[str]:
+    """The colours of cloth that enough of the pixels [N, 3] are nearest to."""
+    if not len(pixels):
+        return frozenset()
+    weights = np.array([_LIGHTNESS, 1, 1], np.float32)
+    apart = np.linalg.norm((_lab(pixels)[:, None] - palette) * weights, axis=-1)
+    shares = np.bincount(apart.argmin(1), minlength=len(palette)) / len(pixels)
+    return frozenset(name for name, share in zip(CLOTHS, shares, strict=False) if share >= _WORN)
+
+
+def _lab(colours: Array) -> Array:
+    """[N, 3] of 0-255 in Lab."""
+    lab: Array = cv2.cvtColor(colours[None] / np.float32(255), cv2.COLOR_RGB2LAB)[0]
+    return lab

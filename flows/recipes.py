@@ -85,6 +85,21 @@ def _autoencoder() -> AutoencoderConfig:
     )
 
 
+def _next_autoencoder() -> AutoencoderConfig:
+    """Of the next embedded weights: two tokens of 256 numbers each, 18 for each cell, and pictures in one step.
+
+    At a time next to 1 everything is noise, so that the U-Net learns the picture to expect, given tokens and script.
+    """
+    return AutoencoderConfig(
+        compressor=ConvolutionalConfig(token_width=256, code=18),
+        decoder=DecoderConfig(
+            unet=UNetConfig(channels=(96, 128, 128), transformers=(0, 1, 1), cross_width=256),
+            coarse=CoarseConfig(code=18, channels=(256, 192, 128)),
+        ),
+        diffusion=DiffusionConfig(noise_offset=0.0, time_mean=6.0, time_std=0.5),
+    )
+
+
 def _autoregressive() -> AutoregressiveConfig:
     """The drawn world's."""
     return AutoregressiveConfig(backbone=SmolLM2Backbone(layers=3), dropout=0.1)
@@ -130,25 +145,24 @@ def world() -> Recipe:
         snapshot=FilmsConfig(test=8),
         frozen=_frozen(),
         autoencoder=AutoencoderTrainingConfig(
-            model=_autoencoder(),
-            warmup_steps=4000,
+            model=_next_autoencoder(),
+            warmup_steps=3000,
             warmup_batch=32,
             warmup_learning_rate=1.5e-3,
-            steps=5200,
-            batch=16,
-            learning_rate=5e-4,
+            steps=3000,
+            batch=32,
             token_noise=0.15,
             pixel_weight=4.0,
             average=0.995,
         ),
         decoder=DecoderTrainingConfig(
-            steps=2400, batch=16, learning_rate=5e-4, token_noise=0.25, flip=0.5, average=0.995
+            steps=3000, batch=16, learning_rate=5e-4, token_noise=0.25, flip=0.5, average=0.995
         ),
         autoregressive=AutoregressiveTrainingConfig(
-            model=_autoregressive(), steps=1200, batch=4, learning_rate=5e-4, warmup=50
+            model=_autoregressive(), steps=3000, batch=4, learning_rate=5e-4, warmup=50
         ),
-        render=RenderConfig(steps=2),
-        fit=FitConfig(checkpoint_every=100, validate_every=800),
+        render=RenderConfig(steps=1),
+        fit=FitConfig(precision="bf16", checkpoint_every=100, validate_every=1000),
     )
 
 

@@ -40,6 +40,9 @@ class ConvolutionalConfig(BaseModel, frozen=True, extra="forbid"):
     token_width: int = Field(128, gt=0, description="token width D")
     levels: tuple[int, ...] = Field((96, 192, 256), min_length=1, description="channels of each grid, finest first")
     hidden: int = Field(384, gt=0, description="width of the layer between the coarsest grid and the tokens")
+    code: int | None = Field(
+        None, gt=0, description="numbers that a cell of the coarsest grid becomes, in place of `hidden`; null: hidden"
+    )
 
     @property
     def positions(self) -> int:
@@ -134,9 +137,12 @@ class Compressor(nn.Module):
 
 
 class ConvolutionalCompressor(nn.Module):
-    """A residual block a level, a halving of the grid between levels, then two linear layers to L tokens.
+    """A residual block a level, a halving of the grid between levels, then linear layers to L tokens.
 
-    The tokens leave through a layer norm without weights, as the paper's compressor's do here.
+    With `code` each cell of the coarsest grid becomes a few numbers, by the convolutions and by one linear map of the
+    features that it covers (`components`), and the numbers of all cells become the tokens: what is near stays near,
+    and far fewer pictures teach it. The tokens leave through a layer norm without weights, as the paper's compressor's
+    do here.
     """
 
     def __init__(self, config: ConvolutionalConfig) -> None:
@@ -153,19 +159,28 @@ class ConvolutionalCompressor(nn.Module):
         self.halve = nn.ModuleList(
             nn.Conv2d(above, below, 2, stride=2) for above, below in zip(config.levels, config.levels[1:], strict=False)
         )
-        flat = config.levels[-1] * (config.rows // halvings) * (config.columns // halvings)
-        self.outward = nn.Sequential(
-            nn.Linear(flat, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.tokens * config.token_width)
-        )
+        cells, deepest = config.rows // halvings * (config.columns // halvings), config.levels[-1]
+        numbers = config.tokens * config.token_width
+        self.squeeze: nn.Conv2d | None = None
+        self.components: nn.Conv2d | None = None
+        if config.code is None:
+            layers = nn.Linear(deepest * cells, config.hidden), nn.SiLU(), nn.Linear(config.hidden, numbers)
+            self.outward: nn.Module = nn.Sequential(*layers)
+        else:
+            self.squeeze = nn.Conv2d(deepest, config.code, 1)
+            self.components = nn.Conv2d(config.channels, config.code, halvings, stride=halvings)
+            self.outward = nn.Linear(config.code * cells, numbers)
 
     def forward(self, features_BNC: Tensor) -> Tensor:
         """features_BNC, row by row of the grid, to tokens_BLD."""
         config = self.config
         _check(features_BNC, config, "compressor.rows, compressor.columns and compressor.channels")
-        hidden_BCHW = self.inward(rearrange(features_BNC, "b (r m) c -> b c r m", r=config.rows))
-        hidden_BCHW = self.levels[0](hidden_BCHW)
+        features_BCRM = rearrange(features_BNC, "b (r m) c -> b c r m", r=config.rows)
+        hidden_BCHW = self.levels[0](self.inward(features_BCRM))
         for halve, level in zip(self.halve, self.levels[1:], strict=True):
             hidden_BCHW = level(halve(hidden_BCHW))
+        if self.squeeze is not None and self.components is not None:
+            hidden_BCHW = self.squeeze(hidden_BCHW) + self.components(features_BCRM)
         tokens_BLD = rearrange(self.outward(hidden_BCHW.flatten(1)), "b (l d) -> b l d", l=config.tokens)
         return F.layer_norm(tokens_BLD, tokens_BLD.shape[-1:])
 

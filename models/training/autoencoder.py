@@ -13,6 +13,8 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
+from models.autoencoder.components import start_from_components
+from models.autoencoder.compressor import ConvolutionalCompressor
 from models.autoencoder.diffusion import diffusion_loss, draw_noise
 from models.codec import Codec
 from models.device import device
@@ -22,6 +24,7 @@ from models.training.sheet import SHOWN, VALIDATED, even, sheet, windows
 from models.training.views import Drawn, Views
 
 _MEASURED = 10_000  # pictures whose tokens' mean and deviation are kept
+_COMPONENTS = 512  # pictures whose principal components a code starts from
 
 
 class StageConfig(BaseModel, frozen=True, extra="forbid"):
@@ -94,7 +97,7 @@ class AutoencoderTraining:
             raise ValueError(f"warmup_steps={config.warmup_steps} are part of steps={config.steps}, not more")
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
         self.views, self.held_out = views, held_out
-        model = self._model(codec) if init is None else self._initialised(codec, init)
+        model = self._random(codec) if init is None else self._initialised(codec, init)
         for part in (model.compressor, model.decoder.coarse):
             if part is not None:
                 part.to(memory_format=torch.channels_last)  # a third faster on CPUs
@@ -104,6 +107,19 @@ class AutoencoderTraining:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
             return DiffusionAutoencoder(self.config.model, codec, unet)
+
+    def _random(self, codec: Codec) -> DiffusionAutoencoder:
+        """Random weights, but for a compressor's code, which starts from principal components."""
+        model = self._model(codec)
+        coarse, compressor = model.decoder.coarse, model.compressor
+        if isinstance(compressor, ConvolutionalCompressor) and compressor.components and coarse and coarse.components:
+            rows_B = even(len(self.views), _COMPONENTS)
+            seen = self.views.see(self.views.draw(rows_B, torch.zeros_like(rows_B)), torch.device("cpu"))
+            assert seen.features_BNC is not None
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.config.seed)
+                start_from_components(compressor, coarse, seen.features_BNC, seen.latents_BCHW)
+        return model
 
     def _initialised(self, codec: Codec, init: Path) -> DiffusionAutoencoder:
         """The weights of `init`, for pictures of this training's size."""

@@ -44,6 +44,19 @@ def test_it_names_the_place_and_counts_the_people(film, spoil: Callable[[np.ndar
     assert np.mean(people) >= share
 
 
+def test_it_names_the_colours_of_clothes(film):
+    oracle, seconds, frames = film
+    tops = {name: who.top for name, who in oracle.truth.who.items()}
+    worn, missing = [], []
+    for second, frame in zip(seconds, frames, strict=True):
+        there = {one.character for one in second.appearances}
+        seen = oracle(frame).clothes
+        worn += [tops[name] in seen for name in there]
+        missing += [tops[name] in seen for name in set(tops) - there]
+    assert np.mean(worn) >= 0.85
+    assert np.mean(missing) <= 0.25
+
+
 def test_a_picture_of_another_film_is_no_proof_of_people_or_place(film):
     oracle, seconds, _ = film
     others = list(draw_frames(1002, [second.second for second in seconds], size=SIZE))

@@ -7,7 +7,7 @@ import torch
 
 from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.autoencoder.coarse import CoarseConfig
-from models.autoencoder.compressor import TransformerConfig
+from models.autoencoder.compressor import ConvolutionalConfig, TransformerConfig
 from models.autoencoder.decoder import DecoderConfig
 from models.autoencoder.unet import UNetConfig
 from models.codec import PCACodec, PCACodecConfig
@@ -37,6 +37,22 @@ def training(
     features = torch.randn(2, 7, 6, 12, generator=random)
     views = Kept(codec.encode(images), codec.encode(images.flip(-1)), *features)
     return AutoencoderTraining(config, codec, views, init, held_out)
+
+
+def test_a_code_starts_from_the_components_of_the_training_pictures() -> None:
+    random = torch.Generator().manual_seed(0)
+    images = torch.nn.functional.interpolate(torch.rand(12, 3, 2, 4, generator=random), (32, 64), mode="bilinear")
+    codec = PCACodec(PCACodecConfig(width=64, height=32, block=8, channels=6)).fit(images)
+    latents = codec.encode(images)
+    compressor = ConvolutionalConfig(channels=6, rows=4, columns=8, levels=(8, 8), token_width=48, code=12)
+    decoder = DecoderConfig(unet=UNET, coarse=CoarseConfig(code=12, channels=(8, 8)))
+    config = CONFIG.model_copy(update={"model": AutoencoderConfig(compressor=compressor, decoder=decoder)})
+    views = Kept(latents, codec.encode(images.flip(-1)), patch=1)
+    made, again = (AutoencoderTraining(config, codec, views).module.live for _ in range(2))
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in made.state_dict().items())
+    assert made.decoder.coarse is not None
+    drawn = made.decoder.coarse(made.encode(views.draw(torch.arange(12), torch.zeros(12).long()).features_BNC))
+    assert (drawn - latents).square().mean() < 0.25 * latents.var()
 
 
 class Run:

@@ -14,6 +14,7 @@ from models.autoencoder.compressor import (
 SMALL = [
     TransformerConfig(channels=20, positions=8, token_width=16, width=32, heads=2),
     ConvolutionalConfig(channels=20, rows=2, columns=4, token_width=16, levels=(12, 16), hidden=32),
+    ConvolutionalConfig(channels=20, rows=2, columns=4, token_width=16, levels=(12, 16), code=6),
 ]
 
 
