@@ -4,7 +4,8 @@ That process is forked from a server, `python -m storage.decoding.child`, which 
 has no threads, and lives as long as the process that started it. (multiprocessing's forkserver would import that
 process's main module again for each film.) The child writes the pictures to a file without a name that the caller
 opened, and answers over a socket with one line of JSON and, if all went well, the keyframes' numbers as an Arrow
-stream. It ends when the caller does.
+stream. It ends when the caller does. Where the system offers it, it can open no other file than the film, and has no
+network (storage.decoding.confined).
 """
 
 import atexit
@@ -31,6 +32,7 @@ from typing import IO, NoReturn
 
 import pyarrow as pa
 
+from storage.decoding import confined
 from storage.decoding.decode import DecodedFilm, KeyframesConfig, decode_film
 from storage.errors import FilmError, StorageError
 from storage.films.films import FilmProbe
@@ -262,14 +264,15 @@ def _decode(order: bytes, caller: socket.socket, errors: int, spool: int) -> NoR
     try:
         os.dup2(errors, 2)
         os.dup2(2, 1)  # what libraries print is no answer
-        threading.Thread(target=_end_with_caller, args=(caller,), daemon=True).start()
         wanted = json.loads(order)
+        os.chdir(wanted["folder"])
+        confined.read_only([Path(wanted["path"])])  # before there are threads
+        threading.Thread(target=_end_with_caller, args=(caller,), daemon=True).start()
         config = KeyframesConfig.model_validate(wanted["config"])
         memory, cpu = int(config.memory_limit * _GIB), math.ceil(config.cpu_limit)
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + _GRACE))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.chdir(wanted["folder"])
         with os.fdopen(spool, "w+b") as file:
             caller.sendall(_answer(wanted["path"], config, file))
         code = 0
@@ -282,6 +285,7 @@ def _decode(order: bytes, caller: socket.socket, errors: int, spool: int) -> NoR
 def _serve(place: int) -> None:
     """Forks a child for each film that is ordered, tells how it ended, and ends it when the caller is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller, which is gone then
+    confined.leave_network()
     for name in _USED:
         __import__(name)
     gc.freeze()
