@@ -1,27 +1,34 @@
-"""A storage in which no other run of this machine is at work."""
+"""A storage in which no other run is at work."""
 
 import fcntl
 import os
+import platform
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from flows import home
 from storage.atomic import sweep_parts
 from storage.errors import StorageError
+from storage.lease import Holder, held
 from storage.root import Storage
 
 
 @contextmanager
 def alone(storage: Storage) -> Iterator[None]:
-    """Keeps other runs of this machine out of a storage; the system lifts the lock however this one ends.
+    """Keeps other runs out of a storage; the system lifts the lock however this one ends.
 
+    Other runs of this machine by a lock on a file, of all machines by a lease where the storage is an object store.
     What killed ones left unfinished there is removed.
 
     Raises:
         StorageError: another run is at work in it, or it cannot be written.
     """
     storage.check_writable()
-    with (home.make(storage) / "lock").open("a+") as lock:
+    place = home.make(storage) / "lock"
+    with place.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -34,4 +41,30 @@ def alone(storage: Storage) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         sweep_parts(storage)
-        yield
+        if storage.is_local:
+            yield
+        else:
+            with _leased(storage, place):
+                yield
+
+
+@contextmanager
+def _leased(storage: Storage, lock: Path) -> Iterator[None]:
+    taken, main = threading.Event(), threading.main_thread().ident
+    assert main is not None
+
+    def lost() -> None:
+        taken.set()
+        signal.pthread_kill(main, signal.SIGINT)
+
+    host = platform.node()
+    try:
+        with held(storage, Holder(lock=f"{host}:{lock}", shown=f"process {os.getpid()} on {host}"), lost):
+            yield
+    except KeyboardInterrupt:
+        if not taken.is_set():
+            raise
+        raise StorageError(
+            f"another run has taken {storage.base!r}, because this one could not renew its claim in time; what it "
+            "finished is kept: start it again when the other one is done"
+        ) from None

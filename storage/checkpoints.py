@@ -153,7 +153,7 @@ def _write(
     samples: int = 0,
     loss: float | None = None,
 ) -> Checkpoint:
-    _drop(storage, checkpoint.rel)
+    storage.delete(f"{checkpoint.rel}/{MARKER}")
     if isinstance(files, Path):
         storage.upload(files, checkpoint.rel)
         sizes = {path.relative_to(files).as_posix(): path.stat().st_size for path in _files(files)}
@@ -163,6 +163,8 @@ def _write(
         sizes = {name: len(data) for name, data in files.items()}
     if not sizes:
         raise ValueError(f"a checkpoint of {checkpoint.model!r} without files")
+    for name in set(storage.walk(checkpoint.rel)) - set(sizes):
+        storage.delete(f"{checkpoint.rel}/{name}")
     marker = Marker(step=checkpoint.step, files=sizes, samples=samples, loss=loss)
     storage.write_bytes(f"{checkpoint.rel}/{MARKER}", marker.model_dump_json(indent=1).encode())
     return checkpoint

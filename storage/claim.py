@@ -7,7 +7,7 @@ from storage.errors import ConfigError, StorageError
 from storage.guard import guarded
 from storage.record import FOLDER, new_id
 from storage.root import Storage
-from storage.tables.delta import is_own, open_table
+from storage.tables.delta import is_own, open_table, until_committed
 from storage.tables.schemas import SCHEMAS
 
 if TYPE_CHECKING:
@@ -51,8 +51,16 @@ def claim(storage: Storage, into: bool = False) -> None:
     name = new_id()
     with guarded("write", storage.base):
         for delta in tables.values():
-            delta.alter.set_table_description(name)
+            _name(delta, name)
     storage.record.begin(taken_over, name)
+
+
+def _name(delta: "DeltaTable", name: str) -> None:
+    def stands() -> bool:
+        delta.update_incremental()
+        return bool(delta.metadata().description == name)
+
+    until_committed(lambda: delta.alter.set_table_description(name), stands)
 
 
 def _require_free(storage: Storage, strangers: list[str]) -> None:

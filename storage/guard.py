@@ -42,14 +42,15 @@ def lacks_keys(error: Exception) -> bool:
 
 @contextmanager
 def guarded(doing: str, url: str) -> Iterator[None]:
-    """Raises StorageError in place of OSError and Delta's errors inside the block.
+    """Raises StorageError in place of OSError and the errors of Delta and of object stores inside the block.
 
     Raises:
         StorageError: quoting `url`.
     """
     from deltalake.exceptions import DeltaError
+    from obstore.exceptions import BaseError
 
     try:
         yield
-    except (OSError, DeltaError) as error:
+    except (OSError, DeltaError, BaseError) as error:
         raise storage_error(error, doing, url) from error

@@ -122,6 +122,12 @@ class Record:
         """Whether a run made the file at `rel`, and nobody has changed it since."""
         return self._matching(rel, self._read(_entry(rel))) is not None
 
+    def has(self, rel: str, stamp: Stamp) -> bool:
+        """Whether the file at `rel` has been these bytes since it was first written."""
+        entry = self._read(_entry(rel))
+        same = entry is not None and [(one.size, one.sha256) for one in entry.stamps] == [(stamp.size, stamp.sha256)]
+        return same and self.storage.size(rel) == stamp.size
+
     def remove(self, rel: str) -> bool:
         """Removes the file at `rel` when a run made it and nobody has changed it since; says whether it did."""
         entry = self._read(_entry(rel))

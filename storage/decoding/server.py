@@ -3,7 +3,8 @@
 The server has imported all that decoding needs, and has no threads. An order is one byte with three files (a socket for
 the answer, standard error, and an unnamed file for the pictures), then a line of JSON: path, folder, config. The child
 answers with one line of JSON and, if all went well, the keyframes' numbers as an Arrow stream; then the server tells
-its exit code. Both end when their caller does.
+its exit code. Both end when their caller does. Where the system offers it, the child can open no other file than the
+film, and has no network (storage.decoding.confined).
 """
 
 import contextlib
@@ -19,10 +20,12 @@ import socket
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import IO, NoReturn
 
 import pyarrow as pa
 
+from storage.decoding import confined
 from storage.decoding.decode import KeyframesConfig, decode_film
 from storage.errors import FilmError
 
@@ -35,6 +38,7 @@ _USED = ("av", "av.filter", "av.video.reformatter", "cv2", "PIL.WebPImagePlugin"
 def serve(place: int) -> None:
     """Forks a child for each film that is ordered, tells how it ended, and ends it when the caller is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller, which is gone then
+    confined.leave_network()
     for name in _USED:
         __import__(name)
     gc.freeze()
@@ -69,14 +73,15 @@ def _decode(order: bytes, caller: socket.socket, errors: int, spool: int) -> NoR
     try:
         os.dup2(errors, 2)
         os.dup2(2, 1)  # what libraries print is no answer
-        threading.Thread(target=_end_with_caller, args=(caller,), daemon=True).start()
         wanted = json.loads(order)
+        os.chdir(wanted["folder"])
+        confined.read_only([Path(wanted["path"])])  # before there are threads
+        threading.Thread(target=_end_with_caller, args=(caller,), daemon=True).start()
         config = KeyframesConfig.model_validate(wanted["config"])
         memory, cpu = int(config.memory_limit * _GIB), math.ceil(config.cpu_limit)
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + _GRACE))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.chdir(wanted["folder"])
         with os.fdopen(spool, "w+b") as file:
             caller.sendall(_answer(wanted["path"], config, file))
         code = 0

@@ -22,6 +22,7 @@ from storage.images import image_layouts
 from storage.images.image_layouts import Listed
 from storage.printable import LINE, printable
 from storage.root import Storage
+from storage.stories.photographs import FORMATS
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
@@ -142,7 +143,7 @@ class Images:
         if known[0]:
             return known
         try:
-            with Image.open(BytesIO(self._bytes(row))) as image:
+            with Image.open(BytesIO(self._bytes(row)), formats=FORMATS) as image:
                 height, width = shape_as_seen(image)
                 return (width, height) if self._columns["turn"][row].as_py() in (90, 270) else (height, width)
         except (OSError, StorageError) as error:
@@ -177,7 +178,7 @@ class Images:
         raise StorageError(f"none of {_NEXT} images from {self.name(row)!r} on can be read")
 
     def _decoded(self, row: int) -> NDArray[np.uint8]:
-        with Image.open(BytesIO(self._bytes(row))) as image:
+        with Image.open(BytesIO(self._bytes(row)), formats=FORMATS) as image:
             return np.rot90(as_seen(image), self._columns["turn"][row].as_py() // 90)
 
     def _bytes(self, row: int) -> bytes:

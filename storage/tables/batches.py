@@ -6,13 +6,12 @@ Delta's application transactions, and that is all that exactness needs:
 
 - A table whose newest batch is newer than that of `work` holds what a killed run left. The next run deletes it, and
   looks for it nowhere else.
+- A commit whose answer was lost is known again by them.
 - A commit of a run is refused when another run has committed to the same table as the same stage since. So of two
   that work on one storage by mistake one stops, and nothing is doubled.
 """
 
-import random
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +23,7 @@ from storage.errors import StorageError
 from storage.guard import guarded
 from storage.root import Storage
 from storage.tables.datafiles import DataFile, write_file
-from storage.tables.delta import TRIES, create_table, open_table, pairs, tidy
+from storage.tables.delta import create_table, open_table, pairs, tidy, until_committed
 from storage.tables.schemas import SCHEMAS
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ class _Fenced:
     def commit(self, number: int, change: "Callable[[DeltaTable, CommitProperties], object]") -> None:
         """Makes a change as batch `number`, on top of what others than this stage have committed meanwhile."""
         from deltalake import CommitProperties, Transaction
-        from deltalake.exceptions import CommitFailedError
 
         names = CommitProperties(
             app_transactions=[Transaction(self.stage, number), Transaction(f"{self.stage}/run", self.run)]
@@ -60,17 +58,17 @@ class _Fenced:
             if self.delta is None:
                 self.delta = create_table(self.storage, self.table)
                 self._require_own()
-            for attempt in range(TRIES):
-                try:
-                    change(self.delta, names)
-                    break
-                except CommitFailedError:
-                    if attempt + 1 == TRIES:
-                        raise
-                    time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))
-                    self.delta.update_incremental()
-                    self._require_own()
-            self.delta.update_incremental()
+            delta = self.delta
+
+            def stands() -> bool:
+                delta.update_incremental()
+                if self.seen != (number, self.run) == self._newest():
+                    return True
+                self._require_own()
+                return False
+
+            until_committed(lambda: change(delta, names), stands)
+            delta.update_incremental()
             self.seen = number, self.run
             self._require_own()
 

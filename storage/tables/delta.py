@@ -4,7 +4,8 @@ import json
 import random
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ Work = set[tuple[str, str]]
 """Pairs of film_id and fingerprint."""
 
 FILE_BYTES = 32 << 20  # that a table's files have, about, when there is enough for them
-TRIES = 12  # of a commit, when another writer was first
+_TRIES = 12  # of a commit, when another writer was first
 _SPARE = 1 << 20  # bytes for a commit's log
 _TIDY_EVERY = 200  # commits; small tables would otherwise be one file a commit
 _SMALL_FILES = 16  # that are put together
@@ -49,14 +50,20 @@ def open_table(storage: Storage, table: str) -> "DeltaTable | None":
 def create_table(storage: Storage, table: str) -> "DeltaTable":
     """The newest version of a table, which is made when there is none."""
     from deltalake import DeltaTable
+    from deltalake.exceptions import CommitFailedError
 
-    return DeltaTable.create(
-        storage.url(f"tables/{table}"),
-        SCHEMAS[table],
-        mode="ignore",
-        description=storage.record.id,
-        storage_options=storage.delta_options,
-    )
+    try:
+        return DeltaTable.create(
+            storage.url(f"tables/{table}"),
+            SCHEMAS[table],
+            mode="ignore",
+            description=storage.record.id,
+            storage_options=storage.delta_options,
+        )
+    except CommitFailedError:  # another writer was first, or it was this one and the answer was lost
+        if made := open_table(storage, table):
+            return made
+        raise
 
 
 def is_own(storage: Storage, delta: "DeltaTable") -> bool:
@@ -89,11 +96,31 @@ def _is_log(name: str, version: int) -> bool:
     return name == "_last_checkpoint" or bool(found and int(found[1]) <= version)
 
 
+def until_committed(change: Callable[[], object], stands: Callable[[], bool]) -> None:
+    """Makes a commit; again, a little later each time, when another writer was first.
+
+    Args:
+        stands: whether the commit was made all the same. An object store's answer may be lost: the client asks again,
+            is told that this version exists, and takes its own commit for another writer's.
+    """
+    from deltalake.exceptions import CommitFailedError
+
+    for attempt in range(_TRIES):
+        try:
+            change()
+            return
+        except CommitFailedError:
+            if stands():
+                return
+            if attempt + 1 == _TRIES:
+                raise
+            time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))
+
+
 def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[str, str | Collection[str]]) -> None:
     """Puts `rows` in place of all rows that `where` tells: in one Delta commit, seen whole or not at all.
 
-    Looks into every file that may hold such rows: for a few rows at a time. Tries again, a little later each time,
-    when another writer was first.
+    Looks into every file that may hold such rows: for a few rows at a time.
 
     Args:
         where: column -> its value, or one of its values.
@@ -101,23 +128,33 @@ def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[st
     Raises:
         StorageError: when the storage cannot be written, or is full.
     """
-    from deltalake import write_deltalake
-    from deltalake.exceptions import CommitFailedError
+    from deltalake import CommitProperties, write_deltalake
 
     predicate = " AND ".join(_condition(column, value) for column, value in where.items())
+    name = uuid.uuid4().hex
+    properties = CommitProperties(custom_metadata={"moviedreamer.commit": name})
+    log = f"tables/{table}/_delta_log"
     with guarded("write", storage.url(f"tables/{table}")):
         storage.check_room(rows.nbytes + _SPARE)
-        for attempt in range(TRIES):
-            try:
-                delta = create_table(storage, table)
-                write_deltalake(
-                    delta, rows, mode="overwrite", predicate=predicate, writer_properties=_writer_properties()
-                )
-                break
-            except CommitFailedError:
-                if attempt + 1 == TRIES:
-                    raise
-                time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))
+        delta = create_table(storage, table)
+        before = delta.version()
+
+        def change() -> None:
+            write_deltalake(
+                delta,
+                rows,
+                mode="overwrite",
+                predicate=predicate,
+                writer_properties=_writer_properties(),
+                commit_properties=properties,
+            )
+
+        def stands() -> bool:
+            delta.update_incremental()
+            later = (f"{log}/{version:020d}.json" for version in range(before + 1, delta.version() + 1))
+            return any(name.encode() in storage.read_bytes(commit) for commit in later)
+
+        until_committed(change, stands)
         delta.update_incremental()
         if table in ("work", "rejects", "films") and delta.version() % _TIDY_EVERY == 0:
             tidy(storage, delta, table)

@@ -3,7 +3,7 @@
 from storage.errors import StorageError
 from storage.guard import guarded
 from storage.root import Storage
-from storage.tables.delta import open_table
+from storage.tables.delta import open_table, until_committed
 from storage.tables.schemas import SCHEMAS
 
 
@@ -18,10 +18,16 @@ def add_columns(storage: Storage, table: str) -> None:
     delta = open_table(storage, table)
     if delta is None:
         return
-    names = {field.name for field in delta.schema().fields}
-    if lacking := [field for field in SCHEMAS[table] if field.name not in names]:
+    known = delta
+
+    def lacking() -> list[Field]:
+        known.update_incremental()
+        names = {field.name for field in known.schema().fields}
+        return [Field.from_arrow(field) for field in SCHEMAS[table] if field.name not in names]
+
+    if lacking():
         with guarded("write", storage.url(f"tables/{table}")):
-            delta.alter.add_columns([Field.from_arrow(field) for field in lacking])
+            until_committed(lambda: known.alter.add_columns(lacking()), lambda: not lacking())
 
 
 def check_columns(storage: Storage, table: str) -> None:

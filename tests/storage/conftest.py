@@ -1,7 +1,7 @@
 """Clips that say what they show: each frame carries its number as bars, in Gray code: one bar changes a frame."""
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -103,3 +103,24 @@ def ffmpeg() -> Callable[..., Path]:
         return Path(str(arguments[-1]))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The "host:port" of an S3 server with a bucket; skips where there is no such server."""
+    pytest.importorskip("moto.server")
+    from moto.server import ThreadedMotoServer
+    from pyarrow.fs import S3FileSystem
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        server.start()
+        host, port = server.get_host_and_port()
+        place = f"{host}:{port}"
+        S3FileSystem(endpoint_override=place, scheme="http", region="us-east-1", allow_bucket_creation=True).create_dir(
+            "bucket"
+        )
+        yield place
+        server.stop()

@@ -147,3 +147,12 @@ def test_a_broken_image_gives_its_place_to_the_next_and_is_named(tmp_path: Path,
 def test_what_is_missing_is_named(config, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         images.index([config(root=str(tmp_path))])
+
+
+def test_a_program_that_is_called_a_picture_is_not_run(tmp_path: Path) -> None:
+    """Pillow hands EPS to Ghostscript."""
+    put(tmp_path, {"1.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 20\nshowpage\n", "2.png": picture(2)})
+    sets = [images.FolderConfig(root=str(tmp_path))]
+    assert reds(sets) == [2, 2]
+    with pytest.raises(StorageError, match=r"1\.jpg"):
+        images.index(sets, with_shapes=True)

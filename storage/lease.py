@@ -1,0 +1,162 @@
+"""A place in an object store that one run has for itself, whichever machine it is on.
+
+.moviedreamer/lease.json says who has it. It is written only where there is none, renewed only as this run left it, and
+taken from a run that has not renewed it for EXPIRES seconds by the store's own clock, or that is known to be dead.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from storage.errors import StorageError
+from storage.guard import guarded
+from storage.record import FOLDER
+from storage.root import Storage
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+EXPIRES = 120
+"""Seconds for which a lease lasts that nobody renews."""
+
+_RENEWED = EXPIRES / 6  # seconds from one renewal to the next
+_PLACE = f"{FOLDER}/lease.json"
+
+
+class Holder(BaseModel, frozen=True, extra="forbid"):
+    """Who has a lease.
+
+    Args:
+        lock: host and path of a lock file that a holder keeps: who has the same one now knows that this one is dead.
+        shown: for people, such as "process 12 on host-a".
+        id: of this holder; `renewals` makes its bytes new each time.
+    """
+
+    lock: str
+    shown: str
+    id: str = Field(default_factory=lambda: uuid.uuid4().hex)
+    renewals: int = 0
+
+
+@dataclass
+class Lease:
+    """One holder's lease on one storage, as it was last written."""
+
+    storage: Storage
+    holder: Holder
+    _version: dict[str, str] = field(default_factory=dict)
+
+    def take(self) -> None:
+        """Raises StorageError when another run has it, or it cannot be written."""
+        with guarded("write", self.storage.url(_PLACE)):
+            if self._put("create"):
+                return
+            found, version, modified = self._read()
+            if found.id == self.holder.id:
+                self._version = version
+                return
+            age = (self._now() - modified).total_seconds()
+            if found.lock != self.holder.lock and age < EXPIRES:
+                raise StorageError(
+                    f"another run ({found.shown}) is at work in {self.storage.base!r}: wait for it, or name another "
+                    f"place with --storage; if it was killed, its claim ends in {EXPIRES - age:.0f} s"
+                )
+            if not self._put(version):
+                raise StorageError(f"another run has just begun in {self.storage.base!r}: wait for it")
+
+    def renew(self) -> bool:
+        """Whether this holder still has it."""
+        self.holder = self.holder.model_copy(update={"renewals": self.holder.renewals + 1})
+        if self._put(self._version):
+            return True
+        found, self._version, _ = self._read()  # the answer to an earlier renewal may have been lost
+        return found.id == self.holder.id
+
+    def release(self) -> None:
+        """Lets others have it, unless one of them took it."""
+        import obstore
+
+        with guarded("delete", self.storage.url(_PLACE)):
+            if self._read()[0].id == self.holder.id:
+                obstore.delete(self._objects, _PLACE)
+
+    @property
+    def _objects(self) -> "ObjectStore":
+        return self.storage.objects
+
+    def _put(self, mode: Any) -> bool:
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, NotFoundError, PreconditionError
+
+        try:
+            written: Any = obstore.put(self._objects, _PLACE, self.holder.model_dump_json().encode(), mode=mode)
+        except (AlreadyExistsError, PreconditionError, NotFoundError):
+            return False
+        self._version = _version(written)
+        return True
+
+    def _read(self) -> tuple[Holder, dict[str, str], datetime]:
+        import obstore
+
+        found = obstore.get(self._objects, _PLACE)
+        try:
+            holder = Holder.model_validate_json(bytes(found.bytes()))
+        except ValidationError as error:
+            url = self.storage.url(_PLACE)
+            raise StorageError(f"{url!r} is not the lease of a run: move it away") from error
+        return holder, _version(found.meta), found.meta["last_modified"]
+
+    def _now(self) -> datetime:
+        """By the store's clock."""
+        import obstore
+
+        probe = f"{FOLDER}/.{uuid.uuid4().hex}.part"
+        obstore.put(self._objects, probe, b"now")
+        now: datetime = obstore.head(self._objects, probe)["last_modified"]
+        obstore.delete(self._objects, probe)
+        return now
+
+
+def _version(meta: Any) -> dict[str, str]:
+    return {name: meta[name] for name in ("e_tag", "version") if meta.get(name)}
+
+
+@contextmanager
+def held(storage: Storage, holder: Holder, lost: Callable[[], None]) -> Iterator[None]:
+    """Takes the lease, and renews it beside the block.
+
+    Args:
+        lost: called, in another thread, when another run has taken it: this one was silent for too long.
+
+    Raises:
+        StorageError: another run has it, or it cannot be written.
+    """
+    lease, ended = Lease(storage, holder), threading.Event()
+    lease.take()
+
+    def renew() -> None:
+        while not ended.wait(_RENEWED):
+            try:
+                with guarded("write", storage.url(_PLACE)):
+                    kept = lease.renew()
+            except StorageError:  # it may answer the next time; until the lease expires nobody takes it
+                continue
+            if not kept:
+                lost()
+                return
+
+    renewing = threading.Thread(target=renew, daemon=True, name="lease")
+    renewing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        renewing.join()
+        with suppress(StorageError):  # it expires by itself
+            lease.release()

@@ -1,0 +1,164 @@
+"""A storage in an object store: answers get lost, several machines want it, and nobody's work is lost or doubled."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from benchmarks.lossy import every, lossy
+from flows.lock import alone
+from storage import checkpoints, lease
+from storage.errors import StorageError
+from storage.lease import Holder, Lease
+from storage.root import Storage
+from storage.tables.batches import Batches
+from storage.tables.delta import open_table
+from storage.tables.evolve import add_columns
+from storage.tables.schemas import SCHEMAS
+from storage.tables.tables import Tables
+from tests.storage.tables.test_batches import commit, name
+from tests.storage.tables.test_tables import tokens
+
+OTHER = Holder(lock="other:/lock", shown="process 7 on other")
+OURS = Holder(lock="host:/lock", shown="process 8 on host")
+
+
+@pytest.fixture
+def storage(s3: str, tmp_path, monkeypatch) -> Storage:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return Storage(f"s3://bucket/{tmp_path.name}?endpoint_override={s3}&scheme=http&region=us-east-1")
+
+
+@pytest.fixture
+def losing(s3: str, storage: Storage) -> Iterator[Storage]:
+    """The same place, behind a network that loses each third answer to a commit that was made."""
+    storage.record.begin()
+    with lossy(s3, every(3, "PUT", "_delta_log")) as proxy:
+        yield Storage(storage.uri.replace(s3, proxy))
+
+
+def test_batches_whose_answers_are_lost_are_neither_lost_nor_doubled(losing: Storage, storage: Storage) -> None:
+    run = Batches(losing, "tokens", ["tokens"])
+    for film in range(5):
+        commit(run, [film])
+    delta = open_table(storage, "tokens")
+    assert delta is not None
+    assert Tables(storage).count() == Tables(losing).count() | {"tokens": 15, "work": 5}
+    assert (delta.to_pyarrow_dataset().count_rows(), delta.version()) == (15, 5)
+
+
+def test_rows_whose_commit_s_answer_is_lost_are_written_once(losing: Storage, storage: Storage) -> None:
+    for film in range(5):
+        Tables(losing).commit("tokens", name(film), "f", tokens(name(film)))
+    delta = open_table(storage, "tokens")
+    assert delta is not None
+    assert (delta.to_pyarrow_dataset().count_rows(), delta.version()) == (15, 5)
+
+
+def test_columns_are_added_once_when_the_answer_is_lost(s3: str, storage: Storage) -> None:
+    from deltalake import DeltaTable, Schema
+
+    some = Schema.from_arrow(SCHEMAS["films"]).fields[:1]
+    DeltaTable.create(storage.url("tables/films"), Schema(some), storage_options=storage.delta_options)
+    with lossy(s3, every(1, "PUT", "_delta_log")) as proxy:
+        add_columns(Storage(storage.uri.replace(s3, proxy)), "films")
+    delta = open_table(storage, "films")
+    assert delta is not None
+    assert [field.name for field in delta.schema().fields] == SCHEMAS["films"].names
+
+
+def test_of_two_that_make_a_place_a_storage_the_first_counts(storage: Storage) -> None:
+    second = Storage(storage.uri)
+    storage.record.begin(name="first")
+    second.record.begin(name="second")
+    assert second.record.id == "first"
+
+
+def test_a_run_of_another_machine_keeps_this_one_out(storage: Storage) -> None:
+    Lease(storage, OTHER).take()
+    with pytest.raises(StorageError, match=r"process 7 on other.*ends in 1\d\d s"), alone(storage):
+        pass
+    Lease(storage, OTHER).release()
+    with alone(storage), pytest.raises(StorageError, match="is at work in"):
+        Lease(storage, OURS).take()
+    Lease(storage, OURS).take()
+
+
+def test_a_lease_that_nobody_renews_ends_and_its_holder_learns_of_it(storage: Storage, monkeypatch) -> None:
+    silent, next_one = Lease(storage, OTHER), Lease(storage, OURS)
+    silent.take()
+    monkeypatch.setattr(lease, "EXPIRES", 0)
+    next_one.take()
+    assert (silent.renew(), next_one.renew(), next_one.renew()) == (False, True, True)
+    silent.release()
+    assert next_one.renew()
+
+
+def test_who_keeps_the_lock_of_a_killed_run_takes_its_lease_at_once(storage: Storage) -> None:
+    Lease(storage, OURS).take()
+    Lease(storage, Holder(lock=OURS.lock, shown="process 9 on host")).take()
+
+
+def test_a_lease_outlives_lost_answers(s3: str, storage: Storage) -> None:
+    with lossy(s3, every(1, "PUT", "lease")) as proxy:
+        ours = Lease(Storage(storage.uri.replace(s3, proxy)), OURS)
+        ours.take()
+        assert ours.renew()
+        assert ours.renew()
+
+
+def test_a_run_whose_storage_was_taken_is_stopped_and_told(storage: Storage, monkeypatch) -> None:
+    monkeypatch.setattr(lease, "_RENEWED", 0)
+
+    def run() -> None:
+        with alone(storage):
+            storage.write_plain(lease._PLACE, OTHER.model_dump_json().encode())
+            Event().wait(60)
+
+    with pytest.raises(StorageError, match="another run has taken"):
+        run()
+
+
+def test_a_server_that_overwrites_what_it_should_keep_is_refused(storage: Storage, monkeypatch) -> None:
+    put = Storage._put
+    monkeypatch.setattr(Storage, "_put", lambda self, rel, data, mode: put(self, rel, data, "overwrite"))
+    with pytest.raises(StorageError, match="lose commits"):
+        storage.check_writable()
+    assert storage.list("") == []
+
+
+@pytest.mark.parametrize("rel", ["a=1/b c+d/e%41é#?.bin", "[1]/x~'&.bin"])
+def test_what_is_written_under_any_name_is_read_under_it(storage: Storage, rel: str, tmp_path) -> None:
+    storage.write_bytes(rel, b"one")
+    (tmp_path / "two").write_bytes(b"two" * 4_000_000)
+    storage.upload(tmp_path / "two", f"{rel}.2")
+    assert storage.walk("") == sorted([rel, f"{rel}.2"])
+    assert (storage.read_bytes(rel), storage.size(f"{rel}.2")) == (b"one", 12_000_000)
+
+
+def test_an_upload_that_broke_off_goes_on_where_it_was(storage: Storage, tmp_path, monkeypatch) -> None:
+    for file in ("a.safetensors", "b.safetensors"):
+        (tmp_path / "step" / file).parent.mkdir(exist_ok=True)
+        (tmp_path / "step" / file).write_bytes(file.encode())
+    sent: list[str] = []
+    put = Storage._put
+
+    def broken(self: Storage, rel: str, data: object, mode: str) -> bool:
+        if isinstance(data, Path):
+            if sent:
+                raise OSError("the network is gone")
+            sent.append(data.name)
+        return put(self, rel, data, mode)
+
+    monkeypatch.setattr(Storage, "_put", broken)
+    with pytest.raises(StorageError, match="the network is gone"):
+        checkpoints.save(storage, "decoder", "f", 1, tmp_path / "step")
+    assert checkpoints.latest(storage, "decoder", "f") is None
+    sent.clear()
+    checkpoints.save(storage, "decoder", "f", 1, tmp_path / "step")
+    assert sent == ["b.safetensors"]
+    found = checkpoints.latest(storage, "decoder", "f")
+    assert found is not None
+    with checkpoints.opened(storage, found) as folder:
+        assert (folder / "a.safetensors").read_bytes() == b"a.safetensors"
