@@ -11,6 +11,9 @@ import numpy as np
 from models.metrics.figure import Bools, Figure, Floats, absent, mean, unusable
 from models.metrics.pictures import cosine, unit
 
+DRIFT = "drift: slope of the cosine with the first keyframe, per 100 keyframes, nearer to 0 is better"
+"""One line for people."""
+
 Character = TypeVar("Character", bound=Hashable)
 
 
@@ -77,14 +80,15 @@ def drift(movies: Sequence[Floats]) -> Figure:
     Args:
         movies: for each its features [T, C].
     """
-    what = "drift: slope of the cosine with the first keyframe, per 100 keyframes, nearer to 0 is better"
+    what = DRIFT
     long = [rows_TC for rows_TC in movies if len(rows_TC) >= 3]
     if not long:
         return absent(what, f"a slope takes three keyframes, none of {len(movies)} movies has them")
-    return mean([_slope(rows_TC) for rows_TC in long], what)
+    return mean([slope(rows_TC) for rows_TC in long], what)
 
 
-def _slope(rows_TC: Floats) -> float:
+def slope(rows_TC: Floats) -> float:
+    """The drift of one movie of three keyframes or more."""
     alike_T = unit(rows_TC[1:]) @ unit(rows_TC[0])
     time_T = np.arange(len(alike_T)) - (len(alike_T) - 1) / 2
     return float(100 * (time_T @ alike_T) / (time_T @ time_T))

@@ -1,34 +1,94 @@
 """All metrics of pictures at once, of any system's keyframes. A metric whose weights are missing says what to fetch.
 
+First networks look at the keyframes, then the metrics are computed of their vectors, story by story; a caller that has
+many keyframes does the first in parts, keeps the vectors and hands them over one story at a time.
 Shapes: N keyframes, E numbers of an embedding.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from models.checkpoint import CheckpointError
-from models.metrics import pictures
+from models.checkpoint import CheckpointConfig, CheckpointError
+from models.metrics import consistency, pictures
 from models.metrics.aesthetic import AestheticConfig, AestheticHead
 from models.metrics.clip import ClipMetricConfig, Image, JointSpace
-from models.metrics.figure import Figure, absent
+from models.metrics.figure import Figure, Floats, absent, mean
 from models.metrics.inception import Inception, InceptionConfig
 from models.metrics.style import StyleConfig, StyleTower
 
-Network = TypeVar("Network")
+Module = Literal["clip", "inception", "style"]
+MODULES: tuple[Module, ...] = get_args(Module)
+"""The networks that look at pictures."""
+
+Vectors = Mapping[str, NDArray[np.float32]]
+Encoder = Callable[[Sequence[Image], Sequence[str]], Vectors]
+"""Pictures, RGB [H, W, 3], and their plots, or none -> arrays with a row for each picture or plot."""
+
+_HELD = 1000  # pictures whose features are held at once, and resampled
 
 
 class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
-    """What keyframes are measured with."""
+    """What keyframes are measured with. A metric whose weights are missing is left out, with the reason."""
 
-    clip: ClipMetricConfig = Field(ClipMetricConfig(), description="of CLIP score, CLIP-sim and aesthetic score")
+    clip: ClipMetricConfig = Field(ClipMetricConfig(), description="of CLIP score, CLIP-sim, aesthetic score and drift")
     aesthetic: AestheticConfig = Field(AestheticConfig(), description="of the aesthetic score")
     inception: InceptionConfig = Field(InceptionConfig(), description="of FID and Inception Score")
     style: StyleConfig = Field(StyleConfig(), description="of CSD")
     splits: int = Field(10, ge=1, description="parts over which the Inception Score is averaged")
-    resamples: int = Field(100, ge=0, description="of the intervals of FID and Inception Score; 0: none")
+    resamples: int = Field(
+        100, ge=0, description=f"of the intervals of FID and Inception Score, up to {_HELD} pictures; 0: none"
+    )
+
+    def network(self, module: Module | Literal["aesthetic"]) -> CheckpointConfig:
+        """What a module loads."""
+        network: CheckpointConfig = getattr(self, module)
+        return network
+
+
+@dataclass(frozen=True)
+class Keyframes:
+    """The keyframes of a story, or some real pictures, as networks see them.
+
+    Args:
+        story: its name.
+        ids: of each keyframe, in order of time.
+        load: module -> its vectors, which are asked for when they are needed.
+    """
+
+    story: str
+    ids: Sequence[str]
+    load: Callable[[Module], Vectors]
+
+
+class Measured(NamedTuple):
+    """Metrics by name, and the values that a mean is of by the id of the keyframe or the name of the story."""
+
+    figures: dict[str, Figure]
+    samples: dict[str, dict[str, float]]
+
+
+def encoder(config: KeyframeMetricsConfig, module: Module) -> Encoder:
+    """A network with its weights.
+
+    Raises:
+        CheckpointError: saying what to fetch and where to put it.
+    """
+    match module:
+        case "clip":
+            space = JointSpace(config.clip)
+            return lambda images, plots: {"pictures": space.embed(images), "plots": space.read(plots)}
+        case "inception":
+            network = Inception(config.inception)
+            return lambda images, plots: {str(layer): rows for layer, rows in network.embed(images).items()}
+        case "style":
+            tower = StyleTower(config.style)
+            return lambda images, plots: {"style": tower.embed(images)}
 
 
 def measure(
@@ -38,7 +98,7 @@ def measure(
     plots: Sequence[str] = (),
     real: Sequence[Image] = (),
 ) -> dict[str, Figure]:
-    """Every metric by its name.
+    """Every metric by its name, of pictures in memory.
 
     Args:
         keyframes: RGB [H, W, 3], those of one story one after the other.
@@ -51,64 +111,144 @@ def measure(
     """
     if len(keyframes) != len(stories):
         raise ValueError(f"{len(keyframes)} keyframes, and the stories of {len(stories)}")
+    if plots and len(keyframes) != len(plots):
+        raise ValueError(f"{len(keyframes)} keyframes, and plots of {len(plots)}")
     for image in (*keyframes, *real):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"pictures are RGB [height, width, 3] in bytes, got {image.dtype} {list(image.shape)}")
-    return {
-        **_with_clip(config, keyframes, stories, plots),
-        **_with_inception(config, keyframes, real),
-        **_with_style(config, keyframes, stories),
-    }
+    encoders: dict[Module, Encoder] = {}
+    gone: dict[str, str] = {}
+    for module in MODULES:
+        try:
+            encoders[module] = encoder(config, module)
+        except CheckpointError as error:
+            gone[module] = str(error)
 
+    def seen(story: str, images: Sequence[Image], told: Sequence[str]) -> Keyframes:
+        found = {module: look(images, told) for module, look in encoders.items()}
+        return Keyframes(story, [f"{story}/{number}" for number in range(len(images))], found.__getitem__)
 
-def _with_clip(
-    config: KeyframeMetricsConfig, keyframes: Sequence[Image], stories: Sequence[str], plots: Sequence[str]
-) -> dict[str, Figure]:
-    space = _loaded(lambda: JointSpace(config.clip))
-    if isinstance(space, str):
-        return _all_absent(("clip_score", "clip_sim", "aesthetic_score"), space)
-    vectors_NE = space.embed(keyframes)
     names = np.asarray(stories)
-    next_in_story = np.flatnonzero(names[1:] == names[:-1])
-    head = _loaded(lambda: AestheticHead(config.aesthetic))
-    return {
-        "clip_score": pictures.clip_score(vectors_NE, space.read(plots), stories),
-        "clip_sim": pictures.clip_sim(
-            vectors_NE[next_in_story], vectors_NE[next_in_story + 1], names[next_in_story].tolist()
-        ),
-        "aesthetic_score": absent("aesthetic_score", head)
-        if isinstance(head, str)
-        else pictures.aesthetic_score(head.score(vectors_NE), stories),
+    groups = [(story, np.flatnonzero(names == story).tolist()) for story in dict.fromkeys(stories)]
+    made = [
+        seen(story, [keyframes[row] for row in rows], [plots[row] for row in rows] if plots else ())
+        for story, rows in groups
+    ]
+    return figures(config, made, [seen("real", real, ())] if real else [], gone).figures
+
+
+def figures(
+    config: KeyframeMetricsConfig, stories: Sequence[Keyframes], real: Sequence[Keyframes], gone: Mapping[str, str]
+) -> Measured:
+    """Every metric, of vectors. However many keyframes there are, those of one story and one module are in memory.
+
+    Args:
+        real: pictures of real films, for FID.
+        gone: module -> why it isn't there.
+    """
+    parts = (
+        partial(_by_clip, config, stories),
+        partial(_by_inception, config, stories, real),
+        partial(_by_style, stories),
+    )
+    found, samples = {}, {}
+    for module, names, part in zip(MODULES, _METRICS.values(), parts, strict=True):
+        if module in gone:
+            found.update({name: absent(words, gone[module]) for name, words in names.items()})
+        else:
+            measured = part()
+            found.update(measured.figures)
+            samples.update(measured.samples)
+    return Measured(found, samples)
+
+
+_METRICS: Mapping[Module, Mapping[str, str]] = {
+    "clip": {**{name: pictures.WHAT[name] for name in ("clip_score", "clip_sim", "aesthetic_score")},
+             "drift": consistency.DRIFT},
+    "inception": {**{name: pictures.frechet_words(layer) for layer, name in pictures.FID_LAYERS.items()},
+                  "inception_score": "Inception Score, more is better"},
+    "style": {"csd_self": pictures.WHAT["csd_self"]},
+}  # fmt: skip
+
+
+def _by_clip(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Measured:
+    samples: dict[str, dict[str, float]] = {name: {} for name in _METRICS["clip"]}
+    reasons = {
+        "clip_score": "no story has plots",
+        "clip_sim": "no story has two keyframes",
+        "drift": f"a slope takes three keyframes, none of {len(stories)} stories has them",
     }
-
-
-def _with_inception(
-    config: KeyframeMetricsConfig, keyframes: Sequence[Image], real: Sequence[Image]
-) -> dict[str, Figure]:
-    network = _loaded(lambda: Inception(config.inception))
-    if isinstance(network, str):
-        return _all_absent(("fid", "inception_score"), network)
-    generated, others = network.embed(keyframes), network.embed(real)
-    return {
-        "fid": pictures.frechet(generated["2048"], others["2048"], "2048", config.resamples),
-        "inception_score": pictures.inception_score(generated["logits_unbiased"], config.splits, config.resamples),
-    }
-
-
-def _with_style(config: KeyframeMetricsConfig, keyframes: Sequence[Image], stories: Sequence[str]) -> dict[str, Figure]:
-    tower = _loaded(lambda: StyleTower(config.style))
-    if isinstance(tower, str):
-        return _all_absent(("csd_self",), tower)
-    return {"csd_self": pictures.style_self(tower.embed(keyframes), stories)}
-
-
-def _loaded(build: Callable[[], Network]) -> Network | str:
-    """A network, or why it can't be had."""
     try:
-        return build()
+        head = AestheticHead(config.aesthetic)
     except CheckpointError as error:
-        return str(error)
+        head, reasons["aesthetic_score"] = None, str(error)
+    for one in stories:
+        vectors = one.load("clip")
+        seen_NE, told_NE = vectors["pictures"], vectors["plots"]
+        if len(told_NE):
+            samples["clip_score"] |= _named(one.ids, pictures.clip_scores(seen_NE, told_NE))
+        samples["clip_sim"] |= _named(one.ids, pictures.cosine(seen_NE[:-1], seen_NE[1:]))
+        if head:
+            samples["aesthetic_score"] |= _named(one.ids, head.score(seen_NE))
+        if len(seen_NE) >= 3:
+            samples["drift"][one.story] = consistency.slope(seen_NE)
+    return _means(_METRICS["clip"], samples, reasons)
 
 
-def _all_absent(names: Sequence[str], reason: str) -> dict[str, Figure]:
-    return {name: absent(name, reason) for name in names}
+def _by_inception(config: KeyframeMetricsConfig, stories: Sequence[Keyframes], real: Sequence[Keyframes]) -> Measured:
+    found: dict[str, Figure] = {}
+    count, others = (sum(len(one.ids) for one in some) for some in (stories, real))
+    few = max(count, others) <= _HELD
+    for layer, name in pictures.FID_LAYERS.items():
+        if not others:
+            found[name] = absent(pictures.frechet_words(layer), "no pictures of real films were given")
+        elif few:
+            made, theirs = _rows(stories, layer), _rows(real, layer)
+            found[name] = pictures.frechet(made, theirs, layer, config.resamples)
+        else:
+            mine, reals = (pictures.Moments.of(_parts(some, layer)) for some in (stories, real))
+            found[name] = pictures.frechet_of_many(mine, reals, layer)
+    if few:
+        logits = _rows(stories, "logits_unbiased")
+        found["inception_score"] = pictures.inception_score(logits, config.splits, config.resamples)
+    else:
+        logits_parts = _parts(stories, "logits_unbiased")
+        found["inception_score"] = pictures.inception_score_of_many(logits_parts, count, config.splits)
+    return Measured(found, {})
+
+
+def _by_style(stories: Sequence[Keyframes]) -> Measured:
+    samples: dict[str, float] = {}
+    for one in stories:
+        selves_N = pictures.style_selves(one.load("style")["style"])
+        samples |= _named(one.ids, selves_N)
+    reason = "a pair takes two shots of a story, there is none"
+    return _means(_METRICS["style"], {"csd_self": samples}, {"csd_self": reason})
+
+
+def _named(ids: Sequence[str], values_N: Floats) -> dict[str, float]:
+    return dict(zip(ids, values_N.tolist(), strict=False))  # of pairs the first has the name
+
+
+def _means(
+    words: Mapping[str, str], samples: Mapping[str, Mapping[str, float]], reasons: Mapping[str, str]
+) -> Measured:
+    found: dict[str, Figure] = {}
+    for name, what in words.items():
+        values = samples[name]
+        stories = [one.partition("/")[0] for one in values]
+        found[name] = (
+            mean(list(values.values()), what, stories)
+            if values
+            else absent(what, reasons.get(name, "there are no keyframes"))
+        )
+    return Measured(found, {name: dict(values) for name, values in samples.items() if values})
+
+
+def _parts(some: Sequence[Keyframes], layer: str) -> Iterator[Floats]:
+    return (one.load("inception")[layer] for one in some if len(one.ids))
+
+
+def _rows(some: Sequence[Keyframes], layer: str) -> Floats:
+    parts = list(_parts(some, layer))
+    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
