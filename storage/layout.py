@@ -36,6 +36,7 @@ PLACES = (
     rf"{_RUN}/progress\.json",
     r"films/hashes\.parquet|drawn-\d+-\d+s-\d+x\d+(-r\d+)?\.(mp4|truth\.json)",
     rf"evaluations/{_ID}/metrics\.json",
+    rf"evaluations/vectors/{_ID}\.safetensors",
     rf"movies/{_ID}/{_MOVIE}|storyboard\.html|metrics\.json|notes\.json|about\.json",
     rf"movies/{_ID}/.+\.(mp4|jpg|about\.json)",
     rf"pieces/scripts|tokens/{_ID}\.safetensors",

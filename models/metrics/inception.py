@@ -36,7 +36,7 @@ class InceptionConfig(CheckpointConfig, frozen=True, extra="forbid"):
         name="FID's Inception v3",
         licence="Apache-2.0",
         fetch="pt_inception-2015-12-05-6726825d.pth from the releases of github.com/mseitzer/pytorch-fid",
-        setting="inception.source",
+        setting="evaluate.metrics.inception.source",
     )
 
     source: str = Field("pt_inception-2015-12-05-6726825d.pth", description="the .pth file that pytorch-fid publishes")

@@ -126,7 +126,7 @@ def measure(
 
     def seen(story: str, images: Sequence[Image], told: Sequence[str]) -> Keyframes:
         found = {module: look(images, told) for module, look in encoders.items()}
-        return Keyframes(story, [f"{story}/{number}" for number in range(len(images))], found.__getitem__)
+        return Keyframes(story, [f"{story}/{number}" for number in range(1, len(images) + 1)], found.__getitem__)
 
     names = np.asarray(stories)
     groups = [(story, np.flatnonzero(names == story).tolist()) for story in dict.fromkeys(stories)]

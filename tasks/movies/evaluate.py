@@ -16,6 +16,7 @@ from models import face, vision
 from models.autoregressive.generate import GenerationConfig
 from models.face import FaceConfig
 from models.metrics.figure import Figure
+from models.metrics.keyframes import KeyframeMetricsConfig
 from models.vision import EfficientNetLite0Config, VisionConfig
 from storage.decoding.pictures import decode
 from storage.fingerprint import fingerprint
@@ -39,6 +40,9 @@ _PARTS = {"train": "training", "held_out": "held-out"}
 class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     """What is measured with."""
 
+    metrics: KeyframeMetricsConfig = Field(
+        KeyframeMetricsConfig(), description="networks of the metrics that compare systems (docs/metrics.md)"
+    )
     vision: VisionConfig = Field(EfficientNetLite0Config(), description="image encoder whose vectors are compared")
     width: int = Field(224, ge=16, description="width in pixels of pictures compared pixel by pixel")
     height: int = Field(128, ge=16, description="height in pixels of pictures compared pixel by pixel")

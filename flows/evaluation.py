@@ -1,0 +1,84 @@
+"""What stands behind `moviedreamer evaluate`: results in folders become reports, shown as a table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.console import Terminal
+from flows.reporting import listening, reported
+from flows.run import opened
+from flows.shown import shown
+from storage.errors import ConfigError
+from storage.results.systems import loose, systems
+from tasks.evaluation import evaluate
+from tasks.evaluation.report import Report
+from tasks.shown import number
+
+
+def run(
+    folder: Path,
+    layout: str,
+    real: Path | None,
+    recipe: str,
+    uri: str,
+    overrides: Sequence[str],
+    console: Console,
+    into: bool,
+) -> list[Report]:
+    """Evaluates the systems whose results are in a folder.
+
+    Args:
+        layout: of the folder, see storage.results.systems.
+        real: folder with pictures of real films, for FID.
+        into: whether the storage may be a place that holds something else.
+
+    Raises:
+        ConfigError: a folder, layout or setting that can't be used.
+        StorageError: a storage that cannot be written, or in which another run is at work.
+    """
+    found, others = systems(folder, layout), loose(real) if real else []
+    with (
+        opened("evaluate", recipe, uri, overrides, into=into, uses=frozenset({"evaluate"})) as work,
+        Terminal(console) as terminal,
+        listening(terminal),
+        reported("evaluate", of="shards", artifact=False) as progress,
+    ):
+        settings = work.settings
+        return evaluate.run(settings.evaluate.metrics, found, others, work.storage, settings.cluster, progress)
+
+
+def write(reports: Sequence[Report], path: Path) -> list[Path]:
+    """Writes reports, one a file; of several each name stands in its file's.
+
+    Raises:
+        ConfigError: a file that can't be written.
+    """
+    made = []
+    for report in reports:
+        name = report.name.replace("/", "-")
+        made.append(path if len(reports) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}"))
+        try:
+            made[-1].write_text(report.text(), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{str(made[-1])!r} can't be written: {error.strerror}") from error
+    return made
+
+
+def show(report: Report, console: Console) -> None:
+    """The figures as a table, then the reasons of those without a value."""
+    table = Table(title=f"{shown(report.name)}: {report.n} pictures", title_justify="left")
+    for heading in ("metric", "value", "95 % interval", "n", ""):
+        table.add_column(heading, justify="right" if heading in ("value", "n") else "left")
+    reasons: dict[str, list[str]] = {}
+    for name, figure in report.figures.items():
+        if figure.value is None:
+            reasons.setdefault(figure.reason or "", []).append(name)
+            continue
+        interval = " to ".join(map(number, figure.interval)) if figure.interval else ""
+        table.add_row(name, number(figure.value), interval, str(figure.n), shown(figure.what))
+    if table.row_count:
+        console.print(table)
+    for reason, names in reasons.items():
+        console.print(f"no {', '.join(names)}: {shown(reason)}", soft_wrap=True)
