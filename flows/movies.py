@@ -119,6 +119,7 @@ def figures(run: Run, data: Snapshot, models: References, work: Work) -> str:
             work,
             models.autoregressive,
             settings.render.generation,
+            settings.cluster,
             progress,
         )
     metrics = tasks.movies.evaluate.read(run.storage, rel)

@@ -8,21 +8,27 @@ Shapes: N keyframes, E numbers of an embedding.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from models import vision
 from models.checkpoint import CheckpointConfig, CheckpointError
+from models.errors import ModelError
 from models.metrics import consistency, pictures
 from models.metrics.aesthetic import AestheticConfig, AestheticHead
 from models.metrics.clip import ClipMetricConfig, Image, JointSpace
 from models.metrics.figure import Figure, Floats, absent, mean
 from models.metrics.inception import Inception, InceptionConfig
 from models.metrics.style import StyleConfig, StyleTower
+from models.vision import EfficientNetLite0Config, VisionConfig
 
-Module = Literal["clip", "inception", "style"]
+if TYPE_CHECKING:
+    from models.vision.encoder import ImageEncoder
+
+Module = Literal["clip", "inception", "style", "vision"]
 MODULES: tuple[Module, ...] = get_args(Module)
 """The networks that look at pictures."""
 
@@ -30,6 +36,7 @@ Vectors = Mapping[str, NDArray[np.float32]]
 Encoder = Callable[[Sequence[Image], Sequence[str]], Vectors]
 """Pictures, RGB [H, W, 3], and their plots, or none -> arrays with a row for each picture or plot."""
 
+_SIDE = 224  # pixels at which stand-ins look
 _HELD = 1000  # pictures whose features are held at once, and resampled
 
 
@@ -40,15 +47,37 @@ class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
     aesthetic: AestheticConfig = Field(AestheticConfig(), description="of the aesthetic score")
     inception: InceptionConfig = Field(InceptionConfig(), description="of FID and Inception Score")
     style: StyleConfig = Field(StyleConfig(), description="of CSD")
+    vision: VisionConfig = Field(
+        EfficientNetLite0Config(), description="image encoder of stand-ins, which bear its name and not the metrics'"
+    )
     splits: int = Field(10, ge=1, description="parts over which the Inception Score is averaged")
     resamples: int = Field(
         100, ge=0, description=f"of the intervals of FID and Inception Score, up to {_HELD} pictures; 0: none"
     )
 
-    def network(self, module: Module | Literal["aesthetic"]) -> CheckpointConfig:
+    def network(self, module: Module) -> CheckpointConfig | VisionConfig:
         """What a module loads."""
-        network: CheckpointConfig = getattr(self, module)
+        network: CheckpointConfig | VisionConfig = getattr(self, module)
         return network
+
+    def metrics(self, module: Module) -> Mapping[str, str]:
+        """Metric -> one line for people, of those that a module's vectors give."""
+        match module:
+            case "clip":
+                names = ("clip_score", "clip_sim", "aesthetic_score")
+                return {**{name: pictures.WHAT[name] for name in names}, "drift": consistency.DRIFT}
+            case "inception":
+                distances = {name: pictures.frechet_words(layer) for layer, name in pictures.FID_LAYERS.items()}
+                return {**distances, "inception_score": "Inception Score, more is better"}
+            case "style":
+                return {"csd_self": pictures.WHAT["csd_self"]}
+            case "vision":
+                kind = self.vision.kind
+                return {
+                    pictures.frechet_name(kind): pictures.frechet_words(kind),
+                    f"similarity_{kind}": f"cosine of {kind}'s vectors of a keyframe and the next, more is better",
+                    f"drift_{kind}": f"{consistency.DRIFT}, by {kind}",
+                }
 
 
 @dataclass(frozen=True)
@@ -89,6 +118,21 @@ def encoder(config: KeyframeMetricsConfig, module: Module) -> Encoder:
         case "style":
             tower = StyleTower(config.style)
             return lambda images, plots: {"style": tower.embed(images)}
+        case "vision":
+            return partial(_vision, config.vision.kind, vision.build(config.vision))
+
+
+def _vision(kind: str, network: "ImageEncoder", images: Sequence[Image], plots: Sequence[str]) -> Vectors:
+    import cv2
+    import torch
+
+    found = []
+    for image in images:
+        square = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        with torch.inference_mode():
+            pixels_13SS = torch.from_numpy(square.transpose(2, 0, 1).copy())[None].float() / 255
+            found.append(network.embed(pixels_13SS).numpy())
+    return {kind: np.concatenate(found) if found else np.zeros((0, 1), np.float32)}
 
 
 def measure(
@@ -121,7 +165,7 @@ def measure(
     for module in MODULES:
         try:
             encoders[module] = encoder(config, module)
-        except CheckpointError as error:
+        except ModelError as error:
             gone[module] = str(error)
 
     def seen(story: str, images: Sequence[Image], told: Sequence[str]) -> Keyframes:
@@ -146,33 +190,37 @@ def figures(
         real: pictures of real films, for FID.
         gone: module -> why it isn't there.
     """
-    parts = (
-        partial(_by_clip, config, stories),
-        partial(_by_inception, config, stories, real),
-        partial(_by_style, stories),
-    )
     found, samples = {}, {}
-    for module, names, part in zip(MODULES, _METRICS.values(), parts, strict=True):
-        if module in gone:
-            found.update({name: absent(words, gone[module]) for name, words in names.items()})
-        else:
-            measured = part()
-            found.update(measured.figures)
-            samples.update(measured.samples)
+    for module in MODULES:
+        measured = figures_of(module, config, stories, real, gone)
+        found.update(measured.figures)
+        samples.update(measured.samples)
     return Measured(found, samples)
 
 
-_METRICS: Mapping[Module, Mapping[str, str]] = {
-    "clip": {**{name: pictures.WHAT[name] for name in ("clip_score", "clip_sim", "aesthetic_score")},
-             "drift": consistency.DRIFT},
-    "inception": {**{name: pictures.frechet_words(layer) for layer, name in pictures.FID_LAYERS.items()},
-                  "inception_score": "Inception Score, more is better"},
-    "style": {"csd_self": pictures.WHAT["csd_self"]},
-}  # fmt: skip
+def figures_of(
+    module: Module,
+    config: KeyframeMetricsConfig,
+    stories: Sequence[Keyframes],
+    real: Sequence[Keyframes],
+    gone: Mapping[str, str],
+) -> Measured:
+    """The metrics that one module's vectors give."""
+    if module in gone:
+        return Measured({name: absent(words, gone[module]) for name, words in config.metrics(module).items()}, {})
+    match module:
+        case "clip":
+            return _by_clip(config, stories)
+        case "inception":
+            return _by_inception(config, stories, real)
+        case "style":
+            return _by_style(config, stories)
+        case "vision":
+            return _by_vision(config, stories, real)
 
 
 def _by_clip(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Measured:
-    samples: dict[str, dict[str, float]] = {name: {} for name in _METRICS["clip"]}
+    samples: dict[str, dict[str, float]] = {name: {} for name in config.metrics("clip")}
     reasons = {
         "clip_score": "no story has plots",
         "clip_sim": "no story has two keyframes",
@@ -192,38 +240,55 @@ def _by_clip(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Mea
             samples["aesthetic_score"] |= _named(one.ids, head.score(seen_NE))
         if len(seen_NE) >= 3:
             samples["drift"][one.story] = consistency.slope(seen_NE)
-    return _means(_METRICS["clip"], samples, reasons)
+    return _means(config.metrics("clip"), samples, reasons)
 
 
 def _by_inception(config: KeyframeMetricsConfig, stories: Sequence[Keyframes], real: Sequence[Keyframes]) -> Measured:
-    found: dict[str, Figure] = {}
-    count, others = (sum(len(one.ids) for one in some) for some in (stories, real))
-    few = max(count, others) <= _HELD
-    for layer, name in pictures.FID_LAYERS.items():
-        if not others:
-            found[name] = absent(pictures.frechet_words(layer), "no pictures of real films were given")
-        elif few:
-            made, theirs = _rows(stories, layer), _rows(real, layer)
-            found[name] = pictures.frechet(made, theirs, layer, config.resamples)
-        else:
-            mine, reals = (pictures.Moments.of(_parts(some, layer)) for some in (stories, real))
-            found[name] = pictures.frechet_of_many(mine, reals, layer)
-    if few:
-        logits = _rows(stories, "logits_unbiased")
+    found = {name: _frechet(config, stories, real, "inception", layer) for layer, name in pictures.FID_LAYERS.items()}
+    count = sum(len(one.ids) for one in stories)
+    if count <= _HELD:
+        logits = _rows(stories, "inception", "logits_unbiased")
         found["inception_score"] = pictures.inception_score(logits, config.splits, config.resamples)
     else:
-        logits_parts = _parts(stories, "logits_unbiased")
+        logits_parts = _parts(stories, "inception", "logits_unbiased")
         found["inception_score"] = pictures.inception_score_of_many(logits_parts, count, config.splits)
     return Measured(found, {})
 
 
-def _by_style(stories: Sequence[Keyframes]) -> Measured:
+def _frechet(
+    config: KeyframeMetricsConfig, stories: Sequence[Keyframes], real: Sequence[Keyframes], module: Module, layer: str
+) -> Figure:
+    count, others = (sum(len(one.ids) for one in some) for some in (stories, real))
+    if not others:
+        return absent(pictures.frechet_words(layer), "no pictures of real films were given")
+    if max(count, others) <= _HELD:
+        mine, theirs = (_rows(some, module, layer) for some in (stories, real))
+        return pictures.frechet(mine, theirs, layer, config.resamples)
+    many, of_real = (pictures.Moments.of(_parts(some, module, layer)) for some in (stories, real))
+    return pictures.frechet_of_many(many, of_real, layer)
+
+
+def _by_style(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Measured:
     samples: dict[str, float] = {}
     for one in stories:
         selves_N = pictures.style_selves(one.load("style")["style"])
         samples |= _named(one.ids, selves_N)
     reason = "a pair takes two shots of a story, there is none"
-    return _means(_METRICS["style"], {"csd_self": samples}, {"csd_self": reason})
+    return _means(config.metrics("style"), {"csd_self": samples}, {"csd_self": reason})
+
+
+def _by_vision(config: KeyframeMetricsConfig, stories: Sequence[Keyframes], real: Sequence[Keyframes]) -> Measured:
+    kind = config.vision.kind
+    (distance, similarity, drift) = words = config.metrics("vision")
+    samples: dict[str, dict[str, float]] = {similarity: {}, drift: {}}
+    for one in stories:
+        seen_NE = one.load("vision")[kind]
+        samples[similarity] |= _named(one.ids, pictures.cosine(seen_NE[:-1], seen_NE[1:]))
+        if len(seen_NE) >= 3:
+            samples[drift][one.story] = consistency.slope(seen_NE)
+    reasons = {similarity: "no story has two keyframes", drift: "no story has three keyframes"}
+    means = _means({name: words[name] for name in samples}, samples, reasons)
+    return Measured({distance: _frechet(config, stories, real, "vision", kind), **means.figures}, means.samples)
 
 
 def _named(ids: Sequence[str], values_N: Floats) -> dict[str, float]:
@@ -245,10 +310,10 @@ def _means(
     return Measured(found, {name: dict(values) for name, values in samples.items() if values})
 
 
-def _parts(some: Sequence[Keyframes], layer: str) -> Iterator[Floats]:
-    return (one.load("inception")[layer] for one in some if len(one.ids))
+def _parts(some: Sequence[Keyframes], module: Module, layer: str) -> Iterator[Floats]:
+    return (one.load(module)[layer] for one in some if len(one.ids))
 
 
-def _rows(some: Sequence[Keyframes], layer: str) -> Floats:
-    parts = list(_parts(some, layer))
+def _rows(some: Sequence[Keyframes], module: Module, layer: str) -> Floats:
+    parts = list(_parts(some, module, layer))
     return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)

@@ -12,8 +12,11 @@ from itertools import islice
 import numpy as np
 from safetensors.numpy import load, save
 
-from models.checkpoint import CheckpointError
+from models.checkpoint import CheckpointConfig
+from models.errors import ModelError
 from models.metrics.keyframes import MODULES, KeyframeMetricsConfig, Keyframes, Module, Vectors, encoder
+from models.packaged import MODELS
+from models.vision import VisionConfig
 from storage.fingerprint import fingerprint
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
@@ -38,17 +41,14 @@ class Looks:
         gone: module -> why it could not.
     """
 
-    def __init__(self, config: KeyframeMetricsConfig, storage: Storage) -> None:
+    def __init__(self, config: KeyframeMetricsConfig, storage: Storage, modules: Sequence[Module] = MODULES) -> None:
         self.config, self.storage = config, storage
         self.models: dict[Module, Model] = {}
         self.gone: dict[str, str] = {}
-        for module in MODULES:
-            network = config.network(module)
+        for module in modules:
             try:
-                self.models[module] = Model(
-                    id=network.source, revision=network.revision, licence=network.origin.licence
-                )
-            except CheckpointError as error:
+                self.models[module] = _model(config.network(module))
+            except ModelError as error:
                 self.gone[module] = str(error)
 
     def place(self, shard: Shard, module: Module) -> str:
@@ -76,10 +76,16 @@ class Looks:
             parts = [load(self.storage.read_bytes(self.place(shard, module))) for shard in shards]
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-        any_array = {"clip": "pictures", "inception": "2048", "style": "style"}
         module = next(iter(self.models), None)
-        count = len(vectors(module)[any_array[module]]) if module else 0
+        count = max(map(len, vectors(module).values())) if module else 0
         return Keyframes(story, [f"{story}/{number}" for number in range(1, count + 1)], vectors)
+
+
+def _model(network: CheckpointConfig | VisionConfig) -> Model:
+    if isinstance(network, CheckpointConfig):
+        return Model(id=network.source, revision=network.revision, licence=network.origin.licence)
+    packaged = MODELS["efficientnet-lite0"]
+    return Model(id=network.kind, revision=packaged.revision, licence=packaged.licence)
 
 
 def look(
@@ -88,6 +94,7 @@ def look(
     storage: Storage,
     cluster: ClusterConfig,
     progress: Progress,
+    modules: Sequence[Module] = MODULES,
 ) -> Looks:
     """Lets all networks whose weights are there look at all pictures; starts no Ray when that was done before.
 
@@ -95,7 +102,7 @@ def look(
         StageError: for a picture or weights that can't be read, or a shard that ended its worker again and again.
         StorageError: when the storage cannot be read or written.
     """
-    looks = Looks(config, storage)
+    looks = Looks(config, storage, modules)
     missing = looks.missing(shards)
     by_id = {shard.id: shard for shard in shards}
     done, total = len(by_id) - len(missing), len(by_id)

@@ -69,6 +69,15 @@ def test_pictures_that_come_in_parts_give_the_same_values():
     assert many.value == pytest.approx(pictures.inception_score(logits, splits=3).value, rel=1e-9)
 
 
+def test_adjacent_keyframes_are_one_step_of_time_apart():
+    vectors = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.float32)
+    shown = {"Ann": np.ones(4, dtype=bool)}
+    times = np.array([0, 1, 2, 5])
+    found = consistency.short_term(vectors, shown, "adjacent", times)
+    assert (found.value, found.n) == (0.5, 2)
+    assert consistency.short_term(vectors, shown, "adjacent").n == consistency.short_term(vectors, shown).n == 3
+
+
 def test_lt_reproduces_the_papers_example():
     original = np.isin(np.arange(1, 8), [1, 2, 3, 4, 5])
     generated = np.isin(np.arange(1, 8), [1, 2, 3, 6])
