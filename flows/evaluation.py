@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
+from flows import figures
 from flows.console import Terminal
 from flows.reporting import listening, reported
 from flows.run import opened
-from flows.shown import shown
 from storage.errors import ConfigError
 from storage.results.systems import loose, systems
 from tasks.evaluation import evaluate
 from tasks.evaluation.report import Report
-from tasks.shown import number
 
 
 def run(
@@ -67,18 +65,5 @@ def write(reports: Sequence[Report], path: Path) -> list[Path]:
 
 
 def show(report: Report, console: Console) -> None:
-    """The figures as a table, then the reasons of those without a value."""
-    table = Table(title=f"{shown(report.name)}: {report.n} pictures", title_justify="left")
-    for heading in ("metric", "value", "95 % interval", "n", ""):
-        table.add_column(heading, justify="right" if heading in ("value", "n") else "left")
-    reasons: dict[str, list[str]] = {}
-    for name, figure in report.figures.items():
-        if figure.value is None:
-            reasons.setdefault(figure.reason or "", []).append(name)
-            continue
-        interval = " to ".join(map(number, figure.interval)) if figure.interval else ""
-        table.add_row(name, number(figure.value), interval, str(figure.n), shown(figure.what))
-    if table.row_count:
-        console.print(table)
-    for reason, names in reasons.items():
-        console.print(f"no {', '.join(names)}: {shown(reason)}", soft_wrap=True)
+    """The figures of a report."""
+    figures.show(report.figures, console, f"{report.name}: {report.n} pictures")
