@@ -54,7 +54,7 @@ def main() -> None:
         for count in (args.many // 10, args.many):
             drawn(folder / f"many-{count}", count, (64, 36))
             command = [sys.executable, __file__, "--child", str(folder / f"many-{count}"), str(clip(folder))]
-            print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
+            print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
         drawn(folder / "frames", args.frames, (448, 256))
         network = folder / "inception.pth"
         torch.save(random_weights().state_dict(), network)

@@ -231,6 +231,9 @@ def evaluate(
     real: Annotated[
         Path | None, typer.Option("--real", metavar="FOLDER", help="Pictures or videos of real films, for FID.")
     ] = None,
+    stories: Annotated[
+        Path | None, typer.Option("--stories", metavar="FOLDER", help="Their story files, for metrics of characters.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="REPORT.json", help="Where the report is written.")
     ] = None,
@@ -245,7 +248,7 @@ def evaluate(
     with _explained():
         from flows import evaluation
 
-        reports = evaluation.run(results, layout, real, recipe, storage, set_ or [], err, into)
+        reports = evaluation.run(results, layout, real, stories, recipe, storage, set_ or [], err, into)
         written = evaluation.write(reports, output) if output else []
         if json_:
             print(json_text([report.model_dump(mode="json") for report in reports]))

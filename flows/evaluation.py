@@ -11,6 +11,7 @@ from flows.reporting import listening, reported
 from flows.run import opened
 from storage.errors import ConfigError
 from storage.results.systems import loose, systems
+from storage.stories import library
 from tasks.evaluation import evaluate
 from tasks.evaluation.report import Report
 
@@ -19,6 +20,7 @@ def run(
     folder: Path,
     layout: str,
     real: Path | None,
+    stories: Path | None,
     recipe: str,
     uri: str,
     overrides: Sequence[str],
@@ -30,6 +32,7 @@ def run(
     Args:
         layout: of the folder, see storage.results.systems.
         real: folder with pictures of real films, for FID.
+        stories: folder with the story files that the results were made of.
         into: whether the storage may be a place that holds something else.
 
     Raises:
@@ -37,14 +40,16 @@ def run(
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
     found, others = systems(folder, layout), loose(real) if real else []
+    told = library.stories(stories) if stories else {}
     with (
         opened("evaluate", recipe, uri, overrides, into=into, uses=frozenset({"evaluate"})) as work,
         Terminal(console) as terminal,
         listening(terminal),
         reported("evaluate", of="shards", artifact=False) as progress,
     ):
-        settings = work.settings
-        return evaluate.run(settings.evaluate.metrics, found, others, work.storage, settings.cluster, progress)
+        measures, cluster = work.settings.evaluate, work.settings.cluster
+        same_face = measures.same_face
+        return evaluate.run(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
 
 
 def write(reports: Sequence[Report], path: Path) -> list[Path]:

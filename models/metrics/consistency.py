@@ -74,6 +74,16 @@ def short_term(
     return mean(values, what)
 
 
+def presence(faces: Sequence[Floats], reference_D: Floats, threshold: float) -> Bools:
+    """[T] whether a keyframe shows a face within `threshold` of the reference (Appendix B).
+
+    Args:
+        faces: for each keyframe its face embeddings [F, D], F may be 0.
+    """
+    near = [bool(len(f) and np.linalg.norm(f - reference_D, axis=1).min() < threshold) for f in faces]
+    return np.array(near, dtype=np.bool_)
+
+
 def drift(movies: Sequence[Floats]) -> Figure:
     """How a movie departs from its opening: the slope of the cosine with its first keyframe, per 100 keyframes.
 

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from models import vision
+from models import face, vision
+from models.captioner.colours import NAMES, main_colour, nearest, to_lab
 from models.checkpoint import CheckpointConfig, CheckpointError
 from models.errors import ModelError
+from models.face import DlibConfig, FaceConfig, FaceEmbedder
 from models.metrics import consistency, pictures
 from models.metrics.aesthetic import AestheticConfig, AestheticHead
 from models.metrics.clip import ClipMetricConfig, Image, JointSpace
@@ -28,9 +30,12 @@ from models.vision import EfficientNetLite0Config, VisionConfig
 if TYPE_CHECKING:
     from models.vision.encoder import ImageEncoder
 
-Module = Literal["clip", "inception", "style", "vision"]
+Module = Literal["clip", "inception", "style", "vision", "faces"]
 MODULES: tuple[Module, ...] = get_args(Module)
 """The networks that look at pictures."""
+
+PLAIN: tuple[Module, ...] = ("clip", "inception", "style", "vision")
+"""Those whose vectors need no story beside them."""
 
 Vectors = Mapping[str, NDArray[np.float32]]
 Encoder = Callable[[Sequence[Image], Sequence[str]], Vectors]
@@ -50,15 +55,23 @@ class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
     vision: VisionConfig = Field(
         EfficientNetLite0Config(), description="image encoder of stand-ins, which bear its name and not the metrics'"
     )
+    faces: FaceConfig = Field(
+        DlibConfig(), description="face detector and embedder of the metrics of characters, where stories are given"
+    )
     splits: int = Field(10, ge=1, description="parts over which the Inception Score is averaged")
     resamples: int = Field(
         100, ge=0, description=f"of the intervals of FID and Inception Score, up to {_HELD} pictures; 0: none"
     )
 
-    def network(self, module: Module) -> CheckpointConfig | VisionConfig:
+    def network(self, module: Module) -> CheckpointConfig | VisionConfig | FaceConfig:
         """What a module loads."""
-        network: CheckpointConfig | VisionConfig = getattr(self, module)
+        network: CheckpointConfig | VisionConfig | FaceConfig = getattr(self, module)
         return network
+
+    def of_pictures(self, module: Module) -> str:
+        """Which of a module's arrays has a row for each picture."""
+        names = {"clip": "pictures", "inception": "2048", "style": "style", "faces": "counts"}
+        return names.get(module, self.vision.kind)
 
     def metrics(self, module: Module) -> Mapping[str, str]:
         """Metric -> one line for people, of those that a module's vectors give."""
@@ -78,6 +91,8 @@ class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
                     f"similarity_{kind}": f"cosine of {kind}'s vectors of a keyframe and the next, more is better",
                     f"drift_{kind}": f"{consistency.DRIFT}, by {kind}",
                 }
+            case "faces":
+                return {}  # tasks.evaluation.scripted has them
 
 
 @dataclass(frozen=True)
@@ -120,6 +135,8 @@ def encoder(config: KeyframeMetricsConfig, module: Module) -> Encoder:
             return lambda images, plots: {"style": tower.embed(images)}
         case "vision":
             return partial(_vision, config.vision.kind, vision.build(config.vision))
+        case "faces":
+            return partial(_faces, config.faces.width, face.build(config.faces))
 
 
 def _vision(kind: str, network: "ImageEncoder", images: Sequence[Image], plots: Sequence[str]) -> Vectors:
@@ -133,6 +150,33 @@ def _vision(kind: str, network: "ImageEncoder", images: Sequence[Image], plots: 
             pixels_13SS = torch.from_numpy(square.transpose(2, 0, 1).copy())[None].float() / 255
             found.append(network.embed(pixels_13SS).numpy())
     return {kind: np.concatenate(found) if found else np.zeros((0, 1), np.float32)}
+
+
+def _faces(width: int, embedder: FaceEmbedder, images: Sequence[Image], plots: Sequence[str]) -> Vectors:
+    """Of each picture how many faces it has; of each face its box, its vector, and the colour of the clothes below."""
+    found = embedder.faces(images)
+    known = [[one for one in faces if one.embedding is not None] for faces in found]
+    every = [(image, one) for image, faces in zip(images, known, strict=True) for one in faces]
+    vectors = [one.embedding for _, one in every if one.embedding is not None]
+    return {
+        "counts": np.array([len(faces) for faces in known], np.float32),
+        "boxes": np.array([one.box for _, one in every], np.float32).reshape(-1, 4),
+        "clothes": np.array([_clothes(image, one.box) for image, one in every], np.float32),
+        "faces": np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, width), np.float32),
+    }
+
+
+def _clothes(image: Image, box: tuple[float, float, float, float]) -> int:
+    """Number of the most frequent colour of what is one face below a face, -1 where that is not in the picture."""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = box
+    tall = y1 - y0
+    rows = slice(round(min(y1 + tall / 2, 1) * height), round(min(y1 + 1.5 * tall, 1) * height))
+    columns = slice(round(max(x0, 0) * width), round(min(x1, 1) * width))
+    below = image[rows, columns]
+    if below.shape[0] < 4 or below.shape[1] < 4:
+        return -1
+    return NAMES.index(main_colour(nearest(to_lab(below.astype(np.float32)))))
 
 
 def measure(
@@ -162,7 +206,7 @@ def measure(
             raise ValueError(f"pictures are RGB [height, width, 3] in bytes, got {image.dtype} {list(image.shape)}")
     encoders: dict[Module, Encoder] = {}
     gone: dict[str, str] = {}
-    for module in MODULES:
+    for module in PLAIN:
         try:
             encoders[module] = encoder(config, module)
         except ModelError as error:
@@ -191,7 +235,7 @@ def figures(
         gone: module -> why it isn't there.
     """
     found, samples = {}, {}
-    for module in MODULES:
+    for module in PLAIN:
         measured = figures_of(module, config, stories, real, gone)
         found.update(measured.figures)
         samples.update(measured.samples)
@@ -217,6 +261,8 @@ def figures_of(
             return _by_style(config, stories)
         case "vision":
             return _by_vision(config, stories, real)
+        case "faces":
+            return Measured({}, {})
 
 
 def _by_clip(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Measured:

@@ -26,6 +26,11 @@ class Shard(Protocol):
     @property
     def story(self) -> str: ...
 
+    @property
+    def clip(self) -> bool:
+        """Whether its pictures are frames of one video."""
+        ...
+
     def pictures(self, storage: Storage) -> Iterator[tuple[Pixels, str]]:
         """RGB [H, W, 3] uint8 and the plot, "" where nobody tells it, one at a time.
 
@@ -46,6 +51,10 @@ class Files:
     @property
     def story(self) -> str:
         return self.result.story
+
+    @property
+    def clip(self) -> bool:
+        return self.result.videos
 
     def pictures(self, storage: Storage) -> Iterator[tuple[Pixels, str]]:
         for place, file in enumerate(self.result.files):
@@ -71,6 +80,7 @@ class Rows:
     variant: str
     row_ids: tuple[str, ...]
     plots: tuple[str, ...] = ()
+    clip: bool = False
 
     @property
     def id(self) -> str:

@@ -14,7 +14,8 @@ from safetensors.numpy import load, save
 
 from models.checkpoint import CheckpointConfig
 from models.errors import ModelError
-from models.metrics.keyframes import MODULES, KeyframeMetricsConfig, Keyframes, Module, Vectors, encoder
+from models.face import FaceConfig
+from models.metrics.keyframes import PLAIN, KeyframeMetricsConfig, Keyframes, Module, Vectors, encoder
 from models.packaged import MODELS
 from models.vision import VisionConfig
 from storage.fingerprint import fingerprint
@@ -41,7 +42,7 @@ class Looks:
         gone: module -> why it could not.
     """
 
-    def __init__(self, config: KeyframeMetricsConfig, storage: Storage, modules: Sequence[Module] = MODULES) -> None:
+    def __init__(self, config: KeyframeMetricsConfig, storage: Storage, modules: Sequence[Module] = PLAIN) -> None:
         self.config, self.storage = config, storage
         self.models: dict[Module, Model] = {}
         self.gone: dict[str, str] = {}
@@ -71,21 +72,27 @@ class Looks:
             stories.setdefault(shard.story, []).append(shard)
         return [self._story(story, some) for story, some in stories.items()]
 
+    def count(self, shard: Shard) -> int:
+        """Pictures of a shard that were looked at; 0 where there is no network."""
+        module = next(iter(self.models), None)
+        if not module:
+            return 0
+        return len(load(self.storage.read_bytes(self.place(shard, module)))[self.config.of_pictures(module)])
+
     def _story(self, story: str, shards: Sequence[Shard]) -> Keyframes:
         def vectors(module: Module) -> Vectors:
             parts = [load(self.storage.read_bytes(self.place(shard, module))) for shard in shards]
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-        module = next(iter(self.models), None)
-        count = max(map(len, vectors(module).values())) if module else 0
+        count = sum(map(self.count, shards))
         return Keyframes(story, [f"{story}/{number}" for number in range(1, count + 1)], vectors)
 
 
-def _model(network: CheckpointConfig | VisionConfig) -> Model:
+def _model(network: CheckpointConfig | VisionConfig | FaceConfig) -> Model:
     if isinstance(network, CheckpointConfig):
         return Model(id=network.source, revision=network.revision, licence=network.origin.licence)
-    packaged = MODELS["efficientnet-lite0"]
-    return Model(id=network.kind, revision=packaged.revision, licence=packaged.licence)
+    packaged = MODELS["dlib-face" if network.kind == "dlib" else "efficientnet-lite0"]
+    return Model(id=network.kind, revision=network.revision, licence=packaged.licence)
 
 
 def look(
@@ -94,7 +101,7 @@ def look(
     storage: Storage,
     cluster: ClusterConfig,
     progress: Progress,
-    modules: Sequence[Module] = MODULES,
+    modules: Sequence[Module] = PLAIN,
 ) -> Looks:
     """Lets all networks whose weights are there look at all pictures; starts no Ray when that was done before.
 

@@ -8,16 +8,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.face.bank import medoid
-from models.metrics.consistency import long_term, short_term
-from models.metrics.figure import Figure
+from models.metrics.consistency import long_term, presence, short_term
+from models.metrics.figure import Bools, Figure, Ints
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.dataset import FilmData
-from tasks.movies import metrics
 from tasks.movies.looks import Looks
-from tasks.movies.metrics import Bools, Floats, Ints
+from tasks.movies.metrics import Floats
 
 VERSIONS = {
     "original": "the originals themselves",
@@ -93,7 +92,7 @@ def _presence(
         start = here.stop
         for reference_D in references[film_id].values():
             present_T = np.zeros(len(faces), dtype=np.bool_)
-            present_T[here] = metrics.presence(faces[here], reference_D, same)
+            present_T[here] = presence(faces[here], reference_D, same)
             shown[len(shown)] = present_T
     return shown
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 _BLOCK = 128  # queries, and originals, that are compared at a time
@@ -63,16 +62,6 @@ def psnr(images_TP: Floats | Bytes, others_TP: Floats | Bytes) -> Floats:
     error_T = np.array([np.square(_numbers(image_P) - _numbers(other_P)).mean() for image_P, other_P in pairs])
     decibels_T: Floats = -10 * np.log10(np.maximum(error_T, 1e-10))
     return decibels_T
-
-
-def presence(faces: Sequence[Floats], reference_D: Floats, threshold: float) -> Bools:
-    """[T] whether a keyframe shows a face within `threshold` of the reference (Appendix B).
-
-    Args:
-        faces: for each keyframe its face embeddings [F, D], F may be 0.
-    """
-    near = [bool(len(f) and np.linalg.norm(f - reference_D, axis=1).min() < threshold) for f in faces]
-    return np.array(near, dtype=np.bool_)
 
 
 def recall(truth: Sequence[NDArray[np.float64]], found: Sequence[NDArray[np.float64]]) -> list[bool]:

@@ -78,6 +78,11 @@ def test_adjacent_keyframes_are_one_step_of_time_apart():
     assert consistency.short_term(vectors, shown, "adjacent").n == consistency.short_term(vectors, shown).n == 3
 
 
+def test_presence_needs_one_face_within_the_threshold():
+    faces = [np.zeros((0, 2), np.float32), np.array([[0.5, 0]], np.float32), np.array([[3, 0], [0.1, 0]], np.float32)]
+    assert consistency.presence(faces, np.zeros(2, np.float32), 0.5).tolist() == [False, False, True]
+
+
 def test_lt_reproduces_the_papers_example():
     original = np.isin(np.arange(1, 8), [1, 2, 3, 4, 5])
     generated = np.isin(np.arange(1, 8), [1, 2, 3, 6])

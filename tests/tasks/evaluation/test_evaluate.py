@@ -9,7 +9,7 @@ from PIL import Image
 from models.metrics.aesthetic import AestheticConfig
 from models.metrics.clip import ClipMetricConfig
 from models.metrics.inception import InceptionConfig
-from models.metrics.keyframes import KeyframeMetricsConfig
+from models.metrics.keyframes import KeyframeMetricsConfig, figures_of
 from models.metrics.style import StyleConfig
 from storage.results import results
 from storage.root import Storage
@@ -79,9 +79,9 @@ def test_actors_see_what_one_process_sees_bit_for_bit(config, folder, tmp_path, 
     in_one_process(config, some, alone)
     systems = {"ours": results.read(folder)}
     two = cluster.model_copy(update={"workers": 2})
-    (report,) = evaluate.run(config, systems, [], shared, two, silent)
+    (report,) = evaluate.run(config, systems, [], {}, 0.6, shared, two, silent)
     assert kept(shared) == kept(alone)
-    (again,) = evaluate.run(config, systems, [], alone, cluster.model_copy(update={"workers": 99}), silent)
+    (again,) = evaluate.run(config, systems, [], {}, 0.6, alone, cluster.model_copy(update={"workers": 99}), silent)
     assert again.figures == report.figures  # and no Ray was asked for 99 actors
     assert (report.n, report.figures["clip_score"].n, report.figures["clip_sim"].n) == (43, 43, 41)
     assert set(report.samples["clip_score"]) == {f"{s}/{n + 1}" for s, c in (("a", 40), ("b", 3)) for n in range(c)}
@@ -103,3 +103,32 @@ def test_a_network_that_is_added_looks_alone(config, folder, tmp_path):
     assert not looks.missing(some)
     Image.new("RGB", (40, 36)).save(folder / "b" / "0001.png")
     assert len(looks.missing(shards.of_results(results.read(folder), 1.0))) == 1
+
+
+def test_a_stand_in_sees_blur_and_noise_and_bears_its_own_name(config, tmp_path):
+    random, near = np.random.default_rng(1), np.random.default_rng(2)
+    values = {}
+    coarse = random.integers(0, 256, (12, 6, 8, 3)).astype(np.uint8)
+    for name, change in (
+        ("same", lambda image: image),
+        ("blur", lambda image: image.resize((8, 6)).resize((64, 48))),
+        ("noise", lambda image: Image.fromarray(
+            np.clip(np.asarray(image) + near.normal(scale=60, size=(48, 64, 3)), 0, 255).astype(np.uint8))),
+    ):  # fmt: skip
+        folder = tmp_path / name / "a"
+        folder.mkdir(parents=True)
+        for number, pixels in enumerate(coarse):
+            drawn = Image.fromarray(pixels).resize((64, 48), Image.Resampling.NEAREST)
+            change(drawn).save(folder / f"{number}.png")
+    storage, real = Storage(str(tmp_path / "s")), shards.of_results(results.read(tmp_path / "same"), 1.0)
+    for name in ("same", "blur", "noise"):
+        some = shards.of_results(results.read(tmp_path / name), 1.0)
+        looks = stage.Looks(config, storage, ("vision",))
+        missing = looks.missing(some)
+        work = stage.looking(config, {one.id: one for one in some}, missing, storage)
+        for shard in missing:
+            list(work(shard))
+        found = figures_of("vision", config, looks.keyframes(some), looks.keyframes(real), {}).figures
+        values[name] = found["frechet_efficientnet_lite0"].value
+    assert values["same"] == pytest.approx(0, abs=1e-6)
+    assert min(values["blur"], values["noise"]) > 0.05

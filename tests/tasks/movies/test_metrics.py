@@ -63,11 +63,6 @@ def test_psnr_of_a_known_error():
     assert metrics.psnr(zeros, zeros)[0] == pytest.approx(100)
 
 
-def test_presence_needs_one_face_within_the_threshold():
-    faces = [np.zeros((0, 2), np.float32), np.array([[0.5, 0]], np.float32), np.array([[3, 0], [0.1, 0]], np.float32)]
-    assert metrics.presence(faces, np.zeros(2, np.float32), 0.5).tolist() == [False, False, True]
-
-
 def test_a_box_counts_for_one_point_only():
     truth = [np.array([[0.5, 0.5], [0.6, 0.5]])]
     assert metrics.recall(truth, [np.array([[0.4, 0.4, 0.7, 0.7]])]) == [True, False]
