@@ -48,9 +48,7 @@ def keyframes(story, pictures):
     return Keyframes(story, [f"{story}/{n}" for n in range(1, len(pictures) + 1)], lambda module: arrays)
 
 
-REFERENCES = {
-    ("a", name): keyframes(f"a/{name}", [[face(name, 0)], [face(name, 0, angle=-0.35)]]) for name in WHO
-}
+REFERENCES = {("a", name): keyframes(f"a/{name}", [[face(name, 0)], [face(name, 0, angle=-0.35)]]) for name in WHO}
 
 
 @pytest.fixture
