@@ -9,9 +9,12 @@ from typing import Protocol
 from storage.decoding.pictures import Pixels, decode
 from storage.errors import ConfigError
 from storage.fingerprint import fingerprint
+from storage.printable import printable
+from storage.remote import read_bytes
 from storage.results.keyframes import keyframes
 from storage.results.results import Result
 from storage.root import Storage
+from storage.stories import photographs
 from storage.tables.filmrows import FilmRows
 
 SIZE = 256  # pictures of a shard: enough to share out, and few files
@@ -61,6 +64,22 @@ class Files:
             plot = self.result.plots[place] if self.result.plots else ""
             for picture in keyframes(Result(self.story, (file,)), self.every):
                 yield picture, plot
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Pictures by path or URI, as storage.remote reads them; `id` stands for their content."""
+
+    id: str
+    story: str
+    sources: tuple[str, ...]
+    plots: tuple[str, ...] = ()
+    clip: bool = False
+
+    def pictures(self, storage: Storage) -> Iterator[tuple[Pixels, str]]:
+        for place, source in enumerate(self.sources):
+            picture = photographs.decoded(read_bytes(source), printable(source))
+            yield picture, self.plots[place] if self.plots else ""
 
 
 @dataclass(frozen=True)
