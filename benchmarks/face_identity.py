@@ -23,10 +23,10 @@ from models import face
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoencoder.decoder import pad
 from models.autoregressive.script_tokens import FrameScript
+from models.metrics.pictures import cosine
 from storage.decoding.pictures import decode
 from storage.root import Storage
 from tasks import dataset
-from tasks.movies.metrics import cosine
 from tasks.training import tokens
 
 HALVES = {"train": "training", "test": "held-out"}

@@ -1,4 +1,4 @@
-"""The command line: list, show, run, write, render, takes, export, status, clean.
+"""The command line: list, show, run, write, render, takes, export, evaluate, status, clean.
 
 Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Prefect, Ray and torch are imported by
 the commands that need them, so that `--help` and `list` answer at once.
@@ -220,6 +220,43 @@ def export(
         from flows.writing import export_film
 
         _print_written(export_film(film, storage, snapshot, output), json_)
+
+
+@app.command()
+def evaluate(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder with a system's pictures or movies.")],
+    layout: Annotated[
+        str, typer.Option("--layout", metavar="LAYOUT", help="plain, vistorybench, vbench or msvbench.")
+    ] = "plain",
+    real: Annotated[
+        Path | None, typer.Option("--real", metavar="FOLDER", help="Pictures or videos of real films, for FID.")
+    ] = None,
+    stories: Annotated[
+        Path | None, typer.Option("--stories", metavar="FOLDER", help="Their story files, for metrics of characters.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="REPORT.json", help="Where the report is written.")
+    ] = None,
+    recipe: RecipeName = "laptop",
+    storage: StorageUri = "out",
+    set_: Assignments = None,
+    into: Into = False,
+    json_: AsJson = False,
+) -> None:
+    """Measures the results of any system. What was looked at before is not looked at again."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    with _explained():
+        from flows import evaluation
+
+        reports = evaluation.run(results, layout, real, stories, recipe, storage, set_ or [], err, into)
+        written = evaluation.write(reports, output) if output else []
+        if json_:
+            print(json_text([report.model_dump(mode="json") for report in reports]))
+            return
+        for report in reports:
+            evaluation.show(report, out)
+        for path in written:
+            out.print(shown(str(path)), soft_wrap=True)
 
 
 def _print_written(written: "Written", json_: bool) -> None:

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 
-from flows import catalogue
+from flows import catalogue, figures
 from flows.assignments import in_utf8
 from flows.console import Terminal, quiet
 from flows.local_api import local_api
 from flows.reporting import listening
 from flows.shown import shown
+from models.metrics.figure import Figure
 from storage.root import Storage
 from storage.tables.rejects import NOTES, Reject
 from tasks.progress import telling
@@ -75,10 +75,7 @@ def print_result(result: Result, console: Console) -> None:
         lists = f"moviedreamer status --storage {shlex.quote(result['storage'])}"
         console.print(f"left out or noted by earlier runs: {earlier}; {shown(lists)} lists them", soft_wrap=True)
     if result["metrics"]:
-        table = Table("metric", "value", "samples")
-        for name, metric in result["metrics"].items():
-            table.add_row(shown(name), _figure(metric["value"]), str(metric["n"]))
-        console.print(table)
+        figures.show({name: Figure(**metric) for name, metric in result["metrics"].items()}, console)
     references = {name: text for name, text in result["result"].items() if name != "files" and text}
     for name, text in {**references, **result["files"]}.items():
         console.print(f"{name:<16}{shown(text)}", soft_wrap=True)
@@ -119,7 +116,3 @@ def _left_alone(storage: Storage, page: str) -> list[str]:
 
 def _told(reject: Reject) -> str:
     return f"{reject.source} ({reject.reason}): {reject.detail}"
-
-
-def _figure(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 import tasks.movies.evaluate
 import tasks.movies.movie
+import tasks.movies.quality
 import tasks.movies.render
 import tasks.movies.script_movie
 import tasks.movies.storyboard
@@ -119,10 +120,14 @@ def figures(run: Run, data: Snapshot, models: References, work: Work) -> str:
             work,
             models.autoregressive,
             settings.render.generation,
+            settings.cluster,
             progress,
         )
     metrics = tasks.movies.evaluate.read(run.storage, rel)
     show_rows("metrics", [{"metric": name, **figure.model_dump()} for name, figure in metrics.items()], "The figures")
+    folders = (models.autoencoder, models.decoder, models.autoregressive)
+    page = run.storage.url(tasks.movies.quality.of_models(run.storage, rel, metrics, data, folders))
+    show_markdown("quality", f"# [Quality report]({page})\n", "The figures of a snapshot and its models, as a page")
     return rel
 
 

@@ -11,6 +11,7 @@ from models.captioner import OpenAiConfig
 from models.checkpoint import CheckpointConfig, CheckpointError, place, require
 from models.detector import GroundingDinoPyConfig
 from models.face import FarlConfig
+from models.metrics.keyframes import KeyframeMetricsConfig
 from models.packaged import CURE, MODELS
 from models.server import ServerError
 from models.server.probe import probe
@@ -91,6 +92,8 @@ def ask_servers(settings: Recipe, storage: Storage, films: Collection[str] | Non
 
 def _lost(part: object) -> Iterator[str]:
     match part:
+        case KeyframeMetricsConfig():
+            return  # a metric whose weights are missing is left out
         case CheckpointConfig() if part.source not in MODELS:
             try:
                 require(part.origin, part.source, part.hub_revision)

@@ -22,6 +22,7 @@ from tasks.movies.evaluate import EvaluateConfig
 from tasks.movies.movie import MovieConfig
 from tasks.movies.render import RenderConfig
 from tasks.movies.script_movie import ScriptConfig
+from tasks.movies.stories.accept import AcceptConfig
 from tasks.movies.stories.plan import StoriesConfig
 from tasks.movies.stories.soundtrack import SoundConfig
 from tasks.movies.storyboard import StoryboardConfig
@@ -72,6 +73,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     script: ScriptConfig = Field(ScriptConfig(), description="a script of your own")
     sound: SoundConfig = Field(SoundConfig(), description="what is heard in a story's movie")
     stories: StoriesConfig = Field(StoriesConfig(), description="how stories become movies")
+    accept: AcceptConfig = Field(AcceptConfig(), description="thresholds that fail a batch of the queue's movies")
     evaluate: EvaluateConfig = Field(EvaluateConfig(), description="what the figures are measured with")
     storyboard: StoryboardConfig = Field(StoryboardConfig(), description="what the storyboard shows")
     data_card: DataCardConfig = Field(DataCardConfig(), description="what the data card shows")

@@ -8,7 +8,8 @@ from flows.recipe import Recipe
 from flows.reporting import clock, reported
 from flows.run import Run
 from storage.root import Storage
-from tasks.movies.stories import prepare, queue, takes
+from tasks.evaluation.report import Report as Quality
+from tasks.movies.stories import accept, prepare, queue, takes
 from tasks.movies.stories import run as stories
 from tasks.movies.stories.places import movie_place
 from tasks.movies.stories.plan import Settings
@@ -16,6 +17,7 @@ from tasks.movies.stories.prepare import AS_TOLD, Order
 from tasks.movies.stories.run import Estimate, Outcome
 
 REPORT = "stories/report.json"
+QUALITY = "stories/quality.json"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,20 @@ def render(
         queue.record(planned, report.stories, place)
     place.write_bytes(REPORT, report.json().encode())
     return report
+
+
+def measured(run: Run, sources: Sequence[str], report: Report) -> tuple[Quality | None, list[str]]:
+    """The quality of the movies that a run of the queue has just made, and what of it is not as `accept` wants it."""
+    config, metrics = run.settings.accept, run.settings.evaluate
+    done = {one.name for one in report.stories if one.state == "done"}
+    if not (config.given and done):
+        return None, []
+    given = settings(run.settings, run.storage)
+    planned, _ = stories.prepared([source for source in sources if source in done], given, run.storage)
+    with reported("quality", of="shards") as progress:
+        found = accept.measure(planned, metrics.metrics, metrics.same_face, run.storage, run.settings.cluster, progress)
+    run.storage.write_bytes(QUALITY, found.text().encode())
+    return found, accept.faults(config, found)
 
 
 def listed_takes(run: Run, source: str) -> list[tuple[int, int, int, bool]]:

@@ -51,6 +51,7 @@ def opened(
     overrides: Sequence[str] = (),
     given: References = NOTHING,
     into: bool = False,
+    uses: frozenset[str] | None = None,
 ) -> Iterator[Run]:
     """Makes the run of a flow. The command line opens it first; the flow that it calls inside gets the same one.
 
@@ -58,6 +59,7 @@ def opened(
         flow: its name; what it uses must be there and fit before it begins.
         given: what it need not make.
         into: whether the storage may be a place that holds something else.
+        uses: fields of the recipe that are used, where they aren't a flow's.
 
     Raises:
         ConfigError: unknown recipe or setting, a storage that is none or is not ours, or something that is missing;
@@ -68,7 +70,7 @@ def opened(
     if run := _open.get(None):
         yield run
         return
-    uses = needs(flow, vars(given))
+    uses = needs(flow, vars(given)) if uses is None else uses
     run = Run(resolve(recipe, overrides, uses), Storage(uri))
     preflight(run.settings, run.storage, uses)
     claim(run.storage, into)

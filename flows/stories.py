@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.artifacts import show_rows
-from flows.rendering import REPORT, Report, render, told
+from flows.artifacts import show_markdown, show_rows
+from flows.rendering import QUALITY, REPORT, Report, measured, render, told
 from flows.run import References, Run, opened
 from storage.errors import ConfigError
-from tasks.movies.stories import queue
+from tasks.movies.quality import of_report
+from tasks.movies.stories import accept, queue
+from tasks.stage import StageError
 
 
 @flow(name="render_stories")
@@ -19,19 +21,24 @@ def render_stories(recipe: str = "laptop", storage: str = "out", overrides: Sequ
     A story that fails keeps none of the others waiting; its error is in the report. With `stories.max_hours` no piece
     begins after that time, and the next run goes on.
 
+    Where `accept` has thresholds the movies of this run are measured too, and the run fails when one is not met. The
+    movies are kept.
+
     Args:
         recipe, storage, overrides: as build_dataset has them.
 
     Returns:
-        URLs of the movies that were finished, and of the report.
+        URLs of the movies that were finished, of their quality report, and of the report.
     """
     with opened("render_stories", recipe, storage, overrides) as run:
         folder = run.settings.stories.folder
         if not folder:
             raise ConfigError("stories.folder is empty: name a folder of stories, --set stories.folder=URI")
-        report = queued(run, queue.sources(folder))
+        accept.require_known(run.settings.accept, run.settings.evaluate.metrics)
+        sources = queue.sources(folder)
+        report = queued(run, sources)
         movies = tuple(one.movie for one in report.stories if one.movie)
-        return References(files=(*movies, run.storage.url(REPORT)))
+        return References(files=(*movies, *judged(run, sources, report), run.storage.url(REPORT)))
 
 
 @task(cache_policy=NO_CACHE)
@@ -47,3 +54,20 @@ def queued(run: Run, sources: Sequence[str]) -> Report:
     ]
     show_rows("rendered", rows, "What became of the stories")
     return report
+
+
+@task(cache_policy=NO_CACHE)
+def judged(run: Run, sources: Sequence[str], report: Report) -> tuple[str, ...]:
+    """Measures the movies that this run made; the URL of the quality report, or nothing where nobody asked for it.
+
+    Raises:
+        StageError: when a threshold is not met; the message names the page.
+    """
+    found, faults = measured(run, sources, report)
+    if found is None:
+        return ()
+    url = run.storage.url(of_report(run.storage, QUALITY.replace(".json", ".html"), found, faults))
+    show_markdown("quality", f"# [Quality report]({url})\n\n" + "".join(f"- {one}\n" for one in faults), "Quality")
+    if faults:
+        raise StageError(f"the movies of this run are not good enough: {'; '.join(faults)}; {url} has all metrics")
+    return (url,)

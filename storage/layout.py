@@ -35,7 +35,8 @@ PLACES = (
     rf"{_RUN}/ray/\.validate_storage_marker",
     rf"{_RUN}/progress\.json",
     r"films/hashes\.parquet|drawn-\d+-\d+s-\d+x\d+(-r\d+)?\.(mp4|truth\.json)",
-    rf"evaluations/{_ID}/metrics\.json",
+    rf"evaluations/{_ID}/metrics\.json|quality\.html",
+    rf"evaluations/vectors/{_ID}\.safetensors",
     rf"movies/{_ID}/{_MOVIE}|storyboard\.html|metrics\.json|notes\.json|about\.json",
     rf"movies/{_ID}/.+\.(mp4|jpg|about\.json)",
     rf"pieces/scripts|tokens/{_ID}\.safetensors",
@@ -43,7 +44,7 @@ PLACES = (
     rf"pieces/enlarged/{_ID}\.webp",
     rf"pieces/clips/{_ID}\.mp4",
     rf"pieces/speech/{_ID}\.wav",
-    r"stories/rates\.json|report\.json",
+    r"stories/rates\.json|report\.json|quality\.(html|json)",
     rf"stories/takes|queue/{_ID}\.json",
     rf"{_MOVIE}|storyboard\.html|metrics\.json",
 )

@@ -23,7 +23,7 @@ class AestheticConfig(CheckpointConfig, frozen=True, extra="forbid"):
         name="LAION's aesthetic head",
         licence="Apache-2.0",
         fetch="sac+logos+ava1-l14-linearMSE.pth from github.com/christophschuhmann/improved-aesthetic-predictor",
-        setting="aesthetic.source",
+        setting="evaluate.metrics.aesthetic.source",
     )
 
     source: str = Field(

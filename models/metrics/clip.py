@@ -24,7 +24,7 @@ _LONGEST = 77  # tokens that CLIP reads
 class ClipMetricConfig(ClipConfig, frozen=True, extra="forbid"):
     """CLIP ViT-L/14, of which CLIP score, CLIP-sim, ST and the aesthetic score are taken."""
 
-    origin: ClassVar[Origin] = ClipConfig.origin._replace(setting="clip.source")
+    origin: ClassVar[Origin] = ClipConfig.origin._replace(setting="evaluate.metrics.clip.source")
 
 
 class PictureTower:

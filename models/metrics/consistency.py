@@ -8,8 +8,11 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from models.metrics.figure import Bools, Figure, Floats, absent, mean, unusable
+from models.metrics.figure import Bools, Figure, Floats, Ints, absent, mean, unusable
 from models.metrics.pictures import cosine, unit
+
+DRIFT = "drift: slope of the cosine with the first keyframe, per 100 keyframes, nearer to 0 is better"
+"""One line for people."""
 
 Character = TypeVar("Character", bound=Hashable)
 
@@ -43,6 +46,7 @@ def short_term(
     features_TC: Floats,
     shown: Mapping[Character, Bools],
     reading: Literal["selected", "adjacent"] = "selected",
+    times_T: Ints | None = None,
 ) -> Figure:
     """ST: the cosine of CLIP's vectors of two keyframes with the same character.
 
@@ -51,21 +55,33 @@ def short_term(
         shown: character -> [T] whether a keyframe shows it.
         reading: selected: of each keyframe with the character and the next one that has it, as the paper's author
             tells it; adjacent: only where that is the very next keyframe (section 4.2).
+        times_T: when the keyframes are, in steps from one to the next, where some in between are missing.
     """
     what = "ST: cosine of consecutive keyframes with the same character, more is better"
     if unfit := unusable(what, keyframes=features_TC):
         return unfit
+    times_T = np.arange(len(features_TC)) if times_T is None else times_T
     values: list[float] = []
     for shown_T in shown.values():
         if len(shown_T) != len(features_TC):
             return absent(what, f"{len(features_TC)} keyframes, {len(shown_T)} of which were searched for a character")
         selected = np.flatnonzero(shown_T)
         before, after = selected[:-1], selected[1:]
-        near = np.ones(len(before), dtype=np.bool_) if reading == "selected" else after - before == 1
+        near = np.ones(len(before), np.bool_) if reading == "selected" else times_T[after] - times_T[before] == 1
         values.extend(cosine(features_TC[before[near]], features_TC[after[near]]).tolist())
     if not values:
         return absent(what, "no character is in two such keyframes")
     return mean(values, what)
+
+
+def presence(faces: Sequence[Floats], reference_D: Floats, threshold: float) -> Bools:
+    """[T] whether a keyframe shows a face within `threshold` of the reference (Appendix B).
+
+    Args:
+        faces: for each keyframe its face embeddings [F, D], F may be 0.
+    """
+    near = [bool(len(f) and np.linalg.norm(f - reference_D, axis=1).min() < threshold) for f in faces]
+    return np.array(near, dtype=np.bool_)
 
 
 def drift(movies: Sequence[Floats]) -> Figure:
@@ -77,14 +93,15 @@ def drift(movies: Sequence[Floats]) -> Figure:
     Args:
         movies: for each its features [T, C].
     """
-    what = "drift: slope of the cosine with the first keyframe, per 100 keyframes, nearer to 0 is better"
+    what = DRIFT
     long = [rows_TC for rows_TC in movies if len(rows_TC) >= 3]
     if not long:
         return absent(what, f"a slope takes three keyframes, none of {len(movies)} movies has them")
-    return mean([_slope(rows_TC) for rows_TC in long], what)
+    return mean([slope(rows_TC) for rows_TC in long], what)
 
 
-def _slope(rows_TC: Floats) -> float:
+def slope(rows_TC: Floats) -> float:
+    """The drift of one movie of three keyframes or more."""
     alike_T = unit(rows_TC[1:]) @ unit(rows_TC[0])
     time_T = np.arange(len(alike_T)) - (len(alike_T) - 1) / 2
     return float(100 * (time_T @ alike_T) / (time_T @ time_T))

@@ -36,7 +36,7 @@ class InceptionConfig(CheckpointConfig, frozen=True, extra="forbid"):
         name="FID's Inception v3",
         licence="Apache-2.0",
         fetch="pt_inception-2015-12-05-6726825d.pth from the releases of github.com/mseitzer/pytorch-fid",
-        setting="inception.source",
+        setting="evaluate.metrics.inception.source",
     )
 
     source: str = Field("pt_inception-2015-12-05-6726825d.pth", description="the .pth file that pytorch-fid publishes")
@@ -46,7 +46,7 @@ class InceptionConfig(CheckpointConfig, frozen=True, extra="forbid"):
 class Inception:
     """Pictures through FID's Inception, resized and scaled as pytorch-fid does."""
 
-    def __init__(self, config: InceptionConfig, layers: Sequence[Layer] = ("2048", "logits_unbiased")) -> None:
+    def __init__(self, config: InceptionConfig, layers: Sequence[Layer] = tuple(_NODES)) -> None:
         from torchvision.models.feature_extraction import create_feature_extractor
 
         self.config, self.layers = config, tuple(layers)
@@ -68,7 +68,7 @@ class Inception:
         from torch.nn.functional import interpolate
 
         made: dict[str, list[NDArray[np.float32]]] = {layer: [] for layer in self.layers}
-        for batch in _alike(images, self.config.batch):
+        for batch in alike(images, self.config.batch):
             pixels_N3HW = torch.from_numpy(np.stack(batch).transpose(0, 3, 1, 2).copy()).to(self.device) / 255
             square_N3SS = interpolate(pixels_N3HW, size=(299, 299), mode="bilinear", align_corners=False)
             with torch.inference_mode():
@@ -102,11 +102,11 @@ def graph() -> "Inception3":
     )
 
 
-def _alike(images: Sequence[Image], most: int) -> list[list[Image]]:
-    """Runs of images of one size, in order."""
+def alike(images: Sequence[Image], most: int) -> list[list[Image]]:
+    """Runs of images of one size, in order; where one begins after `most` images depends on nothing before these."""
     batches: list[list[Image]] = []
-    for image in images:
-        if not batches or len(batches[-1]) == most or batches[-1][0].shape != image.shape:
+    for number, image in enumerate(images):
+        if number % most == 0 or batches[-1][0].shape != image.shape:
             batches.append([])
         batches[-1].append(image)
     return batches

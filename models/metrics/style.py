@@ -24,7 +24,7 @@ class StyleConfig(CheckpointConfig, frozen=True, extra="forbid"):
         name="CSD ViT-L",
         licence="MIT",
         fetch="the checkpoint (csd_vit-l.pth) that github.com/learn2phoenix/CSD links to",
-        setting="style.source",
+        setting="evaluate.metrics.style.source",
     )
 
     source: str = Field("csd_vit-l.pth", description="CSD's own checkpoint")

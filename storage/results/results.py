@@ -3,6 +3,8 @@
 <root>/<story>/<anything><number>.png     keyframes, or clips, in order of their last number
 <root>/<story>/plots.txt                  optional: the plot of each, one a line
 <root>/<story>.mp4                        or one video a story
+
+The folder `movies` of a storage is taken as it is: <root>/<id>/*.mp4 with storyboard.html beside them.
 """
 
 import re
@@ -53,7 +55,7 @@ def read(root: Path) -> list[Result]:
     Raises:
         ConfigError: where there is nothing, a file has no number, or two have the same.
     """
-    found = [_story(entry) for entry in entries(root) if entry.is_dir()]
+    found = [result for entry in entries(root) if entry.is_dir() for result in _stories(entry)]
     found += [Result(entry.stem, (entry,)) for entry in entries(root) if entry.suffix.lower() in VIDEOS]
     if not found:
         raise ConfigError(f"{str(root)!r} holds no stories: a story is a folder of pictures or clips, or a video")
@@ -127,6 +129,13 @@ def story_name(name: str) -> str:
     if not name or name.startswith(".") or any(sign in name for sign in '/\\\0:*?"<>|'):
         raise ConfigError(f"{name!r} can't name a file: rename the story")
     return name
+
+
+def _stories(folder: Path) -> list[Result]:
+    if (folder / "storyboard.html").is_file():
+        movies = [entry for entry in entries(folder) if entry.suffix.lower() in VIDEOS]
+        return [Result(folder.name if len(movies) == 1 else f"{folder.name} {one.stem}", (one,)) for one in movies]
+    return [_story(folder)]
 
 
 def _story(folder: Path) -> Result:

@@ -8,6 +8,7 @@ Shapes: T keyframes, P pixels times colours, E numbers of an embedding.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -15,7 +16,9 @@ from pydantic import BaseModel, Field
 from models import face, vision
 from models.autoregressive.generate import GenerationConfig
 from models.face import FaceConfig
-from models.metrics.figure import Figure
+from models.metrics.figure import Figure, mean
+from models.metrics.keyframes import KeyframeMetricsConfig
+from models.metrics.pictures import cosine
 from models.vision import EfficientNetLite0Config, VisionConfig
 from storage.decoding.pictures import decode
 from storage.fingerprint import fingerprint
@@ -24,7 +27,9 @@ from storage.snapshot import Snapshot
 from storage.tables.filmrows import FilmRows
 from storage.tables.tables import Tables
 from tasks import rows
-from tasks.movies import identity_figures, likelihood_figures, metrics, truth_figures
+from tasks.cluster import ClusterConfig
+from tasks.evaluation.stage import Looks as SystemLooks
+from tasks.movies import identity_figures, likelihood_figures, metrics, system_figures, truth_figures
 from tasks.movies.looks import Eyes, Looks
 from tasks.movies.metrics import Floats
 from tasks.progress import Progress
@@ -39,6 +44,12 @@ _PARTS = {"train": "training", "held_out": "held-out"}
 class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     """What is measured with."""
 
+    not_identity: ClassVar[tuple[str, ...]] = ("metrics",)
+    """Weights that may be missing have no revision: `run` names those that are there."""
+
+    metrics: KeyframeMetricsConfig = Field(
+        KeyframeMetricsConfig(), description="networks of the metrics that compare systems (docs/metrics.md)"
+    )
     vision: VisionConfig = Field(EfficientNetLite0Config(), description="image encoder whose vectors are compared")
     width: int = Field(224, ge=16, description="width in pixels of pictures compared pixel by pixel")
     height: int = Field(128, ge=16, description="height in pixels of pictures compared pixel by pixel")
@@ -70,6 +81,7 @@ def run(
     work: Work,
     autoregressive: str,
     generation: GenerationConfig,
+    cluster: ClusterConfig,
     progress: Progress,
 ) -> str:
     """Computes all figures, unless that was done.
@@ -83,11 +95,14 @@ def run(
     Returns:
         where they are in the storage: evaluations/<fingerprint>/metrics.json.
     """
-    parts = "evaluate", config, embedder, snapshot.id, work, autoregressive, generation
+    looks = SystemLooks(config.metrics, storage, system_figures.MODULES)
+    networks = {str(module): model.revision for module, model in looks.models.items()}
+    networks |= {name: getattr(config.metrics, name) for name in ("splits", "resamples")}
+    parts = "evaluate", config, networks, embedder, snapshot.id, work, autoregressive, generation
     rel = f"evaluations/{fingerprint(*parts)}/metrics.json"
     if not storage.exists(rel):
-        figures = _figures(config, embedder, storage, snapshot, work, autoregressive, generation, progress)
-        plain = {name: figure.model_dump(mode="json") for name, figure in figures.items()}
+        figures = _figures(config, embedder, storage, snapshot, work, autoregressive, generation, cluster, progress)
+        plain = {name: _short(figure).model_dump(mode="json") for name, figure in figures.items()}
         storage.write_bytes(rel, (json.dumps(plain, indent=1) + "\n").encode())
     return rel
 
@@ -95,6 +110,15 @@ def run(
 def read(storage: Storage, rel: str) -> Figures:
     """The figures that `run` kept."""
     return {name: Figure(**figure) for name, figure in json.loads(storage.read_bytes(rel)).items()}
+
+
+def _short(figure: Figure) -> Figure:
+    """The same to six significant digits."""
+    shorter = {
+        "value": None if figure.value is None else float(f"{figure.value:.6g}"),
+        "interval": None if figure.interval is None else tuple(float(f"{end:.6g}") for end in figure.interval),
+    }
+    return figure.model_copy(update=shorter)
 
 
 def _figures(
@@ -105,6 +129,7 @@ def _figures(
     work: Work,
     autoregressive: str,
     generation: GenerationConfig,
+    cluster: ClusterConfig,
     progress: Progress,
 ) -> Figures:
     _, one = next(_images(storage, "original", snapshot.work["keyframes"]))
@@ -135,6 +160,8 @@ def _figures(
     figures |= identity_figures.figures(storage, snapshot, looks, config.same_face, config.main_faces)
     figures |= dreamt_figures(looks, shown)
     figures |= truth_figures.figures(storage, snapshot, config.smallest_face)
+    made = {**snapshot.work, **work}
+    figures |= system_figures.figures(config.metrics, storage, made, versions, shown, cluster, progress)
     figures |= _counts(storage, snapshot, learnt, test)
     progress("evaluate", len(versions) + 1, len(versions) + 1)
     return figures
@@ -186,24 +213,24 @@ def rebuilt_figures(
         feature_ranks_Q, _ = metrics.retrieved(mine.embeddings, original.embeddings, own_Q)
         words = f"of the rebuilt keyframes of the {_PARTS[half]} {side}"
         figures |= {
-            f"rebuilt_top1_{half}": metrics.mean(
+            f"rebuilt_top1_{half}": mean(
                 ranks_Q == 0,
                 f"share {words} whose own original is the nearest of all originals, by pixels",
             ),
-            f"rebuilt_within_{config.neighbours}_{half}": metrics.mean(
+            f"rebuilt_within_{config.neighbours}_{half}": mean(
                 steps_Q <= config.neighbours,
                 f"share {words} whose nearest original is their own or at most {config.neighbours} places from it",
             ),
-            f"rebuilt_top1_features_{half}": metrics.mean(
+            f"rebuilt_top1_features_{half}": mean(
                 feature_ranks_Q == 0,
                 f"share {words} whose own original is the nearest of all, by image-encoder features",
             ),
-            f"rebuilt_psnr_{half}": metrics.mean(
+            f"rebuilt_psnr_{half}": mean(
                 metrics.psnr(mine.pixels, own.pixels),
                 f"PSNR {words} in dB, at {config.width}x{config.height}",
             ),
-            f"rebuilt_similarity_{half}": metrics.mean(
-                metrics.cosine(mine.embeddings, own.embeddings),
+            f"rebuilt_similarity_{half}": mean(
+                cosine(mine.embeddings, own.embeddings),
                 f"cosine of image-encoder features {words} and of their originals",
             ),
         }
@@ -214,8 +241,8 @@ def dreamt_figures(looks: Mapping[str, Looks], test: Sequence[str]) -> Figures:
     """How like the original is what was dreamt of it? The original was never seen in training."""
     own = looks["original"].at(test)
     return {
-        f"{version}_similarity": metrics.mean(
-            metrics.cosine(look.at(test).embeddings, own.embeddings),
+        f"{version}_similarity": mean(
+            cosine(look.at(test).embeddings, own.embeddings),
             f"cosine of image-encoder features of {identity_figures.VERSIONS[version]} and of their originals",
         )
         for version, look in looks.items()
@@ -229,7 +256,7 @@ def _counts(storage: Storage, snapshot: Snapshot, train: Sequence[str], test: Se
     shown, sides = set(train) | set(test), "sides" if snapshot.by_films else "halves"
     by_llm = [row["written_by"] == "llm" for row in scripts if row["row_id"] in shown]
     return {
-        "scripts_by_llm": metrics.mean(by_llm, "share of scripts that the language model wrote, the rest by template"),
+        "scripts_by_llm": mean(by_llm, "share of scripts that the language model wrote, the rest by template"),
         "keyframes": Figure(value=len(shown), n=len(shown), what=f"keyframes of all films, both {sides}"),
     }
 

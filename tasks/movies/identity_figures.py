@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.face.bank import medoid
-from models.metrics.figure import Figure
+from models.metrics.consistency import long_term, presence, short_term
+from models.metrics.figure import Bools, Figure, Ints
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.dataset import FilmData
-from tasks.movies import metrics
 from tasks.movies.looks import Looks
-from tasks.movies.metrics import Bools, Floats
+from tasks.movies.metrics import Floats
 
 VERSIONS = {
     "original": "the originals themselves",
@@ -38,22 +38,21 @@ def figures(
     seen = set(looks["original"].row_ids)
     places = {film.film.film_id: [t for t, row_id in enumerate(film.row_ids) if row_id in seen] for film in films}
     test = [film.row_ids[t] for film in films for t in places[film.film.film_id]]
-    following_T = np.concatenate([_following(film, places[film.film.film_id]) for film in films])
+    times_T = np.concatenate([_times(film, places[film.film.film_id]) for film in films])
     shown = {version: _presence(look.at(test).faces, places, references, same_face) for version, look in looks.items()}
     for version, words in VERSIONS.items():
         if version not in looks:
             continue
         if version != "original":
-            found[f"lt_{version}"] = metrics.long_term(
-                shown["original"],
-                shown[version],
-                f"LT (Appendix B): of main characters' appearances in held-out keyframes, the share seen in {words}",
+            found[f"lt_{version}"] = long_term(shown["original"], shown[version]).model_copy(
+                update={
+                    "what": "LT (Appendix B): of main characters' appearances in held-out keyframes, the share seen "
+                    f"in {words}"
+                }
             )
-        found[f"st_{version}"] = metrics.short_term(
-            looks[version].at(test).embeddings,
-            shown["original"],
-            following_T,
-            f"ST (Appendix B): cosine of features of consecutive keyframes of a main character in {words}",
+        features_TE = looks[version].at(test).embeddings
+        found[f"st_{version}"] = short_term(features_TE, shown["original"], "adjacent", times_T).model_copy(
+            update={"what": f"ST: cosine of features of adjacent keyframes of a main character in {words}"}
         )
     return found
 
@@ -93,13 +92,13 @@ def _presence(
         start = here.stop
         for reference_D in references[film_id].values():
             present_T = np.zeros(len(faces), dtype=np.bool_)
-            present_T[here] = metrics.presence(faces[here], reference_D, same)
+            present_T[here] = presence(faces[here], reference_D, same)
             shown[len(shown)] = present_T
     return shown
 
 
-def _following(film: FilmData, places: Sequence[int]) -> Bools:
-    """Of some of a film's keyframes, whether one comes right after the one before it: one step of time on."""
-    gaps_T = np.diff(film.seconds)
-    step = gaps_T.min() if len(gaps_T) else 1
-    return np.concatenate([[False], np.diff(film.seconds[places]) == step])[: len(places)]
+def _times(film: FilmData, places: Sequence[int]) -> Ints:
+    """Of some of a film's keyframes, when they are, in steps of its time."""
+    step = np.diff(film.seconds).min() if len(film.seconds) > 1 else 1
+    times_T: Ints = (np.asarray(film.seconds)[places] - film.seconds[0]) // step
+    return times_T

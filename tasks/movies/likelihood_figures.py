@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 from models.autoregressive.generate import GenerationConfig
 from models.device import device
-from models.metrics.figure import Figure
+from models.metrics.figure import Figure, mean
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset
-from tasks.movies import metrics
 from tasks.references import references
 from tasks.stage import Work
 from tasks.training import tokens
@@ -83,7 +82,7 @@ def figures(
         found["nll_unconditional"] = unconditional_nll(learnt_TLD, torch.cat(held_out), seed=seed)[0].tolist()
     unit = "negative log-likelihood of held-out keyframe tokens in nats per dimension, lower is better"
     words = {name: said.format(source=_SOURCES[snapshot.by_films]) for name, said in _WORDS.items()}
-    return {name: metrics.mean(values, f"{unit}: {words[name]}") for name, values in found.items()}
+    return {name: mean(values, f"{unit}: {words[name]}") for name, values in found.items()}
 
 
 def _learnt(storage: Storage, snapshot: Snapshot, work: Work) -> "Tensor":

@@ -1,32 +1,19 @@
-"""The figures of an evaluation, as pure functions of arrays: no model, no storage.
+"""What a run's own figures are made of, as pure functions of arrays; metrics that compare systems: models/metrics.
 
 N originals, Q queries, C channels or pixels, D token width, F faces, T keyframes in order of time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics.figure import Figure
-
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 _BLOCK = 128  # queries, and originals, that are compared at a time
-
-
-def mean(values: Sequence[float] | Floats | Bools, what: str) -> Figure:
-    """The mean of finite values, to six significant digits."""
-    if len(values) == 0:
-        return Figure(value=None, n=0, what=what)
-    average = float(np.mean(np.asarray(values, dtype=np.float64)))
-    if not np.isfinite(average):
-        raise ValueError(f"{what!r}: the mean of {len(values)} values is {average}")
-    return Figure(value=float(f"{average:.6g}"), n=len(values), what=what)
 
 
 def retrieved(queries_QC: Floats | Bytes, originals_NC: Floats | Bytes, own_Q: Ints) -> tuple[Ints, Ints]:
@@ -75,47 +62,6 @@ def psnr(images_TP: Floats | Bytes, others_TP: Floats | Bytes) -> Floats:
     error_T = np.array([np.square(_numbers(image_P) - _numbers(other_P)).mean() for image_P, other_P in pairs])
     decibels_T: Floats = -10 * np.log10(np.maximum(error_T, 1e-10))
     return decibels_T
-
-
-def cosine(left_TC: Floats, right_TC: Floats) -> Floats:
-    """[T] cosine of the angle between two rows."""
-    lengths_T = np.linalg.norm(left_TC, axis=1) * np.linalg.norm(right_TC, axis=1)
-    cosine_T: Floats = (left_TC * right_TC).sum(axis=1) / np.maximum(lengths_T, 1e-12)
-    return cosine_T
-
-
-def presence(faces: Sequence[Floats], reference_D: Floats, threshold: float) -> Bools:
-    """[T] whether a keyframe shows a face within `threshold` of the reference (Appendix B).
-
-    Args:
-        faces: for each keyframe its face embeddings [F, D], F may be 0.
-    """
-    near = [bool(len(f) and np.linalg.norm(f - reference_D, axis=1).min() < threshold) for f in faces]
-    return np.array(near, dtype=np.bool_)
-
-
-def long_term(original: Mapping[int, Bools], dreamt: Mapping[int, Bools], what: str) -> Figure:
-    """LT of Appendix B: of the frames that show a character in the original, the share that shows it in the dream.
-
-    Args:
-        original, dreamt: character -> [T] presence in the same keyframes. Characters are pooled, frame by frame.
-    """
-    hits = [dreamt[character][present] for character, present in original.items()]
-    return mean(np.concatenate(hits) if hits else [], what)
-
-
-def short_term(features_TC: Floats, shown: Mapping[int, Bools], following_T: Bools, what: str) -> Figure:
-    """ST of Appendix B: the cosine of image features of consecutive keyframes that both show a character.
-
-    Args:
-        shown: character -> [T] presence.
-        following_T: whether a keyframe comes right after the one before it (same film, one step of time).
-    """
-    if len(features_TC) < 2:
-        return mean([], what)
-    cosine_T = cosine(features_TC[1:], features_TC[:-1])
-    pairs = [cosine_T[present[1:] & present[:-1] & following_T[1:]] for present in shown.values()]
-    return mean(np.concatenate(pairs) if pairs else [], what)
 
 
 def recall(truth: Sequence[NDArray[np.float64]], found: Sequence[NDArray[np.float64]]) -> list[bool]:

@@ -91,6 +91,7 @@ class Page:
     notes: tuple[str, ...] = ()
     made_with: tuple[MadeWith, ...] = ()
     footer: str = ""
+    eyebrow: str = "Storyboard"
 
 
 def render(page: Page) -> Iterator[str]:
@@ -112,4 +113,7 @@ def portrait(name: str, image: bytes, box: tuple[float, float, float, float], si
 
 def tile(name: str, figure: Figure) -> Tile:
     """A figure under a name made of words: `rebuilt_top1` reads "rebuilt top1"."""
-    return Tile(name.replace("_", " "), number(figure.value), figure.n, figure.what[:1].upper() + figure.what[1:])
+    what = figure.what[:1].upper() + figure.what[1:]
+    if figure.interval:
+        what += f"; 95 % interval {number(figure.interval[0])} to {number(figure.interval[1])}"
+    return Tile(name.replace("_", " "), number(figure.value), figure.n, what)

@@ -133,7 +133,7 @@ def _page(
         ),
         links=(*links, ("metrics.json", "Figures as JSON")),
         tiles=tuple(tile(name, figures[name]) for name in config.tiles if name in figures),
-        figures=tuple(tile(name, figure) for name, figure in figures.items()),
+        figures=tuple(tile(name, figure) for name, figure in figures.items() if figure.value is not None),
         cast=story.cast(),
         made_with=tuple(story.made_with()),
         footer=f"Snapshot {snapshot.id}, movie {movie_id}, page {key}, made by moviedreamer.",

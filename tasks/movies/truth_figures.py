@@ -4,7 +4,7 @@ import numpy as np
 
 from drawn.truth import Second
 from models.face.bank import agreement
-from models.metrics.figure import Figure
+from models.metrics.figure import Figure, mean
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.tables import Tables
@@ -42,9 +42,9 @@ def figures(storage: Storage, snapshot: Snapshot, least_pixels: float) -> dict[s
         return {}
     words = f"share of the drawn faces of {least_pixels:g} pixels or more"
     return {
-        "truth_face_recall": metrics.mean(seen_faces, f"{words} that the face detector finds"),
-        "truth_person_recall": metrics.mean(seen_persons, f"{words} that lie in a detected person's box"),
-        "truth_character_purity": metrics.mean(
+        "truth_face_recall": mean(seen_faces, f"{words} that the face detector finds"),
+        "truth_person_recall": mean(seen_persons, f"{words} that lie in a detected person's box"),
+        "truth_character_purity": mean(
             pure, "share of faces in a cluster that show the person whom most of their cluster's faces show"
         ),
     }

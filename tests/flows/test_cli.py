@@ -26,6 +26,9 @@ FLAGS = {
     "takes": ["story", "--recipe", "--storage", "--set", "--json"],
     "write": ["synopsis", "-o", "--recipe", "--keyframes", "--verbatim", "--set", "--json"],
     "export": ["film", "-o", "--storage", "--snapshot", "--json"],
+    "evaluate": [
+        "results", "--layout", "--real", "--stories", "-o", "--recipe", "--storage", "--set", "--into", "--json",
+    ],
     "status": ["--storage", "--json"],
     "clean": ["--storage", "--yes", "--json"],
 }  # fmt: skip

@@ -33,6 +33,7 @@ EXAMPLES = (
     f"{RUN}/progress.json",
     "films/drawn-7-96s-896x512.truth.json",
     f"evaluations/{ID}/metrics.json",
+    f"evaluations/vectors/{ID}.safetensors",
     f"movies/{ID}/movie-2.mp4",
     f"movies/{ID}/Anna and the door.about.json",
     f"pieces/tokens/{ID}.safetensors",

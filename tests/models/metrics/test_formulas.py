@@ -57,6 +57,32 @@ def test_the_inception_score_equals_torchmetrics(splits, monkeypatch):
     assert ours.interval is not None
 
 
+def test_pictures_that_come_in_parts_give_the_same_values():
+    left, right = features(60, 5), features(40, 5, seed=1) + 0.5
+    moments = [pictures.Moments.of(np.array_split(rows, 7)) for rows in (left, right)]
+    many = pictures.frechet_of_many(*moments, "2048")
+    assert many.value == pytest.approx(pictures.frechet(left, right, "2048").value, rel=1e-9)
+    assert (many.n, many.reason) == (60, "no interval: 60 and 40 pictures are too many to resample")
+    assert "0 generated and 40 real" in pictures.frechet_of_many(pictures.Moments.of([]), moments[1], "2048").reason
+    logits = 3 * features(30, 10)
+    many = pictures.inception_score_of_many(np.array_split(logits, 4), 30, splits=3)
+    assert many.value == pytest.approx(pictures.inception_score(logits, splits=3).value, rel=1e-9)
+
+
+def test_adjacent_keyframes_are_one_step_of_time_apart():
+    vectors = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.float32)
+    shown = {"Ann": np.ones(4, dtype=bool)}
+    times = np.array([0, 1, 2, 5])
+    found = consistency.short_term(vectors, shown, "adjacent", times)
+    assert (found.value, found.n) == (0.5, 2)
+    assert consistency.short_term(vectors, shown, "adjacent").n == consistency.short_term(vectors, shown).n == 3
+
+
+def test_presence_needs_one_face_within_the_threshold():
+    faces = [np.zeros((0, 2), np.float32), np.array([[0.5, 0]], np.float32), np.array([[3, 0], [0.1, 0]], np.float32)]
+    assert consistency.presence(faces, np.zeros(2, np.float32), 0.5).tolist() == [False, False, True]
+
+
 def test_lt_reproduces_the_papers_example():
     original = np.isin(np.arange(1, 8), [1, 2, 3, 4, 5])
     generated = np.isin(np.arange(1, 8), [1, 2, 3, 6])

@@ -3,7 +3,7 @@
 import pytest
 
 from storage.errors import ConfigError
-from storage.results import results, vbench, vistorybench
+from storage.results import msvbench, results, systems, vbench, vistorybench
 from storage.results.results import Result
 
 
@@ -87,6 +87,42 @@ def test_the_plain_layout_goes_in_and_comes_out_equal(tmp_path):
     results.write(found, tmp_path / "made")
     assert tree(tmp_path / "made") == tree(given)
     assert results.read(tmp_path / "made")[2].files == ()
+
+
+def test_movies_go_through_msvbench(tmp_path):
+    given = fill(tmp_path / "given", "01/1.mp4", "01/2.mp4", "01/10.mp4", "12/1.mp4")
+    msvbench.write(results.read(given), tmp_path / "made")
+    again = msvbench.read(tmp_path / "made")
+    assert [(one.story, [file.read_bytes() for file in one.files]) for one in again] == [
+        ("01", [b"01/1.mp4", b"01/2.mp4", b"01/10.mp4"]),
+        ("12", [b"12/1.mp4"]),
+    ]
+    with pytest.raises(ConfigError, match="is not empty"):
+        msvbench.write(again, tmp_path / "made")
+    with pytest.raises(ConfigError, match="is no folder"):
+        msvbench.read(tmp_path / "given")
+
+
+def test_the_movies_of_a_storage_are_read_as_they_are(tmp_path):
+    fill(tmp_path, "ab12/movie.mp4", "ab12/storyboard.html", "ab12/poster.jpg", "cd/a.mp4", "cd/b.mp4")
+    fill(tmp_path, "cd/storyboard.html")
+    assert [one.story for one in results.read(tmp_path)] == ["ab12", "cd a", "cd b"]
+
+
+def test_each_layout_gives_systems_by_name(tmp_path):
+    assert list(systems.systems(fill(tmp_path / "v", *SHOTS), "vistorybench")) == ["ours/base/en"]
+    for layout, file in (("plain", "a/1.png"), ("vbench", "a-0.mp4"), ("msvbench", f"{msvbench.FOLDER}/a/1.mp4")):
+        ((name, (result,)),) = systems.systems(fill(tmp_path / layout, file), layout).items()
+        assert (name, result.story) == (layout, "a")
+    with pytest.raises(ConfigError, match="there is no layout 'other': it is one of plain"):
+        systems.systems(tmp_path, "other")
+
+
+def test_pictures_of_real_films_need_no_order(tmp_path):
+    found = systems.loose(fill(tmp_path, "x.png", "deep/y.jpg", "deep/z.mp4", "notes.txt"))
+    assert [[file.name for file in one.files] for one in found] == [["x.png"], ["y.jpg"], ["z.mp4"]]
+    with pytest.raises(ConfigError, match="holds no pictures or videos"):
+        systems.loose(fill(tmp_path / "none", "notes.txt"))
 
 
 def test_a_video_a_story_is_read(tmp_path):

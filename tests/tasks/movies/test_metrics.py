@@ -4,15 +4,6 @@ import pytest
 from tasks.movies import metrics
 
 
-def test_a_mean_of_nothing_is_no_value_and_n_zero():
-    assert metrics.mean([], "what").model_dump() == {"value": None, "n": 0, "what": "what"}
-
-
-def test_a_mean_that_is_not_finite_is_an_error():
-    with pytest.raises(ValueError, match="nll"):
-        metrics.mean([1.0, float("nan")], "nll")
-
-
 def test_ranks_count_the_originals_that_lie_nearer():
     distances = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]], dtype=np.float32)
     assert metrics.ranks(distances, np.array([0, 2])).tolist() == [0, 2]
@@ -70,30 +61,6 @@ def test_psnr_of_a_known_error():
     zeros = np.zeros((1, 10), dtype=np.float32)
     assert metrics.psnr(zeros + 0.1, zeros)[0] == pytest.approx(20, abs=1e-4)
     assert metrics.psnr(zeros, zeros)[0] == pytest.approx(100)
-
-
-def test_long_term_is_the_papers_example():
-    """GT frames 1, 2, 3, 4, 5 and generated 1, 2, 3, 6 make 3/5 (Appendix B)."""
-    original = np.array([1, 1, 1, 1, 1, 0], dtype=bool)
-    dreamt = np.array([1, 1, 1, 0, 0, 1], dtype=bool)
-    assert metrics.long_term({0: original}, {0: dreamt}, "LT").model_dump() == {"value": 0.6, "n": 5, "what": "LT"}
-
-
-def test_long_term_without_characters_has_no_value():
-    assert metrics.long_term({}, {}, "LT").value is None
-
-
-def test_presence_needs_one_face_within_the_threshold():
-    faces = [np.zeros((0, 2), np.float32), np.array([[0.5, 0]], np.float32), np.array([[3, 0], [0.1, 0]], np.float32)]
-    assert metrics.presence(faces, np.zeros(2, np.float32), 0.5).tolist() == [False, False, True]
-
-
-def test_short_term_takes_consecutive_keyframes_that_both_show_the_character():
-    features = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.float32)
-    shown = {0: np.array([1, 1, 1, 1], dtype=bool)}
-    following = np.array([0, 1, 1, 0], dtype=bool)
-    figure = metrics.short_term(features, shown, following, "ST")
-    assert (figure.value, figure.n) == (0.5, 2)
 
 
 def test_a_box_counts_for_one_point_only():

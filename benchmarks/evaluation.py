@@ -1,0 +1,204 @@
+"""Is the evaluation stage as fast as torchmetrics, and does its memory grow with the number of pictures?
+
+    python benchmarks/evaluation.py --frames 256 --many 10000
+
+Both compute FID and Inception Score of the same PNG files with the same network (FID's Inception, random weights): we
+look at each picture once, in two actors of one thread; torchmetrics is used as its documentation shows, one metric
+after the other with two threads, reading ahead in a thread. Times start when Ray and all libraries are loaded, and
+include loading the weights. Then `--many` small pictures, and a tenth of them, go through the stage with a tiny CLIP:
+the memory is what this process and the largest actor hold at most.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from models.metrics.clip import ClipMetricConfig
+from models.metrics.inception import Inception, InceptionConfig, graph
+from models.metrics.keyframes import KeyframeMetricsConfig, figures
+from storage.results import results
+from storage.root import Storage
+from tasks.cluster import ClusterConfig, connect
+from tasks.evaluation.shards import of_results
+from tasks.evaluation.stage import look
+from tasks.progress import silent
+
+CLUSTER = ClusterConfig(cpus=2, object_store_mb=128, workers=2)
+
+
+def main() -> None:
+    """Prints frames a second, the memory, and the ratio as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=256)
+    parser.add_argument("--many", type=int, default=10_000)
+    parser.add_argument("--child", nargs=2, metavar=("FOLDER", "WEIGHTS"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        memory(*map(Path, args.child))
+        return
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for count in (args.many // 10, args.many):
+            drawn(folder / f"many-{count}", count, (64, 36))
+            command = [sys.executable, __file__, "--child", str(folder / f"many-{count}"), str(clip(folder))]
+            print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+        drawn(folder / "frames", args.frames, (448, 256))
+        network = folder / "inception.pth"
+        torch.save(random_weights().state_dict(), network)
+        ours, theirs = stage(folder, network, args.frames), torchmetrics(folder, network)
+    values = {name: (ours[name], theirs[name]) for name in ("fid", "inception_score")}
+    print(f"values, ours and theirs: {values}")
+    mine, peer = args.frames / ours["seconds"], args.frames / theirs["seconds"]
+    alone = args.frames / theirs["fid_seconds"]
+    print(f"{args.frames} frames: {mine:.2f} /s beside {peer:.2f} /s; torchmetrics' FID alone {alone:.2f} /s")
+    result = {"name": "evaluation_throughput", "value": round(mine, 2), "unit": "frames/s"}
+    print(json.dumps(result | {"baseline": round(peer, 2), "ratio": round(mine / peer, 2), "n": args.frames}))
+
+
+def stage(folder: Path, network: Path, count: int) -> dict[str, float]:
+    """Our figures, and the seconds that they take."""
+    connect(CLUSTER)
+    config = KeyframeMetricsConfig(inception=InceptionConfig(source=str(network)), resamples=0, splits=1)
+    storage = Storage(str(folder / "storage"))
+    shards = of_results(results.read(folder / "frames"), 1.0)
+    began = time.monotonic()
+    looks = look(config, shards, storage, CLUSTER, silent, modules=("inception",))
+    (a, b) = looks.keyframes(shards)
+    found = figures(config, [a], [b], looks.gone | {"clip": "", "style": "", "vision": ""}).figures
+    seconds = time.monotonic() - began
+    score = figures(config, [a, b], [], looks.gone | {"clip": "", "style": "", "vision": ""}).figures["inception_score"]
+    assert found["fid"].value is not None
+    assert score.value is not None
+    return {"seconds": seconds, "fid": found["fid"].value, "inception_score": score.value}
+
+
+def torchmetrics(folder: Path, network: Path) -> dict[str, float]:
+    """Theirs, by the loop of their documentation."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.inception import InceptionScore
+
+    torch.set_num_threads(2)
+    made: dict[str, float] = {}
+    began = time.monotonic()
+    fid = FrechetInceptionDistance(Features(network, "2048"))
+    for story, real in (("a", False), ("b", True)):
+        for batch in batches(folder / "frames" / story):
+            fid.update(batch, real=real)
+    made["fid"], made["fid_seconds"] = float(fid.compute()), time.monotonic() - began
+    score = InceptionScore(Features(network, "logits_unbiased"), splits=1)
+    for story in "ab":
+        for batch in batches(folder / "frames" / story):
+            score.update(batch)
+    made["inception_score"] = float(score.compute()[0])
+    return made | {"seconds": time.monotonic() - began}
+
+
+class Features(nn.Module):
+    """The same network and preprocessing, as torchmetrics takes one."""
+
+    num_features = 2048
+
+    def __init__(self, network: Path, layer: Any) -> None:
+        super().__init__()
+        self.layer, self.network = layer, Inception(InceptionConfig(source=str(network)), [layer])
+
+    def forward(self, pixels_N3HW: torch.Tensor) -> torch.Tensor:
+        images = list(pixels_N3HW.permute(0, 2, 3, 1).contiguous().numpy())
+        return torch.from_numpy(self.network.embed(images)[self.layer])
+
+
+def batches(folder: Path) -> Iterator[torch.Tensor]:
+    """Pictures in batches of 16, read ahead."""
+    from tasks.prefetch import ahead
+
+    files = sorted(folder.iterdir())
+    return ahead(
+        torch.from_numpy(np.stack([np.asarray(Image.open(file)) for file in files[start : start + 16]])).permute(
+            0, 3, 1, 2
+        )
+        for start in range(0, len(files), 16)
+    )
+
+
+def memory(folder: Path, weights: Path) -> None:
+    """Prints what this process and the largest actor hold at most while the stage looks at a folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        connect(CLUSTER)
+        config = KeyframeMetricsConfig(clip=ClipMetricConfig(source=str(weights)))
+        shards, peaks, over = of_results(results.read(folder), 1.0), {"driver": 0, "actor": 0}, threading.Event()
+        watcher = threading.Thread(target=watch, args=(peaks, over))
+        watcher.start()
+        began = time.monotonic()
+        looks = look(config, shards, Storage(scratch), CLUSTER, silent, modules=("clip",))
+        gone = looks.gone | {"inception": "", "style": "", "vision": ""}
+        found = figures(config, looks.keyframes(shards), [], gone).figures["clip_sim"]
+        seconds = time.monotonic() - began
+        over.set()
+        watcher.join()
+    told = ", ".join(f"{name} {peak / 1024:.0f} MiB" for name, peak in peaks.items())
+    print(f"{found.n + 2} pictures in {seconds:.0f} s: {told}")
+
+
+def watch(peaks: dict[str, int], over: threading.Event) -> None:
+    while not over.wait(0.2):
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                title = (process / "cmdline").read_bytes()
+                lines = (process / "status").read_text().splitlines()
+            except OSError:
+                continue
+            resident = next((int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)
+            if process.name == str(threading.get_native_id()) or process.name == str(Path("/proc/self").resolve().name):
+                peaks["driver"] = max(peaks["driver"], resident)
+            elif title.startswith(b"ray::MapWorker"):
+                peaks["actor"] = max(peaks["actor"], resident)
+
+
+def drawn(folder: Path, count: int, size: tuple[int, int]) -> None:
+    """Two stories of smooth noise."""
+    random = np.random.default_rng(0)
+    for story in "ab":
+        (folder / story).mkdir(parents=True)
+        for number in range(count // 2):
+            coarse = random.integers(0, 256, (9, 16, 3)).astype(np.uint8)
+            Image.fromarray(coarse).resize(size).save(folder / story / f"{number:05d}.png")
+
+
+def random_weights() -> nn.Module:
+    """FID's Inception with random weights that keep the size of activations."""
+    network: nn.Module = graph()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=(2 / module.weight[0].numel()) ** 0.5)
+    return network
+
+
+def clip(folder: Path) -> Path:
+    """A tiny CLIP in open_clip's layout."""
+    from open_clip.model import CLIP
+
+    model = CLIP(
+        embed_dim=16,
+        vision_cfg={"image_size": 28, "layers": 1, "width": 64, "patch_size": 14, "head_width": 64},  # type: ignore[arg-type]
+        text_cfg={"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},  # type: ignore[arg-type]
+        quick_gelu=True,
+    )
+    torch.save(model.state_dict(), folder / "clip.bin")
+    return folder / "clip.bin"
+
+
+if __name__ == "__main__":
+    main()

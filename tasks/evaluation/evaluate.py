@@ -1,0 +1,106 @@
+"""Results in folders become a report: networks look at the pictures, then metrics are computed of what they saw."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from models.metrics.figure import Figure
+from models.metrics.keyframes import MODULES, PLAIN, KeyframeMetricsConfig, Keyframes, figures
+from storage.results.results import Result
+from storage.root import Storage
+from storage.stories.files import beside
+from storage.stories.story import Story
+from tasks.cluster import ClusterConfig
+from tasks.evaluation import report, scripted
+from tasks.evaluation.report import Report
+from tasks.evaluation.shards import Shard, of_results
+from tasks.evaluation.stage import Looks, look
+from tasks.progress import Progress
+
+EVERY = 1.0
+"""Seconds between the frames of a video that are looked at, as between keyframes."""
+
+Photographs = Mapping[tuple[str, str], Sequence[Shard]]
+"""(story, character) -> pictures of it."""
+
+
+def run(
+    config: KeyframeMetricsConfig,
+    systems: Mapping[str, Sequence[Result]],
+    real: Sequence[Result],
+    stories: Mapping[str, tuple[Story, Path]],
+    same_face: float,
+    storage: Storage,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> list[Report]:
+    """A report of each system.
+
+    Args:
+        systems: name -> its results.
+        real: pictures or videos of real films, for FID.
+        stories: name of a result -> the story that it was made of, and its file; empty: metrics of characters and of
+            the script are left out.
+        same_face: largest distance of two faces of one person.
+
+    Raises:
+        ConfigError: naming a file that can't be read.
+        StageError, StorageError: as tasks.evaluation.stage.look.
+    """
+    theirs = of_results(real, EVERY)
+    shards = {name: of_results(results, EVERY) for name, results in systems.items()}
+    photographs = {
+        (name, one.name): of_results(
+            [Result(f"{name}/{one.name}", tuple(beside(path.parent, picture) for picture in one.pictures))], EVERY
+        )
+        for name, (story, path) in stories.items()
+        for one in story.cast
+        if one.pictures
+    }
+    scripts = {name: story for name, (story, _) in stories.items()}
+    every = [one for some in (*shards.values(), *photographs.values()) for one in some]
+    began = datetime.now(UTC)
+    look(config, theirs, storage, cluster, progress)
+    looks = look(config, every, storage, cluster, progress, MODULES if stories else PLAIN)
+    return [
+        measured(name, began, looks, mine, theirs, scripts, photographs, same_face) for name, mine in shards.items()
+    ]
+
+
+def measured(
+    name: str,
+    began: datetime,
+    looks: Looks,
+    shards: Sequence[Shard],
+    real: Sequence[Shard],
+    scripts: Mapping[str, Story],
+    photographs: Photographs,
+    same_face: float,
+) -> Report:
+    """The report of pictures that were looked at; arguments as in `run`."""
+    stories = looks.keyframes(shards)
+    found, samples = figures(looks.config, stories, looks.keyframes(real), looks.gone)
+    if scripts:
+        references = {key: one for key, some in photographs.items() for one in looks.keyframes(some)}
+        found |= _scripted(looks, shards, stories, scripts, references, same_face)
+    models = {str(module): model for module, model in looks.models.items()}
+    return report.made(name, began, sum(len(story.ids) for story in stories), found, samples, models)
+
+
+def _scripted(
+    looks: Looks,
+    shards: Sequence[Shard],
+    stories: Sequence[Keyframes],
+    scripts: Mapping[str, Story],
+    references: Mapping[tuple[str, str], Keyframes],
+    same_face: float,
+) -> dict[str, Figure]:
+    clips: dict[str, list[int]] = {}
+    for shard in shards:
+        count = looks.count(shard)
+        clips.setdefault(shard.story, []).extend([count] if shard.clip else [1] * count)
+    pairs = [(one, clips[one.story]) for one in stories]
+    found = scripted.figures(looks, pairs, scripts, references, same_face)
+    if "style" not in looks.gone:
+        found["csd_cross"] = scripted.style_cross(stories, references)
+    return found

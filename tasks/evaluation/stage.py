@@ -1,0 +1,153 @@
+"""Networks look at pictures, shard by shard in a pool of Ray actors; what they see is kept, so it is done once.
+
+A shard's vectors depend on its pictures and the network alone, so it doesn't matter how many actors share the work, or
+whether there are any. A network that was added later looks alone at what others have seen.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import cache, partial
+from itertools import islice
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from models.checkpoint import CheckpointConfig
+from models.errors import ModelError
+from models.face import FaceConfig
+from models.metrics.keyframes import PLAIN, KeyframeMetricsConfig, Keyframes, Module, Vectors, encoder
+from models.packaged import MODELS
+from models.vision import VisionConfig
+from storage.fingerprint import fingerprint
+from storage.root import Storage
+from tasks.cluster import ClusterConfig
+from tasks.evaluation.report import Model
+from tasks.evaluation.shards import Shard
+from tasks.made import Made, Step
+from tasks.made import Work as ShardWork
+from tasks.pool import answers
+from tasks.prefetch import ahead
+from tasks.progress import Progress
+from tasks.stage import StageError
+
+STAGE = "evaluate"
+_TOGETHER = 32  # pictures that are in memory at a time; networks take them in batches that this is a multiple of
+
+
+class Looks:
+    """What networks saw of some shards.
+
+    Attributes:
+        models: module -> the network that looked.
+        gone: module -> why it could not.
+    """
+
+    def __init__(self, config: KeyframeMetricsConfig, storage: Storage, modules: Sequence[Module] = PLAIN) -> None:
+        self.config, self.storage = config, storage
+        self.models: dict[Module, Model] = {}
+        self.gone: dict[str, str] = {}
+        for module in modules:
+            try:
+                self.models[module] = _model(config.network(module))
+            except ModelError as error:
+                self.gone[module] = str(error)
+
+    def place(self, shard: Shard, module: Module) -> str:
+        """Where the vectors of a shard are in the storage."""
+        return (
+            f"evaluations/vectors/{fingerprint('vectors', module, self.config.network(module), shard.id)}.safetensors"
+        )
+
+    def missing(self, shards: Sequence[Shard]) -> dict[str, dict[Module, str]]:
+        """Shard -> module -> where its vectors are to be."""
+        there = {f"evaluations/vectors/{name}" for name in self.storage.list("evaluations/vectors")}
+        wanted = {shard.id: {module: self.place(shard, module) for module in self.models} for shard in shards}
+        lacks = {one: {m: place for m, place in places.items() if place not in there} for one, places in wanted.items()}
+        return {one: places for one, places in lacks.items() if places}
+
+    def keyframes(self, shards: Sequence[Shard]) -> list[Keyframes]:
+        """The keyframes of each story, whose vectors are read when they are asked for."""
+        stories: dict[str, list[Shard]] = {}
+        for shard in shards:
+            stories.setdefault(shard.story, []).append(shard)
+        return [self._story(story, some) for story, some in stories.items()]
+
+    def count(self, shard: Shard) -> int:
+        """Pictures of a shard that were looked at; 0 where there is no network."""
+        module = next(iter(self.models), None)
+        if not module:
+            return 0
+        return len(load(self.storage.read_bytes(self.place(shard, module)))[self.config.of_pictures(module)])
+
+    def _story(self, story: str, shards: Sequence[Shard]) -> Keyframes:
+        def vectors(module: Module) -> Vectors:
+            parts = [load(self.storage.read_bytes(self.place(shard, module))) for shard in shards]
+            return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+        count = sum(map(self.count, shards))
+        return Keyframes(story, [f"{story}/{number}" for number in range(1, count + 1)], vectors)
+
+
+def _model(network: CheckpointConfig | VisionConfig | FaceConfig) -> Model:
+    if isinstance(network, CheckpointConfig):
+        return Model(id=network.source, revision=network.revision, licence=network.origin.licence)
+    packaged = MODELS["dlib-face" if network.kind == "dlib" else "efficientnet-lite0"]
+    return Model(id=network.kind, revision=network.revision, licence=packaged.licence)
+
+
+def look(
+    config: KeyframeMetricsConfig,
+    shards: Sequence[Shard],
+    storage: Storage,
+    cluster: ClusterConfig,
+    progress: Progress,
+    modules: Sequence[Module] = PLAIN,
+) -> Looks:
+    """Lets all networks whose weights are there look at all pictures; starts no Ray when that was done before.
+
+    Raises:
+        StageError: for a picture or weights that can't be read, or a shard that ended its worker again and again.
+        StorageError: when the storage cannot be read or written.
+    """
+    looks = Looks(config, storage, modules)
+    missing = looks.missing(shards)
+    by_id = {shard.id: shard for shard in shards}
+    done, total = len(by_id) - len(missing), len(by_id)
+    progress(STAGE, done, total)
+    if missing:
+        keys = {one: fingerprint(one, sorted(places)) for one, places in missing.items()}
+        make = partial(looking, config, {one: by_id[one] for one in missing}, missing, storage)
+        with closing(answers(storage, keys, make, cluster.model_pool, cluster)) as arriving:
+            for answer in arriving:
+                if said := answer.failure or (str(answer.reject) if answer.reject else ""):
+                    raise StageError(f"{STAGE} stopped at story {by_id[answer.film_id].story!r}: {said}")
+                if answer.final:
+                    done += 1
+                    progress(STAGE, done, total)
+    return looks
+
+
+def looking(
+    config: KeyframeMetricsConfig,
+    shards: Mapping[str, Shard],
+    places: Mapping[str, Mapping[Module, str]],
+    storage: Storage,
+) -> ShardWork:
+    """What an actor does: keeps the vectors of a shard at their places."""
+    network = cache(partial(encoder, config))
+
+    def work(shard_id: str) -> Iterator[Step | Made]:
+        shard, made = shards[shard_id], {module: list[Vectors]() for module in places[shard_id]}
+        pictures, seen = shard.pictures(storage), 0
+        for some in ahead(iter(lambda: list(islice(pictures, _TOGETHER)), [])):
+            images, plots = [image for image, _ in some], [plot for _, plot in some if plot]
+            for module, parts in made.items():
+                parts.append(network(module)(images, plots))
+            seen += len(images)
+            yield Step(seen, seen)
+        for module, parts in made.items():
+            arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            storage.write_bytes(places[shard_id][module], save(arrays))
+        yield Made({})
+
+    return work

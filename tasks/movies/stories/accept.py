@@ -1,0 +1,87 @@
+"""Whether a batch of movies is good enough: its metrics, beside thresholds."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, Field
+
+from models.metrics.keyframes import MODULES, PLAIN, KeyframeMetricsConfig
+from storage.errors import ConfigError
+from storage.fingerprint import fingerprint
+from storage.movies.names import file_names
+from storage.root import Storage
+from tasks.cluster import ClusterConfig
+from tasks.evaluation.evaluate import measured
+from tasks.evaluation.report import Report
+from tasks.evaluation.scripted import NAMES_OF_METRICS
+from tasks.evaluation.shards import Sources
+from tasks.evaluation.stage import look
+from tasks.movies.stories.places import place
+from tasks.movies.stories.prepare import Planned
+from tasks.progress import Progress
+
+
+class AcceptConfig(BaseModel, frozen=True, extra="forbid"):
+    """Thresholds of metrics (docs/metrics.md) over all movies that one run of the queue made; none: not measured."""
+
+    least: Mapping[str, float] = Field({}, description='metric -> its least value, such as {"occm": 60}')
+    most: Mapping[str, float] = Field({}, description='metric -> its largest value, such as {"copy_paste": 0.2}')
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a threshold."""
+        return bool(self.least or self.most)
+
+
+def require_known(config: AcceptConfig, metrics: KeyframeMetricsConfig) -> None:
+    """Raises ConfigError for a threshold of a metric that there is not."""
+    known = [*(name for module in PLAIN for name in metrics.metrics(module)), *NAMES_OF_METRICS, "csd_cross"]
+    if lost := sorted({*config.least, *config.most} - {*known}):
+        raise ConfigError(f"accept: there is no metric {lost[0]!r}; there are: {', '.join(known)}")
+
+
+def measure(
+    stories: Sequence[Planned],
+    metrics: KeyframeMetricsConfig,
+    same_face: float,
+    storage: Storage,
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> Report:
+    """The report of the keyframes of some movies, with their stories.
+
+    Args:
+        stories: whose movies are made.
+    """
+    began = datetime.now(UTC)
+    named = dict(zip(file_names([one.plan.story.title for one in stories]), stories, strict=True))
+    drawn, photographs = [], {}
+    for name, one in named.items():
+        frames = list(one.plan.keyframes())
+        files = tuple(storage.source(place(("keyframes", frame.keyframe))) for frame in frames)
+        keys = [frame.keyframe for frame in frames]
+        plots = tuple(frame.plot for frame in frames)
+        drawn.append(Sources(fingerprint("drawn", name, keys, plots), name, files, plots))
+        for who in one.plan.story.cast:
+            hashes = [one.plan.pictures[picture] for picture in who.pictures]
+            if hashes:
+                pictures = tuple(one.files[key] for key in hashes)
+                shard = Sources(fingerprint("photographs", hashes), f"{name}/{who.name}", pictures)
+                photographs[name, who.name] = [shard]
+    every = [*drawn, *(one for some in photographs.values() for one in some)]
+    looks = look(metrics, every, storage, cluster, progress, MODULES)
+    scripts = {name: one.plan.story for name, one in named.items()}
+    return measured("movies of the queue", began, looks, drawn, [], scripts, photographs, same_face)
+
+
+def faults(config: AcceptConfig, report: Report) -> list[str]:
+    """What is beyond its threshold, in words; also a metric that has no value."""
+    told = []
+    limits = [(name, limit, "least") for name, limit in config.least.items()]
+    for name, limit, kind in [*limits, *((name, limit, "most") for name, limit in config.most.items())]:
+        figure = report.figures[name]
+        if figure.value is None:
+            told.append(f"{name} can't be told: {figure.reason}")
+        elif figure.value < limit if kind == "least" else figure.value > limit:
+            told.append(f"{name} is {figure.value:.4g}, at {kind} {limit:g} is wanted")
+    return told

@@ -1,0 +1,82 @@
+"""The metrics that compare systems (docs/metrics.md), of what a run drew of its held-out keyframes.
+
+A metric whose weights are missing stands there once, with the reason; the others stand there for each version.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from models.metrics import pictures
+from models.metrics.figure import Figure, mean
+from models.metrics.keyframes import KeyframeMetricsConfig, Module, figures_of
+from storage.root import Storage
+from storage.tables.schemas import film_of
+from storage.tables.tables import Tables
+from tasks.cluster import ClusterConfig
+from tasks.evaluation.shards import SIZE, Rows
+from tasks.evaluation.stage import look
+from tasks.movies.identity_figures import VERSIONS
+from tasks.progress import Progress
+from tasks.stage import Work
+
+MODULES: tuple[Module, ...] = ("clip", "inception", "style")
+
+
+def figures(
+    config: KeyframeMetricsConfig,
+    storage: Storage,
+    work: Work,
+    versions: Sequence[str],
+    row_ids: Sequence[str],
+    cluster: ClusterConfig,
+    progress: Progress,
+) -> dict[str, Figure]:
+    """<metric>_<version>; FID is taken to the originals of the same keyframes.
+
+    Args:
+        work: with `keyframes`, `scripts` and `renders`.
+        row_ids: of the keyframes, in order.
+    """
+    plots = _plots(storage, work["scripts"], row_ids)
+    shards = {version: _shards(work, version, row_ids, plots) for version in versions}
+    looks = look(config, [one for some in shards.values() for one in some], storage, cluster, progress, modules=MODULES)
+    original = looks.keyframes(shards["original"])
+    found: dict[str, Figure] = {}
+    for version, mine in shards.items():
+        keyframes = looks.keyframes(mine)
+        for module in MODULES:
+            named = figures_of(module, config, keyframes, [] if version == "original" else original, looks.gone).figures
+            if module in looks.gone:
+                found |= named
+            else:
+                words = VERSIONS[version]
+                found |= {
+                    f"{name}_{version}": figure.model_copy(update={"what": f"{figure.what}; of {words}"})
+                    for name, figure in named.items()
+                }
+        if version != "original" and "clip" not in looks.gone:
+            pairs = [
+                pictures.cosine(one.load("clip")["pictures"], other.load("clip")["pictures"]).tolist()
+                for one, other in zip(keyframes, original, strict=True)
+            ]
+            what = f"{pictures.WHAT['clip_sim']}; of {VERSIONS[version]}, each with its original"
+            found[f"clip_sim_to_original_{version}"] = mean([value for some in pairs for value in some], what)
+    return found
+
+
+def _shards(work: Work, version: str, row_ids: Sequence[str], plots: Mapping[str, str]) -> list[Rows]:
+    table, variant = ("keyframes", "") if version == "original" else ("renders", version)
+    films: dict[str, list[str]] = {}
+    for row_id in row_ids:
+        films.setdefault(film_of(row_id), []).append(row_id)
+    return [
+        Rows(table, film_id, work[table][film_id], variant, tuple(some), tuple(plots[row_id] for row_id in some))
+        for film_id, mine in films.items()
+        for some in (mine[start : start + SIZE] for start in range(0, len(mine), SIZE))
+    ]
+
+
+def _plots(storage: Storage, work: Mapping[str, str], row_ids: Sequence[str]) -> dict[str, str]:
+    wanted = {film_of(row_id) for row_id in row_ids}
+    some = {film_id: key for film_id, key in work.items() if film_id in wanted}
+    scripts = Tables(storage).read("scripts", some, ["row_id", "plots"]).to_pylist()
+    return {row["row_id"]: " ".join(row["plots"]) for row in scripts}

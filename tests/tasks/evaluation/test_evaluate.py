@@ -1,0 +1,134 @@
+"""Results become a report: the same in one process as in many, done once, and with a reason for what can't be told."""
+
+import numpy as np
+import pytest
+import torch
+from open_clip.model import CLIP
+from PIL import Image
+
+from models.metrics.aesthetic import AestheticConfig
+from models.metrics.clip import ClipMetricConfig
+from models.metrics.inception import InceptionConfig
+from models.metrics.keyframes import KeyframeMetricsConfig, figures_of
+from models.metrics.style import StyleConfig
+from storage.results import results
+from storage.root import Storage
+from tasks.evaluation import evaluate, shards, stage
+from tasks.progress import silent
+
+SIDE = 28
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """Tiny CLIP and CSD in their layouts; the other weights are missing."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    model = CLIP(
+        embed_dim=16,
+        vision_cfg={"image_size": SIDE, "layers": 1, "width": 64, "patch_size": 14, "head_width": 64},
+        text_cfg={"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
+        quick_gelu=True,
+    )
+    torch.save(model.state_dict(), folder / "clip.bin")
+    state = {f"module.backbone.{name}": t for name, t in model.visual.state_dict().items() if name != "proj"}
+    state |= {"module.last_layer_style": torch.randn(64, 16), "module.last_layer_content": torch.randn(64, 16)}
+    torch.save({"model_state_dict": state}, folder / "csd_vit-l.pth")
+    return KeyframeMetricsConfig(
+        clip=ClipMetricConfig(source=str(folder / "clip.bin")),
+        style=StyleConfig(source=str(folder / "csd_vit-l.pth")),
+        aesthetic=AestheticConfig(source=str(folder / "nowhere.pth")),
+        inception=InceptionConfig(source=str(folder / "nowhere.pth")),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two stories of pictures with plots, and one without pictures."""
+    random = np.random.default_rng(0)
+    for story, count in (("a", 40), ("b", 3)):
+        (tmp_path / "ours" / story).mkdir(parents=True)
+        for number in range(count):
+            pixels = random.integers(0, 256, (36, 40, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "ours" / story / f"{number:04d}.png")
+        plots = "".join(f"Rose does {number} things.\n" for number in range(count))
+        (tmp_path / "ours" / story / "plots.txt").write_text(plots)
+    (tmp_path / "ours" / "empty").mkdir()
+    return tmp_path / "ours"
+
+
+def in_one_process(config, some, storage):
+    looks = stage.Looks(config, storage)
+    missing = looks.missing(some)
+    work = stage.looking(config, {one.id: one for one in some}, missing, storage)
+    for shard in missing:
+        list(work(shard))
+    return looks
+
+
+def kept(storage):
+    return {name: storage.read_bytes(f"evaluations/vectors/{name}") for name in storage.list("evaluations/vectors")}
+
+
+def test_actors_see_what_one_process_sees_bit_for_bit(config, folder, tmp_path, cluster, monkeypatch):
+    monkeypatch.setattr(shards, "SIZE", 16)
+    torch.set_num_threads(1)
+    alone, shared = Storage(str(tmp_path / "alone")), Storage(str(tmp_path / "shared"))
+    some = shards.of_results(results.read(folder), 1.0)
+    assert len(some) == 4
+    in_one_process(config, some, alone)
+    systems = {"ours": results.read(folder)}
+    two = cluster.model_copy(update={"workers": 2})
+    (report,) = evaluate.run(config, systems, [], {}, 0.6, shared, two, silent)
+    assert kept(shared) == kept(alone)
+    (again,) = evaluate.run(config, systems, [], {}, 0.6, alone, cluster.model_copy(update={"workers": 99}), silent)
+    assert again.figures == report.figures  # and no Ray was asked for 99 actors
+    assert (report.n, report.figures["clip_score"].n, report.figures["clip_sim"].n) == (43, 43, 41)
+    assert set(report.samples["clip_score"]) == {f"{s}/{n + 1}" for s, c in (("a", 40), ("b", 3)) for n in range(c)}
+    assert report.models["clip"].licence == "MIT"
+    for name in ("fid", "fid_layer_64", "inception_score", "aesthetic_score"):
+        assert "Fetch" in report.figures[name].reason
+    assert all(figure.value is not None or figure.reason for figure in report.figures.values())
+
+
+def test_a_network_that_is_added_looks_alone(config, folder, tmp_path):
+    storage, some = Storage(str(tmp_path / "s")), shards.of_results(results.read(folder), 1.0)
+    gone = config.model_copy(update={"style": StyleConfig(source=str(tmp_path / "nowhere.pth"))})
+    in_one_process(gone, some, storage)
+    before = kept(storage)
+    looks = stage.Looks(config, storage)
+    assert {module for places in looks.missing(some).values() for module in places} == {"style"}
+    in_one_process(config, some, storage)
+    assert kept(storage).items() > before.items()
+    assert not looks.missing(some)
+    Image.new("RGB", (40, 36)).save(folder / "b" / "0001.png")
+    assert len(looks.missing(shards.of_results(results.read(folder), 1.0))) == 1
+
+
+def test_a_stand_in_sees_blur_and_noise_and_bears_its_own_name(config, tmp_path):
+    random, near = np.random.default_rng(1), np.random.default_rng(2)
+    values = {}
+    coarse = random.integers(0, 256, (12, 6, 8, 3)).astype(np.uint8)
+    for name, change in (
+        ("same", lambda image: image),
+        ("blur", lambda image: image.resize((8, 6)).resize((64, 48))),
+        ("noise", lambda image: Image.fromarray(
+            np.clip(np.asarray(image) + near.normal(scale=60, size=(48, 64, 3)), 0, 255).astype(np.uint8))),
+    ):  # fmt: skip
+        folder = tmp_path / name / "a"
+        folder.mkdir(parents=True)
+        for number, pixels in enumerate(coarse):
+            drawn = Image.fromarray(pixels).resize((64, 48), Image.Resampling.NEAREST)
+            change(drawn).save(folder / f"{number}.png")
+    storage, real = Storage(str(tmp_path / "s")), shards.of_results(results.read(tmp_path / "same"), 1.0)
+    for name in ("same", "blur", "noise"):
+        some = shards.of_results(results.read(tmp_path / name), 1.0)
+        looks = stage.Looks(config, storage, ("vision",))
+        missing = looks.missing(some)
+        work = stage.looking(config, {one.id: one for one in some}, missing, storage)
+        for shard in missing:
+            list(work(shard))
+        found = figures_of("vision", config, looks.keyframes(some), looks.keyframes(real), {}).figures
+        values[name] = found["frechet_efficientnet_lite0"].value
+    assert values["same"] == pytest.approx(0, abs=1e-6)
+    assert min(values["blur"], values["noise"]) > 0.05

@@ -1,0 +1,137 @@
+"""Results beside their story: a degradation moves the metrics that it should; what doesn't fit is told."""
+
+import numpy as np
+import pytest
+
+from models.captioner.colours import NAMES
+from models.metrics import script
+from models.metrics.keyframes import KeyframeMetricsConfig, Keyframes
+from storage.root import Storage
+from storage.stories.reading import parse
+from tasks.evaluation import scripted
+from tasks.evaluation.stage import Looks
+
+SHOTS = 8
+STORY = parse(
+    b"""title: a
+cast: [{name: Ann}, {name: Bob}]
+scenes:
+  - shots:
+"""
+    + b"".join(
+        f"      - {{characters: [Ann, Bob], size: '{size}', plot: They meet.}}\n".encode()
+        for size in ("wide shot", "close-up") * (SHOTS // 2)
+    ),
+    "a.yaml",
+)
+WHO = {"Ann": [1.0, 0.0, 0.0, 0.0], "Bob": [0.0, 1.0, 0.0, 0.0]}
+TALL = (0.05, 0.3)  # faces in a wide shot and in a close-up
+
+
+def face(name, shot, colour="red", taller=1.0, angle=0.35):
+    turned = np.array(WHO[name]) * np.cos(angle) + np.array([0, 0, (-1) ** shot, 0]) * np.sin(angle)
+    return turned, taller * TALL[shot % 2], colour
+
+
+def shown():
+    return [[face("Ann", shot), face("Bob", shot, "blue", 1.2)] for shot in range(SHOTS)]
+
+
+def keyframes(story, pictures):
+    every = [one for faces in pictures for one in faces]
+    arrays = {
+        "counts": np.array([len(faces) for faces in pictures], np.float32),
+        "boxes": np.array([[0, 0, 0.1, tall] for _, tall, _ in every], np.float32).reshape(-1, 4),
+        "faces": np.array([vector for vector, _, _ in every], np.float32).reshape(-1, 4),
+        "clothes": np.array([NAMES.index(colour) for _, _, colour in every], np.float32),
+    }
+    return Keyframes(story, [f"{story}/{n}" for n in range(1, len(pictures) + 1)], lambda module: arrays)
+
+
+REFERENCES = {("a", name): keyframes(f"a/{name}", [[face(name, 0)], [face(name, 0, angle=-0.35)]]) for name in WHO}
+
+
+@pytest.fixture
+def looks(tmp_path):
+    return Looks(KeyframeMetricsConfig(), Storage(str(tmp_path)), ("faces",))
+
+
+def measured(looks, pictures, clips=None, stories=None):
+    results = [(keyframes("a", pictures), clips or [1] * len(pictures))]
+    return scripted.figures(looks, results, {"a": STORY} if stories is None else stories, REFERENCES, 0.8)
+
+
+def exchanged(pictures):
+    return [[face("Ann", t), face("Ann", t, "blue", 1.2)] if t % 2 else faces for t, faces in enumerate(pictures)]
+
+
+CASES = [
+    (lambda pictures: [[*faces, (np.array([0, 0, 0, 1.0]), 0.01, "red")] for faces in pictures], {"occm"}),
+    (lambda pictures: [[(np.array(WHO[n]), *one[1:]) for n, one in zip(WHO, f, strict=True)] for f in pictures], set()),
+    (
+        lambda pictures: [[(face(n, 0)[0], *one[1:]) for n, one in zip(WHO, f, strict=True)] for f in pictures],
+        {"copy_paste"},
+    ),
+    (exchanged, {"cids_cross", "cids_self", "lt_script"}),
+    (lambda pictures: [[(v, TALL[1 - t % 2] * tall / TALL[t % 2], c) for v, tall, c in f]
+                       for t, f in enumerate(pictures)], {"shot_size"}),
+    (lambda pictures: [[(v, tall, "green" if t % 2 else c) for v, tall, c in f] for t, f in enumerate(pictures)],
+     {"clothes"}),
+    (lambda pictures: [[(v, tall * (1 + 0.3 * (t % 2) * n), c) for n, (v, tall, c) in enumerate(f)]
+                       for t, f in enumerate(pictures)], {"relative_size"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("degrade", "moved"),
+    CASES,
+    ids=["one too many", "turned", "pasted", "exchanged", "other sizes", "other clothes", "grown"],
+)
+def test_a_degradation_moves_its_metrics_and_only_these(looks, degrade, moved):
+    before, after = measured(looks, shown()), measured(looks, degrade(shown()))
+    least = {"occm": 5, "cids_self": 0.2}
+    by = {name: abs(after[name].value - before[name].value) for name in before}
+    assert {name for name, distance in by.items() if distance > least.get(name, 0.1)} == moved, by
+
+
+def test_what_does_not_fit_has_reasons(looks):
+    every = scripted.NAMES_OF_METRICS
+    for pictures, clips, stories, said in (
+        (shown()[:3], None, None, "'a': 3 files don't match the 8 shots and 8 plots of the story"),
+        (shown(), None, {"b": STORY}, "the story 'b' has no results; there is no story file for 'a'"),
+    ):
+        found = measured(looks, pictures, clips, stories)
+        assert {name: figure.reason for name, figure in found.items()} == dict.fromkeys(every, said)
+    nobody = measured(looks, [[]] * SHOTS)
+    assert (nobody["lt_script"].value, nobody["cids_cross"].value, nobody["occm"].value < 50) == (0, 0, True)
+    assert all(figure.value is not None or figure.reason for figure in nobody.values())
+
+
+def test_the_middle_picture_stands_for_a_clip_or_for_several_plots():
+    assert scripted.picked(STORY, [3] * SHOTS) == [1, 4, 7, 10, 13, 16, 19, 22]
+    two = parse(b"title: t\nscenes: [{shots: [{plots: [a, b, c]}, {plots: [d]}]}]\n", "t.yaml")
+    assert scripted.picked(two, [1, 1, 1, 1]) == [1, 3]
+    assert "4 files" not in scripted.picked(two, [5, 1])
+
+
+def test_sizes_are_read_from_the_script():
+    named = ["A wide shot", "extreme close-up", "Close-Up, from below", "medium long shot", "Medium shot", "quiet", ""]
+    assert [script.size_named(words) for words in named] == [0, 4, 3, 1, 2, None, None]
+    boxes = [np.array([[0, 0.1, 0.2, 0.1 + tall]]) for tall in (0.05, 0.1, 0.2, 0.4, 0.6)]
+    assert [script.size_seen(one) for one in boxes] == [0, 1, 2, 3, 4]
+    assert script.size_seen(np.zeros((0, 4))) is None
+
+
+def test_relative_size_is_msvbenchs_formula():
+    found = script.relative_size({("s", "a", "b"): [1.0, 1.1], ("s", "a", "c"): [2.0, 1.0], ("s", "b", "c"): [1.0]})
+    assert found.value == pytest.approx((0.9 + 0.0) / 2)
+    assert "together" in script.relative_size({}).reason
+
+
+def test_the_word_error_rate_equals_torchmetrics():
+    from torchmetrics.text import WordErrorRate
+
+    pairs = [("the lamp is lit again", "the lamp was lit"), ("", "a storm comes"), ("we go home", "we go home")]
+    for heard, told in pairs:
+        assert script.word_error_rate(heard, told) == pytest.approx(float(WordErrorRate()([heard], [told])), abs=1e-6)
+    assert script.narration(["x"], [""], ["a"]).reason == "no script has words that are spoken"
