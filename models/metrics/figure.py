@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, FiniteFloat
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
@@ -29,10 +29,10 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
         reason: why there is no value, or no interval.
     """
 
-    value: float | None
+    value: FiniteFloat | None
     n: int
     what: str
-    interval: tuple[float, float] | None = Field(None, exclude_if=lambda interval: interval is None)
+    interval: tuple[FiniteFloat, FiniteFloat] | None = Field(None, exclude_if=lambda interval: interval is None)
     reason: str | None = Field(None, exclude_if=lambda reason: reason is None)
 
 
