@@ -1,18 +1,22 @@
-"""Which of a film's places a picture shows, and how many people: by colours and shapes alone, against the truth.
+"""Which of a film's places a picture shows, and who is there: by colours and shapes alone, against the truth.
 
 The film's places are painted as all its keyframes see them, without people. A picture shows the place of the view that
-it is nearest to where nobody hides it; people stand where it departs from that view.
+it is nearest to where nobody hides it; people stand where it departs from that view. Who they are is told by painting
+every person of the film into every seat of that place: the nearest of these figures gives the name.
+
+Shapes: H x W pixels, N views of the film, R x C cells of a figure.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from drawn.paint import Array
-from drawn.script import write
+from drawn.script import Script, write
 from drawn.stage import Stage
 from drawn.truth import Truth
 
@@ -23,26 +27,47 @@ _SHIFTS = [(x, y) for x in (-6, -3, 0, 3, 6) for y in (-3, 0, 3)]  # pixels by w
 _DEPARTS = 26.0  # levels of 0-255 in one of the colours
 _LEAST_HIGH, _LEAST_WIDE, _GAP = 0.14, 0.05, 0.03  # of the picture's height: of a person, and between two
 _ALIKE = 0.45  # how high a person is at least, of the highest
+_FIGURE = (6, 12)  # cells across and down a person
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A person's mean colours [R, C, 3], and how much of each cell the person fills [R, C]."""
+
+    colours: Array
+    filled: Array
+
+    def apart(self, other: Figure) -> float:
+        """Mean difference of colours where both are."""
+        both = np.minimum(self.filled, other.filled)
+        differ = np.abs(self.colours - other.colours).mean(-1)
+        return float((both * differ).sum() / max(float(both.sum()), 1e-6))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a picture shows."""
+    """What a picture shows: its place, and the figures of its people from left to right."""
 
     place: str
-    people: int
+    figures: tuple[Figure, ...]
+
+    @property
+    def people(self) -> int:
+        return len(self.figures)
 
 
 class Oracle:
     """Judges pictures of one film; `size` is (width, height) in pixels, of the film's shape."""
 
     def __init__(self, truth: Truth, size: tuple[int, int] = SIZE) -> None:
-        stage = Stage(write(truth.seed, int(truth.seconds), size[0] / size[1]), size)
+        self._script = write(truth.seed, int(truth.seconds), size[0] / size[1])
+        self._stage = Stage(self._script, size)
         scenes = [second for second in truth.timeline if second.kind == "scene"]
         self.size = size
         self.places = [second.place for second in scenes]
-        self._views = [_soft(stage.frame(second.second, people=False)) for second in scenes]
-        self._layouts = np.stack([_layout(view) for view in self._views])
+        self._views = {second.second: _soft(self._stage.frame(second.second, people=False)) for second in scenes}
+        self._seconds = list(self._views)
+        self._layouts = np.stack([_layout(view) for view in self._views.values()])
 
     def __call__(self, picture: Array) -> Verdict:
         """Judge a picture, RGB uint8 [H, W, 3] of any size and of the film's shape."""
@@ -53,7 +78,37 @@ class Oracle:
         nearest = int(np.argmin(np.sort(worst, axis=1)[:, :seen].mean(1)))
         there = np.argsort(worst[nearest])[:seen]
         light = np.median(apart[nearest].reshape(-1, 3)[there], axis=0)  # all of a picture may be lighter or darker
-        return Verdict(self.places[nearest], _people(_departure(picture + light, self._views[nearest])))
+        view = self._views[self._seconds[nearest]]
+        return Verdict(self.places[nearest], tuple(_figures(picture + light, view)))
+
+    def who(self, verdict: Verdict) -> tuple[str, ...]:
+        """The names of those whom a picture shows, from left to right."""
+        return tuple(self._named(figure, verdict.place) for figure in verdict.figures)
+
+    def _named(self, figure: Figure, place: str) -> str:
+        """Whose figure is the nearest of those in the place or, where the film shows nobody, of all."""
+        known = [one for one in self._painted if one[1] == place] or self._painted
+        return min(known, key=lambda one: figure.apart(one[2]))[0]
+
+    @cached_property
+    def _painted(self) -> list[tuple[str, str, Figure]]:
+        """(name, place, figure) of each person in the first seat of each shot, as if the shot were theirs alone."""
+        painted = []
+        for who, person in enumerate(self._script.people):
+            self._stage.script = _alone(self._script, who)
+            for shot in self._script.shots:
+                second = (shot.start + shot.end) // 2
+                if shot.roles and (found := _figures(_soft(self._stage.frame(second)), self._views[second])):
+                    place = self._script.places[shot.place].name
+                    painted.append((person.name, place, max(found, key=lambda figure: figure.filled.sum())))
+        self._stage.forget()
+        return painted
+
+
+def _alone(script: Script, who: int) -> Script:
+    """The film with one person in all shots that show anybody."""
+    shots = (replace(shot, roles=tuple(replace(role, who=who) for role in shot.roles[:1])) for shot in script.shots)
+    return replace(script, shots=tuple(shots))
 
 
 def _soft(picture: Array) -> Array:
@@ -78,14 +133,28 @@ def _departure(picture: Array, view: Array) -> Array:
     return least
 
 
-def _people(departure: Array) -> int:
-    """How many stand side by side: runs of columns in which enough departs, and about as much as in the highest."""
-    high = departure.shape[0]
-    mask = (departure > _DEPARTS).astype(np.uint8)
-    heights = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).sum(0) / high
+def _figures(picture: Array, view: Array) -> list[Figure]:
+    """Those who stand side by side: runs of columns in which enough departs, and about as much as in the highest."""
+    mask = (_departure(picture, view) > _DEPARTS).astype(np.uint8)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    high = mask.shape[0]
+    heights = mask.sum(0) / high
     columns = (heights > _LEAST_HIGH / 2).astype(np.uint8)
     closed = cv2.morphologyEx(columns[None], cv2.MORPH_CLOSE, np.ones((1, round(_GAP * high)), np.uint8))[0]
     edges = np.flatnonzero(np.diff(np.concatenate([[0], closed.astype(np.int8), [0]])))
-    runs = [heights[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
-    least = max(_LEAST_HIGH, _ALIKE * max((float(run.max()) for run in runs), default=0.0))
-    return sum(bool(run.max() >= least and len(run) >= _LEAST_WIDE * high) for run in runs)
+    runs = list(zip(edges[::2], edges[1::2], strict=True))
+    least = max(_LEAST_HIGH, _ALIKE * max((float(heights[start:end].max()) for start, end in runs), default=0.0))
+    return [
+        _figure(picture[:, start:end], mask[:, start:end])
+        for start, end in runs
+        if heights[start:end].max() >= least and end - start >= _LEAST_WIDE * high
+    ]
+
+
+def _figure(picture: Array, mask: Array) -> Figure:
+    """The cells of a person, from the head's top down to the feet or the picture's edge."""
+    rows = np.flatnonzero(mask.any(1))
+    mask = mask[rows[0] : rows[-1] + 1].astype(np.float32)
+    colours = cv2.resize(picture[rows[0] : rows[-1] + 1] * mask[..., None], _FIGURE, interpolation=cv2.INTER_AREA)
+    filled = cv2.resize(mask, _FIGURE, interpolation=cv2.INTER_AREA)
+    return Figure(colours / np.maximum(filled, 1e-6)[..., None], filled)
