@@ -26,6 +26,7 @@ FLAGS = {
     "takes": ["story", "--recipe", "--storage", "--set", "--json"],
     "write": ["synopsis", "-o", "--recipe", "--keyframes", "--verbatim", "--set", "--json"],
     "export": ["film", "-o", "--storage", "--snapshot", "--json"],
+    "compare": ["reports", "--json"],
     "status": ["--storage", "--json"],
     "clean": ["--storage", "--yes", "--json"],
 }  # fmt: skip
