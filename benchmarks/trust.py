@@ -13,7 +13,7 @@ in random order, beside the original.
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -55,7 +55,9 @@ def main() -> None:
 def trusted(runs: Runs, seeds: int) -> None:
     """Prints how well each metric follows the oracle."""
     found = [runs.samples(name, seed) for seed in range(seeds) for name in DREAMT]
-    pairs = {metric: [(right(one), one[metric]) for one in found if metric in one] for metric in METRICS}
+    pairs: dict[str, list[tuple[Values, Values]]] = {
+        metric: [(right(one), one[metric]) for one in found if metric in one] for metric in METRICS
+    }
     pairs["faces"] = [(right(runs.samples(name, 0)), faces(runs, name)) for name in PAIRED]
     for metric, both in pairs.items():
         print(json.dumps({"name": f"trust_{metric}", "unit": "rank correlation"} | correlated(both, metric in LESS)))
@@ -88,7 +90,7 @@ def faces(runs: Runs, variant: str) -> Values:
     return found
 
 
-def correlated(pairs: list[tuple[Values, Values]], less: bool) -> dict[str, float | int | None]:
+def correlated(pairs: Sequence[tuple[Values, Values]], less: bool) -> dict[str, float | int | None]:
     """Spearman's rank correlation over all keyframes that both have, and its interval; above 0 it follows the facts."""
     stories: dict[str, list[tuple[float, float]]] = {}
     for facts, values in pairs:
@@ -133,7 +135,7 @@ def sheet(runs: Runs, folder: Path) -> None:
 
 
 def _titled(picture: NDArray[np.uint8], title: str) -> NDArray[np.uint8]:
-    page = cv2.copyMakeBorder(picture, 16, 4, 0, 4, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    page: NDArray[np.uint8] = cv2.copyMakeBorder(picture, 16, 4, 0, 4, cv2.BORDER_CONSTANT, value=(255, 255, 255))
     cv2.putText(page, title.replace("=", "original"), (2, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
     return page
 
