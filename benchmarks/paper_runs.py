@@ -2,7 +2,7 @@
 
 A variant trains a small model of its own, once a seed, and draws evaluation films through the whole picture path. Those
 of a seed start alike and see the same windows. The autoregressive ones read the tokens of the embedded autoencoder and
-are drawn by the embedded decoder. What is done is kept in the storage and not done again.
+are drawn by the embedded decoder; those of Table 3 are autoencoders with a coarse head alone. What is done is kept in the storage and not done again.
 
 The films are of evaluation seeds, which the embedded weights never saw. Models learn from the first half of each and
 are asked for the second one, as in the recipe laptop.
@@ -66,17 +66,31 @@ SMALL = (
     "autoregressive.model.backbone.hidden=128",
     "autoregressive.model.backbone.heads=4",
     "autoregressive.model.recall=false",
-    "autoregressive.model.dropout=0.2",
+    "autoregressive.model.noise=0.1",
     "autoregressive.steps=200",
-    "autoregressive.batch=4",
-    "autoregressive.learning_rate=2e-3",
+    "autoregressive.batch=8",
+    "autoregressive.window=6",
+    "autoregressive.short_windows=0",
+    "autoregressive.references=6",
+    "autoregressive.reference_probability=0.3",
+    "autoregressive.learning_rate=4e-3",
+    "render.references=6",
+    "render.generation.window=6",
+    "render.generation.keep=3",
 )
 ANEW = (
     "frozen.init=",
     "autoencoder.model.compressor.token_width=32",
-    "autoencoder.warmup_steps=100",
-    "autoencoder.steps=110",
+    "autoencoder.model.compressor.levels=[48,96,128]",
+    "autoencoder.model.compressor.hidden=192",
+    "autoencoder.model.decoder.coarse.hidden=192",
+    "autoencoder.model.decoder.coarse.channels=[128,96,64]",
+    "autoencoder.model.decoder.unet.channels=[32,32,64]",
+    "autoencoder.warmup_steps=150",
+    "autoencoder.steps=150",
+    "autoencoder.warmup_learning_rate=1.5e-3",
     "autoencoder.average=0.9",
+    "render.steps=1",
 )
 POINTS = ('autoregressive.losses=["l1","l2"]', "autoregressive.model.head.kind=regression")
 MIXTURE = ('autoregressive.losses=["nll"]',)
@@ -105,11 +119,11 @@ class Variant:
 
 VARIANTS = {
     "ours": Variant("mixture, l1 and l2", "autoregressive", "dreamt", SMALL),
-    "ours-ref": Variant("mixture, l1 and l2; 10 reference frames", "autoregressive", "few_shot", SMALL),
+    "ours-ref": Variant("mixture, l1 and l2; 6 reference frames", "autoregressive", "few_shot", SMALL),
     "noC": Variant("l1 and l2", "autoregressive", "dreamt", SMALL + POINTS),
-    "noC-ref": Variant("l1 and l2; 10 reference frames", "autoregressive", "few_shot", SMALL + POINTS),
+    "noC-ref": Variant("l1 and l2; 6 reference frames", "autoregressive", "few_shot", SMALL + POINTS),
     "con": Variant("mixture", "autoregressive", "dreamt", SMALL + MIXTURE),
-    "con-ref": Variant("mixture; 10 reference frames", "autoregressive", "few_shot", SMALL + MIXTURE),
+    "con-ref": Variant("mixture; 6 reference frames", "autoregressive", "few_shot", SMALL + MIXTURE),
     "no-faces": Variant("without face embeddings", "autoregressive", "dreamt", SMALL + NO_FACES),
     "no-guards": Variant("without guards against overfitting", "autoregressive", "dreamt", SMALL + NO_GUARDS),
     "2-tokens": Variant("2 tokens of 32 numbers", "autoencoder", "rebuilt", ANEW),
