@@ -1,8 +1,9 @@
 """What the paper's tables and figures compare, on drawn films: variants, each a list of the project's own settings.
 
-A variant trains a small model of its own, once a seed, and draws evaluation films through the whole picture path. Those
-of a seed start alike and see the same windows. The autoregressive ones read the tokens of the embedded autoencoder and
-are drawn by the embedded decoder; those of Table 3 are autoencoders with a coarse head alone. What is done is kept in the storage and not done again.
+A variant trains a small model of its own, once a seed, and draws films through the whole picture path. Those of a seed
+start alike and see the same windows. The autoregressive ones read the tokens of the embedded autoencoder and are drawn
+by the embedded decoder; those of Table 3 are autoencoders with a coarse head alone. What is done is kept in the storage
+and not done again.
 
 The films are of evaluation seeds, which the embedded weights never saw. Models learn from the first half of each and
 are asked for the second one, as in the recipe laptop.
