@@ -76,8 +76,8 @@ SMALL = (
     "autoregressive.reference_probability=0.3",
     "autoregressive.learning_rate=4e-3",
     "render.references=6",
-    "render.generation.window=6",
     "render.generation.keep=3",
+    "render.generation.window=6",
 )
 ANEW = (
     "frozen.init=",
