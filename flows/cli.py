@@ -1,4 +1,4 @@
-"""The command line: list, show, run, write, render, takes, export, evaluate, status, clean.
+"""The command line: list, show, run, write, render, takes, export, evaluate, compare, status, clean.
 
 Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Prefect, Ray and torch are imported by
 the commands that need them, so that `--help` and `list` answer at once.
@@ -268,6 +268,22 @@ def _print_written(written: "Written", json_: bool) -> None:
     counted = f"{written.scenes} scenes, {written.shots} shots, {written.keyframes} keyframes"
     who = f", with {', '.join(written.cast)}" if written.cast else ""
     out.print(printable_lines(f"{written.path}: {counted}{who}"), markup=False, soft_wrap=True)
+
+
+@app.command("compare")
+def compare_(
+    reports: Annotated[list[Path], typer.Argument(metavar="REPORT...", help="Two or more; the first against each.")],
+    json_: AsJson = False,
+) -> None:
+    """Compares reports of evaluations, metric by metric, on the samples that they share, with paired significance."""
+    with _explained():
+        from flows import comparing
+
+        found = comparing.compared(reports)
+        if json_:
+            print(json_text([one.model_dump(mode="json") for one in found]))
+        else:
+            comparing.show(found, out)
 
 
 @app.command()

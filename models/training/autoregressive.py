@@ -57,6 +57,7 @@ class AutoregressiveTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     flip: float = Field(0.5, ge=0, le=1, description="share of mirrored windows")
     reverse: float = Field(0.5, ge=0, le=1, description="share of windows in reverse order")
     random_faces: bool = Field(True, description="replace each face by one of the same character from another keyframe")
+    faces: bool = Field(True, description="face embeddings in scripts; false: words only, the ablation of Fig. 5")
     untold: float = Field(0, ge=0, le=1, description="share of windows without scripts, for guidance")
     references: int = Field(10, ge=0, description="reference frames put before a window")
     reference_probability: float = Field(0.5, ge=0, le=1, description="share of windows with reference frames")
@@ -201,6 +202,8 @@ class AutoregressiveTraining:
         inside = np.arange(start, start + length)
         chosen = (inside[::-1] if random.random() < config.reverse else inside).tolist()
         scripts, tokens_TLD = episode.read(chosen, flipped)
+        if not config.faces:
+            scripts = [script.without_faces() for script in scripts]
         if config.random_faces:
             scripts = [script.with_random_faces(random) for script in scripts]
         if config.untold and random.random() < config.untold:

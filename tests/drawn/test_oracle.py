@@ -63,3 +63,13 @@ def test_a_picture_of_another_film_is_no_proof_of_people_or_place(film):
     said = [oracle(frame) for frame in others]
     right = [v.place == s.place and v.people == len(s.appearances) for v, s in zip(said, seconds, strict=True)]
     assert np.mean(right) < 0.5
+
+
+def test_it_names_who_stands_where_and_is_not_misled_by_blur():
+    told = truth(7, 24)
+    seconds = [second for second in told.timeline if second.appearances][::3]
+    oracle, right = Oracle(told), list[bool]()
+    for second, frame in zip(seconds, draw_frames(7, [s.second for s in seconds], 24, SIZE), strict=True):
+        seats = tuple(one.character for one in sorted(second.appearances, key=lambda one: one.box))
+        right += [oracle.who(oracle(picture)) == seats for picture in (frame, blurred(frame))]
+    assert np.mean(right) >= 0.85

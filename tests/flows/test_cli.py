@@ -29,6 +29,7 @@ FLAGS = {
     "evaluate": [
         "results", "--layout", "--real", "--stories", "-o", "--recipe", "--storage", "--set", "--into", "--json",
     ],
+    "compare": ["reports", "--json"],
     "status": ["--storage", "--json"],
     "clean": ["--storage", "--yes", "--json"],
 }  # fmt: skip

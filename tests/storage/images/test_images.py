@@ -151,7 +151,7 @@ def test_what_is_missing_is_named(config, message: str, tmp_path: Path) -> None:
 
 def test_a_program_that_is_called_a_picture_is_not_run(tmp_path: Path) -> None:
     """Pillow hands EPS to Ghostscript."""
-    put(tmp_path, {"1.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 20\nshowpage\n", "2.png": picture(2)})
+    put_all(tmp_path, {"1.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 20\nshowpage\n", "2.png": picture(2)})
     sets = [images.FolderConfig(root=str(tmp_path))]
     assert reds(sets) == [2, 2]
     with pytest.raises(StorageError, match=r"1\.jpg"):

@@ -1,0 +1,179 @@
+"""Which metric to trust? Metrics beside an oracle on drawn films, and beside a person's eye.
+
+    python benchmarks/trust.py [--storage out-paper] [--seeds 3]
+    python benchmarks/trust.py --sheet FOLDER     20 pairs to be judged blind (pairs.webp), and the key to them
+    python benchmarks/trust.py --judged FOLDER    with the judgement in FOLDER/judged.txt: "7 A", or "8 =" for alike
+
+On what `benchmarks/paper.py` has drawn in that storage. The oracle knows which share of a keyframe's facts is right:
+its place, how many people there are, and each of them. Spearman's rank correlation of that share and a metric, over
+the keyframes of all dreamt variants, says how far the metric can be trusted; its 95 % interval is from resampled
+stories. Faces are looked for in two variants of one seed. A pair is a keyframe as two variants dream it, side by side
+in random order, beside the original.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from paper import FILMS, LESS
+from paper_runs import VARIANTS, Runs, Samples
+from scipy.stats import bootstrap, spearmanr
+
+from flows.recipes import resolve
+from models.face import build
+from models.upscaler import lanczos
+
+FACTS = ("place", "people", "lt")
+METRICS = ("similarity", "psnr", "nll")
+DREAMT = [name for name, one in VARIANTS.items() if one.trains == "autoregressive"]
+PAIRED = ("ours", "noC")
+PAIRS = 20
+Values = Mapping[str, float]
+"""keyframe, as "story/second" -> value."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--storage", default="out-paper")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sheet", type=Path, metavar="FOLDER")
+    parser.add_argument("--judged", type=Path, metavar="FOLDER")
+    args = parser.parse_args()
+    runs = Runs(args.storage, FILMS)
+    if args.sheet:
+        sheet(runs, args.sheet)
+    elif args.judged:
+        judged(runs, args.judged)
+    else:
+        trusted(runs, args.seeds)
+
+
+def trusted(runs: Runs, seeds: int) -> None:
+    """Prints how well each metric follows the oracle."""
+    found = [runs.samples(name, seed) for seed in range(seeds) for name in DREAMT]
+    pairs: dict[str, list[tuple[Values, Values]]] = {
+        metric: [(right(one), one[metric]) for one in found if metric in one] for metric in METRICS
+    }
+    pairs["faces"] = [(right(runs.samples(name, 0)), faces(runs, name)) for name in PAIRED]
+    for metric, both in pairs.items():
+        print(json.dumps({"name": f"trust_{metric}", "unit": "rank correlation"} | correlated(both, metric in LESS)))
+
+
+def right(samples: Samples) -> Values:
+    """The share of a keyframe's facts that are right."""
+    facts: dict[str, list[float]] = {}
+    for metric in FACTS:
+        for name, value in samples[metric].items():
+            story, _, sample = name.partition("/")
+            facts.setdefault(f"{story}/{sample.partition('.')[0]}", []).append(value)
+    return {name: float(np.mean(values)) for name, values in facts.items()}
+
+
+def faces(runs: Runs, variant: str) -> Values:
+    """The share of the faces in a keyframe's script that are recognised in what a variant drew with seed 0."""
+    settings = resolve("laptop")
+    embedder, found = build(settings.face), dict[str, float]()
+    for film in runs.films.data("test"):
+        scripts = dict(zip(film.seconds.tolist(), film.scripts, strict=True))
+        for second, picture in runs.pictures(variant, 0, film.film.film_id).items():
+            seen = embedder.faces([lanczos(picture, 896, 512)])[0]
+            known = [face.embedding for face in seen if face.embedding is not None]
+            if len(wanted := scripts[second].faces):
+                near = [
+                    any(np.linalg.norm(one - face) < settings.evaluate.same_face for one in known) for face in wanted
+                ]
+                found[f"{runs.films.judges[film.film.film_id].name}.0/{second}"] = float(np.mean(near))
+    return found
+
+
+def correlated(pairs: Sequence[tuple[Values, Values]], less: bool) -> dict[str, float | int | None]:
+    """Spearman's rank correlation over all keyframes that both have, and its interval; above 0 it follows the facts."""
+    stories: dict[str, list[tuple[float, float]]] = {}
+    for facts, values in pairs:
+        for name in facts.keys() & values.keys():
+            stories.setdefault(name.partition("/")[0], []).append(
+                (facts[name], -values[name] if less else values[name])
+            )
+    parts = [np.array(rows) for rows in stories.values()]
+
+    def over(picked: NDArray[np.int64]) -> float:
+        rows = np.concatenate([parts[int(place)] for place in picked])
+        constant = np.ptp(rows, axis=0).min() == 0  # follows nothing
+        return 0.0 if constant else float(spearmanr(rows[:, 0], rows[:, 1]).statistic)
+
+    places = np.arange(len(parts))
+    apart = bootstrap((places,), over, n_resamples=500, vectorized=False, method="percentile", rng=0)
+    low, high = apart.confidence_interval
+    return {"value": over(places), "baseline": 0, "low": float(low), "high": float(high), "n": sum(map(len, parts))}
+
+
+def sheet(runs: Runs, folder: Path) -> None:
+    """Writes 20 pairs and the key to them: which variant stands left, where."""
+    random, rows, key = np.random.default_rng(0), [], []
+    films = runs.films.data("test")
+    for number in range(PAIRS):
+        film = films[number % len(films)]
+        drawn = [runs.pictures(name, 0, film.film.film_id) for name in PAIRED]
+        second = int(random.choice(sorted(drawn[0])))
+        order = random.permutation(2).tolist()
+        (row,) = [row for row, t in zip(film.row_ids, film.seconds.tolist(), strict=True) if t == second]
+        tiles = [runs.films.pictures[row], *(drawn[side][second] for side in order)]
+        rows.append(
+            np.concatenate([_titled(one, f"{number + 1} {name}") for one, name in zip(tiles, "=AB", strict=True)], 1)
+        )
+        story = f"{runs.films.judges[film.film.film_id].name}.0"
+        key.append({"pair": number + 1, "keyframe": f"{story}/{second}", "A": PAIRED[order[0]], "B": PAIRED[order[1]]})
+    half = PAIRS // 2
+    pages = np.concatenate([np.concatenate(rows[:half]), np.concatenate(rows[half:])], 1)
+    folder.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / "pairs.webp"), cv2.cvtColor(pages, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, 80])
+    (folder / "key.json").write_text(json.dumps(key, indent=1) + "\n")
+
+
+def _titled(picture: NDArray[np.uint8], title: str) -> NDArray[np.uint8]:
+    page: NDArray[np.uint8] = cv2.copyMakeBorder(picture, 16, 4, 0, 4, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    cv2.putText(page, title.replace("=", "original"), (2, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    return page
+
+
+def judged(runs: Runs, folder: Path) -> None:
+    """Prints what the eye says of the variants, and how often each metric, where it has a side, is on the eye's."""
+    key = {one["pair"]: one for one in json.loads((folder / "key.json").read_text())}
+    said = dict(line.split() for line in (folder / "judged.txt").read_text().splitlines())
+    eye = {
+        int(pair): 0 if side == "=" else 1 if key[int(pair)][side] == PAIRED[0] else -1 for pair, side in said.items()
+    }
+    print(
+        json.dumps(
+            {
+                "name": "eye",
+                "value": [*eye.values()].count(1),
+                "baseline": [*eye.values()].count(-1),
+                "unit": f"pairs for {PAIRED[0]}, for {PAIRED[1]}",
+                "n": len(eye),
+            }
+        )
+    )
+    both = [runs.samples(name, 0) for name in PAIRED]
+    columns = {"oracle": [right(one) for one in both]} | {name: [one[name] for one in both] for name in METRICS[:2]}
+    for metric, (mine, theirs) in columns.items():
+        sides = {
+            pair: np.sign(mine[key[pair]["keyframe"]] - theirs[key[pair]["keyframe"]])
+            for pair in key
+            if key[pair]["keyframe"] in mine
+        }
+        asked = [pair for pair in sides if eye.get(pair) and sides[pair]]
+        agreed = sum(bool(sides[pair] == eye[pair]) for pair in asked)
+        print(
+            json.dumps(
+                {"name": f"eye_{metric}", "value": agreed, "unit": "pairs", "baseline": len(asked) / 2, "n": len(asked)}
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()
