@@ -11,8 +11,12 @@ from contextvars import copy_context
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import BaseModel
+
 from flows.charts import chart
-from storage.printable import LINE, printable
+from flows.explained import explained
+from flows.recipes import resolve
+from storage.printable import LINE, json_text, printable
 from storage.root import Storage
 from tasks.training.engine.fit import curve, sample_sheets
 
@@ -71,6 +75,16 @@ def show_rows(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> 
     ]
     with _named(f"the table {key}"):
         create_table_artifact(shown, key=_key(key), description=description)
+
+
+def show_settings(flow: str, settings: BaseModel) -> None:
+    """The settings of a run that differ from the defaults of the recipe `laptop`, as `moviedreamer show` has them."""
+    rows = [
+        {"setting": one.key, "value": json_text(one.value, indent=None), "what": one.help}
+        for one in explained(settings, resolve("laptop"))
+        if one.changed or one.key == "name"
+    ]
+    show_rows("settings", rows, f"Settings of {flow} that are not the defaults")
 
 
 def show_sheet(key: str, title: str, rows: Mapping[str, Sequence[bytes]], width: int = 160) -> None:

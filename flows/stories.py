@@ -20,7 +20,9 @@ def render_stories(recipe: str = "laptop", storage: str = "out", overrides: Sequ
     begins after that time, and the next run goes on.
 
     Args:
-        recipe, storage, overrides: as build_dataset has them.
+        recipe: where the settings come from, one of `moviedreamer list`.
+        storage: folder, file://, s3:// or gs://.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         URLs of the movies that were finished, and of the report.

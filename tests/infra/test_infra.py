@@ -96,6 +96,8 @@ def test_secrets_are_named_and_never_written() -> None:
     for path in (INFRA / "kubernetes").glob("*.yaml"):
         text = "".join(line for line in path.read_text().splitlines(True) if not line.startswith("#"))
         used |= set(re.findall(r"(?:secretRef: \{name|secretName|existingSecret|create: false, name): ([\w-]+)", text))
+    pool = (INFRA / "kubernetes/pool.json").read_text()
+    used |= set(re.findall(r'"secretRef": \{"name": "([\w-]+)"', pool))
     assert used == named
     assert all(
         line.endswith("=") for line in (INFRA / "compose.env.example").read_text().splitlines() if line[0] != "#"
