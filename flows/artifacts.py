@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,6 +56,15 @@ class ProgressArtifact:
                 self._id = cast("UUID", made)  # outside an event loop it is no coroutine
             else:
                 update_progress_artifact(self._id, percent, description)
+
+
+@cache
+def show_dashboard(url: str) -> None:
+    """A link to Ray's dashboard, once a run."""
+    from prefect.artifacts import create_link_artifact
+
+    with _named("the link to Ray's dashboard"):
+        create_link_artifact(url, key="ray-dashboard", description=f"[Ray's dashboard]({url})")
 
 
 def show_counts(key: str, counts: Mapping[str, int], description: str) -> None:

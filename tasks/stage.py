@@ -176,7 +176,8 @@ class _Bench:
     def work_off(self, make: Make, cluster: ClusterConfig) -> None:
         self.progress(self.stage.name, self.done, self.total)
         pool = cluster.decoder_pool if self.stage.decodes else cluster.model_pool
-        with closing(answers(self.tables.storage, self.pending, make, pool, cluster)) as arriving:
+        arriving = answers(self.stage.name, self.tables.storage, self.pending, make, pool, cluster)
+        with closing(arriving):
             for answer in arriving:
                 if answer.step:
                     self.progress(self.sources[answer.film_id], answer.step.done, answer.step.total)

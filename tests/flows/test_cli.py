@@ -26,7 +26,7 @@ FLAGS = {
     "takes": ["story", "--recipe", "--storage", "--set", "--json"],
     "write": ["synopsis", "-o", "--recipe", "--keyframes", "--verbatim", "--set", "--json"],
     "export": ["film", "-o", "--storage", "--snapshot", "--json"],
-    "status": ["--storage", "--json"],
+    "status": ["--storage", "--watch", "--html", "--json"],
     "clean": ["--storage", "--yes", "--json"],
 }  # fmt: skip
 
