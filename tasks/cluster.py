@@ -56,6 +56,7 @@ class Pool:
     cpus: float
     gpus: float
     limits: Limits
+    stage: str = ""
 
 
 class ClusterError(MovieDreamerError):

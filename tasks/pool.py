@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Generator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from storage.errors import FilmError
 from storage.root import Storage
@@ -22,7 +22,7 @@ _ROUNDS = 3 * ATTEMPTS  # of which a film may lose some without its own fault
 
 
 def answers(
-    stage: str, storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
+    storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
 ) -> Generator[Answer]:
     """The steps and the final answer of each film, as they come; last, those of films that ended their workers.
 
@@ -30,7 +30,6 @@ def answers(
     that was waiting for that worker loses no attempt.
 
     Args:
-        stage: its name, for the workers' metrics.
         keys: film_id -> fingerprint of the rows that are wanted.
     """
     connect(cluster)
@@ -44,7 +43,7 @@ def answers(
             break
         with DataContext.current(_quiet(DataContext.get_current().copy())), contextlib.redirect_stdout(sys.stderr):
             # When a worker dies Ray prints so, on stdout, which is for what a command answers.
-            batches = _chain(films, (storage, make, pool.limits, stage), pool, alone=number > 0).iter_batches(
+            batches = _chain(films, storage, make, pool, alone=number > 0).iter_batches(
                 batch_size=None, batch_format="pyarrow", prefetch_batches=0
             )
             for batch in batches:
@@ -63,8 +62,7 @@ def answers(
         yield Answer(film.film_id, film.attempts, reject=FilmError("crashed", f"film {film.film_id} {ended}"))
 
 
-def _chain(films: list[Film], worker: tuple[Any, ...], pool: Pool, alone: bool) -> "Dataset":
-    """The films through workers that are made with the arguments `worker`."""
+def _chain(films: list[Film], storage: Storage, make: Make, pool: Pool, alone: bool) -> "Dataset":
     import ray.data
 
     rows = [{"film_id": film.film_id, "fingerprint": film.fingerprint, "attempts": film.attempts} for film in films]
@@ -72,7 +70,7 @@ def _chain(films: list[Film], worker: tuple[Any, ...], pool: Pool, alone: bool) 
         warnings.simplefilter("ignore", DeprecationWarning)
         return ray.data.from_items(rows, override_num_blocks=len(films)).map_batches(
             Worker,
-            fn_constructor_args=worker,
+            fn_constructor_args=(storage, make, pool.limits, pool.stage),
             batch_size=1,
             # A second film waits in each actor, so that none is idle while Ray brings it the next; but not where a film
             # may have ended a worker, so that none is blamed for what reading ahead did.

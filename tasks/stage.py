@@ -9,7 +9,7 @@ each of three attempts.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -176,8 +176,8 @@ class _Bench:
     def work_off(self, make: Make, cluster: ClusterConfig) -> None:
         self.progress(self.stage.name, self.done, self.total)
         pool = cluster.decoder_pool if self.stage.decodes else cluster.model_pool
-        arriving = answers(self.stage.name, self.tables.storage, self.pending, make, pool, cluster)
-        with closing(arriving):
+        pool = replace(pool, stage=self.stage.name)
+        with closing(answers(self.tables.storage, self.pending, make, pool, cluster)) as arriving:
             for answer in arriving:
                 if answer.step:
                     self.progress(self.sources[answer.film_id], answer.step.done, answer.step.total)
