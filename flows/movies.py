@@ -37,9 +37,13 @@ def render_movies(
     """Renders a movie of what is held out of each film of a snapshot, or with `script.path` of a user's own script.
 
     Args:
-        recipe, storage, overrides: as build_dataset has them.
+        recipe: where the settings come from, one of `moviedreamer list`.
+        storage: folder, file://, s3:// or gs://.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
         snapshot: id; "" for the recipe's own films.
-        autoencoder, decoder, autoregressive: the models' folders in the storage; "" for the recipe's own.
+        autoencoder: the model's folder in the storage; "" for the recipe's own.
+        decoder: the model's folder in the storage; "" for the recipe's own.
+        autoregressive: the model's folder in the storage; "" for the recipe's own.
 
     Returns:
         Snapshot, models, movie.mp4, storyboard.html and metrics.json; of a script movie.mp4 and notes.json.
@@ -62,9 +66,13 @@ def evaluate(
     """Computes the figures of a snapshot's models, on what was learnt from and on what was held out.
 
     Args:
-        recipe, storage, overrides: as build_dataset has them.
+        recipe: where the settings come from, one of `moviedreamer list`.
+        storage: folder, file://, s3:// or gs://.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
         snapshot: id; "" for the recipe's own films.
-        autoencoder, decoder, autoregressive: the models' folders in the storage; "" for the recipe's own.
+        autoencoder: the model's folder in the storage; "" for the recipe's own.
+        decoder: the model's folder in the storage; "" for the recipe's own.
+        autoregressive: the model's folder in the storage; "" for the recipe's own.
 
     Returns:
         Snapshot, models and metrics.json.

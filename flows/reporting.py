@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Protocol
 
-from flows.artifacts import ProgressArtifact
+from flows.artifacts import ProgressArtifact, show_dashboard
 from storage.printable import LINE, printable
 from storage.remote import is_remote, local_path, split
+from tasks.cluster import dashboard
+from tasks.metrics import progressed
 from tasks.progress import telling
 
 Progress = Callable[[str, int, int], None]
@@ -116,7 +118,10 @@ class Listener(Protocol):
 
 
 class RunLog:
-    """Tells the log of the Prefect run: a line at the beginning, every half minute, and at the end."""
+    """Tells the log of the Prefect run: a line at the beginning, every half minute, and at the end.
+
+    Each record has the fields `stage` and `film` beside Prefect's own ids of flow run and task run.
+    """
 
     every = 30.0
 
@@ -124,29 +129,30 @@ class RunLog:
         self._last: dict[str, float] = {}
 
     def begins(self, stage: Stage) -> None:
-        self._say(f"{stage.name} begins")
+        self._say(f"{stage.name} begins", stage)
 
     def moves(self, stage: Stage, what: str) -> None:
         now = time.monotonic()
         if now - self._last.setdefault(stage.name, now) >= self.every:
             self._last[stage.name] = now
-            self._say(f"{stage.name}: {pace(stage, what)}")
+            self._say(f"{stage.name}: {pace(stage, what)}", stage, what)
 
     def ends(self, stage: Stage) -> None:
-        self._say(f"{stage.name}: {stage.summary()} ({clock(stage.seconds)})")
+        self._say(f"{stage.name}: {stage.summary()} ({clock(stage.seconds)})", stage)
 
     def fails(self, stage: Stage) -> None:
-        self._say(f"{stage.name} stopped: {stage.summary()}")
+        self._say(f"{stage.name} stopped: {stage.summary()}", stage)
 
     def warns(self, text: str) -> None:
         from prefect import get_run_logger
 
         get_run_logger().warning(text)
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, stage: Stage, what: str = "") -> None:
         from prefect import get_run_logger
 
-        get_run_logger().info(text)
+        film = label(what) if what and what != stage.name else ""
+        get_run_logger().info(text, extra={"stage": stage.name, "film": film})
 
 
 _listener: ContextVar[Listener] = ContextVar("listener")
@@ -184,6 +190,8 @@ def reported(name: str, of: str = "", artifact: bool = True) -> Iterator[Progres
             return
         with one_at_a_time:
             stage.update(what, done, total)
+            if what == stage.name:
+                progressed(what, done, total)
             listener.moves(stage, what)
             if stage.idle:
                 return
@@ -198,6 +206,8 @@ def reported(name: str, of: str = "", artifact: bool = True) -> Iterator[Progres
         raise
     if shown:
         shown.finish(stage.summary())
+        if url := dashboard():
+            show_dashboard(url)
     listener.ends(stage)
 
 

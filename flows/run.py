@@ -1,10 +1,12 @@
 """A run: settings and storage, made once at the door of a flow; all that a flow calls takes them from it."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from flows.artifacts import show_settings
 from flows.catalogue import needs
 from flows.lock import alone
 from flows.preflight import preflight
@@ -68,6 +70,7 @@ def opened(
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
     if run := _open.get(None):
+        _show(flow, run)
         yield run
         return
     uses = needs(flow, vars(given)) if uses is None else uses
@@ -77,6 +80,14 @@ def opened(
     with alone(run.storage):
         token = _open.set(run)
         try:
+            _show(flow, run)
             yield run
         finally:
             _open.reset(token)
+
+
+def _show(flow: str, run: Run) -> None:
+    """Shows the settings in Prefect, from inside a flow; the command line is outside when it opens its run."""
+    prefect = sys.modules.get("prefect.context")
+    if prefect and prefect.FlowRunContext.get():
+        show_settings(flow, run.settings)

@@ -4,6 +4,7 @@ No times, no Delta versions, no attempts and no path of the storage itself are i
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -99,6 +100,17 @@ def _ffmpeg() -> dict[str, str]:
 
 def _relative(storage: Storage, text: str) -> str:
     return text.replace(storage.base.rstrip("/") + "/", "")
+
+
+def show_all(storage: Storage, console: Console) -> None:
+    """Prints the runs of the Prefect server that PREFECT_API_URL names, and what the storage holds."""
+    found = status(storage)
+    if os.environ.get("PREFECT_API_URL"):
+        from flows import server_runs
+
+        server_runs.show(server_runs.runs(), console)
+    console.print(f"[bold]{shown(storage.base)}[/]", soft_wrap=True)
+    show(found, console)
 
 
 def show(found: Status, console: Console) -> None:

@@ -25,7 +25,9 @@ def render_stories(recipe: str = "laptop", storage: str = "out", overrides: Sequ
     movies are kept.
 
     Args:
-        recipe, storage, overrides: as build_dataset has them.
+        recipe: where the settings come from, one of `moviedreamer list`.
+        storage: folder, file://, s3:// or gs://.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         URLs of the movies that were finished, of their quality report, and of the report.

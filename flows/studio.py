@@ -15,7 +15,9 @@ def studio(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str
     """Does what build_dataset, train_autoencoder, train_decoder, train_autoregressive, render_movies and evaluate do.
 
     Args:
-        recipe, storage, overrides: as build_dataset has them.
+        recipe: where the settings come from, one of `moviedreamer list`.
+        storage: folder, file://, s3:// or gs://.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         All that was made: snapshot, models, and the URLs of movie, storyboard and figures.

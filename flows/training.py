@@ -31,7 +31,9 @@ def train_autoencoder(
     """Trains image encoder to tokens to picture (stages 1 and 2), and makes the tokens of all keyframes.
 
     Args:
-        recipe, storage, overrides: as build_dataset has them.
+        recipe: where the settings come from, one of `moviedreamer list`.
+        storage: folder, file://, s3:// or gs://.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
         snapshot: id of what to learn from; "" for the recipe's own films.
 
     Returns:
@@ -55,7 +57,9 @@ def train_decoder(
     """Trains the decoder on (stage 3): it also reads descriptions and faces. Compressor and tokens stay as they are.
 
     Args:
-        recipe, storage, overrides: as build_dataset has them.
+        recipe: where the settings come from, one of `moviedreamer list`.
+        storage: folder, file://, s3:// or gs://.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
         snapshot: id of what to learn from; "" for the recipe's own films.
         autoencoder: the model's folder in the storage; "" for the recipe's own.
 
@@ -79,7 +83,9 @@ def train_autoregressive(
     """Trains the model that writes keyframe tokens from multimodal scripts; it reads no pixels.
 
     Args:
-        recipe, storage, overrides: as build_dataset has them.
+        recipe: where the settings come from, one of `moviedreamer list`.
+        storage: folder, file://, s3:// or gs://.
+        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
         snapshot: id of what to learn from; "" for the recipe's own films.
         autoencoder: folder of the model that makes the tokens; "" for the recipe's own.
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from storage.errors import MovieDreamerError
 from storage.printable import is_utf8
-from tasks.head import START_LIMIT, patient_head
+from tasks.head import START_LIMIT, NodeEndedError, patient_head
 from tasks.progress import Voice, tell_while
 
 _QUIET = {
@@ -29,10 +29,11 @@ _ONE_THREAD = {  # of each worker: on small CPUs two threads are slower than one
 }
 _PATIENCE = {  # of the parts of a Ray that starts here, with each other
     "RAY_gcs_server_port_wait_time_s": str(START_LIMIT),
-    "RAY_raylet_start_wait_time_s": str(START_LIMIT),
+    "RAY_raylet_start_wait_time_s": "5",  # of one question for the node, which patient_head repeats
     "RAY_worker_register_timeout_seconds": str(START_LIMIT),
     "RAY_agent_register_timeout_ms": str(START_LIMIT * 1000),
 }
+_STARTS = 3  # of a Ray whose node ends while it starts
 _JOIN_LIMIT = 100  # seconds for a cluster to answer, as its head may just be starting
 _PLACE = re.compile(r"(ray://)?(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+):(?P<port>[0-9]{1,5})")
 _CURE = (
@@ -57,6 +58,7 @@ class Pool:
     cpus: float
     gpus: float
     limits: Limits
+    stage: str = ""
 
 
 class ClusterError(MovieDreamerError):
@@ -128,6 +130,15 @@ def cluster_address() -> str:
     """The cluster that RAY_ADDRESS names; "" where this machine is to start a Ray of its own."""
     address = os.environ.get("RAY_ADDRESS", "").strip()
     return "" if address == "local" else address
+
+
+def dashboard() -> str:
+    """The URL of the dashboard of the Ray that this process is connected to; "" where there is none."""
+    ray = sys.modules.get("ray")
+    if not ray or not ray.is_initialized():
+        return ""
+    place = ray._private.worker.get_dashboard_url()
+    return f"http://{place}" if place else ""
 
 
 def gpus(config: ClusterConfig) -> float:
@@ -219,26 +230,29 @@ def _start(config: ClusterConfig) -> None:
     import ray
 
     limit = f"of at most {START_LIMIT} for each of its parts; minutes are normal on a busy machine"
-    try:
-        with (
-            _speechless() as aloud,
-            _own_sigterm(),
-            tell_while("waiting for Ray to start", limit, aloud),
-            patient_head(),
-        ):
-            ray.init(
-                address="local",
-                num_cpus=config.cpus,
-                object_store_memory=config.object_store_mb * 2**20,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-    except BaseException as error:
-        ray.shutdown()
-        if not isinstance(error, Exception):
-            raise
-        raise ClusterError(f"Ray does not start on this machine: {_said(error)}{_cure(error)}") from error
+    for left in reversed(range(_STARTS)):
+        try:
+            with (
+                _speechless() as aloud,
+                _own_sigterm(),
+                tell_while("waiting for Ray to start", limit, aloud),
+                patient_head(),
+            ):
+                ray.init(
+                    address="local",
+                    num_cpus=config.cpus,
+                    object_store_memory=config.object_store_mb * 2**20,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+                return
+        except BaseException as error:
+            ray.shutdown()
+            if not isinstance(error, Exception):
+                raise
+            if not (left and isinstance(error, NodeEndedError)):
+                raise ClusterError(f"Ray does not start on this machine: {_said(error)}{_cure(error)}") from error
 
 
 def _cure(error: Exception) -> str:

@@ -1,7 +1,8 @@
 """Starts this process's Ray with time limits for a busy machine; a failed start leaves no processes.
 
 Ray itself gives its node 30 seconds, which no setting changes, asks for it without a pause meanwhile, and forgets the
-processes of a node that did not start.
+processes of a node that did not start. It also ends a node whose agent takes more than 15 seconds to come up: the Ray
+of one process has no dashboard, so its agent is the small one, and a node that ended is started again.
 """
 
 import time
@@ -13,16 +14,20 @@ START_LIMIT = 600  # seconds
 _PAUSE = 0.25  # seconds between two questions
 
 
+class NodeEndedError(OSError):
+    """A process without which there is no node has ended while the node started."""
+
+
 @contextmanager
 def patient_head() -> Iterator[None]:
     """In the block `ray.init` waits START_LIMIT seconds for its node, and ends its processes when that does not come.
 
     Raises:
-        RuntimeError: at once, when a process without which there is no node has ended.
+        NodeEndedError: soon, when a process without which there is no node has ended.
     """
-    from ray._private import node, services
+    from ray._private import node, services, utils
 
-    ray_node, get_node = node.Node, services.get_node
+    ray_node, get_node, missing = node.Node, services.get_node, utils.get_dashboard_dependency_error
     starting: list[Any] = []
 
     class Head(ray_node):  # type: ignore[misc, valid-type]
@@ -43,13 +48,18 @@ def patient_head() -> Iterator[None]:
                 for name, process in starting[-1].dead_processes():
                     if name in ("raylet", "gcs_server"):
                         logs = starting[-1].get_logs_dir_path()
-                        raise OSError(f"its {name} ended with {process.returncode}; see {logs}/{name}.err") from error
+                        raise NodeEndedError(
+                            f"its {name} ended with {process.returncode}; see {logs}/{name}.err"
+                        ) from error
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"it is not up after {START_LIMIT} s; is the machine overloaded?") from error
                 time.sleep(_PAUSE)
 
-    node.Node, services.get_node = Head, patient
+    def without_dashboard() -> ImportError:
+        return ImportError("not wanted")
+
+    node.Node, services.get_node, utils.get_dashboard_dependency_error = Head, patient, without_dashboard
     try:
         yield
     finally:
-        node.Node, services.get_node = ray_node, get_node
+        node.Node, services.get_node, utils.get_dashboard_dependency_error = ray_node, get_node, missing

@@ -70,7 +70,7 @@ def _chain(films: list[Film], storage: Storage, make: Make, pool: Pool, alone: b
         warnings.simplefilter("ignore", DeprecationWarning)
         return ray.data.from_items(rows, override_num_blocks=len(films)).map_batches(
             Worker,
-            fn_constructor_args=(storage, make, pool.limits),
+            fn_constructor_args=(storage, make, pool.limits, pool.stage),
             batch_size=1,
             # A second film waits in each actor, so that none is idle while Ray brings it the next; but not where a film
             # may have ended a worker, so that none is blamed for what reading ahead did.

@@ -9,7 +9,7 @@ each of three attempts.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -176,6 +176,7 @@ class _Bench:
     def work_off(self, make: Make, cluster: ClusterConfig) -> None:
         self.progress(self.stage.name, self.done, self.total)
         pool = cluster.decoder_pool if self.stage.decodes else cluster.model_pool
+        pool = replace(pool, stage=self.stage.name)
         with closing(answers(self.tables.storage, self.pending, make, pool, cluster)) as arriving:
             for answer in arriving:
                 if answer.step:

@@ -15,6 +15,7 @@ from storage.root import Storage
 from tasks.blame import film_error, told
 from tasks.cluster import Limits
 from tasks.made import ATTEMPTS, Answer, Film, Make, ReadsAhead, Work, answered
+from tasks.metrics import Busy
 
 _LOOK_EVERY = 0.25  # seconds
 _FAREWELL = 1.0  # seconds in which the last answer leaves the worker
@@ -46,6 +47,7 @@ class Worker:
     storage: Storage
     make: Make
     limits: Limits
+    stage: str = ""
     _work: Work | None = field(default=None, init=False)
     _turns: "queue.Queue[_Turn]" = field(default_factory=queue.Queue, init=False)
     _base: int = field(default=0, init=False)
@@ -93,14 +95,17 @@ class Worker:
         return None
 
     def _work_off(self) -> None:
+        busy = Busy(self.stage)
         while True:
             turn = self._turns.get()
+            busy.waited()
             turn.say(Answer(turn.film.film_id, turn.film.attempts + 1, begins=True))
             turn.announced.wait()  # so the driver knows whose attempt it was, should the film end this worker
             for answer in self._attempts(turn):
                 turn.say(answer)
                 self._expect_next()
             self._base = 0
+            busy.worked()
             turn.say(None)
 
     def _attempts(self, turn: _Turn) -> Iterator[Answer]:

@@ -30,7 +30,7 @@ FLAGS = {
         "results", "--layout", "--real", "--stories", "-o", "--recipe", "--storage", "--set", "--into", "--json",
     ],
     "compare": ["reports", "--json"],
-    "status": ["--storage", "--json"],
+    "status": ["--storage", "--watch", "--html", "--json"],
     "clean": ["--storage", "--yes", "--json"],
 }  # fmt: skip
 

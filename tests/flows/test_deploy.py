@@ -1,4 +1,4 @@
-"""prefect.yaml: `prefect deploy --all` against a real server, and a real worker that runs studio."""
+"""prefect.yaml and the automations on a real server, and a real worker that runs studio."""
 
 import json
 import os
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from flows import catalogue
+from flows.cli import app
 
 REPOSITORY = Path(__file__).parents[2]
 PREFECT = Path(sys.executable).with_name("prefect")
@@ -90,9 +92,18 @@ def _queued(names: dict[str, str], home: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in home.glob("out/movies/*/Rain.*")}
 
 
+def _automate(names: dict[str, str], folder: Path) -> None:
+    """Creates the automations, with ids of this server as their first lines ask for."""
+    card = _call(names, "/deployments/name/data_card/laptop")["id"]
+    for path in (REPOSITORY / "infra/automations").glob("*.yaml"):
+        copy = folder / path.name
+        copy.write_text(path.read_text().replace("00000000-0000-0000-0000-000000000000", card))
+        subprocess.run([PREFECT, "automation", "create", "--from-file", str(copy)], env=names, check=True)
+
+
 @pytest.mark.slow
 def test_every_flow_is_deployed_and_a_worker_runs_studio(environment: dict[str, str], tmp_path: Path) -> None:
-    subprocess.run([PREFECT, "--no-prompt", "deploy", "--all"], env=environment, cwd=REPOSITORY, check=True)
+    subprocess.run([PREFECT, "--no-prompt", "deploy", "--name", "laptop"], env=environment, cwd=REPOSITORY, check=True)
     deployments = _call(environment, "/deployments/filter", body={})
     assert {deployment["entrypoint"] for deployment in deployments} == {
         f"flows.{flow.module}.{name}" for name, flow in catalogue.FLOWS.items()
@@ -103,6 +114,7 @@ def test_every_flow_is_deployed_and_a_worker_runs_studio(environment: dict[str, 
         assert form["recipe"]["type"] == form["storage"]["type"] == "string"
         assert form["overrides"]["type"] == "array"
 
+    _automate(environment, tmp_path)
     worker = {"env": environment | {"MOVIEDREAMER_HOME": str(tmp_path)}}
     with _running("worker", "start", "--pool", "laptop", log=tmp_path / "worker.log", **worker):
         call = ["deployment", "run", "studio/laptop", "--param", "recipe=smoke", "--watch"]
@@ -122,4 +134,15 @@ def test_every_flow_is_deployed_and_a_worker_runs_studio(environment: dict[str, 
     assert "data:image/jpeg;base64," in found["renders-held-out"]["data"]
     assert found["autoencoder"]["type"] == "progress"
     assert found["autoencoder"]["data"] == 100.0
+    settings = {row["setting"]: row["value"] for row in json.loads(found["settings"]["data"])}
+    shown = CliRunner().invoke(app, ["show", "studio", "--recipe", "smoke", "--changed", "--json"])
+    assert {key: json.loads(value) for key, value in settings.items()}["name"] == "smoke"
+    assert settings == {
+        one["key"]: json.dumps(one["value"], ensure_ascii=False) for one in json.loads(shown.stdout)["settings"]
+    }
+    cards = [
+        run for run in _call(environment, "/flow_runs/filter", body={}) if run["created_by"]["type"] == "AUTOMATION"
+    ]
+    assert len(cards) == 1  # studio made one snapshot
+    assert cards[0]["parameters"]["storage"] == str(tmp_path / "out")
     shutil.rmtree(tmp_path / "out")

@@ -4,9 +4,12 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from flows.cleaning import look
+from flows.cli import app
 from flows.status import show, status
 from storage.movies.encoder import ffmpeg_program
 from storage.printable import json_text
@@ -65,3 +68,13 @@ def test_what_comes_from_outside_is_shown_escaped_and_cut(tmp_path: Path) -> Non
     assert max(map(len, text.getvalue().splitlines())) < 2100
     (line,) = (line for line in text.getvalue().splitlines() if "of the script" in line)
     assert line.endswith("…, 3 keyframes, 4.5 s")
+
+
+def test_a_page_is_written_beside_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    page = tmp_path / "page.html"
+    (tmp_path / "storage").mkdir()
+    said = CliRunner().invoke(app, ["status", "--storage", str(tmp_path / "storage"), "--html", str(page)])
+    assert said.exit_code == 0
+    assert "nothing is kept here yet" in said.stdout
+    assert "nothing is kept here yet" in page.read_text()

@@ -14,7 +14,7 @@ import pytest
 
 from tasks import cluster as cluster_module
 from tasks import head, progress
-from tasks.cluster import ClusterConfig, ClusterError, cluster_address, connect, require_gpus
+from tasks.cluster import ClusterConfig, ClusterError, cluster_address, connect, dashboard, require_gpus
 
 
 def test_gpus_that_ray_would_wait_for_are_told_with_the_settings_that_ask(
@@ -235,3 +235,37 @@ def test_a_cluster_that_cannot_be_joined_says_why(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(cluster_module, "_await_head", lambda address: None)
     with pytest.raises(ClusterError, match=f"cannot join the Ray cluster at RAY_ADDRESS='there:1': {fault}; RAY_ADD"):
         connect(ClusterConfig())
+
+
+def test_the_ray_of_this_machine_has_the_small_agent_and_no_dashboard(cluster: ClusterConfig) -> None:
+    from ray._private import utils
+
+    before = utils.get_dashboard_dependency_error
+    with head.patient_head():
+        assert isinstance(utils.get_dashboard_dependency_error(), ImportError)
+    assert utils.get_dashboard_dependency_error is before
+    connect(cluster)
+    assert dashboard() == ""
+
+
+@pytest.mark.parametrize(("ends", "starts"), [(2, 3), (3, 3)])
+def test_a_node_that_ends_while_it_starts_is_started_again_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, ends: int, starts: int
+) -> None:
+    import ray
+
+    tried = []
+
+    def init(**options: object) -> None:
+        tried.append(options)
+        if len(tried) <= ends:
+            raise head.NodeEndedError("its raylet ended with -6")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    if ends < 3:
+        cluster_module._start(ClusterConfig())
+    else:
+        with pytest.raises(ClusterError, match="Ray does not start on this machine: its raylet ended with -6"):
+            cluster_module._start(ClusterConfig())
+    assert len(tried) == starts

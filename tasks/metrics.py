@@ -1,0 +1,57 @@
+"""Figures of our own stages for Prometheus, on the page of each node where Ray shows its own.
+
+Ray adds "ray_" in front of their names, and labels for node, session and version. Without a Ray they go nowhere.
+"""
+
+import sys
+import time
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ray.util.metrics import Gauge
+
+GAUGES = {
+    "moviedreamer_stage_done": "films, steps or keyframes that a stage has finished; its rate is the stage's pace",
+    "moviedreamer_stage_waiting": "films, steps or keyframes that a stage has still to do: the depth of its queue",
+    "moviedreamer_worker_busy": "share of time, 0-1, that a worker of a stage was at work and not waiting for films",
+}
+
+
+def progressed(stage: str, done: int, total: int) -> None:
+    """Says how far a stage is."""
+    _set("moviedreamer_stage_done", stage, done)
+    _set("moviedreamer_stage_waiting", stage, total - done)
+
+
+class Busy:
+    """How much of its time a worker is at work, since it began."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._began = self._changed = time.monotonic()
+        self._worked = 0.0
+
+    def waited(self) -> None:
+        """The time up to now was spent waiting."""
+        self._changed = time.monotonic()
+
+    def worked(self) -> None:
+        """The time since then was work."""
+        now = time.monotonic()
+        self._worked += now - self._changed
+        self._changed = now
+        _set("moviedreamer_worker_busy", self._stage, self._worked / max(now - self._began, 1e-9))
+
+
+def _set(name: str, stage: str, value: float) -> None:
+    ray = sys.modules.get("ray")
+    if ray and ray.is_initialized():
+        _gauge(name).set(value, {"stage": stage})
+
+
+@cache
+def _gauge(name: str) -> "Gauge":
+    from ray.util.metrics import Gauge
+
+    return Gauge(name, GAUGES[name], ("stage",))

@@ -1,0 +1,47 @@
+"""Our figures among those of Ray."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from tasks import metrics
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], float]:
+    """(metric, stage) -> what was set last, of a Ray that is connected."""
+    found: dict[tuple[str, str], float] = {}
+
+    def gauge(name: str) -> SimpleNamespace:
+        assert name in metrics.GAUGES
+        return SimpleNamespace(set=lambda value, tags: found.update({(name, tags["stage"]): value}))
+
+    monkeypatch.setattr(metrics, "_gauge", gauge)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: True))
+    return found
+
+
+def test_a_stage_says_what_is_done_and_what_waits(said: dict[tuple[str, str], float]) -> None:
+    metrics.progressed("captions", 3, 10)
+    assert said == {("moviedreamer_stage_done", "captions"): 3, ("moviedreamer_stage_waiting", "captions"): 7}
+
+
+def test_a_worker_s_share_of_work_leaves_waiting_out(
+    said: dict[tuple[str, str], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 6.0, 8.0, 8.0, 10.0])  # waited 6 s, worked 2 s, did not wait, worked 2 s
+    monkeypatch.setattr(metrics.time, "monotonic", lambda: next(clock))
+    busy = metrics.Busy("faces")
+    busy.waited()
+    busy.worked()
+    assert said["moviedreamer_worker_busy", "faces"] == 0.25
+    busy.waited()
+    busy.worked()
+    assert said["moviedreamer_worker_busy", "faces"] == 0.4
+
+
+def test_without_a_ray_nothing_is_said(said: dict[tuple[str, str], float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "ray")
+    metrics.progressed("captions", 3, 10)
+    assert said == {}
