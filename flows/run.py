@@ -1,11 +1,13 @@
 """A run: settings and storage, made once at the door of a flow; all that a flow calls takes them from it."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from flows.catalogue import needs
+from flows.keeper import kept
 from flows.lock import alone
 from flows.preflight import preflight
 from flows.recipe import Recipe
@@ -72,7 +74,11 @@ def opened(
     run = Run(resolve(recipe, overrides, uses), Storage(uri))
     preflight(run.settings, run.storage, uses)
     claim(run.storage, into)
-    with alone(run.storage):
+    with kept(), alone(run.storage):
+        if "PREFECT__FLOW_RUN_ID" in os.environ:  # a worker has started this process
+            from flows.rescue import watch
+
+            watch()
         token = _open.set(run)
         try:
             yield run

@@ -7,12 +7,13 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import show_rows
 from flows.rendering import REPORT, Report, render, told
+from flows.rescue import HOOKS
 from flows.run import References, Run, opened
 from storage.errors import ConfigError
 from tasks.movies.stories import queue
 
 
-@flow(name="render_stories")
+@flow(name="render_stories", **HOOKS)
 def render_stories(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Renders the stories of `stories.folder` that are new, in the order of their names.
 
