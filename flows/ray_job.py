@@ -20,7 +20,14 @@ from storage.errors import ConfigError
 from tasks.cluster import cluster_address
 from tasks.jobs import JobError, Jobs
 
-_HANDED_ON = ("PREFECT_LOGGING_", "PREFECT_API_URL", "PREFECT_FLOWS_", "MOVIEDREAMER_HOME", "MOVIEDREAMER_MODELS")
+_HANDED_ON = (
+    "PREFECT_LOGGING_",
+    "PREFECT_API_URL",
+    "PREFECT_FLOWS_",
+    "PREFECT__FLOW_RUN_ID",
+    "MOVIEDREAMER_HOME",
+    "MOVIEDREAMER_MODELS",
+)
 """How the names of variables begin that the job gets from here; secrets belong in the cluster's own environment."""
 
 
