@@ -22,8 +22,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import fakes
 import stack as stacks
@@ -37,6 +38,9 @@ from flows.rescue import HOOKS, watch
 from storage.root import Storage
 from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig, connect
+from tasks.progress import silent
+from tasks.training.engine.fit import fit
+from tasks.training.engine.job import FitConfig
 
 _RUN_LIMIT = 1500.0  # seconds
 _CANCEL_LIMIT = 120.0
@@ -49,19 +53,26 @@ def curated(storage: str, log: str, films: int, keyframes: int, hangs: str = "")
 
     Args:
         log: a file that gets a line for each film that a stage begins.
-        hangs: "fit" hangs with Ray at work, "start" before; both hear of no signal that Python can hear of.
+        hangs: "start" hangs before Ray is up, "work" with Ray, "training" in the workers of Ray Train.
     """
     place = Storage(storage)
     with kept(), alone(place):
         watch()
+        if hangs == "work":
+            connect(CLUSTER)
+        if hangs == "training":
+            fit(place, "toy", "0", partial(hang, log, hangs), FitConfig(workers=2), CLUSTER, silent)
         if hangs:
-            if hangs == "work":
-                connect(CLUSTER)
-            fakes.Fakes(0, log=log).begin("hangs", hangs)
-            while True:
-                with suppress(BaseException):
-                    time.sleep(1e6)
+            hang(log, hangs)
         fakes.curate(place, fakes.film_ids(films), fakes.Fakes(keyframes, decoding=0.05, model=0.02, log=log), CLUSTER)
+
+
+def hang(log: str, where: str) -> NoReturn:
+    """Hears of no signal that Python can hear of."""
+    fakes.Fakes(0, log=log).begin("hangs", where)
+    while True:
+        with suppress(BaseException):
+            time.sleep(1e6)
 
 
 @dataclass
@@ -194,6 +205,7 @@ process of the Prefect worker, which is a driver on the cluster, or has a Ray of
 
 CANCELS: Mapping[str, tuple[str, str]] = {
     "cancel of a hung flow, Ray job": ("work", "job"),
+    "cancel of a hung training, Ray job": ("training", "job"),
     "cancel of a hung flow, process": ("work", "process"),
     "cancel of a flow that hangs before Ray, process": ("start", "process"),
 }
@@ -318,6 +330,7 @@ class Bench:
             for process, command in stacks.commands()
             if mark in stacks.environment(process)
         ]
+        found += [f"placement group {group}" for group in self.parts.placement_groups()]
         found += [f"Ray worker {process}" for process in self.parts.ray_workers()]
         found += [
             f"job {job}" for job, state in self.parts.jobs().items() if run in job and state in ("PENDING", "RUNNING")

@@ -30,6 +30,7 @@ HEAD = "127.0.0.4"
 NODES = ("127.0.0.2", "127.0.0.3")
 KINDS = ("job", "s3", "disk", "process", "clock")
 """Of deployments: a Ray job, whatever its storage; a process that is a driver on the cluster; one with its own Ray."""
+_WORK = ("ray::Map", "ray::RayTrain", "ray::TrainController")
 _PATIENT = """
 from ray.scripts.scripts import main
 from tasks.head import patient_head
@@ -192,7 +193,7 @@ class Stack:
     def ray_workers(self) -> list[int]:
         """Ids of the processes on the two nodes that work for a job."""
         raylets = {process for address, process in self.raylets().items() if address in NODES}
-        working = [process for process, command in commands() if command[0].startswith("ray::Map")]
+        working = [process for process, command in commands() if command[0].startswith(_WORK)]
         return [process for process in working if _parent(process) in raylets]
 
     def drivers(self, flow_run: str) -> list[int]:
@@ -220,6 +221,12 @@ class Stack:
             return str(self.call(f"/flow_runs/{flow_run}")["state"]["type"])
         except OSError:
             return ""
+
+    def placement_groups(self) -> list[str]:
+        """Ids of those that hold or want resources."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.dashboard}/api/v0/placement_groups", timeout=60) as answer:
+            groups = json.load(answer)["data"]["result"]["result"]
+        return [group["placement_group_id"] for group in groups if group["state"] != "REMOVED"]
 
     def jobs(self) -> dict[str, str]:
         """Ray job -> its status."""

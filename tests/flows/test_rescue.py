@@ -118,3 +118,48 @@ def test_a_ray_job_whose_run_has_ended_is_stopped_and_anothers_is_not(monkeypatc
     server.run.state = Scheduled()
     assert list(rescue.reap()) == []
     assert server.run.state.type == StateType.SCHEDULED
+
+
+class _Killed(BaseException):
+    """The process would have ended."""
+
+
+class _Enough(BaseException):
+    """The test has seen enough of a process that goes on."""
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "ends"),
+    [
+        (Running(), True, _Enough),
+        (Running(), False, _Killed),
+        (Running(name=rescue.ATTACHED), False, _Enough),
+        (Scheduled(), False, _Enough),
+        (Cancelling(), False, _Killed),
+    ],
+    ids=[
+        "at work",
+        "taken up elsewhere",
+        "found again by who waits",
+        "to be taken up",
+        "cancelled, and no worker says so",
+    ],
+)
+def test_a_process_ends_when_its_run_is_cancelled_or_goes_on_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, state: State, known: bool, ends: type[BaseException]
+) -> None:
+    server, clock = Server(Running(), state), iter(range(0, 50, 5))
+
+    def sleep(seconds: float) -> None:
+        if next(clock, None) is None:
+            raise _Enough
+
+    def end(process: int, how: int) -> None:
+        raise _Killed
+
+    monkeypatch.setattr(rescue, "get_client", lambda sync_client: server)
+    monkeypatch.setattr(rescue, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: next(clock, 50)))
+    monkeypatch.setattr("flows.rescue.os.kill", end)
+    with pytest.raises(ends):
+        rescue._watch(server.run.id, state.id if known else uuid4())
+    assert server.run.state.name == ("Cancelled" if state.is_cancelling() else state.name)
