@@ -15,6 +15,7 @@ import tasks.curation.snapshot
 from flows.artifacts import show_counts, show_markdown, show_rows, show_sheet
 from flows.preflight import ask_servers
 from flows.reporting import reported, warn
+from flows.rescue import HOOKS
 from flows.run import References, Run, opened
 from storage import snapshot as snapshots
 from storage.root import Storage
@@ -26,7 +27,7 @@ from tasks.curation.pipeline import CURATION
 from tasks.stage import Stage, Work, run_stage
 
 
-@flow(name="build_dataset")
+@flow(name="build_dataset", **HOOKS)
 def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Curates the films of a recipe.
 
@@ -42,7 +43,7 @@ def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Seque
         return References(curate(run).id)
 
 
-@flow(name="data_card")
+@flow(name="data_card", **HOOKS)
 def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Makes the page of one snapshot: the newest, or that of `--set data_card.snapshot=<id>`.
 
@@ -58,7 +59,7 @@ def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[
         return References(files=(card(run),))
 
 
-@flow(name="export_webdataset")
+@flow(name="export_webdataset", **HOOKS)
 def export_webdataset(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Exports one snapshot: the newest, or that of `--set export.snapshot=<id>`. Finished shards are kept.
 

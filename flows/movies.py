@@ -15,6 +15,7 @@ import tasks.movies.storyboard
 import tasks.shown
 from flows.artifacts import show_markdown, show_rows, show_sheet
 from flows.reporting import reported
+from flows.rescue import HOOKS
 from flows.run import References, Run, opened
 from flows.training import tokens, trained
 from storage import publish
@@ -24,7 +25,7 @@ from storage.tables.filmrows import FilmRows
 from tasks.stage import Work
 
 
-@flow(name="render_movies")
+@flow(name="render_movies", **HOOKS)
 def render_movies(
     recipe: str = "laptop",
     storage: str = "out",
@@ -53,7 +54,7 @@ def render_movies(
         return rendered(run, *trained(run, given))
 
 
-@flow(name="evaluate")
+@flow(name="evaluate", **HOOKS)
 def evaluate(
     recipe: str = "laptop",
     storage: str = "out",

@@ -1,5 +1,6 @@
 """A run: settings and storage, made once at the door of a flow; all that a flow calls takes them from it."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 
 from flows.artifacts import show_settings
 from flows.catalogue import needs
+from flows.keeper import kept
 from flows.lock import alone
 from flows.preflight import preflight
 from flows.recipe import Recipe
@@ -77,7 +79,11 @@ def opened(
     run = Run(resolve(recipe, overrides, uses), Storage(uri))
     preflight(run.settings, run.storage, uses)
     claim(run.storage, into)
-    with alone(run.storage):
+    with kept(), alone(run.storage):
+        if "PREFECT__FLOW_RUN_ID" in os.environ:  # a worker has started this process
+            from flows.rescue import watch
+
+            watch()
         token = _open.set(run)
         try:
             _show(flow, run)

@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import show_markdown, show_rows
 from flows.rendering import QUALITY, REPORT, Report, measured, render, told
+from flows.rescue import HOOKS
 from flows.run import References, Run, opened
 from storage.errors import ConfigError
 from tasks.movies.quality import of_report
@@ -14,7 +15,7 @@ from tasks.movies.stories import accept, queue
 from tasks.stage import StageError
 
 
-@flow(name="render_stories")
+@flow(name="render_stories", **HOOKS)
 def render_stories(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Renders the stories of `stories.folder` that are new, in the order of their names.
 

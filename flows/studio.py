@@ -6,11 +6,12 @@ from prefect import flow
 
 from flows.curation import curate
 from flows.movies import rendered
+from flows.rescue import HOOKS
 from flows.run import References, opened
 from flows.training import trained
 
 
-@flow(name="studio")
+@flow(name="studio", **HOOKS)
 def studio(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Does what build_dataset, train_autoencoder, train_decoder, train_autoregressive, render_movies and evaluate do.
 

@@ -16,6 +16,7 @@ from flows.artifacts import show_training
 from flows.curation import curate
 from flows.recipe import Recipe
 from flows.reporting import reported, warn
+from flows.rescue import HOOKS
 from flows.run import References, Run, opened
 from storage import snapshot as snapshots
 from storage.snapshot import Snapshot
@@ -24,7 +25,7 @@ from tasks.progress import telling
 from tasks.stage import Work
 
 
-@flow(name="train_autoencoder")
+@flow(name="train_autoencoder", **HOOKS)
 def train_autoencoder(
     recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = (), snapshot: str = ""
 ) -> References:
@@ -46,7 +47,7 @@ def train_autoencoder(
         return made
 
 
-@flow(name="train_decoder")
+@flow(name="train_decoder", **HOOKS)
 def train_decoder(
     recipe: str = "laptop",
     storage: str = "out",
@@ -72,7 +73,7 @@ def train_decoder(
         return replace(made, decoder=decoder(run, data, made, tokens(run, data, made)))
 
 
-@flow(name="train_autoregressive")
+@flow(name="train_autoregressive", **HOOKS)
 def train_autoregressive(
     recipe: str = "laptop",
     storage: str = "out",

@@ -80,7 +80,11 @@ class ClusterConfig(BaseModel, frozen=True, extra="forbid"):
     )
     gpus_a_worker: float = Field(0, ge=0, description="GPUs of each such actor")
     decoders: int = Field(1, ge=1, description="films that are decoded at a time")
-    patience: float = Field(7200, gt=0, description="seconds without progress after which a film is given up")
+    patience: float = Field(
+        7200,
+        gt=0,
+        description="seconds without progress after which a film is given up, or a training's worker started again",
+    )
     film_memory: float = Field(
         8, gt=0, description="GiB by which a film may make its worker grow before it is given up"
     )

@@ -12,6 +12,7 @@ MovieDreamerError
 ├── StageError                    a stage that failed for another reason than its films
 ├── LeakError                     what is learnt from is also held out
 ├── ClusterError                  Ray is not there, or has not what is asked of it
+├── JobError                      a cluster that takes no Ray job, or has lost one
 ├── TrainingError                 a training that did not come to its end
 ├── DivergedError                 a loss that is not finite
 ├── TrainingMemoryError           the device's memory ran out

@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storage import checkpoints
 from storage.errors import MovieDreamerError
@@ -109,7 +109,7 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
     job.storage.write_bytes(f"{job.folder}/{RAY}", b"")  # Ray Train writes it so, whatever stands there
     trainer = TorchTrainer(
         _train,
-        train_loop_config={"job": job},
+        train_loop_config={"job": job, "patience": cluster.patience if config.workers else None},
         scaling_config=ScalingConfig(
             num_workers=(config.min_workers, config.workers) if config.min_workers else config.workers,
             use_gpu=config.gpus > 0,
@@ -128,7 +128,7 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
         return str(error)
 
 
-def _train(settings: dict[str, Job]) -> str:
+def _train(settings: dict[str, Any]) -> str:
     """The loop in a worker. An error that all workers come to, and would again, is returned: Ray's restarts are for
     workers that die. One that only some may come to is raised, so that Ray ends the others, who wait for them."""
     import torch
@@ -142,7 +142,7 @@ def _train(settings: dict[str, Job]) -> str:
     if torch.cuda.is_available():
         torch.cuda.set_device(get_device())
     try:
-        train(settings["job"], rank, world)
+        train(settings["job"], rank, world, settings["patience"])
     except (MovieDreamerError, ValueError) as error:
         if world > 1 and not isinstance(error, SHARED_ERRORS):
             raise

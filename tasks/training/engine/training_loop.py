@@ -5,7 +5,9 @@ started again goes on at the step after the last checkpoint and ends with the sa
 that add in any order). On another number of workers it sees the same samples, and ends with the same up to rounding.
 """
 
+import faulthandler
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -45,8 +47,11 @@ SHARED_ERRORS = (DivergedError, ConfigError, MismatchedCheckpointError)
 """What all workers of a run come to, if one does."""
 
 
-def train(job: Job, rank: int = 0, world: int = 1) -> None:
+def train(job: Job, rank: int = 0, world: int = 1, patience: float | None = None) -> None:
     """Runs in each of `world` workers, which torch.distributed connects where there are several.
+
+    Args:
+        patience: seconds without a step after which the process ends, whatever it hangs in; Ray starts it again.
 
     Raises:
         DivergedError: when a loss or a gradient is not finite.
@@ -56,21 +61,31 @@ def train(job: Job, rank: int = 0, world: int = 1) -> None:
     """
     torch.set_num_threads(job.config.threads)
     torch.manual_seed(0)
+    _expect_step(patience)
     try:
-        Run(job, job.make(), rank, world).go()
+        Run(job, job.make(), rank, world, patience).go()
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and _NO_MEMORY not in str(error):
             raise
         cures = ["lower the model's batch, and raise fit.batches by as much", *_lighter(job.config)]
         raise TrainingMemoryError(f"out of memory ({str(error).splitlines()[0]}): {'; '.join(cures)}") from error
+    finally:
+        if patience:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _expect_step(patience: float | None) -> None:
+    """Ends the process, with the traces of all threads in its log, unless called again within so many seconds."""
+    if patience:
+        faulthandler.dump_traceback_later(patience, exit=True, file=sys.__stderr__ or sys.stderr)
 
 
 class Run:
     """One worker's share of a training run; `done` steps lie behind it, and `curve` has a row for each of them."""
 
-    def __init__(self, job: Job, trainable: "Trainable", rank: int, world: int) -> None:
+    def __init__(self, job: Job, trainable: "Trainable", rank: int, world: int, patience: float | None = None) -> None:
         config = job.config
-        self.job, self.trainable, self.rank, self.world = job, trainable, rank, world
+        self.job, self.trainable, self.rank, self.world, self.patience = job, trainable, rank, world, patience
         self.device = device()
         module = trainable.module
         trained = {parameter for step in (0, trainable.steps - 1) for parameter in trainable.parameters(step)}
@@ -111,6 +126,7 @@ class Run:
         config, steps = self.job.config, self.trainable.steps
         for shares in dataloader.steps(self.trainable, self.done, self.batches, self.rank, self.world, self.device):
             self.step(shares)
+            _expect_step(self.patience)
             improved = config.validate_every > 0 and self.done % config.validate_every == 0 and self.validate()
             if self.done < steps and (improved or self.done % config.checkpoint_every == 0):
                 self.save(self.best if improved else None)

@@ -1,3 +1,4 @@
+import faulthandler
 import json
 import re
 import subprocess
@@ -19,7 +20,7 @@ from tasks.training.engine import fit as fit_module
 from tasks.training.engine.fit import TrainingError, fit
 from tasks.training.engine.job import FitConfig, Job
 from tasks.training.engine.not_finite import DivergedError
-from tasks.training.engine.training_loop import Run
+from tasks.training.engine.training_loop import Run, train
 from tests.tasks.toy_training import STEPS, Toy, autoencoder, seen
 
 TOY = Path(__file__).parents[2] / "toy_training.py"
@@ -71,6 +72,16 @@ def test_killed_twice_and_run_again_equals_undisturbed_bit_for_bit(undisturbed, 
     assert fit_apart(tmp_path, kills=kills) < 0
     assert fit_here(tmp_path) == FINAL
     assert result(tmp_path) == result(undisturbed)
+
+
+def test_each_step_of_a_worker_has_a_limit_that_the_next_one_begins_anew(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        faulthandler, "dump_traceback_later", lambda seconds, **more: calls.append((seconds, more["exit"]))
+    )
+    monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: calls.append("over"))
+    train(Job(Storage(str(tmp_path)), "toy", "0", Toy, ALONE), patience=60.0)
+    assert calls == [(60.0, True)] * (STEPS + 1) + ["over"]
 
 
 def test_half_a_checkpoint_does_not_count(undisturbed, tmp_path):
