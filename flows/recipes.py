@@ -64,7 +64,7 @@ def laptop() -> Recipe:
         autoregressive=AutoregressiveTrainingConfig(
             model=_autoregressive(), init="embedded/autoregressive", steps=60, learning_rate=2e-4
         ),
-        render=RenderConfig(steps=2),
+        render=RenderConfig(steps=1),
     )
 
 
