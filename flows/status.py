@@ -29,12 +29,13 @@ def status(storage: Storage) -> Status:
     """
     from storage import layout, snapshot
     from storage.tables.tables import Tables
-    from tasks.movies.stories import takes
 
     if not storage.exists(""):
         raise StorageError(
             f"there is no storage at {storage.base!r}: name one with --storage, or run a flow to make it"
         )
+    from tasks.movies.stories import takes
+
     tables = Tables(storage)
     newest = takes.newest(storage)
     rows = tables.count()

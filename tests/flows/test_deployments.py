@@ -27,7 +27,7 @@ FILE = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())
 DEPLOYMENTS = PrefectYamlModel.model_validate(FILE).deployments
 AUTOMATIONS = sorted((REPOSITORY / "infra/automations").glob("*.yaml"))
 DIFFERENT = {(str(one.entrypoint), json.dumps(one.parameters)): one for one in DEPLOYMENTS}.values()
-PLACES = {"laptop": "process", "gpu": "process", "docker": "docker", "docker-gpu": "docker"}
+PLACES = {"laptop": "process", "gpu": "process", "cluster": "process", "docker": "docker", "docker-gpu": "docker"}
 
 
 def _flow(deployment: DeploymentConfig) -> str:
@@ -51,14 +51,14 @@ def test_every_flow_is_deployed_to_every_kind_of_place() -> None:
     for place in ("laptop", "docker", "kubernetes"):
         assert {flow for flow, name in names if name == place} == set(catalogue.FLOWS)
     on_gpus = set(catalogue.FLOWS) - {"data_card", "export_webdataset"}
-    for place in ("gpu", "docker-gpu", "kubernetes-gpu"):
+    for place in ("gpu", "cluster", "docker-gpu", "kubernetes-gpu"):
         assert {flow for flow, name in names if name == place} == on_gpus
     for one in DEPLOYMENTS:
         assert one.entrypoint == f"flows.{catalogue.FLOWS[_flow(one)].module}.{_flow(one)}"
         assert one.work_pool is not None
         assert one.work_pool.name == one.name
         assert one.tags
-        assert one.concurrency_limit == 1
+        assert one.concurrency_limit == (None if one.name == "cluster" else 1)  # docs/faults.md says why
 
 
 def test_pools_know_the_job_variables_of_their_deployments() -> None:
@@ -149,5 +149,5 @@ def test_automations_are_what_prefect_takes(path: Path) -> None:
     if path.stem == "zombies":
         beat = int(FILE["definitions"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
         assert trigger.posture == Posture.Proactive
-        assert trigger.within == datetime.timedelta(seconds=540) == 6 * datetime.timedelta(seconds=beat)
+        assert trigger.within == datetime.timedelta(seconds=540) > 4 * datetime.timedelta(seconds=beat)
         assert trigger.after <= trigger.expect
