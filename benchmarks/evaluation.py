@@ -35,7 +35,7 @@ from tasks.evaluation.shards import of_results
 from tasks.evaluation.stage import look
 from tasks.progress import silent
 
-CLUSTER = ClusterConfig(cpus=2, object_store_mb=128, workers=2)
+CLUSTER = ClusterConfig(cpus=4, object_store_mb=128, workers=2)
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
         for count in (args.many // 10, args.many):
             drawn(folder / f"many-{count}", count, (64, 36))
             command = [sys.executable, __file__, "--child", str(folder / f"many-{count}"), str(clip(folder))]
-            print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+            print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip(), flush=True)
         drawn(folder / "frames", args.frames, (448, 256))
         network = folder / "inception.pth"
         torch.save(random_weights().state_dict(), network)
