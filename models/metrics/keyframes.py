@@ -19,20 +19,24 @@ from models.captioner.colours import NAMES, main_colour, nearest, to_lab
 from models.checkpoint import CheckpointConfig, CheckpointError
 from models.errors import ModelError
 from models.face import DlibConfig, FaceConfig, FaceEmbedder
-from models.metrics import consistency, pictures, sound
+from models.metrics import consistency, pictures, script, sound
 from models.metrics.aesthetic import AestheticConfig, AestheticHead
 from models.metrics.clip import ClipMetricConfig, Image, JointSpace
 from models.metrics.figure import Figure, Floats, absent, mean
 from models.metrics.inception import Inception, InceptionConfig
+from models.metrics.speech import SpeechConfig
 from models.metrics.style import StyleConfig, StyleTower
 from models.vision import EfficientNetLite0Config, VisionConfig
 
 if TYPE_CHECKING:
     from models.vision.encoder import ImageEncoder
 
-Module = Literal["clip", "inception", "style", "vision", "faces", "sound"]
+Module = Literal["clip", "inception", "style", "vision", "faces", "sound", "speech"]
 MODULES: tuple[Module, ...] = get_args(Module)
 """What looks at pictures, and what listens to videos."""
+
+HEARD: tuple[Module, ...] = ("sound", "speech")
+"""Those that listen to videos."""
 
 PLAIN: tuple[Module, ...] = ("clip", "inception", "style", "vision", "sound")
 """Those whose vectors need no story beside them."""
@@ -67,6 +71,7 @@ class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
         DlibConfig(), description="face detector and embedder of the metrics of characters, where stories are given"
     )
     sound: SoundMetricsConfig = Field(SoundMetricsConfig(), description="of videos' sound")
+    speech: SpeechConfig = Field(SpeechConfig(), description="recogniser of narration, where stories are given")
     splits: int = Field(10, ge=1, description="parts over which the Inception Score is averaged")
     resamples: int = Field(
         100, ge=0, description=f"of the intervals of FID and Inception Score, up to {_HELD} pictures; 0: none"
@@ -102,6 +107,8 @@ class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
                 }
             case "faces":
                 return {}  # tasks.evaluation.scripted has them
+            case "speech":
+                return {"narration": script.NARRATION}
             case "sound":
                 return {"sound_step": sound.STEP, "loudness_gap": sound.gap_words(self.sound.loudness)}
 
@@ -151,8 +158,8 @@ def encoder(config: KeyframeMetricsConfig, module: Module) -> Encoder:
             return partial(_vision, config.vision.kind, vision.build(config.vision))
         case "faces":
             return partial(_faces, config.faces.width, face.build(config.faces))
-        case "sound":
-            raise AssertionError("sound is heard, not seen: storage.results.soundtrack")
+        case "sound" | "speech":
+            raise AssertionError(f"{module} is heard, not seen")
 
 
 def _vision(kind: str, network: "ImageEncoder", images: Sequence[Image], plots: Sequence[str]) -> Vectors:
@@ -230,7 +237,9 @@ def measure(
 
     def seen(story: str, images: Sequence[Image], told: Sequence[str]) -> Keyframes:
         found = {module: look(images, told) for module, look in encoders.items()}
-        return Keyframes(story, [f"{story}/{number}" for number in range(1, len(images) + 1)], found.__getitem__)
+        return Keyframes(
+            story, [f"{story}/{number}" for number in range(1, len(images) + 1)], lambda module: found.get(module, {})
+        )
 
     names = np.asarray(stories)
     groups = [(story, np.flatnonzero(names == story).tolist()) for story in dict.fromkeys(stories)]
@@ -277,7 +286,7 @@ def figures_of(
             return _by_style(config, stories)
         case "vision":
             return _by_vision(config, stories, real)
-        case "faces":
+        case "faces" | "speech":
             return Measured({}, {})
         case "sound":
             return _by_sound(config, stories)

@@ -13,7 +13,9 @@ from storage.movies.mix import loudness
 
 Floats = NDArray[np.float32]
 
-_RATE = 16_000  # samples a second
+RATE = 16_000
+"""Samples a second."""
+
 _MOMENTS = 10  # a second
 _CUT = 20.0  # grey levels by which small pictures differ, on average, across a cut
 _SMALL = (32, 18)
@@ -32,9 +34,8 @@ def heard(path: Path) -> dict[str, Floats]:
 
     try:
         with av.open(f"file:{path}", metadata_errors="replace") as container:
-            sounds = bool(container.streams.audio)
             cuts_T = _cuts(container)
-        loud_T = _loud(path) if sounds else np.zeros(0, np.float32)
+        loud_T = _loud(path)
     except av.error.FFmpegError as error:
         raise ConfigError(f"{str(path)!r} can't be read as a video: {error}") from error
     length = max(len(cuts_T), len(loud_T))
@@ -66,15 +67,22 @@ def _cuts(container: "object") -> Floats:
 
 
 def _loud(path: Path) -> Floats:
-    import av
-
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=_RATE)
-    with av.open(f"file:{path}", metadata_errors="replace") as container:
-        parts = [part.to_ndarray()[0] for frame in container.decode(audio=0) for part in resampler.resample(frame)]
-        parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
-    samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    each = _RATE // _MOMENTS
-    whole = samples[: len(samples) // each * each].reshape(-1, each)
+    heard_N = samples(path)
+    each = RATE // _MOMENTS
+    whole = heard_N[: len(heard_N) // each * each].reshape(-1, each)
     rms_T = np.sqrt(np.square(whole).mean(axis=1)) if len(whole) else np.zeros(0)
     louder_T: Floats = np.maximum(np.diff(rms_T, prepend=0.0), 0).astype(np.float32)
     return louder_T
+
+
+def samples(path: Path) -> Floats:
+    """Its sound as mono samples at RATE; none of a video without sound."""
+    import av
+
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
+    with av.open(f"file:{path}", metadata_errors="replace") as container:
+        if not container.streams.audio:
+            return np.zeros(0, np.float32)
+        parts = [part.to_ndarray()[0] for frame in container.decode(audio=0) for part in resampler.resample(frame)]
+        parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -101,6 +101,7 @@ def _scripted(
         clips.setdefault(shard.story, []).extend([count] if shard.video else [1] * count)
     pairs = [(one, clips[one.story]) for one in stories]
     found = scripted.figures(looks, pairs, scripts, references, same_face)
+    found["narration"] = scripted.narration(looks, stories, scripts)
     if "style" not in looks.gone:
         found["csd_cross"] = scripted.style_cross(stories, references)
     return found

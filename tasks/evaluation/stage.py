@@ -16,6 +16,7 @@ from models.checkpoint import CheckpointConfig
 from models.errors import ModelError
 from models.face import FaceConfig
 from models.metrics.keyframes import (
+    HEARD,
     PLAIN,
     KeyframeMetricsConfig,
     Keyframes,
@@ -24,10 +25,11 @@ from models.metrics.keyframes import (
     Vectors,
     encoder,
 )
+from models.metrics.speech import Recogniser
 from models.packaged import MODELS
 from models.vision import VisionConfig
 from storage.fingerprint import fingerprint
-from storage.results.soundtrack import heard
+from storage.results import soundtrack
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
 from tasks.evaluation.report import Model
@@ -75,7 +77,7 @@ class Looks:
         """Shard -> module -> where its vectors are to be."""
         there = {f"evaluations/vectors/{name}" for name in self.storage.list("evaluations/vectors")}
         wanted = {
-            shard.id: {module: self.place(shard, module) for module in self.keys if module != "sound" or shard.video}
+            shard.id: {module: self.place(shard, module) for module in self.keys if module not in HEARD or shard.video}
             for shard in shards
         }
         lacks = {one: {m: place for m, place in places.items() if place not in there} for one, places in wanted.items()}
@@ -90,14 +92,14 @@ class Looks:
 
     def count(self, shard: Shard) -> int:
         """Pictures of a shard that were looked at; 0 where there is no network."""
-        module = next(iter(self.models), None)
+        module = next((one for one in self.models if one not in HEARD), None)
         if not module:
             return 0
         return len(load(self.storage.read_bytes(self.place(shard, module)))[self.config.of_pictures(module)])
 
     def _story(self, story: str, shards: Sequence[Shard]) -> Keyframes:
         def vectors(module: Module) -> Vectors:
-            some = [shard for shard in shards if module != "sound" or shard.video]
+            some = [shard for shard in shards if module not in HEARD or shard.video]
             if not some:
                 return {}
             parts = [load(self.storage.read_bytes(self.place(shard, module))) for shard in some]
@@ -154,10 +156,11 @@ def looking(
 ) -> ShardWork:
     """What an actor does: keeps the vectors of a shard at their places."""
     network = cache(partial(encoder, config))
+    recogniser = cache(partial(Recogniser, config.speech))
 
     def work(shard_id: str) -> Iterator[Step | Made]:
         shard = shards[shard_id]
-        made: dict[Module, list[Vectors]] = {module: [] for module in places[shard_id] if module != "sound"}
+        made: dict[Module, list[Vectors]] = {module: [] for module in places[shard_id] if module not in HEARD}
         pictures, seen = shard.pictures(storage), 0
         for some in ahead(iter(lambda: list(islice(pictures, _TOGETHER)), [])) if made else ():
             images, plots = [image for image, _ in some], [plot for _, plot in some if plot]
@@ -165,8 +168,11 @@ def looking(
                 parts.append(network(module)(images, plots))
             seen += len(images)
             yield Step(seen, seen)
-        if "sound" in places[shard_id] and shard.video:
-            made["sound"] = [heard(shard.video)]
+        if shard.video and "sound" in places[shard_id]:
+            made["sound"] = [soundtrack.heard(shard.video)]
+        if shard.video and "speech" in places[shard_id]:
+            letters = recogniser().hear(soundtrack.samples(shard.video)).encode()
+            made["speech"] = [{"words": np.frombuffer(letters + b"\n", np.uint8).astype(np.float32)}]
         for module, parts in made.items():
             arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
             storage.write_bytes(places[shard_id][module], save(arrays))
