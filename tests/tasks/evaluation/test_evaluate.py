@@ -4,43 +4,20 @@ import av
 import numpy as np
 import pytest
 import torch
-from open_clip.model import CLIP
 from PIL import Image
 
-from models.metrics.aesthetic import AestheticConfig
-from models.metrics.clip import ClipMetricConfig
-from models.metrics.inception import InceptionConfig
-from models.metrics.keyframes import KeyframeMetricsConfig, figures_of
+from models.metrics.keyframes import figures_of
 from models.metrics.style import StyleConfig
 from storage.results import results
 from storage.root import Storage
 from tasks.evaluation import evaluate, shards, stage
 from tasks.progress import silent
-
-SIDE = 28
+from tests.tasks import tiny_metrics
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    """Tiny CLIP and CSD in their layouts; the other weights are missing."""
-    folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(0)
-    model = CLIP(
-        embed_dim=16,
-        vision_cfg={"image_size": SIDE, "layers": 1, "width": 64, "patch_size": 14, "head_width": 64},
-        text_cfg={"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
-        quick_gelu=True,
-    )
-    torch.save(model.state_dict(), folder / "clip.bin")
-    state = {f"module.backbone.{name}": t for name, t in model.visual.state_dict().items() if name != "proj"}
-    state |= {"module.last_layer_style": torch.randn(64, 16), "module.last_layer_content": torch.randn(64, 16)}
-    torch.save({"model_state_dict": state}, folder / "csd_vit-l.pth")
-    return KeyframeMetricsConfig(
-        clip=ClipMetricConfig(source=str(folder / "clip.bin")),
-        style=StyleConfig(source=str(folder / "csd_vit-l.pth")),
-        aesthetic=AestheticConfig(source=str(folder / "nowhere.pth")),
-        inception=InceptionConfig(source=str(folder / "nowhere.pth")),
-    )
+    return tiny_metrics.config(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture
