@@ -69,6 +69,16 @@ def test_actors_see_what_one_process_sees_bit_for_bit(config, folder, tmp_path, 
     assert all(figure.value is not None or figure.reason for figure in report.figures.values())
 
 
+def test_a_story_with_a_keyframe_without_plot_has_no_clip_score(config, folder, tmp_path):
+    (folder / "b" / "plots.txt").write_text("Rose waits.\n\nRose leaves.\n")
+    (folder / "a" / "plots.txt").unlink()
+    storage, some = Storage(str(tmp_path / "s")), shards.of_results(results.read(folder), 1.0)
+    looks = in_one_process(config, some, storage)
+    found = figures_of("clip", config, looks.keyframes(some), [], looks.gone).figures
+    assert found["clip_score"].reason == "no story has a plot for each of its keyframes"
+    assert found["clip_sim"].n == 41
+
+
 def test_a_network_that_is_added_looks_alone(config, folder, tmp_path):
     storage, some = Storage(str(tmp_path / "s")), shards.of_results(results.read(folder), 1.0)
     gone = config.model_copy(update={"style": StyleConfig(source=str(tmp_path / "nowhere.pth"))})
