@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
@@ -134,20 +135,20 @@ def prefect_worker(parts: stacks.Stack, run: str, draw: random.Random) -> None:
 
 
 def machine(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    """The Prefect worker and the flow's process at once; flows.rescue is called until it finds the run."""
+    """The Prefect worker and the flow's process at once."""
     stacks.until(lambda: parts.drivers(run), "the driver")
     parts.kill("worker")
     for process in parts.drivers(run):
         kill(process)
     parts.start_worker()
-    stacks.until(lambda: run in rescued(parts), "the rescue")
 
 
-def rescued(parts: stacks.Stack) -> str:
-    """What flows.rescue tells, for which the benchmark's flow is one of ours."""
+def rescue(parts: stacks.Stack) -> None:
+    """What cron does: calls flows.rescue every minute, for which the benchmark's flow is one of ours."""
     code = "from flows import rescue; rescue._ours = lambda client, run: True; print(*rescue.reap())"
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=parts.environment, capture_output=True, text=True, check=True).stdout
+    while True:
+        time.sleep(60)
+        subprocess.run([sys.executable, "-c", code], env=parts.environment, capture_output=True, check=False)
 
 
 def prefect_server(parts: stacks.Stack, run: str, draw: random.Random) -> None:
@@ -195,7 +196,7 @@ STRIKES: Mapping[str, tuple[Strike, str]] = {
     "SIGKILL of the Prefect worker": (prefect_worker, "job"),
     "SIGKILL of the Prefect worker, flow in its process": (prefect_worker, "process"),
     "SIGKILL of the flow's process": (driver, "process"),
-    "SIGKILL of Prefect worker and flow's process, then flows.rescue": (machine, "process"),
+    "SIGKILL of Prefect worker and flow's process at once": (machine, "process"),
     "restart of the Prefect server": (prefect_server, "job"),
     "restart of Postgres": (postgres, "job"),
     "S3 answers 500": (s3("500"), "s3"),
@@ -232,6 +233,7 @@ def main() -> None:
     folder = tempfile.TemporaryDirectory(prefix="md", ignore_cleanup_errors=True)
     with folder as name, stacks.stack(Path(name)) as parts:
         os.environ.update((name, value) for name, value in parts.environment.items() if name.startswith("AWS_"))
+        threading.Thread(target=rescue, args=(parts,), daemon=True).start()
         bench = Bench(parts, args)
         for kind in stacks.KINDS:
             strikes = {name: strike for name, (strike, of) in STRIKES.items() if of == kind and args.fault in name}
