@@ -304,9 +304,9 @@ class Bench:
                     rows[struck[-1]].count(begun(log), seen, finished)
                 struck.append(order.pop())
                 seen, finished = len(begun(log)), done(storage)
-                began = time.monotonic()
+                began, before = time.monotonic(), commits(storage)
                 strikes[struck[-1]](self.parts, run, self.draw)
-                self.comes_to(seen + 1, log, run)
+                self.goes_on(storage, before, run)
                 rows[struck[-1]].seconds.append(time.monotonic() - began)
                 told = f"  {struck[-1]}, at film {seen} of {works}: {time.monotonic() - began:.0f} s"
                 print(told, file=sys.stderr, flush=True)
@@ -363,6 +363,10 @@ class Bench:
         """Waits until so many films have been begun, or the run is over."""
         stacks.until(lambda: len(fakes.lines(log)) >= goal or self.over(run), f"line {goal} of {log}", _RUN_LIMIT)
 
+    def goes_on(self, storage: Storage, before: int, run: str) -> None:
+        """Waits until there is a commit more, or the run is over."""
+        stacks.until(lambda: commits(storage) > before or self.over(run), "the next commit", _RUN_LIMIT)
+
     def over(self, run: str) -> bool:
         return self.parts.state(run) in ("COMPLETED", "FAILED", "CANCELLED")
 
@@ -380,6 +384,11 @@ def kill(process: int) -> None:
 def begun(log: str) -> list[Work]:
     """The log's lines."""
     return [(line.split()[0], line.split()[1]) for line in fakes.lines(log)]
+
+
+def commits(storage: Storage) -> int:
+    """How often films were told to be finished."""
+    return len(storage.list("tables/work/_delta_log"))
 
 
 def done(storage: Storage) -> set[Work]:
