@@ -272,7 +272,8 @@ class Bench:
         self.number += 1
         folder = self.parts.folder / f"run{self.number}"
         folder.mkdir()
-        places = {"s3": f"s3://faults/run{self.number}", "disk": str(self.parts.small_disk / folder.name)}
+        options = f"endpoint_override=127.0.0.1:{self.parts.s3}&scheme=http"
+        places = {"s3": f"s3://faults/run{self.number}?{options}", "disk": str(self.parts.small_disk / folder.name)}
         parameters = {"storage": places.get(kind, str(folder / "out")), "log": str(folder / "log")}
         size = {"films": self.args.films, "keyframes": self.args.keyframes}
         return (
@@ -368,7 +369,9 @@ class Bench:
         stacks.until(lambda: commits(storage) > before or self.over(run), "the next commit", _RUN_LIMIT)
 
     def over(self, run: str) -> bool:
-        return self.parts.state(run) in ("COMPLETED", "FAILED", "CANCELLED")
+        """Whether it has ended; one that failed or crashed may be taken up again."""
+        state = self.parts.state(run)
+        return state in ("COMPLETED", "CANCELLED") or (state in ("FAILED", "CRASHED") and self.parts.age(run) > 120)
 
     def finished(self, run: str) -> bool:
         with suppress(TimeoutError):
