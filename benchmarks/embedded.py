@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--films", type=int, default=8)
     parser.add_argument("weights", type=Path, help="folder of an autoencoder, such as the recipe world trains")
-    parser.add_argument("--steps", type=int, default=8, help="of the decoder's diffusion")
+    parser.add_argument("--steps", type=int, default=1, help="of the decoder's diffusion")
     parser.add_argument("--sheet", type=Path, help="write originals and rebuilt keyframes to this PNG")
     args = parser.parse_args()
     model = DiffusionAutoencoder.from_pretrained(args.weights)

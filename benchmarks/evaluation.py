@@ -5,16 +5,16 @@
 Both compute FID and Inception Score of the same PNG files with the same network (FID's Inception, random weights): we
 look at each picture once, in two actors of one thread; torchmetrics is used as its documentation shows, one metric
 after the other with two threads, reading ahead in a thread. Times start when Ray and all libraries are loaded, and
-include loading the weights. Then `--many` small pictures, and a tenth of them, go through the stage with a tiny CLIP:
-the memory is what this process and the largest actor hold at most.
+include loading the weights. First `--many` small pictures, and a tenth of them, go through the stage with a tiny CLIP,
+each in a process of its own that does the work of an actor and of the driver.
 """
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,15 +27,15 @@ from torch import nn
 
 from models.metrics.clip import ClipMetricConfig
 from models.metrics.inception import Inception, InceptionConfig, graph
-from models.metrics.keyframes import KeyframeMetricsConfig, figures
+from models.metrics.keyframes import KeyframeMetricsConfig, figures, figures_of
 from storage.results import results
 from storage.root import Storage
 from tasks.cluster import ClusterConfig, connect
 from tasks.evaluation.shards import of_results
-from tasks.evaluation.stage import look
+from tasks.evaluation.stage import Looks, look, looking
 from tasks.progress import silent
 
-CLUSTER = ClusterConfig(cpus=2, object_store_mb=128, workers=2)
+CLUSTER = ClusterConfig(cpus=4, object_store_mb=128, workers=2)
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
         for count in (args.many // 10, args.many):
             drawn(folder / f"many-{count}", count, (64, 36))
             command = [sys.executable, __file__, "--child", str(folder / f"many-{count}"), str(clip(folder))]
-            print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+            print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip(), flush=True)
         drawn(folder / "frames", args.frames, (448, 256))
         network = folder / "inception.pth"
         torch.save(random_weights().state_dict(), network)
@@ -77,9 +77,9 @@ def stage(folder: Path, network: Path, count: int) -> dict[str, float]:
     began = time.monotonic()
     looks = look(config, shards, storage, CLUSTER, silent, modules=("inception",))
     (a, b) = looks.keyframes(shards)
-    found = figures(config, [a], [b], looks.gone | {"clip": "", "style": "", "vision": ""}).figures
+    found = figures_of("inception", config, [a], [b], {}).figures
+    score = figures_of("inception", config, [a, b], [], {}).figures["inception_score"]
     seconds = time.monotonic() - began
-    score = figures(config, [a, b], [], looks.gone | {"clip": "", "style": "", "vision": ""}).figures["inception_score"]
     assert found["fid"].value is not None
     assert score.value is not None
     return {"seconds": seconds, "fid": found["fid"].value, "inception_score": score.value}
@@ -134,37 +134,21 @@ def batches(folder: Path) -> Iterator[torch.Tensor]:
 
 
 def memory(folder: Path, weights: Path) -> None:
-    """Prints what this process and the largest actor hold at most while the stage looks at a folder."""
+    """Prints the most that a process holds which looks at all pictures of a folder and computes the metrics."""
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
-        connect(CLUSTER)
         config = KeyframeMetricsConfig(clip=ClipMetricConfig(source=str(weights)))
-        shards, peaks, over = of_results(results.read(folder), 1.0), {"driver": 0, "actor": 0}, threading.Event()
-        watcher = threading.Thread(target=watch, args=(peaks, over))
-        watcher.start()
+        shards, storage = of_results(results.read(folder), 1.0), Storage(scratch)
         began = time.monotonic()
-        looks = look(config, shards, Storage(scratch), CLUSTER, silent, modules=("clip",))
-        gone = looks.gone | {"inception": "", "style": "", "vision": ""}
+        looks = Looks(config, storage, ("clip",))
+        work = looking(config, {shard.id: shard for shard in shards}, looks.missing(shards), storage)
+        for shard in shards:
+            list(work(shard.id))  # type: ignore[arg-type]
+        gone = dict.fromkeys(("inception", "style", "vision", "sound"), "")
         found = figures(config, looks.keyframes(shards), [], gone).figures["clip_sim"]
         seconds = time.monotonic() - began
-        over.set()
-        watcher.join()
-    told = ", ".join(f"{name} {peak / 1024:.0f} MiB" for name, peak in peaks.items())
-    print(f"{found.n + 2} pictures in {seconds:.0f} s: {told}")
-
-
-def watch(peaks: dict[str, int], over: threading.Event) -> None:
-    while not over.wait(0.2):
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                title = (process / "cmdline").read_bytes()
-                lines = (process / "status").read_text().splitlines()
-            except OSError:
-                continue
-            resident = next((int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)
-            if process.name == str(threading.get_native_id()) or process.name == str(Path("/proc/self").resolve().name):
-                peaks["driver"] = max(peaks["driver"], resident)
-            elif title.startswith(b"ray::MapWorker"):
-                peaks["actor"] = max(peaks["actor"], resident)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{found.n + 2} pictures in {seconds:.0f} s: at most {peak / 1024:.0f} MiB in memory")
 
 
 def drawn(folder: Path, count: int, size: tuple[int, int]) -> None:

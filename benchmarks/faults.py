@@ -4,9 +4,9 @@
     python benchmarks/faults.py --times 2 --fault "driver"   # one
 
 A flow run curates films through all stages of the curation, with fake models: its driver is a Ray job on a cluster of
-two nodes, its states are in a Prefect server on Postgres (benchmarks/stack.py). Each fault strikes one run several
-times. At the end every row of every table is compared with that of a run that nobody disturbed. A run that fails, or
-does not end, is lost as a whole.
+two nodes, its states are in a Prefect server on Postgres (benchmarks/stack.py). Each fault strikes several times, in
+random order, in runs of its kind (a Ray job, one with its tables in S3, ...). At the end every row of every table is
+compared with that of a run that nobody disturbed. Then runs that hang are cancelled, until nothing is left of them.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,6 +44,9 @@ from tasks.training.engine.job import FitConfig
 
 _RUN_LIMIT = 1500.0  # seconds
 _CANCEL_LIMIT = 120.0
+Work = tuple[str, str]
+"""A stage, and a film."""
+
 CLUSTER = ClusterConfig(object_store_mb=128, workers=2, decoders=2)
 
 
@@ -77,23 +80,26 @@ def hang(log: str, where: str) -> NoReturn:
 
 @dataclass
 class Row:
-    """What became of one fault's strikes; a run that did not finish has lost all of its rows."""
+    """What became of one fault's strikes; a run that did not finish has lost a row at least."""
 
-    times: int = 0
     lost: int = 0
     doubled: int = 0
     again: int = 0  # films begun in a stage for another time
     finished_again: int = 0  # of them, those that were committed before
-    works: int = 0
-    seconds: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # of each strike
     left: list[str] = field(default_factory=list)
 
+    def count(self, log: Sequence[Work], struck: int, finished: Set[Work]) -> None:
+        """Adds what was begun again since the strike, which came after so many lines of the log."""
+        again = [work for place, work in enumerate(log) if place >= struck and work in log[:place]]
+        self.again += len(again)
+        self.finished_again += len(set(again) & finished)
+
     def told(self, name: str) -> str:
-        took = (
-            f"{sum(self.seconds) / len(self.seconds):.0f} s, at most {max(self.seconds):.0f} s" if self.seconds else ""
-        )
-        again = f"{self.again} of {self.works} films, {self.finished_again} finished before"
-        return f"| {name} | {self.times} | {self.lost} | {self.doubled} | {again if self.works else ''} | {took} |"
+        took = f"{sum(self.seconds) / len(self.seconds):.0f} s, at most {max(self.seconds):.0f} s"
+        again = f"{self.again}, finished before: {self.finished_again}"
+        cells = (name, len(self.seconds), self.lost, self.doubled, again, took, ", ".join(self.left))
+        return f"| {' | '.join(map(str, cells))} |"
 
 
 def worker(parts: stacks.Stack, run: str, draw: random.Random) -> None:
@@ -221,22 +227,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     rows: dict[str, Row] = {}
-    print("| fault | times | rows lost | rows doubled | begun again | until it goes on |\n|---|---|---|---|---|---|")
+    print("| fault | times | rows lost | rows doubled | films begun again | until it goes on | left |")
+    print("|---|---|---|---|---|---|---|")
     folder = tempfile.TemporaryDirectory(prefix="md", ignore_cleanup_errors=True)
     with folder as name, stacks.stack(Path(name)) as parts:
         os.environ.update((name, value) for name, value in parts.environment.items() if name.startswith("AWS_"))
         bench = Bench(parts, args)
-        for fault, (strike, kind) in STRIKES.items():
-            if args.fault in fault:
-                rows[fault] = bench.struck(strike, kind)
-                print(rows[fault].told(fault), flush=True)
-        for fault, (hangs, kind) in CANCELS.items():
-            if args.fault in fault:
-                rows[fault] = bench.cancelled(hangs, kind)
-                print(rows[fault].told(fault), *rows[fault].left, flush=True)
+        for kind in stacks.KINDS:
+            strikes = {name: strike for name, (strike, of) in STRIKES.items() if of == kind and args.fault in name}
+            found = bench.struck(strikes, kind) if strikes else {}
+            cancels = {name: hangs for name, (hangs, of) in CANCELS.items() if of == kind and args.fault in name}
+            found |= {name: bench.cancelled(hangs, kind) for name, hangs in cancels.items()}
+            for fault, row in found.items():
+                print(row.told(fault), flush=True)
+            rows |= found
     bad = sum(row.lost + row.doubled + len(row.left) for row in rows.values())
     result = {"name": "faults_lost_doubled_and_left", "value": bad, "unit": "rows and left-overs", "baseline": None}
-    print(json.dumps(result | {"ratio": None, "n": sum(row.times for row in rows.values())}))
+    print(json.dumps(result | {"ratio": None, "n": sum(len(row.seconds) for row in rows.values())}))
 
 
 class Bench:
@@ -272,36 +279,43 @@ class Bench:
             self.parts.run(self.deployments[kind], parameters | size | more),
         )
 
-    def struck(self, strike: Strike, kind: str) -> Row:
-        """A run that is struck, several times at random moments; further runs, should one have ended before."""
-        whole, row = self.undisturbed(), Row()
+    def struck(self, strikes: Mapping[str, Strike], kind: str) -> dict[str, Row]:
+        """Runs that are struck at random moments by each fault several times, in random order.
+
+        What such a run has lost or doubled is counted for each fault that struck it.
+        """
+        whole, rows = self.undisturbed(), {name: Row() for name in strikes}
+        order = [name for name in strikes for _ in range(self.args.times)]
+        self.draw.shuffle(order)
         works = self.args.films * len(fakes.STAGES)
-        while row.times < self.args.times:
+        while order:
             storage, log, run = self.begin(kind)
-            finished: set[tuple[str, str]] = set()
-            seen = 0
-            while row.times < self.args.times:
-                goal = seen + self.draw.randint(1, max(1, 2 * works // (self.args.times + 1)))
-                self.comes_to(goal, log, run)
+            struck = list[str]()
+            seen, finished = 0, set[Work]()
+            while order:
+                left = max(1, works - len(set(begun(log))))
+                self.comes_to(seen + self.draw.randint(1, max(1, 2 * left // (len(order) + 1))), log, run)
                 time.sleep(self.draw.uniform(0, 2))
                 if self.over(run):
                     break
-                row.finished_again += len(begun(log, seen) & finished)
-                finished = done(storage)
-                began, seen = time.monotonic(), len(fakes.lines(log))
-                strike(self.parts, run, self.draw)
-                row.times += 1
+                if struck:
+                    rows[struck[-1]].count(begun(log), seen, finished)
+                struck.append(order.pop())
+                seen, finished = len(begun(log)), done(storage)
+                began = time.monotonic()
+                strikes[struck[-1]](self.parts, run, self.draw)
                 self.comes_to(seen + 1, log, run)
-                row.seconds.append(time.monotonic() - began)
-                print(f"  struck at film {seen} of {works}: {row.seconds[-1]:.0f} s", file=sys.stderr, flush=True)
+                rows[struck[-1]].seconds.append(time.monotonic() - began)
+                told = f"  {struck[-1]}, at film {seen} of {works}: {time.monotonic() - began:.0f} s"
+                print(told, file=sys.stderr, flush=True)
             ended = self.finished(run)
-            row.finished_again += len(begun(log, seen) & finished)
+            if struck:
+                rows[struck[-1]].count(begun(log), seen, finished)
             lost, doubled = difference(whole, fakes.everything(storage))
-            row.lost += lost + (0 if ended or lost else 1)
-            row.doubled += doubled
-            row.works += works
-            row.again += len(fakes.lines(log)) - len(begun(log, 0))
-        return row
+            for name in set(struck):
+                rows[name].lost += lost or int(not ended)
+                rows[name].doubled += doubled
+        return rows
 
     def cancelled(self, hangs: str, kind: str) -> Row:
         """Runs that hang and are cancelled: seconds until nothing is left of them."""
@@ -315,7 +329,6 @@ class Bench:
             with suppress(TimeoutError):
                 self.nothing_left(storage, run)
             row.seconds.append(time.monotonic() - began)
-            row.times += 1
             row.left += self.left(storage, run)
         return row
 
@@ -362,13 +375,13 @@ def kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def begun(log: str, after: int) -> set[tuple[str, str]]:
-    """(stage, film) of the log's lines after so many."""
-    return {(line.split()[0], line.split()[1]) for line in fakes.lines(log)[after:]}
+def begun(log: str) -> list[Work]:
+    """The log's lines."""
+    return [(line.split()[0], line.split()[1]) for line in fakes.lines(log)]
 
 
-def done(storage: Storage) -> set[tuple[str, str]]:
-    """(stage, film) of what is committed."""
+def done(storage: Storage) -> set[Work]:
+    """What is committed."""
     tables = Tables(storage)
     return {(stage, film) for stage in fakes.STAGES for film, _ in tables.done(stage)}
 

@@ -83,7 +83,10 @@ TABLES = {
         (("identity", "no-identity"),),
     ),
     "figure5": Table(
-        "Figure 5: with and without face embeddings", ("ours", "no-faces"), (*SEEN, "nll"), (("ours", "no-faces"),)
+        "Figure 5: with and without face embeddings",
+        ("ours", "no-faces", "embedded", "embedded-no-faces"),
+        (*SEEN, "nll"),
+        (("ours", "no-faces"), ("embedded", "embedded-no-faces")),
     ),
     "figure7": Table(
         "Figure 7: with and without guards against overfitting",
@@ -92,7 +95,10 @@ TABLES = {
         (("ours", "no-guards"),),
     ),
     "figure8": Table(
-        "Figure 8: with reference frames and without", ("ours-ref", "ours"), (*SEEN, "nll"), (("ours-ref", "ours"),)
+        "Figure 8: with reference frames and without",
+        ("ours-ref", "ours", "embedded-ref", "embedded"),
+        (*SEEN, "nll"),
+        (("ours-ref", "ours"), ("embedded-ref", "embedded")),
     ),
 }
 

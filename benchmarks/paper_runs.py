@@ -131,6 +131,9 @@ VARIANTS = {
     "8-tokens": Variant(
         "8 tokens of 32 numbers", "autoencoder", "rebuilt", (*ANEW, "autoencoder.model.compressor.tokens=8")
     ),
+    "embedded": Variant("the embedded weights", "", "dreamt"),
+    "embedded-ref": Variant("the embedded weights; 10 reference frames", "", "few_shot"),
+    "embedded-no-faces": Variant("the embedded weights, asked without face embeddings", "", "dreamt", NO_FACES),
     "identity": Variant("tokens, descriptions and faces", "", "rebuilt"),
     "no-identity": Variant("tokens alone", "", "unscripted"),
 }
@@ -273,7 +276,9 @@ class Runs:
         variant = VARIANTS[name]
         seeds = [f"{part}.seed={seed}" for part in ("autoregressive", "autoencoder", "render")]
         settings = resolve("laptop", [*variant.settings, *seeds, "fit.workers=0"])
-        models = self._models._replace(autoregressive="")
+        models = self._models
+        if variant.draws in ("rebuilt", "unscripted"):
+            models = models._replace(autoregressive="")
         if variant.trains == "autoregressive":
             models = models._replace(autoregressive=self._autoregressive(settings))
         if variant.trains == "autoencoder":

@@ -29,7 +29,7 @@ from models.upscaler import lanczos
 
 FACTS = ("place", "people", "lt")
 METRICS = ("similarity", "psnr", "nll")
-DREAMT = [name for name, one in VARIANTS.items() if one.trains == "autoregressive"]
+DREAMT = [name for name, one in VARIANTS.items() if one.draws in ("dreamt", "few_shot")]
 PAIRED = ("ours", "noC")
 PAIRS = 20
 Values = Mapping[str, float]

@@ -134,7 +134,7 @@ def figures(run: Run, data: Snapshot, models: References, work: Work) -> str:
         )
     metrics = tasks.movies.evaluate.read(run.storage, rel)
     show_rows("metrics", [{"metric": name, **figure.model_dump()} for name, figure in metrics.items()], "The figures")
-    folders = (models.autoencoder, models.decoder, models.autoregressive)
+    folders = {name: getattr(models, name) for name in ("autoencoder", "decoder", "autoregressive")}
     page = run.storage.url(tasks.movies.quality.of_models(run.storage, rel, metrics, data, folders))
     show_markdown("quality", f"# [Quality report]({page})\n", "The figures of a snapshot and its models, as a page")
     return rel

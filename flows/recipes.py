@@ -64,7 +64,7 @@ def laptop() -> Recipe:
         autoregressive=AutoregressiveTrainingConfig(
             model=_autoregressive(), init="embedded/autoregressive", steps=60, learning_rate=2e-4
         ),
-        render=RenderConfig(steps=2),
+        render=RenderConfig(steps=1),
     )
 
 
@@ -159,7 +159,7 @@ def world() -> Recipe:
             steps=3000, batch=16, learning_rate=5e-4, token_noise=0.25, flip=0.5, average=0.995
         ),
         autoregressive=AutoregressiveTrainingConfig(
-            model=_autoregressive(), steps=3000, batch=4, learning_rate=5e-4, warmup=50
+            model=_autoregressive(), steps=3000, batch=4, learning_rate=5e-4, warmup=50, untold=0.1
         ),
         render=RenderConfig(steps=1),
         fit=FitConfig(precision="bf16", checkpoint_every=100, validate_every=1000),

@@ -2,8 +2,8 @@
 
 Three that watch, each where the one before it may be gone:
 
-- hooks of every flow, which the worker calls (or the flow itself): a crashed run is scheduled again, a cancelled one's
-  Ray job is stopped;
+- hooks of every flow, which the worker calls (or the flow itself): for a crashed run a process is left behind that
+  schedules it again, a cancelled one's Ray job is stopped;
 - a thread in the process of each deployed run (`watch`): it ends the process when its run is cancelled and no worker
   says so, or goes on elsewhere;
 - `reap`, for when worker and process are gone: runs that give no sign of life are scheduled again, cancelled ones are
@@ -14,13 +14,17 @@ What was finished before is not done again, so taking up costs what was in fligh
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import Flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
@@ -37,7 +41,8 @@ from tasks.cluster import ClusterError, cluster_address
 from tasks.jobs import JobError, Jobs
 
 TIMES = 3  # that a run is taken up again
-DELAY = timedelta(seconds=20)  # in which a process that ends has ended
+_DELAY = 15.0  # seconds in which a process that ends has ended, and its worker has had its say
+_TRIES = 240
 _LOOK_EVERY = 5.0  # seconds
 _WORKERS_TURN = 10.0  # seconds in which a worker may end a cancelled run
 _PENDING_LIMIT = timedelta(minutes=10)  # from a worker's taking a run to its process's first word
@@ -48,11 +53,27 @@ STOPPED = {StateType.CANCELLING, StateType.CANCELLED}
 
 
 def again(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
-    """Hook of runs that crashed or failed: schedules a deployment's run again, unless that would not help."""
+    """Hook of runs that crashed or failed: has a deployment's run taken up again, unless that would not help.
+
+    A process of its own does so a little later, since a worker reports a crash once more after the hooks, whatever
+    state they gave the run, and may end, too.
+    """
     error = getattr(state.data, "result", state.data)
     if flow_run.deployment_id and (state.is_crashed() or isinstance(error, StorageError | ClusterError | JobError)):
-        with get_client(sync_client=True) as client:
-            take_up(client, flow_run.id)
+        nowhere = subprocess.DEVNULL
+        command = [sys.executable, "-m", "flows.rescue", str(flow_run.id)]
+        subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
+
+
+def take_up_later(flow_run: UUID) -> None:
+    """What that process does; as long as the server is away, it asks again."""
+    for _ in range(_TRIES):
+        time.sleep(_DELAY)
+        with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
+            state = client.read_flow_run(flow_run).state
+            if state and (state.is_crashed() or state.is_failed()):
+                take_up(client, flow_run)
+            return
 
 
 def stop_job(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
@@ -90,7 +111,7 @@ def take_up(client: SyncPrefectClient, flow_run: UUID) -> str:
     elif run.run_count > TIMES:
         state = Crashed(message=f"Its process was lost {run.run_count} times.")
     else:
-        state = AwaitingRetry(scheduled_time=datetime.now(UTC) + DELAY, message="It has lost its process.")
+        state = AwaitingRetry(message="It has lost its process.")
     if run.state is None or run.state.name != state.name:
         client.set_flow_run_state(flow_run, state, force=True)
     return str(state.name)
@@ -187,5 +208,8 @@ def _over(client: SyncPrefectClient, flow_run: str) -> bool:
 
 
 if __name__ == "__main__":
-    for line in reap():
-        print(line, flush=True)
+    if sys.argv[1:]:
+        take_up_later(UUID(sys.argv[1]))
+    else:
+        for line in reap():
+            print(line, flush=True)

@@ -28,9 +28,9 @@ _PYARROW = ("s3", "gs")
 _PLACE_AND_OPTIONS = re.compile(r"(?P<place>.*?)(\?(?P<options>[a-z_]+=[^?]*))?", re.DOTALL)
 _PASSWORD = re.compile(r"://[^/@:]*:(?!\d*/)[^@]*@")  # a port is none; keys may hold "/"
 _SIGNED = re.compile(  # by Amazon, Google, CloudFront, Azure and others
-    r"(X-(Amz|Goog)-.+|Signature|Expires|Policy|Key-Pair-Id|AWSAccessKeyId|GoogleAccessId|sig|se|st|sp|sv|sr|spr|sip"
-    r"|ske|skt|sks|skv|skoid|sktid|((access|auth)_?)?token|api_?key|password)=.*",
-    re.IGNORECASE | re.DOTALL,
+    r"(?<=[?&])(X-(Amz|Goog)-[\w-]+|Signature|Expires|Policy|Key-Pair-Id|AWSAccessKeyId|GoogleAccessId|sig|se|st|sp|sv|sr"
+    r"|spr|sip|ske|skt|sks|skv|skoid|sktid|((access|auth)_?)?token|api_?key|password)=[^&\s'\"]*&?",
+    re.IGNORECASE,
 )
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 
@@ -66,24 +66,26 @@ def address(source: str) -> str:
     scheme, place, _ = split(source)
     if scheme in _PYARROW:
         return _masked(f"{scheme}://{place}")
-    start, mark, query = source.partition("?")
-    kept = "&".join(part for part in query.split("&") if not _SIGNED.fullmatch(part))
-    return _masked(start + (mark if kept else "") + kept)
+    bare = _SIGNED.sub("", source)
+    return _masked(source if bare == source else bare.rstrip("?&"))
 
 
 def reached(source: str, known: Iterable[str]) -> str:
     """An address as the one of some known URIs that it is of, or with the options of the first in the same bucket."""
+    if not is_remote(source):
+        return source
     scheme, place, options = split(source)
-    signed = is_remote(source) and scheme not in _PYARROW
-    if signed or (is_remote(source) and not options):
-        for uri in known:
-            theirs, other, how = split(uri)
-            if signed:
-                if address(uri) == source:
-                    return uri
-            elif how and (theirs, other.partition("/")[0]) == (scheme, place.partition("/")[0]):
-                return f"{source}?{how}"
+    for uri in known:
+        theirs, other, how = split(uri)
+        if scheme not in _PYARROW and address(uri) == source:
+            return uri
+        if scheme in _PYARROW and how and not options and _bucket(theirs, other) == _bucket(scheme, place):
+            return f"{source}?{how}"
     return source
+
+
+def _bucket(scheme: str, place: str) -> tuple[str, str]:
+    return scheme, place.partition("/")[0]
 
 
 def local_path(source: str) -> Path:
@@ -238,10 +240,15 @@ def _explained(source: str) -> Iterator[None]:
     except ValueError as error:  # also what no file system has the protocol of
         said = str(error).replace(source, shown)
         raise FilmError("unreadable", f"{shown!r} cannot be read: {said}") from error
-    except OSError as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # clients of other places have errors of their own
+        if not (is_remote(source) or isinstance(error, OSError)):
+            raise
         if in_store and lacks_keys(error):
             raise FilmError("unreachable", keys) from error
-        said = error.strerror or " ".join(str(error).replace(source, shown).split())[:300]
+        text = _masked(_SIGNED.sub("", str(error).replace(source, shown)))
+        said = getattr(error, "strerror", None) or " ".join(text.split())[:300]
         reason = "unreachable" if is_remote(source) else "unreadable"
         raise FilmError(reason, f"{shown!r} cannot be read: {said}") from error
 

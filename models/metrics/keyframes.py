@@ -8,7 +8,7 @@ Shapes: N keyframes, E numbers of an embedding.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +19,26 @@ from models.captioner.colours import NAMES, main_colour, nearest, to_lab
 from models.checkpoint import CheckpointConfig, CheckpointError
 from models.errors import ModelError
 from models.face import DlibConfig, FaceConfig, FaceEmbedder
-from models.metrics import consistency, pictures
+from models.metrics import consistency, pictures, script, sound
 from models.metrics.aesthetic import AestheticConfig, AestheticHead
 from models.metrics.clip import ClipMetricConfig, Image, JointSpace
 from models.metrics.figure import Figure, Floats, absent, mean
 from models.metrics.inception import Inception, InceptionConfig
+from models.metrics.speech import SpeechConfig
 from models.metrics.style import StyleConfig, StyleTower
 from models.vision import EfficientNetLite0Config, VisionConfig
 
 if TYPE_CHECKING:
     from models.vision.encoder import ImageEncoder
 
-Module = Literal["clip", "inception", "style", "vision", "faces"]
+Module = Literal["clip", "inception", "style", "vision", "faces", "sound", "speech"]
 MODULES: tuple[Module, ...] = get_args(Module)
-"""The networks that look at pictures."""
+"""What looks at pictures, and what listens to videos."""
 
-PLAIN: tuple[Module, ...] = ("clip", "inception", "style", "vision")
+HEARD: tuple[Module, ...] = ("sound", "speech")
+"""Those that listen to videos."""
+
+PLAIN: tuple[Module, ...] = ("clip", "inception", "style", "vision", "sound")
 """Those whose vectors need no story beside them."""
 
 Vectors = Mapping[str, NDArray[np.float32]]
@@ -43,6 +47,14 @@ Encoder = Callable[[Sequence[Image], Sequence[str]], Vectors]
 
 _SIDE = 224  # pixels at which stand-ins look
 _HELD = 1000  # pictures whose features are held at once, and resampled
+
+
+class SoundMetricsConfig(BaseModel, frozen=True, extra="forbid"):
+    """How movies are listened to."""
+
+    revision: ClassVar[str] = "1"
+
+    loudness: float = Field(-16.0, description="integrated loudness that movies should have, in LUFS")
 
 
 class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
@@ -58,14 +70,16 @@ class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
     faces: FaceConfig = Field(
         DlibConfig(), description="face detector and embedder of the metrics of characters, where stories are given"
     )
+    sound: SoundMetricsConfig = Field(SoundMetricsConfig(), description="of videos' sound")
+    speech: SpeechConfig = Field(SpeechConfig(), description="recogniser of narration, where stories are given")
     splits: int = Field(10, ge=1, description="parts over which the Inception Score is averaged")
     resamples: int = Field(
         100, ge=0, description=f"of the intervals of FID and Inception Score, up to {_HELD} pictures; 0: none"
     )
 
-    def network(self, module: Module) -> CheckpointConfig | VisionConfig | FaceConfig:
+    def network(self, module: Module) -> "Network":
         """What a module loads."""
-        network: CheckpointConfig | VisionConfig | FaceConfig = getattr(self, module)
+        network: Network = getattr(self, module)
         return network
 
     def of_pictures(self, module: Module) -> str:
@@ -93,6 +107,13 @@ class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
                 }
             case "faces":
                 return {}  # tasks.evaluation.scripted has them
+            case "speech":
+                return {"narration": script.NARRATION}
+            case "sound":
+                return {"sound_step": sound.STEP, "loudness_gap": sound.gap_words(self.sound.loudness)}
+
+
+Network = CheckpointConfig | VisionConfig | FaceConfig | SoundMetricsConfig
 
 
 @dataclass(frozen=True)
@@ -137,6 +158,8 @@ def encoder(config: KeyframeMetricsConfig, module: Module) -> Encoder:
             return partial(_vision, config.vision.kind, vision.build(config.vision))
         case "faces":
             return partial(_faces, config.faces.width, face.build(config.faces))
+        case "sound" | "speech":
+            raise AssertionError(f"{module} is heard, not seen")
 
 
 def _vision(kind: str, network: "ImageEncoder", images: Sequence[Image], plots: Sequence[str]) -> Vectors:
@@ -206,7 +229,7 @@ def measure(
             raise ValueError(f"pictures are RGB [height, width, 3] in bytes, got {image.dtype} {list(image.shape)}")
     encoders: dict[Module, Encoder] = {}
     gone: dict[str, str] = {}
-    for module in PLAIN:
+    for module in (one for one in PLAIN if one != "sound"):
         try:
             encoders[module] = encoder(config, module)
         except ModelError as error:
@@ -214,7 +237,9 @@ def measure(
 
     def seen(story: str, images: Sequence[Image], told: Sequence[str]) -> Keyframes:
         found = {module: look(images, told) for module, look in encoders.items()}
-        return Keyframes(story, [f"{story}/{number}" for number in range(1, len(images) + 1)], found.__getitem__)
+        return Keyframes(
+            story, [f"{story}/{number}" for number in range(1, len(images) + 1)], lambda module: found.get(module, {})
+        )
 
     names = np.asarray(stories)
     groups = [(story, np.flatnonzero(names == story).tolist()) for story in dict.fromkeys(stories)]
@@ -261,8 +286,10 @@ def figures_of(
             return _by_style(config, stories)
         case "vision":
             return _by_vision(config, stories, real)
-        case "faces":
+        case "faces" | "speech":
             return Measured({}, {})
+        case "sound":
+            return _by_sound(config, stories)
 
 
 def _by_clip(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Measured:
@@ -335,6 +362,27 @@ def _by_vision(config: KeyframeMetricsConfig, stories: Sequence[Keyframes], real
     reasons = {similarity: "no story has two keyframes", drift: "no story has three keyframes"}
     means = _means({name: words[name] for name in samples}, samples, reasons)
     return Measured({distance: _frechet(config, stories, real, "vision", kind), **means.figures}, means.samples)
+
+
+def _by_sound(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Measured:
+    samples: dict[str, dict[str, float]] = {"sound_step": {}, "loudness_gap": {}}
+    for one in stories:
+        heard = one.load("sound")
+        if not heard:  # pictures
+            continue
+        ends = np.cumsum(heard["moments"].astype(np.int64))
+        for number, (start, end) in enumerate(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True), start=1):
+            name = one.story if len(ends) == 1 else f"{one.story}/{number}"
+            lag = sound.lag(heard["loud"][start:end], heard["cuts"][start:end], sound.RATE)
+            if lag is not None:
+                samples["sound_step"][name] = abs(lag)
+            if np.isfinite(loudness := float(heard["loudness"][number - 1])):
+                samples["loudness_gap"][name] = abs(loudness - config.sound.loudness)
+    reasons = {
+        "sound_step": "in no video both sound and picture change",
+        "loudness_gap": "there is no video with sound",
+    }
+    return _means(config.metrics("sound"), samples, reasons)
 
 
 def _named(ids: Sequence[str], values_N: Floats) -> dict[str, float]:

@@ -14,6 +14,9 @@ from models.metrics.figure import Figure, Floats, absent, mean
 SIZES = ("wide", "full", "medium", "close-up", "extreme close-up")
 """Of shots, from far to near."""
 
+NARRATION = "narration: words of the script that are heard otherwise, as a share (WER), less is better"
+"""One line for people."""
+
 _BOUNDS = (0.09, 0.15, 0.28, 0.5)  # height of the tallest face, of the picture's; a body is about 8.5 faces tall
 _NAMES = (
     (4, r"extreme close|very close|\becu\b"),
@@ -81,7 +84,7 @@ def relative_size(ratios: Mapping[tuple[str, str, str], Sequence[float]]) -> Fig
 
 def narration(heard: Sequence[str], told: Sequence[str], stories: Sequence[str]) -> Figure:
     """Word error rate of what a recogniser hears of each movie, beside the words of its script; mean over movies."""
-    what = "narration: words of the script that are heard otherwise, as a share (WER), less is better"
+    what = NARRATION
     pairs = [(story, word_error_rate(*both)) for story, *both in zip(stories, heard, told, strict=True) if both[1]]
     if not pairs:
         return absent(what, "no script has words that are spoken")

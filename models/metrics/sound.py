@@ -9,6 +9,17 @@ import numpy as np
 
 from models.metrics.figure import Figure, Floats, absent, mean
 
+RATE = 10
+"""Moments a second at which movies are listened to."""
+
+STEP = "sound: seconds between sound and picture, less is better"
+"""One line for people."""
+
+
+def gap_words(target: float) -> str:
+    """One line for people."""
+    return f"loudness: distance in LU from {target:g} LUFS"
+
 
 def lag(sound_T: Floats, picture_T: Floats, rate: float, most: float = 2.0) -> float | None:
     """Seconds by which sound comes after the picture: where their cross-correlation is largest, within `most`.
@@ -44,7 +55,7 @@ def sound_step(movies: Sequence[tuple[Floats, Floats]], rate: float) -> Figure:
         movies: for each (sound [T], picture [T]), as in `lag`.
         rate: moments a second.
     """
-    what = "sound: seconds between sound and picture, less is better"
+    what = STEP
     if unequal := [(len(sound_T), len(picture_T)) for sound_T, picture_T in movies if len(sound_T) != len(picture_T)]:
         return absent(what, f"{unequal[0][0]} moments of sound and {unequal[0][1]} of the picture")
     found = [lag(sound_T, picture_T, rate) for sound_T, picture_T in movies]
@@ -56,4 +67,4 @@ def sound_step(movies: Sequence[tuple[Floats, Floats]], rate: float) -> Figure:
 
 def loudness_gap(measured: Sequence[float], target: float) -> Figure:
     """The mean distance in LU of movies' integrated loudness (EBU R128, LUFS) from the target."""
-    return mean([abs(one - target) for one in measured], f"loudness: distance in LU from {target:g} LUFS")
+    return mean([abs(one - target) for one in measured], gap_words(target))

@@ -67,6 +67,8 @@ def _lists(text: str, cut: bool) -> Mapping[str, list[str]]:
 
 def _sentences(name: str, entries: Sequence[str], most: int) -> tuple[str, ...]:
     """Each sentence once, though an entry may hold several."""
+    if any(not any(letter.isalpha() for letter in entry) for entry in entries):
+        raise AnswerError(f"{name} has an entry without words")
     instructions = texts.read(PROMPTS).values()
     said = tuple(dict.fromkeys(one for entry in entries for one in split(prose(entry, False, instructions))))
     if len(said) > most:

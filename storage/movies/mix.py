@@ -4,6 +4,7 @@ Speech files are read one after the other and fed to ffmpeg, music is read by ff
 """
 
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,19 @@ def mix(
             job = limited.output(f"file:{part}", f="mp4", acodec="aac", audio_bitrate="160k")
             encode(job, str(path), _speech(speech, seconds))
     return gain
+
+
+def loudness(path: Path) -> float:
+    """Integrated loudness of a video's sound in LUFS (EBU R128), -inf of silence.
+
+    Raises:
+        StorageError: when it has no sound that can be read.
+    """
+    import ffmpeg
+
+    with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
+        measured = _measured(ffmpeg.input(f"file:{path.absolute()}").audio, Path(scratch), str(path))
+    return measured if measured > _QUIETEST else -float("inf")
 
 
 def write_music(path: Path, parts: Iterable[Samples], rate: int) -> None:

@@ -98,9 +98,10 @@ def _scripted(
     clips: dict[str, list[int]] = {}
     for shard in shards:
         count = looks.count(shard)
-        clips.setdefault(shard.story, []).extend([count] if shard.clip else [1] * count)
+        clips.setdefault(shard.story, []).extend([count] if shard.video else [1] * count)
     pairs = [(one, clips[one.story]) for one in stories]
     found = scripted.figures(looks, pairs, scripts, references, same_face)
+    found["narration"] = scripted.narration(looks, stories, scripts)
     if "style" not in looks.gone:
         found["csd_cross"] = scripted.style_cross(stories, references)
     return found

@@ -124,6 +124,23 @@ def style_cross(stories: Sequence[Keyframes], references: Mapping[tuple[str, str
     return mean(values, what, names) if values else absent(what, "no story has photographs")
 
 
+def narration(looks: Looks, stories: Sequence[Keyframes], scripts: Mapping[str, Story]) -> Figure:
+    """What a recogniser hears of each story's videos beside the lines of its script."""
+    if "speech" in looks.gone:
+        return absent(script.NARRATION, looks.gone["speech"])
+    heard, told, names = list[str](), list[str](), list[str]()
+    for one in stories:
+        words = one.load("speech")
+        if words and one.story in scripts:
+            heard.append(words["words"].astype(np.uint8).tobytes().decode(errors="replace"))
+            lines = [line.text for placed in scripts[one.story].shots() for line in placed.shot.lines]
+            told.append(" ".join(lines))
+            names.append(one.story)
+    if not heard:
+        return absent(script.NARRATION, "no video has a story")
+    return script.narration(heard, told, names)
+
+
 def _faces(vectors: Vectors) -> Iterator[tuple[Floats, Floats, Floats]]:
     """Boxes, vectors and clothes of each picture's faces."""
     ends = np.cumsum(vectors["counts"].astype(np.int64))

@@ -30,8 +30,8 @@ class Shard(Protocol):
     def story(self) -> str: ...
 
     @property
-    def clip(self) -> bool:
-        """Whether its pictures are frames of one video."""
+    def video(self) -> Path | None:
+        """The one whose frames its pictures are; None for pictures."""
         ...
 
     def pictures(self, storage: Storage) -> Iterator[tuple[Pixels, str]]:
@@ -56,8 +56,8 @@ class Files:
         return self.result.story
 
     @property
-    def clip(self) -> bool:
-        return self.result.videos
+    def video(self) -> Path | None:
+        return self.result.files[0] if self.result.videos else None
 
     def pictures(self, storage: Storage) -> Iterator[tuple[Pixels, str]]:
         for place, file in enumerate(self.result.files):
@@ -74,7 +74,7 @@ class Sources:
     story: str
     sources: tuple[str, ...]
     plots: tuple[str, ...] = ()
-    clip: bool = False
+    video: None = None
 
     def pictures(self, storage: Storage) -> Iterator[tuple[Pixels, str]]:
         for place, source in enumerate(self.sources):
@@ -99,7 +99,7 @@ class Rows:
     variant: str
     row_ids: tuple[str, ...]
     plots: tuple[str, ...] = ()
-    clip: bool = False
+    video: None = None
 
     @property
     def id(self) -> str:

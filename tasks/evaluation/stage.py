@@ -15,10 +15,21 @@ from safetensors.numpy import load, save
 from models.checkpoint import CheckpointConfig
 from models.errors import ModelError
 from models.face import FaceConfig
-from models.metrics.keyframes import PLAIN, KeyframeMetricsConfig, Keyframes, Module, Vectors, encoder
+from models.metrics.keyframes import (
+    HEARD,
+    PLAIN,
+    KeyframeMetricsConfig,
+    Keyframes,
+    Module,
+    SoundMetricsConfig,
+    Vectors,
+    encoder,
+)
+from models.metrics.speech import Recogniser
 from models.packaged import MODELS
 from models.vision import VisionConfig
 from storage.fingerprint import fingerprint
+from storage.results import soundtrack
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
 from tasks.evaluation.report import Model
@@ -44,11 +55,15 @@ class Looks:
 
     def __init__(self, config: KeyframeMetricsConfig, storage: Storage, modules: Sequence[Module] = PLAIN) -> None:
         self.config, self.storage = config, storage
+        self.keys: dict[Module, str] = {}
         self.models: dict[Module, Model] = {}
         self.gone: dict[str, str] = {}
         for module in modules:
+            network = config.network(module)
             try:
-                self.models[module] = _model(config.network(module))
+                self.keys[module] = fingerprint("vectors", module, network)
+                if not isinstance(network, SoundMetricsConfig):
+                    self.models[module] = _model(network)
             except ModelError as error:
                 self.gone[module] = str(error)
 
@@ -61,7 +76,10 @@ class Looks:
     def missing(self, shards: Sequence[Shard]) -> dict[str, dict[Module, str]]:
         """Shard -> module -> where its vectors are to be."""
         there = {f"evaluations/vectors/{name}" for name in self.storage.list("evaluations/vectors")}
-        wanted = {shard.id: {module: self.place(shard, module) for module in self.models} for shard in shards}
+        wanted = {
+            shard.id: {module: self.place(shard, module) for module in self.keys if module not in HEARD or shard.video}
+            for shard in shards
+        }
         lacks = {one: {m: place for m, place in places.items() if place not in there} for one, places in wanted.items()}
         return {one: places for one, places in lacks.items() if places}
 
@@ -74,14 +92,17 @@ class Looks:
 
     def count(self, shard: Shard) -> int:
         """Pictures of a shard that were looked at; 0 where there is no network."""
-        module = next(iter(self.models), None)
+        module = next((one for one in self.models if one not in HEARD), None)
         if not module:
             return 0
         return len(load(self.storage.read_bytes(self.place(shard, module)))[self.config.of_pictures(module)])
 
     def _story(self, story: str, shards: Sequence[Shard]) -> Keyframes:
         def vectors(module: Module) -> Vectors:
-            parts = [load(self.storage.read_bytes(self.place(shard, module))) for shard in shards]
+            some = [shard for shard in shards if module not in HEARD or shard.video]
+            if not some:
+                return {}
+            parts = [load(self.storage.read_bytes(self.place(shard, module))) for shard in some]
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
         count = sum(map(self.count, shards))
@@ -135,16 +156,23 @@ def looking(
 ) -> ShardWork:
     """What an actor does: keeps the vectors of a shard at their places."""
     network = cache(partial(encoder, config))
+    recogniser = cache(partial(Recogniser, config.speech))
 
     def work(shard_id: str) -> Iterator[Step | Made]:
-        shard, made = shards[shard_id], {module: list[Vectors]() for module in places[shard_id]}
+        shard = shards[shard_id]
+        made: dict[Module, list[Vectors]] = {module: [] for module in places[shard_id] if module not in HEARD}
         pictures, seen = shard.pictures(storage), 0
-        for some in ahead(iter(lambda: list(islice(pictures, _TOGETHER)), [])):
+        for some in ahead(iter(lambda: list(islice(pictures, _TOGETHER)), [])) if made else ():
             images, plots = [image for image, _ in some], [plot for _, plot in some if plot]
             for module, parts in made.items():
                 parts.append(network(module)(images, plots))
             seen += len(images)
             yield Step(seen, seen)
+        if shard.video and "sound" in places[shard_id]:
+            made["sound"] = [soundtrack.heard(shard.video)]
+        if shard.video and "speech" in places[shard_id]:
+            letters = recogniser().hear(soundtrack.samples(shard.video)).encode()
+            made["speech"] = [{"words": np.frombuffer(letters + b"\n", np.uint8).astype(np.float32)}]
         for module, parts in made.items():
             arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
             storage.write_bytes(places[shard_id][module], save(arrays))

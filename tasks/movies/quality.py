@@ -11,13 +11,13 @@ from tasks.shown import listed
 
 
 def of_models(
-    storage: Storage, metrics: str, figures: Mapping[str, Figure], snapshot: Snapshot, models: Sequence[str]
+    storage: Storage, metrics: str, figures: Mapping[str, Figure], snapshot: Snapshot, models: Mapping[str, str]
 ) -> str:
     """Writes quality.html beside a metrics.json; returns its place in the storage.
 
     Args:
         metrics: where metrics.json is.
-        models: folders of the trained models.
+        models: name -> folder of the trained model.
     """
     titles = listed([film.name for film in snapshot.films])
     return _write(
@@ -26,7 +26,7 @@ def of_models(
         f"Snapshot {snapshot.id} and its models",
         f"Films: {titles}. <metric>_original is of the snapshot's own keyframes.",
         figures,
-        [MadeWith(folder.split("/")[1], folder, "", "") for folder in models if folder],
+        [MadeWith(name, folder, "", "") for name, folder in models.items()],
         f"Of {metrics}.",
     )
 

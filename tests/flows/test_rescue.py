@@ -57,8 +57,10 @@ def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hook(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of the run's state after the hook has been called."""
+    """The name of the run's state when the hook and what it leaves behind have had their turn."""
     monkeypatch.setattr(rescue, "get_client", lambda sync_client: server)
+    monkeypatch.setattr(rescue, "_DELAY", 0)
+    monkeypatch.setattr("flows.rescue.subprocess.Popen", lambda command, **how: rescue.take_up_later(UUID(command[-1])))
     rescue.again(None, server.run, server.states[-1])  # type: ignore[arg-type]
     return str(server.run.state.name)
 
@@ -76,6 +78,14 @@ def test_a_run_that_crashed_because_it_was_cancelled_is_cancelled(monkeypatch: p
     assert hook(Server(Running(), Cancelling(), Crashed()), monkeypatch) == "Cancelled"
     restarted = Server(Running(), Cancelling(), Scheduled(), Pending(), Running(), Crashed())
     assert hook(restarted, monkeypatch) == "AwaitingRetry"
+
+
+def test_a_run_that_somebody_else_has_taken_up_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(Running(), Crashed(), Scheduled())
+    monkeypatch.setattr(rescue, "get_client", lambda sync_client: server)
+    monkeypatch.setattr(rescue, "_DELAY", 0)
+    rescue.take_up_later(server.run.id)
+    assert len(server.states) == 3
 
 
 def test_a_failure_that_may_pass_is_tried_again_and_a_wrong_setting_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

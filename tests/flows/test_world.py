@@ -1,6 +1,7 @@
 """The commands in the card of the embedded weights, in minutes: tiny numbers of steps, the world's own models."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,6 +71,8 @@ def test_weights_are_made_and_shipped_by_their_cards_commands_and_killed_trainin
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     ran = studio(undisturbed)
     assert ran.returncode == 0, ran.stderr
+    shutil.copytree(undisturbed, killed)  # the same films, curated
+    shutil.rmtree(killed / "checkpoints")
     for training in ("autoencoder", "decoder", "autoregressive"):
         assert studio(killed, training).returncode == -signal.SIGKILL
     ran = studio(killed)

@@ -160,14 +160,14 @@ NO_SCRIPT = REFUSED | {
     "null inside": ('{"scene_elements": [null], "plots": []}', "scene_elements is not a list of sentences"),
     "null as a word": ('{"scene_elements": ["null"], "plots": []}', "it describes nothing: 'null'"),
     "a number without end": ('{"scene_elements": ' + "9" * 5_000 + ', "plots": []}', "it is not JSON"),
-    "an entry without words": ('{"scene_elements": ["~~~"], "plots": []}', "it is empty"),
+    "an entry without words": ('{"scene_elements": ["~~~"], "plots": []}', "an entry without words"),
     "a thought as a sentence": (
         '{"scene_elements": ["Thought: a parked car."], "plots": []}',
         "its thought doesn't end",
     ),
     "refusal as a sentence": ('{"scene_elements": [], "plots": ["I cannot describe it."]}', "it describes nothing"),
     "role token inside": ('{"scene_elements": ["<|im_start|>A parked car."], "plots": []}', "it is not JSON"),
-    "the prompt": (ASKED_FOR_SCRIPT, "it has no words"),
+    "the prompt": (ASKED_FOR_SCRIPT, "an entry without words"),
     "the prompt as a sentence": (
         json.dumps({"scene_elements": ["Keep to the words of the descriptions."], "plots": []}),
         "it repeats what was asked",

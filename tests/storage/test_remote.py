@@ -156,6 +156,20 @@ def test_a_signature_is_kept_and_shown_nowhere_and_changes_no_film(signed, kept)
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_server_that_refuses_is_a_reject_without_the_signature(monkeypatch):
+    class RefusedError(Exception):
+        """As aiohttp's, which is no OSError."""
+
+    class Web:
+        def __getattr__(self, name):
+            raise RefusedError("403, message='Forbidden', url='https://h/a%20b.mp4?v=1&X-Amz-Signature=s3cret'")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda uri: (Web(), uri))
+    films, (reject,) = resolve(["https://h/a b.mp4?v=1&X-Amz-Signature=s3cret"])
+    assert (films, reject.reason, "403" in reject.detail) == ([], "unreachable", True)
+    assert "s3cret" not in reject.model_dump_json()
+
+
 def test_a_signed_manifest_is_one():
     assert is_manifest("https://h/films.csv?X-Amz-Signature=s3cret")
 

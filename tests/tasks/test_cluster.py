@@ -233,7 +233,7 @@ def test_a_cluster_that_cannot_be_joined_says_why(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(cluster_module, "_await_head", lambda address: None)
-    with pytest.raises(ClusterError, match=f"cannot join the Ray cluster at RAY_ADDRESS='there:1': {fault}; RAY_ADD"):
+    with pytest.raises(ClusterError, match=f"cannot join the Ray cluster at RAY_ADDRESS='there:1': {fault}; set RAY"):
         connect(ClusterConfig())
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, Field
 
-from models.metrics.keyframes import MODULES, PLAIN, KeyframeMetricsConfig
+from models.metrics.keyframes import MODULES, KeyframeMetricsConfig
 from storage.errors import ConfigError
 from storage.fingerprint import fingerprint
 from storage.movies.names import file_names
@@ -35,7 +35,7 @@ class AcceptConfig(BaseModel, frozen=True, extra="forbid"):
 
 def require_known(config: AcceptConfig, metrics: KeyframeMetricsConfig) -> None:
     """Raises ConfigError for a threshold of a metric that there is not."""
-    known = [*(name for module in PLAIN for name in metrics.metrics(module)), *NAMES_OF_METRICS, "csd_cross"]
+    known = [*(name for module in MODULES for name in metrics.metrics(module)), *NAMES_OF_METRICS, "csd_cross"]
     if lost := sorted({*config.least, *config.most} - {*known}):
         raise ConfigError(f"accept: there is no metric {lost[0]!r}; there are: {', '.join(known)}")
 

@@ -13,6 +13,7 @@ from models.metrics.aesthetic import AestheticConfig, AestheticHead
 from models.metrics.clip import ClipMetricConfig, JointSpace
 from models.metrics.inception import Inception, InceptionConfig, graph
 from models.metrics.keyframes import KeyframeMetricsConfig, measure
+from models.metrics.speech import Recogniser, SpeechConfig
 from models.metrics.style import StyleConfig, StyleTower
 
 SIDE, PATCH = 28, 14
@@ -219,3 +220,30 @@ def test_an_empty_movie_and_one_keyframe_give_reasons(open_clip, tmp_path, count
         measure(configured(tmp_path, open_clip[1]), [], ["a"])
     with pytest.raises(ValueError, match=r"RGB \[height, width, 3\] in bytes, got uint8 \[4, 4\]"):
         measure(configured(tmp_path, open_clip[1]), [np.zeros((4, 4), np.uint8)], ["a"])
+
+
+def test_a_recogniser_hears_words(tmp_path):
+    from transformers import (
+        Wav2Vec2Config,
+        Wav2Vec2CTCTokenizer,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2ForCTC,
+        Wav2Vec2Processor,
+    )
+
+    letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdefghij"]
+    (tmp_path / "vocab.json").write_text(json.dumps({letter: number for number, letter in enumerate(letters)}))
+    tokenizer = Wav2Vec2CTCTokenizer(str(tmp_path / "vocab.json"), word_delimiter_token="|")
+    Wav2Vec2Processor(Wav2Vec2FeatureExtractor(), tokenizer).save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(
+        vocab_size=len(letters), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        conv_dim=(16,) * 7, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    Wav2Vec2ForCTC(config).save_pretrained(tmp_path)
+    recogniser = Recogniser(SpeechConfig(source=str(tmp_path)))
+    heard = recogniser.hear(np.random.default_rng(0).normal(size=16_000).astype(np.float32))
+    assert set(heard) <= set("abcdefghij <>/sunkpd")
+    assert recogniser.hear(np.zeros(16_000, np.float32)) == ""
+    with pytest.raises(CheckpointError, match=r"Fetch .*whisper-base.*set evaluate\.metrics\.speech\.source"):
+        Recogniser(SpeechConfig(source=str(tmp_path / "nowhere.pth")))

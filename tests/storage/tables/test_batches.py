@@ -1,5 +1,7 @@
 """Many films a commit: what a killed run left goes, and of two runs on one storage one stops."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
@@ -122,3 +124,20 @@ def test_small_files_are_put_together_and_readers_see_the_same(storage):
     assert Tables(storage).count()["tokens"] == 60
     commit(run, [20])
     assert Tables(storage).count()["tokens"] == 63
+
+
+def test_writers_side_by_side_lose_and_double_nothing_and_a_reader_sees_whole_batches(storage):
+    def write(stage: str, films: range) -> None:
+        run = Batches(storage, stage, ["tokens"])
+        for film in films:
+            files = {"tokens": [write_file(storage, "tokens", [rows(film)])]}
+            run.commit(files, work([film], stage))
+
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write, "one", range(8)), pool.submit(write, "two", range(8, 16))]
+        while not all(writer.done() for writer in writers):
+            finished = {film_id: "f" for stage in ("one", "two") for film_id, _ in Tables(storage).done(stage)}
+            assert Tables(storage).read("tokens", finished).num_rows == 3 * len(finished)
+        assert [writer.result() for writer in writers] == [None, None]
+    assert Tables(storage).count()["tokens"] == lying(storage) == 48
+    assert Tables(storage).count()["work"] == 16

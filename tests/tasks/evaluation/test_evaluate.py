@@ -1,5 +1,6 @@
 """Results become a report: the same in one process as in many, done once, and with a reason for what can't be told."""
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -97,7 +98,7 @@ def test_a_network_that_is_added_looks_alone(config, folder, tmp_path):
     in_one_process(gone, some, storage)
     before = kept(storage)
     looks = stage.Looks(config, storage)
-    assert {module for places in looks.missing(some).values() for module in places} == {"style"}
+    assert {module for places in looks.missing(some).values() for module in places} == {"style"}  # no sound
     in_one_process(config, some, storage)
     assert kept(storage).items() > before.items()
     assert not looks.missing(some)
@@ -132,3 +133,40 @@ def test_a_stand_in_sees_blur_and_noise_and_bears_its_own_name(config, tmp_path)
         values[name] = found["frechet_efficientnet_lite0"].value
     assert values["same"] == pytest.approx(0, abs=1e-6)
     assert min(values["blur"], values["noise"]) > 0.05
+
+
+def filmed(path, cuts, late):
+    """Four seconds of grey with cuts at some seconds, and a beep so much after each."""
+    with av.open(str(path), "w") as container:
+        picture, voice = container.add_stream("mpeg4", rate=10), container.add_stream("aac", rate=16_000)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+        for number in range(40):
+            grey = np.full((48, 64, 3), 40 + 150 * (sum(number / 10 >= cut for cut in cuts) % 2), np.uint8)
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        container.mux(picture.encode())
+        times = np.arange(4 * 16_000) / 16_000
+        on = np.any([(times >= cut + late) & (times < cut + late + 0.3) for cut in cuts], axis=0)
+        samples = (on * np.sin(2 * np.pi * 440 * times) * 0.3).astype(np.float32)
+        for start in range(0, len(samples), 1024):
+            frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 16_000, start
+            container.mux(voice.encode(frame))
+        container.mux(voice.encode())
+    return path
+
+
+def test_sound_half_a_second_late_is_told_and_pictures_have_none(config, folder, tmp_path):
+    storage = Storage(str(tmp_path / "s"))
+    for late in (0, 0.5):
+        (tmp_path / str(late)).mkdir()
+        filmed(tmp_path / str(late) / "a.mp4", (0.8, 1.5, 3.0), late)
+        some = shards.of_results(results.read(tmp_path / str(late)), 1.0)
+        looks = stage.Looks(config, storage, ("sound",))
+        missing = looks.missing(some)
+        list(stage.looking(config, {one.id: one for one in some}, missing, storage)(some[0].id))
+        found = figures_of("sound", config, looks.keyframes(some), [], {}).figures
+        assert found["sound_step"].value == pytest.approx(late, abs=0.11)
+        assert found["loudness_gap"].n == 1
+    silent_ = figures_of("sound", config, stage.Looks(config, storage, ()).keyframes(shards.of_results(
+        results.read(folder), 1.0)), [], {}).figures  # fmt: skip
+    assert silent_["loudness_gap"].reason == "there is no video with sound"

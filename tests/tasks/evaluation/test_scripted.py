@@ -135,3 +135,14 @@ def test_the_word_error_rate_equals_torchmetrics():
     for heard, told in pairs:
         assert script.word_error_rate(heard, told) == pytest.approx(float(WordErrorRate()([heard], [told])), abs=1e-6)
     assert script.narration(["x"], [""], ["a"]).reason == "no script has words that are spoken"
+
+
+def test_narration_is_compared_with_the_lines_of_the_script(looks):
+    told = parse(b"title: a\nscenes: [{shots: [{plot: Rain., narration: The lamp is lit.}]}]\n", "a.yaml")
+    letters = np.frombuffer(b"the lamp was lit\n", np.uint8).astype(np.float32)
+    movie = Keyframes("a", ["a/1"], lambda module: {"words": letters})
+    assert scripted.narration(looks, [movie], {"a": told}).value == 0.25
+    pictures = Keyframes("a", ["a/1"], lambda module: {})
+    assert scripted.narration(looks, [pictures], {"a": told}).reason == "no video has a story"
+    looks.gone["speech"] = "Fetch it"
+    assert scripted.narration(looks, [movie], {"a": told}).reason == "Fetch it"
