@@ -58,7 +58,11 @@ FLOWS: dict[str, Flow] = {
     ),
     "render_stories": Flow("stories", "stories in a folder -> their movies, each once", ("stories",)),
     "evaluate": Flow("movies", "models and keyframes -> metrics.json", (*_MODELS, "figures")),
-    "studio": Flow("studio", "films in, a movie out: curation, the three trainings, render_movies and evaluate", (*_MODELS, "movies", "figures")),
+    "studio": Flow(
+        "studio",
+        "films in, a movie out: curation, the three trainings, render_movies and evaluate",
+        (*_MODELS, "movies", "figures"),
+    ),
     "data_card": Flow(
         "curation", "snapshot -> data_card.html: counts, distributions, pictures, licences, rejects, known biases"
     ),

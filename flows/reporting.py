@@ -17,7 +17,7 @@ from flows.artifacts import ProgressArtifact, show_dashboard
 from storage.printable import LINE, printable
 from storage.remote import is_remote, local_path, split
 from tasks.cluster import dashboard
-from tasks.metrics import progressed
+from tasks.metrics import staged
 from tasks.progress import telling
 
 Progress = Callable[[str, int, int], None]
@@ -191,7 +191,7 @@ def reported(name: str, of: str = "", artifact: bool = True) -> Iterator[Progres
         with one_at_a_time:
             stage.update(what, done, total)
             if what == stage.name:
-                progressed(what, done, total)
+                say(done, total)
             listener.moves(stage, what)
             if stage.idle:
                 return
@@ -199,7 +199,7 @@ def reported(name: str, of: str = "", artifact: bool = True) -> Iterator[Progres
                 shown.update(stage.fraction, pace(stage, what))
 
     try:
-        with telling(listener.warns):
+        with telling(listener.warns), staged(name) as say:
             yield progress
     except BaseException:
         listener.fails(stage)

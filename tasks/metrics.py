@@ -1,10 +1,14 @@
 """Figures of our own stages for Prometheus, on the page of each node where Ray shows its own.
 
-Ray adds "ray_" in front of their names, and labels for node, session and version. Without a Ray they go nowhere.
+Ray adds "ray_" in front of their names, and labels for node, session and version; it forgets what was not said for half
+a minute. Without a Ray they go nowhere.
 """
 
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -18,10 +22,33 @@ GAUGES = {
 }
 
 
-def progressed(stage: str, done: int, total: int) -> None:
-    """Says how far a stage is."""
-    _set("moviedreamer_stage_done", stage, done)
-    _set("moviedreamer_stage_waiting", stage, total - done)
+_EVERY = 10.0  # seconds
+
+
+@contextmanager
+def staged(stage: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields what says how far a stage is, (done, total); it is said again now and then until the block ends."""
+    over = threading.Event()
+    last: tuple[int, int] | None = None
+
+    def say(done: int, total: int) -> None:
+        nonlocal last
+        last = done, total
+        _set("moviedreamer_stage_done", stage, done)
+        _set("moviedreamer_stage_waiting", stage, total - done)
+
+    def say_again() -> None:
+        while not over.wait(_EVERY):
+            if last:
+                say(*last)
+
+    thread = threading.Thread(target=say_again, daemon=True)
+    thread.start()
+    try:
+        yield say
+    finally:
+        over.set()
+        thread.join()
 
 
 class Busy:

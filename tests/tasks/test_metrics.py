@@ -23,8 +23,21 @@ def said(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], float]:
 
 
 def test_a_stage_says_what_is_done_and_what_waits(said: dict[tuple[str, str], float]) -> None:
-    metrics.progressed("captions", 3, 10)
+    with metrics.staged("captions") as say:
+        say(3, 10)
     assert said == {("moviedreamer_stage_done", "captions"): 3, ("moviedreamer_stage_waiting", "captions"): 7}
+
+
+def test_a_stage_says_it_again_since_ray_forgets(
+    said: dict[tuple[str, str], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_EVERY", 0.001)
+    with metrics.staged("captions") as say:
+        say(3, 10)
+        said.clear()
+        while len(said) < 2:
+            pass
+    assert said["moviedreamer_stage_waiting", "captions"] == 7
 
 
 def test_a_worker_s_share_of_work_leaves_waiting_out(
@@ -43,5 +56,6 @@ def test_a_worker_s_share_of_work_leaves_waiting_out(
 
 def test_without_a_ray_nothing_is_said(said: dict[tuple[str, str], float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "ray")
-    metrics.progressed("captions", 3, 10)
+    with metrics.staged("captions") as say:
+        say(3, 10)
     assert said == {}
