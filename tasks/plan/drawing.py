@@ -46,40 +46,43 @@ def turn(model: AutoregressiveConfig, config: RenderConfig) -> Call:
     counts = torch.full((told,), len(lay_out(script, made.identifiers, model.layout)))
     drawing = Drawing(generation.temperature, generation.weight_temperature, generation.guidance)
 
-    def take() -> None:
+    def take(ledger: Ledger) -> int:
         turns = Turns(made, 1, config.references, generation.stays, generation.window, [script], drawing, graphs=False)
         embeds_BPH = made.markers_2H.new_zeros(told, turns.script_slots, made.markers_2H.shape[1])
         turns.turn(embeds_BPH, counts, *noise)
+        return ledger.flops
 
     return _call(made, take)
 
 
 def keyframes(model: AutoencoderConfig, frozen: FrozenConfig, config: RenderConfig) -> Call:
-    """One denoising step of a batch of keyframes, and their way from latents to pixels."""
+    """One denoising step of a batch of keyframes, and the way to pixels, whose operations are not counted."""
+    fast = config.fast.model_copy(update={"compile": False, "graph": False})
     with shapes.only():
         made = DiffusionAutoencoder(model, frozen_codec(frozen)).with_identity().eval()
-    sizes = model.compressor
-    tokens_BLD = torch.zeros(BATCH, sizes.tokens, sizes.token_width)
-    timestep_B = torch.zeros(BATCH)
-    fast = config.fast.model_copy(update={"compile": False, "graph": False})
+        copied = None if fast.plain else FastDecoder(made.decoder, fast)
+    tokens_BLD = torch.zeros(BATCH, model.compressor.tokens, model.compressor.token_width)
+    noisy_BCHW, timestep_B, sizes_B6 = torch.zeros(BATCH, *made.decoder.grid), torch.zeros(BATCH), torch.zeros(BATCH, 6)
 
-    def take() -> None:
-        decoder = made.decoder if fast.plain else FastDecoder(made.decoder, fast)
-        condition = made.decoder.condition(tokens_BLD)
-        noisy_BCHW = torch.zeros(BATCH, *made.decoder.grid)
-        made.codec.decode(predict(decoder, model.diffusion, noisy_BCHW, timestep_B, condition))
+    def take(ledger: Ledger) -> int:
+        condition = made.decoder.condition(tokens_BLD, sizes_B6=sizes_B6)
+        predicted_BCHW = predict(copied or made.decoder, model.diffusion, noisy_BCHW, timestep_B, condition)
+        flops = ledger.flops
+        made.codec.decode(predicted_BCHW)
+        return flops
 
-    return _call(made, take)
+    return _call(made, take, *([copied.unet] if copied else []))
 
 
-def _call(module: torch.nn.Module, take: Callable[[], None]) -> Call:
+def _call(module: torch.nn.Module, take: Callable[[Ledger], int], *beside: torch.nn.Module) -> Call:
     alphas_cumprod(torch.device("cpu"))
     ledger = Ledger()
     with ExitStack() as stack:
-        for each in (ledger, on("cpu"), torch.no_grad()):
-            stack.enter_context(each)
-        module.to(torch.device("cpu"))
+        for context in (ledger, on("cpu"), torch.no_grad()):
+            stack.enter_context(context)
+        for each in (module, *beside):
+            torch.nn.Module.to(each, torch.device("cpu"))
         weights = ledger.live
-        take()
+        flops = take(ledger)
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    return Call(parameters, weights, ledger.peak - weights, ledger.flops)
+    return Call(parameters, weights, ledger.peak - weights, flops)

@@ -21,9 +21,9 @@ class Rate:
 
 MEASURED: Mapping[str, Rate] = {
     "train sdxl": Rate(
-        174e12,
+        177e12,
         "operations",
-        f"21.1 images/s of 8.27 TFLOP: diffusers' U-Net at 896x512, batch 8, bf16, without optimizer, {_H100}",
+        f"21.1 images/s of 8.4 TFLOP: diffusers' U-Net at 896x512, batch 8, bf16, without optimizer, {_H100}",
     ),
     "train llama": Rate(
         530e12,
@@ -32,9 +32,9 @@ MEASURED: Mapping[str, Rate] = {
         f"optimizer, {_H100}",
     ),
     "draw sdxl": Rate(
-        354e12,
+        359e12,
         "operations",
-        f"7.78 ms an image and step of 2.755 TFLOP: diffusers' U-Net at 896x512, batch 16, bf16, eager, {_H100}",
+        f"7.78 ms an image and step of 2.79 TFLOP: diffusers' U-Net at 896x512, batch 16, bf16, eager, {_H100}",
     ),
     "generate llama": Rate(
         2.95, "keyframes", f"LLaMA-2-7B's shape, one movie, transformers' eager loop, 3 forwards a keyframe, {_H100}"

@@ -168,10 +168,11 @@ def taken(trainable: "Trainable", fit: FitConfig) -> Step:
 
         run.optimizer.register_step_pre_hook(mark)
         run.take([Share(0, ledger.faked(batch), 1)])
-        kept = memory.estimate(module, trainable.parameters(step), fit.optimizer, fit.sharding, fit.workers)
+        workers = max(fit.workers, 1)
+        kept = memory.estimate(module, trainable.parameters(step), fit.optimizer, fit.sharding, workers)
         whole = memory.estimate(module, trainable.parameters(step), fit.optimizer, "ddp", 1)
         beside = sum(one.numel() * one.element_size() for one in still)
-        sharded = fit.sharding == "fsdp" and fit.workers > 1
+        sharded = fit.sharding == "fsdp" and workers > 1
         sizes = [sum(p.numel() * p.element_size() for p in block.parameters()) for block in blocks(module)]
         trained = sum(parameter.numel() for parameter in trainable.parameters(step))
         return Step(
