@@ -123,13 +123,14 @@ def plan_(
 ) -> None:
     """What a flow would take: memory, hours, cost, disk, and what is missing. No GPU and no weights are needed."""
     with _explained():
-        from flows import plan
+        from flows.plan import plan
+        from flows.plan_tables import show as show_plan
 
-        made = plan.plan(flow, recipe, storage, set_ or [], gpus, price, keyframes, rate or [])
+        made = plan(flow, recipe, storage, set_ or [], gpus, price, keyframes, rate or [])
         if json_:
             print(json_text(made.dump()))
         else:
-            plan.show(made, out)
+            show_plan(made, out)
 
 
 @app.command()
