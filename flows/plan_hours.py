@@ -148,7 +148,7 @@ def with_rates(works: Sequence[Work], rates: Sequence[str]) -> list[Work]:
     for rate in rates:
         stage, equals, value = rate.partition("=")
         catalogue.check("stage", stage, [work.stage for work in works])
-        given[stage] = number("--rate", value, float, 0) or 0
+        given[stage] = number(f"--rate {stage}:", value, float, 0) or 0
         if not equals or not given[stage]:
             raise ConfigError(f"--rate {rate!r} is not of the form stage=number, such as --rate captions=20")
     return [

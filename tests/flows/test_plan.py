@@ -35,7 +35,9 @@ def test_bad_numbers_end_with_2_and_are_quoted(arguments: list[str], message: st
 
 def test_a_plan_of_the_smoke_recipe_names_all_that_is_trained_and_drawn(tmp_path: Path) -> None:
     storage = tmp_path / "new"
-    code, printed, _ = _call("studio", "--recipe", "smoke", "--storage", str(storage), "--rate", "captions=2", "--json")
+    changed = ["--set", "render.fast.precision=bf16", "--set", "render.generation.precision=bf16"]
+    given = ["--storage", str(storage), "--rate", "captions=2", "--rate", "stage 2=4"]
+    code, printed, _ = _call("studio", "--recipe", "smoke", *changed, *given, "--json")
     assert code == 0
     made = json.loads(printed)
     assert list(made["trainings"]) == ["stage 2", "stage 3", "autoregressive"]
@@ -43,7 +45,8 @@ def test_a_plan_of_the_smoke_recipe_names_all_that_is_trained_and_drawn(tmp_path
     assert made["keyframes"] == 12
     hours = {work["stage"]: work["hours"] for work in made["works"]}
     assert hours["captions"] == 36 / 2 / 3600
-    assert hours["stage 2"] is None
+    assert hours["stage 2"] == 24 / 4 / 3600
+    assert hours["stage 3"] is None
     assert made["missing"] == []
     assert not storage.exists()
 
