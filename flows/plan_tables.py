@@ -81,7 +81,8 @@ def _row(work: Work, price: float | None, sources: dict[str, int]) -> list[str]:
     number = sources.setdefault(work.source, len(sources) + 1)
     cost = [] if price is None else [f"{work.gpu_hours * price:,.0f}"]
     units = f"{work.units} {work.unit}{'s' * (work.units != 1)}"
-    rate = f"{work.rate:.3g} /s {'on' if work.together else 'x'} {units}"
+    each = f"{work.rate:,.0f}" if work.rate >= 100 else f"{work.rate:.3g}"
+    rate = f"{each} /s {'on' if work.together else 'x'} {units}"
     return [*row, rate, _time(work.hours), f"{work.gpu_hours:,.0f}", *cost, f"({number})"]
 
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -146,13 +146,22 @@ def taken(trainable: "Trainable", fit: FitConfig) -> Step:
     """A step of a training in which all is trained that ever is.
 
     With `fit.sharding=fsdp` weights, gradients and moments are shared out among the workers, and the weights of two
-    blocks come together at a time: the one at work, and the next.
+    blocks come together at a time: the one at work, and the next. What the forward pass leaves, such as autocast's
+    copies of whole weights, then no longer fits into the place that whole gradients take later.
     """
     step, module = trainable.steps - 1, trainable.module
     plain = fit.model_copy(update={"optimizer": "adamw", "compile": False})  # moments of 8 bits are counted below
     alphas_cumprod(torch.device("cpu"))  # else what all later calls get is one without numbers
     batch = trainable.batch(step)
-    ledger, before = Ledger(), 0
+    ledger, before, forward, loss = Ledger(), 0, 0, trainable.loss
+
+    def watched(*given: Any) -> Any:
+        nonlocal forward
+        made = loss(*given)
+        forward = ledger.peak
+        return made
+
+    setattr(trainable, "loss", watched)  # noqa: B010
     with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch, ExitStack() as stack:
         stack.enter_context(ledger)
         stack.enter_context(on("cpu"))
@@ -173,6 +182,8 @@ def taken(trainable: "Trainable", fit: FitConfig) -> Step:
         whole = memory.estimate(module, trainable.parameters(step), fit.optimizer, "ddp", 1)
         beside = sum(one.numel() * one.element_size() for one in still)
         sharded = fit.sharding == "fsdp" and workers > 1
+        static = whole.parameters + whole.average + beside
+        on_top = before - static - whole.gradients
         sizes = [sum(p.numel() * p.element_size() for p in block.parameters()) for block in blocks(module)]
         trained = sum(parameter.numel() for parameter in trainable.parameters(step))
         return Step(
@@ -182,7 +193,7 @@ def taken(trainable: "Trainable", fit: FitConfig) -> Step:
             gradients=kept.gradients,
             moments=kept.optimizer,
             gathered=sum(sorted(sizes)[-2:]) if sharded else 0,
-            activations=max(0, before - whole.parameters - whole.average - beside - whole.gradients),
+            activations=max(0, on_top, forward - static if sharded else 0),
             flops=ledger.flops,
         )
 
