@@ -39,6 +39,8 @@ from flows.catalogue import FLOWS
 from storage.errors import StorageError
 from tasks.cluster import ClusterError, cluster_address
 from tasks.jobs import JobError, Jobs
+from tasks.stage import StageError
+from tasks.training.engine.fit import TrainingError
 
 TIMES = 3  # that a run is taken up again
 _DELAY = 15.0  # seconds in which a process that ends has ended, and its worker has had its say
@@ -50,6 +52,9 @@ _PENDING_LIMIT = timedelta(minutes=10)  # from a worker's taking a run to its pr
 _CANCELLING_LIMIT = timedelta(minutes=1)
 ATTACHED = "Attached"  # the running state of a run whose Ray job went on while nobody waited for it
 _ENDED = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
+_MAY_PASS = (StorageError, ClusterError, JobError, StageError, TrainingError)
+"""Errors of a storage or a cluster; the last two also tell of those that a worker met."""
+
 STOPPED = {StateType.CANCELLING, StateType.CANCELLED}
 
 
@@ -60,7 +65,7 @@ def again(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
     state they gave the run, and may end, too.
     """
     error = getattr(state.data, "result", state.data)
-    if flow_run.deployment_id and (state.is_crashed() or isinstance(error, StorageError | ClusterError | JobError)):
+    if flow_run.deployment_id and (state.is_crashed() or isinstance(error, _MAY_PASS)):
         nowhere = subprocess.DEVNULL
         command = [sys.executable, "-m", "flows.rescue", str(flow_run.id)]
         subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)

@@ -11,6 +11,7 @@ from prefect.states import Cancelling, Crashed, Failed, Pending, Running, Schedu
 
 from flows import rescue
 from storage.errors import ConfigError, StorageError
+from tasks.stage import StageError
 
 STUDIO = "flows.studio.studio"
 
@@ -90,6 +91,7 @@ def test_a_run_that_somebody_else_has_taken_up_is_left_alone(monkeypatch: pytest
 
 def test_a_failure_that_may_pass_is_tried_again_and_a_wrong_setting_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hook(Server(Running(), Failed(data=StorageError("503"))), monkeypatch) == "AwaitingRetry"
+    assert hook(Server(Running(), Failed(data=StageError("a worker: 503"))), monkeypatch) == "AwaitingRetry"
     assert hook(Server(Running(), Failed(data=ConfigError("no such film"))), monkeypatch) == "Failed"
 
 
