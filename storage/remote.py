@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _PYARROW = ("s3", "gs")
 _PLACE_AND_OPTIONS = re.compile(r"(?P<place>.*?)(\?(?P<options>[a-z_]+=[^?]*))?", re.DOTALL)
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
+_SIGNED = re.compile(r"([?&][^=&]*(?:signature|sig|token|credential|key|password|secret)=)[^&]+", re.IGNORECASE)
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
@@ -55,13 +56,23 @@ def split(uri: str) -> tuple[str, str, str]:
 
 
 def address(source: str) -> str:
-    """A source as it is shown and kept: how an object store is reached is no part of it."""
+    """A source as it is shown and kept, without secrets: how an object store is reached is no part of it."""
     scheme, place, _ = split(source)
-    return f"{scheme}://{place}" if scheme in _PYARROW and is_remote(source) else source
+    if not is_remote(source):
+        return source
+    return f"{scheme}://{place}" if scheme in _PYARROW else masked(source)
+
+
+def masked(uri: str) -> str:
+    """A URI with "***" in place of its password, and of signatures and tokens among its options."""
+    return _SIGNED.sub(r"\1***", _PASSWORD.sub("://***@", uri))
 
 
 def reached(source: str, known: Iterable[str]) -> str:
-    """An address with the options that the first of some known URIs in the same bucket has."""
+    """The known URI that an address is of, or the address with the options that the first in the same bucket has."""
+    known = list(known)
+    if given := next((uri for uri in known if address(uri) == source != uri), ""):
+        return given
     scheme, place, options = split(source)
     if is_remote(source) and scheme in _PYARROW and not options:
         for uri in known:
@@ -208,7 +219,7 @@ def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
 @contextmanager
 def _explained(source: str) -> Iterator[None]:
     """Raises FilmError in place of what file systems raise."""
-    shown = _masked(address(source))
+    shown = address(source)
     keys = f"{shown!r} may not be read: export {KEYS} of somebody who may"
     in_store = is_remote(source) and split(source)[0] in _PYARROW
     try:
@@ -229,7 +240,3 @@ def _explained(source: str) -> Iterator[None]:
         said = error.strerror or " ".join(str(error).replace(source, shown).split())[:300]
         reason = "unreachable" if is_remote(source) else "unreadable"
         raise FilmError(reason, f"{shown!r} cannot be read: {said}") from error
-
-
-def _masked(source: str) -> str:
-    return _PASSWORD.sub("://***@", source)

@@ -178,12 +178,18 @@ def tidy(storage: Storage, delta: "DeltaTable", table: str) -> None:
             delta.optimize.compact(
                 target_size=FILE_BYTES, max_concurrent_tasks=1, writer_properties=_writer_properties()
             )
-            delta.vacuum(retention_hours=_KEPT_HOURS, dry_run=False)
-            in_no_version = delta.vacuum(retention_hours=_KEPT_HOURS, full=True)
-            for name in in_no_version:  # a killed run's or, which `delete` knows, not ours
-                storage.delete(f"tables/{table}/{name}")
+            remove_unused(storage, delta, table)
         except CommitFailedError:
             delta.update_incremental()
+
+
+def remove_unused(storage: Storage, delta: "DeltaTable", table: str) -> list[str]:
+    """Removes the files that no version of the last seven days needs, and killed runs'; returns their names."""
+    removed: list[str] = delta.vacuum(retention_hours=_KEPT_HOURS, dry_run=False)
+    in_no_version = delta.vacuum(retention_hours=_KEPT_HOURS, full=True)
+    for name in in_no_version:  # a killed run's or, which `delete` knows, not ours
+        storage.delete(f"tables/{table}/{name}")
+    return removed + [name for name in in_no_version if not storage.exists(f"tables/{table}/{name}")]
 
 
 def pairs(delta: "DeltaTable | None", where: "Expression | None" = None) -> Work:

@@ -27,7 +27,7 @@ FLAGS = {
     "write": ["synopsis", "-o", "--recipe", "--keyframes", "--verbatim", "--set", "--json"],
     "export": ["film", "-o", "--storage", "--snapshot", "--json"],
     "status": ["--storage", "--json"],
-    "clean": ["--storage", "--yes", "--json"],
+    "clean": ["--storage", "--yes", "--unused", "--json"],
 }  # fmt: skip
 
 

@@ -8,10 +8,11 @@ import fsspec
 import pytest
 
 from storage import remote
-from storage.errors import FilmError
+from storage.errors import ConfigError, FilmError
 from storage.films.films import FilmProbe, FilmSource, film_rows, resolve
 from storage.films.inputs import found
 from storage.films.provenance import Named
+from storage.root import Storage
 
 
 @pytest.fixture
@@ -139,3 +140,25 @@ def test_an_address_that_is_none_costs_itself(uri, tmp_path):
     (tmp_path / "films.csv").write_text(f"path\n{uri}\na.mp4\n")
     films, rejects = resolve([str(tmp_path / "films.csv")])
     assert ([film.title for film in films], len(rejects)) == (["a"], 1)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://host/film.mp4?X-Amz-Expires=9&X-Amz-Signature=HUSHHUSH&X-Amz-Security-Token=HUSHHUSH",
+        "https://account.host/films/a.mp4?sv=1&sig=HUSHHUSH",
+        "ftp://me:HUSHHUSH@host/film.mp4",
+    ],
+)
+def test_no_secret_of_an_address_is_kept_or_shown(uri, monkeypatch):
+    def refuses(*_: object) -> None:
+        raise OSError(f"no answer from {uri}")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refuses)
+    _, (reject,) = resolve([uri])
+    assert "HUSHHUSH" not in reject.model_dump_json()
+    assert "***" in reject.source
+    assert remote.reached(remote.address(uri), [uri]) == uri
+    with pytest.raises(ConfigError) as caught:
+        Storage(uri)
+    assert "HUSHHUSH" not in str(caught.value)
