@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from flows import home
 from storage import layout
 from storage.errors import ConfigError, StorageError
+from storage.guard import guarded
 from storage.record import FOLDER
 from storage.root import Storage, folders_of
-from storage.tables.delta import files_of, is_own, open_table
+from storage.tables.delta import files_of, is_own, open_table, remove_unused
 from storage.tables.schemas import SCHEMAS
 
 _WALKED = ("tables/", layout.HOME)  # folders in which Delta Lake and Prefect decide what lies where
@@ -43,6 +44,25 @@ def clean(storage: Storage) -> Found:
     storage.delete_empty(found.folders)
     storage.record.end()
     return found
+
+
+def clean_unused(storage: Storage) -> list[str]:
+    """Removes files of tables that nothing needs, and returns their paths; work goes on as if they were there."""
+    removed = []
+    for table in SCHEMAS:
+        delta = open_table(storage, table)
+        if delta and is_own(storage, delta):
+            with guarded("clean", storage.url(f"tables/{table}")):
+                removed += [f"tables/{table}/{name}" for name in remove_unused(storage, delta, table)]
+    return removed
+
+
+def space(storage: Storage) -> dict[str, int]:
+    """Bytes in each folder of a storage."""
+    sizes = {
+        folder: sum(storage.size(f"{folder}/{name}") for name in storage.walk(folder)) for folder in layout.FOLDERS
+    }
+    return {folder: size for folder, size in sizes.items() if size}
 
 
 def look(storage: Storage) -> Found:

@@ -349,6 +349,7 @@ def status(
 def clean(
     storage: StorageUri = "out",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    unused: Annotated[bool, typer.Option("--unused", help="Remove only files of tables that nothing needs.")] = False,
     json_: AsJson = False,
 ) -> None:
     """Removes from a storage what runs have made there, and nobody has changed since."""
@@ -359,6 +360,13 @@ def clean(
         from tasks.shown import listed
 
         place = Storage(storage)
+        if unused:
+            with alone(place):
+                removed, bytes_ = cleaning.clean_unused(place), cleaning.space(place)
+            shares = ", ".join(f"{folder} {size / 1e6:,.1f} MB" for folder, size in bytes_.items())
+            told = f"removed {len(removed)} files that nothing needs; left: {shares or 'nothing'}"
+            print(json.dumps({"removed": removed, "bytes": bytes_}) if json_ else told)
+            return
         found = cleaning.look(place)
         names = found.removed
         if names and not yes and not typer.confirm(f"Remove {', '.join(names)} from {place.base}?", err=True):

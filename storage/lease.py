@@ -1,15 +1,18 @@
-"""A place in an object store that one run has for itself, whichever machine it is on.
+"""What one run at a time does in a storage, whichever machine it is on.
 
-.moviedreamer/lease.json says who has it. It is written only where there is none, renewed only as this run left it, and
-taken from a run that has not renewed it for EXPIRES seconds by the store's own clock, or that is known to be dead.
+In an object store a lease under .moviedreamer/ says who does it. It is written only where there is none, renewed only
+as its holder left it, and taken from a holder that has not renewed it for EXPIRES seconds by the store's own clock, or
+that is known to be dead.
 """
 
+import fcntl
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -26,7 +29,8 @@ EXPIRES = 120
 """Seconds for which a lease lasts that nobody renews."""
 
 _RENEWED = EXPIRES / 6  # seconds from one renewal to the next
-_PLACE = f"{FOLDER}/lease.json"
+_WHOLE = f"{FOLDER}/lease.json"
+_TIDYING = f"{FOLDER}/tidying.json"
 
 
 class Holder(BaseModel, frozen=True, extra="forbid"):
@@ -50,11 +54,12 @@ class Lease:
 
     storage: Storage
     holder: Holder
+    place: str = _WHOLE
     _version: dict[str, str] = field(default_factory=dict)
 
     def take(self) -> None:
         """Raises StorageError when another run has it, or it cannot be written."""
-        with guarded("write", self.storage.url(_PLACE)):
+        with guarded("write", self.storage.url(self.place)):
             if self._put("create"):
                 return
             found, version, modified = self._read()
@@ -82,9 +87,9 @@ class Lease:
         """Lets others have it, unless one of them took it."""
         import obstore
 
-        with guarded("delete", self.storage.url(_PLACE)):
+        with guarded("delete", self.storage.url(self.place)):
             if self._read()[0].id == self.holder.id:
-                obstore.delete(self._objects, _PLACE)
+                obstore.delete(self._objects, self.place)
 
     @property
     def _objects(self) -> "ObjectStore":
@@ -95,7 +100,7 @@ class Lease:
         from obstore.exceptions import AlreadyExistsError, NotFoundError, PreconditionError
 
         try:
-            written: Any = obstore.put(self._objects, _PLACE, self.holder.model_dump_json().encode(), mode=mode)
+            written: Any = obstore.put(self._objects, self.place, self.holder.model_dump_json().encode(), mode=mode)
         except (AlreadyExistsError, PreconditionError, NotFoundError):
             return False
         self._version = _version(written)
@@ -104,11 +109,11 @@ class Lease:
     def _read(self) -> tuple[Holder, dict[str, str], datetime]:
         import obstore
 
-        found = obstore.get(self._objects, _PLACE)
+        found = obstore.get(self._objects, self.place)
         try:
             holder = Holder.model_validate_json(bytes(found.bytes()))
         except ValidationError as error:
-            url = self.storage.url(_PLACE)
+            url = self.storage.url(self.place)
             raise StorageError(f"{url!r} is not the lease of a run: move it away") from error
         return holder, _version(found.meta), found.meta["last_modified"]
 
@@ -128,7 +133,7 @@ def _version(meta: Any) -> dict[str, str]:
 
 
 @contextmanager
-def held(storage: Storage, holder: Holder, lost: Callable[[], None]) -> Iterator[None]:
+def held(storage: Storage, holder: Holder, lost: Callable[[], None], place: str = _WHOLE) -> Iterator[None]:
     """Takes the lease, and renews it beside the block.
 
     Args:
@@ -137,13 +142,13 @@ def held(storage: Storage, holder: Holder, lost: Callable[[], None]) -> Iterator
     Raises:
         StorageError: another run has it, or it cannot be written.
     """
-    lease, ended = Lease(storage, holder), threading.Event()
+    lease, ended = Lease(storage, holder, place), threading.Event()
     lease.take()
 
     def renew() -> None:
         while not ended.wait(_RENEWED):
             try:
-                with guarded("write", storage.url(_PLACE)):
+                with guarded("write", storage.url(place)):
                     kept = lease.renew()
             except StorageError:  # it may answer the next time; until the lease expires nobody takes it
                 continue
@@ -160,3 +165,25 @@ def held(storage: Storage, holder: Holder, lost: Callable[[], None]) -> Iterator
         renewing.join()
         with suppress(StorageError):  # it expires by itself
             lease.release()
+
+
+@contextmanager
+def only_one(storage: Storage) -> Iterator[bool]:
+    """Whether nobody else puts a table's files together now; nobody begins to while the block runs."""
+    with ExitStack() as stack:
+        if storage.is_local:
+            assert storage.record.id  # by now the file is there
+            identity = stack.enter_context(Path(storage.uri, FOLDER, "storage.json").open("rb"))
+            try:
+                fcntl.flock(identity, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+        else:
+            name = uuid.uuid4().hex
+            try:
+                stack.enter_context(held(storage, Holder(lock=name, shown=name), lambda: None, _TIDYING))
+            except StorageError:
+                yield False
+                return
+        yield True

@@ -95,7 +95,7 @@ class Storage:
         from obstore.store import from_url
 
         options: Any = dict(self.delta_options or {})
-        plain: Any = {"allow_http": options.pop("AWS_ALLOW_HTTP", "") == "true"}
+        plain: Any = {"allow_http": options.pop("AWS_ALLOW_HTTP", os.environ.get("AWS_ALLOW_HTTP", "")) == "true"}
         with guarded("open", self.base):
             store: ObjectStore = from_url(self.base, config=options, client_options=plain)
         return store

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote
 from storage.errors import ConfigError
 from storage.guard import KEYS
 from storage.printable import is_utf8
-from storage.remote import local_path, split
+from storage.remote import address, local_path, split
 
 _REMOTE = ("s3", "gs")
 _NOT_FOR_DELTA = set("[]|^%\\\x7f") | set(map(chr, range(32)))
@@ -38,7 +38,7 @@ def root_uri(uri: str) -> str:
             f"keys stand in the storage {bare!r}: leave them out and export {KEYS}, which are never shown or kept"
         )
     if scheme not in _REMOTE or place.startswith("/") or not place:
-        raise ConfigError(f"unknown storage {uri!r}: name a folder, file://, s3://bucket/.. or gs://bucket/..")
+        raise ConfigError(f"unknown storage {address(uri)!r}: name a folder, file://, s3://bucket/.. or gs://bucket/..")
     stray = re.sub("%(?![0-9A-Fa-f]{2})", "%25", place)  # a "%" that escapes stays
     return _in_utf8(f"{scheme}://{quote(stray, f'{_STAYS}%')}" + (f"?{options}" if options else ""))
 

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from models.face.cluster import ClusteringConfig
+from models.face.consent import ConsentConfig
 from models.face.face import Face, Image, MtcnnFinderConfig
 from models.face.quality import QualityConfig
 from models.packaged import MODELS, packaged
@@ -33,6 +34,7 @@ class DlibConfig(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["dlib"] = "dlib"
     finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
     quality: QualityConfig = Field(QualityConfig(), description="which faces enter the face bank")
+    consent: ConsentConfig = Field(ConsentConfig(), description="whose faces may be used")
     clustering: ClusteringConfig = Field(
         ClusteringConfig(metric="euclidean", threshold=0.5), description="when two faces show one person"
     )

@@ -17,6 +17,7 @@ from models.checkpoint import CheckpointConfig, Origin
 from models.clip_layout import DEVIATION, MEAN, is_file, load_vision, saved_width
 from models.device import device
 from models.face.cluster import ClusteringConfig
+from models.face.consent import ConsentConfig
 from models.face.crop import aligned
 from models.face.face import Face, Image, MtcnnFinderConfig
 from models.face.quality import QualityConfig
@@ -57,6 +58,7 @@ class FarlConfig(CheckpointConfig, frozen=True, extra="forbid"):
     batch: int = Field(32, ge=1, description="faces that run together")
     finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
     quality: QualityConfig = Field(QualityConfig(), description="which faces enter the face bank")
+    consent: ConsentConfig = Field(ConsentConfig(), description="whose faces may be used")
     clustering: ClusteringConfig = Field(
         ClusteringConfig(metric="cosine", threshold=0.25), description="when two faces show one person"
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from storage.guard import guarded
+from storage.lease import only_one
 from storage.root import Storage
 from storage.tables.datafiles import ROWS_A_GROUP
 from storage.tables.schemas import SCHEMAS
@@ -23,7 +24,7 @@ Work = set[tuple[str, str]]
 """Pairs of film_id and fingerprint."""
 
 FILE_BYTES = 32 << 20  # that a table's files have, about, when there is enough for them
-_TRIES = 12  # of a commit, when another writer was first
+_TRIES = 20  # of a commit, when another writer was first
 _SPARE = 1 << 20  # bytes for a commit's log
 _TIDY_EVERY = 200  # commits; small tables would otherwise be one file a commit
 _SMALL_FILES = 16  # that are put together
@@ -163,24 +164,32 @@ def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[st
 def tidy(storage: Storage, delta: "DeltaTable", table: str) -> None:
     """Puts a table's small files together when there are many, and removes files that no recent version needs.
 
-    Readers see the same rows. A conflict with another writer leaves everything as it is, for the next time.
+    Readers see the same rows. A conflict with another writer leaves everything as it is, for the next time. One writer
+    at a time does it: when two put the same files together, deltalake 1.6 lets both commit, and their rows are doubled.
     """
     from deltalake.exceptions import CommitFailedError
 
-    sizes: list[Any] = pa.table(delta.get_add_actions())["size_bytes"].to_pylist()
-    if sum(size < FILE_BYTES // 2 for size in sizes) < _SMALL_FILES:
-        return
-    with guarded("write", storage.url(f"tables/{table}")):
+    with guarded("write", storage.url(f"tables/{table}")), only_one(storage) as alone:
+        delta.update_incremental()
+        sizes: list[Any] = pa.table(delta.get_add_actions())["size_bytes"].to_pylist()
+        if not alone or sum(size < FILE_BYTES // 2 for size in sizes) < _SMALL_FILES:
+            return
         try:
             delta.optimize.compact(
                 target_size=FILE_BYTES, max_concurrent_tasks=1, writer_properties=_writer_properties()
             )
-            delta.vacuum(retention_hours=_KEPT_HOURS, dry_run=False)
-            in_no_version = delta.vacuum(retention_hours=_KEPT_HOURS, full=True)
-            for name in in_no_version:  # a killed run's or, which `delete` knows, not ours
-                storage.delete(f"tables/{table}/{name}")
+            remove_unused(storage, delta, table)
         except CommitFailedError:
             delta.update_incremental()
+
+
+def remove_unused(storage: Storage, delta: "DeltaTable", table: str) -> list[str]:
+    """Removes the files that no version of the last seven days needs, and killed runs'; returns their names."""
+    removed: list[str] = delta.vacuum(retention_hours=_KEPT_HOURS, dry_run=False)
+    in_no_version = delta.vacuum(retention_hours=_KEPT_HOURS, full=True)
+    for name in in_no_version:  # a killed run's or, which `delete` knows, not ours
+        storage.delete(f"tables/{table}/{name}")
+    return removed + [name for name in in_no_version if not storage.exists(f"tables/{table}/{name}")]
 
 
 def pairs(delta: "DeltaTable | None", where: "Expression | None" = None) -> Work:

@@ -79,7 +79,7 @@ FACES = _schema(
     ("score", pa.float32()),
     ("embedding", pa.binary()),  # float32, as many as the embedder gives (dlib 128, FaRL 512)
     ("character", pa.int32()),  # cluster in the film, -1 = alone or rejected
-    ("rejected", pa.string()),  # why it is not in the face bank (models.face.quality.REASONS), "" when it is
+    ("rejected", pa.string()),  # why it is not in the face bank (models.face.quality, tasks.consent), "" when it is
     *_BACKEND,
 )
 

@@ -12,6 +12,7 @@ from storage.root import Storage
 from storage.tables.filmrows import FilmRows
 from storage.tables.schemas import face_id
 from tasks import rows
+from tasks.consent import REFUSED, Consent
 from tasks.made import Made, ReadsAhead, Step
 from tasks.stage import Stage, Work
 
@@ -21,6 +22,7 @@ INSIDE = 0.5  # the least share of a face that lies in its person's box
 def _make(config: FaceConfig, storage: Storage, work: Work) -> ReadsAhead:
     """Faces with embeddings, joined to the person boxes; those good enough are clustered into the film's characters."""
     model = face.build(config)
+    consent = Consent(config, model)
     keyframes = rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
     characters = FilmRows(storage, "characters", work["characters"])
 
@@ -29,7 +31,10 @@ def _make(config: FaceConfig, storage: Storage, work: Work) -> ReadsAhead:
         for step, some, pictures in keyframes.of(film_id):
             persons = rows.of(characters, film_id, [row["row_id"] for row in some])
             for keyframe, image, faces in zip(some, pictures, model.faces(pictures), strict=True):
-                rejected = reasons(image, faces, config.quality)
+                rejected = [
+                    reason if consent.given(one.embedding) else REFUSED
+                    for one, reason in zip(faces, reasons(image, faces, config.quality), strict=True)
+                ]
                 found += _rows(keyframe["row_id"], faces, rejected, persons.get(keyframe["row_id"], []))
             yield step
         found.sort(key=lambda row: str(row["face_id"]))  # clustering depends on the order
@@ -53,7 +58,7 @@ def _rows(row_id: str, faces: Sequence[Face], rejected: Sequence[str], persons: 
             "character_id": persons[owner]["character_id"] if owner is not None else "",
             **dict(zip(("x0", "y0", "x1", "y1"), one.box, strict=True)),
             "score": one.score,
-            "embedding": np.asarray(one.embedding, np.float32),
+            "embedding": np.asarray(one.embedding, np.float32) * (reason != REFUSED),  # nobody's likeness is kept
             "character": -1,
             "rejected": reason,
         }

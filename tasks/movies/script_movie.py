@@ -35,6 +35,7 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.stories.photographs import photograph
 from tasks import dataset
+from tasks.consent import Consent
 from tasks.movies.movie import MovieConfig, Scene, made_with, write
 from tasks.movies.render import Draft, Painter, RenderConfig, dreamer, watcher
 from tasks.progress import Progress
@@ -195,10 +196,12 @@ def _embedded(files: dict[str, Path], config: FaceConfig) -> dict[str, NDArray[n
     if not files:
         return {}
     embedder, faces = face.build(config), dict[str, NDArray[np.float32]]()
+    consent = Consent(config, embedder)
     for name, path in files.items():
         found = embedder.faces([_picture(path, "face")])[0]
         if not found or found[0].embedding is None:
             raise ConfigError(f"no face is found in {str(path)!r}: give a picture that shows one larger")
+        consent.require(found[0].embedding, repr(str(path)))
         faces[name] = found[0].embedding
     return faces
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -235,3 +236,20 @@ def test_a_folder_of_the_user_s_that_has_the_name_of_prefect_s_is_left_alone(tmp
         assert not home.home(storage).is_relative_to(tmp_path / "out")
     clean(storage)
     assert _files(tmp_path / "out") == [".prefect/server.log"]
+
+
+def test_only_what_nothing_needs_goes_once_it_is_a_week_old(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path / "out"))
+    delta = create_table(storage, "films")
+    for name in ("old", "new"):
+        storage.write_bytes(f"tables/films/part-{name}.parquet", b"of a killed run")
+    old, theirs = (Path(storage.uri, "tables/films", name) for name in ("part-old.parquet", "theirs.parquet"))
+    theirs.write_bytes(b"a stranger's")
+    for path in (old, theirs):
+        os.utime(path, (0, 0))
+    result = CliRunner().invoke(app, ["clean", "--unused", "--json", "--storage", storage.uri])
+    said = json.loads(result.stdout)
+    assert said["removed"] == ["tables/films/part-old.parquet"]
+    assert said["bytes"]["tables"] > 0
+    assert (old.exists(), theirs.exists(), storage.exists("tables/films/part-new.parquet")) == (False, True, True)
+    assert delta.version() == 0

@@ -34,7 +34,7 @@ FLAGS = {
     ],
     "compare": ["reports", "--json"],
     "status": ["--storage", "--watch", "--html", "--json"],
-    "clean": ["--storage", "--yes", "--json"],
+    "clean": ["--storage", "--yes", "--unused", "--json"],
 }  # fmt: skip
 
 

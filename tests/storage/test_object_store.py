@@ -10,7 +10,7 @@ from benchmarks.lossy import every, lossy
 from flows.lock import alone
 from storage import checkpoints, lease
 from storage.errors import StorageError
-from storage.lease import Holder, Lease
+from storage.lease import Holder, Lease, only_one
 from storage.root import Storage
 from storage.tables.batches import Batches
 from storage.tables.delta import open_table
@@ -95,6 +95,13 @@ def test_a_lease_that_nobody_renews_ends_and_its_holder_learns_of_it(storage: St
     assert next_one.renew()
 
 
+def test_files_of_a_table_are_put_together_by_one_at_a_time(storage: Storage) -> None:
+    with only_one(storage) as alone, only_one(Storage(storage.uri)) as also:
+        assert (alone, also) == (True, False)
+    with only_one(storage) as again:
+        assert again
+
+
 def test_who_keeps_the_lock_of_a_killed_run_takes_its_lease_at_once(storage: Storage) -> None:
     Lease(storage, OURS).take()
     Lease(storage, Holder(lock=OURS.lock, shown="process 9 on host")).take()
@@ -113,7 +120,7 @@ def test_a_run_whose_storage_was_taken_is_stopped_and_told(storage: Storage, mon
 
     def run() -> None:
         with alone(storage):
-            storage.write_plain(lease._PLACE, OTHER.model_dump_json().encode())
+            storage.write_plain(lease._WHOLE, OTHER.model_dump_json().encode())
             Event().wait(60)
 
     with pytest.raises(StorageError, match="another run has taken"):

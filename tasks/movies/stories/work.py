@@ -36,6 +36,7 @@ from storage.remote import fetched, read_bytes
 from storage.root import Storage
 from storage.stories import photographs
 from tasks import dataset
+from tasks.consent import Consent
 from tasks.movies.movie import made_with
 from tasks.movies.render import Draft, Painter, dreamer, watcher
 from tasks.movies.stories import board, soundtrack
@@ -57,10 +58,11 @@ _HELD = 512  # tokens of keyframes that an actor remembers
 def scripts(settings: Settings, files: Files, storage: Storage) -> Work:
     """Sentences and faces as vectors, pictures as tokens."""
     encoder, embedder = sentence.build(settings.sentence), face.build(settings.face)
+    consent = Consent(settings.face, embedder)
     watch = cache(lambda: watcher(settings.frozen, storage, settings.models.autoencoder))
 
     def encoded(job: Scripts) -> dict[str, NDArray[Any]]:
-        faces = {who: _face(who, embedder, [files[key] for key in keys]) for who, keys in job.faces.items()}
+        faces = {who: _face(who, embedder, consent, [files[key] for key in keys]) for who, keys in job.faces.items()}
         told, notes = screenplay.encode(job.screenplay, encoder, faces, settings.face.width)
         arrays: dict[str, NDArray[Any]] = {"notes": np.frombuffer(json.dumps(notes).encode(), np.uint8)}
         if job.past:
@@ -324,7 +326,7 @@ def _past(storage: Storage, past: Past) -> tuple[list[FrameScript], NDArray[np.f
     return [told[row_id] for row_id in past.row_ids], read.numpy()
 
 
-def _face(who: str, embedder: FaceEmbedder, files: Sequence[str]) -> NDArray[np.float32]:
+def _face(who: str, embedder: FaceEmbedder, consent: Consent, files: Sequence[str]) -> NDArray[np.float32]:
     """The most typical of the largest faces in each photograph."""
     found = [embedder.faces([_picture(file)])[0] for file in files]
     faces = [faces[0].embedding for faces in found if faces and faces[0].embedding is not None]
@@ -332,6 +334,8 @@ def _face(who: str, embedder: FaceEmbedder, files: Sequence[str]) -> NDArray[np.
         raise ConfigError(
             f"no face is found in {', '.join(map(repr, files))}: give {who!r} a picture that shows one larger"
         )
+    for one in faces:
+        consent.require(one, f"a photograph of {who!r}")
     return faces[medoid(np.stack(faces))]
 
 

@@ -7,10 +7,12 @@ import pytest
 from deltalake import DeltaTable
 
 from storage.errors import StorageError
+from storage.lease import only_one
 from storage.root import Storage
 from storage.tables import batches
 from storage.tables.batches import Batches
 from storage.tables.datafiles import write_file
+from storage.tables.delta import open_table, tidy
 from storage.tables.schemas import SCHEMAS
 from storage.tables.tables import Tables
 from tests.storage.finished import finish
@@ -141,3 +143,20 @@ def test_writers_side_by_side_lose_and_double_nothing_and_a_reader_sees_whole_ba
         assert [writer.result() for writer in writers] == [None, None]
     assert Tables(storage).count()["tokens"] == lying(storage) == 48
     assert Tables(storage).count()["work"] == 16
+
+
+def test_two_who_put_the_same_files_together_double_nothing(storage):
+    run = Batches(storage, "tokens", ["tokens"])
+    for film in range(20):
+        commit(run, [film])
+    first, second = (open_table(storage, "tokens") for _ in range(2))
+    tidy(storage, first, "tokens")
+    tidy(storage, second, "tokens")
+    assert lying(storage) == 60
+    with only_one(storage) as alone, only_one(storage) as also:
+        assert (alone, also) == (True, False)
+        for film in range(20, 40):
+            commit(run, [film])
+        tidy(storage, first, "tokens")
+    assert len(DeltaTable(storage.url("tables/tokens")).file_uris()) == 21
+    assert lying(storage) == 120
