@@ -140,9 +140,11 @@ def screenshot(names: dict[str, str], run: str, file: Path) -> None:
 
 
 def _rows(storage: Storage) -> dict[str, list[str]]:
-    """Table -> its rows; a film in the storage itself is told by its place there."""
-    base = storage.base.rstrip("/") + "/"
-    return {table: [repr(row).replace(base, "") for row in rows] for table, rows in fakes.everything(storage).items()}
+    """Table -> its rows; of where a film is, only its file's name."""
+    found = fakes.everything(storage)
+    for film in found["films"]:
+        film["source"] = Path(film["source"]).name
+    return {table: list(map(repr, rows)) for table, rows in found.items()}
 
 
 def _hash(storage: Storage, rel: str) -> str:
