@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
@@ -134,20 +135,20 @@ def prefect_worker(parts: stacks.Stack, run: str, draw: random.Random) -> None:
 
 
 def machine(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    """The Prefect worker and the flow's process at once; flows.rescue is called until it finds the run."""
+    """The Prefect worker and the flow's process at once."""
     stacks.until(lambda: parts.drivers(run), "the driver")
     parts.kill("worker")
     for process in parts.drivers(run):
         kill(process)
     parts.start_worker()
-    stacks.until(lambda: run in rescued(parts), "the rescue")
 
 
-def rescued(parts: stacks.Stack) -> str:
-    """What flows.rescue tells, for which the benchmark's flow is one of ours."""
+def rescue(parts: stacks.Stack) -> None:
+    """What cron does: calls flows.rescue every minute, for which the benchmark's flow is one of ours."""
     code = "from flows import rescue; rescue._ours = lambda client, run: True; print(*rescue.reap())"
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=parts.environment, capture_output=True, text=True, check=True).stdout
+    while True:
+        time.sleep(60)
+        subprocess.run([sys.executable, "-c", code], env=parts.environment, capture_output=True, check=False)
 
 
 def prefect_server(parts: stacks.Stack, run: str, draw: random.Random) -> None:
@@ -195,7 +196,7 @@ STRIKES: Mapping[str, tuple[Strike, str]] = {
     "SIGKILL of the Prefect worker": (prefect_worker, "job"),
     "SIGKILL of the Prefect worker, flow in its process": (prefect_worker, "process"),
     "SIGKILL of the flow's process": (driver, "process"),
-    "SIGKILL of Prefect worker and flow's process, then flows.rescue": (machine, "process"),
+    "SIGKILL of Prefect worker and flow's process at once": (machine, "process"),
     "restart of the Prefect server": (prefect_server, "job"),
     "restart of Postgres": (postgres, "job"),
     "S3 answers 500": (s3("500"), "s3"),
@@ -232,6 +233,7 @@ def main() -> None:
     folder = tempfile.TemporaryDirectory(prefix="md", ignore_cleanup_errors=True)
     with folder as name, stacks.stack(Path(name)) as parts:
         os.environ.update((name, value) for name, value in parts.environment.items() if name.startswith("AWS_"))
+        threading.Thread(target=rescue, args=(parts,), daemon=True).start()
         bench = Bench(parts, args)
         for kind in stacks.KINDS:
             strikes = {name: strike for name, (strike, of) in STRIKES.items() if of == kind and args.fault in name}
@@ -270,7 +272,8 @@ class Bench:
         self.number += 1
         folder = self.parts.folder / f"run{self.number}"
         folder.mkdir()
-        places = {"s3": f"s3://faults/run{self.number}", "disk": str(self.parts.small_disk / folder.name)}
+        options = f"endpoint_override=127.0.0.1:{self.parts.s3}&scheme=http"
+        places = {"s3": f"s3://faults/run{self.number}?{options}", "disk": str(self.parts.small_disk / folder.name)}
         parameters = {"storage": places.get(kind, str(folder / "out")), "log": str(folder / "log")}
         size = {"films": self.args.films, "keyframes": self.args.keyframes}
         return (
@@ -302,9 +305,9 @@ class Bench:
                     rows[struck[-1]].count(begun(log), seen, finished)
                 struck.append(order.pop())
                 seen, finished = len(begun(log)), done(storage)
-                began = time.monotonic()
+                began, before = time.monotonic(), commits(storage)
                 strikes[struck[-1]](self.parts, run, self.draw)
-                self.comes_to(seen + 1, log, run)
+                self.goes_on(storage, before, run)
                 rows[struck[-1]].seconds.append(time.monotonic() - began)
                 told = f"  {struck[-1]}, at film {seen} of {works}: {time.monotonic() - began:.0f} s"
                 print(told, file=sys.stderr, flush=True)
@@ -361,8 +364,14 @@ class Bench:
         """Waits until so many films have been begun, or the run is over."""
         stacks.until(lambda: len(fakes.lines(log)) >= goal or self.over(run), f"line {goal} of {log}", _RUN_LIMIT)
 
+    def goes_on(self, storage: Storage, before: int, run: str) -> None:
+        """Waits until there is a commit more, or the run is over."""
+        stacks.until(lambda: commits(storage) > before or self.over(run), "the next commit", _RUN_LIMIT)
+
     def over(self, run: str) -> bool:
-        return self.parts.state(run) in ("COMPLETED", "FAILED", "CANCELLED")
+        """Whether it has ended; one that failed or crashed may be taken up again."""
+        state = self.parts.state(run)
+        return state in ("COMPLETED", "CANCELLED") or (state in ("FAILED", "CRASHED") and self.parts.age(run) > 120)
 
     def finished(self, run: str) -> bool:
         with suppress(TimeoutError):
@@ -378,6 +387,11 @@ def kill(process: int) -> None:
 def begun(log: str) -> list[Work]:
     """The log's lines."""
     return [(line.split()[0], line.split()[1]) for line in fakes.lines(log)]
+
+
+def commits(storage: Storage) -> int:
+    """How often films were told to be finished."""
+    return len(storage.list("tables/work/_delta_log"))
 
 
 def done(storage: Storage) -> set[Work]:

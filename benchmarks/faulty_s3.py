@@ -26,6 +26,9 @@ class Proxy(ThreadingHTTPServer):
         self._counted = 0
         self.struck = 0
 
+    def handle_error(self, *request: object) -> None:
+        """A client that hangs up, as they do while it is silent, is none."""
+
     def turn(self) -> bool:
         """Whether it is the turn of every third."""
         with self._lock:

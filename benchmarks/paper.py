@@ -8,8 +8,8 @@ whole picture path, and an oracle that knows colours and shapes says who is wher
 aesthetic scores and FID need weights that no package has; what stands here has other names.
 
 Each figure has its 95 % interval, from resampled stories (a film as one seed's models drew it). A direction of the
-paper is reproduced where the interval of the paired differences leaves 0 out. What is done is not done again. Writes
-reports/<variant>.json, <table>.md, .csv and .svg, and index.html; prints the tables.
+paper is reproduced where a paired permutation test, corrected for the number of metrics, gives p < 0.05. What is done
+is not done again. Writes reports/<variant>.json, <table>.md, .csv and .svg, and index.html; prints the tables.
 """
 
 import argparse
@@ -44,6 +44,7 @@ METRICS = {
     "nll": "negative log-likelihood of the original's tokens in nats per dimension, less is better",
 }
 LESS = {"leak", "nll"}
+CERTAIN = 0.05  # largest p, after Holm's correction for all metrics of a pair of variants
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,12 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        if self.apart.interval is None:
-            return self.apart.reason or "not measured"
-        low, high = self.apart.interval
-        if self.apart.metric in LESS:
-            low, high = -high, -low
-        return "reproduced" if low > 0 else "the opposite" if high < 0 else "not certain"
+        apart = self.apart
+        if apart.difference is None or apart.p_holm is None:
+            return apart.reason or "not measured"
+        if apart.p_holm >= CERTAIN:
+            return "not certain"
+        return "reproduced" if (apart.difference > 0) != (apart.metric in LESS) else "the opposite"
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,14 @@ class Stack:
             return str(self.call(f"/flow_runs/{flow_run}")["state"]["type"])
         except OSError:
             return ""
+
+    def age(self, flow_run: str) -> float:
+        """Seconds for which it has been in its state; 0 while the server doesn't answer."""
+        try:
+            since = datetime.fromisoformat(self.call(f"/flow_runs/{flow_run}")["state"]["timestamp"])
+        except OSError:
+            return 0.0
+        return (datetime.now(UTC) - since).total_seconds()
 
     def placement_groups(self) -> list[str]:
         """Ids of those that hold or want resources."""

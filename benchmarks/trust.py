@@ -55,12 +55,15 @@ def main() -> None:
 def trusted(runs: Runs, seeds: int) -> None:
     """Prints how well each metric follows the oracle."""
     found = [runs.samples(name, seed) for seed in range(seeds) for name in DREAMT]
-    pairs: dict[str, list[tuple[Values, Values]]] = {
-        metric: [(right(one), one[metric]) for one in found if metric in one] for metric in METRICS
-    }
-    pairs["faces"] = [(right(runs.samples(name, 0)), faces(runs, name)) for name in PAIRED]
-    for metric, both in pairs.items():
-        print(json.dumps({"name": f"trust_{metric}", "unit": "rank correlation"} | correlated(both, metric in LESS)))
+    for metric in METRICS:
+        told(metric, [(right(one), one[metric]) for one in found if one.get(metric)])
+    told("faces", [(right(runs.samples(name, 0)), faces(runs, name)) for name in PAIRED])
+
+
+def told(metric: str, pairs: Sequence[tuple[Values, Values]]) -> None:
+    """Prints a metric's correlation."""
+    line = {"name": f"trust_{metric}", "unit": "rank correlation"} | correlated(pairs, metric in LESS)
+    print(json.dumps(line), flush=True)
 
 
 def right(samples: Samples) -> Values:

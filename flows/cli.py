@@ -1,4 +1,4 @@
-"""The command line: list, show, run, write, render, takes, export, evaluate, compare, status, clean.
+"""The command line: list, show, plan, run, write, render, takes, export, evaluate, compare, status, clean.
 
 Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Prefect, Ray and torch are imported by
 the commands that need them, so that `--help` and `list` answer at once.
@@ -104,6 +104,35 @@ def show(
             about = f"# {one.help}{source} (default: {json_text(one.default, indent=None)})"
             out.print(about, style="dim", markup=False, soft_wrap=True)
             out.print(f"{one.key}={json_text(one.value, indent=None)}", markup=False, soft_wrap=True)
+
+
+@app.command("plan")
+def plan_(
+    flow: FlowName,
+    recipe: RecipeName = "laptop",
+    storage: StorageUri = "out",
+    set_: Assignments = None,
+    gpus: Annotated[str, typer.Option("--gpus", metavar="N", help="GPUs to run on; default: the recipe's.")] = "",
+    price: Annotated[str, typer.Option("--price", metavar="NUMBER", help="What a GPU costs an hour.")] = "",
+    keyframes: Annotated[
+        str, typer.Option("--keyframes", metavar="N", help="Of all films; default: the drawn ones', or the paper's.")
+    ] = "",
+    rate: Annotated[
+        list[str] | None,
+        typer.Option("--rate", metavar="STAGE=NUMBER", help="A stage's rate a second and GPU; may be repeated."),
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """What a flow would take: memory, hours, cost, disk, and what is missing. No GPU and no weights are needed."""
+    with _explained():
+        from flows.plan import plan
+        from flows.plan_tables import show as show_plan
+
+        made = plan(flow, recipe, storage, set_ or [], gpus, price, keyframes, rate or [])
+        if json_:
+            print(json_text(made.dump()))
+        else:
+            show_plan(made, out)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from prefect import get_client
 from prefect.states import Running
 
 from flows.keeper import kept
-from flows.rescue import ATTACHED, STOPPED, job_name, stop
+from flows.rescue import ATTACHED, STOPPED, job_name, stop, take_up
 from storage.errors import ConfigError
 from tasks.cluster import cluster_address
 from tasks.jobs import JobError, Jobs
@@ -36,7 +36,11 @@ class _StopError(Exception):
 
 
 def main() -> int:
-    """Runs the flow run of PREFECT__FLOW_RUN_ID as a Ray job; returns the exit code, 0 when the run has ended."""
+    """Runs the flow run of PREFECT__FLOW_RUN_ID as a Ray job, and has it taken up when the job is lost.
+
+    Returns:
+        the exit code: 143 when it was told to stop, else 0, since the flow run's state says the rest.
+    """
     flow_run, address = UUID(os.environ["PREFECT__FLOW_RUN_ID"]), cluster_address()
     if not address.startswith("http"):
         raise ConfigError(f"RAY_ADDRESS={address!r} has no dashboard of a Ray cluster: set it to http://HEAD:8265")
@@ -59,7 +63,9 @@ def main() -> int:
         except JobError as error:
             print(error, file=sys.stderr, flush=True)
         state = client.read_flow_run(flow_run).state
-        return 0 if state and state.is_final() else 1
+        if state and not state.is_final():  # the worker may be gone, so this is not left to it
+            take_up(client, flow_run)
+        return 0
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

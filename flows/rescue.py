@@ -43,6 +43,7 @@ from tasks.jobs import JobError, Jobs
 TIMES = 3  # that a run is taken up again
 _DELAY = 15.0  # seconds in which a process that ends has ended, and its worker has had its say
 _TRIES = 240
+_PAUSE = timedelta(minutes=1)  # more each time: a dead machine's lease on an object store lasts for two
 _LOOK_EVERY = 5.0  # seconds
 _WORKERS_TURN = 10.0  # seconds in which a worker may end a cancelled run
 _PENDING_LIMIT = timedelta(minutes=10)  # from a worker's taking a run to its process's first word
@@ -101,7 +102,8 @@ def job_name(flow_run: UUID | str) -> str:
 def take_up(client: SyncPrefectClient, flow_run: UUID) -> str:
     """Gives a run that has lost its process its next state, and returns that state's name.
 
-    Scheduled again; Cancelled, when it was being cancelled; Crashed, when it was taken up often enough.
+    Scheduled again, at once or after a minute or two; Cancelled, when it was being cancelled; Crashed, when that was
+    done often enough.
     """
     run = client.read_flow_run(flow_run)
     states = [state.type for state in sorted(client.read_flow_run_states(flow_run), key=lambda one: one.timestamp)]
@@ -111,7 +113,8 @@ def take_up(client: SyncPrefectClient, flow_run: UUID) -> str:
     elif run.run_count > TIMES:
         state = Crashed(message=f"Its process was lost {run.run_count} times.")
     else:
-        state = AwaitingRetry(message="It has lost its process.")
+        pause = _PAUSE * (run.run_count - 1)
+        state = AwaitingRetry(scheduled_time=datetime.now(UTC) + pause, message="It has lost its process.")
     if run.state is None or run.state.name != state.name:
         client.set_flow_run_state(flow_run, state, force=True)
     return str(state.name)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, Field
 
+from models import shapes
 from models.errors import ModelError
 from models.packaged import cache_folder
 
@@ -67,6 +68,8 @@ def find(source: str) -> Path | None:
 
 def identity(origin: Origin, source: str, hub_revision: str) -> str:
     """Names the weights, not their place."""
+    if shapes.wanted():
+        return shapes.IDENTITY
     path = find(source)
     if path is None:
         return f"{source}@{commit(origin, source, hub_revision)}"
@@ -129,6 +132,8 @@ def commit(origin: Origin, source: str, hub_revision: str) -> str:
 def place(origin: Origin, source: str, hub_revision: str) -> tuple[str | Path, dict[str, str]]:
     """What `from_pretrained` is given: a folder or, with the commit, a hub id."""
     path = find(source)
+    if path is None and shapes.known(source):
+        return source, {}
     return (path, {}) if path else (source, {"revision": commit(origin, source, hub_revision)})
 
 
@@ -194,15 +199,28 @@ def pretrained(
 ) -> Any:
     """`kind.from_pretrained` of a folder or hub id, in evaluation mode; `may_miss`: tails of names of unused tensors.
 
+    Inside `shapes.only` the same model without weights, also of a source whose weights are not here.
+
     Raises:
         CheckpointError: when it can't be had, or doesn't hold all the tensors of `kind` in their shapes.
     """
+    if shapes.wanted():
+        return _shaped(origin, kind, source, hub_revision, **options)
     where, pinned = place(origin, source, hub_revision)
     try:
         loaded, info = kind.from_pretrained(where, output_loading_info=True, **pinned, **options)
     except (OSError, ValueError) as error:
         raise missing(origin, source, f"{str(error).splitlines()[0]}") from error
     return complete(origin, source, loaded, info, may_miss)
+
+
+def _shaped(
+    origin: Origin, kind: Any, source: str, hub_revision: str, subfolder: str = "", dtype: Any = None, **_: Any
+) -> Any:
+    path = find(source)
+    if path is None and not shapes.known(source, subfolder):
+        path = _snapshot(origin, source, hub_revision)
+    return shapes.build(kind, path / subfolder if path else "/".join(filter(None, (source, subfolder))), dtype)
 
 
 def assembled(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Literal
 
+from models import shapes
 from models.checkpoint import CheckpointError, Origin, assembled, find, missing, pretrained, read
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def load_vision(origin: Origin, source: str, hub_revision: str, activation: Acti
     """A CLIPVisionModelWithProjection from a file in the original layout, or a folder or hub id of transformers."""
     from transformers import CLIPVisionModelWithProjection
 
-    if not is_file(source):
+    if not is_file(source) or shapes.wanted():
         return pretrained(origin, CLIPVisionModelWithProjection, source, hub_revision)
     config, weights = vision_tower(origin, source, read(origin, source, inside="state_dict"), activation)
     return assembled(origin, CLIPVisionModelWithProjection, source, config, weights)

@@ -218,8 +218,11 @@ def _convert_into(target: Path, name: str, model: PackagedModel, source: Path) -
             f"can't write converted models to {str(target.parent)!r} ({error.strerror}): "
             "set MOVIEDREAMER_MODELS to a folder that can be written"
         ) from error
+    import torch
+
     try:
-        CONVERSIONS[name](source, work)
+        with torch.device("cpu"):  # also where models are built for shapes alone
+            CONVERSIONS[name](source, work)
         provenance = {"name": name, "revision": model.revision, "licence": model.licence, "files": dict(model.files)}
         (work / "source.json").write_text(json.dumps(provenance, indent=2) + "\n")
         for path in work.iterdir():

@@ -76,23 +76,30 @@ class SvdAnimator(GeneratedAnimator):
         return frames_of(made.frames[0])
 
 
+def networks(config: SvdConfig) -> dict[str, Any]:
+    """Part by part, since each must have all of its tensors; raises CheckpointError where one has not."""
+    from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
+    from transformers import CLIPVisionModelWithProjection
+
+    options: dict[str, Any] = {"dtype": config.dtype()} | ({"variant": config.variant} if config.variant else {})
+    kinds = {
+        "unet": UNetSpatioTemporalConditionModel,
+        "vae": AutoencoderKLTemporalDecoder,
+        "image_encoder": CLIPVisionModelWithProjection,
+    }
+    return {
+        name: pretrained(config.origin, kind, config.source, config.hub_revision, subfolder=name, **options)
+        for name, kind in kinds.items()
+    }
+
+
 def _pipeline(config: SvdConfig) -> Any:
-    """Part by part, since each must have all of its tensors."""
-    from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler, UNetSpatioTemporalConditionModel
-    from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+    from diffusers import EulerDiscreteScheduler
+    from transformers import CLIPImageProcessor
 
     from models.animator.anchored import AnchoredPipeline
 
-    where = (config.origin, config.source, config.hub_revision)
-    options: dict[str, Any] = {"dtype": config.dtype()} | ({"variant": config.variant} if config.variant else {})
-    parts: dict[str, Any] = {
-        name: pretrained(where[0], kind, *where[1:], subfolder=name, **options)
-        for name, kind in (
-            ("unet", UNetSpatioTemporalConditionModel),
-            ("vae", AutoencoderKLTemporalDecoder),
-            ("image_encoder", CLIPVisionModelWithProjection),
-        )
-    }
+    parts, where = networks(config), (config.origin, config.source, config.hub_revision)
     folder, pinned = place(*where)
     for name, kind in (("scheduler", EulerDiscreteScheduler), ("feature_extractor", CLIPImageProcessor)):
         try:

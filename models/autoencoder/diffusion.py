@@ -82,7 +82,7 @@ def alpha_sigma(config: DiffusionConfig, timestep_B: Tensor) -> tuple[Tensor, Te
     if config.prediction == "flow":
         time_B = timestep_B / TIMESTEPS
         return 1 - time_B, time_B
-    bar_T = _alphas_cumprod(timestep_B.device)
+    bar_T = alphas_cumprod(timestep_B.device)
     low_B = timestep_B.long().clamp(0, TIMESTEPS - 1)
     bar_B = torch.lerp(bar_T[low_B], bar_T[(low_B + 1).clamp(max=TIMESTEPS - 1)], (timestep_B - low_B).float())
     return bar_B.sqrt(), (1 - bar_B).sqrt()
@@ -205,7 +205,8 @@ _SDXL: dict[str, Any] = {
 
 
 @lru_cache
-def _alphas_cumprod(device: torch.device) -> Tensor:
+def alphas_cumprod(device: torch.device) -> Tensor:
+    """SDXL's product of alphas up to each of the timesteps, kept for all later calls."""
     from diffusers import DDPMScheduler
 
     schedule: Any = DDPMScheduler(**_SDXL)

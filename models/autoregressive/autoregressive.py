@@ -122,7 +122,8 @@ class AutoregressiveModel(nn.Module):
 
     def initialise(self) -> None:
         """MLPs whose outputs are as large as the backbone's own embeddings, small markers, a jittered head."""
-        scale = float(self.backbone.embed_tokens.weight.std())
+        weight = self.backbone.embed_tokens.weight
+        scale = 1.0 if weight.is_meta else float(weight.std())
         for mlp in (self.sentence_mlp, self.face_mlp, self.token_mlp):
             first, _, last = cast(tuple[nn.Linear, nn.GELU, nn.Linear], tuple(mlp))
             gain = 1.0 if mlp is self.token_mlp else first.in_features**0.5  # unit-norm vectors have small entries

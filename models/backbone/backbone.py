@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models import shapes
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -19,12 +21,16 @@ class Backbone:
 
 
 def load_pretrained(source: str | Path, layers: int | None, revision: str | None = None) -> tuple[Any, Any]:
-    """(LlamaModel, tokenizer) from a local folder or a hub id: the first `layers` layers, or all of them."""
+    """(LlamaModel, tokenizer) from a local folder or a hub id: the first `layers` layers, or all of them.
+
+    Inside `shapes.only` without weights, also where the folder is not here.
+    """
     import torch
     from transformers import AutoConfig, AutoTokenizer, LlamaModel
     from transformers.utils import logging
 
-    config = AutoConfig.from_pretrained(source, revision=revision)
+    published = shapes.known(str(source))
+    config = shapes.config(LlamaModel, source) if published else AutoConfig.from_pretrained(source, revision=revision)
     if config.model_type != "llama":
         raise ValueError(f"{str(source)!r} holds a {config.model_type!r} model: the backbone must be of type 'llama'")
     if layers is not None:
@@ -32,6 +38,9 @@ def load_pretrained(source: str | Path, layers: int | None, revision: str | None
             raise ValueError(f"{str(source)!r} has {config.num_hidden_layers} layers, cannot take the first {layers}")
         config.num_hidden_layers = layers
     config.use_cache = False
+    if shapes.wanted():
+        tokenizer = shapes.Words() if published else AutoTokenizer.from_pretrained(source, revision=revision)
+        return LlamaModel._from_config(config, attn_implementation="sdpa", dtype=torch.float32), tokenizer
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # the logit layer and the later layers are left out on purpose
     try:

@@ -148,8 +148,7 @@ def _plain(message: Message, image: str) -> str:
 
 def opened(config: DeepseekVlConfig) -> tuple[Any, Any]:
     """Processor and model of a checkpoint; raises CheckpointError when it is missing or of another kind."""
-    import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText
+    from transformers import AutoConfig
 
     where, pinned = place(config.origin, config.source, config.hub_revision)
     try:
@@ -159,10 +158,18 @@ def opened(config: DeepseekVlConfig) -> tuple[Any, Any]:
         processor = _processor(where, pinned)
     except (OSError, ValueError) as error:
         raise missing(config.origin, config.source, str(error).splitlines()[0]) from error
-    dtype = getattr(torch, config.dtype)
-    model = pretrained(config.origin, AutoModelForImageTextToText, config.source, config.hub_revision, dtype=dtype)
+    model = network(config)
     assert type(model).__name__ == CLASSES[kind]
     return processor, model
+
+
+def network(config: DeepseekVlConfig) -> Any:
+    """The model alone; raises CheckpointError when it is missing."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    dtype = getattr(torch, config.dtype)
+    return pretrained(config.origin, AutoModelForImageTextToText, config.source, config.hub_revision, dtype=dtype)
 
 
 def _processor(where: str | Path, pinned: dict[str, str]) -> Any:

@@ -4,7 +4,7 @@ Shapes: as in grounding.py.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -43,28 +43,32 @@ class GroundingDinoConfig(CheckpointConfig, frozen=True, extra="forbid"):
     )
 
 
+def network(config: GroundingDinoConfig) -> Any:
+    """The network of a checkpoint; raises CheckpointError when it is missing or of another kind."""
+    import torch
+    from transformers import GroundingDinoForObjectDetection
+
+    return checkpoint.pretrained(
+        config.origin,
+        GroundingDinoForObjectDetection,
+        config.source,
+        config.hub_revision,
+        may_miss=UNUSED,
+        dtype=getattr(torch, config.dtype),
+    )
+
+
 class GroundingDino:
     """GroundingDinoForObjectDetection on the GPU where there is one."""
 
     name = "grounding_dino"
 
     def __init__(self, config: GroundingDinoConfig) -> None:
-        import torch
-        from transformers import GroundingDinoForObjectDetection
-
         self.config = config
         self.revision = config.revision
         self.licence = config.origin.licence
         self.device = device()
-        model = checkpoint.pretrained(
-            config.origin,
-            GroundingDinoForObjectDetection,
-            config.source,
-            config.hub_revision,
-            may_miss=UNUSED,
-            dtype=getattr(torch, config.dtype),
-        )
-        self.model = model.to(self.device)
+        self.model = network(config).to(self.device)
         words = checkpoint.tokenizer(config.origin, config.source, config.hub_revision)
         self._words = words([PROMPT], return_tensors="pt").to(self.device)
 

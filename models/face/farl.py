@@ -86,7 +86,7 @@ class FarlFaceEmbedder:
         self.licence = config.origin.licence
         self.finder = FaceFinder(config.finder)
         self.device = device()
-        self.tower = _tower(config).to(self.device)
+        self.tower = network(config).to(self.device)
         sizes = self.tower.config
         width = sizes.projection_dim if config.feature == "projection" else sizes.hidden_size
         if width != config.width:
@@ -130,7 +130,8 @@ class FarlFaceEmbedder:
         return pooled_NC
 
 
-def _tower(config: FarlConfig) -> Any:
+def network(config: FarlConfig) -> Any:
+    """FaRL's tower; raises CheckpointError when it is missing or of another kind."""
     if config.feature == "projection":
         return load_vision(config.origin, config.source, config.hub_revision)
     if is_file(config.source):

@@ -295,7 +295,7 @@ def figures_of(
 def _by_clip(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Measured:
     samples: dict[str, dict[str, float]] = {name: {} for name in config.metrics("clip")}
     reasons = {
-        "clip_score": "no story has plots",
+        "clip_score": "no story has a plot for each of its keyframes",
         "clip_sim": "no story has two keyframes",
         "drift": f"a slope takes three keyframes, none of {len(stories)} stories has them",
     }
@@ -306,7 +306,7 @@ def _by_clip(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Mea
     for one in stories:
         vectors = one.load("clip")
         seen_NE, told_NE = vectors["pictures"], vectors["plots"]
-        if len(told_NE):
+        if len(told_NE) == len(seen_NE):  # not where a keyframe has no plot
             samples["clip_score"] |= _named(one.ids, pictures.clip_scores(seen_NE, told_NE))
         samples["clip_sim"] |= _named(one.ids, pictures.cosine(seen_NE[:-1], seen_NE[1:]))
         if head:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models import checkpoint
+from models import checkpoint, shapes
 from models.checkpoint import CheckpointConfig, Origin
 from models.clip_layout import is_file, saved_width, text_tower
 from models.device import device
@@ -61,7 +61,7 @@ class LongClip:
         self.revision = config.revision
         self.licence = config.origin.licence
         self.device = device()
-        self._model = _tower(config).to(self.device)
+        self._model = network(config).to(self.device)
         sizes = self._model.config
         self.width, self.longest = sizes.projection_dim, sizes.max_position_embeddings
         if self.width != config.width:
@@ -128,10 +128,11 @@ def merged(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
     return weights
 
 
-def _tower(config: LongClipConfig) -> Any:
+def network(config: LongClipConfig) -> Any:
+    """The text tower of a checkpoint; raises CheckpointError when it is missing or of another kind."""
     from transformers import CLIPTextModelWithProjection
 
-    if not is_file(config.source):
+    if not is_file(config.source) or shapes.wanted():
         return checkpoint.pretrained(config.origin, CLIPTextModelWithProjection, config.source, config.hub_revision)
     state = checkpoint.read(config.origin, config.source, inside="state_dict")
     if "positional_embedding_res" not in state:

@@ -63,9 +63,18 @@ class Told(NamedTuple):
 
 
 class DecoderTraining:
-    """Trains decoder and the two projections; the compressor is frozen, so its tokens come ready-made."""
+    """Trains decoder and the two projections; the compressor is frozen, so its tokens come ready-made.
 
-    def __init__(self, config: DecoderTrainingConfig, init: Path, told: Told, held_out: Told | None = None) -> None:
+    `init` is the autoencoder of stage 2, or its folder.
+    """
+
+    def __init__(
+        self,
+        config: DecoderTrainingConfig,
+        init: Path | DiffusionAutoencoder,
+        told: Told,
+        held_out: Told | None = None,
+    ) -> None:
         for views, scripted in (told, held_out or told):
             if len(views) != len(scripted) or not len(views):
                 raise ValueError(
@@ -73,7 +82,7 @@ class DecoderTraining:
                 )
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
         self.told, self.held_out = told, held_out
-        autoencoder = DiffusionAutoencoder.from_pretrained(init)
+        autoencoder = DiffusionAutoencoder.from_pretrained(init) if isinstance(init, Path) else init
         if not autoencoder.config.decoder.identity:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.seed)

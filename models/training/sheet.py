@@ -26,10 +26,10 @@ def windows(count: int, most: int, length: int = 128) -> Tensor:
     Tables are read a window at a time: as many single rows, spread over all, would be 128 times the reading.
     """
     if count <= most:
-        return torch.arange(count)
+        return torch.arange(count, device="cpu")
     length = min(length, most)
-    firsts = torch.linspace(0, count // length - 1, most // length, dtype=torch.float64).long() * length
-    return (firsts[:, None] + torch.arange(length)).flatten()
+    firsts = torch.linspace(0, count // length - 1, most // length, dtype=torch.float64, device="cpu").long() * length
+    return (firsts[:, None] + torch.arange(length, device="cpu")).flatten()
 
 
 def sheet(codec: Codec, latents_BCHW: Tensor, rebuilt_BCHW: Tensor) -> Tensor:

@@ -59,25 +59,32 @@ class LlmConfig(CheckpointConfig, frozen=True, extra="forbid"):
         return f"{weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
+def network(config: LlmConfig) -> Any:
+    """The model alone; raises CheckpointError when it is missing."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    dtype = getattr(torch, config.dtype)
+    return pretrained(config.origin, AutoModelForCausalLM, _source(config), config.hub_revision, dtype=dtype)
+
+
+def _source(config: LlmConfig) -> str:
+    return str(packaged(config.source)) if config.source in MODELS else config.source
+
+
 class LlmWriter:
     """Scene elements and plots are the model's where they hold, the template's with the reason where they don't."""
 
     name = "llm"
 
     def __init__(self, config: LlmConfig) -> None:
-        import torch
-        from transformers import AutoModelForCausalLM
-
         from models.writer.constrained import Grammar
 
         self.config = config
         self.revision = config.revision
         self.licence = MODELS[config.source].licence if config.source in MODELS else config.licence
-        source = str(packaged(config.source)) if config.source in MODELS else config.source
-        dtype = getattr(torch, config.dtype)
-        model = pretrained(config.origin, AutoModelForCausalLM, source, config.hub_revision, dtype=dtype)
-        self._model = model.to(device())
-        self._tokenizer = tokenizer(config.origin, source, config.hub_revision)
+        self._model = network(config).to(device())
+        self._tokenizer = tokenizer(config.origin, _source(config), config.hub_revision)
         self._tokenizer.padding_side = "left"
         if self._tokenizer.eos_token_id is None:
             raise missing(config.origin, config.source, "its tokenizer has no token that ends a text")

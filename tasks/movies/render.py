@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from models.autoregressive.autoregressive import AutoregressiveModel
 
-_BATCH = 16  # keyframes that are drawn together
+BATCH = 16  # keyframes that are drawn together
 Variant = Literal["rebuilt", "dreamt", "few_shot", "no_faces"]
 
 
@@ -235,9 +235,9 @@ class Painter:
             sentences = pad([script.sentences for script in draft.scripts], decoder.sentences)
             faces = pad([script.faces for script in draft.scripts], decoder.faces)
         seeds = [config.seed + zlib.crc32(script.row_id.encode()) for script in draft.scripts]
-        for start in range(0, len(seeds), _BATCH):
-            count = min(_BATCH, len(seeds) - start)
-            filled = _BATCH if self._filled else count
+        for start in range(0, len(seeds), BATCH):
+            count = min(BATCH, len(seeds) - start)
+            filled = BATCH if self._filled else count
             part = [start + min(place, count - 1) for place in range(filled)]
             latents_BCHW = model.reconstruct(
                 draft.tokens[part],

@@ -18,6 +18,9 @@ from flows.cli import app
 FLAGS = {
     "list": ["--json"],
     "show": ["flow", "prefix", "--recipe", "--storage", "--set", "--changed", "--json"],
+    "plan": [
+        "flow", "--recipe", "--storage", "--set", "--gpus", "--price", "--keyframes", "--rate", "--json",
+    ],
     "run": ["flow", "--recipe", "--storage", "--set", "--into", "--json"],
     "render": [
         "stories", "--recipe", "--storage", "--set", "--only", "--redo", "--seed", "--take", "--preview", "--dry-run",

@@ -23,6 +23,7 @@ class Both:
     def __init__(self, state: State, found: bool = False, ends: Callable[["Both"], None] = lambda both: None) -> None:
         self.state, self.found, self.ends = state, found, ends
         self.stopped: list[UUID] = []
+        self.taken_up = 0
         self.handed_on: dict[str, str] = {}
 
     def __enter__(self) -> "Both":
@@ -35,6 +36,9 @@ class Both:
 
     def set_flow_run_state(self, flow_run: UUID, state: State, force: bool) -> None:
         self.state = state
+
+    def take_up(self, client: "Both", flow_run: UUID) -> None:
+        self.taken_up += 1
 
     def start(self, name: str, command: str, environment: dict[str, str]) -> tuple[str, bool]:
         self.handed_on = environment
@@ -56,6 +60,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Both], int]:
         monkeypatch.setattr(ray_job, "Jobs", lambda address: both)
         monkeypatch.setattr(ray_job, "kept", nullcontext)
         monkeypatch.setattr(ray_job, "stop", both.stopped.append)
+        monkeypatch.setattr(ray_job, "take_up", both.take_up)
         before = signal.getsignal(signal.SIGTERM)
         try:
             return ray_job.main()
@@ -77,10 +82,10 @@ def is_lost(both: Both) -> None:
     raise JobError("lost")
 
 
-def test_the_exit_code_says_whether_the_flow_run_has_ended(run: Callable[[Both], int]) -> None:
-    assert run(Both(Running(), ends=completes)) == 0
-    assert run(Both(Running())) == 1
-    assert run(Both(Running(), ends=is_lost)) == 1
+def test_a_run_whose_job_ends_before_it_is_taken_up(run: Callable[[Both], int]) -> None:
+    whole, killed, lost = Both(Running(), ends=completes), Both(Running()), Both(Running(), ends=is_lost)
+    assert run(whole) == run(killed) == run(lost) == 0
+    assert [both.taken_up for both in (whole, killed, lost)] == [0, 1, 1]
 
 
 def test_a_run_whose_job_was_there_is_attached_to_it(run: Callable[[Both], int]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import tasks.evaluation.stage
 import tasks.stage
 from models.animator import InterpolateConfig
 from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
@@ -31,7 +32,7 @@ from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.cluster import ClusterConfig
 from tasks.made import Film, answered
-from tasks.movies import evaluate, likelihood_figures, movie, render, script_movie, storyboard
+from tasks.movies import evaluate, likelihood_figures, movie, render, script_movie, storyboard, system_figures
 from tasks.movies.looks import Looks
 from tasks.progress import silent
 from tasks.references import spread
@@ -39,6 +40,7 @@ from tasks.training import tokens, train_autoencoder, train_autoregressive, trai
 from tasks.training.engine.job import FitConfig
 from tasks.training.frozen import FrozenConfig, keyframes, seen
 from tests.storage.finished import finish
+from tests.tasks import tiny_metrics
 from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_story, two_stories, webp
 
 CLUSTER = ClusterConfig()
@@ -306,6 +308,20 @@ def test_figures_come_with_samples_and_meaning_and_without_nan(run):
     assert figures["nll_right_script"]["n"] == 6
     assert "lt_original" not in figures  # it would be 1 by definition
     assert figures["lt_dreamt"]["n"] == figures["lt_no_faces"]["n"] == 3
+
+
+def test_metrics_that_compare_systems_are_of_each_version(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks.evaluation.stage, "answers", in_process)
+    work, row_ids = {**run.snapshot.work, **run.work}, [f"{FILM}-{second:06d}" for second in range(6, 12)]
+    given = (run.storage, work, ["original", "dreamt"], row_ids, CLUSTER, silent)
+    found = system_figures.figures(tiny_metrics.config(tmp_path), *given)
+    assert {name for name in found if name.startswith(("clip_score", "csd", "fid"))} == {
+        "clip_score_original", "clip_score_dreamt", "csd_self_original", "csd_self_dreamt",
+        "fid", "fid_layer_768", "fid_layer_192", "fid_layer_64",
+    }  # fmt: skip
+    assert found["clip_score_dreamt"].n == found["clip_sim_to_original_dreamt"].n == 6
+    assert found["clip_score_dreamt"].value != found["clip_score_original"].value
+    assert "Fetch" in found["fid"].reason
 
 
 def test_of_many_keyframes_some_are_looked_at(run, monkeypatch):

@@ -134,6 +134,14 @@ class Run:
         self.finish()
 
     def step(self, shares: Sequence[Share]) -> None:
+        """One step of the optimizer, counted and told."""
+        self._taken.append(self.take(shares))
+        self.samples += self.batches * self.trainable.size(self.done)
+        self.done += 1
+        if self.device.type != "cuda" or len(self._taken) > 1:
+            self._settle_one()
+
+    def take(self, shares: Sequence[Share]) -> Taken:
         """One step of the optimizer; parameters that this step leaves alone have no gradient and do not move."""
         step, trainable, config = self.done, self.trainable, self.job.config
         active = list(trainable.parameters(step))
@@ -151,11 +159,7 @@ class Run:
         optimizer.set_rate(self.optimizer, trainable.lr(step))
         optimizer.step(self.optimizer, taken.finite)
         trainable.stepped(step)
-        self._taken.append(taken)
-        self.done = step + 1
-        self.samples += self.batches * trainable.size(step)
-        if self.device.type != "cuda" or len(self._taken) > 1:
-            self._settle_one()
+        return taken
 
     def settle(self) -> None:
         """Waits until all steps so far are known to be sound, and stand in the curve."""

@@ -4,43 +4,20 @@ import av
 import numpy as np
 import pytest
 import torch
-from open_clip.model import CLIP
 from PIL import Image
 
-from models.metrics.aesthetic import AestheticConfig
-from models.metrics.clip import ClipMetricConfig
-from models.metrics.inception import InceptionConfig
-from models.metrics.keyframes import KeyframeMetricsConfig, figures_of
+from models.metrics.keyframes import figures_of
 from models.metrics.style import StyleConfig
 from storage.results import results
 from storage.root import Storage
 from tasks.evaluation import evaluate, shards, stage
 from tasks.progress import silent
-
-SIDE = 28
+from tests.tasks import tiny_metrics
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    """Tiny CLIP and CSD in their layouts; the other weights are missing."""
-    folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(0)
-    model = CLIP(
-        embed_dim=16,
-        vision_cfg={"image_size": SIDE, "layers": 1, "width": 64, "patch_size": 14, "head_width": 64},
-        text_cfg={"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1},
-        quick_gelu=True,
-    )
-    torch.save(model.state_dict(), folder / "clip.bin")
-    state = {f"module.backbone.{name}": t for name, t in model.visual.state_dict().items() if name != "proj"}
-    state |= {"module.last_layer_style": torch.randn(64, 16), "module.last_layer_content": torch.randn(64, 16)}
-    torch.save({"model_state_dict": state}, folder / "csd_vit-l.pth")
-    return KeyframeMetricsConfig(
-        clip=ClipMetricConfig(source=str(folder / "clip.bin")),
-        style=StyleConfig(source=str(folder / "csd_vit-l.pth")),
-        aesthetic=AestheticConfig(source=str(folder / "nowhere.pth")),
-        inception=InceptionConfig(source=str(folder / "nowhere.pth")),
-    )
+    return tiny_metrics.config(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture
@@ -90,6 +67,16 @@ def test_actors_see_what_one_process_sees_bit_for_bit(config, folder, tmp_path, 
     for name in ("fid", "fid_layer_64", "inception_score", "aesthetic_score"):
         assert "Fetch" in report.figures[name].reason
     assert all(figure.value is not None or figure.reason for figure in report.figures.values())
+
+
+def test_a_story_with_a_keyframe_without_plot_has_no_clip_score(config, folder, tmp_path):
+    (folder / "b" / "plots.txt").write_text("Rose waits.\n\nRose leaves.\n")
+    (folder / "a" / "plots.txt").unlink()
+    storage, some = Storage(str(tmp_path / "s")), shards.of_results(results.read(folder), 1.0)
+    looks = in_one_process(config, some, storage)
+    found = figures_of("clip", config, looks.keyframes(some), [], looks.gone).figures
+    assert found["clip_score"].reason == "no story has a plot for each of its keyframes"
+    assert found["clip_sim"].n == 41
 
 
 def test_a_network_that_is_added_looks_alone(config, folder, tmp_path):
