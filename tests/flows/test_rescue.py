@@ -1,6 +1,8 @@
 """A flow run that has lost its process is taken up again, a cancelled one is not, and only ours are touched."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -96,21 +98,22 @@ def test_a_failure_that_may_pass_is_tried_again_and_a_wrong_setting_is_not(monke
 
 
 @pytest.mark.parametrize(
-    ("server", "after"),
+    ("made", "after"),
     [
-        (Server(Pending(), Running(), age=3600), "AwaitingRetry"),
-        (Server(Pending(), Running(), age=3600, beats=1), "Running"),
-        (Server(Pending(), Running()), "Running"),
-        (Server(Pending(), age=3600), "AwaitingRetry"),
-        (Server(Pending()), "Pending"),
-        (Server(Running(), Cancelling(), age=3600), "Cancelled"),
-        (Server(Running(), Cancelling()), "Cancelling"),
-        (Server(Pending(), Running(), age=3600, entrypoint="flows.studio.other"), "Running"),
+        (partial(Server, Pending(), Running(), age=3600), "AwaitingRetry"),
+        (partial(Server, Pending(), Running(), age=3600, beats=1), "Running"),
+        (partial(Server, Pending(), Running()), "Running"),
+        (partial(Server, Pending(), age=3600), "AwaitingRetry"),
+        (partial(Server, Pending()), "Pending"),
+        (partial(Server, Running(), Cancelling(), age=3600), "Cancelled"),
+        (partial(Server, Running(), Cancelling()), "Cancelling"),
+        (partial(Server, Pending(), Running(), age=3600, entrypoint="flows.studio.other"), "Running"),
     ],
 )
 def test_reaping_takes_up_what_gives_no_sign_of_life(
-    monkeypatch: pytest.MonkeyPatch, server: Server, after: str
+    monkeypatch: pytest.MonkeyPatch, made: Callable[[], Server], after: str
 ) -> None:
+    server = made()  # now: it knows how old its states are
     before = server.run.state
     monkeypatch.setattr(rescue, "get_client", lambda sync_client: server)
     told = list(rescue.reap())
