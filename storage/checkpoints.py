@@ -163,6 +163,8 @@ def _write(
         sizes = {name: len(data) for name, data in files.items()}
     if not sizes:
         raise ValueError(f"a checkpoint of {checkpoint.model!r} without files")
+    for name in set(storage.list(checkpoint.rel)) - {name.partition("/")[0] for name in sizes}:
+        storage.delete(f"{checkpoint.rel}/{name}")
     for name in set(storage.walk(checkpoint.rel)) - set(sizes):
         storage.delete(f"{checkpoint.rel}/{name}")
     marker = Marker(step=checkpoint.step, files=sizes, samples=samples, loss=loss)
