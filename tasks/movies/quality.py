@@ -13,16 +13,19 @@ from tasks.shown import listed
 def of_models(
     storage: Storage, metrics: str, figures: Mapping[str, Figure], snapshot: Snapshot, models: Mapping[str, str]
 ) -> str:
-    """Writes quality.html beside a metrics.json; returns its place in the storage.
+    """Writes quality.html beside a metrics.json, unless it is there; returns its place in the storage.
 
     Args:
         metrics: where metrics.json is.
         models: name -> folder of the trained model.
     """
+    rel = metrics.replace("metrics.json", "quality.html")
+    if storage.exists(rel):
+        return rel
     titles = listed([film.name for film in snapshot.films])
     return _write(
         storage,
-        metrics.replace("metrics.json", "quality.html"),
+        rel,
         f"Snapshot {snapshot.id} and its models",
         f"Films: {titles}. <metric>_original is of the snapshot's own keyframes.",
         figures,
