@@ -50,21 +50,23 @@ def alone(storage: Storage) -> Iterator[None]:
 
 @contextmanager
 def _leased(storage: Storage, lock: Path) -> Iterator[None]:
-    taken, main = threading.Event(), threading.main_thread().ident
-    assert main is not None
+    main = threading.main_thread()
+    assert main.ident is not None
 
-    def lost() -> None:
-        taken.set()
-        signal.pthread_kill(main, signal.SIGINT)
-
-    host = platform.node()
-    try:
-        with held(storage, Holder(lock=f"{host}:{lock}", shown=f"process {os.getpid()} on {host}"), lost):
-            yield
-    except KeyboardInterrupt:
-        if not taken.is_set():
-            raise
+    def stop(number: int, frame: object) -> None:
         raise StorageError(
             f"another run has taken {storage.base!r}, because this one could not renew its claim in time; what it "
             "finished is kept: start it again when the other one is done"
-        ) from None
+        )
+
+    handled = threading.current_thread() is main  # SIGINT would not do: shells start background jobs with it ignored
+    number = signal.SIGUSR1 if handled else signal.SIGTERM
+    before = signal.signal(number, stop) if handled else None
+    host = platform.node()
+    holder = Holder(lock=f"{host}:{lock}", shown=f"process {os.getpid()} on {host}")
+    try:
+        with held(storage, holder, lambda: signal.pthread_kill(main.ident or 0, number)):
+            yield
+    finally:
+        if handled:
+            signal.signal(number, before)

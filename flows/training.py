@@ -195,9 +195,11 @@ def _side_by_side(*works: Callable[[], str]) -> list[str]:
     for place, work in enumerate(works):
         threading.Thread(target=copy_context().run, args=(call, place, work), daemon=True).start()
     with changed:
-        while len(results) < len(works):
-            changed.wait()
+        while True:
             for result in results.values():
                 if isinstance(result, BaseException):
                     raise result
+            if len(results) == len(works):
+                break
+            changed.wait()
     return [result for _, result in sorted(results.items()) if isinstance(result, str)]

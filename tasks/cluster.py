@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from storage.errors import MovieDreamerError
 from storage.printable import is_utf8
-from tasks.head import START_LIMIT, NodeEndedError, patient_head
+from tasks.head import START_LIMIT, patient_head
 from tasks.progress import Voice, tell_while
 
 _QUIET = {
@@ -255,7 +255,7 @@ def _start(config: ClusterConfig) -> None:
             ray.shutdown()
             if not isinstance(error, Exception):
                 raise
-            if not (left and isinstance(error, NodeEndedError)):
+            if not (left and isinstance(error, ChildProcessError)):
                 raise ClusterError(f"Ray does not start on this machine: {_said(error)}{_cure(error)}") from error
 
 

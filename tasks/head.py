@@ -14,16 +14,12 @@ START_LIMIT = 600  # seconds
 _PAUSE = 0.25  # seconds between two questions
 
 
-class NodeEndedError(OSError):
-    """A process without which there is no node has ended while the node started."""
-
-
 @contextmanager
 def patient_head() -> Iterator[None]:
     """In the block `ray.init` waits START_LIMIT seconds for its node, and ends its processes when that does not come.
 
     Raises:
-        NodeEndedError: soon, when a process without which there is no node has ended.
+        ChildProcessError: soon, when a process without which there is no node has ended.
     """
     from ray._private import node, services, utils
 
@@ -48,7 +44,7 @@ def patient_head() -> Iterator[None]:
                 for name, process in starting[-1].dead_processes():
                     if name in ("raylet", "gcs_server"):
                         logs = starting[-1].get_logs_dir_path()
-                        raise NodeEndedError(
+                        raise ChildProcessError(
                             f"its {name} ended with {process.returncode}; see {logs}/{name}.err"
                         ) from error
                 if time.monotonic() > deadline:
