@@ -259,7 +259,7 @@ def test_a_node_that_ends_while_it_starts_is_started_again_but_not_for_ever(
     def init(**options: object) -> None:
         tried.append(options)
         if len(tried) <= ends:
-            raise head.NodeEndedError("its raylet ended with -6")
+            raise ChildProcessError("its raylet ended with -6")
 
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
