@@ -12,7 +12,7 @@ override FILM := $(value FILM)
 override STORAGE := $(value STORAGE)
 export FILM RECIPE STORAGE  # the shell takes them as they are: a film's name may hold any sign
 
-.PHONY: setup demo test test-all check infra-check bench
+.PHONY: setup demo test test-all check infra-check audit bench
 
 setup: $(READY)  ## virtual environment, pinned dependencies, packaged models
 
@@ -43,6 +43,15 @@ check: $(READY)  ## style, types, import boundaries
 
 infra-check: $(READY)  ## Dockerfile, compose file, Kubernetes manifests and automations against their schemas
 	$(BIN)/python -m pytest tests/infra
+
+audit: .audit/.ready  ## known faults of the pinned packages, as far as their advisories can be reached; sbom.json (CycloneDX)
+	.audit/bin/pip-audit --no-deps --disable-pip -r constraints.txt
+	.audit/bin/cyclonedx-py requirements constraints.txt -o sbom.json
+
+.audit/.ready:
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	touch $@
 
 bench: demo  ## every figure of the README
 	for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script || exit 1; done
