@@ -134,15 +134,18 @@ def test_every_flow_is_deployed_and_a_worker_runs_studio(environment: dict[str, 
     assert "data:image/jpeg;base64," in found["renders-held-out"]["data"]
     assert found["autoencoder"]["type"] == "progress"
     assert found["autoencoder"]["data"] == 100.0
-    settings = {row["setting"]: row["value"] for row in json.loads(found["settings"]["data"])}
+    runs = _call(environment, "/flow_runs/filter", body={})
+    studio = _call(environment, "/deployments/name/studio/laptop")["id"]
+    (ours,) = (run["id"] for run in runs if run["deployment_id"] == studio)
+    kept = _call(environment, "/artifacts/filter", body={"artifacts": {"key": {"any_": ["settings"]}}})
+    (told,) = (artifact["data"] for artifact in kept if artifact["flow_run_id"] == ours)
+    settings = {row["setting"]: row["value"] for row in json.loads(told)}
     shown = CliRunner().invoke(app, ["show", "studio", "--recipe", "smoke", "--changed", "--json"])
     assert {key: json.loads(value) for key, value in settings.items()}["name"] == "smoke"
     assert settings == {
         one["key"]: json.dumps(one["value"], ensure_ascii=False) for one in json.loads(shown.stdout)["settings"]
     }
-    cards = [
-        run for run in _call(environment, "/flow_runs/filter", body={}) if run["created_by"]["type"] == "AUTOMATION"
-    ]
+    cards = [run for run in runs if run["created_by"]["type"] == "AUTOMATION"]
     assert len(cards) == 1  # studio made one snapshot
     assert cards[0]["parameters"]["storage"] == str(tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
