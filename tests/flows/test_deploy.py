@@ -145,7 +145,7 @@ def test_every_flow_is_deployed_and_a_worker_runs_studio(environment: dict[str, 
     assert settings == {
         one["key"]: json.dumps(one["value"], ensure_ascii=False) for one in json.loads(shown.stdout)["settings"]
     }
-    cards = [run for run in runs if run["created_by"]["type"] == "AUTOMATION"]
+    cards = [run for run in runs if (run["created_by"] or {}).get("type") == "AUTOMATION"]
     assert len(cards) == 1  # studio made one snapshot
     assert cards[0]["parameters"]["storage"] == str(tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
