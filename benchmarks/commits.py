@@ -122,7 +122,7 @@ def start(what: str, place: Path, writers: int, each: int) -> "list[subprocess.P
 
 
 def faults(table: str, wanted: set[str], rows: int) -> tuple[int, int]:
-    """Films that the table lacks, and those of which it has too many rows."""
+    """(films without rows, films with a wrong number of rows)."""
     found = Counter(DeltaTable(table).to_pyarrow_table(columns=["film_id"])["film_id"].to_pylist())
     return len(wanted - found.keys()), sum(count != rows for count in found.values())
 

@@ -390,7 +390,7 @@ def begun(log: str) -> list[Work]:
 
 
 def commits(storage: Storage) -> int:
-    """How often films were told to be finished."""
+    """Number of commits that recorded finished films."""
     return len(storage.list("tables/work/_delta_log"))
 
 

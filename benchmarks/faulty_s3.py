@@ -1,4 +1,4 @@
-"""A proxy in front of an S3 server that answers wrongly, late or not at all, as it is told to."""
+"""A proxy for an S3 server that can be told to return errors, delay answers or drop connections."""
 
 import http.client
 import threading

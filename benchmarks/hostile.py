@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def make_films(place: Path, count: int, port: int, draw: random.Random) -> list[Path]:
-    """Hostile films in the folder "films"; beside it one that they lead to."""
+    """Writes hostile films into the folder "films", and into "outside" a film that they try to reach."""
     films, outside = place / "films", place / "outside"
     films.mkdir()
     outside.mkdir()

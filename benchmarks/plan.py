@@ -2,10 +2,10 @@
 
     python benchmarks/plan.py
 
-Tiny configurations of the three trainings take two steps of the training loop on the CPU, and torch's profiler writes
-down each allocation of its allocator. The peak of the second step, with all that lives beside it, stands beside what
-`moviedreamer plan` tells of the same configuration, for which nothing is allocated. The figure is the larger of both
-over the smaller, of the training that is told worst; the baseline is the same of the estimate without activations.
+Tiny configurations of the three trainings take two steps of the training loop on the CPU, while torch's profiler records
+every allocation. The peak of the second step is compared with what `moviedreamer plan` predicts for the same
+configuration without allocating anything. The figure is the ratio of the larger to the smaller value for the training
+with the worst prediction; the baseline is the same ratio for an estimate without activations.
 """
 
 import json

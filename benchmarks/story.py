@@ -1,4 +1,4 @@
-"""Is a story in plain words shown as it is told?
+"""Do the keyframes of a story in plain words show what the story says?
 
     python benchmarks/story.py [--sheet PICTURE] [--set SETTING=VALUE]
 
