@@ -2,8 +2,8 @@
 
     python benchmarks/plan.py
 
-Tiny configurations of the three trainings take two steps of the training loop on the CPU, while torch's profiler records
-every allocation. The peak of the second step is compared with what `moviedreamer plan` predicts for the same
+Tiny configurations of the three trainings take two steps of the training loop on the CPU, while torch's profiler
+records every allocation. The peak of the second step is compared with what `moviedreamer plan` predicts for the same
 configuration without allocating anything. The figure is the ratio of the larger to the smaller value for the training
 with the worst prediction; the baseline is the same ratio for an estimate without activations.
 """
