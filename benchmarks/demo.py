@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from flows.recipe import Recipe
-from flows.recipes import resolve
+from flows.settings.recipe import Recipe
+from flows.settings.recipes import resolve
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from drawn.oracle import Oracle
 from drawn.truth import Truth
 from drawn.worlds import HELD_OUT
-from flows.recipe import Recipe
-from flows.recipes import resolve
+from flows.settings.recipe import Recipe
+from flows.settings.recipes import resolve
 from models.autoregressive.generate import Request, generate
 from models.autoregressive.likelihood import held_out_nll, shuffled, unconditional_nll
 from models.autoregressive.script_tokens import FrameScript

@@ -32,10 +32,10 @@ import stack as stacks
 from killed import difference
 from prefect import flow
 
-from flows.home import home
-from flows.keeper import kept
-from flows.lock import alone
-from flows.rescue import HOOKS, watch
+from flows.server.home import home
+from flows.server.keeper import kept
+from flows.server.lock import alone
+from flows.server.rescue import HOOKS, watch
 from storage.root import Storage
 from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig, connect
@@ -125,7 +125,7 @@ def driver(parts: stacks.Stack, run: str, draw: random.Random) -> None:
 def submitter(parts: stacks.Stack, run: str, draw: random.Random) -> None:
     """The process that waits for the Ray job."""
     for process, command in stacks.commands():
-        if command[-1] == "flows.ray_job" and f"PREFECT__FLOW_RUN_ID={run}" in stacks.environment(process):
+        if command[-1] == "flows.server.ray_job" and f"PREFECT__FLOW_RUN_ID={run}" in stacks.environment(process):
             kill(process)
 
 
@@ -144,8 +144,8 @@ def machine(parts: stacks.Stack, run: str, draw: random.Random) -> None:
 
 
 def rescue(parts: stacks.Stack) -> None:
-    """What cron does: calls flows.rescue every minute, for which the benchmark's flow is one of ours."""
-    code = "from flows import rescue; rescue._ours = lambda client, run: True; print(*rescue.reap())"
+    """What cron does: calls flows.server.rescue every minute, for which the benchmark's flow is one of ours."""
+    code = "from flows.server import rescue; rescue._ours = lambda client, run: True; print(*rescue.reap())"
     while True:
         time.sleep(60)
         subprocess.run([sys.executable, "-c", code], env=parts.environment, capture_output=True, check=False)

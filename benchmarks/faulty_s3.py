@@ -1,4 +1,4 @@
-"""A proxy for an S3 server that can be told to return errors, delay answers or drop connections."""
+"""A proxy for an S3 server that can be told to return errors, lose answers or drop connections."""
 
 import http.client
 import threading
@@ -6,60 +6,58 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-_HOPS = {"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"}
+_OF_A_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class Proxy(ThreadingHTTPServer):
-    """Hands requests on to `server`, a port of this machine, in one of these moods.
+    """Hands requests on to the server at "host:port", in one of these moods.
 
-    "": as they are. "500", "503": that is the answer to all. "silent": connections are closed. "unheard": every third
-    request is dropped before it arrives. "unanswered": every third commit of a table succeeds, and its answer is lost.
+    "": as they are. "500", "503": that is the answer to all. "silent": connections are closed. "unheard": each
+    `every`-th request is dropped before it arrives. "unanswered": each `every`-th PUT to a path that holds `of`
+    succeeds, and its answer is lost.
     """
 
     daemon_threads = True
-    mood = ""
 
-    def __init__(self, port: int, server: int) -> None:
+    def __init__(self, server: str, port: int = 0, mood: str = "", every: int = 3, of: str = "_delta_log/") -> None:
         super().__init__(("127.0.0.1", port), _Handler)
-        self.server_of_s3 = server
+        self.backend, self.mood, self.every, self.of = server, mood, every, of
+        self.address = f"127.0.0.1:{self.server_port}"
         self._lock = threading.Lock()
         self._counted = 0
-        self.struck = 0
 
     def handle_error(self, *request: object) -> None:
         """A client that hangs up, as they do while it is silent, is none."""
 
     def turn(self) -> bool:
-        """Whether it is the turn of every third."""
+        """Whether it is the turn of each `every`-th."""
         with self._lock:
             self._counted += 1
-            if self._counted % 3:
-                return False
-            self.struck += 1
-            return True
+            return self._counted % self.every == 0
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
     server: Proxy
 
     def _hand_on(self) -> None:
-        body, mood = self._body(), self.server.mood
-        commits = self.command == "PUT" and "_delta_log/" in self.path
+        proxy, mood, body = self.server, self.server.mood, self._body()
         if mood.isdigit():
-            self.server.turn()
             self._answer(int(mood), [], b"<Error><Code>InternalError</Code></Error>")
-        elif mood == "silent" or (mood == "unheard" and self.server.turn()):
-            self._hang_up()
+        elif mood == "silent" or (mood == "unheard" and proxy.turn()):
+            self.close_connection = True
         else:
-            backend = http.client.HTTPConnection("127.0.0.1", self.server.server_of_s3, timeout=60)
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOPS}
-            backend.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
-            answer = backend.getresponse()
+            connection = http.client.HTTPConnection(proxy.backend, timeout=60)
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_A_CONNECTION}
+            connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
+            answer = connection.getresponse()
             data = answer.read()
-            backend.close()
-            if mood == "unanswered" and commits and answer.status == 200 and self.server.turn():
-                self._hang_up()
+            connection.close()
+            written = self.command == "PUT" and proxy.of in self.path and answer.status < 300
+            if mood == "unanswered" and written and proxy.turn():
+                self.close_connection = True
             else:
                 self._answer(answer.status, answer.getheaders(), data)
 
@@ -74,30 +72,26 @@ class _Handler(BaseHTTPRequestHandler):
         while size := int(self.rfile.readline().split(b";")[0], 16):
             yield self.rfile.read(size)
             self.rfile.readline()
-        self.rfile.readline()
+        while self.rfile.readline().strip():  # the trailer, such as a checksum
+            pass
 
     def _answer(self, status: int, headers: list[tuple[str, str]], data: bytes) -> None:
-        self.send_response(status)
+        self.send_response_only(status)
         sizes = [value for name, value in headers if name.lower() == "content-length"]  # of HEAD: what GET would send
         for name, value in headers:
-            if name.lower() not in _HOPS:
+            if name.lower() not in _OF_A_CONNECTION:
                 self.send_header(name, value)
         self.send_header("Content-Length", sizes[0] if sizes else str(len(data)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
-
-    def _hang_up(self) -> None:
-        self.close_connection = True
-        self.connection.close()
-
-    def log_message(self, format: str, *arguments: object) -> None: ...
+        self.wfile.flush()
 
 
 @contextmanager
-def proxied(port: int, server: int) -> Iterator[Proxy]:
-    """A proxy at `port` that runs as long as the block."""
-    proxy = Proxy(port, server)
+def proxied(server: str, port: int = 0, mood: str = "", every: int = 3, of: str = "_delta_log/") -> Iterator[Proxy]:
+    """A proxy, at `port` or one that is free, that runs as long as the block."""
+    proxy = Proxy(server, port, mood, every, of)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     try:
         yield proxy

@@ -27,8 +27,8 @@ from pydantic import BaseModel
 from drawn.oracle import SIZE, Oracle
 from drawn.truth import Second
 from drawn.worlds import HELD_OUT
-from flows.recipe import Recipe
-from flows.recipes import resolve
+from flows.settings.recipe import Recipe
+from flows.settings.recipes import resolve
 from models import vision
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoregressive.generate import Request, generate

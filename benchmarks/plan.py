@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from flows.recipe import Recipe
-from flows.recipes import resolve
+from flows.settings.recipe import Recipe
+from flows.settings.recipes import resolve
 from storage.root import Storage
 from tasks.plan import steps
 from tasks.plan.steps import Step

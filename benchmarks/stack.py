@@ -245,7 +245,7 @@ class Stack:
     def deploy(self, entrypoint: str, kind: str) -> str:
         """The id of a deployment of a flow, for the worker."""
         flow = self.call("/flows/", {"name": entrypoint.rpartition(".")[2]})["id"]
-        environment, command = {"RAY_ADDRESS": f"http://127.0.0.1:{self.dashboard}"}, "flows.ray_job"
+        environment, command = {"RAY_ADDRESS": f"http://127.0.0.1:{self.dashboard}"}, "flows.server.ray_job"
         if kind == "process":
             environment, command = {"RAY_ADDRESS": f"{HEAD}:{self.gcs}"}, "prefect.engine"
         elif kind == "clock":
@@ -268,7 +268,7 @@ class Stack:
         behind = free_port()
         self.begin("s3", BIN / "moto_server", "-p", str(behind))
         until(lambda: _listens(behind), "the S3 server")
-        self.proxy = self.closing.enter_context(proxied(self.s3, behind))
+        self.proxy = self.closing.enter_context(proxied(f"127.0.0.1:{behind}", self.s3))
         bucket = f"http://127.0.0.1:{self.s3}/faults"
         urllib.request.urlopen(urllib.request.Request(bucket, method="PUT"), timeout=60).close()
 

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from drawn.film import truth
 from drawn.oracle import Oracle, Verdict
 from drawn.truth import Truth
-from flows.recipe import Recipe
-from flows.recipes import resolve
 from flows.rendering import settings as story_settings
+from flows.settings.recipe import Recipe
+from flows.settings.recipes import resolve
 from models import sentence
 from models.autoregressive import screenplay
 from models.autoregressive.generate import Request, generate

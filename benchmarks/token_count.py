@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flows.recipe import Recipe
-from flows.recipes import resolve
+from flows.settings.recipe import Recipe
+from flows.settings.recipes import resolve
 from models import vision
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from storage import snapshot as snapshots

@@ -23,7 +23,7 @@ from paper import FILMS, LESS
 from paper_runs import VARIANTS, Runs, Samples
 from scipy.stats import bootstrap, spearmanr
 
-from flows.recipes import resolve
+from flows.settings.recipes import resolve
 from models.face import build
 from models.upscaler import lanczos
 

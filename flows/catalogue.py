@@ -77,7 +77,7 @@ RECIPES: dict[str, str] = {
     "gpu": "minutes on one GPU: the laptop's backends, a decoder from scratch at 448x256 and then 896x512",
     "paper": "the paper's checkpoints, sizes, schedules and data: weeks on several GPUs",
 }
-"""Name of the recipe, which is also its function in flows.recipes -> what it is for."""
+"""Name of the recipe, which is also its function in flows.settings.recipes -> what it is for."""
 
 
 def flow(name: str) -> Callable[..., Any]:

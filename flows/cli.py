@@ -1,32 +1,34 @@
 """The command line: list, show, plan, run, write, render, takes, export, evaluate, compare, status, clean.
 
-Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C, 143 by SIGTERM. Prefect, Ray and torch are imported by
-the commands that need them, so that `--help` and `list` answer at once.
+Prefect, Ray and torch are imported by the commands that need them, so that `--help` and `list` answer at once.
 """
 
 import json
-import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from flows import catalogue
-from flows.shown import shown
-from storage.errors import ConfigError
-from storage.printable import json_text, printable_lines
-from tasks.errors import FOR_USERS
-
-if TYPE_CHECKING:
-    from flows.writing import Written
+from flows.commands import stories
+from flows.commands.command import (
+    AsJson,
+    Assignments,
+    Into,
+    RecipeName,
+    StorageUri,
+    end_at_sigterm,
+    err,
+    exit_codes,
+    out,
+)
+from flows.display.shown import shown
+from storage.printable import json_text
 
 app = typer.Typer(
     name="moviedreamer",
@@ -35,23 +37,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-_TERMINATED = 128 + signal.SIGTERM
-_WATCH_EVERY = 5.0  # seconds
 
 FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="One of `moviedreamer list`.")]
-RecipeName = Annotated[str, typer.Option("--recipe", help="Where the settings come from; see `moviedreamer list`.")]
-StorageUri = Annotated[str, typer.Option("--storage", metavar="URI", help="Folder, file://, s3:// or gs://.")]
-Into = Annotated[bool, typer.Option("--into", help="Use a folder that is not empty; what is in it is left alone.")]
-Assignments = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes one setting; may be repeated.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_WATCH_EVERY = 5.0  # seconds
 
 
 @app.command("list")
+@exit_codes()
 def list_(json_: AsJson = False) -> None:
     """The flows and the recipes."""
     flows = {name: flow.about for name, flow in catalogue.FLOWS.items()}
@@ -65,6 +58,7 @@ def list_(json_: AsJson = False) -> None:
 
 
 @app.command()
+@exit_codes()
 def show(
     flow: FlowName,
     prefix: Annotated[
@@ -78,35 +72,26 @@ def show(
     json_: AsJson = False,
 ) -> None:
     """The settings that a flow would run with, each explained and as `--set` takes it."""
-    with _explained():
-        catalogue.check("flow", flow, catalogue.FLOWS)
-        from flows.explained import explained
-        from flows.fit import DERIVED
-        from flows.recipes import resolve
-        from storage.root import Storage
+    catalogue.check("flow", flow, catalogue.FLOWS)
+    from flows.settings import explained
+    from flows.settings.recipes import resolve
+    from storage.root import Storage
 
-        config = resolve(recipe, set_ or [], catalogue.needs(flow))
-        Storage(storage)  # raises when it is not a valid address
-        every = list(explained(config, resolve("laptop")))
-        some = [one for one in every if not prefix or f"{one.key}.".startswith(f"{prefix}.")]
-        if not some:
-            raise ConfigError(f"there is no setting {prefix!r}{catalogue.nearest(prefix, [one.key for one in every])}")
-        some = [one for one in some if one.changed or not changed]
-        if json_:
-            settings = [one._asdict() for one in some]
-            whole = {"flow": flow, "storage": storage, "recipe": config.model_dump(mode="json"), "settings": settings}
-            print(json.dumps(whole, indent=2))
-            return
-        about = escape(catalogue.FLOWS[flow].about)
-        out.print(f"[dim]# {flow}: {about}\n# --recipe {recipe} --storage {shown(storage)}[/]")
-        for one in some:
-            source = f"; always {DERIVED[one.key]}" if one.key in DERIVED else ""
-            about = f"# {one.help}{source} (default: {json_text(one.default, indent=None)})"
-            out.print(about, style="dim", markup=False, soft_wrap=True)
-            out.print(f"{one.key}={json_text(one.value, indent=None)}", markup=False, soft_wrap=True)
+    config = resolve(recipe, set_ or [], catalogue.needs(flow))
+    Storage(storage)  # raises when it is not a valid address
+    found = explained.chosen(config, resolve("laptop"), prefix, changed)
+    if json_:
+        settings = [one._asdict() for one in found]
+        whole = {"flow": flow, "storage": storage, "recipe": config.model_dump(mode="json"), "settings": settings}
+        print(json.dumps(whole, indent=2))
+        return
+    about = escape(catalogue.FLOWS[flow].about)
+    out.print(f"[dim]# {flow}: {about}\n# --recipe {recipe} --storage {shown(storage)}[/]")
+    explained.show(found, out)
 
 
 @app.command("plan")
+@exit_codes()
 def plan_(
     flow: FlowName,
     recipe: RecipeName = "laptop",
@@ -124,18 +109,18 @@ def plan_(
     json_: AsJson = False,
 ) -> None:
     """What a flow would take: memory, hours, cost, disk, and what is missing. No GPU and no weights are needed."""
-    with _explained():
-        from flows.plan import plan
-        from flows.plan_tables import show as show_plan
+    from flows.plan.plan import plan
+    from flows.plan.tables import show as show_plan
 
-        made = plan(flow, recipe, storage, set_ or [], gpus, price, keyframes, rate or [])
-        if json_:
-            print(json_text(made.dump()))
-        else:
-            show_plan(made, out)
+    made = plan(flow, recipe, storage, set_ or [], gpus, price, keyframes, rate or [])
+    if json_:
+        print(json_text(made.dump()))
+    else:
+        show_plan(made, out)
 
 
 @app.command()
+@exit_codes()
 def run(
     flow: FlowName,
     recipe: RecipeName = "laptop",
@@ -145,115 +130,22 @@ def run(
     json_: AsJson = False,
 ) -> None:
     """Runs a flow here and now. What was finished before is not done again."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    with _explained():
-        from flows.local_run import run_here
+    end_at_sigterm()
+    from flows.commands.local_run import print_result, run_here
 
-        result = run_here(flow, recipe, storage, set_ or [], err, into)
-        if json_:
-            print(json.dumps(result, indent=2))
-        else:
-            from flows.local_run import print_result
-
-            print_result(result, out)
+    result = run_here(flow, recipe, storage, set_ or [], err, into)
+    if json_:
+        print(json.dumps(result, indent=2))
+    else:
+        print_result(result, out)
 
 
-@app.command()
-def render(
-    stories: Annotated[list[str], typer.Argument(metavar="STORY...", help="Story files, or folders of them.")],
-    recipe: RecipeName = "laptop",
-    storage: StorageUri = "out",
-    set_: Assignments = None,
-    only: Annotated[str, typer.Option(metavar="SHOTS", help="Only these shots, such as 3 or 12-15,18.")] = "",
-    redo: Annotated[str, typer.Option(metavar="SHOTS", help="A new take of these shots.")] = "",
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the new take.")] = None,
-    take: Annotated[
-        list[str] | None, typer.Option(metavar="SHOT=TAKE", help="Shows a shot in an earlier take; may be repeated.")
-    ] = None,
-    preview: Annotated[bool, typer.Option("--preview", help="Small, without super-resolution.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be made, and how long.")] = False,
-    max_hours: Annotated[
-        float | None, typer.Option(min=0, help="Begin nothing after so many hours; the next run goes on.")
-    ] = None,
-    into: Into = False,
-    json_: AsJson = False,
-) -> None:
-    """Makes movies of stories. What was made before is not made again."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    with _explained():
-        from flows import render_command
-
-        order = render_command.order(only, redo, seed, take or [])
-        report = render_command.run(stories, recipe, storage, set_ or [], order, preview, dry_run, max_hours, err, into)
-        if json_:
-            print(report.json())
-        else:
-            render_command.show(report, dry_run, out)
-        if any(one.state == "failed" for one in report.stories):
-            raise typer.Exit(1)
+for command in (stories.render, stories.takes, stories.write, stories.export):
+    app.command()(command)
 
 
 @app.command()
-def takes(
-    story: Annotated[str, typer.Argument(metavar="STORY", help="A story file.")],
-    recipe: RecipeName = "laptop",
-    storage: StorageUri = "out",
-    set_: Assignments = None,
-    json_: AsJson = False,
-) -> None:
-    """The takes of a story's shots, and which of them the movie shows."""
-    with _explained():
-        from flows import render_command
-
-        found = render_command.takes(story, recipe, storage, set_ or [])
-        if json_:
-            names = ("shot", "take", "seed", "shown")
-            print(json.dumps([dict(zip(names, one, strict=True)) for one in found], indent=1))
-            return
-        for shot, number, seed, shown_ in found:
-            out.print(f"shot {shot:>4}  take {number}  seed {seed}{'  shown' if shown_ else ''}")
-
-
-@app.command()
-def write(
-    synopsis: Annotated[Path, typer.Argument(metavar="SYNOPSIS", help="Text file, a sentence a keyframe.")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="STORY.yaml", help="Default: beside the synopsis.")
-    ] = None,
-    recipe: RecipeName = "laptop",
-    keyframes: Annotated[
-        int | None, typer.Option("--keyframes", min=1, help="Keyframes of the movie; default: one a sentence.")
-    ] = None,
-    verbatim: Annotated[
-        bool, typer.Option("--verbatim", help="No plot but sentences of the synopsis, also with more keyframes.")
-    ] = False,
-    set_: Assignments = None,
-    json_: AsJson = False,
-) -> None:
-    """Writes a story file of a synopsis: cast, places, scenes and shots, to be edited and rendered."""
-    with _explained():
-        from flows.writing import write_story
-
-        written = write_story(synopsis, output, recipe, set_ or [], keyframes, verbatim)
-        _print_written(written, json_)
-
-
-@app.command("export")
-def export(
-    film: Annotated[str, typer.Argument(metavar="FILM", help="Id, title or file name of a film of the storage.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A folder that is not there yet.")],
-    storage: StorageUri = "out",
-    snapshot: Annotated[str, typer.Option("--snapshot", metavar="ID", help="Default: the newest.")] = "",
-    json_: AsJson = False,
-) -> None:
-    """Writes a curated film as a story, with photographs of its people."""
-    with _explained():
-        from flows.writing import export_film
-
-        _print_written(export_film(film, storage, snapshot, output), json_)
-
-
-@app.command()
+@exit_codes()
 def evaluate(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder with a system's pictures or movies.")],
     layout: Annotated[
@@ -275,49 +167,38 @@ def evaluate(
     json_: AsJson = False,
 ) -> None:
     """Measures the results of any system. What was looked at before is not looked at again."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    with _explained():
-        from flows import evaluation
+    end_at_sigterm()
+    from flows.commands import evaluation
 
-        reports = evaluation.run(results, layout, real, stories, recipe, storage, set_ or [], err, into)
-        written = evaluation.write(reports, output) if output else []
-        if json_:
-            print(json_text([report.model_dump(mode="json") for report in reports]))
-            return
-        for report in reports:
-            evaluation.show(report, out)
-        for path in written:
-            out.print(shown(str(path)), soft_wrap=True)
-
-
-def _print_written(written: "Written", json_: bool) -> None:
+    reports = evaluation.run(results, layout, real, stories, recipe, storage, set_ or [], err, into)
+    written = evaluation.write(reports, output) if output else []
     if json_:
-        print(json_text({**written._asdict(), "path": str(written.path)}))
+        print(json_text([report.model_dump(mode="json") for report in reports]))
         return
-    for line in written.added:
-        out.print(printable_lines(line), markup=False, soft_wrap=True, style="dim")
-    counted = f"{written.scenes} scenes, {written.shots} shots, {written.keyframes} keyframes"
-    who = f", with {', '.join(written.cast)}" if written.cast else ""
-    out.print(printable_lines(f"{written.path}: {counted}{who}"), markup=False, soft_wrap=True)
+    for report in reports:
+        evaluation.show(report, out)
+    for path in written:
+        out.print(shown(str(path)), soft_wrap=True)
 
 
 @app.command("compare")
+@exit_codes()
 def compare_(
     reports: Annotated[list[Path], typer.Argument(metavar="REPORT...", help="Two or more; the first against each.")],
     json_: AsJson = False,
 ) -> None:
     """Compares reports of evaluations, metric by metric, on the samples that they share, with paired significance."""
-    with _explained():
-        from flows import comparing
+    from flows.commands import comparing
 
-        found = comparing.compared(reports)
-        if json_:
-            print(json_text([one.model_dump(mode="json") for one in found]))
-        else:
-            comparing.show(found, out)
+    found = comparing.compared(reports)
+    if json_:
+        print(json_text([one.model_dump(mode="json") for one in found]))
+    else:
+        comparing.show(found, out)
 
 
 @app.command()
+@exit_codes()
 def status(
     storage: StorageUri = "out",
     watch: Annotated[bool, typer.Option("--watch", help="Look again every five seconds, until Ctrl-C.")] = False,
@@ -325,27 +206,27 @@ def status(
     json_: AsJson = False,
 ) -> None:
     """What a storage holds and, where PREFECT_API_URL names a server, what runs, how far, and what failed and why."""
-    with _explained():
-        from flows import status as report
-        from storage.root import Storage
+    from flows.commands import status as report
+    from storage.root import Storage
 
-        place = Storage(storage)
-        if json_:
-            print(json_text(report.status(place)))
+    place = Storage(storage)
+    if json_:
+        print(json_text(report.status(place)))
+        return
+    page = Console(highlight=False, record=html is not None)
+    while True:
+        if watch:
+            page.clear()
+        report.show_all(place, page)
+        if html:
+            page.save_html(str(html))
+        if not watch:
             return
-        page = Console(highlight=False, record=html is not None)
-        while True:
-            if watch:
-                page.clear()
-            report.show_all(place, page)
-            if html:
-                page.save_html(str(html))
-            if not watch:
-                return
-            time.sleep(_WATCH_EVERY)
+        time.sleep(_WATCH_EVERY)
 
 
 @app.command()
+@exit_codes()
 def clean(
     storage: StorageUri = "out",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -353,68 +234,33 @@ def clean(
     json_: AsJson = False,
 ) -> None:
     """Removes from a storage what runs have made there, and nobody has changed since."""
-    with _explained():
-        from flows import cleaning
-        from flows.lock import alone
-        from storage.root import Storage
-        from tasks.shown import listed
+    from flows.commands import cleaning
+    from flows.server.lock import alone
+    from storage.root import Storage
+    from tasks.shown import listed
 
-        place = Storage(storage)
-        if unused:
-            with alone(place):
-                removed, bytes_ = cleaning.clean_unused(place), cleaning.space(place)
-            shares = ", ".join(f"{folder} {size / 1e6:,.1f} MB" for folder, size in bytes_.items())
-            told = f"removed {len(removed)} files that nothing needs; left: {shares or 'nothing'}"
-            print(json.dumps({"removed": removed, "bytes": bytes_}) if json_ else told)
-            return
-        found = cleaning.look(place)
-        names = found.removed
-        if names and not yes and not typer.confirm(f"Remove {', '.join(names)} from {place.base}?", err=True):
-            err.print("nothing was removed")
-            raise typer.Exit(1)
-        if place.record.exists:
-            with alone(place):
-                cleaning.clean(place)
-        if json_:
-            print(json.dumps({"removed": names, "left": found.left}))
-            return
-        print(f"removed {listed(names) or 'nothing'}")
-        if found.left:
-            print(f"kept, because no run made it or it has changed: {listed([*map(repr, found.left)])}")
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """One clear line instead of a traceback, unless MOVIEDREAMER_DEBUG is set."""
-    try:
-        yield
-    except BrokenPipeError:  # of `status | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        err.print("stopped by Ctrl-C")
-        raise typer.Exit(130) from None
-    except SystemExit as ended:
-        if ended.code not in (_TERMINATED, signal.SIGTERM):  # the second is Ray's, while it starts
-            raise
-        err.print("stopped by SIGTERM")
-        raise typer.Exit(_TERMINATED) from None
-    except typer.Exit:
-        raise
-    except typer.Abort:  # asked, and nobody there to answer
-        err.print("nothing was removed; pass --yes to skip the question")
-        raise typer.Exit(1) from None
-    except Exception as error:
-        if os.environ.get("MOVIEDREAMER_DEBUG"):
-            raise
-        _end(error)
-
-
-def _end(error: Exception) -> NoReturn:
-    known = isinstance(error, FOR_USERS)
-    text = str(error) if known else f"{type(error).__name__}: {error} (MOVIEDREAMER_DEBUG=1 shows where)"
-    err.print(f"[bold red]error[/] {escape(printable_lines(text))}", soft_wrap=True)
-    raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error
+    place = Storage(storage)
+    if unused:
+        with alone(place):
+            removed, bytes_ = cleaning.clean_unused(place), cleaning.space(place)
+        shares = ", ".join(f"{folder} {size / 1e6:,.1f} MB" for folder, size in bytes_.items())
+        told = f"removed {len(removed)} files that nothing needs; left: {shares or 'nothing'}"
+        print(json.dumps({"removed": removed, "bytes": bytes_}) if json_ else told)
+        return
+    found = cleaning.look(place)
+    names = found.removed
+    if names and not yes and not typer.confirm(f"Remove {', '.join(names)} from {place.base}?", err=True):
+        err.print("nothing was removed")
+        raise typer.Exit(1)
+    if place.record.exists:
+        with alone(place):
+            cleaning.clean(place)
+    if json_:
+        print(json.dumps({"removed": names, "left": found.left}))
+        return
+    print(f"removed {listed(names) or 'nothing'}")
+    if found.left:
+        print(f"kept, because no run made it or it has changed: {listed([*map(repr, found.left)])}")
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ import tasks.curation.export
 import tasks.curation.ingest
 import tasks.curation.keyframes
 import tasks.curation.snapshot
-from flows.artifacts import show_counts, show_markdown, show_rows, show_sheet
-from flows.preflight import ask_servers
-from flows.reporting import reported, warn
-from flows.rescue import HOOKS
+from flows.display.artifacts import show_counts, show_markdown, show_rows, show_sheet
+from flows.display.reporting import reported, warn
 from flows.run import References, Run, opened
+from flows.server.rescue import HOOKS
+from flows.settings.preflight import ask_servers
 from storage import snapshot as snapshots
 from storage.root import Storage
 from storage.snapshot import Snapshot

@@ -13,10 +13,10 @@ import tasks.movies.render
 import tasks.movies.script_movie
 import tasks.movies.storyboard
 import tasks.shown
-from flows.artifacts import show_markdown, show_rows, show_sheet
-from flows.reporting import reported
-from flows.rescue import HOOKS
+from flows.display.artifacts import show_markdown, show_rows, show_sheet
+from flows.display.reporting import reported
 from flows.run import References, Run, opened
+from flows.server.rescue import HOOKS
 from flows.training import tokens, trained
 from storage import publish
 from storage.root import Storage

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from flows.recipe import Recipe
-from flows.reporting import clock, reported
+from flows.display.reporting import clock, reported
 from flows.run import Run
+from flows.settings.recipe import Recipe
 from storage.root import Storage
 from tasks.evaluation.report import Report as Quality
 from tasks.movies.stories import accept, prepare, queue, takes

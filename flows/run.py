@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from flows.artifacts import show_settings
 from flows.catalogue import needs
-from flows.keeper import kept
-from flows.lock import alone
-from flows.preflight import preflight
-from flows.recipe import Recipe
-from flows.recipes import resolve
+from flows.display.artifacts import show_settings
+from flows.server.keeper import kept
+from flows.server.lock import alone
+from flows.settings.preflight import preflight
+from flows.settings.recipe import Recipe
+from flows.settings.recipes import resolve
 from storage.claim import claim
 from storage.root import Storage
 
@@ -81,7 +81,7 @@ def opened(
     claim(run.storage, into)
     with kept(), alone(run.storage):
         if "PREFECT__FLOW_RUN_ID" in os.environ:  # a worker has started this process
-            from flows.rescue import watch
+            from flows.server.rescue import watch
 
             watch()
         token = _open.set(run)

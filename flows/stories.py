@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.artifacts import show_markdown, show_rows
+from flows.display.artifacts import show_markdown, show_rows
 from flows.rendering import QUALITY, REPORT, Report, measured, render, told
-from flows.rescue import HOOKS
 from flows.run import References, Run, opened
+from flows.server.rescue import HOOKS
 from storage.errors import ConfigError
 from tasks.movies.quality import of_report
 from tasks.movies.stories import accept, queue

@@ -6,8 +6,8 @@ from prefect import flow
 
 from flows.curation import curate
 from flows.movies import rendered
-from flows.rescue import HOOKS
 from flows.run import References, opened
+from flows.server.rescue import HOOKS
 from flows.training import trained
 
 

@@ -12,12 +12,12 @@ import tasks.training.tokens
 import tasks.training.train_autoencoder
 import tasks.training.train_autoregressive
 import tasks.training.train_decoder
-from flows.artifacts import show_training
 from flows.curation import curate
-from flows.recipe import Recipe
-from flows.reporting import reported, warn
-from flows.rescue import HOOKS
+from flows.display.artifacts import show_training
+from flows.display.reporting import reported, warn
 from flows.run import References, Run, opened
+from flows.server.rescue import HOOKS
+from flows.settings.recipe import Recipe
 from storage import snapshot as snapshots
 from storage.snapshot import Snapshot
 from tasks.cluster import gpus

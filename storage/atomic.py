@@ -1,18 +1,10 @@
 """Local files that appear whole or not at all."""
 
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
-
-from storage import layout
-from storage.record import FOLDER
-
-if TYPE_CHECKING:
-    from storage.root import Storage
 
 
 @contextmanager
@@ -20,7 +12,7 @@ def beside(target: Path, owner: str = "", last: Callable[[Path], None] = lambda 
     """A new file beside `target` that takes its place when the block ends well, and vanishes when it doesn't.
 
     Args:
-        owner: stands in the file's name, for `sweep_parts`.
+        owner: stands in the file's name, for storage.claim.sweep_parts.
         last: is called with the new file before it takes its place, which an error of it prevents.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,17 +57,3 @@ def write_new(target: Path, data: bytes) -> None:
 def is_part(path: PurePosixPath) -> bool:
     """Whether a path is, or lies in, something unfinished."""
     return any(name.startswith(".") and name.endswith(".part") for name in path.parts)
-
-
-def sweep_parts(storage: "Storage") -> None:
-    """Removes what killed runs left unfinished in a storage; for whoever is alone in it. Other owners' files stay."""
-    if storage.is_local and storage.record.exists:
-        for folder in ("", FOLDER, *layout.FOLDERS):
-            if folder != "tables":  # Delta's own
-                _sweep(Path(storage.uri) / folder, storage.record.id, deep=bool(folder))
-
-
-def _sweep(folder: Path, owner: str, deep: bool) -> None:
-    for part in folder.glob("**/.*.part" if deep else ".*.part"):
-        if re.fullmatch(rf"\.(.+\.)?{owner}[0-9a-f]{{32}}\.part", part.name) and part.is_file():
-            part.unlink(missing_ok=True)

@@ -1,11 +1,14 @@
 """Makes a place a storage of moviedreamer, where nothing that lies there already can come to harm."""
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage import layout
 from storage.errors import ConfigError, StorageError
 from storage.guard import guarded
-from storage.record import FOLDER, new_id
+from storage.layout import RECORD
+from storage.record import new_id
 from storage.root import Storage
 from storage.tables.delta import is_own, open_table, until_committed
 from storage.tables.schemas import SCHEMAS
@@ -44,7 +47,7 @@ def claim(storage: Storage, into: bool = False) -> None:
             "a new folder with --storage, or add --into to work beside what is there, which is left alone"
         )
     strangers = _in_the_way(storage)
-    taken_over = [rel for rel in strangers if tables and not rel.startswith((f"{FOLDER}/", "tables/"))]
+    taken_over = [rel for rel in strangers if tables and not rel.startswith((f"{RECORD}/", "tables/"))]
     known = {*taken_over, *(f"tables/{name}" for name in tables)}
     _require_free(storage, [rel for rel in strangers if rel not in known])
     storage.check_writable()
@@ -53,6 +56,20 @@ def claim(storage: Storage, into: bool = False) -> None:
         for delta in tables.values():
             _name(delta, name)
     storage.record.begin(taken_over, name)
+
+
+def sweep_parts(storage: Storage) -> None:
+    """Removes what killed runs left unfinished in a storage; for whoever is alone in it. Other owners' files stay."""
+    if storage.is_local and storage.record.exists:
+        for folder in ("", RECORD, *layout.FOLDERS):
+            if folder != "tables":  # Delta's own
+                _sweep(Path(storage.uri) / folder, storage.record.id, deep=bool(folder))
+
+
+def _sweep(folder: Path, owner: str, deep: bool) -> None:
+    for part in folder.glob("**/.*.part" if deep else ".*.part"):
+        if re.fullmatch(rf"\.(.+\.)?{owner}[0-9a-f]{{32}}\.part", part.name) and part.is_file():
+            part.unlink(missing_ok=True)
 
 
 def _name(delta: "DeltaTable", name: str) -> None:
@@ -79,7 +96,7 @@ def _in_the_way(storage: Storage) -> list[str]:
     there, _ = storage.look_into(layout.leads_on)
     names = [rel.removesuffix("/") for rel in there if not (rel.startswith("tables/") and rel.endswith("/"))]
     found = [rel for rel in names if layout.is_place(rel) and not layout.is_published(rel)]
-    record = [] if storage.record.exists else [f"{FOLDER}/{name}" for name in storage.walk(FOLDER)]
+    record = [] if storage.record.exists else [f"{RECORD}/{name}" for name in storage.walk(RECORD)]
     tables = [f"tables/{name}" for name in SCHEMAS if _is_anothers(storage, name)]
     return record + tables + storage.record.unknown(found)
 

@@ -12,6 +12,9 @@ from storage.tables.schemas import SCHEMAS
 HOME = ".prefect"
 """Folder of a local storage for Prefect's state and the lock; what is in it is written by Prefect itself."""
 
+RECORD = ".moviedreamer"
+"""Folder of what storage.record and storage.lease write; listings leave it out."""
+
 PUBLISHED = ("movie.mp4", "storyboard.html", "metrics.json")
 """Of a movie's files those that the root has too, in the order of their copying: the last one makes a movie count."""
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from storage.errors import StorageError
 from storage.guard import guarded
-from storage.record import FOLDER
+from storage.layout import RECORD
 from storage.root import Storage
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ EXPIRES = 120
 """Seconds for which a lease lasts that nobody renews."""
 
 _RENEWED = EXPIRES / 6  # seconds from one renewal to the next
-_WHOLE = f"{FOLDER}/lease.json"
-_TIDYING = f"{FOLDER}/tidying.json"
+_WHOLE = f"{RECORD}/lease.json"
+_TIDYING = f"{RECORD}/tidying.json"
 
 
 class Holder(BaseModel, frozen=True, extra="forbid"):
@@ -121,7 +121,7 @@ class Lease:
         """By the store's clock."""
         import obstore
 
-        probe = f"{FOLDER}/.{uuid.uuid4().hex}.part"
+        probe = f"{RECORD}/.{uuid.uuid4().hex}.part"
         obstore.put(self._objects, probe, b"now")
         now: datetime = obstore.head(self._objects, probe)["last_modified"]
         obstore.delete(self._objects, probe)
@@ -173,7 +173,7 @@ def only_one(storage: Storage) -> Iterator[bool]:
     with ExitStack() as stack:
         if storage.is_local:
             assert storage.record.id  # by now the file is there
-            identity = stack.enter_context(Path(storage.uri, FOLDER, "storage.json").open("rb"))
+            identity = stack.enter_context(Path(storage.uri, RECORD, "storage.json").open("rb"))
             try:
                 fcntl.flock(identity, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

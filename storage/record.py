@@ -15,18 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
 from storage.errors import StorageError
+from storage.files import Files
+from storage.layout import RECORD
 
-if TYPE_CHECKING:
-    from storage.root import Storage
-
-FOLDER = ".moviedreamer"
-_IDENTITY = f"{FOLDER}/storage.json"
-_MADE = f"{FOLDER}/made"
+_IDENTITY = f"{RECORD}/storage.json"
+_MADE = f"{RECORD}/made"
 _LOOKED_INTO = 1 << 20  # bytes of a remote file that is read to compare it; a larger one is told by its size
 
 
@@ -71,11 +68,11 @@ class Identity(BaseModel, frozen=True, extra="forbid"):
 class Record:
     """The record of one storage."""
 
-    storage: "Storage"
+    files: Files
 
     @property
     def exists(self) -> bool:
-        return self.storage.exists(_IDENTITY)
+        return self.files.exists(_IDENTITY)
 
     @cached_property
     def identity(self) -> Identity:
@@ -87,9 +84,9 @@ class Record:
         if not self.exists:
             self.begin()
         try:
-            return Identity.model_validate_json(self.storage.read_bytes(_IDENTITY))
+            return Identity.model_validate_json(self.files.read_bytes(_IDENTITY))
         except ValidationError as error:
-            url = self.storage.url(_IDENTITY)
+            url = self.files.url(_IDENTITY)
             raise StorageError(f"{url!r} is not the record of a storage: name another --storage") from error
 
     @property
@@ -99,7 +96,7 @@ class Record:
     def begin(self, taken_over: Sequence[str] = (), name: str = "") -> None:
         """Makes the place a storage, unless it is one; of two that do it at the same time the first counts."""
         identity = Identity(id=name or new_id(), taken_over=tuple(taken_over))
-        self.storage.write_new(_IDENTITY, identity.model_dump_json(indent=1).encode())
+        self.files.write_new(_IDENTITY, identity.model_dump_json(indent=1).encode())
 
     def enter(self, rel: str, stamp: Stamp) -> None:
         """Says that the file at `rel` is about to become what `stamp` tells.
@@ -110,13 +107,13 @@ class Record:
         entry = self._read(_entry(rel))
         before = self._matching(rel, entry)
         for place in (rel,) * (before is None) + (_entry(rel),) * (entry is None):
-            if self.storage.occupied(place):
+            if self.files.occupied(place):
                 raise StorageError(
-                    f"{self.storage.url(place)!r} is in the way: no run made it, or it was changed since, so it is "
+                    f"{self.files.url(place)!r} is in the way: no run made it, or it was changed since, so it is "
                     "left alone; move it away or name another place with --storage, then run the same command again"
                 )
         stamps = (before, stamp) if before and before != stamp else (stamp,)
-        self.storage.write_plain(_entry(rel), Entry(path=rel, stamps=stamps).model_dump_json().encode())
+        self.files.write_plain(_entry(rel), Entry(path=rel, stamps=stamps).model_dump_json().encode())
 
     def made(self, rel: str) -> bool:
         """Whether a run made the file at `rel`, and nobody has changed it since."""
@@ -126,54 +123,54 @@ class Record:
         """Whether the file at `rel` has been these bytes since it was first written."""
         entry = self._read(_entry(rel))
         same = entry is not None and [(one.size, one.sha256) for one in entry.stamps] == [(stamp.size, stamp.sha256)]
-        return same and self.storage.size(rel) == stamp.size
+        return same and self.files.size(rel) == stamp.size
 
     def remove(self, rel: str) -> bool:
         """Removes the file at `rel` when a run made it and nobody has changed it since; says whether it did."""
         entry = self._read(_entry(rel))
         found = self._matching(rel, entry) is not None
         if found:
-            self.storage.delete_file(rel)
-        if entry and (found or not self.storage.occupied(rel)):
-            self.storage.delete_file(_entry(rel))
+            self.files.delete_file(rel)
+        if entry and (found or not self.files.occupied(rel)):
+            self.files.delete_file(_entry(rel))
         return found
 
     def paths(self) -> list[str]:
         """Of all files that have an entry, whether they are still there or not, sorted. Raises as `identity` does."""
-        names = self.storage.list(_MADE) if self.exists and self.identity else []
+        names = self.files.list(_MADE) if self.exists and self.identity else []
         entries = (self._read(f"{_MADE}/{name}") for name in names)
         return sorted(entry.path for entry in entries if entry)
 
     def unknown(self, rels: list[str]) -> list[str]:
         """Those that have no entry and were not taken over; looks into none of them."""
-        entries, taken = set(self.storage.list(_MADE)), set(self.identity.taken_over) if self.exists else set()
+        entries, taken = set(self.files.list(_MADE)), set(self.identity.taken_over) if self.exists else set()
         return [rel for rel in rels if rel not in taken and PurePosixPath(_entry(rel)).name not in entries]
 
     def end(self) -> None:
         """Takes the record away, the last thing that goes; what else lies in its folder stays."""
         for rel in self.paths():
-            self.storage.delete_file(_entry(rel))
-        self.storage.delete_file(_IDENTITY)
-        self.storage.delete_empty((_MADE, FOLDER))
+            self.files.delete_file(_entry(rel))
+        self.files.delete_file(_IDENTITY)
+        self.files.delete_empty((_MADE, RECORD))
 
     def _matching(self, rel: str, entry: Entry | None) -> Stamp | None:
         stamps = reversed(entry.stamps) if entry and entry.path == rel else ()
         return next((stamp for stamp in stamps if self._is(rel, stamp)), None)
 
     def _read(self, rel: str) -> Entry | None:
-        if not self.storage.exists(rel):
+        if not self.files.exists(rel):
             return None
         try:
-            return Entry.model_validate_json(self.storage.read_bytes(rel))
+            return Entry.model_validate_json(self.files.read_bytes(rel))
         except ValidationError:  # somebody else's
             return None
 
     def _is(self, rel: str, stamp: Stamp) -> bool:
-        if not self.storage.is_local:
-            if self.storage.size(rel) != stamp.size:
+        if not self.files.is_local:
+            if self.files.size(rel) != stamp.size:
                 return False
-            return stamp.size > _LOOKED_INTO or _digest(self.storage.read_bytes(rel)) == stamp.sha256
-        file = Path(self.storage.uri) / rel
+            return stamp.size > _LOOKED_INTO or _digest(self.files.read_bytes(rel)) == stamp.sha256
+        file = Path(self.files.uri) / rel
         if file.is_symlink() or not file.is_file():
             return False
         found = file.stat()

@@ -12,7 +12,7 @@ from drawn.film import draw_frames, truth
 from drawn.oracle import SIZE, Oracle
 from drawn.script import write
 from drawn.stage import Stage
-from flows.recipes import resolve
+from flows.settings.recipes import resolve
 from tasks.evaluation import report
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

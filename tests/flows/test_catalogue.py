@@ -2,7 +2,7 @@
 
 from flows import catalogue
 from flows.catalogue import needs
-from flows.recipe import Recipe
+from flows.settings.recipe import Recipe
 
 
 def test_every_flow_names_parts_of_the_recipe() -> None:

@@ -74,7 +74,7 @@ def test_list_names_flows_and_recipes() -> None:
 
 
 def test_the_catalogue_is_true() -> None:
-    from flows import recipes
+    from flows.settings import recipes
 
     assert list(catalogue.RECIPES) == list(recipes.RECIPES)
     for name in catalogue.RECIPES:
@@ -127,7 +127,7 @@ def test_unwritable_storage_ends_with_1_and_is_quoted(tmp_path: Path) -> None:
 
 def test_sigterm_ends_a_run_with_143_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("flows.local_run.run_here", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr("flows.commands.local_run.run_here", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     try:
         code, printed, errors = _call("run", "studio")
     finally:
@@ -143,7 +143,7 @@ def test_show_prints_every_setting_as_set_takes_it() -> None:
     _, lines, _ = _call("show", "studio", "--recipe", "smoke", "--set", "render.seed=5")
     assert "render.seed=5" in lines.splitlines()
 
-    from flows.recipes import resolve
+    from flows.settings.recipes import resolve
 
     settings = [line for line in lines.splitlines() if not line.startswith("#")]
     assert resolve("smoke", settings) == resolve("smoke", ["render.seed=5"])

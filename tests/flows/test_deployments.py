@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from flows import catalogue
 from flows.cli import app
-from flows.recipes import resolve
+from flows.settings.recipes import resolve
 
 REPOSITORY = Path(__file__).parents[2]
 FILE = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.assignments import fields
-from flows.recipes import laptop
+from flows.settings.assignments import fields
+from flows.settings.recipes import laptop
 
 LEDGER = Path(__file__).parents[2] / "docs" / "paper.md"
 SILENT, DEPARTURES = "## What the paper leaves unsaid", "## Where the laptop departs from the paper"

@@ -9,13 +9,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from flows import render_command
 from flows.cli import app
-from flows.console import Terminal
-from flows.recipes import resolve
+from flows.commands import render as render_command
+from flows.display.console import Terminal
+from flows.display.reporting import listening
 from flows.rendering import REPORT, render, told
-from flows.reporting import listening
 from flows.run import Run
+from flows.settings.recipes import resolve
 from storage import checkpoints
 from storage.errors import ConfigError, FilmError
 from storage.root import Storage

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.lock import alone
 from flows.run import NOTHING, References, opened
+from flows.server.lock import alone
 from storage.errors import ConfigError, StorageError
 from storage.root import Storage
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from drawn.film import draw_film
-from flows.cleaning import clean, look
+from flows.commands.cleaning import clean, look
 from storage import layout
 from storage.claim import claim
 from storage.errors import ConfigError, StorageError

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows import training
-from flows.recipes import resolve
 from flows.run import References, Run
+from flows.settings.recipes import resolve
 from flows.training import trained
 from storage.root import Storage
 from storage.snapshot import Snapshot

@@ -9,7 +9,7 @@ import torch
 
 from drawn.film import draw_frames, truth
 from drawn.worlds import EVALUATION, TRAINING
-from flows.recipes import resolve
+from flows.settings.recipes import resolve
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoregressive.autoregressive import AutoregressiveModel
 from models.vision import build_features

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from flows.cleaning import clean
+from flows.commands.cleaning import clean
 from storage.claim import claim
 from storage.errors import ConfigError
 from storage.root import Storage

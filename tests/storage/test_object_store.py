@@ -6,8 +6,8 @@ from threading import Event
 
 import pytest
 
-from benchmarks.lossy import every, lossy
-from flows.lock import alone
+from benchmarks.faulty_s3 import proxied
+from flows.server.lock import alone
 from storage import checkpoints, lease
 from storage.errors import StorageError
 from storage.lease import Holder, Lease, only_one
@@ -34,8 +34,8 @@ def storage(s3: str, tmp_path, monkeypatch) -> Storage:
 def losing(s3: str, storage: Storage) -> Iterator[Storage]:
     """The same place, behind a network that loses each third answer to a commit that was made."""
     storage.record.begin()
-    with lossy(s3, every(3, "PUT", "_delta_log")) as proxy:
-        yield Storage(storage.uri.replace(s3, proxy))
+    with proxied(s3, mood="unanswered") as proxy:
+        yield Storage(storage.uri.replace(s3, proxy.address))
 
 
 def test_batches_whose_answers_are_lost_are_neither_lost_nor_doubled(losing: Storage, storage: Storage) -> None:
@@ -61,8 +61,8 @@ def test_columns_are_added_once_when_the_answer_is_lost(s3: str, storage: Storag
 
     some = Schema.from_arrow(SCHEMAS["films"]).fields[:1]
     DeltaTable.create(storage.url("tables/films"), Schema(some), storage_options=storage.delta_options)
-    with lossy(s3, every(1, "PUT", "_delta_log")) as proxy:
-        add_columns(Storage(storage.uri.replace(s3, proxy)), "films")
+    with proxied(s3, mood="unanswered", every=1) as proxy:
+        add_columns(Storage(storage.uri.replace(s3, proxy.address)), "films")
     delta = open_table(storage, "films")
     assert delta is not None
     assert [field.name for field in delta.schema().fields] == SCHEMAS["films"].names
@@ -108,8 +108,8 @@ def test_who_keeps_the_lock_of_a_killed_run_takes_its_lease_at_once(storage: Sto
 
 
 def test_a_lease_outlives_lost_answers(s3: str, storage: Storage) -> None:
-    with lossy(s3, every(1, "PUT", "lease")) as proxy:
-        ours = Lease(Storage(storage.uri.replace(s3, proxy)), OURS)
+    with proxied(s3, mood="unanswered", every=1, of="lease") as proxy:
+        ours = Lease(Storage(storage.uri.replace(s3, proxy.address)), OURS)
         ours.take()
         assert ours.renew()
         assert ours.renew()

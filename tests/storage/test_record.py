@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cleaning import clean
+from flows.commands.cleaning import clean
 from storage import layout
 from storage.checkpoints import save
 from storage.claim import claim

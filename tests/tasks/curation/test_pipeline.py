@@ -1,6 +1,6 @@
 """The list of the curation's stages fits together, and fits the settings of a run."""
 
-from flows.recipe import Recipe
+from flows.settings.recipe import Recipe
 from storage.fingerprint import fingerprint
 from storage.tables.schemas import SCHEMAS
 from tasks.curation.pipeline import CURATION

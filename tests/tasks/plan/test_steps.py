@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from flows.recipes import resolve
+from flows.settings.recipes import resolve
 from models.autoencoder.diffusion import alphas_cumprod
 from tasks.plan import steps
 from tasks.plan.ledger import GpuAutocast, Ledger

@@ -1,0 +1,111 @@
+"""Removes what runs made in a storage, and nothing else: a storage may be a folder that holds more than that."""
+
+from dataclasses import dataclass
+
+from flows.server import home
+from storage import layout
+from storage.errors import ConfigError, StorageError
+from storage.guard import guarded
+from storage.layout import RECORD
+from storage.root import Storage, folders_of
+from storage.tables.delta import files_of, is_own, open_table, remove_unused
+from storage.tables.schemas import SCHEMAS
+
+_WALKED = ("tables/", layout.HOME)  # folders in which Delta Lake and Prefect decide what lies where
+
+
+@dataclass(frozen=True)
+class Found:
+    """What `clean` removes, and what it leaves.
+
+    Attributes:
+        made: paths of files that runs made, as the record says, and nobody has changed since.
+        others: paths of files that the tables' logs name, and of Prefect's.
+        left: paths of what stays: other people's files and folders, and runs' own that were changed since.
+        folders: in which runs keep files; `clean` removes those that are empty then.
+    """
+
+    made: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+    @property
+    def removed(self) -> list[str]:
+        """The files to remove, shortened for people: one entry for a table or for a folder two levels down."""
+        return list(dict.fromkeys(_short(rel) for rel in (*self.made, *self.others)))
+
+
+def clean(storage: Storage) -> Found:
+    """Removes what runs made, and returns it. One that was interrupted can be called again. Raises as `look` does."""
+    found = look(storage)
+    for rel in (*found.others, *found.made):
+        storage.delete_file(rel)
+    storage.delete_empty(found.folders)
+    storage.record.end()
+    return found
+
+
+def clean_unused(storage: Storage) -> list[str]:
+    """Removes files of tables that nothing needs, and returns their paths; work goes on as if they were there."""
+    removed = []
+    for table in SCHEMAS:
+        delta = open_table(storage, table)
+        if delta and is_own(storage, delta):
+            with guarded("clean", storage.url(f"tables/{table}")):
+                removed += [f"tables/{table}/{name}" for name in remove_unused(storage, delta, table)]
+    return removed
+
+
+def space(storage: Storage) -> dict[str, int]:
+    """Bytes in each folder of a storage."""
+    sizes = {
+        folder: sum(storage.size(f"{folder}/{name}") for name in storage.walk(folder)) for folder in layout.FOLDERS
+    }
+    return {folder: size for folder, size in sizes.items() if size}
+
+
+def look(storage: Storage) -> Found:
+    """What `clean` would do.
+
+    Raises:
+        ConfigError: for a place that holds something and is no storage: it is something else, or is misspelt.
+        StorageError: when it cannot be read or written.
+    """
+    record = storage.record
+    if not record.exists:
+        if held := storage.list(""):
+            raise ConfigError(
+                f"{storage.base!r} is not a moviedreamer storage (it holds {', '.join(map(repr, held[:3]))}), or was "
+                "made by an earlier version, which kept no record. Nothing was removed. Name the right one with "
+                "--storage; remove by hand what an earlier version made"
+            )
+        return Found()
+    entered = record.paths()
+    made = [rel for rel in entered if record.made(rel)]
+    mine = set(made)
+    others = [rel for table in SCHEMAS for rel in _files_of(storage, table) if rel not in mine] + home.files(storage)
+    ours = mine.union(others)
+    walked = {folder for rel in entered for folder in folders_of(rel)}
+
+    def leads_on(rel: str) -> bool:
+        deeper = rel.startswith(_WALKED) and not storage.is_link(rel)
+        return deeper or rel in walked or layout.leads_on(rel)
+
+    there, folders = storage.look_into(leads_on)
+    left = [rel for rel in there if rel not in ours and not rel.startswith(f"{RECORD}/")]
+    return Found(tuple(made), tuple(others), tuple(left), tuple(sorted(walked.union(folders))))
+
+
+def _files_of(storage: Storage, table: str) -> list[str]:
+    """None of a table that is not the storage's own, or cannot be read."""
+    try:
+        delta = open_table(storage, table)
+        return files_of(storage, delta, table) if delta and is_own(storage, delta) else []
+    except (StorageError, ValueError):
+        return []
+
+
+def _short(rel: str) -> str:
+    first, *rest = rel.split("/")
+    return first if first == layout.HOME else "/".join([first, *rest[:1]])

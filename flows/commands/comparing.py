@@ -1,0 +1,49 @@
+"""`moviedreamer compare`: reports of evaluations in, one table for people out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from flows.display.shown import shown
+from storage.errors import ConfigError
+from tasks.evaluation import report
+from tasks.evaluation.comparison import Difference, compare
+
+
+class Compared(BaseModel, frozen=True, extra="forbid"):
+    """Two reports by name, and what is between them."""
+
+    first: str
+    second: str
+    differences: list[Difference]
+
+
+def compared(paths: Sequence[Path]) -> list[Compared]:
+    """The first report against each other one.
+
+    Raises:
+        ConfigError: for a single report, a file that is none, or reports that share no samples.
+    """
+    if len(paths) < 2:
+        raise ConfigError(f"one report can't be compared: name another one after {str(paths[0])!r}")
+    first, *others = map(report.read, paths)
+    return [Compared(first=first.name, second=other.name, differences=compare(first, other)) for other in others]
+
+
+def show(found: Sequence[Compared], console: Console) -> None:
+    """A table for each pair."""
+    for pair in found:
+        table = Table("metric", shown(pair.first), shown(pair.second), "difference", "95 % interval", "p (Holm)", "n")
+        for one in pair.differences:
+            interval = "{:+.4g} to {:+.4g}".format(*one.interval) if one.interval else shown(one.reason or "")
+            numbers = (_number(one.first), _number(one.second), _number(one.difference, "+"))
+            chance = "" if one.p_holm is None else f"{one.p_holm:.3f}"
+            table.add_row(one.metric, *numbers, interval, chance, str(one.n))
+        console.print(table)
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "none" if value is None else f"{value:{sign}.4g}"

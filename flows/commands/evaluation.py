@@ -1,0 +1,74 @@
+"""What stands behind `moviedreamer evaluate`: results in folders become reports, shown as a table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.display import figures
+from flows.display.console import Terminal
+from flows.display.reporting import listening, reported
+from flows.run import opened
+from storage.errors import ConfigError
+from storage.results.systems import loose, systems
+from storage.stories import library
+from tasks.evaluation import evaluate
+from tasks.evaluation.report import Report
+
+
+def run(
+    folder: Path,
+    layout: str,
+    real: Path | None,
+    stories: Path | None,
+    recipe: str,
+    uri: str,
+    overrides: Sequence[str],
+    console: Console,
+    into: bool,
+) -> list[Report]:
+    """Evaluates the systems whose results are in a folder.
+
+    Args:
+        layout: of the folder, see storage.results.systems.
+        real: folder with pictures of real films, for FID.
+        stories: folder with the story files that the results were made of.
+        into: whether the storage may be a place that holds something else.
+
+    Raises:
+        ConfigError: a folder, layout or setting that can't be used.
+        StorageError: a storage that cannot be written, or in which another run is at work.
+    """
+    found, others = systems(folder, layout), loose(real) if real else []
+    told = library.stories(stories) if stories else {}
+    with (
+        opened("evaluate", recipe, uri, overrides, into=into, uses=frozenset({"evaluate"})) as work,
+        Terminal(console) as terminal,
+        listening(terminal),
+        reported("evaluate", of="shards", artifact=False) as progress,
+    ):
+        measures, cluster = work.settings.evaluate, work.settings.cluster
+        same_face = measures.same_face
+        return evaluate.run(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
+
+
+def write(reports: Sequence[Report], path: Path) -> list[Path]:
+    """Writes reports, one a file; of several each name stands in its file's.
+
+    Raises:
+        ConfigError: a file that can't be written.
+    """
+    made = []
+    for report in reports:
+        name = report.name.replace("/", "-")
+        made.append(path if len(reports) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}"))
+        try:
+            made[-1].write_text(report.text(), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{str(made[-1])!r} can't be written: {error.strerror}") from error
+    return made
+
+
+def show(report: Report, console: Console) -> None:
+    """The figures of a report."""
+    figures.show(report.figures, console, f"{report.name}: {report.n} pictures")

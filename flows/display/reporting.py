@@ -1,0 +1,231 @@
+"""What people see of a stage while it works: one place that the flows tell, and whoever listens.
+
+The command line listens with bars (flows.display.console); in a deployment nobody does, and the run's log gets a line
+now and then. Either way Prefect gets a progress artifact.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from typing import Protocol
+
+from flows.display.artifacts import ProgressArtifact, show_dashboard
+from storage.printable import LINE, printable
+from storage.remote import is_remote, local_path, split
+from tasks.cluster import dashboard
+from tasks.metrics import staged
+from tasks.progress import telling
+
+Progress = Callable[[str, int, int], None]
+"""(what, done, total), as tasks.progress has it."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How far one of a stage's works is; `first` and `began`: how far it was when this run first heard of it."""
+
+    done: int
+    total: int
+    first: int
+    began: float
+
+    @property
+    def finished(self) -> bool:
+        return self.done >= self.total
+
+
+@dataclass
+class Stage:
+    """One stage of this run, as far as it has come.
+
+    Its own steps bear its name; others belong to a part of it, such as a film, and leave once they are done.
+
+    Args:
+        of: what its own steps are when the first that is heard of them is how many were done before, such as "films".
+    """
+
+    name: str
+    of: str = ""
+    began: float = field(default_factory=time.monotonic)
+    steps: dict[str, Steps] = field(default_factory=dict)
+    left: int = 0  # parts
+
+    def update(self, what: str, done: int, total: int) -> None:
+        for name, steps in list(self.steps.items()):
+            if name not in (self.name, what) and steps.finished:
+                del self.steps[name]
+                self.left += 1
+        old = self.steps.get(what)
+        if old is None or done < old.done:  # less than before: a film whose worker ended, or another of that name
+            self.steps[what] = Steps(done, total, done, time.monotonic())
+        else:
+            self.steps[what] = replace(old, done=done, total=total)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def fraction(self) -> float:
+        """0-1 of the work in sight; of its own steps, each part at work counts by its share."""
+        own = self.steps.get(self.name)
+        if own is None:
+            total = sum(steps.total for steps in self.steps.values())
+            return sum(steps.done for steps in self.steps.values()) / total if total else 0.0
+        parts = sum(steps.done / steps.total for what, steps in self.steps.items() if what != self.name)
+        return min(1.0, (own.done + parts) / own.total)
+
+    def remaining(self, what: str) -> float | None:
+        """Seconds that the rest will take at its own pace so far; None before there is a pace."""
+        steps = self.steps[what]
+        new = steps.done - steps.first
+        return (time.monotonic() - steps.began) / new * (steps.total - steps.done) if new > 0 else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was done in it."""
+        return not self.left and all(steps.done == steps.first for steps in self.steps.values())
+
+    def summary(self) -> str:
+        """What was done: the stage's own steps or, where it has none, its last parts and how many were before."""
+        own = self.steps.get(self.name)
+        if own and self.of:
+            counts = {"new": own.done - own.first, "from before": own.first}
+            told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            return f"{own.done} of {own.total} {self.of}" + (f": {told}" if told else "")
+        seen = {self.name: self.steps[self.name]} if self.name in self.steps else self.steps
+        parts = [f"{label(what)} {steps.done} of {steps.total}" for what, steps in seen.items()]
+        more = f" and {self.left} more" if self.left and self.name not in self.steps else ""
+        return "; ".join(parts) + more or "nothing to do, kept from before"
+
+
+class Listener(Protocol):
+    """Who hears about the stages of a run, from one thread or several."""
+
+    def begins(self, stage: Stage) -> None: ...
+
+    def moves(self, stage: Stage, what: str) -> None: ...
+
+    def ends(self, stage: Stage) -> None: ...
+
+    def fails(self, stage: Stage) -> None: ...
+
+    def warns(self, text: str) -> None: ...
+
+
+class RunLog:
+    """Tells the log of the Prefect run: a line at the beginning, every half minute, and at the end.
+
+    Each record has the fields `stage` and `film` beside Prefect's own ids of flow run and task run.
+    """
+
+    every = 30.0
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def begins(self, stage: Stage) -> None:
+        self._say(f"{stage.name} begins", stage)
+
+    def moves(self, stage: Stage, what: str) -> None:
+        now = time.monotonic()
+        if now - self._last.setdefault(stage.name, now) >= self.every:
+            self._last[stage.name] = now
+            self._say(f"{stage.name}: {pace(stage, what)}", stage, what)
+
+    def ends(self, stage: Stage) -> None:
+        self._say(f"{stage.name}: {stage.summary()} ({clock(stage.seconds)})", stage)
+
+    def fails(self, stage: Stage) -> None:
+        self._say(f"{stage.name} stopped: {stage.summary()}", stage)
+
+    def warns(self, text: str) -> None:
+        from prefect import get_run_logger
+
+        get_run_logger().warning(text)
+
+    def _say(self, text: str, stage: Stage, what: str = "") -> None:
+        from prefect import get_run_logger
+
+        film = label(what) if what and what != stage.name else ""
+        get_run_logger().info(text, extra={"stage": stage.name, "film": film})
+
+
+_listener: ContextVar[Listener] = ContextVar("listener")
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Makes `listener` the one who hears about all stages in the block."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def warn(text: str) -> None:
+    """Tells people what they should know, and the run can go on with."""
+    (_listener.get(None) or RunLog()).warns(printable(text, LINE))
+
+
+@contextmanager
+def reported(name: str, of: str = "", artifact: bool = True) -> Iterator[Progress]:
+    """Wraps one stage; yields what its work calls with (what, done, total) as it goes on.
+
+    Args:
+        of: see Stage.
+        artifact: whether Prefect shows it too.
+    """
+    stage, listener = Stage(name, of), _listener.get(None) or RunLog()
+    shown, one_at_a_time = ProgressArtifact(name) if artifact else None, threading.Lock()
+    listener.begins(stage)
+
+    def progress(what: str, done: int, total: int) -> None:
+        if not total:  # nothing in sight yet
+            return
+        with one_at_a_time:
+            stage.update(what, done, total)
+            if what == stage.name:
+                say(done, total)
+            listener.moves(stage, what)
+            if stage.idle:
+                return
+            if shown:
+                shown.update(stage.fraction, pace(stage, what))
+
+    try:
+        with telling(listener.warns), staged(name) as say:
+            yield progress
+    except BaseException:
+        listener.fails(stage)
+        raise
+    if shown:
+        shown.finish(stage.summary())
+        if url := dashboard():
+            show_dashboard(url)
+    listener.ends(stage)
+
+
+def pace(stage: Stage, what: str) -> str:
+    """How far a part of a stage is, the stage's time so far and about how long the part will still take."""
+    steps, rest = stage.steps[what], stage.remaining(what)
+    so_far = f"{label(what)} {steps.done}/{steps.total}, {clock(stage.seconds)} so far"
+    return so_far + (f", about {clock(rest)} to go" if rest else "")
+
+
+def label(what: str) -> str:
+    """What a part of a stage is called: a film, which is told by its path, by its file's name."""
+    place = split(what)[1] if is_remote(what) else str(local_path(what))
+    return printable(PurePath(place).name or what)
+
+
+def clock(seconds: float) -> str:
+    """1:05, or 2:03:04."""
+    minutes, whole = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{whole:02d}" if hours else f"{minutes}:{whole:02d}"
