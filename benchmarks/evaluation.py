@@ -28,7 +28,8 @@ from torch import nn
 
 from models.metrics.clip import ClipMetricConfig
 from models.metrics.inception import Inception, InceptionConfig, graph
-from models.metrics.keyframes import KeyframeMetricsConfig, Module, figures
+from models.metrics.keyframes import figures
+from models.metrics.networks import KeyframeMetricsConfig, Module
 from storage.results import results
 from storage.root import Storage
 from tasks.evaluation.shards import Files, of_results

@@ -12,8 +12,8 @@ from flows.run import opened
 from storage.errors import ConfigError
 from storage.results.systems import loose, systems
 from storage.stories import library
-from tasks.evaluation import evaluate
 from tasks.evaluation.report import Report
+from tasks.evaluation.systems import reports
 
 
 def run(
@@ -49,7 +49,7 @@ def run(
     ):
         measures, cluster = work.settings.evaluate, work.settings.cluster
         same_face = measures.same_face
-        return evaluate.run(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
+        return reports(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
 
 
 def write(reports: Sequence[Report], path: Path) -> list[Path]:

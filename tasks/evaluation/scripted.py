@@ -13,7 +13,8 @@ from models.captioner.colours import NAMES
 from models.metrics import consistency, pictures, script
 from models.metrics.characters import Cast, assigned, identities, occm
 from models.metrics.figure import Figure, Floats, absent, mean
-from models.metrics.keyframes import Keyframes, Vectors
+from models.metrics.keyframes import Keyframes
+from models.metrics.networks import Vectors
 from storage.stories.story import Placed, Story
 from tasks.evaluation.stage import Looks
 

@@ -15,11 +15,11 @@ from safetensors.numpy import load, save
 from models.checkpoint import CheckpointConfig
 from models.errors import ModelError
 from models.face import FaceConfig
-from models.metrics.keyframes import (
+from models.metrics.keyframes import Keyframes
+from models.metrics.networks import (
     HEARD,
     PLAIN,
     KeyframeMetricsConfig,
-    Keyframes,
     Module,
     SoundMetricsConfig,
     Vectors,

@@ -5,7 +5,8 @@ import pytest
 
 from models.captioner.colours import NAMES
 from models.metrics import script
-from models.metrics.keyframes import KeyframeMetricsConfig, Keyframes
+from models.metrics.keyframes import Keyframes
+from models.metrics.networks import KeyframeMetricsConfig
 from storage.root import Storage
 from storage.stories.reading import parse
 from tasks.evaluation import scripted

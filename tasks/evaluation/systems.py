@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from models.metrics.figure import Figure
-from models.metrics.keyframes import MODULES, PLAIN, KeyframeMetricsConfig, Keyframes, figures
+from models.metrics.keyframes import Keyframes, figures
+from models.metrics.networks import MODULES, PLAIN, KeyframeMetricsConfig
 from storage.results.results import Result
 from storage.root import Storage
 from storage.stories.files import beside
@@ -24,7 +25,7 @@ Photographs = Mapping[tuple[str, str], Sequence[Shard]]
 """(story, character) -> pictures of it."""
 
 
-def run(
+def reports(
     config: KeyframeMetricsConfig,
     systems: Mapping[str, Sequence[Result]],
     real: Sequence[Result],
@@ -77,7 +78,7 @@ def measured(
     photographs: Photographs,
     same_face: float,
 ) -> Report:
-    """The report of pictures that were looked at; arguments as in `run`."""
+    """The report of pictures that were looked at; arguments as in `reports`."""
     stories = looks.keyframes(shards)
     found, samples = figures(looks.config, stories, looks.keyframes(real), looks.gone)
     if scripts:
