@@ -9,6 +9,7 @@ from flows import figures
 from flows.console import Terminal
 from flows.reporting import listening, reported
 from flows.run import opened
+from flows.shown import shown
 from storage.errors import ConfigError
 from storage.results.systems import loose, systems
 from storage.stories import library
@@ -70,5 +71,7 @@ def write(reports: Sequence[Report], path: Path) -> list[Path]:
 
 
 def show(report: Report, console: Console) -> None:
-    """The figures of a report."""
+    """The figures of a report, and which stories don't count."""
     figures.show(report.figures, console, f"{report.name}: {report.n} pictures")
+    for note in report.notes:
+        console.print(shown(note), soft_wrap=True)

@@ -14,6 +14,9 @@ Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+Samples = dict[str, float]
+"""Sample -> value. A sample is named "story/keyframe", "story/character" or the like, or "story"."""
+
 RESAMPLES = 1000
 _SEED = 0
 
@@ -37,10 +40,10 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
 
 
 class Measured(NamedTuple):
-    """Metrics by name, and the values that a mean is of by sample: "story/keyframe", or "story"."""
+    """Metrics by name, and the values that a mean is of by sample."""
 
     figures: dict[str, Figure]
-    samples: dict[str, dict[str, float]]
+    samples: dict[str, Samples]
 
 
 def absent(what: str, reason: str) -> Figure:
@@ -84,7 +87,7 @@ def mean(values_N: Sequence[float] | Floats | Bools, what: str, stories: Sequenc
     return whole.model_copy(update={"interval": (float(low), float(high))})
 
 
-def means(words: Mapping[str, str], samples: Mapping[str, Mapping[str, float]], reasons: Mapping[str, str]) -> Measured:
+def means(words: Mapping[str, str], samples: Mapping[str, Samples], reasons: Mapping[str, str]) -> Measured:
     """The means of named samples; whole stories are resampled.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.checkpoint import CheckpointError
 from models.errors import ModelError
-from models.metrics import consistency, pictures, script, sound
+from models.metrics import characters, consistency, pictures, script, sound
 from models.metrics.aesthetic import AestheticHead
 from models.metrics.clip import Image
 from models.metrics.figure import Figure, Floats, Measured, absent, means
@@ -53,9 +53,12 @@ def words(config: KeyframeMetricsConfig, module: Module) -> Mapping[str, str]:
                 f"drift_{kind}": f"{consistency.DRIFT}, by {kind}",
             }
         case "faces":
-            return {}  # tasks.evaluation.scripted has them
+            told = ("lt_script", "shot_size", "clothes", "relative_size")
+            return characters.WHAT | {name: script.WHAT[name] for name in told}
         case "speech":
-            return {"narration": script.NARRATION}
+            return {"narration": script.WHAT["narration"]}
+        case "camera":
+            return {"camera": script.WHAT["camera"]}
         case "sound":
             return {"sound_step": sound.STEP, "loudness_gap": sound.gap_words(config.sound.loudness)}
 
@@ -148,7 +151,7 @@ def figures_of(
             return _by_style(config, stories)
         case "vision":
             return _by_vision(config, stories, real)
-        case "faces" | "speech":
+        case "faces" | "speech" | "camera":  # tasks.evaluation.scripted has them
             return Measured({}, {})
         case "sound":
             return _by_sound(config, stories)

@@ -25,12 +25,12 @@ from models.vision import EfficientNetLite0Config, VisionConfig
 if TYPE_CHECKING:
     from models.vision.encoder import ImageEncoder
 
-Module = Literal["clip", "inception", "style", "vision", "faces", "sound", "speech"]
+Module = Literal["clip", "inception", "style", "vision", "faces", "sound", "speech", "camera"]
 MODULES: tuple[Module, ...] = get_args(Module)
-"""What looks at pictures, and what listens to videos."""
+"""What looks at pictures, and what takes videos as a whole."""
 
-HEARD: tuple[Module, ...] = ("sound", "speech")
-"""Those that listen to videos."""
+OF_VIDEOS: tuple[Module, ...] = ("sound", "speech", "camera")
+"""Those that take videos as a whole: their sound, and how the camera moves."""
 
 PLAIN: tuple[Module, ...] = ("clip", "inception", "style", "vision", "sound")
 """Those whose vectors need no story beside them."""
@@ -53,6 +53,12 @@ class SoundMetricsConfig(BaseModel, frozen=True, extra="forbid"):
     loudness: float = Field(-16.0, description="integrated loudness that movies should have, in LUFS")
 
 
+class CameraMetricsConfig(BaseModel, frozen=True, extra="forbid"):
+    """How the moves of a camera are followed, where stories are given."""
+
+    revision: ClassVar[str] = "1"
+
+
 class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
     """What keyframes are measured with. A metric whose weights are missing is left out, with the reason."""
 
@@ -68,6 +74,9 @@ class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
     )
     sound: SoundMetricsConfig = Field(SoundMetricsConfig(), description="of videos' sound")
     speech: SpeechConfig = Field(SpeechConfig(), description="recogniser of narration, where stories are given")
+    camera: CameraMetricsConfig = Field(
+        CameraMetricsConfig(), description="of videos' camera moves, where stories are given"
+    )
     splits: int = Field(10, ge=1, description="parts over which the Inception Score is averaged")
     resamples: int = Field(
         100, ge=0, description=f"of the intervals of FID and Inception Score, up to {HELD} pictures; 0: none"
@@ -84,7 +93,7 @@ class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
         return names.get(module, self.vision.kind)
 
 
-Network = CheckpointConfig | VisionConfig | FaceConfig | SoundMetricsConfig
+Network = CheckpointConfig | VisionConfig | FaceConfig | SoundMetricsConfig | CameraMetricsConfig
 
 
 def encoder(config: KeyframeMetricsConfig, module: Module) -> Encoder:
@@ -107,8 +116,8 @@ def encoder(config: KeyframeMetricsConfig, module: Module) -> Encoder:
             return partial(_vision, config.vision.kind, vision.build(config.vision))
         case "faces":
             return partial(_faces, config.faces.width, face.build(config.faces))
-        case "sound" | "speech":
-            raise AssertionError(f"{module} is heard, not seen")
+        case "sound" | "speech" | "camera":
+            raise AssertionError(f"{module} takes videos, not pictures")
 
 
 def _vision(kind: str, network: "ImageEncoder", images: Sequence[Image], plots: Sequence[str]) -> Vectors:
