@@ -6,7 +6,7 @@ from dataclasses import replace
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-import tasks.movies.evaluate
+import tasks.figures.measure
 import tasks.movies.movie
 import tasks.movies.quality
 import tasks.movies.render
@@ -121,7 +121,7 @@ def figures(run: Run, data: Snapshot, models: References, work: Work) -> str:
     """Compares the keyframes; returns the path of metrics.json in the storage."""
     settings = run.settings
     with reported("figures") as progress:
-        rel = tasks.movies.evaluate.run(
+        rel = tasks.figures.measure.run(
             settings.evaluate,
             settings.face,
             run.storage,
@@ -132,7 +132,7 @@ def figures(run: Run, data: Snapshot, models: References, work: Work) -> str:
             settings.cluster,
             progress,
         )
-    metrics = tasks.movies.evaluate.read(run.storage, rel)
+    metrics = tasks.figures.measure.read(run.storage, rel)
     show_rows("metrics", [{"metric": name, **figure.model_dump()} for name, figure in metrics.items()], "The figures")
     folders = {name: getattr(models, name) for name in ("autoencoder", "decoder", "autoregressive")}
     page = run.storage.url(tasks.movies.quality.of_models(run.storage, rel, metrics, data, folders))

@@ -9,11 +9,12 @@ from flows.display import figures
 from flows.display.console import Terminal
 from flows.display.reporting import listening, reported
 from flows.run import opened
+from flows.shown import shown
 from storage.errors import ConfigError
 from storage.results.systems import loose, systems
 from storage.stories import library
-from tasks.evaluation import evaluate
 from tasks.evaluation.report import Report
+from tasks.evaluation.systems import reports
 
 
 def run(
@@ -49,7 +50,7 @@ def run(
     ):
         measures, cluster = work.settings.evaluate, work.settings.cluster
         same_face = measures.same_face
-        return evaluate.run(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
+        return reports(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
 
 
 def write(reports: Sequence[Report], path: Path) -> list[Path]:
@@ -70,5 +71,7 @@ def write(reports: Sequence[Report], path: Path) -> list[Path]:
 
 
 def show(report: Report, console: Console) -> None:
-    """The figures of a report."""
+    """The figures of a report, and which stories don't count."""
     figures.show(report.figures, console, f"{report.name}: {report.n} pictures")
+    for note in report.notes:
+        console.print(shown(note), soft_wrap=True)

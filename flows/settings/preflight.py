@@ -11,7 +11,7 @@ from models.captioner import OpenAiConfig
 from models.checkpoint import CheckpointConfig, CheckpointError, place, require
 from models.detector import GroundingDinoPyConfig
 from models.face import FarlConfig
-from models.metrics.keyframes import KeyframeMetricsConfig
+from models.metrics.networks import KeyframeMetricsConfig
 from models.packaged import CURE, MODELS
 from models.server import ServerError
 from models.server.probe import probe

@@ -18,7 +18,7 @@ from tasks.curation.dedup import DedupConfig
 from tasks.curation.export import ExportConfig
 from tasks.curation.ingest import IngestConfig
 from tasks.curation.split import HalvesConfig, SnapshotConfig
-from tasks.movies.evaluate import EvaluateConfig
+from tasks.figures.measure import EvaluateConfig
 from tasks.movies.movie import MovieConfig
 from tasks.movies.render import RenderConfig
 from tasks.movies.script_movie import ScriptConfig

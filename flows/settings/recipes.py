@@ -38,7 +38,7 @@ from storage.images.images import JourneyDbConfig, Objects365Config, OpenImagesC
 from tasks.cluster import ClusterConfig
 from tasks.curation.ingest import DrawnConfig, IngestConfig
 from tasks.curation.split import FilmsConfig
-from tasks.movies.evaluate import EvaluateConfig
+from tasks.figures.measure import EvaluateConfig
 from tasks.movies.movie import MovieConfig
 from tasks.movies.render import RenderConfig
 from tasks.training.engine.job import FitConfig

@@ -9,8 +9,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.metrics.figure import Figure, Floats, Ints, absent, mean, unusable
+from models.metrics.figure import Figure, Floats, Ints, Samples, mean, means, unusable
 from models.metrics.pictures import unit
+
+WHAT = {
+    "occm": "OCCM: 100 where as many characters are shown as the script has, less otherwise",
+    "cids_cross": "CIDS cross: cosine of a character and its references, more is better",
+    "cids_self": "CIDS self: cosine of a character in two shots, more is better",
+    "copy_paste": "copy-paste: cosine to the reference given minus that to others of the character, less is better",
+}
+"""Metric -> one line for people."""
+
+REASONS = {
+    "cids_cross": "no shot of the script names a character",
+    "cids_self": "no shot of the script names a character",
+    "copy_paste": "no character that is shown has two reference pictures",
+}
+"""Metric -> why it may have no samples."""
 
 _EPS = 1e-6
 
@@ -44,12 +59,18 @@ def ensemble(embedders: Sequence[Floats]) -> Floats:
 
 
 def occm(detected_T: Ints | Sequence[int], expected_T: Ints | Sequence[int]) -> Figure:
-    """Character count: the mean of 100 exp(-|D - E| / (eps + E)) over shots."""
-    what = "OCCM: 100 where as many characters are shown as the script has, less otherwise"
+    """Character count: the mean of `occms` over shots."""
+    what = WHAT["occm"]
     found_T, wanted_T = (np.asarray(counts, dtype=np.float64) for counts in (detected_T, expected_T))
     if unfit := unusable(what, shots=found_T, counts_of_the_script=wanted_T):
         return unfit
-    return mean(100 * np.exp(-np.abs(found_T - wanted_T) / (_EPS + wanted_T)), what)
+    return mean(occms(found_T, wanted_T), what)
+
+
+def occms(detected_T: Floats, expected_T: Floats) -> Floats:
+    """[T] 100 exp(-|D - E| / (eps + E)), D detected and E expected characters of a shot."""
+    scores_T: Floats = 100 * np.exp(-np.abs(detected_T - expected_T) / (_EPS + expected_T))
+    return scores_T
 
 
 def assigned(alike_DE: Floats) -> list[tuple[int, int]]:
@@ -61,34 +82,28 @@ def assigned(alike_DE: Floats) -> list[tuple[int, int]]:
 
 
 def identities(stories: Mapping[str, Cast]) -> dict[str, Figure]:
-    """CIDS cross and self and the copy-paste score. A sample is a character of a story.
+    """CIDS cross and self and the copy-paste score: the means of `identity_samples`."""
+    samples = identity_samples(stories)
+    return means({name: WHAT[name] for name in samples}, samples, REASONS).figures
+
+
+def identity_samples(stories: Mapping[str, Cast]) -> dict[str, Samples]:
+    """Metric -> "story/character" -> value.
 
     Returns:
         cids_cross: cosine of matched crops and references; 0 for a character that no shot shows.
         cids_self: cosine of two matched crops of one character; 1 for a single crop, 0 for none.
         copy_paste: how much nearer crops are to the first reference than to the others, for characters with several.
     """
-    cross: list[tuple[str, float]] = []
-    own: list[tuple[str, float]] = []
-    pasted: list[tuple[str, float]] = []
+    cross, own, pasted = Samples(), Samples(), Samples()
     for story, cast in stories.items():
-        crops = _matched(cast)
-        for name, crops_NC in crops.items():
+        for name, crops_NC in _matched(cast).items():
             alike_NR = crops_NC @ unit(cast.references[name]).T
-            cross.append((story, float(alike_NR.mean()) if len(crops_NC) else 0.0))
-            own.append((story, _pairs(crops_NC)))
+            cross[f"{story}/{name}"] = float(alike_NR.mean()) if len(crops_NC) else 0.0
+            own[f"{story}/{name}"] = _pairs(crops_NC)
             if len(crops_NC) and alike_NR.shape[1] > 1:
-                pasted.append((story, float((alike_NR[:, :1] - alike_NR[:, 1:]).mean())))
-    nobody = "no shot of the script names a character"
-    return {
-        "cids_cross": _figure(cross, "CIDS cross: cosine of a character and its references, more is better", nobody),
-        "cids_self": _figure(own, "CIDS self: cosine of a character in two shots, more is better", nobody),
-        "copy_paste": _figure(
-            pasted,
-            "copy-paste: cosine to the reference given minus that to others of the character, less is better",
-            "no character that is shown has two reference pictures",
-        ),
-    }
+                pasted[f"{story}/{name}"] = float((alike_NR[:, :1] - alike_NR[:, 1:]).mean())
+    return {"cids_cross": cross, "cids_self": own, "copy_paste": pasted}
 
 
 def _matched(cast: Cast) -> dict[str, Floats]:
@@ -109,9 +124,3 @@ def _pairs(crops_NC: Floats) -> float:
         return float(len(crops_NC))
     upper = np.triu_indices(len(crops_NC), 1)
     return float((crops_NC @ crops_NC.T)[upper].mean())
-
-
-def _figure(samples: Sequence[tuple[str, float]], what: str, empty: str) -> Figure:
-    if not samples:
-        return absent(what, empty)
-    return mean([value for _, value in samples], what, [story for story, _ in samples])

@@ -39,7 +39,18 @@ def long_term(
         return absent(what, "no original keyframe shows a character")
     if reading == "section_4_2":
         return mean(np.concatenate([generated[character] for character in original]), what)
-    return mean(np.concatenate([generated[one][shown_T] for one, shown_T in original.items()]), what)
+    return mean(list(appearances(original, generated).values()), what)
+
+
+def appearances(
+    original: Mapping[Character, Bools], generated: Mapping[Character, Bools]
+) -> dict[tuple[Character, int], bool]:
+    """(character, place of a frame that originally shows it) -> whether it is there when generated."""
+    return {
+        (one, place): bool(generated[one][place])
+        for one, shown_T in original.items()
+        for place in np.flatnonzero(shown_T).tolist()
+    }
 
 
 def short_term(

@@ -3,8 +3,8 @@
 Shapes: N samples, U units that are resampled together (samples, or the stories that they belong to).
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from pydantic import BaseModel, Field, FiniteFloat
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+Samples = dict[str, float]
+"""Sample -> value. A sample is named "story/keyframe", "story/character" or the like, or "story"."""
 
 RESAMPLES = 1000
 _SEED = 0
@@ -34,6 +37,13 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
     what: str
     interval: tuple[FiniteFloat, FiniteFloat] | None = Field(None, exclude_if=lambda interval: interval is None)
     reason: str | None = Field(None, exclude_if=lambda reason: reason is None)
+
+
+class Measured(NamedTuple):
+    """Metrics by name, and the values that a mean is of by sample."""
+
+    figures: dict[str, Figure]
+    samples: dict[str, Samples]
 
 
 def absent(what: str, reason: str) -> Figure:
@@ -75,6 +85,26 @@ def mean(values_N: Sequence[float] | Floats | Bools, what: str, stories: Sequenc
     )
     low, high = found.confidence_interval
     return whole.model_copy(update={"interval": (float(low), float(high))})
+
+
+def means(words: Mapping[str, str], samples: Mapping[str, Samples], reasons: Mapping[str, str]) -> Measured:
+    """The means of named samples; whole stories are resampled.
+
+    Args:
+        words: metric -> one line for people.
+        samples: metric -> sample -> value.
+        reasons: metric -> why there may be no samples.
+    """
+    found: dict[str, Figure] = {}
+    for name, what in words.items():
+        values = samples[name]
+        stories = [one.partition("/")[0] for one in values]
+        found[name] = (
+            mean(list(values.values()), what, stories)
+            if values
+            else absent(what, reasons.get(name, "there are no keyframes"))
+        )
+    return Measured(found, {name: dict(values) for name, values in samples.items() if values})
 
 
 def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, resamples: int) -> Figure:

@@ -1,6 +1,6 @@
-"""Agreement of pictures with a story: sizes of shots, clothes, relative size of people, narration.
+"""Agreement of pictures with a story: sizes of shots, camera moves, clothes, relative size of people, narration.
 
-Shapes: T shots, F faces in a picture.
+Shapes: F faces in a picture.
 """
 
 import re
@@ -9,13 +9,33 @@ from itertools import combinations
 
 import numpy as np
 
-from models.metrics.figure import Figure, Floats, absent, mean
+from models.metrics.figure import Floats, Samples
 
 SIZES = ("wide", "full", "medium", "close-up", "extreme close-up")
 """Of shots, from far to near."""
 
-NARRATION = "narration: words of the script that are heard otherwise, as a share (WER), less is better"
-"""One line for people."""
+MOVES = ("still", "pan right", "pan left", "tilt up", "tilt down", "zoom in", "zoom out")
+"""Of the camera."""
+
+WHAT = {
+    "lt_script": "LT: share of the shots in which the script has a character that show it, more is better",
+    "shot_size": "shot size: 1 where it is the script's, a quarter less for each size between, more is better",
+    "camera": "camera: share of shots in which it moves as the script says, more is better",
+    "clothes": "clothes: share of pairs of a character's shots in which they have the same colour, more is better",
+    "relative_size": "relative size: 1 where two characters keep the ratio of their sizes in all shots, less otherwise",
+    "narration": "narration: words of the script that are heard otherwise, as a share (WER), less is better",
+}
+"""Metric -> one line for people."""
+
+REASONS = {
+    "lt_script": "no shot of the script names a character",
+    "shot_size": "no shot with a face has a size in the script",
+    "camera": "the script names no camera move of a shot that is a video of its own",
+    "clothes": "no character's clothes are seen in two shots",
+    "relative_size": "no two characters are seen together in two shots",
+    "narration": "no script has words that are spoken",
+}
+"""Metric -> why it may have no samples."""
 
 _BOUNDS = (0.09, 0.15, 0.28, 0.5)  # height of the tallest face, of the picture's; a body is about 8.5 faces tall
 _NAMES = (
@@ -25,6 +45,16 @@ _NAMES = (
     (2, r"medium|waist|\bms\b"),
     (0, r"wide|long|establishing|far|aerial|bird"),
 )
+_STILL = 0.03  # of the picture's width or height: less is a camera that shakes
+_MOVES = {
+    "pan right": r"(pan|truck)\w*[^,;.]*right",
+    "pan left": r"(pan|truck)\w*[^,;.]*left",
+    "tilt up": r"(tilt|crane|pedestal|boom)\w*[^,;.]*up",
+    "tilt down": r"(tilt|crane|pedestal|boom)\w*[^,;.]*down",
+    "zoom in": r"(zoom|push|dolly|track|mov)\w*[ -]+(slowly )?in\b",
+    "zoom out": r"(zoom|pull|dolly|track|mov)\w*[ -]+(slowly )?(out|back)\b",
+    "still": r"static|still|fixed|locked",
+}
 
 
 def size_named(words: str) -> int | None:
@@ -39,56 +69,75 @@ def size_seen(faces_F4: Floats) -> int | None:
     return int(np.searchsorted(_BOUNDS, (faces_F4[:, 3] - faces_F4[:, 1]).max(), side="right"))
 
 
-def shot_size(named_T: Sequence[int | None], seen_T: Sequence[int | None], stories: Sequence[str]) -> Figure:
-    """1 where a shot has the size that the script names, 0 where it could not be farther from it; mean over shots."""
-    what = "shot size: 1 where it is the script's, less by a quarter for each size that lies between, more is better"
-    pairs = [
-        (story, 1 - abs(named - seen) / (len(SIZES) - 1))
-        for named, seen, story in zip(named_T, seen_T, stories, strict=True)
-        if named is not None and seen is not None
-    ]
-    if not pairs:
-        return absent(what, "no shot with a face has a size in the script")
-    return mean([value for _, value in pairs], what, [story for story, _ in pairs])
+def shot_sizes(named: Mapping[str, int | None], seen: Mapping[str, int | None]) -> Samples:
+    """1 where a shot has the size that the script names, 0 where it could not be farther from it.
+
+    Args:
+        named, seen: "story/shot" -> place in SIZES.
+    """
+    pairs = {shot: (one, seen[shot]) for shot, one in named.items()}
+    return {
+        shot: 1 - abs(one - other) / (len(SIZES) - 1)
+        for shot, (one, other) in pairs.items()
+        if one is not None and other is not None
+    }
 
 
-def clothes(colours: Mapping[tuple[str, str], Sequence[str]]) -> Figure:
-    """How constant the colour of a character's clothes is.
+def move_named(words: str) -> str | None:
+    """Which of MOVES a script's words name, None where they name none."""
+    return next((move for move, pattern in _MOVES.items() if re.search(pattern, words, re.IGNORECASE)), None)
+
+
+def move_seen(camera_3: Floats) -> str:
+    """Which of MOVES a camera makes: the one that brings the edges of the picture farthest.
+
+    Args:
+        camera_3: to the right and up, in picture widths and heights, and in, by the logarithm of the enlargement.
+    """
+    right, up, near = camera_3.tolist()
+    apart = near / 2  # by how much edges move
+    far = dict(zip(MOVES, (_STILL, right, -right, up, -up, apart, -apart), strict=True))
+    return max(far, key=lambda move: far[move])
+
+
+def camera(named: Mapping[str, str | None], seen: Mapping[str, str]) -> Samples:
+    """1 where the camera moves as the script says, 0 where it doesn't.
+
+    Args:
+        named, seen: "story/shot" -> one of MOVES.
+    """
+    return {shot: float(move == seen[shot]) for shot, move in named.items() if move and shot in seen}
+
+
+def clothes(colours: Mapping[tuple[str, str], Sequence[str]]) -> Samples:
+    """How constant the colour of a character's clothes is: "story/character" -> share of pairs of shots.
 
     Args:
         colours: (story, character) -> the name of the colour in each shot in which it was seen.
     """
-    what = "clothes: share of pairs of a character's shots in which its clothes have the same colour, more is better"
-    values = {
-        (story, who): np.mean([left == right for left, right in combinations(seen, 2)])
+    return {
+        f"{story}/{who}": float(np.mean([left == right for left, right in combinations(seen, 2)]))
         for (story, who), seen in colours.items()
         if len(seen) > 1
     }
-    if not values:
-        return absent(what, "no character's clothes are seen in two shots")
-    return mean(list(map(float, values.values())), what, [story for story, _ in values])
 
 
-def relative_size(ratios: Mapping[tuple[str, str, str], Sequence[float]]) -> Figure:
+def relative_sizes(ratios: Mapping[tuple[str, str, str], Sequence[float]]) -> Samples:
     """Relative size of two characters from shot to shot, by MSVBench's formula: 1 - (largest / smallest ratio - 1).
 
     Args:
         ratios: (story, character, other) -> how many times as tall as the other's face it is, in each shot of both.
     """
-    what = "relative size: 1 where two characters keep the ratio of their sizes in all shots, less otherwise"
-    values = [(story, max(0.0, 2 - max(seen) / min(seen))) for (story, _, _), seen in ratios.items() if len(seen) > 1]
-    if not values:
-        return absent(what, "no two characters are seen together in two shots")
-    return mean([value for _, value in values], what, [story for story, _ in values])
+    return {
+        f"{story}/{who} and {other}": max(0.0, 2 - max(seen) / min(seen))
+        for (story, who, other), seen in ratios.items()
+        if len(seen) > 1
+    }
 
 
-def narration(heard: Sequence[str], told: Sequence[str], stories: Sequence[str]) -> Figure:
-    """Word error rate of what a recogniser hears of each movie, beside the words of its script; mean over movies."""
-    what = NARRATION
-    pairs = [(story, word_error_rate(*both)) for story, *both in zip(stories, heard, told, strict=True) if both[1]]
-    if not pairs:
-        return absent(what, "no script has words that are spoken")
-    return mean([value for _, value in pairs], what)
+def narration(heard: Mapping[str, str], told: Mapping[str, str]) -> Samples:
+    """Word error rate of what a recogniser hears of each story's movie, beside the words of its script."""
+    return {story: word_error_rate(words, told[story]) for story, words in heard.items() if told[story]}
 
 
 def word_error_rate(heard: str, told: str) -> float:

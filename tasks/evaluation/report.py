@@ -45,8 +45,9 @@ class Report(BaseModel, frozen=True, extra="forbid"):
         seeds: of what was drawn at random, in generation or measurement.
         n: pictures that were looked at.
         figures: metric -> value, interval and n, or the reason why there is none.
-        samples: metric -> sample -> value. A sample is named "story/keyframe", or "story" where it is a whole one, so
-            that the same samples of two reports can be paired.
+        samples: metric -> sample -> value. A sample is named "story/keyframe", "story/character" or the like, or
+            "story" where it is a whole one, so that the same samples of two reports can be paired.
+        notes: which stories don't count in some figures, and why.
     """
 
     format: Literal[1] = FORMAT
@@ -60,6 +61,7 @@ class Report(BaseModel, frozen=True, extra="forbid"):
     n: int = Field(ge=0)
     figures: dict[str, Figure]
     samples: dict[str, dict[str, FiniteFloat]] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Its JSON."""
@@ -74,6 +76,7 @@ def made(
     samples: Mapping[str, Mapping[str, float]],
     models: Mapping[str, Model],
     seeds: Iterable[int] = (),
+    notes: Iterable[str] = (),
 ) -> Report:
     """The report of what ends now; commit and command are those of this process.
 
@@ -91,6 +94,7 @@ def made(
         n=n,
         figures=dict(figures),
         samples={metric: dict(values) for metric, values in samples.items()},
+        notes=tuple(notes),
     )
 
 

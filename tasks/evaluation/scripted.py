@@ -11,22 +11,12 @@ import numpy as np
 
 from models.captioner.colours import NAMES
 from models.metrics import consistency, pictures, script
-from models.metrics.characters import Cast, assigned, identities, occm
-from models.metrics.figure import Figure, Floats, absent, mean
-from models.metrics.keyframes import Keyframes, Vectors
+from models.metrics.characters import REASONS, Cast, assigned, identity_samples, occms
+from models.metrics.figure import Floats, Measured, Samples, absent, means
+from models.metrics.keyframes import Keyframes, words
+from models.metrics.networks import Vectors
 from storage.stories.story import Placed, Story
 from tasks.evaluation.stage import Looks
-
-NAMES_OF_METRICS = {
-    "occm": "OCCM: 100 where as many characters are shown as the script has, less otherwise",
-    "cids_cross": "CIDS cross: cosine of a character and its references, more is better",
-    "cids_self": "CIDS self: cosine of a character in two shots, more is better",
-    "copy_paste": "copy-paste, less is better",
-    "lt_script": "LT: share of the shots in which the script has a character that show it, more is better",
-    "shot_size": "shot size",
-    "clothes": "clothes",
-    "relative_size": "relative size",
-}
 
 
 @dataclass(frozen=True)
@@ -56,14 +46,14 @@ def picked(story: Story, clips: Sequence[int]) -> list[int] | str:
     return f"{len(clips)} files don't match the {len(shots)} shots and {sum(plots)} plots of the story"
 
 
-def figures(
+def measured(
     looks: Looks,
     results: Sequence[tuple[Keyframes, Sequence[int]]],
     scripts: Mapping[str, Story],
     references: Mapping[tuple[str, str], Keyframes],
     same_face: float,
-) -> dict[str, Figure]:
-    """The metrics of characters and of the script.
+) -> tuple[Measured, list[str]]:
+    """The metrics of characters and of the script, and which stories don't count, and why.
 
     Args:
         results: keyframes of each story, and how many pictures each of its files has.
@@ -71,74 +61,115 @@ def figures(
         references: (story, character) -> its photographs.
         same_face: largest distance of two faces of one person.
     """
-    shots: dict[str, list[_Shot]] = {}
+    stories = [one for one, _ in results]
+    fitting, notes = _fitting(results, scripts)
+    parts = [
+        _by_faces(looks, fitting, scripts, references, same_face, "; ".join(notes)),
+        _by_camera(results, scripts),
+        _by_speech(looks, stories, scripts),
+        _by_style(looks, stories, references),
+    ]
+    found = Measured({}, {})
+    for part in parts:
+        found.figures.update(part.figures)
+        found.samples.update(part.samples)
+    return found, notes
+
+
+def _fitting(
+    results: Sequence[tuple[Keyframes, Sequence[int]]], scripts: Mapping[str, Story]
+) -> tuple[list[tuple[Keyframes, list[int]]], list[str]]:
+    """Stories with a picture for each shot, and which pictures these are; and why others have none."""
+    fitting: list[tuple[Keyframes, list[int]]] = []
     notes = [f"the story {name!r} has no results" for name in scripts if name not in {one.story for one, _ in results}]
     for keyframes, clips in results:
         if keyframes.story not in scripts:
             notes.append(f"there is no story file for {keyframes.story!r}")
-            continue
-        story = scripts[keyframes.story]
-        rows = picked(story, clips)
-        if isinstance(rows, str):
+        elif isinstance(rows := picked(scripts[keyframes.story], clips), str):
             notes.append(f"{keyframes.story!r}: {rows}")
-            continue
+        else:
+            fitting.append((keyframes, rows))
+    return fitting, notes
+
+
+def _by_faces(
+    looks: Looks,
+    fitting: Sequence[tuple[Keyframes, Sequence[int]]],
+    scripts: Mapping[str, Story],
+    references: Mapping[tuple[str, str], Keyframes],
+    same_face: float,
+    notes: str,
+) -> Measured:
+    said = words(looks.config, "faces")
+    if reason := looks.gone.get("faces") or ("" if fitting else notes or "there are no results"):
+        return Measured({name: absent(what, reason) for name, what in said.items()}, {})
+    shots: dict[str, list[_Shot]] = {}
+    for keyframes, rows in fitting:
         seen = list(_faces(keyframes.load("faces")))
-        shots[keyframes.story] = [_Shot(placed, *seen[row]) for placed, row in zip(story.shots(), rows, strict=True)]
-    if "faces" in looks.gone or not shots:
-        reason = looks.gone.get("faces") or "; ".join(notes) or "there are no results"
-        return {name: absent(what, reason) for name, what in NAMES_OF_METRICS.items()}
+        placed = scripts[keyframes.story].shots()
+        shots[keyframes.story] = [_Shot(shot, *seen[row]) for shot, row in zip(placed, rows, strict=True)]
+    every = {f"{story}/{shot.placed.number}": shot for story, some in shots.items() for shot in some}
+    counts = [(len(shot.boxes_F4), len(shot.placed.shot.characters)) for shot in every.values()]
+    samples: dict[str, Samples] = {name: {} for name in said}
+    samples["occm"] = dict(zip(every, occms(*np.array(counts).reshape(-1, 2).T).tolist(), strict=True))
+    samples["shot_size"] = script.shot_sizes(
+        {name: script.size_named(shot.placed.shot.size) for name, shot in every.items()},
+        {name: script.size_seen(shot.boxes_F4) for name, shot in every.items()},
+    )
     known = {key: _known(one) for key, one in references.items()}
     known = {key: vectors_RD for key, vectors_RD in known.items() if len(vectors_RD)}
-    every = [(story, shot) for story, some in shots.items() for shot in some]
-    stories = [story for story, _ in every]
-    found = {
-        "occm": occm(
-            [len(shot.boxes_F4) for _, shot in every], [len(shot.placed.shot.characters) for _, shot in every]
-        ),
-        "shot_size": script.shot_size(
-            [script.size_named(shot.placed.shot.size) for _, shot in every],
-            [script.size_seen(shot.boxes_F4) for _, shot in every],
-            stories,
-        ),
-    }
-    nobody = "no member of the cast has a photograph with a face"
+    reasons = {**REASONS, **script.REASONS}
     if not known:
-        lost = [name for name in NAMES_OF_METRICS if name not in found]
-        return found | {name: absent(NAMES_OF_METRICS[name], nobody) for name in lost}
-    found |= identities({story: _cast(story, some, known) for story, some in shots.items()})
-    found["lt_script"] = _long_term(shots, known, same_face)
+        nobody = "no member of the cast has a photograph with a face"
+        return means(said, samples, reasons | {name: nobody for name in said if name != "shot_size"})
+    samples |= identity_samples({story: _cast(story, some, known) for story, some in shots.items()})
+    samples["lt_script"] = _appearances(shots, known, same_face)
     colours, ratios = _matches(shots, known)
-    found["clothes"], found["relative_size"] = script.clothes(colours), script.relative_size(ratios)
-    return found
+    samples["clothes"], samples["relative_size"] = script.clothes(colours), script.relative_sizes(ratios)
+    return means(said, samples, reasons)
 
 
-def style_cross(stories: Sequence[Keyframes], references: Mapping[tuple[str, str], Keyframes]) -> Figure:
+def _by_camera(results: Sequence[tuple[Keyframes, Sequence[int]]], scripts: Mapping[str, Story]) -> Measured:
+    """Where each shot is a video of its own, how its camera moves beside what the script says of it."""
+    named, seen = dict[str, str | None](), dict[str, str]()
+    for one, clips in results:
+        moves = one.load("camera")
+        shots = list(scripts[one.story].shots()) if one.story in scripts else []
+        if moves and len(clips) == len(shots):
+            named |= {f"{one.story}/{placed.number}": script.move_named(placed.shot.size) for placed in shots}
+            seen |= {
+                f"{one.story}/{number}": script.move_seen(camera_3) for number, camera_3 in enumerate(moves["moves"], 1)
+            }
+    return means({"camera": script.WHAT["camera"]}, {"camera": script.camera(named, seen)}, script.REASONS)
+
+
+def _by_speech(looks: Looks, stories: Sequence[Keyframes], scripts: Mapping[str, Story]) -> Measured:
+    """What a recogniser hears of each story's videos beside the lines of its script."""
+    what = {"narration": script.WHAT["narration"]}
+    if "speech" in looks.gone:
+        return Measured({"narration": absent(what["narration"], looks.gone["speech"])}, {})
+    heard, told = dict[str, str](), dict[str, str]()
+    for one in stories:
+        letters = one.load("speech")
+        if letters and one.story in scripts:
+            heard[one.story] = letters["words"].astype(np.uint8).tobytes().decode(errors="replace")
+            lines = [line.text for placed in scripts[one.story].shots() for line in placed.shot.lines]
+            told[one.story] = " ".join(lines)
+    reasons = script.REASONS if heard else {"narration": "no video has a story"}
+    return means(what, {"narration": script.narration(heard, told)}, reasons)
+
+
+def _by_style(looks: Looks, stories: Sequence[Keyframes], references: Mapping[tuple[str, str], Keyframes]) -> Measured:
     """CSD cross: styles of keyframes beside those of the photographs of their story's cast."""
-    what, values, names = pictures.WHAT["csd_cross"], list[float](), list[str]()
+    what, samples = pictures.WHAT["csd_cross"], Samples()
+    if "style" in looks.gone:
+        return Measured({"csd_cross": absent(what, looks.gone["style"])}, {})
     for one in stories:
         given = [other.load("style")["style"] for (story, _), other in references.items() if story == one.story]
         if given and len(one.ids):
             alike_NR = pictures.unit(one.load("style")["style"]) @ pictures.unit(np.concatenate(given)).T
-            values += alike_NR.mean(axis=1).tolist()
-            names += [one.story] * len(alike_NR)
-    return mean(values, what, names) if values else absent(what, "no story has photographs")
-
-
-def narration(looks: Looks, stories: Sequence[Keyframes], scripts: Mapping[str, Story]) -> Figure:
-    """What a recogniser hears of each story's videos beside the lines of its script."""
-    if "speech" in looks.gone:
-        return absent(script.NARRATION, looks.gone["speech"])
-    heard, told, names = list[str](), list[str](), list[str]()
-    for one in stories:
-        words = one.load("speech")
-        if words and one.story in scripts:
-            heard.append(words["words"].astype(np.uint8).tobytes().decode(errors="replace"))
-            lines = [line.text for placed in scripts[one.story].shots() for line in placed.shot.lines]
-            told.append(" ".join(lines))
-            names.append(one.story)
-    if not heard:
-        return absent(script.NARRATION, "no video has a story")
-    return script.narration(heard, told, names)
+            samples |= dict(zip(one.ids, alike_NR.mean(axis=1).tolist(), strict=True))
+    return means({"csd_cross": what}, {"csd_cross": samples}, {"csd_cross": "no story has photographs"})
 
 
 def _faces(vectors: Vectors) -> Iterator[tuple[Floats, Floats, Floats]]:
@@ -166,9 +197,10 @@ def _expected(story: str, shot: _Shot, known: Mapping[tuple[str, str], Floats]) 
     return [name for name in dict.fromkeys(shot.placed.shot.characters) if (story, name) in known]
 
 
-def _long_term(
+def _appearances(
     shots: Mapping[str, Sequence[_Shot]], known: Mapping[tuple[str, str], Floats], same_face: float
-) -> Figure:
+) -> Samples:
+    """ "story/shot.character" of each shot in which the script has a character -> whether it is shown."""
     told = {
         (story, name): np.array([name in shot.placed.shot.characters for shot in shots[story]], dtype=np.bool_)
         for story, name in known
@@ -180,7 +212,10 @@ def _long_term(
         )
         for story, name in told
     }
-    return consistency.long_term(told, shown).model_copy(update={"what": NAMES_OF_METRICS["lt_script"]})
+    return {
+        f"{story}/{place + 1}.{name}": float(there)
+        for ((story, name), place), there in consistency.appearances(told, shown).items()
+    }
 
 
 def _matches(

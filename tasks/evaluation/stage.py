@@ -15,11 +15,12 @@ from safetensors.numpy import load, save
 from models.checkpoint import CheckpointConfig
 from models.errors import ModelError
 from models.face import FaceConfig
-from models.metrics.keyframes import (
-    HEARD,
+from models.metrics.keyframes import Keyframes
+from models.metrics.networks import (
+    OF_VIDEOS,
     PLAIN,
+    CameraMetricsConfig,
     KeyframeMetricsConfig,
-    Keyframes,
     Module,
     SoundMetricsConfig,
     Vectors,
@@ -29,7 +30,7 @@ from models.metrics.speech import Recogniser
 from models.packaged import MODELS
 from models.vision import VisionConfig
 from storage.fingerprint import fingerprint
-from storage.results import soundtrack
+from storage.results import motion, soundtrack
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
 from tasks.evaluation.report import Model
@@ -62,7 +63,7 @@ class Looks:
             network = config.network(module)
             try:
                 self.keys[module] = fingerprint("vectors", module, network)
-                if not isinstance(network, SoundMetricsConfig):
+                if not isinstance(network, SoundMetricsConfig | CameraMetricsConfig):
                     self.models[module] = _model(network)
             except ModelError as error:
                 self.gone[module] = str(error)
@@ -77,7 +78,9 @@ class Looks:
         """Shard -> module -> where its vectors are to be."""
         there = {f"evaluations/vectors/{name}" for name in self.storage.list("evaluations/vectors")}
         wanted = {
-            shard.id: {module: self.place(shard, module) for module in self.keys if module not in HEARD or shard.video}
+            shard.id: {
+                module: self.place(shard, module) for module in self.keys if module not in OF_VIDEOS or shard.video
+            }
             for shard in shards
         }
         lacks = {one: {m: place for m, place in places.items() if place not in there} for one, places in wanted.items()}
@@ -92,14 +95,14 @@ class Looks:
 
     def count(self, shard: Shard) -> int:
         """Pictures of a shard that were looked at; 0 where there is no network."""
-        module = next((one for one in self.models if one not in HEARD), None)
+        module = next((one for one in self.models if one not in OF_VIDEOS), None)
         if not module:
             return 0
         return len(load(self.storage.read_bytes(self.place(shard, module)))[self.config.of_pictures(module)])
 
     def _story(self, story: str, shards: Sequence[Shard]) -> Keyframes:
         def vectors(module: Module) -> Vectors:
-            some = [shard for shard in shards if module not in HEARD or shard.video]
+            some = [shard for shard in shards if module not in OF_VIDEOS or shard.video]
             if not some:
                 return {}
             parts = [load(self.storage.read_bytes(self.place(shard, module))) for shard in some]
@@ -160,7 +163,7 @@ def looking(
 
     def work(shard_id: str) -> Iterator[Step | Made]:
         shard = shards[shard_id]
-        made: dict[Module, list[Vectors]] = {module: [] for module in places[shard_id] if module not in HEARD}
+        made: dict[Module, list[Vectors]] = {module: [] for module in places[shard_id] if module not in OF_VIDEOS}
         pictures, seen = shard.pictures(storage), 0
         for some in ahead(iter(lambda: list(islice(pictures, _TOGETHER)), [])) if made else ():
             images, plots = [image for image, _ in some], [plot for _, plot in some if plot]
@@ -173,6 +176,8 @@ def looking(
         if shard.video and "speech" in places[shard_id]:
             letters = recogniser().hear(soundtrack.samples(shard.video)).encode()
             made["speech"] = [{"words": np.frombuffer(letters + b"\n", np.uint8).astype(np.float32)}]
+        if shard.video and "camera" in places[shard_id]:
+            made["camera"] = [{"moves": motion.moved(shard.video)[None]}]
         for module, parts in made.items():
             arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
             storage.write_bytes(places[shard_id][module], save(arrays))

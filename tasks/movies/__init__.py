@@ -1,1 +1,1 @@
-"""From models to movies: keyframes rendered, animated, shown and measured."""
+"""From models to movies: keyframes rendered, animated and shown."""

@@ -38,7 +38,9 @@ def of_report(storage: Storage, rel: str, report: Report, notes: Sequence[str] =
     """Writes the page of a report; returns its place in the storage."""
     parts = [MadeWith(name, model.id, model.revision, model.licence) for name, model in report.models.items()]
     lead = f"{report.n} pictures, measured on {report.moment:%d %B %Y} in {report.seconds:.0f} s."
-    return _write(storage, rel, report.name, lead, report.figures, parts, f"Commit {report.commit}.", notes)
+    return _write(
+        storage, rel, report.name, lead, report.figures, parts, f"Commit {report.commit}.", (*notes, *report.notes)
+    )
 
 
 def _write(

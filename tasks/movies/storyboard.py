@@ -19,7 +19,7 @@ from storage.snapshot import Part, Snapshot
 from storage.tables.filmrows import FilmRows
 from storage.tables.tables import Tables
 from tasks.curation.pipeline import BACKENDS
-from tasks.movies import evaluate
+from tasks.figures import measure
 from tasks.movies.movie import names
 from tasks.movies.page import (
     Half,
@@ -84,7 +84,7 @@ def run(
         snapshot: within `work`.
         work: as tasks.movies.render returns it.
         movie_id: as tasks.movies.movie returns it.
-        metrics: as tasks.movies.evaluate returns it.
+        metrics: as tasks.figures.measure.run returns it.
 
     Returns:
         URLs of movie.mp4, storyboard.html and metrics.json, as storage.publish has them.
@@ -119,7 +119,7 @@ def _page(
     config: StoryboardConfig, storage: Storage, snapshot: Snapshot, work: Work, movie_id: str, metrics: str, key: str
 ) -> Page:
     story = _Story(config, storage, snapshot, work)
-    figures = evaluate.read(storage, metrics)
+    figures = measure.read(storage, metrics)
     titles = {film.film_id: film.name for film in snapshot.of_part("test")}
     links = [(name, f"Movie: {titles[film_id]}" if len(titles) > 1 else "Watch the movie")
              for film_id, name in names(snapshot).items()]  # fmt: skip

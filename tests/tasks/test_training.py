@@ -31,9 +31,10 @@ from storage.tables.filmrows import FilmRows
 from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.cluster import ClusterConfig
+from tasks.figures import likelihood, measure, systems
+from tasks.figures.looks import Looks
 from tasks.made import Film, answered
-from tasks.movies import evaluate, likelihood_figures, movie, render, script_movie, storyboard, system_figures
-from tasks.movies.looks import Looks
+from tasks.movies import movie, render, script_movie, storyboard
 from tasks.progress import silent
 from tasks.references import spread
 from tasks.training import tokens, train_autoencoder, train_autoregressive, train_decoder
@@ -92,8 +93,8 @@ class Run:
         self.autoregressive = train_autoregressive.run(TRAIN_AUTOREGRESSIVE, *given, self.work, CLUSTER, silent)
         self.work = render.run(RENDER, *given, self.work, self.decoder, self.autoregressive, CLUSTER, silent)
         self.movie = movie.run(MOVIE, *given, self.work, silent)
-        self.metrics = evaluate.run(
-            evaluate.EvaluateConfig(width=32, height=24, shuffles=2),
+        self.metrics = measure.run(
+            measure.EvaluateConfig(width=32, height=24, shuffles=2),
             DlibConfig(),
             *given,
             self.work,
@@ -314,7 +315,7 @@ def test_metrics_that_compare_systems_are_of_each_version(run, tmp_path, monkeyp
     monkeypatch.setattr(tasks.evaluation.stage, "answers", in_process)
     work, row_ids = {**run.snapshot.work, **run.work}, [f"{FILM}-{second:06d}" for second in range(6, 12)]
     given = (run.storage, work, ["original", "dreamt"], row_ids, CLUSTER, silent)
-    found = system_figures.figures(tiny_metrics.config(tmp_path), *given)
+    found = systems.figures(tiny_metrics.config(tmp_path), *given)
     assert {name for name in found if name.startswith(("clip_score", "csd", "fid"))} == {
         "clip_score_original", "clip_score_dreamt", "csd_self_original", "csd_self_dreamt",
         "fid", "fid_layer_768", "fid_layer_192", "fid_layer_64",
@@ -325,18 +326,18 @@ def test_metrics_that_compare_systems_are_of_each_version(run, tmp_path, monkeyp
 
 
 def test_of_many_keyframes_some_are_looked_at(run, monkeypatch):
-    monkeypatch.setattr(evaluate, "_RUN", 2)
-    config = evaluate.EvaluateConfig(width=32, height=24, shuffles=1, most=4)
+    monkeypatch.setattr(measure, "_RUN", 2)
+    config = measure.EvaluateConfig(width=32, height=24, shuffles=1, most=4)
     given = (DlibConfig(), run.storage, run.snapshot, run.work, run.autoregressive, RENDER.generation, CLUSTER, silent)
-    figures = evaluate.read(run.storage, evaluate.run(config, *given))
+    figures = measure.read(run.storage, measure.run(config, *given))
     assert figures["rebuilt_top1_train"].n == figures["rebuilt_psnr_held_out"].n == figures["dreamt_similarity"].n == 4
     assert figures["lt_dreamt"].n == 2  # every second keyframe shows a face
     assert (figures["keyframes"].n, figures["nll_right_script"].n) == (12, 6)
 
 
 def test_of_many_keyframes_learnt_from_the_mixture_is_fitted_to_a_window(run, monkeypatch):
-    monkeypatch.setattr(likelihood_figures, "_FITTED", 3)
-    fitted = likelihood_figures._learnt(run.storage, run.snapshot, run.work)
+    monkeypatch.setattr(likelihood, "_FITTED", 3)
+    fitted = likelihood._learnt(run.storage, run.snapshot, run.work)
     first = [f"{FILM}-{second:06d}" for second in range(3)]
     assert torch.equal(fitted, tokens.read(run.storage, run.work, first)[0])
 
@@ -348,8 +349,8 @@ def looks(pixels):
 
 def test_perfectly_rebuilt_keyframes_find_their_originals():
     pixels = np.random.default_rng(0).random((6, 30), dtype=np.float32)
-    found = evaluate.rebuilt_figures(
-        evaluate.EvaluateConfig(), looks(pixels), looks(pixels + 0.01), {"train": ["r0", "r1"], "held_out": ["r5"]}
+    found = measure.rebuilt_figures(
+        measure.EvaluateConfig(), looks(pixels), looks(pixels + 0.01), {"train": ["r0", "r1"], "held_out": ["r5"]}
     )
     assert (found["rebuilt_top1_train"].value, found["rebuilt_top1_train"].n) == (1.0, 2)
     assert found["rebuilt_within_2_held_out"].value == 1.0

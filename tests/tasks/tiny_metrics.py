@@ -6,7 +6,7 @@ from open_clip.model import CLIP
 from models.metrics.aesthetic import AestheticConfig
 from models.metrics.clip import ClipMetricConfig
 from models.metrics.inception import InceptionConfig
-from models.metrics.keyframes import KeyframeMetricsConfig
+from models.metrics.networks import KeyframeMetricsConfig
 from models.metrics.style import StyleConfig
 
 

@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, Field
 
-from models.metrics.keyframes import MODULES, KeyframeMetricsConfig
+from models.metrics.keyframes import words
+from models.metrics.networks import MODULES, KeyframeMetricsConfig
 from storage.errors import ConfigError
 from storage.fingerprint import fingerprint
 from storage.movies.names import file_names
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
-from tasks.evaluation.evaluate import measured
 from tasks.evaluation.report import Report
-from tasks.evaluation.scripted import NAMES_OF_METRICS
 from tasks.evaluation.shards import Sources
 from tasks.evaluation.stage import look
+from tasks.evaluation.systems import measured
 from tasks.movies.stories.places import place
 from tasks.movies.stories.prepare import Planned
 from tasks.progress import Progress
@@ -35,7 +35,7 @@ class AcceptConfig(BaseModel, frozen=True, extra="forbid"):
 
 def require_known(config: AcceptConfig, metrics: KeyframeMetricsConfig) -> None:
     """Raises ConfigError for a threshold of a metric that there is not."""
-    known = [*(name for module in MODULES for name in metrics.metrics(module)), *NAMES_OF_METRICS, "csd_cross"]
+    known = [*(name for module in MODULES for name in words(metrics, module)), "csd_cross"]
     if lost := sorted({*config.least, *config.most} - {*known}):
         raise ConfigError(f"accept: there is no metric {lost[0]!r}; there are: {', '.join(known)}")
 

@@ -12,7 +12,8 @@ from models.metrics import pictures
 from models.metrics.aesthetic import AestheticConfig, AestheticHead
 from models.metrics.clip import ClipMetricConfig, JointSpace
 from models.metrics.inception import Inception, InceptionConfig, graph
-from models.metrics.keyframes import KeyframeMetricsConfig, measure
+from models.metrics.keyframes import measure
+from models.metrics.networks import KeyframeMetricsConfig
 from models.metrics.speech import Recogniser, SpeechConfig
 from models.metrics.style import StyleConfig, StyleTower
 

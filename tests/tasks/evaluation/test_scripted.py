@@ -5,7 +5,8 @@ import pytest
 
 from models.captioner.colours import NAMES
 from models.metrics import script
-from models.metrics.keyframes import KeyframeMetricsConfig, Keyframes
+from models.metrics.keyframes import Keyframes, words
+from models.metrics.networks import KeyframeMetricsConfig
 from storage.root import Storage
 from storage.stories.reading import parse
 from tasks.evaluation import scripted
@@ -45,7 +46,8 @@ def keyframes(story, pictures):
         "faces": np.array([vector for vector, _, _ in every], np.float32).reshape(-1, 4),
         "clothes": np.array([NAMES.index(colour) for _, _, colour in every], np.float32),
     }
-    return Keyframes(story, [f"{story}/{n}" for n in range(1, len(pictures) + 1)], lambda module: arrays)
+    vectors = {"faces": arrays, "style": {"style": np.ones((len(pictures), 2))}}
+    return Keyframes(story, [f"{story}/{n}" for n in range(1, len(pictures) + 1)], lambda one: vectors.get(one, {}))
 
 
 REFERENCES = {("a", name): keyframes(f"a/{name}", [[face(name, 0)], [face(name, 0, angle=-0.35)]]) for name in WHO}
@@ -56,9 +58,14 @@ def looks(tmp_path):
     return Looks(KeyframeMetricsConfig(), Storage(str(tmp_path)), ("faces",))
 
 
-def measured(looks, pictures, clips=None, stories=None):
+def everything(looks, pictures, clips=None, stories=None):
     results = [(keyframes("a", pictures), clips or [1] * len(pictures))]
-    return scripted.figures(looks, results, {"a": STORY} if stories is None else stories, REFERENCES, 0.8)
+    return scripted.measured(looks, results, {"a": STORY} if stories is None else stories, REFERENCES, 0.8)
+
+
+def measured(looks, pictures, clips=None, stories=None):
+    found, _ = everything(looks, pictures, clips, stories)
+    return {name: found.figures[name] for name in words(looks.config, "faces")}
 
 
 def exchanged(pictures):
@@ -95,7 +102,7 @@ def test_a_degradation_moves_its_metrics_and_only_these(looks, degrade, moved):
 
 
 def test_what_does_not_fit_has_reasons(looks):
-    every = scripted.NAMES_OF_METRICS
+    every = words(looks.config, "faces")
     for pictures, clips, stories, said in (
         (shown()[:3], None, None, "'a': 3 files don't match the 8 shots and 8 plots of the story"),
         (shown(), None, {"b": STORY}, "the story 'b' has no results; there is no story file for 'a'"),
@@ -105,6 +112,53 @@ def test_what_does_not_fit_has_reasons(looks):
     nobody = measured(looks, [[]] * SHOTS)
     assert (nobody["lt_script"].value, nobody["cids_cross"].value, nobody["occm"].value < 50) == (0, 0, True)
     assert all(figure.value is not None or figure.reason for figure in nobody.values())
+
+
+def test_samples_have_names_by_which_two_reports_are_paired(looks):
+    found, notes = everything(looks, shown())
+    names = {metric: list(samples) for metric, samples in found.samples.items()}
+    shots = [f"a/{shot}" for shot in range(1, SHOTS + 1)]
+    assert names["occm"] == names["shot_size"] == names["csd_cross"] == shots
+    assert names["cids_cross"] == names["cids_self"] == names["copy_paste"] == names["clothes"] == ["a/Ann", "a/Bob"]
+    assert names["relative_size"] == ["a/Ann and Bob"]
+    assert sorted(names["lt_script"]) == sorted(f"{shot}.{who}" for shot in shots for who in WHO)
+    assert notes == []
+    for metric, samples in found.samples.items():
+        assert found.figures[metric].value == pytest.approx(np.mean(list(samples.values())))
+
+
+def filmed(moves):
+    arrays = {"camera": {"moves": np.array(moves)}, "faces": keyframes("a", [[]] * len(moves)).load("faces")}
+    return Keyframes("a", [f"a/{n}" for n in range(1, len(moves) + 1)], lambda module: arrays.get(module, {}))
+
+
+def test_the_camera_moves_as_the_script_says_or_not(looks):
+    said = ("wide, pan left", "push in", "static close-up", "medium")
+    told = parse(b"title: a\nscenes:\n  - shots:\n" + b"".join(
+        f"      - {{size: '{size}', plot: Rain.}}\n".encode() for size in said), "a.yaml")  # fmt: skip
+    moves = [(-0.2, 0.02, 0.1), (0.01, 0, 0.2), (0.01, 0.2, 0), (0.5, 0, 0)]
+    for results, expected in (
+        ([(filmed(moves), [1] * 4)], {"a/1": 1, "a/2": 1, "a/3": 0}),
+        ([(filmed(moves[:2]), [1] * 2)], None),
+    ):
+        found, _ = scripted.measured(looks, results, {"a": told}, {}, 0.8)
+        assert found.samples.get("camera") == expected
+    assert found.figures["camera"].reason == "the script names no camera move of a shot that is a video of its own"
+
+
+def test_moves_are_read_from_the_script():
+    named = [
+        "slow pan to the right",
+        "Camera tilts up",
+        "Dolly out",
+        "zooms in on her",
+        "locked off",
+        "wide",
+        "a right",
+    ]
+    assert [script.move_named(words) for words in named] == [
+        "pan right", "tilt up", "zoom out", "zoom in", "still", None, None,
+    ]  # fmt: skip
 
 
 def test_the_middle_picture_stands_for_a_clip_or_for_several_plots():
@@ -123,9 +177,8 @@ def test_sizes_are_read_from_the_script():
 
 
 def test_relative_size_is_msvbenchs_formula():
-    found = script.relative_size({("s", "a", "b"): [1.0, 1.1], ("s", "a", "c"): [2.0, 1.0], ("s", "b", "c"): [1.0]})
-    assert found.value == pytest.approx((0.9 + 0.0) / 2)
-    assert "together" in script.relative_size({}).reason
+    found = script.relative_sizes({("s", "a", "b"): [1.0, 1.1], ("s", "a", "c"): [2.0, 1.0], ("s", "b", "c"): [1.0]})
+    assert found == pytest.approx({"s/a and b": 0.9, "s/a and c": 0.0})
 
 
 def test_the_word_error_rate_equals_torchmetrics():
@@ -134,15 +187,21 @@ def test_the_word_error_rate_equals_torchmetrics():
     pairs = [("the lamp is lit again", "the lamp was lit"), ("", "a storm comes"), ("we go home", "we go home")]
     for heard, told in pairs:
         assert script.word_error_rate(heard, told) == pytest.approx(float(WordErrorRate()([heard], [told])), abs=1e-6)
-    assert script.narration(["x"], [""], ["a"]).reason == "no script has words that are spoken"
+    assert script.narration({"a": "x", "b": "x"}, {"a": "", "b": "x y"}) == {"b": 0.5}
 
 
 def test_narration_is_compared_with_the_lines_of_the_script(looks):
     told = parse(b"title: a\nscenes: [{shots: [{plot: Rain., narration: The lamp is lit.}]}]\n", "a.yaml")
     letters = np.frombuffer(b"the lamp was lit\n", np.uint8).astype(np.float32)
-    movie = Keyframes("a", ["a/1"], lambda module: {"words": letters})
-    assert scripted.narration(looks, [movie], {"a": told}).value == 0.25
-    pictures = Keyframes("a", ["a/1"], lambda module: {})
-    assert scripted.narration(looks, [pictures], {"a": told}).reason == "no video has a story"
+    empty = keyframes("a", [[]])
+    movie = Keyframes("a", ["a/1"], lambda one: {"words": letters} if one == "speech" else empty.load(one))
+
+    def narration(movie, stories):
+        return scripted.measured(looks, [(movie, [1])], stories, {}, 0.8)[0].figures["narration"]
+
+    assert narration(movie, {"a": told}).value == 0.25
+    assert narration(empty, {"a": told}).reason == "no video has a story"
+    silent = parse(b"title: a\nscenes: [{shots: [{plot: Rain.}]}]\n", "a.yaml")
+    assert narration(movie, {"a": silent}).reason == "no script has words that are spoken"
     looks.gone["speech"] = "Fetch it"
-    assert scripted.narration(looks, [movie], {"a": told}).reason == "Fetch it"
+    assert narration(movie, {"a": told}).reason == "Fetch it"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.metrics.figure import absent, mean
-from models.metrics.keyframes import KeyframeMetricsConfig
+from models.metrics.networks import KeyframeMetricsConfig
 from storage.decoding.pictures import encode
 from storage.errors import ConfigError
 from storage.root import Storage

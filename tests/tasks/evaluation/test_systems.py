@@ -10,7 +10,7 @@ from models.metrics.keyframes import figures_of
 from models.metrics.style import StyleConfig
 from storage.results import results
 from storage.root import Storage
-from tasks.evaluation import evaluate, shards, stage
+from tasks.evaluation import shards, stage, systems
 from tasks.progress import silent
 from tests.tasks import tiny_metrics
 
@@ -55,15 +55,16 @@ def test_actors_see_what_one_process_sees_bit_for_bit(config, folder, tmp_path, 
     some = shards.of_results(results.read(folder), 1.0)
     assert len(some) == 4
     in_one_process(config, some, alone)
-    systems = {"ours": results.read(folder)}
+    made = {"ours": results.read(folder)}
     two = cluster.model_copy(update={"workers": 2})
-    (report,) = evaluate.run(config, systems, [], {}, 0.6, shared, two, silent)
+    (report,) = systems.reports(config, made, [], {}, 0.6, shared, two, silent)
     assert kept(shared) == kept(alone)
-    (again,) = evaluate.run(config, systems, [], {}, 0.6, alone, cluster.model_copy(update={"workers": 99}), silent)
+    (again,) = systems.reports(config, made, [], {}, 0.6, alone, cluster.model_copy(update={"workers": 99}), silent)
     assert again.figures == report.figures  # and no Ray was asked for 99 actors
     assert (report.n, report.figures["clip_score"].n, report.figures["clip_sim"].n) == (43, 43, 41)
     assert set(report.samples["clip_score"]) == {f"{s}/{n + 1}" for s, c in (("a", 40), ("b", 3)) for n in range(c)}
     assert report.models["clip"].licence == "MIT"
+    assert report.notes == ("the story 'empty' has no pictures",)
     for name in ("fid", "fid_layer_64", "inception_score", "aesthetic_score"):
         assert "Fetch" in report.figures[name].reason
     assert all(figure.value is not None or figure.reason for figure in report.figures.values())

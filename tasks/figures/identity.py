@@ -15,8 +15,8 @@ from storage.snapshot import Snapshot
 from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.dataset import FilmData
-from tasks.movies.looks import Looks
-from tasks.movies.metrics import Floats
+from tasks.figures.looks import Looks
+from tasks.figures.retrieval import Floats
 
 VERSIONS = {
     "original": "the originals themselves",

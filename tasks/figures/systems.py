@@ -5,16 +5,16 @@ A metric whose weights are missing stands there once, with the reason; the other
 
 from collections.abc import Mapping, Sequence
 
-from models.metrics import pictures
+from models.metrics import keyframes, pictures
 from models.metrics.figure import Figure, mean
-from models.metrics.keyframes import KeyframeMetricsConfig, Module, figures_of
+from models.metrics.networks import KeyframeMetricsConfig, Module
 from storage.root import Storage
 from storage.tables.schemas import film_of
 from storage.tables.tables import Tables
 from tasks.cluster import ClusterConfig
 from tasks.evaluation.shards import SIZE, Rows
 from tasks.evaluation.stage import look
-from tasks.movies.identity_figures import VERSIONS
+from tasks.figures.identity import VERSIONS
 from tasks.progress import Progress
 from tasks.stage import Work
 
@@ -40,25 +40,21 @@ def figures(
     shards = {version: _shards(work, version, row_ids, plots) for version in versions}
     looks = look(config, [one for some in shards.values() for one in some], storage, cluster, progress, modules=MODULES)
     original = looks.keyframes(shards["original"])
-    found: dict[str, Figure] = {}
+    there = [module for module in MODULES if module not in looks.gone]
+    found = keyframes.figures(config, [], [], looks.gone, [one for one in MODULES if one not in there]).figures
     for version, mine in shards.items():
-        keyframes = looks.keyframes(mine)
-        for module in MODULES:
-            named = figures_of(module, config, keyframes, [] if version == "original" else original, looks.gone).figures
-            if module in looks.gone:
-                found |= named
-            else:
-                words = VERSIONS[version]
-                found |= {
-                    f"{name}_{version}": figure.model_copy(update={"what": f"{figure.what}; of {words}"})
-                    for name, figure in named.items()
-                }
-        if version != "original" and "clip" not in looks.gone:
+        shown, words = looks.keyframes(mine), VERSIONS[version]
+        real = [] if version == "original" else original
+        found |= {
+            f"{name}_{version}": figure.model_copy(update={"what": f"{figure.what}; of {words}"})
+            for name, figure in keyframes.figures(config, shown, real, {}, there).figures.items()
+        }
+        if version != "original" and "clip" in there:
             pairs = [
                 pictures.cosine(one.load("clip")["pictures"], other.load("clip")["pictures"]).tolist()
-                for one, other in zip(keyframes, original, strict=True)
+                for one, other in zip(shown, original, strict=True)
             ]
-            what = f"{pictures.WHAT['clip_sim']}; of {VERSIONS[version]}, each with its original"
+            what = f"{pictures.WHAT['clip_sim']}; of {words}, each with its original"
             found[f"clip_sim_to_original_{version}"] = mean([value for some in pairs for value in some], what)
     return found
 

@@ -1,9 +1,7 @@
-"""What a run's own figures are made of, as pure functions of arrays; metrics that compare systems: models/metrics.
+"""How near rebuilt keyframes are to their originals: retrieval and PSNR, as pure functions of arrays.
 
-N originals, Q queries, C channels or pixels, D token width, F faces, T keyframes in order of time.
+N originals, Q queries, C channels or pixels, T keyframes in order of time.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,24 +60,6 @@ def psnr(images_TP: Floats | Bytes, others_TP: Floats | Bytes) -> Floats:
     error_T = np.array([np.square(_numbers(image_P) - _numbers(other_P)).mean() for image_P, other_P in pairs])
     decibels_T: Floats = -10 * np.log10(np.maximum(error_T, 1e-10))
     return decibels_T
-
-
-def recall(truth: Sequence[NDArray[np.float64]], found: Sequence[NDArray[np.float64]]) -> list[bool]:
-    """For each true point whether some found box holds it.
-
-    Args:
-        truth: for each keyframe points [F, 2] as x, y in 0-1.
-        found: for each keyframe boxes [P, 4] as x0, y0, x1, y1 in 0-1. A box counts for one point only.
-    """
-    held = []
-    for points, boxes in zip(truth, found, strict=True):
-        free = list(range(len(boxes)))
-        for x, y in points:
-            hit = next((i for i in free if boxes[i][0] <= x <= boxes[i][2] and boxes[i][1] <= y <= boxes[i][3]), None)
-            if hit is not None:
-                free.remove(hit)
-            held.append(hit is not None)
-    return held
 
 
 def _numbers(values: Floats | Bytes) -> Floats:

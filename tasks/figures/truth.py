@@ -1,6 +1,9 @@
 """Where a film's truth is known, as of the drawn one: do detectors find who is there, are characters told apart?"""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from drawn.truth import Second
 from models.face.bank import agreement
@@ -10,7 +13,6 @@ from storage.snapshot import Snapshot
 from storage.tables.tables import Tables
 from tasks import rows
 from tasks.curation.drawn_films import known_truth
-from tasks.movies import metrics
 from tasks.rows import Row
 
 
@@ -35,8 +37,8 @@ def figures(storage: Storage, snapshot: Snapshot, least_pixels: float) -> dict[s
         faces = rows.grouped(tables.read("faces", work["faces"]).to_pylist())
         persons = rows.grouped(tables.read("characters", work["characters"]).to_pylist())
         points = [_centres(second, least_pixels) for second in known.values()]
-        seen_faces += metrics.recall(points, [_boxes(faces.get(row_id, [])) for row_id in known])
-        seen_persons += metrics.recall(points, [_boxes(persons.get(row_id, [])) for row_id in known])
+        seen_faces += recall(points, [_boxes(faces.get(row_id, [])) for row_id in known])
+        seen_persons += recall(points, [_boxes(persons.get(row_id, [])) for row_id in known])
         pure += _pure(known, faces)
     if not films:
         return {}
@@ -48,6 +50,24 @@ def figures(storage: Storage, snapshot: Snapshot, least_pixels: float) -> dict[s
             pure, "share of faces in a cluster that show the person whom most of their cluster's faces show"
         ),
     }
+
+
+def recall(truth: Sequence[NDArray[np.float64]], found: Sequence[NDArray[np.float64]]) -> list[bool]:
+    """For each true point whether some found box holds it.
+
+    Args:
+        truth: for each keyframe points [F, 2] as x, y in 0-1.
+        found: for each keyframe boxes [P, 4] as x0, y0, x1, y1 in 0-1. A box counts for one point only.
+    """
+    held = []
+    for points, boxes in zip(truth, found, strict=True):
+        free = list(range(len(boxes)))
+        for x, y in points:
+            hit = next((i for i in free if boxes[i][0] <= x <= boxes[i][2] and boxes[i][1] <= y <= boxes[i][3]), None)
+            if hit is not None:
+                free.remove(hit)
+            held.append(hit is not None)
+    return held
 
 
 def _centres(second: Second, least_pixels: float) -> np.ndarray:

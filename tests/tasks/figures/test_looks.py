@@ -6,7 +6,7 @@ import torch
 from models.face import Face
 from models.upscaler import lanczos
 from storage.decoding.pictures import decode, encode
-from tasks.movies.looks import Eyes
+from tasks.figures.looks import Eyes
 
 
 class Encoder:

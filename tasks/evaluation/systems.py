@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from models.metrics.figure import Figure
-from models.metrics.keyframes import MODULES, PLAIN, KeyframeMetricsConfig, Keyframes, figures
+from models.metrics.keyframes import figures
+from models.metrics.networks import MODULES, PLAIN, KeyframeMetricsConfig
 from storage.results.results import Result
 from storage.root import Storage
 from storage.stories.files import beside
@@ -24,7 +24,7 @@ Photographs = Mapping[tuple[str, str], Sequence[Shard]]
 """(story, character) -> pictures of it."""
 
 
-def run(
+def reports(
     config: KeyframeMetricsConfig,
     systems: Mapping[str, Sequence[Result]],
     real: Sequence[Result],
@@ -62,9 +62,12 @@ def run(
     began = datetime.now(UTC)
     look(config, theirs, storage, cluster, progress)
     looks = look(config, every, storage, cluster, progress, MODULES if stories else PLAIN)
-    return [
-        measured(name, began, looks, mine, theirs, scripts, photographs, same_face) for name, mine in shards.items()
-    ]
+    found = []
+    for name, mine in shards.items():
+        one = measured(name, began, looks, mine, theirs, scripts, photographs, same_face)
+        empty = [f"the story {result.story!r} has no pictures" for result in systems[name] if not result.files]
+        found.append(one.model_copy(update={"notes": (*empty, *one.notes)}))
+    return found
 
 
 def measured(
@@ -77,31 +80,24 @@ def measured(
     photographs: Photographs,
     same_face: float,
 ) -> Report:
-    """The report of pictures that were looked at; arguments as in `run`."""
+    """The report of pictures that were looked at; arguments as in `reports`."""
     stories = looks.keyframes(shards)
     found, samples = figures(looks.config, stories, looks.keyframes(real), looks.gone)
+    notes: list[str] = []
     if scripts:
         references = {key: one for key, some in photographs.items() for one in looks.keyframes(some)}
-        found |= _scripted(looks, shards, stories, scripts, references, same_face)
+        clips = _clips(looks, shards)
+        pairs = [(one, clips[one.story]) for one in stories]
+        told, notes = scripted.measured(looks, pairs, scripts, references, same_face)
+        found, samples = found | told.figures, samples | told.samples
     models = {str(module): model for module, model in looks.models.items()}
-    return report.made(name, began, sum(len(story.ids) for story in stories), found, samples, models)
+    return report.made(name, began, sum(len(story.ids) for story in stories), found, samples, models, notes=notes)
 
 
-def _scripted(
-    looks: Looks,
-    shards: Sequence[Shard],
-    stories: Sequence[Keyframes],
-    scripts: Mapping[str, Story],
-    references: Mapping[tuple[str, str], Keyframes],
-    same_face: float,
-) -> dict[str, Figure]:
+def _clips(looks: Looks, shards: Sequence[Shard]) -> dict[str, list[int]]:
+    """How many pictures each file of a story has."""
     clips: dict[str, list[int]] = {}
     for shard in shards:
         count = looks.count(shard)
         clips.setdefault(shard.story, []).extend([count] if shard.video else [1] * count)
-    pairs = [(one, clips[one.story]) for one in stories]
-    found = scripted.figures(looks, pairs, scripts, references, same_face)
-    found["narration"] = scripted.narration(looks, stories, scripts)
-    if "style" not in looks.gone:
-        found["csd_cross"] = scripted.style_cross(stories, references)
-    return found
+    return clips

@@ -17,7 +17,7 @@ from models import face, vision
 from models.autoregressive.generate import GenerationConfig
 from models.face import FaceConfig
 from models.metrics.figure import Figure, mean
-from models.metrics.keyframes import KeyframeMetricsConfig
+from models.metrics.networks import KeyframeMetricsConfig
 from models.metrics.pictures import cosine
 from models.vision import EfficientNetLite0Config, VisionConfig
 from storage.decoding.pictures import decode
@@ -29,9 +29,9 @@ from storage.tables.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.evaluation.stage import Looks as SystemLooks
-from tasks.movies import identity_figures, likelihood_figures, metrics, system_figures, truth_figures
-from tasks.movies.looks import Eyes, Looks
-from tasks.movies.metrics import Floats
+from tasks.figures import identity, likelihood, retrieval, systems, truth
+from tasks.figures.looks import Eyes, Looks
+from tasks.figures.retrieval import Floats
 from tasks.progress import Progress
 from tasks.stage import Work
 from tasks.training.views import keyframe_ids
@@ -95,7 +95,7 @@ def run(
     Returns:
         where they are in the storage: evaluations/<fingerprint>/metrics.json.
     """
-    looks = SystemLooks(config.metrics, storage, system_figures.MODULES)
+    looks = SystemLooks(config.metrics, storage, systems.MODULES)
     networks = {str(module): model.revision for module, model in looks.models.items()}
     networks |= {name: getattr(config.metrics, name) for name in ("splits", "resamples")}
     parts = "evaluate", config, networks, embedder, snapshot.id, work, autoregressive, generation
@@ -154,14 +154,14 @@ def _figures(
     if "rebuilt" in looks:
         parts = {"train": train, "held_out": shown}
         figures |= rebuilt_figures(config, looks["original"], looks["rebuilt"], parts, _side(snapshot))
-    figures |= likelihood_figures.figures(
+    figures |= likelihood.figures(
         storage, snapshot, work, autoregressive, generation, config.references, config.shuffles, config.seed
     )
-    figures |= identity_figures.figures(storage, snapshot, looks, config.same_face, config.main_faces)
+    figures |= identity.figures(storage, snapshot, looks, config.same_face, config.main_faces)
     figures |= dreamt_figures(looks, shown)
-    figures |= truth_figures.figures(storage, snapshot, config.smallest_face)
+    figures |= truth.figures(storage, snapshot, config.smallest_face)
     made = {**snapshot.work, **work}
-    figures |= system_figures.figures(config.metrics, storage, made, versions, shown, cluster, progress)
+    figures |= systems.figures(config.metrics, storage, made, versions, shown, cluster, progress)
     figures |= _counts(storage, snapshot, learnt, test)
     progress("evaluate", len(versions) + 1, len(versions) + 1)
     return figures
@@ -209,8 +209,8 @@ def rebuilt_figures(
     for half, row_ids in parts.items():
         mine, own = rebuilt.at(row_ids), original.at(row_ids)
         own_Q = np.array([places[row_id] for row_id in row_ids], dtype=np.int64)
-        ranks_Q, steps_Q = metrics.retrieved(mine.pixels, original.pixels, own_Q)
-        feature_ranks_Q, _ = metrics.retrieved(mine.embeddings, original.embeddings, own_Q)
+        ranks_Q, steps_Q = retrieval.retrieved(mine.pixels, original.pixels, own_Q)
+        feature_ranks_Q, _ = retrieval.retrieved(mine.embeddings, original.embeddings, own_Q)
         words = f"of the rebuilt keyframes of the {_PARTS[half]} {side}"
         figures |= {
             f"rebuilt_top1_{half}": mean(
@@ -226,7 +226,7 @@ def rebuilt_figures(
                 f"share {words} whose own original is the nearest of all, by image-encoder features",
             ),
             f"rebuilt_psnr_{half}": mean(
-                metrics.psnr(mine.pixels, own.pixels),
+                retrieval.psnr(mine.pixels, own.pixels),
                 f"PSNR {words} in dB, at {config.width}x{config.height}",
             ),
             f"rebuilt_similarity_{half}": mean(
@@ -243,7 +243,7 @@ def dreamt_figures(looks: Mapping[str, Looks], test: Sequence[str]) -> Figures:
     return {
         f"{version}_similarity": mean(
             cosine(look.at(test).embeddings, own.embeddings),
-            f"cosine of image-encoder features of {identity_figures.VERSIONS[version]} and of their originals",
+            f"cosine of image-encoder features of {identity.VERSIONS[version]} and of their originals",
         )
         for version, look in looks.items()
         if version not in ("original", "rebuilt")

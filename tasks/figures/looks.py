@@ -11,7 +11,7 @@ import numpy as np
 
 from models.upscaler import lanczos
 from storage.decoding.pictures import decode
-from tasks.movies.metrics import Bytes, Floats
+from tasks.figures.retrieval import Bytes, Floats
 
 if TYPE_CHECKING:
     from models.face import FaceEmbedder

@@ -1,0 +1,160 @@
+"""Networks that look at keyframes or listen to videos, with their settings: pictures in, arrays out.
+
+Shapes: N keyframes, E numbers of an embedding.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from models import face, vision
+from models.captioner.colours import NAMES, main_colour, nearest, to_lab
+from models.checkpoint import CheckpointConfig
+from models.face import DlibConfig, FaceConfig, FaceEmbedder
+from models.metrics.aesthetic import AestheticConfig
+from models.metrics.clip import ClipMetricConfig, Image, JointSpace
+from models.metrics.inception import Inception, InceptionConfig
+from models.metrics.speech import SpeechConfig
+from models.metrics.style import StyleConfig, StyleTower
+from models.vision import EfficientNetLite0Config, VisionConfig
+
+if TYPE_CHECKING:
+    from models.vision.encoder import ImageEncoder
+
+Module = Literal["clip", "inception", "style", "vision", "faces", "sound", "speech", "camera"]
+MODULES: tuple[Module, ...] = get_args(Module)
+"""What looks at pictures, and what takes videos as a whole."""
+
+OF_VIDEOS: tuple[Module, ...] = ("sound", "speech", "camera")
+"""Those that take videos as a whole: their sound, and how the camera moves."""
+
+PLAIN: tuple[Module, ...] = ("clip", "inception", "style", "vision", "sound")
+"""Those whose vectors need no story beside them."""
+
+Vectors = Mapping[str, NDArray[np.float32]]
+Encoder = Callable[[Sequence[Image], Sequence[str]], Vectors]
+"""Pictures, RGB [H, W, 3], and their plots, or none -> arrays with a row for each picture or plot."""
+
+_SIDE = 224  # pixels at which stand-ins look
+
+HELD = 1000
+"""Pictures whose features are held at once, and resampled."""
+
+
+class SoundMetricsConfig(BaseModel, frozen=True, extra="forbid"):
+    """How movies are listened to."""
+
+    revision: ClassVar[str] = "1"
+
+    loudness: float = Field(-16.0, description="integrated loudness that movies should have, in LUFS")
+
+
+class CameraMetricsConfig(BaseModel, frozen=True, extra="forbid"):
+    """How the moves of a camera are followed, where stories are given."""
+
+    revision: ClassVar[str] = "1"
+
+
+class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
+    """What keyframes are measured with. A metric whose weights are missing is left out, with the reason."""
+
+    clip: ClipMetricConfig = Field(ClipMetricConfig(), description="of CLIP score, CLIP-sim, aesthetic score and drift")
+    aesthetic: AestheticConfig = Field(AestheticConfig(), description="of the aesthetic score")
+    inception: InceptionConfig = Field(InceptionConfig(), description="of FID and Inception Score")
+    style: StyleConfig = Field(StyleConfig(), description="of CSD")
+    vision: VisionConfig = Field(
+        EfficientNetLite0Config(), description="image encoder of stand-ins, which bear its name and not the metrics'"
+    )
+    faces: FaceConfig = Field(
+        DlibConfig(), description="face detector and embedder of the metrics of characters, where stories are given"
+    )
+    sound: SoundMetricsConfig = Field(SoundMetricsConfig(), description="of videos' sound")
+    speech: SpeechConfig = Field(SpeechConfig(), description="recogniser of narration, where stories are given")
+    camera: CameraMetricsConfig = Field(
+        CameraMetricsConfig(), description="of videos' camera moves, where stories are given"
+    )
+    splits: int = Field(10, ge=1, description="parts over which the Inception Score is averaged")
+    resamples: int = Field(
+        100, ge=0, description=f"of the intervals of FID and Inception Score, up to {HELD} pictures; 0: none"
+    )
+
+    def network(self, module: Module) -> "Network":
+        """What a module loads."""
+        network: Network = getattr(self, module)
+        return network
+
+    def of_pictures(self, module: Module) -> str:
+        """Which of a module's arrays has a row for each picture."""
+        names = {"clip": "pictures", "inception": "2048", "style": "style", "faces": "counts"}
+        return names.get(module, self.vision.kind)
+
+
+Network = CheckpointConfig | VisionConfig | FaceConfig | SoundMetricsConfig | CameraMetricsConfig
+
+
+def encoder(config: KeyframeMetricsConfig, module: Module) -> Encoder:
+    """A network with its weights.
+
+    Raises:
+        CheckpointError: saying what to fetch and where to put it.
+    """
+    match module:
+        case "clip":
+            space = JointSpace(config.clip)
+            return lambda images, plots: {"pictures": space.embed(images), "plots": space.read(plots)}
+        case "inception":
+            network = Inception(config.inception)
+            return lambda images, plots: {str(layer): rows for layer, rows in network.embed(images).items()}
+        case "style":
+            tower = StyleTower(config.style)
+            return lambda images, plots: {"style": tower.embed(images)}
+        case "vision":
+            return partial(_vision, config.vision.kind, vision.build(config.vision))
+        case "faces":
+            return partial(_faces, config.faces.width, face.build(config.faces))
+        case "sound" | "speech" | "camera":
+            raise AssertionError(f"{module} takes videos, not pictures")
+
+
+def _vision(kind: str, network: "ImageEncoder", images: Sequence[Image], plots: Sequence[str]) -> Vectors:
+    import cv2
+    import torch
+
+    found = []
+    for image in images:
+        square = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        with torch.inference_mode():
+            pixels_13SS = torch.from_numpy(square.transpose(2, 0, 1).copy())[None].float() / 255
+            found.append(network.embed(pixels_13SS).numpy())
+    return {kind: np.concatenate(found) if found else np.zeros((0, 1), np.float32)}
+
+
+def _faces(width: int, embedder: FaceEmbedder, images: Sequence[Image], plots: Sequence[str]) -> Vectors:
+    """Of each picture how many faces it has; of each face its box, its vector, and the colour of the clothes below."""
+    found = embedder.faces(images)
+    known = [[one for one in faces if one.embedding is not None] for faces in found]
+    every = [(image, one) for image, faces in zip(images, known, strict=True) for one in faces]
+    vectors = [one.embedding for _, one in every if one.embedding is not None]
+    return {
+        "counts": np.array([len(faces) for faces in known], np.float32),
+        "boxes": np.array([one.box for _, one in every], np.float32).reshape(-1, 4),
+        "clothes": np.array([_clothes(image, one.box) for image, one in every], np.float32),
+        "faces": np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, width), np.float32),
+    }
+
+
+def _clothes(image: Image, box: tuple[float, float, float, float]) -> int:
+    """Number of the most frequent colour of what is one face below a face, -1 where that is not in the picture."""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = box
+    tall = y1 - y0
+    rows = slice(round(min(y1 + tall / 2, 1) * height), round(min(y1 + 1.5 * tall, 1) * height))
+    columns = slice(round(max(x0, 0) * width), round(min(x1, 1) * width))
+    below = image[rows, columns]
+    if below.shape[0] < 4 or below.shape[1] < 4:
+        return -1
+    return NAMES.index(main_colour(nearest(to_lab(below.astype(np.float32)))))

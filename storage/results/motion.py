@@ -1,0 +1,76 @@
+"""How the camera of a video moves: what most of its picture does from frame to frame.
+
+Shapes: P points that are followed.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.errors import ConfigError
+
+Grey = NDArray[np.uint8]
+
+_WIDTH, _HEIGHT = 160, 90
+_EVERY = 0.1  # seconds from one frame that is looked at to the next
+_LEAST = 8  # points: fewer tell nothing, as of a cut or of a blank picture
+
+
+def moved(path: Path) -> NDArray[np.float32]:
+    """[3] of the camera from the first to the last frame: to the right and up, in picture widths and heights, and in,
+    by the logarithm of how much larger things become.
+
+    Raises:
+        ConfigError: naming a video that can't be read.
+    """
+    import av
+
+    try:
+        with av.open(f"file:{path}", metadata_errors="replace") as container:
+            return followed(_small(container.decode(video=0)))
+    except av.error.FFmpegError as error:
+        raise ConfigError(f"{str(path)!r} can't be read as a video: {error}") from error
+
+
+def followed(pictures: Iterable[Grey]) -> NDArray[np.float32]:
+    """As `moved`, of small grey pictures in order of time."""
+    sums_3, before = np.zeros(3), None
+    for picture in pictures:
+        if before is not None:
+            sums_3 += _step(before, picture)
+        before = picture
+    return sums_3.astype(np.float32)
+
+
+def _small(frames: "Iterable[object]") -> Iterator[Grey]:
+    import av
+
+    start, taken = None, 0
+    for frame in frames:
+        assert isinstance(frame, av.VideoFrame)
+        time = frame.time or 0.0
+        start = time if start is None else start
+        if time - start >= taken * _EVERY:
+            taken = int((time - start) / _EVERY) + 1
+            yield frame.reformat(_WIDTH, _HEIGHT, format="gray").to_ndarray()
+
+
+def _step(before: Grey, after: Grey) -> NDArray[np.float64]:
+    import cv2
+
+    height, width = before.shape
+    points_P = cv2.goodFeaturesToTrack(before, 200, 0.01, 5)
+    if points_P is None:
+        return np.zeros(3)
+    there_P, found_P, _ = cv2.calcOpticalFlowPyrLK(before, after, points_P, None)  # type: ignore[call-overload]
+    kept_P = found_P[:, 0] == 1
+    if kept_P.sum() < _LEAST:
+        return np.zeros(3)
+    moves_23, same_P = cv2.estimateAffinePartial2D(points_P[kept_P], there_P[kept_P])
+    if moves_23 is None or same_P.sum() < _LEAST:
+        return np.zeros(3)
+    centre_2 = np.array([width / 2, height / 2])
+    right, down = moves_23[:, :2] @ centre_2 + moves_23[:, 2] - centre_2  # of what is seen: against the camera
+    return np.array([-right / width, down / height, np.log(np.hypot(moves_23[0, 0], moves_23[1, 0]))])

@@ -1,0 +1,37 @@
+"""A window that moves over one large picture is a camera whose moves are known."""
+
+import cv2
+import numpy as np
+import pytest
+
+from storage.results.motion import followed
+
+LARGE = cv2.resize(
+    np.random.default_rng(0).integers(0, 256, (60, 80), np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC
+)
+
+
+def window(right=0.0, up=0.0, near=1.0):
+    """What a camera sees that went so far, in its pictures' widths and heights, and sees things so much larger."""
+    size = 160 / near, 90 / near
+    middle = 320 + 160 * right, 240 - 90 * up
+    x, y = middle[0] - size[0] / 2, middle[1] - size[1] / 2
+    moves = np.array([[near, 0, -near * x], [0, near, -near * y]])
+    return cv2.warpAffine(LARGE, moves, (160, 90))
+
+
+@pytest.mark.parametrize("move", [{"right": 0.3}, {"right": -0.2}, {"up": 0.3}, {"near": 1.2}, {"near": 0.9}, {}])
+def test_a_camera_is_followed(move):
+    steps = [
+        {name: (name == "near") + (to - (name == "near")) * t / 10 for name, to in move.items()} for t in range(11)
+    ]
+    right, up, near = followed(window(**step) for step in steps)
+    assert right == pytest.approx(move.get("right", 0), abs=0.02)
+    assert up == pytest.approx(move.get("up", 0), abs=0.02)
+    assert np.exp(near) == pytest.approx(move.get("near", 1), abs=0.02)
+
+
+def test_a_blank_picture_one_picture_and_a_cut_are_no_move():
+    blank = np.full((90, 160), 40, np.uint8)
+    assert followed([blank, blank]).tolist() == followed([window()]).tolist() == followed([]).tolist() == [0, 0, 0]
+    assert np.abs(followed([window(), blank, window(right=0.5)])).max() < 0.02
