@@ -30,7 +30,6 @@ from drawn.worlds import HELD_OUT
 from flows.settings.recipe import Recipe
 from flows.settings.recipes import resolve
 from models import vision
-from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoregressive.generate import Request, generate
 from models.autoregressive.likelihood import held_out_nll
 from models.training import Trainable
@@ -48,13 +47,13 @@ from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.curation.drawn_films import known_truth
 from tasks.movies.render import Draft, Painter, dreamer, watcher
+from tasks.progress import silent
 from tasks.references import References, references
-from tasks.training import train_autoencoder
+from tasks.training import latents, tokens, train_autoencoder
 from tasks.training.engine.job import Job
 from tasks.training.engine.training_loop import train
-from tasks.training.frozen import keyframes, seen
+from tasks.training.frozen import keyframes
 from tasks.training.pretrained import Pretrained, pretrained
-from tasks.training.tokens import encoded
 
 Samples = dict[str, dict[str, float]]
 """metric -> "story/second" -> value; a story is a film as one seed's models drew it."""
@@ -312,6 +311,7 @@ class Runs:
     def _autoencoder(self, settings: Recipe) -> str:
         """The trained model in the storage."""
         config = settings.train_autoencoder()
+        latents.run(config.frozen, self.storage, self.films.snapshot, settings.cluster, silent)
         make = train_autoencoder.Make(config, self.storage, self.films.snapshot, "")
         return self._trained("autoencoder", settings, config, make)
 
@@ -324,20 +324,14 @@ class Runs:
     @cached_property
     def _episodes(self) -> list[KeptEpisode]:
         """The films' first halves, as tokens of the embedded autoencoder."""
-        frozen = resolve("laptop").frozen
-        with (
-            self.storage.local(self._models.autoencoder) as folder,
-            seen(frozen, self.storage, self.films.snapshot) as see,
-            torch.inference_mode(),
-        ):
-            model = DiffusionAutoencoder.from_pretrained(folder)
-            plain_TLD, flipped_TLD = (encoded(model, see, mirrored) for mirrored in (0, 1))
+        settings = resolve("laptop")
+        given = self.storage, self.films.snapshot, self._models.autoencoder
+        work = tokens.run(settings.frozen, *given, settings.cluster, silent)
         return [
             KeptEpisode(
                 data.film.film_id,
                 data.scripts,
-                plain_TLD[see.rows(data.row_ids)].clone(),
-                flipped_TLD[see.rows(data.row_ids)].clone(),
+                *tokens.read(self.storage, work, data.row_ids),
                 data.scripts_flipped,
             )
             for data in self.films.data("train")

@@ -25,8 +25,9 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks.progress import silent
 from tasks.training import train_autoencoder
-from tasks.training.frozen import keyframes, seen
+from tasks.training.frozen import keyframes
 from tasks.training.tokens import encoded
+from tasks.training.views import keyframe_views
 
 SMALL = (128, 224)  # height and width at which pixels are compared
 
@@ -71,11 +72,12 @@ def rebuilt(settings: Recipe, storage: Storage, data: Snapshot) -> dict[str, Fig
     model = train_autoencoder.run(config, storage, data, settings.cluster, silent)
     eyes = vision.build(settings.evaluate.vision)
     size = settings.frozen.codec.height, settings.frozen.codec.width
-    _, learnt, pictures = zip(*keyframes(storage, data, size), strict=True)
+    row_ids, learnt, pictures = zip(*keyframes(storage, data, size), strict=True)
     images_T3HW, train = torch.stack(pictures), torch.tensor(learnt)
-    with storage.local(model) as folder, seen(settings.frozen, storage, data) as see, torch.inference_mode():
+    with storage.local(model) as folder, torch.inference_mode():
         autoencoder = DiffusionAutoencoder.from_pretrained(folder)
-        tokens_TLD = encoded(autoencoder, see)
+        views = keyframe_views(settings.frozen, storage, data, row_ids, autoencoder.codec)
+        tokens_TLD = torch.cat([plain_BLD for plain_BLD, _ in encoded(autoencoder, views)])
         latents = autoencoder.reconstruct(tokens_TLD, seeds=range(len(tokens_TLD)), steps=settings.render.steps)
         drawn_T3HW = torch.cat([autoencoder.codec.decode(part) for part in torch.split(latents, 8)])
         whole_T3HW = images_T3HW.float() / 255

@@ -89,7 +89,8 @@ def rows_of_step(count: int, batch: int, seed: int, step: int, rank: int, world:
     """Which of `count` rows one of the `world` batches of a step reads: each epoch is a new order, dealt out.
 
     Args:
-        window: consecutive rows that are read together. Their order is drawn, and POOL windows are mixed at a time.
+        window: consecutive rows that are read together. Their order is drawn, and POOL windows are mixed at a time: as
+            many rows, or fewer, are mixed as a whole.
     """
     first = (step * world + rank) * batch
     places = torch.arange(first, first + batch)
@@ -103,9 +104,9 @@ def rows_of_step(count: int, batch: int, seed: int, step: int, rank: int, world:
 @lru_cache(maxsize=2)
 def _order(count: int, window: int, seed: int, epoch: int) -> Tensor:
     random = generator(seed, epoch, 0x5EED)
+    if window == 1 or count <= POOL * window:
+        return torch.randperm(count, generator=random)
     windows = torch.randperm(-(-count // window), generator=random)
-    if window == 1:
-        return windows
     rows = (windows[:, None] * window + torch.arange(window)).flatten()
     pools = torch.split(rows[rows < count], POOL * window)
     return torch.cat([pool[torch.randperm(len(pool), generator=random)] for pool in pools])

@@ -181,7 +181,7 @@ class AutoencoderTraining:
         config, sizes = self.config, self.config.model.compressor
         drawn = views.draw(rows_B, mirrored_B)
         token_noise_BLD = torch.randn(len(rows_B), sizes.tokens, sizes.token_width, generator=random)
-        noise_BCHW, timestep_B = draw_noise(config.model.diffusion, (len(rows_B), *drawn.grid), random)
+        noise_BCHW, timestep_B = draw_noise(config.model.diffusion, (len(rows_B), *views.grid(drawn)), random)
         return Batch(drawn, config.token_noise * token_noise_BLD, noise_BCHW, timestep_B)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:

@@ -107,8 +107,8 @@ class DecoderTraining:
         drawn = self.told.views.draw(rows_B, mirrored_B)
         scripts, tokens_BLD = self._read(rows_B, mirrored_B)
         tokens_BLD = tokens_BLD + config.token_noise * torch.randn(tokens_BLD.shape, generator=random)
-        length = self.module.live.decoder.context_length
-        noise_BCHW, timestep_B = draw_noise(self.module.live.config.diffusion, (size, *drawn.grid), random)
+        length, diffusion = self.module.live.decoder.context_length, self.module.live.config.diffusion
+        noise_BCHW, timestep_B = draw_noise(diffusion, (size, *self.told.views.grid(drawn)), random)
         return Batch(
             tokens_BLD,
             *self._padded([self._with_other_faces(script, random) for script in scripts]),
@@ -144,7 +144,7 @@ class DecoderTraining:
         drawn = told.views.draw(rows_B, torch.zeros_like(rows_B))
         scripts, tokens_BLD = told.scripted.read(rows_B.tolist())
         tokens_BLD = tokens_BLD + config.token_noise * torch.randn(tokens_BLD.shape, generator=random)
-        noise_BCHW, timestep_B = draw_noise(model.config.diffusion, (len(rows_B), *drawn.grid), random)
+        noise_BCHW, timestep_B = draw_noise(model.config.diffusion, (len(rows_B), *told.views.grid(drawn)), random)
         return Batch(
             tokens_BLD,
             *self._padded(scripts),

@@ -1,7 +1,7 @@
-"""What the frozen models see of training pictures: kept from before, or looked at in each step.
+"""What the frozen models see of training pictures: stored by a stage before, or looked at in each step.
 
-What is small enough is seen once and kept (`Kept`). Of millions of pictures, each of which comes about once, the
-pixels are drawn off the trainer's path and image encoder and codec look at them in the step (`Watched`).
+What is looked at often is stored once. Of millions of pictures, each of which comes about once, the pixels are read off
+the trainer's path, and image encoder and codec look at them in the step (`Eyes`).
 
 Shapes: F pictures, B of a batch, 3 colours, N positions and C channels of the image encoder; latents_BCHW the codec's.
 """
@@ -27,11 +27,10 @@ _READERS = 2  # threads that read and decode pictures of a batch
 
 
 class Drawn(NamedTuple):
-    """A batch as it is drawn: what was kept, or pixels_B3HW (uint8) with their sizes_B6 (`decoder.Condition`)."""
+    """A batch as it is drawn: what was stored, or pixels_B3HW (uint8) with their sizes_B6 (`decoder.Condition`)."""
 
-    grid: tuple[int, int, int]  # channels, height and width of its latents
-    features_BNC: Tensor | None = None
     latents_BCHW: Tensor | None = None
+    features_BNC: Tensor | None = None
     pixels_B3HW: Tensor | None = None
     sizes_B6: Tensor | None = None
 
@@ -44,38 +43,28 @@ class Seen(NamedTuple):
     sizes_B6: Tensor | None
 
 
-class Views(Protocol):
-    """The training pictures, through the eyes of the frozen models."""
+class Source(Protocol):
+    """Pictures that are read in any order."""
 
     def __len__(self) -> int: ...
 
-    def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
-        """Which pictures a worker's step is made of."""
+    @property
+    def window(self) -> int:
+        """How many consecutive ones are read together; 1 where each is read for itself."""
         ...
 
-    def batches(self, rows_F: Tensor, most: int) -> Iterable[Tensor]:
-        """These pictures, at most so many at a time, each time of one size."""
+    @property
+    def buckets(self) -> Buckets | None:
+        """Their sizes in pixels, where they are read as pixels."""
         ...
 
     def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
         """These pictures, mirrored where that is 1; on the CPU, in whatever thread."""
         ...
 
-    def see(self, drawn: Drawn, device: torch.device) -> Seen:
-        """What the frozen models see of them, on `device`."""
-        ...
-
-    def features_of(self, drawn: Drawn, device: torch.device) -> Tensor:
-        """features_BNC alone."""
-        ...
-
 
 class Pictures(Protocol):
-    """Encoded pictures that can be read in any order, by several threads.
-
-    Attributes:
-        window: how many consecutive ones are read together; 1 where each is read for itself.
-    """
+    """Encoded pictures that can be read in any order, by several threads; `window` as of a Source."""
 
     window: int
 
@@ -86,12 +75,115 @@ class Pictures(Protocol):
         ...
 
 
-class Kept:
-    """Features and latents of F pictures and of their mirror images; stage 3 needs no features.
+class Views:
+    """The training pictures, through the eyes of the frozen models.
 
     Args:
-        patch: without features: the compressor reads patches of the latents, of so many cells on a side.
+        eyes: look at the pixels that the source reads; None where it reads what they saw before.
+        patch: without an image encoder: the compressor reads patches of stored latents, of so many cells on a side.
     """
+
+    def __init__(self, source: Source, eyes: "Eyes | None" = None, *, patch: int | None = None) -> None:
+        if not len(source):
+            raise ValueError("training needs at least one picture")
+        self.source, self.eyes, self.patch = source, eyes, patch
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def features_shape(self) -> tuple[int, int]:
+        """N and C of the features."""
+        if self.eyes is not None and self.eyes.encoder is not None:
+            return self.eyes.encoder.positions(*self.eyes.look), self.eyes.encoder.channels
+        features_BNC = self.draw(torch.zeros(1).long(), torch.zeros(1).long()).features_BNC
+        assert features_BNC is not None
+        return features_BNC.shape[1], features_BNC.shape[2]
+
+    def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
+        """Which pictures a worker's step is made of."""
+        buckets = self.source.buckets
+        if buckets is None or len(buckets.sizes) == 1:
+            return rows_of_step(len(self), batch, seed, step, rank, world, self.source.window)
+        return buckets.rows_of_step(batch, seed, step, rank, world)
+
+    def batches(self, rows_F: Tensor, most: int) -> Iterable[Tensor]:
+        """These pictures, at most so many at a time, each time of one size."""
+        buckets = self.source.buckets
+        return torch.split(rows_F, most) if buckets is None else buckets.batches(rows_F, most)
+
+    def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
+        """These pictures, mirrored where that is 1; on the CPU, in whatever thread."""
+        drawn = self.source.draw(rows_B, mirrored_B)
+        if self.patch is None or drawn.latents_BCHW is None:
+            return drawn
+        return drawn._replace(features_BNC=patches(drawn.latents_BCHW, self.patch))
+
+    def grid(self, drawn: Drawn) -> tuple[int, int, int]:
+        """Channels, height and width of the latents of a batch."""
+        if drawn.latents_BCHW is not None:
+            channels, height, width = drawn.latents_BCHW.shape[1:]
+            return channels, height, width
+        assert self.eyes is not None
+        assert drawn.pixels_B3HW is not None
+        height, width = drawn.pixels_B3HW.shape[-2:]
+        return self.eyes.codecs[height, width].grid
+
+    def see(self, drawn: Drawn, device: torch.device) -> Seen:
+        """What the frozen models see of them, on `device`."""
+        if self.eyes is None:
+            assert drawn.latents_BCHW is not None
+            features_BNC = None if drawn.features_BNC is None else drawn.features_BNC.to(device, non_blocking=True)
+            return Seen(features_BNC, drawn.latents_BCHW.to(device, non_blocking=True), None)
+        assert drawn.pixels_B3HW is not None
+        assert drawn.sizes_B6 is not None
+        images_B3HW = drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255
+        sizes_B6 = drawn.sizes_B6.to(device, non_blocking=True)
+        return Seen(self.eyes.features(images_B3HW), self.eyes.latents(images_B3HW), sizes_B6)
+
+    def features_of(self, drawn: Drawn, device: torch.device) -> Tensor:
+        """features_BNC alone."""
+        features_BNC = drawn.features_BNC
+        if self.eyes is not None and drawn.pixels_B3HW is not None:
+            features_BNC = self.eyes.features(drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255)
+        assert features_BNC is not None
+        return features_BNC.to(device)
+
+
+class Eyes:
+    """The frozen models at work on pictures in 0-1, on their device.
+
+    Args:
+        encoder: None where nobody asks for features (stage 3).
+        look: height and width at which the image encoder sees a picture, whatever its shape.
+        sizes: heights and widths of the pictures; the codec's own when there are none.
+    """
+
+    def __init__(
+        self, codec: Codec, encoder: ImageEncoder | None, look: tuple[int, int], sizes: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        self.encoder, self.look = encoder, look
+        own = codec.config.height, codec.config.width
+        self.codecs = {(height, width): codec.resized(width, height) for height, width in sizes or [own]}
+
+    @torch.no_grad()
+    def features(self, images_B3HW: Tensor) -> Tensor | None:
+        """features_BNC, where there is an image encoder."""
+        if self.encoder is None:
+            return None
+        return features(self.encoder.to(images_B3HW.device), images_B3HW, self.look)
+
+    @torch.no_grad()
+    def latents(self, images_B3HW: Tensor) -> Tensor:
+        """latents_BCHW."""
+        height, width = images_B3HW.shape[-2:]
+        return self.codecs[height, width].to(images_B3HW.device).encode(images_B3HW)
+
+
+class Kept:
+    """Features and latents of F pictures and of their mirror images in memory; stage 3 needs no features."""
+
+    window, buckets = 1, None
 
     def __init__(
         self,
@@ -99,15 +191,12 @@ class Kept:
         latents_flipped_FCHW: Tensor,
         features_FNC: Tensor | None = None,
         features_flipped_FNC: Tensor | None = None,
-        *,
-        patch: int | None = None,
     ) -> None:
         given = [latents_FCHW, latents_flipped_FCHW, features_FNC, features_flipped_FNC]
         counts = [len(rows) for rows in given if rows is not None]
-        if len(set(counts)) > 1 or not counts[0]:
-            raise ValueError(f"training needs as many features as latents, mirrored or not, and at least one: {counts}")
+        if len(set(counts)) > 1:
+            raise ValueError(f"training needs as many features as latents, mirrored or not: {counts}")
         self.latents = torch.stack([latents_FCHW, latents_flipped_FCHW])
-        self.patch = patch
         self.features: Tensor | None = None
         if features_FNC is not None and features_flipped_FNC is not None:
             self.features = torch.stack([features_FNC, features_flipped_FNC])
@@ -115,101 +204,29 @@ class Kept:
     def __len__(self) -> int:
         return self.latents.shape[1]
 
-    @property
-    def features_shape(self) -> tuple[int, int]:
-        """N and C of the features."""
-        if self.patch is not None:
-            positions, channels = patches(self.latents[0, :1], self.patch).shape[1:]
-            return positions, channels
-        assert self.features is not None
-        return self.features.shape[2], self.features.shape[3]
-
-    def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
-        return rows_of_step(len(self), batch, seed, step, rank, world)
-
-    def batches(self, rows_F: Tensor, most: int) -> Iterable[Tensor]:
-        return torch.split(rows_F, most)
-
     def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
-        channels, height, width = self.latents.shape[2:]
-        latents_BCHW = self.latents[mirrored_B, rows_B].float()
         features_BNC = None if self.features is None else self.features[mirrored_B, rows_B].float()
-        if self.patch is not None:
-            features_BNC = patches(latents_BCHW, self.patch)
-        return Drawn((channels, height, width), features_BNC, latents_BCHW)
-
-    def features_of(self, drawn: Drawn, device: torch.device) -> Tensor:
-        assert drawn.features_BNC is not None
-        return drawn.features_BNC.to(device)
-
-    def see(self, drawn: Drawn, device: torch.device) -> Seen:
-        assert drawn.latents_BCHW is not None
-        features_BNC = None if drawn.features_BNC is None else drawn.features_BNC.to(device, non_blocking=True)
-        return Seen(features_BNC, drawn.latents_BCHW.to(device, non_blocking=True), None)
+        return Drawn(self.latents[mirrored_B, rows_B].float(), features_BNC)
 
 
-class Watched:
-    """Pictures cut to one of some sizes, and the frozen models that look at them.
+class Pixels:
+    """Pictures as pixels, each cut to the size of its bucket; one that is asked for twice is read once."""
 
-    Args:
-        encoder: None where nobody asks for features (stage 3).
-        look: height and width at which the image encoder sees a picture, whatever its shape.
-        buckets: sizes in pixels, and which picture goes to which.
-    """
-
-    def __init__(
-        self,
-        pictures: Pictures,
-        encoder: ImageEncoder | None,
-        look: tuple[int, int],
-        codec: Codec,
-        buckets: Buckets,
-    ) -> None:
-        self.pictures, self.encoder, self.look, self.buckets = pictures, encoder, look, buckets
+    def __init__(self, pictures: Pictures, buckets: Buckets) -> None:
+        self.pictures, self.buckets, self.window = pictures, buckets, pictures.window
         self._readers = ThreadPoolExecutor(_READERS)
-        self.codecs = {(height, width): codec.resized(width, height) for height, width in buckets.sizes}
 
     def __len__(self) -> int:
         return len(self.pictures)
 
-    @property
-    def features_shape(self) -> tuple[int, int]:
-        """N and C of the features."""
-        assert self.encoder is not None
-        return self.encoder.positions(*self.look), self.encoder.channels
-
-    def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
-        if len(self.buckets.sizes) == 1:
-            return rows_of_step(len(self), batch, seed, step, rank, world, self.pictures.window)
-        return self.buckets.rows_of_step(batch, seed, step, rank, world)
-
-    def batches(self, rows_F: Tensor, most: int) -> Iterable[Tensor]:
-        return self.buckets.batches(rows_F, most)
-
     def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
-        size = self.buckets.size(int(rows_B[0]))
-        cuts = list(self._readers.map(lambda row: cut(self.pictures.read(row), size), rows_B.tolist()))
-        pixels_B3HW = torch.stack([torch.from_numpy(pixels).permute(2, 0, 1) for pixels, _ in cuts])
+        rows = rows_B.tolist()
+        size, once = self.buckets.size(rows[0]), list(dict.fromkeys(rows))
+        read = dict(zip(once, self._readers.map(lambda row: cut(self.pictures.read(row), size), once), strict=True))
+        pixels_B3HW = torch.stack([torch.from_numpy(read[row][0]).permute(2, 0, 1) for row in rows])
         pixels_B3HW = torch.where(mirrored_B[:, None, None, None].bool(), pixels_B3HW.flip(-1), pixels_B3HW)
-        sizes_B6 = torch.tensor([sizes for _, sizes in cuts], dtype=torch.float32)
-        return Drawn(self.codecs[size].grid, pixels_B3HW=pixels_B3HW, sizes_B6=sizes_B6)
-
-    @torch.no_grad()
-    def features_of(self, drawn: Drawn, device: torch.device) -> Tensor:
-        assert drawn.pixels_B3HW is not None
-        assert self.encoder is not None
-        images_B3HW = drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255
-        return features(self.encoder.to(device), images_B3HW, self.look).to(device)
-
-    @torch.no_grad()
-    def see(self, drawn: Drawn, device: torch.device) -> Seen:
-        assert drawn.pixels_B3HW is not None
-        assert drawn.sizes_B6 is not None
-        images_B3HW = drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255
-        height, width = images_B3HW.shape[-2:]
-        features_BNC = None if self.encoder is None else self.features_of(drawn, device)
-        latents_BCHW = self.codecs[height, width].to(device).encode(images_B3HW)
-        return Seen(features_BNC, latents_BCHW, drawn.sizes_B6.to(device, non_blocking=True))
+        sizes_B6 = torch.tensor([read[row][1] for row in rows], dtype=torch.float32)
+        return Drawn(pixels_B3HW=pixels_B3HW, sizes_B6=sizes_B6)
 
 
 def features(encoder: ImageEncoder, images_B3HW: Tensor, look: tuple[int, int]) -> Tensor:

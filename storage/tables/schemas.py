@@ -96,6 +96,17 @@ FEATURES = _schema(
     ("face_characters", pa.list_(pa.int32())),  # [F]
 )
 
+LATENTS = _schema(
+    *_ROW,
+    ("second", pa.int32()),
+    ("latents", pa.binary()),  # float16 [C, H, W]
+    ("latents_flipped", pa.binary()),  # float16 [C, H, W] of the mirrored keyframe
+    ("grid", pa.list_(pa.int32())),  # C, H, W
+    ("features", pa.binary()),  # float16 [N, E] of the image encoder; empty where the compressor reads the latents
+    ("features_flipped", pa.binary()),  # float16 [N, E] of the mirrored keyframe
+    ("feature_width", pa.int32()),  # E, 0 without features
+)
+
 TOKENS = _schema(
     *_ROW,
     ("second", pa.int32()),
@@ -137,6 +148,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "scripts": SCRIPTS,
     "faces": FACES,
     "features": FEATURES,
+    "latents": LATENTS,
     "tokens": TOKENS,
     "renders": RENDERS,
     "rejects": REJECTS,
@@ -151,6 +163,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "scripts": ("row_id",),
     "faces": ("face_id",),
     "features": ("row_id",),
+    "latents": ("row_id",),
     "tokens": ("row_id",),
     "renders": ("row_id", "variant"),
     "rejects": ("source", "film_id", "stage", "fingerprint"),

@@ -26,7 +26,7 @@ from models.training.blocks import blocks
 from models.training.buckets import Buckets
 from models.training.decoder import DecoderTraining, Told
 from models.training.scripted import KeptEpisode
-from models.training.views import Kept, Views, Watched
+from models.training.views import Eyes, Kept, Pixels, Views
 from models.vision import LatentsConfig, build_features
 from storage.root import Storage
 from tasks.plan.ledger import GpuAutocast, Ledger
@@ -200,27 +200,24 @@ def taken(trainable: "Trainable", fit: FitConfig) -> Step:
 
 def _encoder(trainable: "Trainable") -> list[torch.nn.Parameter]:
     """Of the frozen image encoder that stands beside the model, where one looks at pictures in each step."""
-    views = getattr(trainable, "views", None)
-    return list(views.encoder.parameters()) if isinstance(views, Watched) and views.encoder is not None else []
+    eyes = getattr(getattr(trainable, "views", None), "eyes", None)
+    return list(eyes.encoder.parameters()) if eyes and eyes.encoder is not None else []
 
 
 def _views(frozen: FrozenConfig, codec: Codec, count: int, features: bool, built: Built) -> Views:
-    """`count` pictures as a training sees them: kept from before, or looked at in each step."""
-    channels, height, width = codec.grid
+    """`count` pictures as a training sees them: stored, or looked at in each step."""
+    patch = frozen.vision.patch if frozen.kept and isinstance(frozen.vision, LatentsConfig) else None
+    with built():
+        encoder = build_features(frozen.vision, codec) if features and patch is None else None
     if not frozen.kept:
         size = codec.config.height, codec.config.width
-        with built():
-            encoder = build_features(frozen.vision, codec) if features else None
-        return Watched(_Black(count, *size), encoder, (frozen.height, frozen.width), codec, Buckets([size], [size]))
-    latents = [torch.zeros(count, channels, height, width, dtype=torch.float16) for _ in range(2)]
-    if isinstance(frozen.vision, LatentsConfig):
-        return Kept(latents[0], latents[1], patch=frozen.vision.patch)
-    if not features:
-        return Kept(latents[0], latents[1])
-    with built():
-        encoder = build_features(frozen.vision, codec)
-    seen = torch.zeros(count, encoder.positions(frozen.height, frozen.width), encoder.channels, dtype=torch.float16)
-    return Kept(latents[0], latents[1], seen, seen)
+        pictures = Pixels(_Black(count, *size), Buckets([size], [size]))
+        return Views(pictures, Eyes(codec, encoder, (frozen.height, frozen.width)))
+    latents = torch.zeros(count, *codec.grid)
+    if encoder is None:
+        return Views(Kept(latents, latents), patch=patch)
+    seen = torch.zeros(count, encoder.positions(frozen.height, frozen.width), encoder.channels)
+    return Views(Kept(latents, latents, seen, seen))
 
 
 def _scripts(count: int, sentence_width: int, face_width: int) -> Sequence[FrameScript]:

@@ -46,7 +46,7 @@ class Examples:
         self._tables: dict[str, FilmRows] = {}
         self._windows: OrderedDict[tuple[str, int], dict[str, Row]] = OrderedDict()
         self._lock = threading.Lock()  # of both
-        self._table("keyframes")
+        check_columns(storage, "keyframes")
 
     def __len__(self) -> int:
         return len(self.row_ids)
@@ -62,6 +62,10 @@ class Examples:
             StorageError: when that table is not that of this version.
         """
         return self._row("features", row, None)
+
+    def latents(self, row: int, features: bool) -> Row:
+        """A keyframe's row of the table `latents`, with the columns of image features where they are asked for."""
+        return self._row("latents", row, None if features else ["row_id", "latents", "latents_flipped", "grid"])
 
     def tokens(self, row: int) -> Row:
         """A keyframe's row of the table `tokens`."""

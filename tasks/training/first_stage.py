@@ -19,16 +19,17 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks.cluster import ClusterConfig
 from tasks.progress import Progress
+from tasks.training import latents
 from tasks.training.engine.fit import fit
 from tasks.training.engine.job import FitConfig
 from tasks.training.frozen import FrozenConfig, codec_of, frozen_fingerprint, init_folder, init_identity
 from tasks.training.model_card import Card, write_card
-from tasks.training.views import apart, both_parts, check_compressor, watched_images
+from tasks.training.views import apart, both_parts, check_compressor, image_views
 
 if TYPE_CHECKING:
     from models.codec import Codec
     from models.training.autoencoder import AutoencoderTraining
-    from models.training.views import Watched
+    from models.training.views import Views
 
 STAGE = "first_stage"
 
@@ -73,6 +74,8 @@ def run(
         ConfigError: for sets without images or metadata.
     """
     rel = image_index(config, storage) if config.images else ""
+    if not rel:
+        latents.run(frozen, storage, snapshot, cluster, progress, (config.height, config.width))
     data = [rel, frozen_fingerprint(frozen, snapshot)] if frozen.kept or not rel else [rel, *init_identity(frozen.init)]
     eyes = [frozen.vision, frozen.width, frozen.height, frozen.codec]
     training = config.whole(model)
@@ -114,18 +117,14 @@ class Make:
 
         init, size = init_folder(self.frozen.init), (self.config.height, self.config.width)
         if not self.index:
-            with both_parts(self.frozen, self.storage, self.snapshot, size) as (codec, train, test):
-                check_compressor(self.training.model.compressor, *train.features_shape)
-                return AutoencoderTraining(self.training, codec, train, init, test)
-        codec = codec_of(self.frozen, self.storage, self.snapshot).resized(self.config.width, self.config.height)
-        table = pq.read_table(pa.BufferReader(self.storage.read_bytes(self.index)))
-        images, held_out = (self._watched(part, codec) for part in apart(table))
-        assert images is not None
-        check_compressor(self.training.model.compressor, *images.features_shape)
-        return AutoencoderTraining(self.training, codec, images, init, held_out)
+            codec, train, test = both_parts(self.frozen, self.storage, self.snapshot, size)
+        else:
+            codec = codec_of(self.frozen, self.storage, self.snapshot, size)
+            learnt, held_out = apart(pq.read_table(pa.BufferReader(self.storage.read_bytes(self.index))))
+            train, test = self._views(learnt, codec), self._views(held_out, codec) if held_out.num_rows else None
+        check_compressor(self.training.model.compressor, *train.features_shape)
+        return AutoencoderTraining(self.training, codec, train, init, test)
 
-    def _watched(self, table: pa.Table, codec: "Codec") -> "Watched | None":
-        if not table.num_rows:
-            return None
+    def _views(self, table: pa.Table, codec: "Codec") -> "Views":
         sizes = self.config.sizes or ((self.config.height, self.config.width),)
-        return watched_images(self.frozen, Images(self.config.images, table), sizes, codec, shapes=len(sizes) > 1)
+        return image_views(self.frozen, Images(self.config.images, table), sizes, codec)

@@ -9,20 +9,26 @@ from models.device import device
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.filmrows import FilmRows
-from storage.tables.schemas import film_of
+from storage.tables.schemas import film_of, second_of
 from storage.tables.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
-from tasks.made import Made, ReadsAhead, Step
+from tasks.made import Made, Step
+from tasks.prefetch import ahead
 from tasks.progress import Progress
 from tasks.rows import Row
 from tasks.stage import Stage, Work, run_stage
-from tasks.training.frozen import FrozenConfig, Seen, frozen_fingerprint, look, seen
+from tasks.training import latents
+from tasks.training.frozen import FrozenConfig, frozen_fingerprint
+from tasks.training.views import keyframe_views
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from models.autoencoder.autoencoder import DiffusionAutoencoder
+    from models.training.views import Drawn, Views
+
+_BATCH = 64  # keyframes that are encoded together
 
 
 def run(
@@ -42,8 +48,7 @@ def run(
     Returns:
         the snapshot's work, and under "tokens" this stage's.
     """
-    if config.kept:
-        look(config, storage, snapshot)
+    latents.run(config, storage, snapshot, cluster, progress)
     return run_stage(STAGE, [config, snapshot, autoencoder], storage, snapshot.work, cluster, progress)
 
 
@@ -74,87 +79,47 @@ def of_row(row: Row, flipped: bool = False) -> "Tensor":
 
 def _make(
     config: FrozenConfig, snapshot: Snapshot, autoencoder: str, storage: Storage, work: Work
-) -> Callable[[str], Made | Iterator[Step | Made]]:
+) -> Callable[[str], Iterator[Step | Made]]:
     from models.autoencoder.autoencoder import DiffusionAutoencoder
 
     with storage.local(autoencoder) as folder:
         model = DiffusionAutoencoder.from_pretrained(folder).to(device())
+    films = {film.film_id: film for film in snapshot.films}
     keyframes = FilmRows(storage, "keyframes", work["keyframes"])
-    if config.kept:
-        return _kept(config, storage, snapshot, model, keyframes)
-    return _watched(config, snapshot, model, rows.Pictures(keyframes))
 
-
-def _kept(
-    config: FrozenConfig, storage: Storage, snapshot: Snapshot, model: "DiffusionAutoencoder", keyframes: FilmRows
-) -> Callable[[str], Made]:
-    """Tokens of what the image encoder saw of all keyframes before."""
-    import torch
-
-    with seen(config, storage, snapshot) as see, torch.inference_mode():
-        tokens_TLD, flipped_TLD = (encoded(model, see, mirrored) for mirrored in (0, 1))
-    of_row = {row_id: t for t, row_id in enumerate(see.row_ids)}
-
-    def encode(film_id: str) -> Made:
-        made = [
-            _row(keyframe, tokens_TLD[t], flipped_TLD[t])
-            for batch in keyframes.batches(film_id, ["row_id", "second"])
-            for keyframe in batch.to_pylist()
-            if (t := of_row.get(keyframe["row_id"])) is not None
-        ]
-        return Made({"tokens": rows.table("tokens", film_id, made)})
+    def encode(film_id: str) -> Iterator[Step | Made]:
+        row_ids = [row_id for row_id in keyframes.row_ids(film_id) if films[film_id].part(second_of(row_id))]
+        if not row_ids:
+            return
+        views, done = keyframe_views(config, storage, snapshot, row_ids, model.codec), 0
+        for pair in encoded(model, views):
+            some = row_ids[done : done + len(pair[0])]
+            done += len(some)
+            yield Made({"tokens": rows.table("tokens", film_id, list(map(_row, some, *pair)))})
+            yield Step(done, len(row_ids))
 
     return encode
 
 
-def encoded(model: "DiffusionAutoencoder", see: Seen, mirrored: int = 0) -> "Tensor":
-    """tokens_TLD of all keyframes that were seen, or of their mirror images where `mirrored` is 1."""
+def encoded(model: "DiffusionAutoencoder", views: "Views") -> "Iterator[tuple[Tensor, Tensor]]":
+    """tokens_BLD of all pictures and of their mirror images, some at a time; the next ones are read ahead."""
     import torch
 
-    views = see.views(torch.arange(len(see.row_ids)))
-    batches = views.batches(torch.arange(len(views)), 64)
-    drawn = (views.draw(rows_B, torch.full_like(rows_B, mirrored)) for rows_B in batches)
-    return torch.cat([model.encode(views.features_of(some, device())).cpu() for some in drawn])
+    def drawn() -> "Iterator[Drawn]":
+        for rows_B in views.batches(torch.arange(len(views)), _BATCH):
+            yield views.draw(rows_B.repeat(2), torch.arange(2).repeat_interleave(len(rows_B)))
+
+    for both in ahead(drawn()):
+        with torch.inference_mode():
+            features = views.features_of(both, device()).chunk(2)
+            plain_BLD, flipped_BLD = (model.encode(features_BNC).cpu() for features_BNC in features)
+        yield plain_BLD, flipped_BLD
 
 
-def _watched(
-    config: FrozenConfig, snapshot: Snapshot, model: "DiffusionAutoencoder", keyframes: rows.Pictures
-) -> ReadsAhead:
-    """Tokens of a film's pictures, a few at a time."""
-    import torch
-
-    from models.training.views import features
-    from models.vision import build_features
-
-    encoder, films = (
-        build_features(config.vision, model.codec).to(device()),
-        {film.film_id: film for film in snapshot.films},
-    )
-
-    def encode(film_id: str) -> Iterator[Step | Made]:
-        for step, some, pictures in keyframes.of(film_id):
-            images_B3HW = torch.stack([torch.from_numpy(picture.copy()).permute(2, 0, 1) for picture in pictures])
-            images_B3HW = images_B3HW.to(device()).float() / 255
-            with torch.inference_mode():
-                tokens_BLD, flipped_BLD = (
-                    model.encode(features(encoder, seen_B3HW, (config.height, config.width)).to(device())).cpu()
-                    for seen_B3HW in (images_B3HW, images_B3HW.flip(-1))
-                )
-            made = [
-                _row(keyframe, tokens_LD, flipped_LD)
-                for keyframe, tokens_LD, flipped_LD in zip(some, tokens_BLD, flipped_BLD, strict=True)
-                if films[film_id].part(keyframe["second"]) is not None
-            ]
-            yield Made({"tokens": rows.table("tokens", film_id, made)})
-            yield step
-
-    return ReadsAhead(encode, keyframes.expect)
-
-
-def _row(keyframe: Row, tokens_LD: "Tensor", flipped_LD: "Tensor") -> Row:
+def _row(row_id: str, tokens_LD: "Tensor", flipped_LD: "Tensor") -> Row:
     return {
-        "row_id": keyframe["row_id"],
-        "second": keyframe["second"],
+        "row_id": row_id,
+        "second": second_of(row_id),
         "tokens": _bytes(tokens_LD),
         "tokens_flipped": _bytes(flipped_LD),
         "count": tokens_LD.shape[0],

@@ -14,11 +14,11 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks.cluster import ClusterConfig
 from tasks.progress import Progress
-from tasks.training import first_stage
+from tasks.training import first_stage, latents
 from tasks.training.engine.fit import fit
 from tasks.training.engine.job import FitConfig
 from tasks.training.first_stage import FirstStageConfig
-from tasks.training.frozen import FrozenConfig, frozen_fingerprint, init_folder, look
+from tasks.training.frozen import FrozenConfig, frozen_fingerprint, init_folder
 from tasks.training.model_card import Card, write_card
 from tasks.training.views import both_parts, check_compressor
 
@@ -46,8 +46,7 @@ def run(
     Raises:
         TrainingError: see tasks.training.engine.fit.
     """
-    if config.frozen.kept:
-        look(config.frozen, storage, snapshot)
+    latents.run(config.frozen, storage, snapshot, cluster, progress)
     first = ""
     if config.first is not None:
         given = config.first, config.training.model, config.frozen, storage, snapshot
@@ -72,9 +71,9 @@ class Make:
         from models.training.autoencoder import AutoencoderTraining
 
         training, compressor = self.config.training, self.config.training.model.compressor
-        parts = both_parts(self.config.frozen, self.storage, self.snapshot)
-        with parts as (codec, train, test), self._init() as init:
-            check_compressor(compressor, *train.features_shape)
+        codec, train, test = both_parts(self.config.frozen, self.storage, self.snapshot)
+        check_compressor(compressor, *train.features_shape)
+        with self._init() as init:
             return AutoencoderTraining(training, codec, train, init, test)
 
     @contextmanager

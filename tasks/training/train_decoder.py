@@ -1,6 +1,5 @@
 """Stage 3: the ID-preserving decoder (section 3.3), on the training half of a snapshot."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,17 +14,17 @@ from storage.snapshot import Part, Snapshot
 from tasks.cluster import ClusterConfig
 from tasks.progress import Progress
 from tasks.stage import Work
+from tasks.training import latents
 from tasks.training.engine.fit import fit
 from tasks.training.engine.job import FitConfig
 from tasks.training.episodes import Reader
-from tasks.training.frozen import FrozenConfig, frozen_codec, frozen_fingerprint, look, seen
+from tasks.training.frozen import FrozenConfig, codec_of, frozen_fingerprint
 from tasks.training.model_card import Card, write_card
-from tasks.training.views import watched_keyframes
+from tasks.training.views import keyframe_views
 
 if TYPE_CHECKING:
     from models.codec import Codec
     from models.training.decoder import DecoderTraining, Told
-    from models.training.views import Views
 
 
 class TrainDecoderConfig(BaseModel, frozen=True, extra="forbid"):
@@ -61,8 +60,7 @@ def run(
     parts = [config.training, config.fit.identity, frozen_fingerprint(config.frozen, snapshot)]
     key = fingerprint("decoder", *parts, autoencoder, work["tokens"], snapshot.work["features"])
     make = Make(config, storage, snapshot, autoencoder, work)
-    if config.frozen.kept:
-        look(config.frozen, storage, snapshot)
+    latents.run(config.frozen, storage, snapshot, cluster, progress)
     trained = fit(storage, "decoder", key, make, config.fit, cluster, progress)
     write_card(Card("decoder", trained, config.frozen, config.training, autoencoder), storage, snapshot)
     return trained
@@ -91,22 +89,15 @@ class Make:
         """The keyframes of a part of the snapshot, None where there are none."""
         from models.training.decoder import Told
 
-        reader = Reader(self.storage, self.snapshot.within(self.work), self.work, part)
+        frozen, reader = self.config.frozen, Reader(self.storage, self.snapshot.within(self.work), self.work, part)
         if not len(reader):
             return None
-        codec, views = self._views(reader.row_ids)
+        codec = codec_of(frozen, self.storage, self.snapshot)
         if not codec.same_as(trained_on):
             raise ConfigError(
                 f"the autoencoder {self.autoencoder!r} was trained on latents of another codec than the recipe's "
                 "settings under `frozen` make of this snapshot: train the decoder with the settings and the "
                 "snapshot of its autoencoder"
             )
+        views = keyframe_views(frozen, self.storage, self.snapshot, reader.row_ids, codec, features=False)
         return Told(views, reader)
-
-    def _views(self, row_ids: Sequence[str]) -> "tuple[Codec, Views]":
-        frozen = self.config.frozen
-        if not frozen.kept:
-            codec = frozen_codec(frozen)
-            return codec, watched_keyframes(frozen, self.storage, self.snapshot, row_ids, codec, features=False)
-        with seen(frozen, self.storage, self.snapshot) as see:
-            return see.codec, see.views(see.rows(row_ids))

@@ -15,7 +15,7 @@ from models.training import autoencoder as module
 from models.training import generator, rows_of_step
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig
 from models.training.ema import Averaged, learning_rate
-from models.training.views import Kept
+from models.training.views import Kept, Views
 
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16, size_width=8)
 MODEL = AutoencoderConfig(
@@ -29,13 +29,13 @@ AS_PAPER = CONFIG.model_copy(
 
 
 def training(
-    config: AutoencoderTrainingConfig = CONFIG, init: Path | None = None, held_out: Kept | None = None
+    config: AutoencoderTrainingConfig = CONFIG, init: Path | None = None, held_out: Views | None = None
 ) -> AutoencoderTraining:
     random = torch.Generator().manual_seed(0)
     images = torch.rand(7, 3, 32, 64, generator=random)
     codec = PCACodec(PCACodecConfig(width=64, height=32, block=8, channels=6)).fit(images)
     features = torch.randn(2, 7, 6, 12, generator=random)
-    views = Kept(codec.encode(images), codec.encode(images.flip(-1)), *features)
+    views = Views(Kept(codec.encode(images), codec.encode(images.flip(-1)), *features))
     return AutoencoderTraining(config, codec, views, init, held_out)
 
 
@@ -47,7 +47,7 @@ def test_a_code_starts_from_the_components_of_the_training_pictures() -> None:
     compressor = ConvolutionalConfig(channels=6, rows=4, columns=8, levels=(8, 8), token_width=48, code=12)
     decoder = DecoderConfig(unet=UNET, coarse=CoarseConfig(code=12, channels=(8, 8)))
     config = CONFIG.model_copy(update={"model": AutoencoderConfig(compressor=compressor, decoder=decoder)})
-    views = Kept(latents, codec.encode(images.flip(-1)), patch=1)
+    views = Views(Kept(latents, codec.encode(images.flip(-1))), patch=1)
     made, again = (AutoencoderTraining(config, codec, views).module.live for _ in range(2))
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in made.state_dict().items())
     assert made.decoder.coarse is not None
@@ -156,8 +156,8 @@ def test_a_mirrored_keyframe_brings_its_own_features() -> None:
     trained = training(CONFIG.model_copy(update={"flip": 1.0}))
     batch = trained.batch(4)
     rows = rows_of_step(7, 3, 0, 4, 0, 1)
-    assert torch.equal(batch.drawn.features_BNC, trained.views.features[1, rows])
-    assert torch.equal(batch.drawn.latents_BCHW, trained.views.latents[1, rows])
+    assert torch.equal(batch.drawn.features_BNC, trained.views.source.features[1, rows])
+    assert torch.equal(batch.drawn.latents_BCHW, trained.views.source.latents[1, rows])
 
 
 def test_token_noise_has_its_variance() -> None:
@@ -182,25 +182,25 @@ def test_loss_falls_and_export_rebuilds(tmp_path) -> None:
     assert losses[55] < 0.85 * losses[0]
     trained.export(tmp_path)
     autoencoder = DiffusionAutoencoder.from_pretrained(tmp_path)
-    tokens = autoencoder.encode(trained.views.features.flatten(0, 1)).detach()
+    tokens = autoencoder.encode(trained.views.source.features.flatten(0, 1)).detach()
     torch.testing.assert_close(autoencoder.token_mean_LD, tokens.mean(0))
     assert autoencoder.reconstruct(tokens, seeds=range(14), steps=2).shape == (14, 6, 4, 8)
 
 
 def test_of_very_many_pictures_a_window_is_measured_each_beside_its_mirror_image(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(module, "_MEASURED", 4)
-    trained, asked, draw = training(), [], Kept.draw
+    trained, asked, draw = training(), [], Views.draw
 
     def noted(self, rows_B, mirrored_B):
         asked.append((rows_B.tolist(), mirrored_B.tolist()))
         return draw(self, rows_B, mirrored_B)
 
-    monkeypatch.setattr(Kept, "draw", noted)
-    monkeypatch.setattr(Kept, "batches", lambda self, rows_F, most: rows_F.split(2))
+    monkeypatch.setattr(Views, "draw", noted)
+    monkeypatch.setattr(Views, "batches", lambda self, rows_F, most: rows_F.split(2))
     trained.export(tmp_path)
     assert asked == [([0, 1], [0, 0]), ([0, 1], [1, 1]), ([2, 3], [0, 0]), ([2, 3], [1, 1])]
     model = DiffusionAutoencoder.from_pretrained(tmp_path)
-    tokens = model.encode(trained.views.features[:, :4].flatten(0, 1)).detach()
+    tokens = model.encode(trained.views.source.features[:, :4].flatten(0, 1)).detach()
     torch.testing.assert_close(model.token_mean_LD, tokens.mean(0))
 
 
@@ -262,7 +262,7 @@ def test_bad_input_is_quoted() -> None:
 def test_held_out_pictures_are_scored_at_the_same_noise_each_time() -> None:
     random = torch.Generator().manual_seed(7)
     held_out = Kept(*torch.randn(2, 5, 6, 4, 8, generator=random), *torch.randn(2, 5, 6, 12, generator=random))
-    trained = training(held_out=held_out)
+    trained = training(held_out=Views(held_out))
     first, again = trained.validate(), trained.validate()
     assert set(first) == {"loss", "diffusion", "coarse"}
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -271,12 +271,11 @@ def test_held_out_pictures_are_scored_at_the_same_noise_each_time() -> None:
     assert not torch.equal(trained.validate()["loss"], first["loss"])
     assert training().validate() == {}
     quiet = CONFIG.model_copy(update={"token_noise": 0.0})
-    whole = training(quiet, held_out=held_out).validate()["coarse"]
+    whole = training(quiet, held_out=Views(held_out)).validate()["coarse"]
     parts = [
-        training(quiet, held_out=Kept(*(held_out.latents[:, rows]), *(held_out.features[:, rows]))).validate()["coarse"]
-        * len(rows)
-        / 5
+        training(quiet, held_out=Views(some)).validate()["coarse"] * len(some) / 5
         for rows in torch.split(torch.arange(5), 3)
+        for some in [Kept(*held_out.latents[:, rows], *held_out.features[:, rows])]
     ]
     torch.testing.assert_close(whole, torch.stack(parts).sum())
 
@@ -286,7 +285,7 @@ def test_pictures_show_what_is_rebuilt_below_what_was() -> None:
     looked = trained.pictures()
     assert looked.shape == (3, 2 * 160, 4 * 320)  # of seven pictures every second one
     assert torch.equal(looked, trained.pictures())
-    original = trained.module.live.codec.decode(trained.views.latents[0, :1].float())
+    original = trained.module.live.codec.decode(trained.views.source.latents[0, :1].float())
     torch.testing.assert_close(
         looked[:, :160, :320], torch.nn.functional.interpolate(original, (160, 320), mode="bilinear", antialias=True)[0]
     )

@@ -16,7 +16,7 @@ from models.autoregressive.script_tokens import FrameScript
 from models.codec import PCACodec, PCACodecConfig
 from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Told
 from models.training.scripted import KeptEpisode
-from models.training.views import Kept
+from models.training.views import Kept, Views
 
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16, size_width=8)
 MODEL = AutoencoderConfig(
@@ -54,7 +54,7 @@ def told(seed: int = 0, keyframes: int = 7) -> Told:
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randn(2, keyframes, 2, 16, generator=generator)
     latents = torch.randn(2, keyframes, 6, 4, 8, generator=generator)
-    return Told(Kept(*latents), KeptEpisode("f", scripts, *tokens))
+    return Told(Views(Kept(*latents)), KeptEpisode("f", scripts, *tokens))
 
 
 def training(init: Path, config: DecoderTrainingConfig = CONFIG, held_out: Told | None = None) -> DecoderTraining:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from models.training import rows_of_step
 from models.training.buckets import Buckets
-from models.training.views import Kept, Watched, cut
+from models.training.views import Eyes, Kept, Pixels, Views, cut
 from models.vision import ClipConfig, build
 from tests.models.tiny_sdxl import SIZE, vae
 
@@ -94,18 +94,17 @@ def test_what_is_watched_is_what_would_have_been_kept(sdxl: Path, clip: Path, pi
     source, encoder, codec = Pictures(pictures), build(ClipConfig(source=str(clip))), vae(sdxl)
     images = torch.from_numpy(source.images).permute(0, 3, 1, 2).float() / 255
     both = [images, images.flip(-1)]
-    kept = Kept(
-        *(codec.encode(some) for some in both),
-        *(encoder(F.interpolate(some, (56, 56), mode="bilinear", antialias=True)) for some in both),
-    )
-    watched = Watched(source, encoder, (56, 56), codec, Buckets([SIZE], [SIZE]))
+    latents = (codec.encode(some) for some in both)
+    features = (encoder(F.interpolate(some, (56, 56), mode="bilinear", antialias=True)) for some in both)
+    kept = Views(Kept(*latents, *features))
+    watched = Views(Pixels(source, Buckets([SIZE], [SIZE])), Eyes(codec, encoder, (56, 56)))
     assert len(watched) == len(kept) == 5
     assert torch.equal(watched.rows_of_step(3, 1, 7, 0, 2), rows_of_step(5, 3, 1, 7, 0, 2))
-    source.window = 2
+    watched.source.window = 2
     assert torch.equal(watched.rows_of_step(3, 1, 8, 1, 2), rows_of_step(5, 3, 1, 8, 1, 2, window=2))
     rows, mirrored = torch.tensor([4, 0, 2]), torch.tensor([0, 1, 1])
     drawn = watched.draw(rows, mirrored)
-    assert drawn.grid == kept.draw(rows, mirrored).grid == codec.grid
+    assert watched.grid(drawn) == kept.grid(kept.draw(rows, mirrored)) == codec.grid
     seen, expected = (views.see(views.draw(rows, mirrored), torch.device("cpu")) for views in (watched, kept))
     torch.testing.assert_close(seen.latents_BCHW, expected.latents_BCHW, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(seen.features_BNC, expected.features_BNC, rtol=1e-4, atol=1e-4)
@@ -116,7 +115,7 @@ def test_what_is_watched_is_what_would_have_been_kept(sdxl: Path, clip: Path, pi
 
 def test_in_training_the_encoder_sees_what_it_will_see_later(sdxl: Path, clip: Path, pictures: torch.Tensor) -> None:
     encoder = build(ClipConfig(source=str(clip)))
-    watched = Watched(Pictures(pictures), encoder, (56, 56), vae(sdxl), Buckets([SIZE], [SIZE]))
+    watched = Views(Pixels(Pictures(pictures), Buckets([SIZE], [SIZE])), Eyes(vae(sdxl), encoder, (56, 56)))
     drawn = watched.draw(torch.arange(3), torch.zeros(3).long())
     later = watched.see(drawn, torch.device("cpu"))
     with torch.autocast("cpu", torch.bfloat16):
@@ -134,11 +133,11 @@ def test_bad_input_is_quoted() -> None:
 
 def test_without_an_image_encoder_features_are_patches_of_the_latents_drawn() -> None:
     latents = torch.randn(2, 5, 6, 4, 8)
-    kept = Kept(*latents, patch=2)
+    kept = Views(Kept(*latents), patch=2)
     assert kept.features_shape == (8, 24)
     drawn = kept.draw(torch.tensor([3, 1]), torch.tensor([0, 1]))
     assert drawn.features_BNC is not None
     first = drawn.features_BNC[1, 0].reshape(6, 2, 2)  # the patch in the upper left corner of a mirrored picture
     assert torch.equal(first, latents[1, 1, :, :2, :2])
     with pytest.raises(ValueError, match=r"4x8 does not divide .*vision.patch=3"):
-        Kept(*latents, patch=3).draw(torch.tensor([0]), torch.tensor([0]))
+        Views(Kept(*latents), patch=3).draw(torch.tensor([0]), torch.tensor([0]))

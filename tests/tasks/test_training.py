@@ -39,7 +39,8 @@ from tasks.progress import silent
 from tasks.references import spread
 from tasks.training import tokens, train_autoencoder, train_autoregressive, train_decoder
 from tasks.training.engine.job import FitConfig
-from tasks.training.frozen import FrozenConfig, keyframes, seen
+from tasks.training.frozen import FrozenConfig, codec_of, keyframes
+from tasks.training.views import keyframe_views
 from tests.storage.finished import finish
 from tests.tasks import tiny_metrics
 from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_story, two_stories, webp
@@ -122,20 +123,28 @@ def run(tmp_path_factory):
         yield Run(tmp_path_factory.mktemp("run"))
 
 
+def views(run, row_ids, features=True):
+    codec = codec_of(FROZEN, run.storage, run.snapshot)
+    return keyframe_views(FROZEN, run.storage, run.snapshot, row_ids, codec, features)
+
+
 def test_the_codec_is_fitted_on_the_training_half_only(run):
-    row_ids, train, images = zip(*keyframes(run.storage, run.snapshot, (HEIGHT, WIDTH)), strict=True)
+    _, train, images = zip(*keyframes(run.storage, run.snapshot, (HEIGHT, WIDTH)), strict=True)
     assert train == (True,) * 6 + (False,) * 6
-    with seen(FROZEN, run.storage, run.snapshot) as see:
-        fitted = type(see.codec)(FROZEN.codec).fit(torch.stack(images[:6]).float() / 255)
-        assert torch.equal(fitted.basis_CK, see.codec.basis_CK)
-        assert see.row_ids == tuple(row_ids)
+    codec = codec_of(FROZEN, run.storage, run.snapshot)
+    fitted = type(codec)(FROZEN.codec).fit(torch.stack(images[:6]).float() / 255)
+    assert torch.equal(fitted.basis_CK, codec.basis_CK)
+    (folder,) = run.storage.list("checkpoints/codec")
+    kept = run.storage.list(f"checkpoints/codec/{folder}/final")
+    assert set(kept) == {"config.json", "done.json", "model.safetensors"}
 
 
 def test_what_the_frozen_models_see_of_a_mirrored_keyframe_is_of_the_mirrored_picture(run):
-    _, _, images = zip(*keyframes(run.storage, run.snapshot, (HEIGHT, WIDTH)), strict=True)
-    with seen(FROZEN, run.storage, run.snapshot) as see:
-        mirrored = see.codec.encode(torch.stack(images[3:4]).float().flip(-1) / 255)[0]
-        assert torch.allclose(see.latents_flipped[3].float(), mirrored, atol=5e-3)
+    row_ids, _, images = zip(*keyframes(run.storage, run.snapshot, (HEIGHT, WIDTH)), strict=True)
+    mirrored = codec_of(FROZEN, run.storage, run.snapshot).encode(torch.stack(images[3:4]).float().flip(-1) / 255)
+    drawn = views(run, row_ids).draw(torch.tensor([3]), torch.tensor([1]))
+    assert torch.allclose(drawn.latents_BCHW, mirrored, atol=5e-3)
+    assert torch.equal(views(run, row_ids[3:], features=False).draw(*torch.tensor([[0], [1]]))[0], drawn[0])
 
 
 def test_a_compressor_that_does_not_fit_the_image_encoder_says_what_to_set(run):
@@ -148,12 +157,10 @@ def test_a_compressor_that_does_not_fit_the_image_encoder_says_what_to_set(run):
 def test_tokens_are_those_of_the_trained_autoencoder(run):
     with run.storage.local(run.autoencoder) as folder:
         model = DiffusionAutoencoder.from_pretrained(folder)
-    with seen(FROZEN, run.storage, run.snapshot) as see, torch.inference_mode():
-        expected = model.encode(see.features[[7, 2]].float()), model.encode(see.features_flipped[[7, 2]].float())
-    for read, wanted in zip(
-        tokens.read(run.storage, run.work, [see.row_ids[7], see.row_ids[2]]), expected, strict=True
-    ):
-        assert torch.allclose(read, wanted, atol=1e-5)
+    row_ids = [f"{FILM}-000007", f"{FILM}-000002"]
+    drawn = [views(run, row_ids).draw(torch.arange(2), torch.tensor([side, side])) for side in (0, 1)]
+    for read, seen in zip(tokens.read(run.storage, run.work, row_ids), drawn, strict=True):
+        assert torch.allclose(read, model.encode(seen.features_BNC), atol=1e-5)
 
 
 def test_asking_for_tokens_of_an_unknown_keyframe_names_it(run):

@@ -7,15 +7,17 @@ import pytest
 import torch
 from PIL import Image
 
+import tasks.stage
 from flows.settings.recipes import resolve
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.shipped import ship
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
+from tasks.made import Film, answered
 from tasks.progress import silent
 from tasks.training import train_autoencoder
 from tasks.training.first_stage import Make
-from tasks.training.frozen import keyframes, seen
+from tasks.training.frozen import codec_of, keyframes
 from tests.tasks.small_story import SECONDS, small_story
 
 SETTINGS = (
@@ -44,11 +46,19 @@ SETTINGS = (
 )
 
 
+def in_process(storage, keys, make, pool, cluster):
+    work = make()
+    for film_id, key in keys.items():
+        yield from answered(storage, Film(film_id, key), 1, work)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     storage = Storage(str(tmp_path_factory.mktemp("out")))
     snapshot, settings = small_story(storage), resolve("gpu", SETTINGS)
-    model = train_autoencoder.run(settings.train_autoencoder(), storage, snapshot, ClusterConfig(), silent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks.stage, "answers", in_process)
+        model = train_autoencoder.run(settings.train_autoencoder(), storage, snapshot, ClusterConfig(), silent)
     return storage, snapshot, settings, model
 
 
@@ -59,8 +69,7 @@ def test_both_stages_share_one_codec_at_two_sizes(trained) -> None:
     first, later = (DiffusionAutoencoder.from_pretrained(Path(storage.uri) / rel) for rel in folders)
     assert (first.codec.grid, later.codec.grid) == ((16, 4, 8), (16, 8, 16))
     assert torch.equal(first.codec.basis_CK, later.codec.basis_CK)
-    with seen(settings.frozen, storage, snapshot) as see:
-        assert see.codec.same_as(later.codec)
+    assert codec_of(settings.frozen, storage, snapshot).same_as(later.codec)
     assert (first.config.decoder.image_size, later.config.decoder.image_size) == ((32, 64), (64, 128))
 
 
@@ -71,7 +80,8 @@ def test_the_first_stage_learns_the_latents_of_its_own_size(trained) -> None:
     )()
     images = torch.stack([picture for _, learnt, picture in keyframes(storage, snapshot, (32, 64)) if learnt])
     expected = made.module.live.codec.encode(images.float() / 255)
-    torch.testing.assert_close(made.views.latents[0].float(), expected, rtol=1e-2, atol=1e-2)
+    drawn = made.views.draw(torch.arange(len(expected)), torch.zeros(len(expected)).long())
+    torch.testing.assert_close(drawn.latents_BCHW, expected, rtol=1e-2, atol=1e-2)
     assert len(made.held_out) == SECONDS - len(expected)
     assert torch.isfinite(made.validate()["loss"])
 
@@ -83,8 +93,8 @@ def test_images_are_seen_through_the_codec_that_was_fitted_on_the_keyframes(trai
         Image.fromarray(random.integers(0, 255, (40, 70, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
     settings = resolve("gpu", [*SETTINGS, f'first.images=[{{"kind": "folder", "root": "{tmp_path}"}}]'])
     model = train_autoencoder.run(settings.train_autoencoder(), storage, snapshot, ClusterConfig(), silent)
-    with seen(settings.frozen, storage, snapshot) as see:
-        assert see.codec.same_as(DiffusionAutoencoder.from_pretrained(Path(storage.uri) / model).codec)
+    codec = codec_of(settings.frozen, storage, snapshot)
+    assert codec.same_as(DiffusionAutoencoder.from_pretrained(Path(storage.uri) / model).codec)
 
 
 def test_a_card_says_what_came_from_where(trained) -> None:
@@ -97,7 +107,8 @@ def test_a_card_says_what_came_from_where(trained) -> None:
     assert "Trained on from `checkpoints/first_stage/" in card
 
 
-def test_another_training_starts_from_weights_that_were_shipped(trained, tmp_path) -> None:
+def test_another_training_starts_from_weights_that_were_shipped(trained, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(tasks.stage, "answers", in_process)
     storage, snapshot, _, model = trained
     ship(Path(storage.uri) / model, tmp_path / "embedded")
     settings = resolve("gpu", [*SETTINGS, "first=null", f"frozen.init={tmp_path / 'embedded'}"])

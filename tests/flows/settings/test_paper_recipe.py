@@ -177,7 +177,7 @@ def test_of_many_images_a_few_are_held_out_and_never_learnt_from(trained, folder
     model = settings.first.whole(settings.autoencoder.model)
     index = first_stage.image_index(settings.first, storage)
     made = first_stage.Make(settings.first, model, settings.frozen, storage, snapshot, index)()
-    names = [{views.pictures.name(row) for row in range(len(views))} for views in (made.views, made.held_out)]
+    names = [{views.source.pictures.name(row) for row in range(len(views))} for views in (made.views, made.held_out)]
     assert [len(some) for some in names] == [9, 1]
     assert not names[0] & names[1]
     many = pa.table({"name": [str(number) for number in range(1000)]})
@@ -266,7 +266,8 @@ def test_without_images_the_first_stage_watches_keyframes_at_its_own_size(traine
     assert made.batch(0).drawn.pixels_B3HW.shape == (2, 3, 64, 64)
     assert len(made.views) + len(made.held_out) == SECONDS
     assert torch.isfinite(made.validate()["loss"])
-    assert not any("codec" in name for name in storage.list("checkpoints"))  # nothing was looked at beforehand
+    assert "codec" not in storage.list("checkpoints")  # nothing was looked at beforehand
+    assert "latents" not in storage.list("tables")
 
 
 def test_aspect_buckets_draw_batches_of_one_size(trained, folder: Path) -> None:
@@ -284,7 +285,7 @@ def test_aspect_buckets_draw_batches_of_one_size(trained, folder: Path) -> None:
     for step in range(8):
         drawn = made.batch(step).drawn
         height, width = drawn.pixels_B3HW.shape[-2:]
-        assert drawn.grid == (4, height // 8, width // 8)
+        assert made.views.grid(drawn) == (4, height // 8, width // 8)
         for sizes in drawn.sizes_B6.tolist():
             seen[tuple(sizes[:2])] = (height, width)
         loss, _ = made.loss(made.batch(step), step)
