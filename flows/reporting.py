@@ -23,6 +23,8 @@ from tasks.progress import telling
 Progress = Callable[[str, int, int], None]
 """(what, done, total), as tasks.progress has it."""
 
+_LONG_ENOUGH = 30.0  # seconds of work from which the rest is estimated
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -91,10 +93,13 @@ class Stage:
     def remaining(self, what: str) -> float | None:
         """Seconds that the rest will take at its pace since the first step, which the start-up doesn't slow down.
 
-        None until the steps after the first have taken as long as it: parallel workers end their first ones together.
+        None until the steps after the first have taken as long as it, or half a minute: parallel workers end their
+        first ones together.
         """
         steps, now = self.steps[what], time.monotonic()
-        if steps.began is None or steps.done == steps.start or now - steps.began < steps.began - steps.heard:
+        if steps.began is None or steps.done == steps.start:
+            return None
+        if now - steps.began < min(_LONG_ENOUGH, steps.began - steps.heard):
             return None
         return (now - steps.began) / (steps.done - steps.start) * (steps.total - steps.done)
 
