@@ -34,7 +34,7 @@ from tasks import dataset
 from tasks.movies.movie import made_with
 from tasks.movies.render import Draft, Painter, dreamer, watcher
 from tasks.movies.stories import board, inputs, soundtrack
-from tasks.movies.stories.gate import Gate, Judgement, Look
+from tasks.movies.stories.gate import Gate, Judgement, Look, again
 from tasks.movies.stories.inputs import Faces
 from tasks.movies.stories.places import judged_place, movie_place, notes_place, place
 from tasks.movies.stories.plan import Drawn, Past, Plan, Scripts, Settings
@@ -127,7 +127,7 @@ def keyframes(settings: Settings, storage: Storage) -> Work:
                     cast_FG = read.scripts(one.scripts).script(one.place).faces
                     images[key].append(image)
                     looks[key].append(gate.look(decode(image), cast_FG, one.people))
-                left = {key: one for key, one in left.items() if looks[key][-1].faults}
+                left = {key: one for key, one in left.items() if again(looks[key])}
                 if not left:
                     break
             for piece in some:
