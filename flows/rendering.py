@@ -61,16 +61,18 @@ def render(
     planned, failed = stories.prepared(sources, given, place, order)
     if queued:
         planned, failed = queue.new(planned, failed, place)
-    estimate = stories.estimate(planned, given, place, cluster)
+    good, bad = stories.usable(planned, given, place)
+    failed += bad
+    estimate = stories.estimate(good, given, place, cluster)
     if dry:
-        return Report(estimate, _in_order(sources, [*stories.look(planned, place), *failed]))
+        return Report(estimate, _in_order(sources, [*stories.look(good, place), *failed]))
     prepare.keep(given.models, given.frozen, run.settings.autoregressive.init, place)
-    for one in planned:
+    for one in good:
         takes.save(place, one.plan.story.title, one.takes)
     limit = run.settings.stories.max_hours if hours is None else hours
     with reported(stories.STAGE, of="pieces", artifact=queued) as progress:
-        made = stories.run(planned, given, place, cluster, progress, limit)
-    for one, outcome in zip(planned, made, strict=True):
+        made = stories.run(good, given, place, cluster, progress, limit)
+    for one, outcome in zip(good, made, strict=True):
         if outcome.state == "done":
             takes.save(place, one.plan.story.title, one.takes, movie_place(one.plan))
     report = Report(estimate, _in_order(sources, [*made, *failed]))

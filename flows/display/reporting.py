@@ -23,15 +23,24 @@ from tasks.progress import telling
 Progress = Callable[[str, int, int], None]
 """(what, done, total), as tasks.progress has it."""
 
+_LONG_ENOUGH = 30.0  # seconds of work from which the rest is estimated
+
 
 @dataclass(frozen=True)
 class Steps:
-    """How far one of a stage's works is; `first` and `began`: how far it was when this run first heard of it."""
+    """How far one of a stage's works is.
+
+    Attributes:
+        first, heard: how far it was when this run first heard of it, and when that was.
+        start, began: the same of the first step that this run did: until then processes start and models load.
+    """
 
     done: int
     total: int
     first: int
-    began: float
+    heard: float
+    start: int = 0
+    began: float | None = None
 
     @property
     def finished(self) -> bool:
@@ -62,6 +71,8 @@ class Stage:
         old = self.steps.get(what)
         if old is None or done < old.done:  # less than before: a film whose worker ended, or another of that name
             self.steps[what] = Steps(done, total, done, time.monotonic())
+        elif old.began is None and done > old.done:
+            self.steps[what] = replace(old, done=done, total=total, start=done, began=time.monotonic())
         else:
             self.steps[what] = replace(old, done=done, total=total)
 
@@ -80,10 +91,17 @@ class Stage:
         return min(1.0, (own.done + parts) / own.total)
 
     def remaining(self, what: str) -> float | None:
-        """Seconds that the rest will take at its own pace so far; None before there is a pace."""
-        steps = self.steps[what]
-        new = steps.done - steps.first
-        return (time.monotonic() - steps.began) / new * (steps.total - steps.done) if new > 0 else None
+        """Seconds that the rest will take at its pace since the first step, which the start-up doesn't slow down.
+
+        None until the steps after the first have taken as long as it, or half a minute: parallel workers end their
+        first ones together.
+        """
+        steps, now = self.steps[what], time.monotonic()
+        if steps.began is None or steps.done == steps.start:
+            return None
+        if now - steps.began < min(_LONG_ENOUGH, steps.began - steps.heard):
+            return None
+        return (now - steps.began) / (steps.done - steps.start) * (steps.total - steps.done)
 
     @property
     def idle(self) -> bool:

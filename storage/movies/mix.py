@@ -118,8 +118,6 @@ def write_track(source: Path, path: Path, seconds: float) -> None:
         heard = ffmpeg.input(f"file:{source.absolute()}", t=f"{seconds:.6f}", **_TRACK)["a:0"]
         encode(_flac(heard.filter("aresample", RATE, **{"async": 1, "first_pts": 0}), plain), str(source))
         length = _length(plain)
-        if length < _SHORTEST:
-            raise ConfigError(_useless(source, f"has {length:.2f} s of sound, {_SHORTEST:g} s is the least"))
         if length < seconds:
             fade = min(1.0, length / 4)
             whole = ffmpeg.input(f"file:{plain}").audio.filter("afade", t="in", d=fade)
@@ -129,7 +127,7 @@ def write_track(source: Path, path: Path, seconds: float) -> None:
 
 
 def check_track(source: Path) -> None:
-    """Whether a track of one's own has sound, before anything is rendered for it.
+    """Whether a track of one's own has enough sound, before anything is rendered for it.
 
     Raises:
         ConfigError: which names the file and the cure.
@@ -144,8 +142,14 @@ def check_track(source: Path) -> None:
         with av.open(f"file:{source}", options=_TRACK, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise ConfigError(_useless(source, "has no sound track"))
-            if not any(frame.samples for frame in container.decode(audio=0)):
+            length = 0.0
+            for frame in container.decode(audio=0):
+                length += frame.samples / frame.sample_rate
+                if length >= _SHORTEST:
+                    return
+            if not length:
                 raise ConfigError(_useless(source, "has a header and no samples"))
+            raise ConfigError(_useless(source, f"has {length:.2f} s of sound, {_SHORTEST:g} s is the least"))
     except (av.error.FFmpegError, OSError) as error:
         raise ConfigError(_useless(source, f"cannot be read as sound ({type(error).__name__})")) from error
 

@@ -91,6 +91,18 @@ def test_a_dry_run_tells_what_is_to_be_made_and_writes_nothing(run, folder):
     assert sorted(Path(run.storage.uri).rglob("*")) == before
 
 
+def test_a_picture_that_can_not_be_used_is_named_by_a_dry_run_and_the_other_stories_are_made(run, folder, made):
+    (folder / "quay.jpg").write_text("no picture")
+    (folder / "b.yaml").write_text(STORY.format(title="b") + "places: [{name: Quay, pictures: quay.jpg}]\n")
+    found = [str(folder / name) for name in ("a.yaml", "b.yaml")]
+    for dry, good in ((True, "planned"), (False, "done")):
+        report = render(run, found, dry=dry)
+        assert [one.state for one in report.stories] == [good, "failed"]
+        assert "quay.jpg' is no picture" in report.stories[1].error
+        assert report.estimate.pieces["keyframes"] == 2
+    assert made == ["a.yaml"]
+
+
 def test_the_estimate_tells_time_and_price():
     assert told(Estimate({"clips": 3}, 1.5, 3.0)) == "3 clips; about 1:30:00, for about 3.00"
     assert told(Estimate({}, 0.0, None)) == "nothing, all is there"

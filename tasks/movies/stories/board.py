@@ -5,11 +5,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from storage.movies.assembly import about_path, poster_path
-from storage.printable import printable
-from storage.remote import read_bytes
 from storage.root import Storage
-from storage.stories import photographs
 from tasks.movies.page import Half, Keyframe, MadeWith, Page, Portrait, render
+from tasks.movies.stories import inputs
 from tasks.movies.stories.gate import Judgement, Look
 from tasks.movies.stories.places import judgement, movie_place, notes, page_place, place
 from tasks.movies.stories.plan import Drawn, Plan, PlannedShot
@@ -132,7 +130,7 @@ def _portrait(name: str, file: str) -> Portrait:
     """The centre of a photograph."""
     from PIL import Image, ImageOps
 
-    seen = Image.fromarray(photographs.decoded(read_bytes(file), printable(file)))
+    seen = Image.fromarray(inputs.read(file))
     return Portrait(name, webp(ImageOps.fit(seen, (_PORTRAIT, _PORTRAIT))))
 
 

@@ -1,5 +1,9 @@
-"""The quality gate: a keyframe that falls below a threshold is drawn again, and the best of all tries is kept."""
+"""The quality gate: a keyframe that falls below a threshold is drawn again, and the best of all tries is kept.
 
+Drawing ends early where it doesn't help: when nothing but the cast's faces is wrong, and a try brought them no nearer.
+"""
+
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +13,8 @@ from pydantic import BaseModel, Field
 from models import face
 from models.face import FaceConfig, FaceEmbedder
 from storage.decoding.pictures import Pixels
+
+_UNLIKE = "faces of the cast are not recognised"
 
 
 class GateConfig(BaseModel, frozen=True, extra="forbid"):
@@ -28,6 +34,11 @@ class GateConfig(BaseModel, frozen=True, extra="forbid"):
     )
     people: bool = Field(False, description="look whether as many faces are seen as the shot names people")
 
+    @property
+    def revision(self) -> str:
+        """Of the rule by which a keyframe is drawn again."""
+        return "2"
+
 
 class Look(BaseModel, frozen=True, extra="forbid"):
     """What was seen of one try.
@@ -46,10 +57,14 @@ class Look(BaseModel, frozen=True, extra="forbid"):
     faults: tuple[str, ...] = ()
 
     @property
+    def unlike(self) -> float:
+        """Sum of the distances of the cast's faces; smaller is better."""
+        return sum(2.0 if distance is None else distance for distance in self.faces)
+
+    @property
     def rank(self) -> tuple[float, ...]:
         """Smaller is better."""
-        unlike = [2.0 if distance is None else distance for distance in self.faces]
-        return len(self.faults), sum(unlike), -self.sharpness
+        return len(self.faults), self.unlike, -self.sharpness
 
 
 class Judgement(BaseModel, frozen=True, extra="forbid"):
@@ -62,6 +77,14 @@ class Judgement(BaseModel, frozen=True, extra="forbid"):
     def of(cls, tries: Sequence[Look]) -> "Judgement":
         """The best is kept; of equal ones the first."""
         return cls(kept=min(range(len(tries)), key=lambda place: tries[place].rank) + 1, tries=tuple(tries))
+
+
+def again(tries: Sequence[Look]) -> bool:
+    """Whether drawing a keyframe once more may help, after at least one try."""
+    *before, last = tries
+    if all(fault.endswith(_UNLIKE) for fault in last.faults):
+        return bool(last.faults) and last.unlike < min((one.unlike for one in before), default=math.inf)
+    return True
 
 
 class Gate:
@@ -99,7 +122,7 @@ class Gate:
             if value < least
         ]
         if strangers := sum(distance is None or distance > config.same_face for distance in faces):
-            faults.append(f"{strangers} of {len(faces)} faces of the cast are not recognised")
+            faults.append(f"{strangers} of {len(faces)} {_UNLIKE}")
         if config.people and seen is not None and len(seen) != people:
             faults.append(f"{len(seen)} faces are seen, the shot names {people} people")
         rounded = tuple(None if distance is None else round(distance, 3) for distance in faces)

@@ -13,7 +13,8 @@ from typing import Literal
 
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
-from tasks.movies.stories import board, places, work
+from tasks.movies.stories import board, inputs, places, work
+from tasks.movies.stories.inputs import Faces
 from tasks.movies.stories.places import movie_place, page_place
 from tasks.movies.stories.plan import STAGES, Plan, Settings, missing
 from tasks.movies.stories.prepare import AS_TOLD, Order, Planned, prepare
@@ -101,6 +102,19 @@ def prepared(
         except ValueError as error:  # among them ConfigError
             failed.append(Outcome(source, "", "failed", error=str(error)))
     return stories, failed
+
+
+def usable(stories: Sequence[Planned], settings: Settings, storage: Storage) -> tuple[list[Planned], list[Outcome]]:
+    """The stories whose own pictures and music can be used; and of the others why not."""
+    faces = Faces(settings.face)
+    good: list[Planned] = []
+    failed: list[Outcome] = []
+    for one in stories:
+        if faults := list(inputs.faults(one.plan, one.files, faces, storage)):
+            failed.append(Outcome(one.name, one.plan.story.title, "failed", error="\n".join(faults)))
+        else:
+            good.append(one)
+    return good, failed
 
 
 def look(stories: Sequence[Planned], storage: Storage) -> list[Outcome]:

@@ -19,28 +19,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import animator, face, sentence, upscaler
+from models import animator, sentence, upscaler
 from models.autoregressive import screenplay
 from models.autoregressive.script_tokens import FrameScript
 from models.device import device
-from models.face import FaceEmbedder
-from models.face.bank import medoid
 from storage import snapshot as snapshots
-from storage.decoding.pictures import Pixels, decode, encode
-from storage.errors import ConfigError
+from storage.decoding.pictures import decode, encode
 from storage.movies.about import About, MadeBy, MadeFrom
 from storage.movies.assembly import about_path, assemble, poster_path
 from storage.movies.clips import write_clip
-from storage.printable import printable
-from storage.remote import fetched, read_bytes
+from storage.remote import fetched
 from storage.root import Storage
-from storage.stories import photographs
 from tasks import dataset
-from tasks.consent import Consent
 from tasks.movies.movie import made_with
 from tasks.movies.render import Draft, Painter, dreamer, watcher
-from tasks.movies.stories import board, soundtrack
-from tasks.movies.stories.gate import Gate, Judgement, Look
+from tasks.movies.stories import board, inputs, soundtrack
+from tasks.movies.stories.gate import Gate, Judgement, Look, again
+from tasks.movies.stories.inputs import Faces
 from tasks.movies.stories.places import judged_place, movie_place, notes_place, place
 from tasks.movies.stories.plan import Drawn, Past, Plan, Scripts, Settings
 from tasks.movies.stories.soundtrack import Soundtrack
@@ -57,19 +52,18 @@ _HELD = 512  # tokens of keyframes that an actor remembers
 
 def scripts(settings: Settings, files: Files, storage: Storage) -> Work:
     """Sentences and faces as vectors, pictures as tokens."""
-    encoder, embedder = sentence.build(settings.sentence), face.build(settings.face)
-    consent = Consent(settings.face, embedder)
+    encoder, known = sentence.build(settings.sentence), Faces(settings.face)
     watch = cache(lambda: watcher(settings.frozen, storage, settings.models.autoencoder))
 
     def encoded(job: Scripts) -> dict[str, NDArray[Any]]:
-        faces = {who: _face(who, embedder, consent, [files[key] for key in keys]) for who, keys in job.faces.items()}
+        faces = {who: known.of(who, {key: files[key] for key in keys}) for who, keys in job.faces.items()}
         told, notes = screenplay.encode(job.screenplay, encoder, faces, settings.face.width)
         arrays: dict[str, NDArray[Any]] = {"notes": np.frombuffer(json.dumps(notes).encode(), np.uint8)}
         if job.past:
             before, arrays["past"] = _past(storage, job.past)
             told = [*before, *told]
         if job.references:
-            arrays["references"] = watch()([_picture(files[key]) for key in job.references]).numpy()
+            arrays["references"] = watch()([inputs.read(files[key]) for key in job.references]).numpy()
         return arrays | _packed(told)
 
     def work(pieces: Sequence[Piece]) -> None:
@@ -133,7 +127,7 @@ def keyframes(settings: Settings, storage: Storage) -> Work:
                     cast_FG = read.scripts(one.scripts).script(one.place).faces
                     images[key].append(image)
                     looks[key].append(gate.look(decode(image), cast_FG, one.people))
-                left = {key: one for key, one in left.items() if looks[key][-1].faults}
+                left = {key: one for key, one in left.items() if again(looks[key])}
                 if not left:
                     break
             for piece in some:
@@ -324,23 +318,6 @@ def _past(storage: Storage, past: Past) -> tuple[list[FrameScript], NDArray[np.f
     told = {script.row_id: script for part in parts for script in part.scripts}
     read = film_tokens.read(storage, {"tokens": {past.film_id: past.tokens}}, past.row_ids)[0]
     return [told[row_id] for row_id in past.row_ids], read.numpy()
-
-
-def _face(who: str, embedder: FaceEmbedder, consent: Consent, files: Sequence[str]) -> NDArray[np.float32]:
-    """The most typical of the largest faces in each photograph."""
-    found = [embedder.faces([_picture(file)])[0] for file in files]
-    faces = [faces[0].embedding for faces in found if faces and faces[0].embedding is not None]
-    if not faces:
-        raise ConfigError(
-            f"no face is found in {', '.join(map(repr, files))}: give {who!r} a picture that shows one larger"
-        )
-    for one in faces:
-        consent.require(one, f"a photograph of {who!r}")
-    return faces[medoid(np.stack(faces))]
-
-
-def _picture(file: str) -> Pixels:
-    return photographs.decoded(read_bytes(file), printable(file))
 
 
 def _batched(items: Sequence[Piece], size: int) -> Iterator[Sequence[Piece]]:

@@ -1,6 +1,7 @@
 """What people see of stages: summaries, estimates, plain lines, bars, and who is told."""
 
 import io
+import itertools
 import re
 import threading
 import time
@@ -33,11 +34,31 @@ def test_the_estimate_counts_only_what_this_run_did(monkeypatch: pytest.MonkeyPa
     stage = Stage("decoder")
     stage.update("steps", 60, 100)  # as a resumed run begins
     assert stage.remaining("steps") is None
+    now += 2
+    stage.update("steps", 70, 100)
     now += 7
     stage.update("steps", 80, 100)
-    assert stage.remaining("steps") == 7
+    assert stage.remaining("steps") == 14
     assert stage.fraction == 0.8
     assert pace(stage, "steps").startswith("steps 80/100, ")
+
+
+def test_the_estimate_leaves_out_the_start_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    stage = Stage("stories", began=0.0)
+    stage.update("stories", 0, 123)
+    now = 10.0  # Ray and the models are there
+    for done in range(1, 5):  # the workers' first ones come together
+        stage.update("stories", done, 123)
+        assert stage.remaining("stories") is None
+        assert pace(stage, "stories") == f"stories {done}/123, 0:10 so far"
+    now = 19.0
+    stage.update("stories", 20, 123)
+    assert stage.remaining("stories") is None
+    now = 21.0
+    stage.update("stories", 23, 123)
+    assert stage.remaining("stories") == 50
 
 
 def test_each_film_has_its_own_pace_and_finished_ones_leave(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,14 +69,16 @@ def test_each_film_has_its_own_pace_and_finished_ones_leave(monkeypatch: pytest.
     for film in range(100):
         now = film * 10.0
         stage.update(f"films/{film}/clip.mp4", 0, 60)
-        now += 5
+        now += 2
+        stage.update(f"films/{film}/clip.mp4", 12, 60)
+        now += 3
         stage.update(f"films/{film}/clip.mp4", 30, 60)
         assert stage.remaining(f"films/{film}/clip.mp4") == 5
         if film == 0:
             assert stage.fraction == pytest.approx(0.5 / 300)
         stage.update(f"films/{film}/clip.mp4", 60, 60)
         stage.update("keyframes", film + 1, 300)
-    assert stage.remaining("keyframes") == pytest.approx(995 * 2)
+    assert stage.remaining("keyframes") == pytest.approx(200 * 10)
     assert stage.fraction == pytest.approx(100 / 300)
     assert stage.summary() == "keyframes 100 of 300"
 
@@ -161,16 +184,18 @@ def test_a_stage_that_fails_names_what_is_kept() -> None:
     assert "finished and kept in out: ingest; the same command goes on from there" in text
 
 
-def test_bars_show_steps_on_a_terminal() -> None:
+def test_bars_show_steps_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, _ = _terminal(is_terminal=True)
+    seconds = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(seconds)))
     with terminal:
         stage = Stage("autoencoder")
         terminal.begins(stage)
-        for done in (1, 2):
+        for done in (1, 2, 3):
             stage.update("autoencoder", done, 4)
             terminal.moves(stage, "autoencoder")
         (bar,) = terminal._progress.tasks
-        assert (bar.completed, bar.total) == (2, 4)
+        assert (bar.completed, bar.total) == (3, 4)
         assert "to go" in bar.fields["times"]
         terminal.ends(stage)
         assert terminal._progress.tasks == []

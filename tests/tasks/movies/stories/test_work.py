@@ -14,7 +14,7 @@ from storage.stories.story import Named
 from storage.tables.schemas import SCHEMAS
 from storage.tables.tables import Tables
 from tasks.movies.stories import places, work
-from tasks.movies.stories.gate import Gate, GateConfig, Judgement, Look
+from tasks.movies.stories.gate import Gate, GateConfig, Judgement, Look, again
 from tasks.movies.stories.plan import STAGES, Past
 from tasks.movies.stories.planner import plan
 from tests.storage.finished import finish
@@ -131,6 +131,33 @@ def test_a_keyframe_is_drawn_again_until_it_passes_and_the_best_is_kept(tmp_path
     seen = Gate(gate, settings.face).look(picture, np.zeros((0, 128), np.float32), 0)
     assert abs(seen.sharpness - kept.sharpness) < 1
     assert json.loads(judged.model_dump_json())["kept"] == judged.kept
+
+
+@pytest.mark.parametrize(
+    ("tries", "more"),
+    [
+        ([((0.9,), 0)], True),
+        ([((0.9,), 0), ((0.8,), 0)], True),
+        ([((0.9,), 0), ((0.9,), 0)], False),
+        ([((None, 0.7), 0), ((0.8, 0.7), 0)], True),
+        ([((None,), 0), ((None,), 0)], False),
+        ([((0.9,), 0), ((0.8,), 0), ((0.85,), 0)], False),
+        ([((0.9,), 0), ((0.9,), 100)], True),
+        ([((), 100), ((), 100)], True),
+        ([((0.5,), 0)], False),
+    ],
+    ids=["a first", "a nearer", "an equal", "one that shows a face", "another without one", "one farther than the best",
+         "a blurred", "a second blurred", "one that passes"],
+)  # fmt: skip
+def test_after_a_try_a_keyframe_is_drawn_again_where_that_may_help(tries, more):
+    """Each try as the distances of the cast's faces and the least sharpness."""
+
+    def look(faces, sharpness):
+        faults = ["1 of 1 faces of the cast are not recognised"] if any((far or 2) > 0.6 for far in faces) else []
+        faults += [f"sharpness 9.0 is below {sharpness}"] if sharpness > 9 else []
+        return Look(light=100, spread=50, sharpness=9, faces=faces, faults=tuple(faults))
+
+    assert again([look(*one) for one in tries]) == more
 
 
 def test_black_flat_and_blurred_frames_are_told_apart():
