@@ -123,7 +123,7 @@ class Scripts:
         """That of a keyframe, or of its mirror image, by its row of the table `features`."""
         sentences_SE = _matrix(row["sentences_flipped" if flipped else "sentences"], row["sentence_width"])
         if self._split == "train":
-            return _learnt_from(row, sentences_SE, self._banks[0])
+            return _learnt_from(row, sentences_SE, self._banks[0], flipped)
         return _foreseen(row, sentences_SE, self._banks)
 
 
@@ -144,14 +144,18 @@ def _bank(rows: Sequence[Row]) -> FaceBank:
     )
 
 
-def _learnt_from(row: Row, sentences_SE: NDArray[np.float32], bank: FaceBank) -> FrameScript:
-    """A script with its keyframe's own faces, and those in other keyframes to choose from."""
+def _learnt_from(row: Row, sentences_SE: NDArray[np.float32], bank: FaceBank, flipped: bool) -> FrameScript:
+    """A script with its keyframe's own faces, where they are, and those in other keyframes to choose from."""
+    boxes_F4 = np.array(row["face_boxes"], np.float32).reshape(-1, 4)
+    if flipped:
+        boxes_F4[:, [0, 2]] = 1 - boxes_F4[:, [2, 0]]
     return FrameScript(
         row["row_id"],
         sentences_SE,
         np.array(row["sentence_kinds"], np.int8),
         _matrix(row["faces"], row["face_width"]),
         tuple(bank.choices(character, row["row_id"]) for character in row["face_characters"]),
+        boxes_F4,
     )
 
 

@@ -8,8 +8,8 @@ from rich.console import Console
 from flows.display import figures
 from flows.display.console import Terminal
 from flows.display.reporting import listening, reported
+from flows.display.shown import shown
 from flows.run import opened
-from flows.shown import shown
 from storage.errors import ConfigError
 from storage.results.systems import loose, systems
 from storage.stories import library

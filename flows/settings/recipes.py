@@ -156,10 +156,18 @@ def world() -> Recipe:
             average=0.995,
         ),
         decoder=DecoderTrainingConfig(
-            steps=3000, batch=16, learning_rate=5e-4, token_noise=0.25, flip=0.5, average=0.995
+            steps=4500,
+            warmup_steps=4000,
+            batch=16,
+            learning_rate=5e-4,
+            token_noise=0.4,
+            pixel_weight=4.0,
+            face_weight=8.0,
+            flip=0.5,
+            average=0.995,
         ),
         autoregressive=AutoregressiveTrainingConfig(
-            model=_autoregressive(), steps=3000, batch=4, learning_rate=5e-4, warmup=50, untold=0.1
+            model=_autoregressive(), steps=5000, batch=4, learning_rate=5e-4, warmup=50, untold=0.1
         ),
         render=RenderConfig(steps=1),
         fit=FitConfig(precision="bf16", checkpoint_every=100, validate_every=1000),

@@ -3,15 +3,17 @@
 An addition to the paper, which starts from SDXL: where the decoder starts from little or nothing, a regression
 teaches the tokens what a picture looks like in a few cheap steps, and hands the U-Net a map to refine.
 
-Shapes: B keyframes, L tokens, D token width, C latent channels, H x W latent grid.
+Shapes: B keyframes, L tokens, D token width, S descriptions and faces, C channels, H x W grid.
 """
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.autoencoder.compressor import Residual
+from models.codec import Codec
 
 
 class CoarseConfig(BaseModel, frozen=True, extra="forbid"):
@@ -25,14 +27,40 @@ class CoarseConfig(BaseModel, frozen=True, extra="forbid"):
     spread: float = Field(0.15, gt=0, description="std of latents around the map, as the decoder assumes at first")
 
 
+class ScriptReader(nn.Module):
+    """Attention from each place of a grid to descriptions and faces, which adds nothing before it is trained.
+
+    Rows of zeros are padding; an extra row of zeros stands for nothing to read.
+    """
+
+    def __init__(self, channels: int, grid: tuple[int, int], width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.place_CHW = nn.Parameter(0.1 * torch.randn(channels, *grid))
+        self.attention = nn.MultiheadAttention(
+            channels, 4, kdim=width, vdim=width, add_zero_attn=True, batch_first=True
+        )
+        nn.init.zeros_(self.attention.out_proj.weight)
+
+    def forward(self, hidden_BCHW: Tensor, script_BSD: Tensor) -> Tensor:
+        asked_BNC = rearrange(self.norm(hidden_BCHW) + self.place_CHW, "b c h w -> b (h w) c")
+        padding_BS = ~script_BSD.any(-1)
+        read_BNC, _ = self.attention(asked_BNC, script_BSD, script_BSD, key_padding_mask=padding_BS, need_weights=False)
+        out_BCHW: Tensor = hidden_BCHW + rearrange(read_BNC, "b (h w) c -> b c h w", h=hidden_BCHW.shape[2])
+        return out_BCHW
+
+
 class CoarseHead(nn.Module):
     """Linear layers to the smallest grid, then a residual block and a doubling of the grid for each level.
 
     With `code` the tokens say a few numbers of each cell, which convolutions draw on, beside one linear map from the
-    numbers to the latents that the cell covers (`components`).
+    numbers to the latents that the cell covers (`components`). A head that `reads` draws on descriptions and faces
+    too, on all grids but the largest (stage 3).
     """
 
-    def __init__(self, config: CoarseConfig, tokens: int, token_width: int, grid: tuple[int, int, int]) -> None:
+    def __init__(
+        self, config: CoarseConfig, tokens: int, token_width: int, grid: tuple[int, int, int], reads: bool = False
+    ) -> None:
         super().__init__()
         channels, height, width = grid
         halvings = 2 ** (len(config.channels) - 1)
@@ -58,14 +86,36 @@ class CoarseHead(nn.Module):
         self.widen = nn.ModuleList(
             nn.Conv2d(below, 4 * above, 1) for below, above in zip(config.channels, config.channels[1:], strict=False)
         )
+        self.readers = nn.ModuleList(
+            ScriptReader(level, (self.grid[0] << i, self.grid[1] << i), token_width)
+            for i, level in enumerate(config.channels[:-1] if reads else ())
+        )
         self.out = nn.Conv2d(config.channels[-1], channels, 3, padding=1)
 
-    def forward(self, tokens_BLD: Tensor) -> Tensor:
-        """tokens_BLD to a map_BCHW in the units of the latents."""
+    def forward(self, tokens_BLD: Tensor, script_BSD: Tensor | None = None) -> Tensor:
+        """tokens_BLD, and projected descriptions and faces, to a map_BCHW in the units of the latents."""
         flat = self.spread(rearrange(tokens_BLD, "b l d -> b (l d)"))
         code_BCHW = rearrange(flat, "b (c h w) -> b c h w", h=self.grid[0], w=self.grid[1])
-        hidden_BCHW = self.levels[0](code_BCHW if self.inward is None else self.inward(code_BCHW))
-        for widen, level in zip(self.widen, self.levels[1:], strict=True):
-            hidden_BCHW = level(F.pixel_shuffle(widen(hidden_BCHW), 2))
+        hidden_BCHW = code_BCHW if self.inward is None else self.inward(code_BCHW)
+        for i, level in enumerate(self.levels):
+            if i:
+                hidden_BCHW = F.pixel_shuffle(self.widen[i - 1](hidden_BCHW), 2)
+            if script_BSD is not None and i < len(self.readers):
+                hidden_BCHW = self.readers[i](hidden_BCHW, script_BSD)
+            hidden_BCHW = level(hidden_BCHW)
         map_BCHW: Tensor = self.out(F.silu(hidden_BCHW))
         return map_BCHW if self.components is None else map_BCHW + self.components(code_BCHW)
+
+
+def coarse_loss(
+    codec: Codec, map_BCHW: Tensor, latents_BCHW: Tensor, pixel_weight: float, weights_BHW: Tensor | None = None
+) -> Tensor:
+    """l2 in latents and, where it has a weight, l1 in the pixels that they stand for; `weights_BHW` of places."""
+    weights_B1HW = 1.0 if weights_BHW is None else weights_BHW[:, None]
+    loss = (weights_B1HW * (map_BCHW - latents_BCHW).square()).mean()
+    if pixel_weight:
+        errors_B3YX = (codec.pixels(map_BCHW) - codec.pixels(latents_BCHW)).abs()
+        if weights_BHW is not None:
+            errors_B3YX = errors_B3YX * F.interpolate(weights_BHW[:, None], errors_B3YX.shape[-2:])
+        loss = loss + pixel_weight * errors_B3YX.mean()
+    return loss

@@ -68,7 +68,7 @@ class DiffusionDecoder(nn.Module):
         self.widen = nn.Identity() if cross == token_width else nn.Linear(token_width, cross, bias=False)
         self.sentence_mlp = _mlp(config.sentence_width, token_width) if config.identity else None
         self.face_mlp = _mlp(config.face_width, token_width) if config.identity else None
-        self.coarse = CoarseHead(config.coarse, tokens, token_width, grid) if config.coarse else None
+        self.coarse = CoarseHead(config.coarse, tokens, token_width, grid, config.identity) if config.coarse else None
         height, width = config.image_size
         sizes = torch.tensor([height, width, 0, 0, height, width], dtype=torch.float32)
         self.register_buffer("sizes_6", sizes, persistent=False)
@@ -116,9 +116,9 @@ class DiffusionDecoder(nn.Module):
             raise ValueError("this decoder reads tokens only (identity=False); train stage 3 to give it scripts")
         context_BKD = torch.cat(parts, dim=1)
         pooled_BP = self.pooled(rearrange(tokens_BLD, "b l d -> b (l d)"))
-        coarse_BCHW = None if self.coarse is None else self.coarse(tokens_BLD)
         if keep_BK is not None:
             context_BKD = context_BKD * keep_BK.unsqueeze(-1)
+        coarse_BCHW = None if self.coarse is None else self.coarse(tokens_BLD, context_BKD[:, self.tokens :])
         condition = Condition(self.widen(context_BKD), pooled_BP, coarse_BCHW, sizes_B6)
         return condition if keep_B is None else drop(condition, keep_B)
 

@@ -46,6 +46,7 @@ class FrameScript:
     faces [F, width of the face embedder] float32; the i-th character sentence goes with the i-th face.
     face_choices: for each face the n embeddings [width] of the same character in other keyframes, from which
     training draws (face embedding randomisation); empty when there are none.
+    face_boxes [F, 4] float32: where in the keyframe each face is, x0, y0, x1, y1 in 0-1; none where that is not told.
     """
 
     row_id: str
@@ -53,6 +54,7 @@ class FrameScript:
     kinds: np.ndarray
     faces: np.ndarray
     face_choices: tuple[Sequence[np.ndarray] | np.ndarray, ...] = field(default=())
+    face_boxes: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
     def __post_init__(self) -> None:
         if self.sentences.ndim != 2 or self.faces.ndim != 2:
@@ -84,7 +86,7 @@ class FrameScript:
 
     def without_faces(self) -> "FrameScript":
         """The same script in words only (the ablation of Fig. 5)."""
-        return replace(self, faces=self.faces[:0], face_choices=())
+        return replace(self, faces=self.faces[:0], face_choices=(), face_boxes=self.face_boxes[:0])
 
     def with_random_faces(self, random: np.random.Generator) -> "FrameScript":
         """Each face replaced by one of the same character from another keyframe, where there is one."""

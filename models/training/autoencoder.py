@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
+from models.autoencoder.coarse import coarse_loss
 from models.autoencoder.components import start_from_components
 from models.autoencoder.compressor import ConvolutionalCompressor
 from models.autoencoder.diffusion import diffusion_loss, draw_noise
@@ -223,7 +224,7 @@ class AutoencoderTraining:
         tokens_BLD = model.encode(features_BNC) + token_noise_BLD
         terms: dict[str, Tensor] = {}
         if model.decoder.coarse is not None and step < self.config.warmup_steps:
-            coarse = self._coarse(model, model.decoder.coarse(tokens_BLD), latents_BCHW)
+            coarse = coarse_loss(model.codec, model.decoder.coarse(tokens_BLD), latents_BCHW, self.config.pixel_weight)
             return coarse, {"coarse": coarse.detach()}
         condition = model.decoder.condition(tokens_BLD, sizes_B6=sizes_B6)
         terms["diffusion"] = diffusion_loss(
@@ -231,17 +232,10 @@ class AutoencoderTraining:
         )
         total = terms["diffusion"]
         if condition.coarse_BCHW is not None:
-            terms["coarse"] = self._coarse(model, condition.coarse_BCHW, latents_BCHW)
+            weight = self.config.pixel_weight
+            terms["coarse"] = coarse_loss(model.codec, condition.coarse_BCHW, latents_BCHW, weight)
             total = total + self.config.coarse_weight * terms["coarse"]
         return total, {name: value.detach() for name, value in terms.items()}
-
-    def _coarse(self, model: DiffusionAutoencoder, map_BCHW: Tensor, latents_BCHW: Tensor) -> Tensor:
-        """l2 in latents and, where it has a weight, l1 in the pixels that they stand for."""
-        loss = (map_BCHW - latents_BCHW).square().mean()
-        if weight := self.config.pixel_weight:
-            pixels = model.codec.pixels
-            loss = loss + weight * (pixels(map_BCHW) - pixels(latents_BCHW)).abs().mean()
-        return loss
 
     def stepped(self, step: int) -> None:
         self.module.update(step)

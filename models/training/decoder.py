@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.autoencoder.autoencoder import DiffusionAutoencoder
+from models.autoencoder.coarse import coarse_loss
 from models.autoencoder.decoder import pad, random_keep
 from models.autoencoder.diffusion import diffusion_loss, draw_noise
 from models.autoregressive.script_tokens import FrameScript
@@ -28,6 +31,7 @@ class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """The defaults are the laptop's. The paper: 120k steps at a constant 2e-5."""
 
     steps: int = Field(200, gt=0, description="all steps; the paper: 120,000")
+    warmup_steps: int = Field(0, ge=0, description="of them without the U-Net, which cost little: the coarse head's")
     batch: int = Field(8, gt=0, description="keyframes a step")
     learning_rate: float = Field(3e-4, gt=0, description="highest learning rate; the paper: 2e-5")
     schedule: Schedule = Field("cosine", description="how the learning rate goes on after its warm-up")
@@ -35,9 +39,11 @@ class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     masked: float = Field(0.2, ge=0, le=1, description="chance of each context vector to become zero; the paper: 0.2")
     dropped: float = Field(0.05, ge=0, le=1, description="chance of a keyframe to lose everything, for guidance")
     other_face: float = Field(0.5, ge=0, le=1, description="chance of a face to come from another of its keyframes")
-    token_noise: float = Field(0.4, ge=0, description="std of the noise on tokens, which have unit variance")
+    token_noise: float = Field(0.4, ge=0, description="highest std of the noise on tokens, which have unit variance")
     flip: float = Field(0.0, ge=0, le=1, description="share of mirrored keyframes, with mirrored scripts")
-    coarse_weight: float = Field(1.0, ge=0, description="weight of the coarse head's l2 loss")
+    coarse_weight: float = Field(1.0, ge=0, description="weight of the coarse head's loss")
+    pixel_weight: float = Field(0.0, ge=0, description="weight in it of l1 in pixels, beside l2 in latents")
+    face_weight: float = Field(0.0, ge=0, description="how much more it weighs where faces are: small, but looked at")
     average: float = Field(0.95, ge=0, lt=1, description="decay of the weights' exported moving average; 0: none")
     seed: int = Field(0, description="seed of all random draws")
 
@@ -53,6 +59,7 @@ class Batch(NamedTuple):
     drawn: Drawn
     noise_BCHW: Tensor
     timestep_B: Tensor
+    faces_BHW: Tensor
 
 
 class Told(NamedTuple):
@@ -80,6 +87,8 @@ class DecoderTraining:
                 raise ValueError(
                     f"training needs as many scripts as pictures, and at least one: {len(scripted)} and {len(views)}"
                 )
+        if config.warmup_steps > config.steps:
+            raise ValueError(f"warmup_steps={config.warmup_steps} are part of steps={config.steps}, not more")
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
         self.told, self.held_out = told, held_out
         autoencoder = DiffusionAutoencoder.from_pretrained(init) if isinstance(init, Path) else init
@@ -87,11 +96,15 @@ class DecoderTraining:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.seed)
                 autoencoder = autoencoder.with_identity()
+        if config.warmup_steps and autoencoder.decoder.coarse is None:
+            raise ValueError(f"warmup_steps={config.warmup_steps} train a coarse head, and {init} has none: give 0")
         self.module = Averaged(autoencoder.train(), config.average)
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
-        """The decoder with its projections; the compressor is frozen."""
-        return list(self.module.live.decoder.parameters())
+        """The decoder with its projections, in the warm-up without its U-Net; the compressor is frozen."""
+        decoder = self.module.live.decoder.named_parameters()
+        unused = ("unet.", "pooled.", "widen.") if step < self.config.warmup_steps else ()
+        return [parameter for name, parameter in decoder if not name.startswith(unused)]
 
     def lr(self, step: int) -> float:
         return self.config.learning_rate * learning_rate(self.config.schedule, step, self.config.steps)
@@ -106,9 +119,10 @@ class DecoderTraining:
         mirrored_B = (torch.rand(size, generator=random) < config.flip).long()
         drawn = self.told.views.draw(rows_B, mirrored_B)
         scripts, tokens_BLD = self._read(rows_B, mirrored_B)
-        tokens_BLD = tokens_BLD + config.token_noise * torch.randn(tokens_BLD.shape, generator=random)
+        tokens_BLD = tokens_BLD + self._token_noise(tokens_BLD, random)
         length, diffusion = self.module.live.decoder.context_length, self.module.live.config.diffusion
-        noise_BCHW, timestep_B = draw_noise(diffusion, (size, *self.told.views.grid(drawn)), random)
+        grid = self.told.views.grid(drawn)
+        noise_BCHW, timestep_B = draw_noise(diffusion, (size, *grid), random)
         return Batch(
             tokens_BLD,
             *self._padded([self._with_other_faces(script, random) for script in scripts]),
@@ -117,11 +131,12 @@ class DecoderTraining:
             drawn,
             noise_BCHW,
             timestep_B,
+            face_map(scripts, grid[1:], drawn.sizes_B6),
         )
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Eq. 2, plus the coarse head's l2 loss where there is one."""
-        return self._loss(self.module.live, self.told.views, batch)
+        """Eq. 2, plus the coarse head's loss where there is one; in the warm-up that alone."""
+        return self._loss(self.module.live, self.told.views, batch, step)
 
     @torch.no_grad()
     def validate(self) -> dict[str, Tensor]:
@@ -134,17 +149,23 @@ class DecoderTraining:
         losses = []
         for rows_B in self.held_out.views.batches(rows_F, self.config.batch):
             batch = self._whole(self.held_out, rows_B, random)
-            loss, terms = self._loss(self.module.average, self.held_out.views, batch)
+            loss, terms = self._loss(self.module.average, self.held_out.views, batch, self.steps)
             losses.append(torch.stack([loss, *terms.values()]) * len(rows_B) / len(rows_F))
         return dict(zip(("loss", *terms), torch.stack(losses).sum(0), strict=True))
 
+    def _token_noise(self, tokens_BLD: Tensor, random: torch.Generator) -> Tensor:
+        """Noise of a std that is each keyframe's own: dreamt tokens are more or less certain."""
+        std_B11 = self.config.token_noise * torch.rand(len(tokens_BLD), 1, 1, generator=random)
+        return std_B11 * torch.randn(tokens_BLD.shape, generator=random)
+
     def _whole(self, told: Told, rows_B: Tensor, random: torch.Generator) -> Batch:
         """Keyframes with all that their scripts hold, nothing masked."""
-        config, model = self.config, self.module.live
+        model = self.module.live
         drawn = told.views.draw(rows_B, torch.zeros_like(rows_B))
         scripts, tokens_BLD = told.scripted.read(rows_B.tolist())
-        tokens_BLD = tokens_BLD + config.token_noise * torch.randn(tokens_BLD.shape, generator=random)
-        noise_BCHW, timestep_B = draw_noise(model.config.diffusion, (len(rows_B), *told.views.grid(drawn)), random)
+        tokens_BLD = tokens_BLD + self._token_noise(tokens_BLD, random)
+        grid = told.views.grid(drawn)
+        noise_BCHW, timestep_B = draw_noise(model.config.diffusion, (len(rows_B), *grid), random)
         return Batch(
             tokens_BLD,
             *self._padded(scripts),
@@ -153,6 +174,7 @@ class DecoderTraining:
             drawn,
             noise_BCHW,
             timestep_B,
+            face_map(scripts, grid[1:], drawn.sizes_B6),
         )
 
     def _read(self, rows_B: Tensor, mirrored_B: Tensor) -> tuple[list[FrameScript], Tensor]:
@@ -171,19 +193,25 @@ class DecoderTraining:
         sentences_BSE = pad([script.sentences for script in scripts], sizes.sentences)
         return sentences_BSE, pad([script.faces for script in scripts], sizes.faces)
 
-    def _loss(self, model: DiffusionAutoencoder, views: Views, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def _loss(
+        self, model: DiffusionAutoencoder, views: Views, batch: Batch, step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         device = model.token_mean_LD.device
         _, latents_BCHW, sizes_B6 = views.see(batch.drawn, device)
-        tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, noise_BCHW, timestep_B = (
+        tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, noise_BCHW, timestep_B, faces_BHW = (
             part.to(device, non_blocking=True) for part in batch if isinstance(part, Tensor)
         )
         decoder = model.decoder
         condition = decoder.condition(tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, sizes_B6)
-        total = diffusion_loss(decoder, model.config.diffusion, latents_BCHW, noise_BCHW, timestep_B, condition)
-        terms = {"diffusion": total.detach()}
+        terms: dict[str, Tensor] = {}
+        total = latents_BCHW.new_zeros(())
+        if step >= self.config.warmup_steps:
+            total = diffusion_loss(decoder, model.config.diffusion, latents_BCHW, noise_BCHW, timestep_B, condition)
+            terms["diffusion"] = total.detach()
         if condition.coarse_BCHW is not None:
-            kept = keep_B[:, None, None, None]
-            coarse = ((condition.coarse_BCHW - latents_BCHW) * kept).square().mean()
+            weight = self.config.pixel_weight
+            weights_BHW = keep_B[:, None, None] * (1 + self.config.face_weight * faces_BHW)
+            coarse = coarse_loss(model.codec, condition.coarse_BCHW, latents_BCHW, weight, weights_BHW)
             total = total + self.config.coarse_weight * coarse
             terms["coarse"] = coarse.detach()
         return total, terms
@@ -214,3 +242,33 @@ class DecoderTraining:
             if len(choices) and float(torch.rand((), generator=random)) < self.config.other_face:
                 faces_FG[place] = choices[int(torch.randint(len(choices), (), generator=random))]
         return replace(script, faces=faces_FG)
+
+
+def face_map(scripts: Sequence[FrameScript], grid: tuple[int, int], sizes_B6: Tensor | None = None) -> Tensor:
+    """Which share of each latent's place faces cover, [B, H, W]; scripts that don't say where faces are have none.
+
+    `sizes_B6` is of pictures of which a part was cut out (`Condition`).
+    """
+    height, width = grid
+    cuts_B6 = [None] * len(scripts) if sizes_B6 is None else sizes_B6.tolist()
+    covered_BHW = torch.zeros(len(scripts), height, width)
+    for covered_HW, script, cut_6 in zip(covered_BHW, scripts, cuts_B6, strict=True):
+        for x0, y0, x1, y1 in _within(script.face_boxes, cut_6) * [width, height, width, height]:
+            across_W, down_H = _overlap(x0, x1, width), _overlap(y0, y1, height)
+            torch.maximum(covered_HW, down_H[:, None] * across_W, out=covered_HW)
+    return covered_BHW
+
+
+def _within(boxes_F4: NDArray[np.float32], cut_6: Sequence[float] | None) -> NDArray[np.floating]:
+    """Boxes in 0-1 of a picture, in 0-1 of the part that was cut out of it (`Condition.sizes_B6`)."""
+    if cut_6 is None:
+        return boxes_F4
+    above, before, height, width = cut_6[2:]
+    whole = np.array([width + 2 * before, height + 2 * above] * 2, np.float32)
+    return (boxes_F4 * whole - [before, above, before, above]) / [width, height, width, height]
+
+
+def _overlap(start: float, end: float, count: int) -> Tensor:
+    """How much of each of `count` cells of length 1 lies between two places."""
+    cells = torch.arange(count)
+    return (end - cells).clamp(0, 1) - (start - cells).clamp(0, 1)

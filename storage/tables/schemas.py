@@ -94,6 +94,7 @@ FEATURES = _schema(
     ("faces", pa.binary()),  # float16 [F, G], F <= 5, G as the embedder gives (dlib 128, FaRL 512)
     ("face_width", pa.int32()),  # G
     ("face_characters", pa.list_(pa.int32())),  # [F]
+    ("face_boxes", pa.list_(pa.float32())),  # [F, 4] x0, y0, x1, y1 of each face
 )
 
 LATENTS = _schema(

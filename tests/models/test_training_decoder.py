@@ -14,7 +14,7 @@ from models.autoencoder.decoder import DecoderConfig, pad
 from models.autoencoder.unet import UNetConfig
 from models.autoregressive.script_tokens import FrameScript
 from models.codec import PCACodec, PCACodecConfig
-from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Told
+from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Told, face_map
 from models.training.scripted import KeptEpisode
 from models.training.views import Kept, Views
 
@@ -152,7 +152,8 @@ def test_mirrored_keyframes_have_their_own_tokens_and_scripts(stage_2: Path) -> 
     config = CONFIG.model_copy(update={"flip": 0.5, "batch": 7, "token_noise": 0.0})
     batch, rows = DecoderTraining(config, stage_2, given).batch(0), views.rows_of_step(7, 0, 0, 0, 1).tolist()
     flipped = [
-        torch.equal(latents, views.latents[1, row]) for latents, row in zip(batch.drawn.latents_BCHW, rows, strict=True)
+        torch.equal(latents, views.source.latents[1, row])
+        for latents, row in zip(batch.drawn.latents_BCHW, rows, strict=True)
     ]
     assert 0 < sum(flipped) < 7
     for place, (row, is_flipped) in enumerate(zip(rows, flipped, strict=True)):
@@ -212,3 +213,55 @@ def test_held_out_keyframes_are_shown_where_there_are_any(stage_2: Path) -> None
     assert shown.shape == (3, 2 * 160, 5 * 320)
     assert torch.equal(shown, training(stage_2, held_out=held_out).pictures())
     assert training(stage_2).pictures().shape == (3, 2 * 160, 4 * 320)  # of seven keyframes every second one
+
+
+def seen_at(*boxes: tuple[float, float, float, float]) -> FrameScript:
+    faces = np.zeros((len(boxes), 7), np.float32)
+    where = np.array(boxes, np.float32).reshape(-1, 4)
+    return FrameScript("f-000000", np.zeros((0, 10), np.float32), np.zeros(0, np.int8), faces, face_boxes=where)
+
+
+def test_face_map_has_the_share_of_each_place_that_faces_cover() -> None:
+    covered_BHW = face_map([seen_at((0.25, 0.5, 0.625, 1.0)), seen_at()], (2, 4))
+    assert covered_BHW.tolist() == [[[0, 0, 0, 0], [0, 1, 0.5, 0]], [[0] * 4] * 2]
+
+
+def test_face_map_follows_the_cut_of_a_picture() -> None:
+    """Of a picture of 40x40, resized to 20x20, the middle of 10 rows is shown: the face's lower half lies below it."""
+    cut_16 = torch.tensor([[40, 40, 5, 0, 10, 20]], dtype=torch.float32)
+    covered_BHW = face_map([seen_at((0, 0.5, 0.5, 1.0))], (2, 2), cut_16)
+    assert covered_BHW.tolist() == [[[0, 0], [1, 0]]]
+
+
+def test_warm_up_leaves_the_unet_as_it_is(stage_2: Path) -> None:
+    trained = training(stage_2, CONFIG.model_copy(update={"warmup_steps": 2, "coarse_weight": 1.0}))
+    names = {id(parameter): name for name, parameter in trained.module.live.decoder.named_parameters()}
+    first, later = ({names[id(parameter)] for parameter in trained.parameters(step)} for step in (1, 2))
+    assert not [name for name in first if name.startswith(("unet.", "pooled.", "widen."))]
+    assert later == set(names.values())
+    loss, terms = trained.loss(trained.batch(0), 0)
+    assert list(terms) == ["coarse"]
+    loss.backward()
+    assert trained.module.live.decoder.unet.conv_in.weight.grad is None
+
+
+def test_warm_up_is_refused_where_there_is_no_coarse_head_or_no_room(stage_2: Path) -> None:
+    with pytest.raises(ValueError, match="warmup_steps=9 are part of steps=4"):
+        training(stage_2, CONFIG.model_copy(update={"warmup_steps": 9}))
+
+
+def test_errors_at_faces_weigh_more(stage_2: Path) -> None:
+    """The loss on a batch without its faces' weight, and with it: the faces' own share comes on top."""
+    given = told()
+    scripts = [
+        replace(script, face_boxes=np.tile([[0.0, 0, 1, 1]], (len(script.faces), 1)))
+        for script in given.scripted.read(range(7))[0]
+    ]
+    whole = Told(given.views, KeptEpisode("f", scripts, given.scripted.read(range(7))[1]))
+    config = CONFIG.model_copy(update={"batch": 7, "dropped": 0.0})
+    terms = {}
+    for weight in (0.0, 1.0):
+        trained = DecoderTraining(config.model_copy(update={"face_weight": weight}), stage_2, whole)
+        terms[weight] = trained.loss(trained.batch(0), 0)[1]
+    assert terms[0.0]["diffusion"] == terms[1.0]["diffusion"]
+    assert terms[0.0]["coarse"] < terms[1.0]["coarse"] < 2 * terms[0.0]["coarse"]

@@ -177,3 +177,27 @@ def test_the_papers_sizes_build_sdxls_unet() -> None:
         config = DecoderConfig(unet=SDXL_UNET, coarse=None)
         model = DiffusionDecoder(config, tokens=2, token_width=2048, grid=(4, 64, 112))
     assert sum(p.numel() for p in model.unet.parameters()) == 2_567_463_684
+
+
+def test_coarse_map_reads_descriptions_and_faces_once_it_has_learnt_to() -> None:
+    model, (tokens, sentences, faces) = decoder(), scripts(2)
+    without = model.condition(tokens).coarse_BCHW
+    torch.testing.assert_close(model.condition(tokens, sentences, faces).coarse_BCHW, without)
+    assert model.coarse is not None
+    for reader in model.coarse.readers:
+        torch.nn.init.normal_(reader.attention.out_proj.weight)
+    told = model.condition(tokens, sentences, faces).coarse_BCHW
+    assert not torch.allclose(told, without)
+    masked = torch.ones(2, 22)
+    masked[:, 2:] = 0
+    torch.testing.assert_close(model.condition(tokens, sentences, faces, masked).coarse_BCHW, without)
+
+
+def test_padding_changes_no_coarse_map() -> None:
+    """The same three sentences in three places and in fifteen."""
+    model = decoder(WITH_SCRIPTS)
+    assert model.coarse is not None
+    torch.nn.init.normal_(model.coarse.readers[0].attention.out_proj.weight)
+    tokens, script = torch.randn(1, 2, 16), torch.randn(1, 3, 16)
+    padded = torch.cat([script, torch.zeros(1, 12, 16)], dim=1)
+    torch.testing.assert_close(model.coarse(tokens, padded), model.coarse(tokens, script))
