@@ -53,14 +53,15 @@ def laptop() -> Recipe:
         frozen=_frozen(init="embedded/autoencoder"),
         autoencoder=AutoencoderTrainingConfig(
             model=_autoencoder(),
-            warmup_steps=150,
-            warmup_learning_rate=5e-4,
+            warmup_steps=250,
+            warmup_learning_rate=3e-4,
             steps=250,
-            learning_rate=3e-4,
             token_noise=0.15,
             pixel_weight=4.0,
         ),
-        decoder=DecoderTrainingConfig(steps=100, token_noise=0.25),
+        decoder=DecoderTrainingConfig(
+            steps=200, warmup_steps=200, learning_rate=1e-4, token_noise=0.4, pixel_weight=4.0, face_weight=8.0
+        ),
         autoregressive=AutoregressiveTrainingConfig(
             model=_autoregressive(), init="embedded/autoregressive", steps=60, learning_rate=2e-4
         ),
@@ -75,18 +76,7 @@ def _frozen(init: str = "") -> FrozenConfig:
 
 
 def _autoencoder() -> AutoencoderConfig:
-    """The drawn world's: two tokens of 128 numbers each."""
-    return AutoencoderConfig(
-        compressor=ConvolutionalConfig(),
-        decoder=DecoderConfig(
-            unet=UNetConfig(channels=(96, 96, 128), cross_width=128),
-            coarse=CoarseConfig(hidden=384, channels=(256, 192, 128)),
-        ),
-    )
-
-
-def _next_autoencoder() -> AutoencoderConfig:
-    """Of the next embedded weights: two tokens of 256 numbers each, 18 for each cell, and pictures in one step.
+    """The drawn world's: two tokens of 256 numbers each, 18 for each cell, and pictures in one step.
 
     At a time next to 1 everything is noise, so that the U-Net learns the picture to expect, given tokens and script.
     """
@@ -145,7 +135,7 @@ def world() -> Recipe:
         snapshot=FilmsConfig(test=8),
         frozen=_frozen(),
         autoencoder=AutoencoderTrainingConfig(
-            model=_next_autoencoder(),
+            model=_autoencoder(),
             warmup_steps=3000,
             warmup_batch=32,
             warmup_learning_rate=1.5e-3,
