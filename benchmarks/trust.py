@@ -1,6 +1,7 @@
 """Which metric to trust? Metrics beside an oracle on drawn films, and beside a person's eye.
 
     python benchmarks/trust.py [--storage out-paper] [--seeds 3]
+    python benchmarks/trust.py --drawn            LT by recognised faces beside LT by the oracle; needs no models
     python benchmarks/trust.py --sheet FOLDER     20 pairs to be judged blind (pairs.webp), and the key to them
     python benchmarks/trust.py --judged FOLDER    with the judgement in FOLDER/judged.txt: "7 A", or "8 =" for alike
 
@@ -9,22 +10,33 @@ its place, how many people there are, and each of them. Spearman's rank correlat
 the keyframes of all dreamt variants, says how far the metric can be trusted; its 95 % interval is from resampled
 stories. Faces are looked for in two variants of one seed. A pair is a keyframe as two variants dream it, side by side
 in random order, beside the original.
+
+`--drawn` takes 60 keyframes of four evaluation films as they are, with everybody exchanged, and blurred by 4 and by 8
+pixels; of the people whose faces are at least 32 pixels high, oracle and recognised faces say which share is there. Its
+baseline is the same with the oracle's verdicts of other keyframes of the film.
 """
 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from paper import FILMS, LESS
-from paper_runs import VARIANTS, Runs, Samples
+from paper_runs import VARIANTS, Runs, Samples, facts
 from scipy.stats import bootstrap, spearmanr
 
+from drawn.film import truth
+from drawn.oracle import Oracle
+from drawn.script import write
+from drawn.stage import Stage
+from drawn.truth import Truth
+from drawn.worlds import HELD_OUT
 from flows.settings.recipes import resolve
-from models.face import build
+from models.face import FaceEmbedder, build
 from models.upscaler import lanczos
 
 FACTS = ("place", "people", "lt")
@@ -32,6 +44,10 @@ METRICS = ("similarity", "psnr", "nll")
 DREAMT = [name for name, one in VARIANTS.items() if one.draws in ("dreamt", "few_shot")]
 PAIRED = ("ours", "noC")
 PAIRS = 20
+DRAWN_FILMS, DRAWN = 4, 15  # films, and keyframes of each
+LARGE = (896, 512)
+FACE = 32  # pixels, the least height of a face
+VERSIONS = ("original", "exchanged", "blurred 4", "blurred 8")
 Values = Mapping[str, float]
 """keyframe, as "story/second" -> value."""
 
@@ -40,9 +56,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--storage", default="out-paper")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--drawn", action="store_true")
     parser.add_argument("--sheet", type=Path, metavar="FOLDER")
     parser.add_argument("--judged", type=Path, metavar="FOLDER")
     args = parser.parse_args()
+    if args.drawn:
+        drawn()
+        return
     runs = Runs(args.storage, FILMS)
     if args.sheet:
         sheet(runs, args.sheet)
@@ -58,6 +78,70 @@ def trusted(runs: Runs, seeds: int) -> None:
     for metric in METRICS:
         told(metric, [(right(one), one[metric]) for one in found if one.get(metric)])
     told("faces", [(right(runs.samples(name, 0)), faces(runs, name)) for name in PAIRED])
+
+
+def drawn() -> None:
+    """Prints how LT by recognised faces follows LT by the oracle, where it is known who was drawn."""
+    settings = resolve("laptop")
+    embedder, same_face = build(settings.face), settings.evaluate.same_face
+    exact, recognised = dict[str, float](), dict[str, float]()
+    for seed in HELD_OUT[:DRAWN_FILMS]:
+        film = truth(seed, size=LARGE)
+        oracle, known = Oracle(film), _references(film, embedder)
+        large = [(one, [a.character for a in one.appearances if a.face_pixels >= FACE]) for one in film.timeline]
+        asked = [(one, seen) for one, people in large if (seen := [name for name in people if name in known])]
+        for second, people in asked[:: max(1, len(asked) // DRAWN)][:DRAWN]:
+            for version, picture in _versions(film, second.second).items():
+                name = f"seed-{seed}/{second.second} {version}"
+                there = facts(oracle, second, picture)["lt"]
+                exact[name] = float(np.mean([there[who] for who in people]))
+                faces = [one.embedding for one in embedder.faces([picture])[0] if one.embedding is not None]
+                near = [any(np.linalg.norm(face - known[who]) < same_face for face in faces) for who in people]
+                recognised[name] = float(np.mean(near))
+        print(f"seed {seed}: {len(exact)} keyframes so far", flush=True)
+    for version in VERSIONS:
+        mine = [name for name in exact if name.endswith(version)]
+        means = (float(np.mean([one[name] for name in mine])) for one in (exact, recognised))
+        print("{:9s} LT by the oracle {:.2f}, by recognised faces {:.2f}".format(version, *means))
+    line = {"name": "trust_lt_faces", "unit": "rank correlation"} | correlated([(exact, recognised)], False)
+    print(json.dumps(line | {"baseline": correlated([(_shuffled(exact), recognised)], False)["value"]}), flush=True)
+
+
+def _references(film: Truth, embedder: FaceEmbedder) -> dict[str, NDArray[np.float32]]:
+    """A person -> their largest face in the film, where it is found."""
+    largest: dict[str, tuple[float, int, tuple[float, float, float, float]]] = {}
+    for told in film.timeline:
+        for one in told.appearances:
+            known = (one.face_pixels, told.second, one.face)
+            largest[one.character] = max(largest.get(one.character, known), known)
+    stage, found = Stage(write(film.seed, int(film.seconds), LARGE[0] / LARGE[1]), LARGE), {}
+    for name, (_, second, (x0, y0, x1, y1)) in largest.items():
+        for face in embedder.faces([stage.frame(second)])[0]:
+            x, y = (face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2
+            if x0 <= x <= x1 and y0 <= y <= y1 and face.embedding is not None:
+                found[name] = face.embedding
+    return found
+
+
+def _versions(film: Truth, second: int) -> dict[str, NDArray[np.uint8]]:
+    """A keyframe as it is, with everybody exchanged for the next of the cast, and blurred."""
+    script = write(film.seed, int(film.seconds), LARGE[0] / LARGE[1])
+    others = [
+        replace(shot, roles=tuple(replace(role, who=(role.who + 1) % len(script.people)) for role in shot.roles))
+        for shot in script.shots
+    ]
+    own, exchanged = (Stage(one, LARGE).frame(second) for one in (script, replace(script, shots=tuple(others))))
+    blurred = [cv2.GaussianBlur(own, (0, 0), width) for width in (4, 8)]
+    return dict(zip(VERSIONS, (own, exchanged, *blurred), strict=True))
+
+
+def _shuffled(values: Values) -> Values:
+    """The same with the values of each film exchanged among its keyframes."""
+    random, found = np.random.default_rng(0), dict[str, float]()
+    for story in dict.fromkeys(name.partition("/")[0] for name in values):
+        names = [name for name in values if name.startswith(f"{story}/")]
+        found |= dict(zip(names, [values[names[place]] for place in random.permutation(len(names))], strict=True))
+    return found
 
 
 def told(metric: str, pairs: Sequence[tuple[Values, Values]]) -> None:
@@ -96,10 +180,10 @@ def faces(runs: Runs, variant: str) -> Values:
 def correlated(pairs: Sequence[tuple[Values, Values]], less: bool) -> dict[str, float | int | None]:
     """Spearman's rank correlation over all keyframes that both have, and its interval; above 0 it follows the facts."""
     stories: dict[str, list[tuple[float, float]]] = {}
-    for facts, values in pairs:
-        for name in facts.keys() & values.keys():
+    for exact, values in pairs:
+        for name in exact.keys() & values.keys():
             stories.setdefault(name.partition("/")[0], []).append(
-                (facts[name], -values[name] if less else values[name])
+                (exact[name], -values[name] if less else values[name])
             )
     parts = [np.array(rows) for rows in stories.values()]
 

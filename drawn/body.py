@@ -6,8 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from drawn.paint import Array, Canvas, Points, Sprite, curve, ellipse, moved, noise, scaled, stroke
+from drawn.paint import Array, Canvas, Sprite, curve, moved, noise, scaled, stroke
 from drawn.people import Look
+from drawn.shapes import draw
 
 FEET = 9.7  # y of the soles under the eyes for a person with tall = 1, in head units
 GESTURES = ("rest", "wave", "heart", "hip")
@@ -72,17 +73,9 @@ def body(look: Look, gesture: str, step: int, unit: float, whole: bool, light: f
         y = canvas.grid()[1]
         share = (canvas.mask(torso) * np.clip(4 * np.sin(y * 2 * np.pi / 0.62) - 1.2, 0, 1))[..., None]
         picture += share * (bands - picture)
-    canvas.tint(
-        picture, curve([(-0.6, 1.3), (0.6, 1.3), (0.5, 1.85), (0, 2.0), (-0.5, 1.85)]), (0.6, 0.55, 0.6), 0.6, 0.15
-    )
-    for fold in (
-        [(-0.5, 2.6), (-0.3, 3.2), (-0.45, 3.9)],
-        [(0.55, 2.4), (0.42, 3.0), (0.6, 3.8)],
-        [(0.1, 3.3), (0.2, 4.2), (0.1, 5.2)],
-    ):
-        canvas.tint(picture, stroke(curve(fold, False), [0.02, 0.16, 0.02]), (0.7, 0.68, 0.74), 0.5, 0.06)
+    draw(canvas, picture, "shadows", {})
     _neck(canvas, picture, look, light)
-    _collar(canvas, picture, look, hem, light)
+    draw(canvas, picture, look.clothes, vars(look) | {"white": WHITE}, light=light)
     if raised:
         side, what, sw = arms[1]
         _draw_arm(canvas, picture, look, side, what, sw, width, sleeve, cloth, light)
@@ -102,19 +95,7 @@ def _draw_arm(
     light: float,
 ) -> None:
     line, hand = _arm(side, what, swing, width)
-    points: Points = ellipse(hand[0], hand[1] + 0.05, 0.20, 0.24)
-    if what == "wave":
-        points = curve(
-            [
-                (hand[0] - 0.18, hand[1] + 0.15),
-                (hand[0] - 0.24, hand[1] - 0.12),
-                (hand[0] - 0.14, hand[1] - 0.42),
-                (hand[0] + 0.1, hand[1] - 0.46),
-                (hand[0] + 0.2, hand[1] - 0.15),
-                (hand[0] + 0.14, hand[1] + 0.15),
-            ]
-        )
-    canvas.puff(picture, points, look.skin, 0.08, light)
+    draw(canvas, picture, "waving hand" if what == "wave" else "hand", vars(look), hand, light=light)
     canvas.tint(picture, stroke(moved(line, 0.05, 0.07), [0.5, 0.56, 0.48, 0.4]), (0.5, 0.48, 0.55), 0.5, 0.10)
     if look.clothes == "t-shirt":
         canvas.puff(picture, stroke(line, [0.50, 0.46, 0.40, 0.34]), look.skin, 0.11, light)
@@ -165,60 +146,3 @@ def _neck(canvas: Canvas, picture: Array, look: Look, light: float) -> None:
     )
     for s in (-1, 1):
         canvas.tint(picture, stroke([(s * 0.05, 1.56), (s * (w + 0.1), 1.48)], 0.05), (0.8, 0.7, 0.68), 0.6, 0.03)
-
-
-def _collar(canvas: Canvas, picture: Array, look: Look, hem: float, light: float) -> None:
-    dark = scaled(look.top, 0.72)
-    if look.clothes in ("jumper", "stripes"):
-        canvas.puff(
-            picture,
-            stroke(curve([(-0.48, 1.30), (-0.30, 1.58), (0, 1.66), (0.30, 1.58), (0.48, 1.30)], False), 0.24),
-            scaled(look.top, 1.05),
-            0.06,
-            light,
-        )
-    if look.clothes == "t-shirt":
-        rim = curve([(-0.52, 1.42), (-0.22, 1.74), (0, 1.80), (0.22, 1.74), (0.52, 1.42)], False)
-        canvas.puff(picture, stroke(rim, 0.10), scaled(look.top, 0.85), 0.04, light)
-    if look.clothes == "waistcoat":
-        canvas.puff(picture, [(-0.46, 1.40), (0.46, 1.40), (0.05, 3.0), (-0.05, 3.0)], WHITE, 0.06, light)
-    if look.clothes in ("shirt", "waistcoat"):
-        for s in (-1, 1):
-            flap = [(s * 0.34, 1.22), (s * 0.62, 1.42), (s * 0.40, 1.95), (s * 0.02, 1.98)]
-            canvas.puff(picture, flap, scaled(look.top, 1.12) if look.clothes == "shirt" else WHITE, 0.05, light)
-        canvas.tint(picture, stroke([(0.0, 1.98), (0.02, hem)], 0.05), (0.6, 0.6, 0.65), 0.8, 0.015)
-        for y in np.arange(2.3, hem, 0.55):
-            canvas.fill(picture, ellipse(0.06, y, 0.045, 0.045), scaled(look.accent, 1.1))
-    if look.clothes == "coat":
-        canvas.tint(picture, stroke([(0.0, 1.9), (0.03, hem)], 0.06), (0.45, 0.45, 0.5), 0.85, 0.02)
-        for s in (-1, 1):
-            lapel = [(s * 0.40, 1.35), (s * 0.72, 1.55), (s * 0.62, 2.25), (s * 0.04, 2.75)]
-            canvas.puff(picture, lapel, scaled(look.top, 0.86), 0.06, light)
-            for y in (3.1, 3.75, 4.4):
-                canvas.fill(picture, ellipse(s * 0.22, y, 0.07, 0.07), dark)
-                canvas.fill(picture, ellipse(s * 0.22 - 0.02, y - 0.02, 0.03, 0.03), scaled(look.top, 1.3), 0.7)
-        scarf = curve(
-            [
-                (-0.56, 1.18),
-                (-0.2, 1.42),
-                (0.2, 1.42),
-                (0.56, 1.18),
-                (0.60, 1.55),
-                (0.2, 1.85),
-                (-0.2, 1.85),
-                (-0.60, 1.55),
-            ]
-        )
-        canvas.puff(
-            picture, [(-0.32, 1.6), (0.06, 1.6), (0.0, 2.9), (-0.36, 2.85)], scaled(look.accent, 0.92), 0.08, light
-        )
-        canvas.puff(picture, scarf, look.accent, 0.10, light)
-    if look.clothes == "dress":
-        canvas.tint(
-            picture,
-            stroke(curve([(-0.55, 1.48), (-0.2, 1.93), (0, 2.03), (0.2, 1.93), (0.55, 1.48)], False), 0.10),
-            scaled(look.accent, 1.1),
-            0.9,
-            0.01,
-        )
-        canvas.tint(picture, stroke([(-0.85, 3.62), (0, 3.70), (0.85, 3.62)], 0.20), look.accent, 0.9, 0.01)

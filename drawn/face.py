@@ -19,10 +19,10 @@ from drawn.paint import (
     ellipse,
     over,
     relief,
-    scaled,
     shaded,
 )
 from drawn.people import Look
+from drawn.shapes import draw
 
 BOX = (-0.69, -0.75, 0.69, 1.10)  # what a face detector calls the face, in head units
 
@@ -109,31 +109,7 @@ def skin(look: Look, unit: float, light: float) -> tuple[Array, Array]:
     picture = canvas.blank()
     w = float(half_width(look, np.array(0.05)))
     for side in (-1, 1):
-        ear = curve(
-            [
-                (side * (w - 0.04), -0.14),
-                (side * (w + 0.09), -0.17),
-                (side * (w + 0.12), 0.0),
-                (side * (w + 0.075), 0.22),
-                (side * (w - 0.01), 0.36),
-                (side * (w - 0.08), 0.2),
-            ]
-        )
-        canvas.puff(picture, ear, scaled(look.skin, 0.93), 0.05, light)
-        canvas.tint(
-            picture,
-            curve(
-                [
-                    (side * (w + 0.0), -0.07),
-                    (side * (w + 0.07), -0.08),
-                    (side * (w + 0.05), 0.14),
-                    (side * (w - 0.0), 0.2),
-                ]
-            ),
-            (0.72, 0.5, 0.45),
-            0.55,
-            0.03,
-        )
+        draw(canvas, picture, "ear", vars(look), (side * w, 0.0), side, light)
     skull, z = depth(canvas, look)
     mask = canvas.mask(outline(look))
     lit = relief(z, 0.78 * unit, light)

@@ -7,6 +7,7 @@ import numpy as np
 from drawn.moods import HORIZON, Mood
 from drawn.paint import Array, Canvas, blend, curve, ellipse, moved, noise, scaled, stroke
 from drawn.scenery import Rng, blades, floor, glow, house, leaves, pine, ridge, sky, trunk, water
+from drawn.shapes import draw
 
 Four = tuple[Array, Array, Array, Array]
 
@@ -31,48 +32,15 @@ def harbour(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     )
     mid = canvas.blank()
     lx = -0.62 if sun > 0 else 0.62
-    _lighthouse(canvas, mid, mood, lx)
+    draw(canvas, mid, "lighthouse", {"grade": mood.grade}, (lx, 0.0))
     for x in map(float, rng.permutation([-1.15, -0.25, 0.25, 1.15, 1.45])[:4]):
         _boat(canvas, mid, rng, mood, x)
     ground = floor(canvas, rng, 0.70, blend((0.50, 0.36, 0.25), mood.low, 0.15), "planks")
     canvas.fill(ground, stroke([(canvas.left, 0.705), (canvas.right, 0.705)], 0.018), (0.24, 0.16, 0.11))
     near = canvas.blank()
     for x in (-1.35, -0.8, 1.0, 1.5):
-        canvas.fill(
-            near,
-            [(x - 0.05, 0.86), (x + 0.05, 0.86), (x + 0.06, 1.25), (x - 0.06, 1.25)],
-            (0.13, 0.09, 0.07),
-            1.0,
-            0.008,
-        )
-        canvas.fill(near, ellipse(x, 0.86, 0.06, 0.018), (0.28, 0.2, 0.15), 1.0, 0.006)
+        draw(canvas, near, "bollard", {}, (x, 0.0))
     return far, mid, ground, near
-
-
-def _lighthouse(canvas: Canvas, mid: Array, mood: Mood, lx: float) -> None:
-    """A lighthouse on its rock."""
-    rock = scaled(mood.grade, 0.30)
-    canvas.fill(
-        mid, curve([(lx - 0.34, 0.60), (lx - 0.2, 0.53), (lx, 0.50), (lx + 0.16, 0.54), (lx + 0.32, 0.60)]), rock
-    )
-    canvas.fill(
-        mid, [(lx - 0.052, 0.52), (lx - 0.034, 0.20), (lx + 0.034, 0.20), (lx + 0.052, 0.52)], scaled(mood.grade, 0.92)
-    )
-    for k in (0.24, 0.36, 0.48):
-        canvas.fill(
-            mid,
-            [(lx - 0.046, k), (lx + 0.046, k), (lx + 0.048, k + 0.055), (lx - 0.048, k + 0.055)],
-            (0.68, 0.16, 0.14),
-        )
-    canvas.fill(
-        mid,
-        [(lx + 0.012, 0.2), (lx + 0.04, 0.2), (lx + 0.055, 0.52), (lx + 0.016, 0.52)],
-        (0.1, 0.08, 0.12),
-        0.35,
-        0.008,
-    )
-    canvas.fill(mid, [(lx - 0.03, 0.135), (lx + 0.03, 0.135), (lx + 0.03, 0.2), (lx - 0.03, 0.2)], (1.0, 0.9, 0.6))
-    canvas.fill(mid, [(lx - 0.042, 0.135), (lx, 0.09), (lx + 0.042, 0.135)], (0.35, 0.10, 0.10))
 
 
 def _boat(canvas: Canvas, mid: Array, rng: Rng, mood: Mood, x: float) -> None:

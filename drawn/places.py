@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drawn.landscapes import Four, beach, desert, forest, harbour, mountain
-from drawn.moods import MOODS, Mood
+from drawn.moods import Mood, moods
 from drawn.paint import Array, Canvas
 from drawn.scenery import Rng
 from drawn.towns import room, street, village
@@ -138,9 +138,9 @@ def places_of(seed: int, count: int = 4) -> tuple[Place, ...]:
     out: list[Place] = []
     for name in kinds:
         kind, used = KINDS[name], [p.mood.word for p in out]
-        moods = kind.moods.split()
-        fresh = [m for m in moods if MOODS[m].word not in used] or moods
-        mood = MOODS[str(rng.choice(fresh))]
+        choice = kind.moods.split()
+        fresh = [m for m in choice if moods()[m].word not in used] or choice
+        mood = moods()[str(rng.choice(fresh))]
         air = str(rng.choice(kind.airs.split()))
         out.append(Place(str(rng.choice(kind.names)), name, mood, kind.where, air, int(rng.integers(2**31))))
     return tuple(out)

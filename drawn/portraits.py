@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from drawn.casting import draw
-from drawn.moods import MOODS
+from drawn.moods import moods
 from drawn.paint import Array
 from drawn.people import CLOTHS, HAIRS, SKINS, Look, Person, named
 from drawn.places import KINDS, Place
@@ -49,7 +49,7 @@ def person(seed: int, wanted: Mapping[str, object]) -> Look:
 
 def portrait(look: Look, size: int = SIZE) -> Array:
     """A close-up, RGB uint8 [size, size, 3]."""
-    wall = Place("", "room", MOODS["noon"], KINDS["room"].where, "none", 0)
+    wall = Place("", "room", moods()["noon"], KINDS["room"].where, "none", 0)
     still = Move((0.0, 0.0, 1.0), (0.0, 0.0, 1.0), (0.0, -0.1, 2.0))
     role = Role(0, 0.0, 0.0, 0.47, 0.23, 0.0, 0.3, "rest", False, False, 0.0)
     shot = Shot(0, 0, 2, "scene", 0, "close-up", (role,), still, "")

@@ -7,6 +7,7 @@ import numpy as np
 from drawn.moods import HORIZON, Mood
 from drawn.paint import Array, Canvas, Colour, blend, curve, ellipse, scaled, stroke
 from drawn.scenery import Rng, floor, glow, gradient, house, pine, ridge, sky, window
+from drawn.shapes import draw
 
 Four = tuple[Array, Array, Array, Array]
 
@@ -50,7 +51,8 @@ def street(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
             share_lit=0.55,
         )
     for x in (-1.05, -0.2, 0.85):
-        _street_lamp(canvas, mid, x, lamp)
+        draw(canvas, mid, "street lamp", {}, (x, 0.0))
+        glow(canvas, mid, x, 0.3, 0.3, lamp, 0.55)
     ground = floor(canvas, rng, 0.72, blend(scaled((0.36, 0.36, 0.42), dim), mood.low, 0.2), "stones")
     for x in (-1.05, -0.2, 0.85, 0.4):
         canvas.fill(
@@ -91,15 +93,6 @@ def _skyline(canvas: Canvas, far: Array, rng: Rng, mood: Mood, lamp: Colour) -> 
     )
 
 
-def _street_lamp(canvas: Canvas, mid: Array, x: float, lamp: Colour) -> None:
-    """A lamp on a pole, lit."""
-    canvas.fill(mid, stroke([(x, 0.30), (x, 0.745)], 0.013), (0.06, 0.06, 0.08))
-    canvas.fill(mid, [(x - 0.03, 0.24), (x + 0.03, 0.24), (x + 0.02, 0.31), (x - 0.02, 0.31)], (1.0, 0.92, 0.68))
-    canvas.fill(mid, [(x - 0.04, 0.24), (x, 0.21), (x + 0.04, 0.24)], (0.06, 0.06, 0.08))
-    canvas.fill(mid, ellipse(x, 0.28, 0.13, 0.13), (1.0, 0.80, 0.42), 0.35, 0.06)
-    glow(canvas, mid, x, 0.3, 0.3, lamp, 0.55)
-
-
 def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     """A furnished room."""
     wall: Colour = [(0.55, 0.36, 0.28), (0.34, 0.42, 0.38), (0.50, 0.42, 0.30), (0.38, 0.30, 0.40)][
@@ -116,8 +109,8 @@ def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     _bookshelf(canvas, far, rng, -side * 0.62)
     mid = canvas.blank()
     lx = side * 1.18
-    _floor_lamp(canvas, mid, lx)
-    _armchair(canvas, mid, -side * 1.2)
+    draw(canvas, mid, "floor lamp", {}, (lx, 0.0))
+    draw(canvas, mid, "armchair", {}, (-side * 1.2, 0.0))
     ground = floor(canvas, rng, 0.74, (0.50, 0.31, 0.19), "boards")
     canvas.fill(ground, stroke([(canvas.left, 0.735), (canvas.right, 0.735)], 0.03), scaled(wall, 0.45))
     canvas.fill(ground, ellipse(0, 0.98, 0.75, 0.13, 0, 80), (0.50, 0.14, 0.15), 0.92, 0.003)
@@ -136,41 +129,9 @@ def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
 def _curtained_window(canvas: Canvas, far: Array, mood: Mood, wx: float) -> None:
     """A window between curtains, with hills behind it."""
     window(canvas, far, wx, 0.05, 0.48, 0.50, blend(mood.low, mood.sun, 0.25), (0.30, 0.20, 0.14))
-    ridge_y = 0.47
-    canvas.fill(
-        far,
-        curve(
-            [
-                (wx, 0.55),
-                (wx, ridge_y),
-                (wx + 0.16, ridge_y - 0.05),
-                (wx + 0.30, ridge_y),
-                (wx + 0.48, ridge_y - 0.03),
-                (wx + 0.48, 0.55),
-            ]
-        ),
-        blend(mood.high, mood.low, 0.3),
-        0.9,
-        0.004,
-    )
-    for s in (0, 1):
-        cx = wx - 0.07 + s * 0.62
-        canvas.fill(
-            far,
-            curve(
-                [
-                    (cx - 0.09, -0.02),
-                    (cx + 0.09, -0.02),
-                    (cx + 0.06, 0.3),
-                    (cx + 0.09, 0.68),
-                    (cx - 0.09, 0.68),
-                    (cx - 0.06, 0.3),
-                ]
-            ),
-            (0.55, 0.17, 0.15),
-        )
-        for k in (-0.04, 0.0, 0.04):
-            canvas.fill(far, stroke([(cx + k, 0.0), (cx + k, 0.67)], [0.01, 0.022]), (0.30, 0.08, 0.09), 0.7, 0.008)
+    draw(canvas, far, "hills", {"hills": blend(mood.high, mood.low, 0.3)}, (wx, 0.0))
+    for x in (wx - 0.07, wx + 0.55):
+        draw(canvas, far, "curtain", {}, (x, 0.0))
 
 
 def _bookshelf(canvas: Canvas, far: Array, rng: Rng, sx: float) -> None:
@@ -195,39 +156,6 @@ def _bookshelf(canvas: Canvas, far: Array, rng: Rng, sx: float) -> None:
                 far, stroke([(bx + bw * 0.2, y0 + 0.135 - bh), (bx + bw * 0.2, y0 + 0.13)], bw * 0.2), (1, 1, 1), 0.18
             )
             bx += bw * 1.06 if rng.random() < 0.9 else bw * 2.2
-
-
-def _floor_lamp(canvas: Canvas, mid: Array, lx: float) -> None:
-    """A standing lamp, lit."""
-    canvas.fill(mid, stroke([(lx, 0.30), (lx, 0.78)], 0.014), (0.35, 0.24, 0.10))
-    canvas.fill(
-        mid, [(lx - 0.06, 0.16), (lx + 0.06, 0.16), (lx + 0.12, 0.33), (lx - 0.12, 0.33)], (1.0, 0.86, 0.56), 1.0, 0.004
-    )
-
-
-def _armchair(canvas: Canvas, mid: Array, tx: float) -> None:
-    """An armchair from the front."""
-    canvas.fill(
-        mid,
-        curve(
-            [
-                (tx - 0.34, 0.80),
-                (tx - 0.36, 0.52),
-                (tx - 0.2, 0.42),
-                (tx + 0.2, 0.42),
-                (tx + 0.36, 0.52),
-                (tx + 0.34, 0.80),
-            ]
-        ),
-        (0.20, 0.34, 0.33),
-    )
-    canvas.fill(
-        mid,
-        curve([(tx - 0.28, 0.74), (tx - 0.26, 0.63), (tx + 0.26, 0.63), (tx + 0.28, 0.74)]),
-        (0.27, 0.44, 0.42),
-        1.0,
-        0.006,
-    )
 
 
 def _plant(canvas: Canvas, near: Array, px: float) -> None:

@@ -35,6 +35,8 @@ def file_id(path: str | Path) -> str:
 
 def _plain(part: object) -> object:
     match part:
+        case None | bool() | int() | float() | str():  # first, since most parts are
+            return part
         case BaseModel():
             skipped = getattr(type(part), "not_identity", ())
             values = {name: getattr(part, name) for name in type(part).model_fields if name not in skipped}
@@ -45,8 +47,6 @@ def _plain(part: object) -> object:
             return [_plain(value) for value in part]
         case set() | frozenset():
             return sorted((_plain(value) for value in part), key=lambda value: json.dumps(value, sort_keys=True))
-        case None | bool() | int() | float() | str():
-            return part
         case _:
             raise TypeError(f"cannot fingerprint {part!r} ({type(part).__name__}): pass JSON values or pydantic models")
 

@@ -139,7 +139,8 @@ def cluster_address() -> str:
 def dashboard() -> str:
     """The URL of the dashboard of the Ray that this process is connected to; "" where there is none."""
     ray = sys.modules.get("ray")
-    if not ray or not ray.is_initialized():
+    is_initialized = getattr(ray, "is_initialized", None)  # none while another thread imports it
+    if not ray or not is_initialized or not is_initialized():
         return ""
     place = ray._private.worker.get_dashboard_url()
     return f"http://{place}" if place else ""

@@ -72,8 +72,8 @@ class Busy:
 
 
 def _set(name: str, stage: str, value: float) -> None:
-    ray = sys.modules.get("ray")
-    if ray and ray.is_initialized():
+    is_initialized = getattr(sys.modules.get("ray"), "is_initialized", None)  # none while another thread imports it
+    if is_initialized and is_initialized():
         _gauge(name).set(value, {"stage": stage})
 
 

@@ -34,15 +34,22 @@ def compared(paths: Sequence[Path]) -> list[Compared]:
 
 
 def show(found: Sequence[Compared], console: Console) -> None:
-    """A table for each pair."""
+    """A table for each pair, then why something is missing."""
     for pair in found:
         table = Table("metric", shown(pair.first), shown(pair.second), "difference", "95 % interval", "p (Holm)", "n")
+        reasons: dict[str, list[str]] = {}
         for one in pair.differences:
-            interval = "{:+.4g} to {:+.4g}".format(*one.interval) if one.interval else shown(one.reason or "")
+            if one.reason:
+                reasons.setdefault(one.reason, []).append(one.metric)
+            if one.first is None and one.second is None:
+                continue
+            interval = "{:+.4g} to {:+.4g}".format(*one.interval) if one.interval else ""
             numbers = (_number(one.first), _number(one.second), _number(one.difference, "+"))
             chance = "" if one.p_holm is None else f"{one.p_holm:.3f}"
             table.add_row(one.metric, *numbers, interval, chance, str(one.n))
         console.print(table)
+        for reason, metrics in reasons.items():
+            console.print(f"{shown(', '.join(metrics))}: {shown(reason)}", soft_wrap=True)
 
 
 def _number(value: float | None, sign: str = "") -> str:

@@ -19,6 +19,7 @@ from flows.settings.explained import explained
 from flows.settings.recipes import resolve
 from storage.printable import LINE, json_text, printable
 from storage.root import Storage
+from tasks.movies.quality import of_training
 from tasks.training.engine.fit import curve, sample_sheets
 
 if TYPE_CHECKING:
@@ -117,13 +118,15 @@ def show_sheet(key: str, title: str, rows: Mapping[str, Sequence[bytes]], width:
 
 
 def show_training(key: str, place: Storage, model: str) -> None:
-    """The curves of a training and its samples, first to last; `model` is its folder, as the training returned it."""
+    """The curves of a training, its samples, first to last, and its quality page; `model` is its folder."""
     rows, samples = curve(place, model), sample_sheets(place, model)
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "step"]
     with _named(f"the curves of {key}"):
         picture = chart({name: [(int(row["step"]), row[name]) for row in rows if name in row] for name in names})
         encoded = base64.b64encode(picture).decode()
         show_markdown(f"{key}-curves", f"![curves of {key}](data:image/png;base64,{encoded})\n", f"Curves of {key}")
+        page = place.url(of_training(place, key, model, picture))
+        show_markdown(f"{key}-quality", f"# [Quality report]({page})\n", f"The training of {key} as a page")
     if samples:
         show_sheet(
             f"{key}-samples", f"Samples of {key} in training", {str(n): [image] for n, image in samples.items()}, 640

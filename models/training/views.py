@@ -131,23 +131,22 @@ class Views:
 
     def see(self, drawn: Drawn, device: torch.device) -> Seen:
         """What the frozen models see of them, on `device`."""
-        if self.eyes is None:
-            assert drawn.latents_BCHW is not None
-            features_BNC = None if drawn.features_BNC is None else drawn.features_BNC.to(device, non_blocking=True)
-            return Seen(features_BNC, drawn.latents_BCHW.to(device, non_blocking=True), None)
-        assert drawn.pixels_B3HW is not None
-        assert drawn.sizes_B6 is not None
-        images_B3HW = drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255
-        sizes_B6 = drawn.sizes_B6.to(device, non_blocking=True)
-        return Seen(self.eyes.features(images_B3HW), self.eyes.latents(images_B3HW), sizes_B6)
+        latents_BCHW, features_BNC, pixels_B3HW, sizes_B6 = (
+            None if part is None else part.to(device, non_blocking=True) for part in drawn
+        )
+        if self.eyes is not None and pixels_B3HW is not None:
+            images_B3HW = pixels_B3HW.float() / 255
+            latents_BCHW = self.eyes.latents(images_B3HW)
+            features_BNC = self.eyes.features(images_B3HW) if self.eyes.encoder else None
+        assert latents_BCHW is not None
+        return Seen(features_BNC, latents_BCHW, sizes_B6)
 
     def features_of(self, drawn: Drawn, device: torch.device) -> Tensor:
         """features_BNC alone."""
-        features_BNC = drawn.features_BNC
         if self.eyes is not None and drawn.pixels_B3HW is not None:
-            features_BNC = self.eyes.features(drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255)
-        assert features_BNC is not None
-        return features_BNC.to(device)
+            return self.eyes.features(drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255)
+        assert drawn.features_BNC is not None
+        return drawn.features_BNC.to(device)
 
 
 class Eyes:
@@ -156,21 +155,19 @@ class Eyes:
     Args:
         encoder: None where nobody asks for features (stage 3).
         look: height and width at which the image encoder sees a picture, whatever its shape.
-        sizes: heights and widths of the pictures; the codec's own when there are none.
+        sizes: heights and widths of the pictures.
     """
 
     def __init__(
-        self, codec: Codec, encoder: ImageEncoder | None, look: tuple[int, int], sizes: Sequence[tuple[int, int]] = ()
+        self, codec: Codec, encoder: ImageEncoder | None, look: tuple[int, int], sizes: Sequence[tuple[int, int]]
     ) -> None:
         self.encoder, self.look = encoder, look
-        own = codec.config.height, codec.config.width
-        self.codecs = {(height, width): codec.resized(width, height) for height, width in sizes or [own]}
+        self.codecs = {(height, width): codec.resized(width, height) for height, width in sizes}
 
     @torch.no_grad()
-    def features(self, images_B3HW: Tensor) -> Tensor | None:
-        """features_BNC, where there is an image encoder."""
-        if self.encoder is None:
-            return None
+    def features(self, images_B3HW: Tensor) -> Tensor:
+        """features_BNC."""
+        assert self.encoder is not None
         return features(self.encoder.to(images_B3HW.device), images_B3HW, self.look)
 
     @torch.no_grad()

@@ -1,4 +1,5 @@
 """Passages that two films share: of a copy that was cut at its beginning or end, of a clip of a film, mirrored or not.
+Films whose passages cover nearly all of both are near duplicates.
 
 Keyframes are held against each other by their looks (storage.decoding.look), at one distance in time for a whole
 passage. Copies whose keyframes fall between the original's are found by the pictures that stand still meanwhile.
@@ -6,8 +7,8 @@ passage. Copies whose keyframes fall between the original's are found by the pic
 Shapes: K keyframes of all films, in order; E entries of an index, the K as they are and mirrored; P pairs of keyframes.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,28 @@ def passages(films: Mapping[str, Looks]) -> list[Passage]:
     return _uncommon(films, [passage for _, some in sorted(found.items()) for passage in _apart(some)])
 
 
-def covers(one: Looks, other: Looks, seconds: int) -> bool:
+def near_duplicates(films: Mapping[str, Looks], found: Iterable[Passage]) -> dict[str, str]:
+    """Film -> an earlier one that shows the same pictures: passages cover nearly all of both.
+
+    A film that is a near duplicate is never itself the original of a later one.
+
+    Args:
+        films: the better first.
+        found: the passages that they share.
+    """
+    shared: Counter[tuple[str, str]] = Counter()
+    for passage in found:
+        shared[passage.one, passage.other] += passage.last - passage.first + 1
+    place = {name: number for number, name in enumerate(films)}
+    same = [both for both, seconds in shared.items() if _cover(films[both[0]], films[both[1]], seconds)]
+    copies: dict[str, str] = {}
+    for one, other in sorted(same, key=lambda both: (place[both[1]], place[both[0]])):
+        if one not in copies and other not in copies:
+            copies[other] = one
+    return copies
+
+
+def _cover(one: Looks, other: Looks, seconds: int) -> bool:
     """Whether a passage of so many seconds is nearly all of both films."""
     return seconds >= COVERED * max(one.length, other.length)
 
@@ -201,7 +223,7 @@ def _uncommon(films: Mapping[str, Looks], found: Sequence[Passage]) -> list[Pass
         one
         for one in found
         if one.last - one.first >= LONG
-        or covers(films[one.one], films[one.other], one.last - one.first + 1)
+        or _cover(films[one.one], films[one.other], one.last - one.first + 1)
         or not (
             common(one.one, one.first, one.last) or common(one.other, one.first + one.offset, one.last + one.offset)
         )

@@ -40,6 +40,6 @@ def _frames(file: Path, every: float) -> Iterator[Pixels]:
                     taken = int((time - start) / every) + 1
                     yield frame.to_ndarray(format="rgb24")
     except av.error.FFmpegError as error:
-        raise ConfigError(f"{str(file)!r} can't be read as a video: {error}") from error
+        raise ConfigError(f"{str(file)!r} can't be read as a video: {error.strerror}") from error
     if not taken:
         raise ConfigError(f"{str(file)!r} has no frames")

@@ -31,7 +31,7 @@ def moved(path: Path) -> NDArray[np.float32]:
         with av.open(f"file:{path}", metadata_errors="replace") as container:
             return followed(_small(container.decode(video=0)))
     except av.error.FFmpegError as error:
-        raise ConfigError(f"{str(path)!r} can't be read as a video: {error}") from error
+        raise ConfigError(f"{str(path)!r} can't be read as a video: {error.strerror}") from error
 
 
 def followed(pictures: Iterable[Grey]) -> NDArray[np.float32]:

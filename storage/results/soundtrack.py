@@ -37,7 +37,7 @@ def heard(path: Path) -> dict[str, Floats]:
             cuts_T = _cuts(container)
         loud_T = _loud(path)
     except av.error.FFmpegError as error:
-        raise ConfigError(f"{str(path)!r} can't be read as a video: {error}") from error
+        raise ConfigError(f"{str(path)!r} can't be read as a video: {error.strerror}") from error
     length = max(len(cuts_T), len(loud_T))
     curves = [np.pad(curve_T, (0, length - len(curve_T))) for curve_T in (loud_T, cuts_T)]
     level = loudness(path) if loud_T.any() else -np.inf

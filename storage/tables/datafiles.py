@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 ROWS_A_GROUP = 128  # a window of 128 keyframes reads one or two row groups
 _SPARE = 1 << 20  # bytes for a commit's log
 _LONGEST = 32  # characters of a text that the log says
-_VECTORS = ("sentences", "latents", "features", "tokens")
-_PACKED = ("image", "embedding", *_VECTORS, *(f"{name}_flipped" for name in _VECTORS))  # don't get smaller
+_FLIPPED = ("sentences_flipped", "tokens_flipped")
+_PACKED = ("image", "sentences", "tokens", *_FLIPPED, "embedding", "latents", "features")  # don't get smaller
 
 
 Value = str | float

@@ -99,13 +99,10 @@ FEATURES = _schema(
 
 LATENTS = _schema(
     *_ROW,
-    ("second", pa.int32()),
-    ("latents", pa.binary()),  # float16 [C, H, W]
-    ("latents_flipped", pa.binary()),  # float16 [C, H, W] of the mirrored keyframe
-    ("grid", pa.list_(pa.int32())),  # C, H, W
-    ("features", pa.binary()),  # float16 [N, E] of the image encoder; empty where the compressor reads the latents
-    ("features_flipped", pa.binary()),  # float16 [N, E] of the mirrored keyframe
-    ("feature_width", pa.int32()),  # E, 0 without features
+    ("latents", pa.binary()),  # float16 [2, C, H, W]: of the keyframe, and of its mirror image
+    ("latents_shape", pa.list_(pa.int32())),  # C, H, W
+    ("features", pa.binary()),  # float16 [2, N, E] of the image encoder; empty where the compressor reads the latents
+    ("features_shape", pa.list_(pa.int32())),  # N, E
 )
 
 TOKENS = _schema(

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, Field
 
-from storage.films.dedup import near_duplicates
-from storage.films.passages import Looks, passages
+from storage.films.passages import Looks, near_duplicates, passages
 from storage.root import Storage
 from storage.tables.rejects import Reject
 from storage.tables.tables import Tables

@@ -65,8 +65,8 @@ def reports(
     found = []
     for name, mine in shards.items():
         one = measured(name, began, looks, mine, theirs, scripts, photographs, same_face)
-        empty = [f"the story {result.story!r} has no pictures" for result in systems[name] if not result.files]
-        found.append(one.model_copy(update={"notes": (*empty, *one.notes)}))
+        empty = [f"the story {result.story!r} has no results" for result in systems[name] if not result.files]
+        found.append(one.model_copy(update={"notes": tuple(dict.fromkeys((*empty, *one.notes)))}))
     return found
 
 

@@ -86,6 +86,7 @@ class Page:
     links: tuple[tuple[str, str], ...] = ()
     tiles: tuple[Tile, ...] = ()
     figures: tuple[Tile, ...] = ()
+    pictures: tuple[Picture, ...] = ()
     cast: tuple[Portrait, ...] = ()
     cast_note: str = "Faces found in the film and grouped by their embeddings; nobody named them."
     notes: tuple[str, ...] = ()

@@ -1,13 +1,19 @@
-"""Quality reports as pages: of a snapshot and the models trained on it, or of a batch of movies."""
+"""Quality reports as pages: of a training, of a snapshot and the models trained on it, or of a batch of movies."""
 
 from collections.abc import Mapping, Sequence
 
-from models.metrics.figure import Figure
+import numpy as np
+
+from models.metrics.figure import Figure, absent
+from storage.fingerprint import fingerprint
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks.evaluation.report import Report
 from tasks.movies.page import MadeWith, Page, render, tile
-from tasks.shown import listed
+from tasks.shown import Picture, listed, picture
+from tasks.training.engine.fit import curve, sample_sheets
+
+_WIDTH = 960  # pixels of a picture on the page
 
 
 def of_models(
@@ -34,6 +40,48 @@ def of_models(
     )
 
 
+def of_training(storage: Storage, name: str, model: str, curves: bytes) -> str:
+    """Writes the page of a finished training, unless it is there; returns its place in the storage.
+
+    Args:
+        model: folder of the trained model.
+        curves: picture of what was measured over its steps.
+    """
+    rel = f"evaluations/{fingerprint('training', model)}/quality.html"
+    if storage.exists(rel):
+        return rel
+    rows = curve(storage, model)
+    samples = [
+        picture(f"held-out samples at step {step}", image, _WIDTH)
+        for step, image in sample_sheets(storage, model).items()
+    ]
+    return _write(
+        storage,
+        rel,
+        f"Training of {name}",
+        f"{len(rows)} steps.",
+        of_curve(rows),
+        [MadeWith(name, model, "", "")],
+        f"Of {model}/curve.jsonl.",
+        pictures=(picture("all figures over the steps", curves, _WIDTH), *samples),
+    )
+
+
+def of_curve(rows: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
+    """What a training has come to: losses over its last tenth, and the last figures of what was held out."""
+    found: dict[str, Figure] = {}
+    for name in dict.fromkeys(name for row in rows for name in row if name != "step"):
+        values = [row[name] for row in rows if name in row]
+        count = 1 if name.startswith("held_out/") else max(1, len(values) // 10)
+        what = (
+            f"mean of the last {count} of {len(values)} measurements; {values[0]:.4g} at first, {min(values):.4g} least"
+        )
+        found[name] = Figure(value=float(np.mean(values[-count:])), n=count, what=what)
+    if not any(name.startswith("held_out/") for name in found):
+        found["held_out/loss"] = absent("loss of what is held out", "nothing was held out, or it was never looked at")
+    return found
+
+
 def of_report(storage: Storage, rel: str, report: Report, notes: Sequence[str] = ()) -> str:
     """Writes the page of a report; returns its place in the storage."""
     parts = [MadeWith(name, model.id, model.revision, model.licence) for name, model in report.models.items()]
@@ -52,6 +100,7 @@ def _write(
     parts: Sequence[MadeWith],
     footer: str,
     notes: Sequence[str] = (),
+    pictures: Sequence[Picture] = (),
 ) -> str:
     reasons: dict[str, list[str]] = {}
     for name, figure in figures.items():
@@ -63,6 +112,7 @@ def _write(
         halves=(),
         eyebrow="Quality report",
         tiles=tuple(tile(name, figure) for name, figure in figures.items() if figure.value is not None),
+        pictures=tuple(pictures),
         notes=(*notes, *(f"No {listed(names)}: {reason}" for reason, names in reasons.items())),
         made_with=tuple(parts),
         footer=footer,

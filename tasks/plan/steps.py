@@ -212,7 +212,7 @@ def _views(frozen: FrozenConfig, codec: Codec, count: int, features: bool, built
     if not frozen.kept:
         size = codec.config.height, codec.config.width
         pictures = Pixels(_Black(count, *size), Buckets([size], [size]))
-        return Views(pictures, Eyes(codec, encoder, (frozen.height, frozen.width)))
+        return Views(pictures, Eyes(codec, encoder, (frozen.height, frozen.width), [size]))
     latents = torch.zeros(count, *codec.grid)
     if encoder is None:
         return Views(Kept(latents, latents), patch=patch)

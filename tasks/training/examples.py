@@ -65,7 +65,7 @@ class Examples:
 
     def latents(self, row: int, features: bool) -> Row:
         """A keyframe's row of the table `latents`, with the columns of image features where they are asked for."""
-        return self._row("latents", row, None if features else ["row_id", "latents", "latents_flipped", "grid"])
+        return self._row("latents", row, None if features else ["row_id", "latents", "latents_shape"])
 
     def tokens(self, row: int) -> Row:
         """A keyframe's row of the table `tokens`."""

@@ -3,11 +3,10 @@
 Where `frozen.kept` is false nothing is stored: pixels are read, and the models look at them in each step.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.device import device
 from models.vision import LatentsConfig, build_features
@@ -26,7 +25,9 @@ from tasks.training.frozen import FrozenConfig, Size, codec_identity, codec_of, 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.training.views import Drawn, Eyes
+    from models.training.views import Drawn
+
+_NO_FEATURES = {"features": b"", "features_shape": []}
 
 
 def run(
@@ -50,11 +51,6 @@ def run(
         raise StageError(f"latents of {len(missing)} films are missing; `moviedreamer status` says why: {missing[0]!r}")
 
 
-def keys(config: FrozenConfig, snapshot: Snapshot, size: Size) -> Mapping[str, str]:
-    """film_id -> fingerprint of the rows that `run` makes."""
-    return STAGE.keys([config, snapshot, size], snapshot.work)
-
-
 class Stored:
     """These rows as a training draws them (models.training.views.Source); with features where it asks for some."""
 
@@ -67,26 +63,17 @@ class Stored:
         return len(self._examples)
 
     def draw(self, rows_B: "Tensor", mirrored_B: "Tensor") -> "Drawn":
+        import torch
+
         from models.training.views import Drawn
 
-        found = [self._examples.latents(row, self._features) for row in rows_B.tolist()]
-        ends = ["_flipped" if mirrored else "" for mirrored in mirrored_B.tolist()]
-        some = list(zip(found, ends, strict=True))
-        latents = [_array(row[f"latents{end}"], row["grid"]) for row, end in some]
-        if not self._features:
-            return Drawn(_stacked(latents))
-        features = [_array(row[f"features{end}"], (-1, row["feature_width"])) for row, end in some]
-        return Drawn(_stacked(latents), _stacked(features))
+        some, sides = [self._examples.latents(row, self._features) for row in rows_B.tolist()], mirrored_B.tolist()
 
+        def stacked(name: str) -> "Tensor":
+            both = (np.frombuffer(row[name], np.float16).reshape(2, *row[f"{name}_shape"]) for row in some)
+            return torch.from_numpy(np.stack([one[side] for one, side in zip(both, sides, strict=True)])).float()
 
-def _array(data: bytes, shape: Sequence[int]) -> NDArray[np.float16]:
-    return np.frombuffer(data, np.float16).reshape(shape)
-
-
-def _stacked(arrays: Sequence[NDArray[np.float16]]) -> "Tensor":
-    import torch
-
-    return torch.from_numpy(np.stack(arrays)).float()
+        return Drawn(stacked("latents"), stacked("features") if self._features else None)
 
 
 def _make(config: FrozenConfig, snapshot: Snapshot, size: Size, storage: Storage, work: Work) -> ReadsAhead:
@@ -96,34 +83,22 @@ def _make(config: FrozenConfig, snapshot: Snapshot, size: Size, storage: Storage
 
     codec = codec_of(config, storage, snapshot, size)
     encoder = None if isinstance(config.vision, LatentsConfig) else build_features(config.vision, codec)
-    eyes = Eyes(codec, encoder, (config.height, config.width))
+    eyes = Eyes(codec, encoder, (config.height, config.width), [size])
+    looks = {"latents": eyes.latents} | ({"features": eyes.features} if encoder else {})
     keyframes = rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
 
     def see(film_id: str) -> Iterator[Step | Made]:
         for step, some, pictures in keyframes.of(film_id):
             images_B3HW = torch.stack([sized(picture, size) for picture in pictures]).to(device()).float() / 255
-            both = _seen(eyes, images_B3HW, ""), _seen(eyes, images_B3HW.flip(-1), "_flipped")
-            named = [{"row_id": keyframe["row_id"], "second": keyframe["second"]} for keyframe in some]
-            made = [name | plain | flipped for name, plain, flipped in zip(named, *both, strict=True)]
+            made: list[Row] = [{"row_id": keyframe["row_id"], **_NO_FEATURES} for keyframe in some]
+            for name, look in looks.items():
+                both_B2 = torch.stack([look(images_B3HW), look(images_B3HW.flip(-1))], 1).half().cpu().numpy()
+                for row, both in zip(made, both_B2, strict=True):
+                    row |= {name: both.tobytes(), f"{name}_shape": both.shape[1:]}
             yield Made({"latents": rows.table("latents", film_id, made)})
             yield step
 
     return ReadsAhead(see, keyframes.expect)
-
-
-def _seen(eyes: "Eyes", images_B3HW: "Tensor", end: str) -> list[Row]:
-    """The columns of latents and features whose names have this end."""
-    latents_BCHW, features_BNC = eyes.latents(images_B3HW), eyes.features(images_B3HW)
-    grid, width = list(latents_BCHW.shape[1:]), 0 if features_BNC is None else features_BNC.shape[-1]
-    features = [b""] * len(images_B3HW) if features_BNC is None else _bytes(features_BNC)
-    return [
-        {f"latents{end}": latents, "grid": grid, f"features{end}": told, "feature_width": width}
-        for latents, told in zip(_bytes(latents_BCHW), features, strict=True)
-    ]
-
-
-def _bytes(tensor_Bx: "Tensor") -> list[bytes]:
-    return [one.tobytes() for one in tensor_Bx.half().cpu().numpy()]
 
 
 def _identity(config: FrozenConfig, snapshot: Snapshot, size: Size) -> object:

@@ -48,7 +48,8 @@ def keyframe_views(
     if not config.kept:
         pictures = Examples(storage, snapshot.work, row_ids)
         return _pixels(config, pictures, codec, Buckets([size], [size]), features)
-    examples = Examples(storage, {**snapshot.work, "latents": latents.keys(config, snapshot, size)}, row_ids)
+    stored = {"latents": latents.STAGE.keys([config, snapshot, size], snapshot.work)}
+    examples = Examples(storage, {**snapshot.work, **stored}, row_ids)
     patch = config.vision.patch if features and isinstance(config.vision, LatentsConfig) else None
     return Views(latents.Stored(examples, features and patch is None), patch=patch)
 

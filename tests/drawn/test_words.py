@@ -3,7 +3,7 @@
 import pytest
 
 from drawn.film import truth
-from drawn.moods import MOODS
+from drawn.moods import moods
 from drawn.places import KINDS
 from drawn.script import FRAMINGS
 from drawn.words import FRAMES, PLACES, TIMES, told
@@ -11,7 +11,7 @@ from drawn.words import FRAMES, PLACES, TIMES, told
 
 def test_everything_that_can_be_drawn_has_words():
     assert PLACES.keys() == KINDS.keys()
-    assert TIMES.keys() == {mood.word for mood in MOODS.values()}
+    assert TIMES.keys() == {mood.word for mood in moods().values()}
     assert FRAMES.keys() == FRAMINGS.keys() - {"card"}
 
 

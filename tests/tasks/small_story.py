@@ -88,7 +88,7 @@ def write_story(storage: Storage, film_id: str, source: str, has_audio: bool) ->
             {**row, "second": second, "shot": shot, "sentences": sentences[: len(kinds)].tobytes(),
              "sentences_flipped": sentences[: len(kinds)].tobytes(), "sentence_width": 384, "sentence_kinds": kinds,
              "faces": b"".join(face.astype(np.float16).tobytes() for face in faces),
-             "face_width": 128, "face_characters": [0] * len(faces)}
+             "face_width": 128, "face_characters": [0] * len(faces), "face_boxes": list(box.values()) * len(faces)}
         )  # fmt: skip
     tables = Tables(storage)
     for name, found in rows.items():

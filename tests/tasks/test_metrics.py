@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks import metrics
+from tasks.cluster import dashboard
 
 
 @pytest.fixture
@@ -26,6 +27,16 @@ def test_a_stage_says_what_is_done_and_what_waits(said: dict[tuple[str, str], fl
     with metrics.staged("captions") as say:
         say(3, 10)
     assert said == {("moviedreamer_stage_done", "captions"): 3, ("moviedreamer_stage_waiting", "captions"): 7}
+
+
+def test_a_ray_that_is_still_being_imported_hears_nothing(
+    said: dict[tuple[str, str], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
+    with metrics.staged("captions") as say:
+        say(3, 10)
+    assert said == {}
+    assert dashboard() == ""
 
 
 def test_a_stage_says_it_again_since_ray_forgets(

@@ -63,19 +63,6 @@ def beats(shot: Shot, movie: MovieConfig, sound: SoundConfig) -> list[tuple[str,
     return [(lines[place * len(lines) // count], ends[place + 1] - ends[place]) for place in range(count)]
 
 
-def _script(story: Story, scene: Scene, shot: Shot, plot: str) -> Keyframe:
-    """What a keyframe of a shot shows."""
-    cast = _by_name(story.cast)
-    characters = tuple(
-        Character(description=_told(name, cast), face=name if name in cast and cast[name].pictures else "")
-        for name in shot.characters
-    )
-    props = _by_name(story.props)
-    elements = [_told(scene.place, _by_name(story.places)), *(_told(name, props) for name in shot.props)]
-    said = tuple(element for element in (*elements, shot.size, story.style) if element)
-    return Keyframe(characters=characters, scene_elements=said, plots=(plot,) if plot else ())
-
-
 def _by_name(named: Iterable[Named]) -> dict[str, Named]:
     return {one.name: one for one in named}
 
@@ -91,9 +78,11 @@ class _Planner:
         self.story, self.settings, self.pictures = story, settings, pictures
         self.window = settings.render.generation.window - 1
         self.film = [(name, place - len(past)) for place, name in enumerate(past)]
+        self.cast, self.places, self.props = (_by_name(some) for some in (story.cast, story.places, story.props))
+        self.known = self.props | self.cast | self.places
         self.screenplay = Screenplay(
             keyframes=tuple(
-                _script(story, placed.scene, placed.shot, plot)
+                self._script(placed.scene, placed.shot, plot)
                 for placed in story.shots()
                 for plot, _ in beats(placed.shot, settings.movie, settings.sound)
             )
@@ -127,8 +116,19 @@ class _Planner:
                 chosen = first if mine.seed is None else self._drawn(scene, shot, scripts, place, past, mine.seed)
                 yield PlannedShot(name, Placed(next(numbers), scene, shot), mine, first, chosen)
                 place += len(scripts)
-                past = [] if reach == "shot" else [*past, *((one.tokens, one.place) for one in first)]
+                past = [*past, *((one.tokens, one.place) for one in first)][-self.window :] if reach != "shot" else []
             past = [] if reach == "scene" else past
+
+    def _script(self, scene: Scene, shot: Shot, plot: str) -> Keyframe:
+        """What a keyframe of a shot shows."""
+        cast = self.cast
+        characters = tuple(
+            Character(description=_told(name, cast), face=name if name in cast and cast[name].pictures else "")
+            for name in shot.characters
+        )
+        elements = [_told(scene.place, self.places), *(_told(name, self.props) for name in shot.props)]
+        said = tuple(element for element in (*elements, shot.size, self.story.style) if element)
+        return Keyframe(characters=characters, scene_elements=said, plots=(plot,) if plot else ())
 
     def _drawn(
         self, scene: Scene, shot: Shot, scripts: Sequence[Keyframe], start: int, past: Sequence[Before], take: int
@@ -140,8 +140,8 @@ class _Planner:
         guidance = generation.guidance if shot.guidance is None else shot.guidance
         drawing = generation.model_copy(update={"temperature": temperature, "guidance": guidance})
         painting = [render.seed, render.quality, render.sampler, render.steps, render.guidance, render.fast]
-        cast = _by_name(self.story.cast)
-        faces = [[self.pictures[name] for name in cast[who].pictures] for who in shot.characters if who in cast]
+        seen = [self.cast[who] for who in shot.characters if who in self.cast]
+        faces = [[self.pictures[name] for name in one.pictures] for one in seen]
         references = self._references(scene, shot)
         drawn: list[Drawn] = []
         for number, (script, (plot, frames)) in enumerate(
@@ -174,9 +174,9 @@ class _Planner:
 
     def _references(self, scene: Scene, shot: Shot) -> tuple[str, ...]:
         """Pictures of the place, the props and the cast of a shot, each once."""
-        known = _by_name((*self.story.props, *self.story.cast, *self.story.places))
         names = dict.fromkeys((scene.place, *shot.props, *shot.characters))
-        files = [self.pictures[file] for name in names if name in known for file in known[name].pictures]
+        seen = [self.known[name] for name in names if name in self.known]
+        files = [self.pictures[file] for one in seen for file in one.pictures]
         return tuple(dict.fromkeys(files))[: self.settings.render.references]
 
 

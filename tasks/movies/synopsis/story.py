@@ -19,9 +19,9 @@ from models.writer.choices import Choice, Chooser
 from storage.errors import ConfigError
 from storage.printable import cut, printable
 from storage.stories.names import finder
-from storage.stories.reading import LONGEST, LONGEST_NAME
 from storage.stories.story import Line, Named, Scene, Shot, Story
 from storage.stories.text import normal
+from storage.stories.values import LONGEST, LONGEST_NAME
 from tasks.movies.synopsis.cast import bare, cast_of, is_place, names_in
 from tasks.movies.synopsis.words import (
     CLOSE,

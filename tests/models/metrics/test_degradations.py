@@ -86,7 +86,10 @@ def all_metrics(world):
     figures = {
         "clip_score": pictures.clip_score(seen, told),
         "frechet": pictures.frechet(texture(images), texture(real), "texture"),
+        "clip_sim": pictures.clip_sim(seen[:-1], seen[1:]),
         "csd": pictures.style_cross(style(images), style(real)),
+        "csd_self": pictures.style_self(style(images)),
+        "loudness": sound.loudness_gap([20 * np.log10(np.square(world["sound"]).mean())], -16),
         "occm": characters.occm(
             [len(crops) for one in stories.values() for crops in one["crops"]],
             [len(names) for one in stories.values() for names in one["expected"]],

@@ -76,6 +76,19 @@ def test_movies_go_through_vbench(tmp_path):
         vbench.write([Result("s", (tmp_path / "a.png",))], tmp_path / "new")
 
 
+def test_a_storages_movies_go_through_vbench(tmp_path):
+    movies = fill(tmp_path / "movies", *(f"ab12/{name}" for name in ("Rain.mp4", "storyboard.html", "about.json")))
+    fill(movies, "cd34/Jane 1.mp4", "cd34/Jane 2.mp4", "cd34/storyboard.html")
+    given = results.read(movies)
+    assert [file.name for file in vbench.write(given, tmp_path / "made")] == [
+        "ab12-0.mp4", "cd34 Jane 1-0.mp4", "cd34 Jane 2-0.mp4",
+    ]  # fmt: skip
+    again = systems.systems(tmp_path / "made", "vbench")["made"]
+    assert [(one.story, one.files[0].read_bytes()) for one in again] == [
+        (one.story, one.files[0].read_bytes()) for one in given
+    ]
+
+
 def test_the_plain_layout_goes_in_and_comes_out_equal(tmp_path):
     given = fill(tmp_path / "given", "a/0001.png", "a/0002.png", "b/0001.png")
     (given / "a" / "plots.txt").write_text("Rose stands.\nJack draws.\n")

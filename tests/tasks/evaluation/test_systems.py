@@ -64,7 +64,7 @@ def test_actors_see_what_one_process_sees_bit_for_bit(config, folder, tmp_path, 
     assert (report.n, report.figures["clip_score"].n, report.figures["clip_sim"].n) == (43, 43, 41)
     assert set(report.samples["clip_score"]) == {f"{s}/{n + 1}" for s, c in (("a", 40), ("b", 3)) for n in range(c)}
     assert report.models["clip"].licence == "MIT"
-    assert report.notes == ("the story 'empty' has no pictures",)
+    assert report.notes == ("the story 'empty' has no results",)
     for name in ("fid", "fid_layer_64", "inception_score", "aesthetic_score"):
         assert "Fetch" in report.figures[name].reason
     assert all(figure.value is not None or figure.reason for figure in report.figures.values())

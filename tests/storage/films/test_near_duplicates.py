@@ -5,8 +5,7 @@ import pytest
 
 from storage.decoding.decode import KeyframesConfig, decode_film
 from storage.decoding.look import MIRROR
-from storage.films.dedup import near_duplicates
-from storage.films.passages import COMMON, Looks, passages
+from storage.films.passages import COMMON, Looks, near_duplicates, passages
 from tests.storage.blobs import write
 
 
