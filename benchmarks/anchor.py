@@ -21,7 +21,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 
 from drawn.film import draw_frames
-from models.animator import SvdConfig, build
+from models.animator import Clip, SvdConfig, build
 from models.vision import EfficientNetLite0Config
 from models.vision.efficientnet_lite0 import EfficientNetLite0
 
@@ -68,7 +68,7 @@ def measured(config: SvdConfig, keyframes: list[Image], parts: int) -> NDArray[n
     count = config.frames + (parts - 1) * (config.frames - 1)
     rows = []
     for seed, keyframe in enumerate(keyframes):
-        frames = animator.animate(keyframe, count / config.rate, config.rate, seed)
+        frames = animator.animate(Clip(keyframe, count / config.rate, config.rate, seed))
         lengths = [config.frames, *[config.frames - 1] * (parts - 1)]
         rows.append([figures(encoder, keyframe, list(islice(frames, length))) for length in lengths])
     mean_P2: NDArray[np.float64] = np.array(rows).mean(0)

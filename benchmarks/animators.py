@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drawn.film import draw_frames
-from models.animator import CameraConfig, InterpolateConfig, build
+from models.animator import CameraConfig, Clip, InterpolateConfig, build
 from models.vision import EfficientNetLite0Config
 from models.vision.efficientnet_lite0 import EfficientNetLite0
 
@@ -62,7 +62,7 @@ def main() -> None:
     ways: Mapping[str, Callable[[Pair], Image]] = {
         "fade": lambda pair: cv2.addWeighted(pair.first, 0.5, pair.last, 0.5, 0).astype(np.uint8),
         "dis": lambda pair: next(by_dis(pair.first, pair.last, [0.5])),
-        "interpolate": lambda pair: list(still.animate(pair.first, 1, 2, 0, next=pair.last))[1],
+        "interpolate": lambda pair: list(still.animate(Clip(pair.first, 1, 2, 0, next=pair.last)))[1],
     }
     distance = Distance()
     made = [{way: make(pair) for way, make in ways.items()} for pair in pairs]
@@ -167,9 +167,9 @@ def clip_seconds(pair: Pair) -> dict[str, float]:
     """CPU seconds of a clip, each way as it would be used."""
     camera, interpolate = build(CameraConfig()), build(InterpolateConfig())
     clips: Mapping[str, Callable[[], Iterator[Image]]] = {
-        "fade": lambda: camera.animate(pair.first, 1, 24, 0, next=pair.last),
+        "fade": lambda: camera.animate(Clip(pair.first, 1, 24, 0, next=pair.last)),
         "dis": lambda: by_dis(pair.first, pair.last, [i / 24 for i in range(24)]),
-        "interpolate": lambda: interpolate.animate(pair.first, 1, 24, 0, next=pair.last),
+        "interpolate": lambda: interpolate.animate(Clip(pair.first, 1, 24, 0, next=pair.last)),
     }
     taken = {}
     for way, clip in clips.items():

@@ -21,7 +21,7 @@ def main(storage: Storage) -> None:
     demo = Demo.of(storage)
     work, _ = demo.tokens()
     model, generation = demo.autoregressive(work), demo.settings.render.generation
-    figures = likelihood.figures(storage, demo.snapshot, work, model, generation, count=10, shuffles=4, seed=0)
+    figures = likelihood.measured(storage, demo.snapshot, work, model, generation, count=10, shuffles=4, seed=0).figures
     for name, figure in figures.items():
         print(f"{name} {figure.value} (n = {figure.n}): {figure.what}")
     right, alone = figures["nll_right_script"], figures["nll_unconditional"]

@@ -5,13 +5,11 @@ Prefect, Ray and torch are imported by the commands that need them, so that `--h
 
 import json
 import sys
-import time
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from flows import catalogue
@@ -39,8 +37,6 @@ app = typer.Typer(
 )
 
 FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="One of `moviedreamer list`.")]
-
-_WATCH_EVERY = 5.0  # seconds
 
 
 @app.command("list")
@@ -212,17 +208,8 @@ def status(
     place = Storage(storage)
     if json_:
         print(json_text(report.status(place)))
-        return
-    page = Console(highlight=False, record=html is not None)
-    while True:
-        if watch:
-            page.clear()
-        report.show_all(place, page)
-        if html:
-            page.save_html(str(html))
-        if not watch:
-            return
-        time.sleep(_WATCH_EVERY)
+    else:
+        report.show_all(place, watch, html)
 
 
 @app.command()

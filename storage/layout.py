@@ -38,7 +38,7 @@ PLACES = (
     rf"{_RUN}/ray/\.validate_storage_marker",
     rf"{_RUN}/progress\.json",
     r"films/hashes\.parquet|drawn-\d+-\d+s-\d+x\d+(-r\d+)?\.(mp4|truth\.json)",
-    rf"evaluations/{_ID}/metrics\.json|quality\.html",
+    rf"evaluations/{_ID}/(metrics|report)\.json|quality\.html",
     rf"evaluations/vectors/{_ID}\.safetensors",
     rf"movies/{_ID}/{_MOVIE}|storyboard\.html|metrics\.json|notes\.json|about\.json",
     rf"movies/{_ID}/.+\.(mp4|jpg|about\.json)",

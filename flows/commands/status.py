@@ -5,7 +5,9 @@ No times, no Delta versions, no attempts and no path of the storage itself are i
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,6 +18,8 @@ from storage.errors import ConfigError, StorageError
 from storage.movies.encoder import ffmpeg_program
 from storage.printable import printable
 from storage.root import Storage
+
+_WATCH_EVERY = 5.0  # seconds
 
 Status = dict[str, Any]
 """What `status --json` prints: tables, snapshots, checkpoints, movies, rejects, each sorted; and the ffmpeg in use."""
@@ -103,8 +107,26 @@ def _relative(storage: Storage, text: str) -> str:
     return text.replace(storage.base.rstrip("/") + "/", "")
 
 
-def show_all(storage: Storage, console: Console) -> None:
-    """Prints the runs of the Prefect server that PREFECT_API_URL names, and what the storage holds."""
+def show_all(storage: Storage, watch: bool = False, html: Path | None = None) -> None:
+    """Prints the runs of the Prefect server that PREFECT_API_URL names, and what the storage holds.
+
+    Args:
+        watch: whether it is printed again every few seconds, until Ctrl-C.
+        html: file that is written as a page too.
+    """
+    page = Console(highlight=False, record=html is not None)
+    while True:
+        if watch:
+            page.clear()
+        _show_once(storage, page)
+        if html:
+            page.save_html(str(html))
+        if not watch:
+            return
+        time.sleep(_WATCH_EVERY)
+
+
+def _show_once(storage: Storage, console: Console) -> None:
     found = status(storage)
     if os.environ.get("PREFECT_API_URL"):
         from flows.server import runs as server_runs

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from models.animator.animator import Animator
+from models.animator.animator import Animator, Clip
 from models.animator.camera import CameraAnimator, CameraConfig
 from models.animator.diffusers_pipeline import DiffusersAnimator, DiffusersConfig
 from models.animator.generated import GeneratedConfig
@@ -40,6 +40,7 @@ __all__ = [
     "Animator",
     "AnimatorConfig",
     "CameraConfig",
+    "Clip",
     "DiffusersConfig",
     "GeneratedConfig",
     "InterpolateConfig",

@@ -1,12 +1,51 @@
-"""What every animator is: keyframes in, the frames of a clip out."""
+"""What every animator is: a keyframe and what stands around it in, the frames of a clip out."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A clip that is to be made: from one keyframe until the next.
+
+    Args:
+        keyframe_HWC: the first frame, RGB uint8 at the size of the movie.
+        seed: the same gives the same clip again.
+        previous: keyframe before this one in the shot; None after a cut.
+        next: keyframe after this one in the shot, with which the next clip begins; None before a cut.
+        anchor: first keyframe of the shot, which keeps its look when the clip is extended; None: this keyframe.
+        prompt: what happens, for models that read text.
+
+    Raises:
+        ValueError: for a length or rate that is not positive, or pictures of different sizes.
+    """
+
+    keyframe_HWC: Image
+    seconds: float
+    fps: int
+    seed: int
+    previous: Image | None = None
+    next: Image | None = None
+    anchor: Image | None = None
+    prompt: str = ""
+
+    def __post_init__(self) -> None:
+        if self.seconds <= 0 or self.fps <= 0:
+            raise ValueError(f"a clip needs seconds > 0 and fps > 0, got {self.seconds} s at {self.fps} fps")
+        for other in (self.previous, self.next, self.anchor):
+            if other is not None and other.shape != self.keyframe_HWC.shape:
+                raise ValueError(f"neighbour {other.shape} and keyframe {self.keyframe_HWC.shape} differ in size")
+
+    @property
+    def count(self) -> int:
+        """Of its frames."""
+        return max(1, round(self.seconds * self.fps))
 
 
 class Animator(Protocol):
@@ -16,41 +55,6 @@ class Animator(Protocol):
     revision: str
     licence: str
 
-    def animate(
-        self,
-        keyframe_HWC: Image,
-        seconds: float,
-        fps: int,
-        seed: int,
-        previous: Image | None = None,
-        next: Image | None = None,
-        anchor: Image | None = None,
-        prompt: str = "",
-    ) -> Iterator[Image]:
-        """round(seconds * fps) frames, at least one, RGB uint8 of the keyframe's size; a seed gives the same again.
-
-        Args:
-            keyframe_HWC: the first frame, RGB uint8 at the size of the movie.
-            previous: keyframe before this one in the shot; None after a cut.
-            next: keyframe after this one in the shot, with which the next clip begins; None before a cut.
-            anchor: first keyframe of the shot, which keeps its look when the clip is extended; None: this keyframe.
-            prompt: what happens, for models that read text.
-
-        Raises:
-            ValueError: for a length or rate that is not positive, or pictures of different sizes.
-        """
+    def animate(self, clip: Clip) -> Iterator[Image]:
+        """`clip.count` frames, RGB uint8 of the keyframe's size."""
         ...
-
-
-def frame_count(keyframe_HWC: Image, seconds: float, fps: int, *others: Image | None) -> int:
-    """How many frames a clip has.
-
-    Raises:
-        ValueError: as `Animator.animate`.
-    """
-    if seconds <= 0 or fps <= 0:
-        raise ValueError(f"a clip needs seconds > 0 and fps > 0, got {seconds} s at {fps} fps")
-    for other in others:
-        if other is not None and other.shape != keyframe_HWC.shape:
-            raise ValueError(f"neighbour {other.shape} and keyframe {keyframe_HWC.shape} differ in size")
-    return max(1, round(seconds * fps))

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from models.animator.animator import Image, frame_count
+from models.animator.animator import Clip, Image
 from models.animator.lens import Array, Lens, Move
 
 
@@ -46,38 +46,17 @@ class CameraAnimator:
     def __init__(self, config: CameraConfig) -> None:
         self.config = config
 
-    def animate(
-        self,
-        keyframe_HWC: Image,
-        seconds: float,
-        fps: int,
-        seed: int,
-        previous: Image | None = None,
-        next: Image | None = None,
-        anchor: Image | None = None,
-        prompt: str = "",
-    ) -> Iterator[Image]:
+    def animate(self, clip: Clip) -> Iterator[Image]:
         """See `Animator.animate`."""
-        count = frame_count(keyframe_HWC, seconds, fps, previous, next)
-        return self._frames(keyframe_HWC, count, seconds, Move(keyframe_HWC, seed, previous, next), previous, next)
-
-    def _frames(
-        self,
-        keyframe_HWC: Image,
-        count: int,
-        seconds: float,
-        move: Move,
-        previous: Image | None,
-        next: Image | None,
-    ) -> Iterator[Image]:
         import cv2
 
+        keyframe_HWC, seconds, move = clip.keyframe_HWC, clip.seconds, Move(clip)
         height, width = keyframe_HWC.shape[:2]
         lens = Lens(low_and_central(height, width), self.config.zoom, self.config.parallax)
-        for i in range(count):
-            t = (i + 0.5) / count  # between clips the step is the same as inside them
+        for i in range(clip.count):
+            t = (i + 0.5) / clip.count  # between clips the step is the same as inside them
             seen = keyframe_HWC
-            for neighbour, away in ((previous, t * seconds), (next, (1 - t) * seconds)):
+            for neighbour, away in ((clip.previous, t * seconds), (clip.next, (1 - t) * seconds)):
                 if neighbour is not None and (share := self._share(away, seconds)) > 0:
                     seen = cv2.addWeighted(keyframe_HWC, 1 - share, neighbour, share, 0).astype(np.uint8, copy=False)
             yield lens.through(seen, move.pose(t))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from models.animator.animator import Image, frame_count
+from models.animator.animator import Clip, Image
 from models.animator.interpolate import InterpolateAnimator, InterpolateConfig
 from models.checkpoint import CheckpointConfig
 from models.upscaler import lanczos
@@ -88,48 +88,31 @@ class GeneratedAnimator(ABC):
         """The smallest number of frames that the model can draw and that is not below `frames`."""
         return frames
 
-    def animate(
-        self,
-        keyframe_HWC: Image,
-        seconds: float,
-        fps: int,
-        seed: int,
-        previous: Image | None = None,
-        next: Image | None = None,
-        anchor: Image | None = None,
-        prompt: str = "",
-    ) -> Iterator[Image]:
+    def animate(self, clip: Clip) -> Iterator[Image]:
         """See `Animator.animate`."""
-        count = frame_count(keyframe_HWC, seconds, fps, previous, next, anchor)
-        last = next if self.reaches else None
-        return self._frames(keyframe_HWC, count, fps, seed, last, keyframe_HWC if anchor is None else anchor, prompt)
-
-    def _frames(
-        self, keyframe_HWC: Image, count: int, fps: int, seed: int, last: Image | None, anchor: Image, prompt: str
-    ) -> Iterator[Image]:
-        step = min(1, self.config.rate / fps)  # of the model's frames, from frame to frame of the movie
+        last, count = clip.next if self.reaches else None, clip.count
+        step = min(1, self.config.rate / clip.fps)  # of the model's frames, from frame to frame of the movie
         wanted = math.ceil(count * step) + 1 if last is not None else math.ceil((count - 1) * step) + 1
-        drawn = self._extended(keyframe_HWC, wanted, seed, last, anchor, prompt)
+        drawn = self._extended(clip, wanted, last)
         if last is not None:
             step = (len(drawn) - 1) / count  # the next clip begins with the last of them
-        height, width = keyframe_HWC.shape[:2]
+        height, width = clip.keyframe_HWC.shape[:2]
         for frame in self._retimed(drawn, [i * step for i in range(count)]):
             yield lanczos(frame, width, height)
 
-    def _extended(
-        self, keyframe_HWC: Image, wanted: int, seed: int, last: Image | None, anchor: Image, prompt: str
-    ) -> list[Image]:
+    def _extended(self, clip: Clip, wanted: int, last: Image | None) -> list[Image]:
         """At least `wanted` frames, drawn in parts. Each part starts from the last frame of the part before it."""
         import torch
 
+        anchor = clip.keyframe_HWC if clip.anchor is None else clip.anchor
         drawn: list[Image] = []
         part = 0
         while len(drawn) < wanted:
             missing = wanted - len(drawn) + (part > 0)
             frames = min(self.possible(max(2, missing)), self.config.frames)
             ends = last if missing <= frames else None
-            generator = torch.Generator().manual_seed((seed & 0xFFFFFFFF) + part)
-            made = self.draw(drawn[-1] if drawn else keyframe_HWC, ends, anchor, prompt, frames, generator)
+            generator = torch.Generator().manual_seed((clip.seed & 0xFFFFFFFF) + part)
+            made = self.draw(drawn[-1] if drawn else clip.keyframe_HWC, ends, anchor, clip.prompt, frames, generator)
             drawn += made[1:] if part else made
             part += 1
         return drawn

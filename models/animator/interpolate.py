@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from models.animator.animator import Image, frame_count
+from models.animator.animator import Clip, Image
 from models.animator.lens import Array, Lens, Move, looked
 from models.packaged import MODELS
 
@@ -67,25 +67,14 @@ class InterpolateAnimator:
         self.revision, self.licence = config.revision, config.licence
         self.motion, self.people = FlowFinder(), PersonFinder()
 
-    def animate(
-        self,
-        keyframe_HWC: Image,
-        seconds: float,
-        fps: int,
-        seed: int,
-        previous: Image | None = None,
-        next: Image | None = None,
-        anchor: Image | None = None,
-        prompt: str = "",
-    ) -> Iterator[Image]:
+    def animate(self, clip: Clip) -> Iterator[Image]:
         """See `Animator.animate`."""
-        count = frame_count(keyframe_HWC, seconds, fps, previous, next)
-        move = Move(keyframe_HWC, seed, previous, next)
-        if next is None:
-            return self._around_people(keyframe_HWC, count, move, joined=previous is not None)
-        if self.apart(keyframe_HWC, next):
-            return self._faded(keyframe_HWC, next, count, min(1, self.config.fade / seconds), move)
-        return self.between(keyframe_HWC, next, [i / count for i in range(count)], move)
+        if clip.next is None:
+            return self._around_people(clip)
+        if self.apart(clip.keyframe_HWC, clip.next):
+            return self._faded(clip, clip.next)
+        moments = [i / clip.count for i in range(clip.count)]
+        return self.between(clip.keyframe_HWC, clip.next, moments, Move(clip))
 
     def apart(self, first_HWC: Image, second_HWC: Image) -> bool:
         """Whether the two show different things, so that warping them to a moment between would tear them."""
@@ -116,27 +105,29 @@ class InterpolateAnimator:
             frame: Image = cv2.blendLinear(warped[0], warped[1], share_HW, 1 - share_HW)
             yield frame
 
-    def _faded(self, first_HWC: Image, second_HWC: Image, count: int, length: float, move: Move) -> Iterator[Image]:
-        """A fade in the middle of the clip, which takes `length` of it."""
+    def _faded(self, clip: Clip, next_HWC: Image) -> Iterator[Image]:
+        """A fade in the middle of the clip."""
         import cv2
 
+        first_HWC, move, length = clip.keyframe_HWC, Move(clip), min(1, self.config.fade / clip.seconds)
         lens = _flat_lens(first_HWC.shape[:2], self.config)
-        for i in range(count):
-            t = i / count
+        for i in range(clip.count):
+            t = i / clip.count
             u = float(np.clip((t - 0.5) / length + 0.5, 0, 1)) if length else float(t >= 0.5)
             share = u * u * (3 - 2 * u)
-            yield lens.through(cv2.addWeighted(first_HWC, 1 - share, second_HWC, share, 0), move.pose(t))
+            yield lens.through(cv2.addWeighted(first_HWC, 1 - share, next_HWC, share, 0), move.pose(t))
 
-    def _around_people(self, keyframe_HWC: Image, count: int, move: Move, joined: bool) -> Iterator[Image]:
-        """People shift against the background; `joined`: from nothing, as the clip before ended without a shift."""
-        near_HW = self.people.share(keyframe_HWC) - np.float32(0.5)
+    def _around_people(self, clip: Clip) -> Iterator[Image]:
+        """People shift against the background; from nothing after another clip, which ended without a shift."""
+        move = Move(clip)
+        near_HW = self.people.share(clip.keyframe_HWC) - np.float32(0.5)
         lens = Lens(near_HW, self.config.zoom, self.config.parallax)
-        for i in range(count):
-            t = i / count
+        for i in range(clip.count):
+            t = i / clip.count
             pose = move.pose(t)
-            if joined:
+            if clip.previous is not None:
                 pose[3:] *= t
-            yield lens.through(keyframe_HWC, pose)
+            yield lens.through(clip.keyframe_HWC, pose)
 
 
 def _flat_lens(size: tuple[int, ...], config: InterpolateConfig, moves: bool = True) -> Lens:

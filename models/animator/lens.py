@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.animator.animator import Image
+from models.animator.animator import Clip, Image
 
 Array = NDArray[np.float32]
 
@@ -58,9 +58,10 @@ class Lens:
 class Move:
     """The camera's way through a clip, which goes on from the clip before and into the next one of the shot."""
 
-    def __init__(self, keyframe_HWC: Image, seed: int, previous: Image | None, next: Image | None) -> None:
-        self.start = _pose(seed, 0) if previous is None else _pose(_meeting(previous, keyframe_HWC), 0)
-        self.end = _pose(seed, 1) if next is None else _pose(_meeting(keyframe_HWC, next), 0)
+    def __init__(self, clip: Clip) -> None:
+        before, here, after = clip.previous, clip.keyframe_HWC, clip.next
+        self.start = _pose(clip.seed, 0) if before is None else _pose(_meeting(before, here), 0)
+        self.end = _pose(clip.seed, 1) if after is None else _pose(_meeting(here, after), 0)
 
     def pose(self, t: float) -> Array:
         """At t in 0-1: the cubic with the given velocities at both ends, kept where no border shows."""

@@ -3,7 +3,7 @@
 Shapes: N samples, U units that are resampled together (samples, or the stories that they belong to).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,6 +46,15 @@ class Measured(NamedTuple):
     samples: dict[str, Samples]
 
 
+def joined(parts: Iterable[Measured]) -> Measured:
+    """All of several."""
+    found = Measured({}, {})
+    for part in parts:
+        found.figures.update(part.figures)
+        found.samples.update(part.samples)
+    return found
+
+
 def absent(what: str, reason: str) -> Figure:
     """A figure without a value."""
     return Figure(value=None, n=0, what=what, reason=reason)
@@ -85,6 +94,17 @@ def mean(values_N: Sequence[float] | Floats | Bools, what: str, stories: Sequenc
     )
     low, high = found.confidence_interval
     return whole.model_copy(update={"interval": (float(low), float(high))})
+
+
+def sampled(samples: Mapping[str, Mapping[str, Any]], words: Mapping[str, str]) -> Measured:
+    """The means of named samples, which are resampled one by one.
+
+    Args:
+        samples: metric -> sample -> value.
+        words: metric -> one line for people.
+    """
+    plain = {name: {str(sample): float(value) for sample, value in values.items()} for name, values in samples.items()}
+    return Measured({name: mean(list(values.values()), words[name]) for name, values in plain.items()}, plain)
 
 
 def means(words: Mapping[str, str], samples: Mapping[str, Samples], reasons: Mapping[str, str]) -> Measured:

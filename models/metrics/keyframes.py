@@ -15,7 +15,7 @@ from models.errors import ModelError
 from models.metrics import characters, consistency, pictures, script, sound
 from models.metrics.aesthetic import AestheticHead
 from models.metrics.clip import Image
-from models.metrics.figure import Figure, Floats, Measured, absent, means
+from models.metrics.figure import Figure, Floats, Measured, absent, joined, means
 from models.metrics.networks import HELD, PLAIN, Encoder, KeyframeMetricsConfig, Module, Vectors, encoder
 
 
@@ -124,12 +124,7 @@ def figures(
         real: pictures of real films, for FID.
         gone: module -> why it isn't there.
     """
-    found, samples = {}, {}
-    for module in modules:
-        measured = figures_of(module, config, stories, real, gone)
-        found.update(measured.figures)
-        samples.update(measured.samples)
-    return Measured(found, samples)
+    return joined(figures_of(module, config, stories, real, gone) for module in modules)
 
 
 def figures_of(

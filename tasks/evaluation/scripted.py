@@ -12,7 +12,7 @@ import numpy as np
 from models.captioner.colours import NAMES
 from models.metrics import consistency, pictures, script
 from models.metrics.characters import REASONS, Cast, assigned, identity_samples, occms
-from models.metrics.figure import Floats, Measured, Samples, absent, means
+from models.metrics.figure import Floats, Measured, Samples, absent, joined, means
 from models.metrics.keyframes import Keyframes, words
 from models.metrics.networks import Vectors
 from storage.stories.story import Placed, Story
@@ -69,11 +69,7 @@ def measured(
         _by_speech(looks, stories, scripts),
         _by_style(looks, stories, references),
     ]
-    found = Measured({}, {})
-    for part in parts:
-        found.figures.update(part.figures)
-        found.samples.update(part.samples)
-    return found, notes
+    return joined(parts), notes
 
 
 def _fitting(

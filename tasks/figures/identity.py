@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.face.bank import medoid
-from models.metrics.consistency import long_term, presence, short_term
-from models.metrics.figure import Bools, Figure, Ints
+from models.metrics.consistency import appearances, long_term, presence, short_term
+from models.metrics.figure import Bools, Ints, Measured
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.dataset import FilmData
-from tasks.figures.looks import Looks
+from tasks.figures.looks import Looks, sample_names
 from tasks.figures.retrieval import Floats
 
 VERSIONS = {
@@ -27,12 +27,12 @@ VERSIONS = {
 }
 
 
-def figures(
+def measured(
     storage: Storage, snapshot: Snapshot, looks: Mapping[str, Looks], same_face: float, main_faces: int
-) -> dict[str, Figure]:
+) -> Measured:
     """LT and ST of every version of the held-out keyframes that were looked at; characters are looked for in their own
     film."""
-    found: dict[str, Figure] = {}
+    found = Measured({}, {})
     films = dataset.load(storage, snapshot, "test")
     references = {film.film.film_id: reference_faces(storage, snapshot, film, main_faces) for film in films}
     seen = set(looks["original"].row_ids)
@@ -40,18 +40,23 @@ def figures(
     test = [film.row_ids[t] for film in films for t in places[film.film.film_id]]
     times_T = np.concatenate([_times(film, places[film.film.film_id]) for film in films])
     shown = {version: _presence(look.at(test).faces, places, references, same_face) for version, look in looks.items()}
+    names = sample_names(test)
     for version, words in VERSIONS.items():
         if version not in looks:
             continue
         if version != "original":
-            found[f"lt_{version}"] = long_term(shown["original"], shown[version]).model_copy(
+            found.figures[f"lt_{version}"] = long_term(shown["original"], shown[version]).model_copy(
                 update={
                     "what": "LT (Appendix B): of main characters' appearances in held-out keyframes, the share seen "
                     f"in {words}"
                 }
             )
+            found.samples[f"lt_{version}"] = {
+                f"{names[place]}.{who}": float(there)
+                for (who, place), there in appearances(shown["original"], shown[version]).items()
+            }
         features_TE = looks[version].at(test).embeddings
-        found[f"st_{version}"] = short_term(features_TE, shown["original"], "adjacent", times_T).model_copy(
+        found.figures[f"st_{version}"] = short_term(features_TE, shown["original"], "adjacent", times_T).model_copy(
             update={"what": f"ST: cosine of features of adjacent keyframes of a main character in {words}"}
         )
     return found

@@ -3,12 +3,15 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from models.autoregressive.generate import GenerationConfig
 from models.device import device
-from models.metrics.figure import Figure, mean
+from models.metrics.figure import Measured, Samples, sampled
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset
+from tasks.figures.looks import sample_names
 from tasks.references import references
 from tasks.stage import Work
 from tasks.training import tokens
@@ -30,7 +33,7 @@ _WORDS = {
 _SOURCES = {False: "the training half", True: "the film's other keyframes"}  # by whether films are held out as wholes
 
 
-def figures(
+def measured(
     storage: Storage,
     snapshot: Snapshot,
     work: Work,
@@ -39,7 +42,7 @@ def figures(
     count: int,
     shuffles: int,
     seed: int,
-) -> dict[str, Figure]:
+) -> Measured:
     """Teacher-forced, film by film, what is held out on its own; nats per dimension, lower is better.
 
     Args:
@@ -56,7 +59,7 @@ def figures(
         model = AutoregressiveModel.from_pretrained(folder).to(device())
     nll = partial(held_out_nll, model, window=generation.window, keep=generation.keep)
     table = dataset.feature_rows(storage, snapshot)
-    found: dict[str, list[float]] = {name: [] for name in _WORDS}
+    found: dict[str, Samples] = {name: {} for name in _WORDS}
     held_out: list[torch.Tensor] = []
     for film in snapshot.of_part("test"):
         train, test = (dataset.of_film(table, film, part) for part in ("train", "test"))
@@ -64,25 +67,28 @@ def figures(
         train_TLD = tokens.read(storage, work, train.row_ids)[0] if train.row_ids else tokens_TLD[:0]
         examples = references(train.scripts, train_TLD, test.scripts, tokens_TLD, count)
         orders = [shuffled(test.scripts, seed + i) for i in range(shuffles)] if len(test.scripts) > 1 else []
-        found["nll_right_script"] += nll(test.scripts, tokens_TLD).tolist()
+        names = np.array(sample_names(test.row_ids))
+        found["nll_right_script"] |= zip(names, nll(test.scripts, tokens_TLD).tolist(), strict=True)
         held_out.append(tokens_TLD)
         if orders:
             nll_ST = torch.stack([nll(order, tokens_TLD) for order in orders])
-            found["nll_shuffled_script"] += nll_ST.mean(0).tolist()
+            found["nll_shuffled_script"] |= zip(names, nll_ST.mean(0).tolist(), strict=True)
         for one in examples:
             if one.tokens_RLD is None:
                 continue
-            given = one.tokens_RLD, one.scripts
-            found["nll_right_script_few_shot"] += nll(test.scripts, tokens_TLD, *given)[one.places].tolist()
+            given, asked = (one.tokens_RLD, one.scripts), names[one.places]
+            nll_A = nll(test.scripts, tokens_TLD, *given)[one.places]
+            found["nll_right_script_few_shot"] |= zip(asked, nll_A.tolist(), strict=True)
             if orders:
                 nll_ST = torch.stack([nll(order, tokens_TLD, *given) for order in orders])
-                found["nll_shuffled_script_few_shot"] += nll_ST.mean(0)[one.places].tolist()
+                found["nll_shuffled_script_few_shot"] |= zip(asked, nll_ST.mean(0)[one.places].tolist(), strict=True)
     if held_out:
         learnt_TLD = _learnt(storage, snapshot, work)
-        found["nll_unconditional"] = unconditional_nll(learnt_TLD, torch.cat(held_out), seed=seed)[0].tolist()
+        nll_T = unconditional_nll(learnt_TLD, torch.cat(held_out), seed=seed)[0]
+        found["nll_unconditional"] |= zip(found["nll_right_script"], nll_T.tolist(), strict=True)
     unit = "negative log-likelihood of held-out keyframe tokens in nats per dimension, lower is better"
-    words = {name: said.format(source=_SOURCES[snapshot.by_films]) for name, said in _WORDS.items()}
-    return {name: mean(values, f"{unit}: {words[name]}") for name, values in found.items()}
+    source = _SOURCES[snapshot.by_films]
+    return sampled(found, {name: f"{unit}: {said.format(source=source)}" for name, said in _WORDS.items()})
 
 
 def _learnt(storage: Storage, snapshot: Snapshot, work: Work) -> "Tensor":

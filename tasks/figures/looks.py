@@ -11,11 +11,17 @@ import numpy as np
 
 from models.upscaler import lanczos
 from storage.decoding.pictures import decode
+from storage.tables.schemas import film_of
 from tasks.figures.retrieval import Bytes, Floats
 
 if TYPE_CHECKING:
     from models.face import FaceEmbedder
     from models.vision.encoder import ImageEncoder
+
+
+def sample_names(row_ids: Sequence[str]) -> list[str]:
+    """What keyframes are called among the samples of a report: "film/keyframe"."""
+    return [f"{film_of(row_id)}/{row_id}" for row_id in row_ids]
 
 
 @dataclass(frozen=True)

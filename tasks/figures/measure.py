@@ -8,7 +8,8 @@ Shapes: T keyframes, P pixels times colours, E numbers of an embedding.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -16,7 +17,7 @@ from pydantic import BaseModel, Field
 from models import face, vision
 from models.autoregressive.generate import GenerationConfig
 from models.face import FaceConfig
-from models.metrics.figure import Figure, mean
+from models.metrics.figure import Figure, Measured, joined, mean, sampled
 from models.metrics.networks import KeyframeMetricsConfig
 from models.metrics.pictures import cosine
 from models.vision import EfficientNetLite0Config, VisionConfig
@@ -28,9 +29,11 @@ from storage.tables.filmrows import FilmRows
 from storage.tables.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
+from tasks.evaluation import report
+from tasks.evaluation.report import Model
 from tasks.evaluation.stage import Looks as SystemLooks
 from tasks.figures import identity, likelihood, retrieval, systems, truth
-from tasks.figures.looks import Eyes, Looks
+from tasks.figures.looks import Eyes, Looks, sample_names
 from tasks.figures.retrieval import Floats
 from tasks.progress import Progress
 from tasks.stage import Work
@@ -93,16 +96,25 @@ def run(
         generation: how its tokens were generated.
 
     Returns:
-        where they are in the storage: evaluations/<fingerprint>/metrics.json.
+        where they are in the storage: evaluations/<fingerprint>/metrics.json. Beside it is report.json, which also has
+        the values that they are means of, so that two runs can be compared.
     """
     looks = SystemLooks(config.metrics, storage, systems.MODULES)
     networks = {str(module): model.revision for module, model in looks.models.items()}
     networks |= {name: getattr(config.metrics, name) for name in ("splits", "resamples")}
     parts = "evaluate", config, networks, embedder, snapshot.id, work, autoregressive, generation
-    rel = f"evaluations/{fingerprint(*parts)}/metrics.json"
+    key = fingerprint(*parts)
+    rel = f"evaluations/{key}/metrics.json"
     if not storage.exists(rel):
-        figures = _figures(config, embedder, storage, snapshot, work, autoregressive, generation, cluster, progress)
-        plain = {name: _short(figure).model_dump(mode="json") for name, figure in figures.items()}
+        began = datetime.now(UTC)
+        found = _measured(config, embedder, storage, snapshot, work, autoregressive, generation, cluster, progress)
+        figures = {name: _short(figure) for name, figure in found.figures.items()}
+        models = {str(module): model for module, model in looks.models.items()}
+        models["autoregressive"] = Model(id=autoregressive, revision="", licence="")
+        n, seeds = figures["keyframes"].n, [config.seed]
+        made = report.made(f"evaluation {key}", began, n, figures, found.samples, models, seeds)
+        storage.write_bytes(f"evaluations/{key}/report.json", made.text().encode())
+        plain = {name: figure.model_dump(mode="json") for name, figure in figures.items()}
         storage.write_bytes(rel, (json.dumps(plain, indent=1) + "\n").encode())
     return rel
 
@@ -121,7 +133,7 @@ def _short(figure: Figure) -> Figure:
     return figure.model_copy(update=shorter)
 
 
-def _figures(
+def _measured(
     config: EvaluateConfig,
     embedder: FaceConfig,
     storage: Storage,
@@ -131,7 +143,7 @@ def _figures(
     generation: GenerationConfig,
     cluster: ClusterConfig,
     progress: Progress,
-) -> Figures:
+) -> Measured:
     _, one = next(_images(storage, "original", snapshot.work["keyframes"]))
     height, width = decode(one).shape[:2]
     eyes = Eyes(config.width, config.height, (width, height), vision.build(config.vision), face.build(embedder))
@@ -150,21 +162,22 @@ def _figures(
         looks[version] = eyes.look(mine, with_faces=() if version == "original" else set(shown))
     progress("evaluate", len(versions), len(versions) + 1)
     looks["original"] = replace(looks["original"], faces=_known_faces(storage, snapshot, looks["original"].row_ids))
-    figures: Figures = {}
+    made = {**snapshot.work, **work}
+    found = [
+        likelihood.measured(
+            storage, snapshot, work, autoregressive, generation, config.references, config.shuffles, config.seed
+        ),
+        identity.measured(storage, snapshot, looks, config.same_face, config.main_faces),
+        dreamt(looks, shown),
+        Measured(truth.figures(storage, snapshot, config.smallest_face), {}),
+        systems.measured(config.metrics, storage, made, versions, shown, cluster, progress),
+        Measured(_counts(storage, snapshot, learnt, test), {}),
+    ]
     if "rebuilt" in looks:
         parts = {"train": train, "held_out": shown}
-        figures |= rebuilt_figures(config, looks["original"], looks["rebuilt"], parts, _side(snapshot))
-    figures |= likelihood.figures(
-        storage, snapshot, work, autoregressive, generation, config.references, config.shuffles, config.seed
-    )
-    figures |= identity.figures(storage, snapshot, looks, config.same_face, config.main_faces)
-    figures |= dreamt_figures(looks, shown)
-    figures |= truth.figures(storage, snapshot, config.smallest_face)
-    made = {**snapshot.work, **work}
-    figures |= systems.figures(config.metrics, storage, made, versions, shown, cluster, progress)
-    figures |= _counts(storage, snapshot, learnt, test)
+        found.insert(0, rebuilt_well(config, looks["original"], looks["rebuilt"], parts, _side(snapshot)))
     progress("evaluate", len(versions) + 1, len(versions) + 1)
-    return figures
+    return joined(found)
 
 
 def _some(row_ids: Sequence[str], most: int) -> list[str]:
@@ -196,58 +209,64 @@ def _known_faces(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -
     ]
 
 
-def rebuilt_figures(
+def rebuilt_well(
     config: EvaluateConfig, original: Looks, rebuilt: Looks, parts: Mapping[str, Sequence[str]], side: str = "half"
-) -> Figures:
+) -> Measured:
     """How well two tokens hold a keyframe: is the rebuilt one nearest to its own original, and how near?
 
     Args:
         side: what a part is of the snapshot, in words: "half" or "films".
     """
     places = {row_id: t for t, row_id in enumerate(original.row_ids)}
-    figures: Figures = {}
+    words, samples = dict[str, str](), dict[str, dict[str, Any]]()
     for half, row_ids in parts.items():
         mine, own = rebuilt.at(row_ids), original.at(row_ids)
         own_Q = np.array([places[row_id] for row_id in row_ids], dtype=np.int64)
         ranks_Q, steps_Q = retrieval.retrieved(mine.pixels, original.pixels, own_Q)
         feature_ranks_Q, _ = retrieval.retrieved(mine.embeddings, original.embeddings, own_Q)
-        words = f"of the rebuilt keyframes of the {_PARTS[half]} {side}"
-        figures |= {
-            f"rebuilt_top1_{half}": mean(
+        of = f"of the rebuilt keyframes of the {_PARTS[half]} {side}"
+        near = config.neighbours
+        told = {
+            f"rebuilt_top1_{half}": (
                 ranks_Q == 0,
-                f"share {words} whose own original is the nearest of all originals, by pixels",
+                f"share {of} whose own original is the nearest of all originals, by pixels",
             ),
-            f"rebuilt_within_{config.neighbours}_{half}": mean(
-                steps_Q <= config.neighbours,
-                f"share {words} whose nearest original is their own or at most {config.neighbours} places from it",
+            f"rebuilt_within_{near}_{half}": (
+                steps_Q <= near,
+                f"share {of} whose nearest original is their own or at most {near} places from it",
             ),
-            f"rebuilt_top1_features_{half}": mean(
+            f"rebuilt_top1_features_{half}": (
                 feature_ranks_Q == 0,
-                f"share {words} whose own original is the nearest of all, by image-encoder features",
+                f"share {of} whose own original is the nearest of all, by image-encoder features",
             ),
-            f"rebuilt_psnr_{half}": mean(
+            f"rebuilt_psnr_{half}": (
                 retrieval.psnr(mine.pixels, own.pixels),
-                f"PSNR {words} in dB, at {config.width}x{config.height}",
+                f"PSNR {of} in dB, at {config.width}x{config.height}",
             ),
-            f"rebuilt_similarity_{half}": mean(
+            f"rebuilt_similarity_{half}": (
                 cosine(mine.embeddings, own.embeddings),
-                f"cosine of image-encoder features {words} and of their originals",
+                f"cosine of image-encoder features {of} and of their originals",
             ),
         }
-    return figures
+        for name, (values_Q, what) in told.items():
+            words[name], samples[name] = what, dict(zip(sample_names(row_ids), values_Q, strict=True))
+    return sampled(samples, words)
 
 
-def dreamt_figures(looks: Mapping[str, Looks], test: Sequence[str]) -> Figures:
+def dreamt(looks: Mapping[str, Looks], test: Sequence[str]) -> Measured:
     """How like the original is what was dreamt of it? The original was never seen in training."""
     own = looks["original"].at(test)
-    return {
-        f"{version}_similarity": mean(
-            cosine(look.at(test).embeddings, own.embeddings),
-            f"cosine of image-encoder features of {identity.VERSIONS[version]} and of their originals",
-        )
-        for version, look in looks.items()
-        if version not in ("original", "rebuilt")
-    }
+    shown = {f"{one}_similarity": one for one in looks if one not in ("original", "rebuilt")}
+    return sampled(
+        {
+            name: dict(zip(sample_names(test), cosine(looks[one].at(test).embeddings, own.embeddings), strict=True))
+            for name, one in shown.items()
+        },
+        {
+            name: f"cosine of image-encoder features of {identity.VERSIONS[one]} and of their originals"
+            for name, one in shown.items()
+        },
+    )
 
 
 def _counts(storage: Storage, snapshot: Snapshot, train: Sequence[str], test: Sequence[str]) -> Figures:

@@ -6,7 +6,8 @@ A metric whose weights are missing stands there once, with the reason; the other
 from collections.abc import Mapping, Sequence
 
 from models.metrics import keyframes, pictures
-from models.metrics.figure import Figure, mean
+from models.metrics.figure import Measured, joined, sampled
+from models.metrics.keyframes import Keyframes
 from models.metrics.networks import KeyframeMetricsConfig, Module
 from storage.root import Storage
 from storage.tables.schemas import film_of
@@ -21,7 +22,7 @@ from tasks.stage import Work
 MODULES: tuple[Module, ...] = ("clip", "inception", "style")
 
 
-def figures(
+def measured(
     config: KeyframeMetricsConfig,
     storage: Storage,
     work: Work,
@@ -29,7 +30,7 @@ def figures(
     row_ids: Sequence[str],
     cluster: ClusterConfig,
     progress: Progress,
-) -> dict[str, Figure]:
+) -> Measured:
     """<metric>_<version>; FID is taken to the originals of the same keyframes.
 
     Args:
@@ -41,22 +42,29 @@ def figures(
     looks = look(config, [one for some in shards.values() for one in some], storage, cluster, progress, modules=MODULES)
     original = looks.keyframes(shards["original"])
     there = [module for module in MODULES if module not in looks.gone]
-    found = keyframes.figures(config, [], [], looks.gone, [one for one in MODULES if one not in there]).figures
+    found = keyframes.figures(config, [], [], looks.gone, [one for one in MODULES if one not in there])
     for version, mine in shards.items():
         shown, words = looks.keyframes(mine), VERSIONS[version]
-        real = [] if version == "original" else original
-        found |= {
-            f"{name}_{version}": figure.model_copy(update={"what": f"{figure.what}; of {words}"})
-            for name, figure in keyframes.figures(config, shown, real, {}, there).figures.items()
-        }
+        own = keyframes.figures(config, shown, [] if version == "original" else original, {}, there)
         if version != "original" and "clip" in there:
-            pairs = [
-                pictures.cosine(one.load("clip")["pictures"], other.load("clip")["pictures"]).tolist()
-                for one, other in zip(shown, original, strict=True)
-            ]
-            what = f"{pictures.WHAT['clip_sim']}; of {words}, each with its original"
-            found[f"clip_sim_to_original_{version}"] = mean([value for some in pairs for value in some], what)
+            own = joined([own, _to_originals(shown, original)])
+        for name, figure in own.figures.items():
+            found.figures[f"{name}_{version}"] = figure.model_copy(update={"what": f"{figure.what}; of {words}"})
+        found.samples.update({f"{name}_{version}": samples for name, samples in own.samples.items()})
     return found
+
+
+def _to_originals(shown: Sequence[Keyframes], original: Sequence[Keyframes]) -> Measured:
+    """CLIP-sim of Table 3."""
+    alike = {
+        name: value
+        for one, other in zip(shown, original, strict=True)
+        for name, value in zip(
+            one.ids, pictures.cosine(one.load("clip")["pictures"], other.load("clip")["pictures"]), strict=True
+        )
+    }
+    name, what = "clip_sim_to_original", f"{pictures.WHAT['clip_sim']}; each with its original"
+    return sampled({name: alike}, {name: what})
 
 
 def _shards(work: Work, version: str, row_ids: Sequence[str], plots: Mapping[str, str]) -> list[Rows]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models import animator, upscaler
-from models.animator import AnimatorConfig, InterpolateConfig
+from models.animator import AnimatorConfig, Clip, InterpolateConfig
 from models.upscaler import RealEsrganConfig, UpscalerConfig
 from storage.decoding.pictures import decode
 from storage.errors import FilmError
@@ -232,7 +232,7 @@ def _frames(
         after = place + 1 < len(scenes) and scenes[place + 1].shot == scene.shot
         if not before:
             first = place
-        yield from moving.animate(
+        clip = Clip(
             shown(place),
             config.clip,
             config.fps,
@@ -242,6 +242,7 @@ def _frames(
             anchor=shown(first),
             prompt=scene.plot,
         )
+        yield from moving.animate(clip)
     progress(what, len(scenes), len(scenes))
 
 

@@ -13,6 +13,7 @@ from models.vision import LatentsConfig, build_features
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.filmrows import FilmRows
+from storage.tables.tables import Tables
 from tasks import rows
 from tasks.cluster import ClusterConfig
 from tasks.made import Made, ReadsAhead, Step
@@ -43,12 +44,14 @@ def run(
     Raises:
         StageError: when a film has none.
     """
-    if not config.kept:
+    arguments = [config, snapshot, size or config.size]
+    wanted = STAGE.keys(arguments, snapshot.work).items() if config.kept else set()
+    if wanted <= Tables(storage).done(STAGE.name):
         return
     codec_of(config, storage, snapshot)  # fitted before several workers ask for it
-    made = run_stage(STAGE, [config, snapshot, size or config.size], storage, snapshot.work, cluster, progress)
-    if missing := sorted(made["keyframes"].keys() - made[STAGE.name].keys()):
-        raise StageError(f"latents of {len(missing)} films are missing; `moviedreamer status` says why: {missing[0]!r}")
+    made = run_stage(STAGE, arguments, storage, snapshot.work, cluster, progress)
+    if missing := sorted(wanted - made[STAGE.name].items()):
+        raise StageError(f"{len(missing)} films have no latents; `moviedreamer status` says why: {missing[0][0]!r}")
 
 
 class Stored:

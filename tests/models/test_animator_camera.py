@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from models.animator import CameraConfig, build
+from models.animator import CameraConfig, Clip, build
 from models.animator.camera import low_and_central
 from models.animator.lens import Lens
 
@@ -23,7 +23,7 @@ def picture(seed: int) -> np.ndarray:
 def clip(**options) -> np.ndarray:
     arguments = {"seconds": 1.0, "fps": 24, "seed": 3} | options
     animator = build(arguments.pop("config", CameraConfig()))
-    return np.stack(list(animator.animate(arguments.pop("keyframe", picture(0)), **arguments)))
+    return np.stack(list(animator.animate(Clip(arguments.pop("keyframe", picture(0)), **arguments))))
 
 
 def step(a: np.ndarray, b: np.ndarray) -> float:

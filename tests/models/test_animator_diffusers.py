@@ -5,7 +5,7 @@ import pytest
 from PIL import Image as Pillow
 from pydantic import TypeAdapter
 
-from models.animator import AnimatorConfig, DiffusersConfig, build
+from models.animator import AnimatorConfig, Clip, DiffusersConfig, build
 from models.animator.diffusers_pipeline import PipelineError, accepted, arguments
 from models.checkpoint import CheckpointError
 from tests.models import tiny_checkpoints
@@ -44,7 +44,7 @@ def calls(animator, monkeypatch) -> list[dict]:
 
 
 def test_a_clip_goes_from_one_keyframe_to_the_next_with_the_plot_as_prompt(animator, calls):
-    frames = list(animator.animate(picture(0), 0.5, 8, seed=3, next=picture(1), prompt="They dance."))
+    frames = list(animator.animate(Clip(picture(0), 0.5, 8, seed=3, next=picture(1), prompt="They dance.")))
     assert len(frames) == 4
     assert {frame.shape for frame in frames} == {(H, W, 3)}
     (given,) = calls
@@ -55,7 +55,7 @@ def test_a_clip_goes_from_one_keyframe_to_the_next_with_the_plot_as_prompt(anima
 
 
 def test_a_long_clip_goes_on_from_its_last_frame_and_ends_at_the_next_keyframe(animator, calls):
-    frames = list(animator.animate(picture(0), 1.5, 8, seed=3, next=picture(1)))
+    frames = list(animator.animate(Clip(picture(0), 1.5, 8, seed=3, next=picture(1))))
     assert len(frames) == 12
     first, second = calls
     assert first["num_frames"] == 9
@@ -66,12 +66,12 @@ def test_a_long_clip_goes_on_from_its_last_frame_and_ends_at_the_next_keyframe(a
 
 
 def test_without_a_next_keyframe_nothing_is_reached(animator, calls):
-    assert len(list(animator.animate(picture(0), 0.25, 24, seed=3, previous=picture(1)))) == 6
+    assert len(list(animator.animate(Clip(picture(0), 0.25, 24, seed=3, previous=picture(1))))) == 6
     assert "last_image" not in calls[0]
 
 
 def test_the_same_seed_gives_the_same_clip_and_another_seed_another(animator):
-    first, again, other = (np.stack(list(animator.animate(picture(0), 0.5, 8, seed=seed))) for seed in (3, 3, 4))
+    first, again, other = (np.stack(list(animator.animate(Clip(picture(0), 0.5, 8, seed=seed)))) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -82,7 +82,7 @@ def test_a_wan_that_sees_clip_features_is_given_as_many_images_as_it_has_positio
     animator = build(config.model_copy(update={"source": str(folder)}))
     assert animator.reaches == (images == 2)
     for following in (picture(1), None):
-        assert len(list(animator.animate(picture(0), 0.5, 8, seed=3, next=following))) == 4
+        assert len(list(animator.animate(Clip(picture(0), 0.5, 8, seed=3, next=following)))) == 4
 
 
 @pytest.mark.parametrize(

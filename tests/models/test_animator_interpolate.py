@@ -8,7 +8,7 @@ import torch
 
 from drawn.film import draw_frames
 from models import packaged
-from models.animator import InterpolateConfig, build
+from models.animator import Clip, InterpolateConfig, build
 from models.animator.rife import FlowNetwork
 from models.packaged import PackagedModelError
 
@@ -33,7 +33,7 @@ def still():
 
 
 def clip(animator, keyframe, seconds=1.0, fps=8, seed=3, **options) -> np.ndarray:
-    return np.stack(list(animator.animate(keyframe, seconds, fps, seed, **options)))
+    return np.stack(list(animator.animate(Clip(keyframe, seconds, fps, seed, **options))))
 
 
 def step(a: np.ndarray, b: np.ndarray) -> float:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from models.animator import SvdConfig, build
+from models.animator import Clip, SvdConfig, build
 from models.checkpoint import CheckpointError
 from tests.models import tiny_checkpoints
 
@@ -62,7 +62,7 @@ def test_extension_uses_the_first_images_clip_feature_and_the_last_frames_latent
     frames, seen = [], Seen(animator, monkeypatch)
     draw = animator.draw
     monkeypatch.setattr(animator, "draw", lambda *given: frames.append(draw(*given)) or frames[-1])
-    clip = list(animator.animate(keyframe, 10 / 8, 8, seed=3))
+    clip = list(animator.animate(Clip(keyframe, 10 / 8, 8, seed=3)))
     assert len(clip) == 10
     assert [len(part) for part in frames] == [4, 4, 4]  # 4 + 3 + 3
     assert len(seen.features) == len(seen.latents) == 3
@@ -79,13 +79,13 @@ def test_without_the_anchor_extension_sees_the_last_frame_alone(config, monkeypa
     frames, seen = [], Seen(animator, monkeypatch)
     draw = animator.draw
     monkeypatch.setattr(animator, "draw", lambda *given: frames.append(draw(*given)) or frames[-1])
-    list(animator.animate(picture(0), 7 / 8, 8, seed=3))
+    list(animator.animate(Clip(picture(0), 7 / 8, 8, seed=3)))
     torch.testing.assert_close(seen.features[1], feature(animator, frames[0][-1]))
 
 
 def test_the_first_keyframe_of_the_shot_is_the_anchor_of_its_later_clips(animator, monkeypatch):
     seen = Seen(animator, monkeypatch)
-    list(animator.animate(picture(1), 0.5, 8, seed=3, previous=picture(0), anchor=picture(0)))
+    list(animator.animate(Clip(picture(1), 0.5, 8, seed=3, previous=picture(0), anchor=picture(0))))
     torch.testing.assert_close(seen.features[0], feature(animator, picture(0)))
     torch.testing.assert_close(seen.latents[0][0], latent(animator, picture(1)))
 
@@ -93,14 +93,14 @@ def test_the_first_keyframe_of_the_shot_is_the_anchor_of_its_later_clips(animato
 @pytest.mark.parametrize(("seconds", "fps", "count"), [(0.5, 8, 4), (1.0, 24, 24), (0.01, 24, 1), (0.5, 5, 2)])
 def test_a_clip_has_as_many_frames_as_it_is_long_and_the_keyframes_size(animator, seconds, fps, count):
     keyframe = np.repeat(np.repeat(picture(0), 2, 0), 2, 1)
-    frames = list(animator.animate(keyframe, seconds, fps, seed=3))
+    frames = list(animator.animate(Clip(keyframe, seconds, fps, seed=3)))
     assert len(frames) == count
     assert {frame.shape for frame in frames} == {(2 * H, 2 * W, 3)}
     assert {frame.dtype for frame in frames} == {np.dtype(np.uint8)}
 
 
 def test_the_same_seed_gives_the_same_clip_and_another_seed_another(animator):
-    first, again, other = (np.stack(list(animator.animate(picture(0), 0.5, 8, seed=seed))) for seed in (3, 3, 4))
+    first, again, other = (np.stack(list(animator.animate(Clip(picture(0), 0.5, 8, seed=seed)))) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 

@@ -31,6 +31,8 @@ from storage.tables.filmrows import FilmRows
 from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.cluster import ClusterConfig
+from tasks.evaluation import report
+from tasks.evaluation.comparison import compare
 from tasks.figures import likelihood, measure, systems
 from tasks.figures.looks import Looks
 from tasks.made import Film, answered
@@ -318,11 +320,26 @@ def test_figures_come_with_samples_and_meaning_and_without_nan(run):
     assert figures["lt_dreamt"]["n"] == figures["lt_no_faces"]["n"] == 3
 
 
+def test_a_run_has_a_report_by_which_it_is_compared_with_another(run):
+    told = report.parse(run.storage.read_bytes(run.metrics.replace("metrics", "report")), "report.json")
+    figures = measure.read(run.storage, run.metrics)
+    assert told.figures == figures
+    assert (told.n, told.seeds, told.models["autoregressive"].id) == (12, (0,), run.autoregressive)
+    shown = [f"{FILM}/{FILM}-{second:06d}" for second in range(6, 12)]
+    for name in ("rebuilt_psnr_held_out", "dreamt_similarity", "nll_right_script", "nll_unconditional"):
+        assert list(told.samples[name]) == shown
+    assert {name.rpartition(".")[0] for name in told.samples["lt_dreamt"]} < set(shown)
+    for name, samples in told.samples.items():
+        assert figures[name].n == len(samples)
+        assert not samples or figures[name].value == pytest.approx(np.mean(list(samples.values())), rel=1e-5)
+    assert all(one.difference == 0 for one in compare(told, told) if one.n)
+
+
 def test_metrics_that_compare_systems_are_of_each_version(run, tmp_path, monkeypatch):
     monkeypatch.setattr(tasks.evaluation.stage, "answers", in_process)
     work, row_ids = {**run.snapshot.work, **run.work}, [f"{FILM}-{second:06d}" for second in range(6, 12)]
     given = (run.storage, work, ["original", "dreamt"], row_ids, CLUSTER, silent)
-    found = systems.figures(tiny_metrics.config(tmp_path), *given)
+    found = systems.measured(tiny_metrics.config(tmp_path), *given).figures
     assert {name for name in found if name.startswith(("clip_score", "csd", "fid"))} == {
         "clip_score_original", "clip_score_dreamt", "csd_self_original", "csd_self_dreamt",
         "fid", "fid_layer_768", "fid_layer_192", "fid_layer_64",
@@ -350,15 +367,17 @@ def test_of_many_keyframes_learnt_from_the_mixture_is_fitted_to_a_window(run, mo
 
 
 def looks(pixels):
-    row_ids = tuple(f"r{t}" for t in range(len(pixels)))
+    row_ids = tuple(f"r-{t}" for t in range(len(pixels)))
     return Looks(row_ids, pixels, pixels, [np.zeros((0, 1), np.float32)] * len(pixels))
 
 
 def test_perfectly_rebuilt_keyframes_find_their_originals():
     pixels = np.random.default_rng(0).random((6, 30), dtype=np.float32)
-    found = measure.rebuilt_figures(
-        measure.EvaluateConfig(), looks(pixels), looks(pixels + 0.01), {"train": ["r0", "r1"], "held_out": ["r5"]}
+    found = measure.rebuilt_well(
+        measure.EvaluateConfig(), looks(pixels), looks(pixels + 0.01), {"train": ["r-0", "r-1"], "held_out": ["r-5"]}
     )
+    assert found.samples["rebuilt_top1_train"] == {"r/r-0": 1.0, "r/r-1": 1.0}
+    found = found.figures
     assert (found["rebuilt_top1_train"].value, found["rebuilt_top1_train"].n) == (1.0, 2)
     assert found["rebuilt_within_2_held_out"].value == 1.0
     assert found["rebuilt_psnr_held_out"].value == pytest.approx(40, abs=0.1)

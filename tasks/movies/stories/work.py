@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import animator, sentence, upscaler
+from models.animator import Clip
 from models.autoregressive import screenplay
 from models.autoregressive.script_tokens import FrameScript
 from models.device import device
@@ -164,7 +165,7 @@ def clips(settings: Settings, storage: Storage) -> Work:
             one: Drawn = piece.job
             stage = one.picture[0]
             shown = picture(one.picture)
-            frames = camera.animate(
+            clip = Clip(
                 shown,
                 one.frames / fps,
                 fps,
@@ -174,6 +175,7 @@ def clips(settings: Settings, storage: Storage) -> Work:
                 anchor=picture((stage, one.anchor)),
                 prompt=one.plot,
             )
+            frames = camera.animate(clip)
             with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
                 path = Path(scratch) / "clip.mp4"
                 write_clip(path, frames, (shown.shape[1], shown.shape[0]), fps, movie.codec, movie.mark)

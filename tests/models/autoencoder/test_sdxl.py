@@ -44,8 +44,8 @@ def test_equation_1_from_pixels_to_loss(
             theirs.encode_image(normal)
     trained = training(sdxl, source, pictures, model=model(sdxl, width, channels), flip=0.0)
     batch = trained.batch(3)
-    kept = trained.views.source.latents[0]
-    rows = [int((kept - one).abs().sum((1, 2, 3)).argmin()) for one in batch.drawn.latents_BCHW]
+    stored = trained.views.source.latents[0]
+    rows = [int((stored - one).abs().sum((1, 2, 3)).argmin()) for one in batch.drawn.latents_BCHW]
     live = trained.module.live.eval()
     weights = dict(live.compressor.state_dict())
     with torch.no_grad():
