@@ -84,6 +84,7 @@ def measure(films: int, uri: str, path: Path | None = None) -> None:
         "few_shot_place": ("few_shot", "dreamt", "place"),
         "rebuilt_place": ("rebuilt", "dreamt", "place"),
         "rebuilt_people": ("rebuilt", "dreamt", "people"),
+        "lt_rebuilt": ("rebuilt", "dreamt", "faces"),
         "lt_faces": ("dreamt", "exchanged", "faces"),
         "lt_no_faces": ("no_faces", "dreamt", "faces"),
         "lt_few_shot": ("few_shot", "dreamt", "faces"),
