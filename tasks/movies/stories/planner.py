@@ -79,7 +79,6 @@ class _Planner:
         self.window = settings.render.generation.window - 1
         self.film = [(name, place - len(past)) for place, name in enumerate(past)]
         self.cast, self.places, self.props = (_by_name(some) for some in (story.cast, story.places, story.props))
-        self.known = self.props | self.cast | self.places
         self.screenplay = Screenplay(
             keyframes=tuple(
                 self._script(placed.scene, placed.shot, plot)
@@ -174,9 +173,9 @@ class _Planner:
 
     def _references(self, scene: Scene, shot: Shot) -> tuple[str, ...]:
         """Pictures of the place, the props and the cast of a shot, each once."""
-        names = dict.fromkeys((scene.place, *shot.props, *shot.characters))
-        seen = [self.known[name] for name in names if name in self.known]
-        files = [self.pictures[file] for one in seen for file in one.pictures]
+        seen = [(self.places, scene.place), *((self.props, name) for name in shot.props)]
+        seen += [(self.cast, name) for name in shot.characters]
+        files = [self.pictures[file] for known, name in seen if name in known for file in known[name].pictures]
         return tuple(dict.fromkeys(files))[: self.settings.render.references]
 
 

@@ -104,6 +104,15 @@ def test_a_photograph_counts_by_its_bytes_and_only_where_it_is_seen():
     assert before.shots[2].keyframes[0].references == (0,)
 
 
+def test_a_person_and_a_place_of_one_name_are_both_seen_in_their_pictures():
+    whole = story(lines=1, scenes=1)
+    scene = whole.scenes[0].model_copy(update={"place": "Anna"})
+    cast, places = (Named(name="Anna", pictures=("anna.jpg",)),), (Named(name="Anna", pictures=("hut.jpg",)),)
+    named = whole.model_copy(update={"cast": cast, "places": places, "scenes": (scene,)})
+    (shot,) = plan(named, SETTINGS, {"anna.jpg": "aa", "hut.jpg": "bb"}).shots
+    assert len(shot.keyframes[0].references) == 2
+
+
 def test_only_some_shots_need_only_their_own_pieces_and_the_tokens_before_them():
     whole = plan(story(lines=12, scenes=2), SETTINGS, {})
     some = missing(whole.only({2}).pieces(), set())
