@@ -75,7 +75,7 @@ def curate(
     stages: Sequence[str] = STAGES,
     progress: Progress = silent,
 ) -> Work:
-    """All stages, one after the other, as flows.build_dataset has them."""
+    """All stages, one after the other, as flows.curation has them."""
     work: Work = {"ingest": {film_id: film_id for film_id in films}}
     sources = {film_id: f"films/{film_id}.mp4" for film_id in films}
     for stage in CURATION:

@@ -1,0 +1,1 @@
+"""The commands of `moviedreamer` that are more than a call."""

@@ -1,0 +1,1 @@
+"""What a flow would take, told before it is paid for."""

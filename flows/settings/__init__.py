@@ -1,0 +1,1 @@
+"""What a recipe can be told, and what follows from it."""

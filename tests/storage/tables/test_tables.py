@@ -67,6 +67,7 @@ def test_every_table_comes_back_as_its_schema_says(tables):
         pa.list_(pa.string()): ["x", "y"],
         pa.list_(pa.int8()): [1, 2],
         pa.list_(pa.int32()): [3],
+        pa.list_(pa.float32()): [0.5],
     }
     for table in set(SCHEMAS) - {"work", "rejects"}:
         row = {field.name: values[field.type] for field in SCHEMAS[table]}
