@@ -70,7 +70,7 @@ def test_no_evaluation_film_was_trained_on(folder) -> None:
         card = (folder / part / "README.md").read_text()
         named = re.findall(r"^\| (.+) \| Apache-2\.0 \|$", card, re.MULTILINE)
         learnt = [title for title in named if not title.startswith(("backbone", "image encoder"))]
-        assert len(learnt) == 64
+        assert len(learnt) == 192
         assert set(learnt) <= titles
 
 
@@ -80,6 +80,6 @@ def test_keyframes_of_a_film_that_was_never_seen_are_rebuilt(folder) -> None:
     frames = np.stack(list(draw_frames(3, [10, 40, 70], 96, (224, 128))))
     images_T3HW = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        latents = model.reconstruct(model.encode(encoder(images_T3HW)), seeds=range(3), steps=2)
+        latents = model.reconstruct(model.encode(encoder(images_T3HW)), seeds=range(3), steps=1)
     errors_T = (model.codec.decode(latents) - images_T3HW).square().mean((1, 2, 3))
-    assert float(-10 * errors_T.log10().mean()) > 18
+    assert float(-10 * errors_T.log10().mean()) > 24
