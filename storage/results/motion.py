@@ -15,7 +15,8 @@ Grey = NDArray[np.uint8]
 
 _WIDTH, _HEIGHT = 160, 90
 _EVERY = 0.1  # seconds from one frame that is looked at to the next
-_LEAST = 8  # points: fewer tell nothing, as of a cut or of a blank picture
+_LEAST = 8  # points: fewer tell nothing, as of a blank picture
+_MOST = 0.5  # share of the points that have to move alike; across a cut they don't
 
 
 def moved(path: Path) -> NDArray[np.float32]:
@@ -69,7 +70,7 @@ def _step(before: Grey, after: Grey) -> NDArray[np.float64]:
     if kept_P.sum() < _LEAST:
         return np.zeros(3)
     moves_23, same_P = cv2.estimateAffinePartial2D(points_P[kept_P], there_P[kept_P])
-    if moves_23 is None or same_P.sum() < _LEAST:
+    if moves_23 is None or same_P.sum() < max(_LEAST, _MOST * kept_P.sum()):
         return np.zeros(3)
     centre_2 = np.array([width / 2, height / 2])
     right, down = moves_23[:, :2] @ centre_2 + moves_23[:, 2] - centre_2  # of what is seen: against the camera
