@@ -18,12 +18,12 @@ from tasks.training.frozen import init_folder
 LARGEST = 60_000_000  # bytes of all embedded weights
 PINNED = {  # name -> the first half of its SHA-256
     "autoencoder/codec/model.safetensors": "9e23af423a0f6124313b167568f7cef3",
-    "autoencoder/compressor.safetensors": "1a2be902547f22e274dcb6e962718738",
-    "autoencoder/decoder.safetensors": "384cb42637a68dcd3a0bdd2a7e454c91",
-    "autoencoder/tokens.safetensors": "a6005180166810daeface35b29ebac0b",
-    "autoencoder/unet/diffusion_pytorch_model.safetensors": "88b80be4345fcdd35df60ffa5c5157f0",
-    "autoregressive/backbone/model.safetensors": "972f3cfcbb419883183544bc8883ec8d",
-    "autoregressive/model.safetensors": "ec2032a8b2face0e5682c531e839ddfd",
+    "autoencoder/compressor.safetensors": "9cdd196c62ad667f09686c3d9bbd8dee",
+    "autoencoder/decoder.safetensors": "9d70396912b85d3eee29d6a0b6c34c8c",
+    "autoencoder/tokens.safetensors": "42f5bafdcb48236d36e12f1b677a7998",
+    "autoencoder/unet/diffusion_pytorch_model.safetensors": "9c2588546ea0108a4749b5402cd28fa1",
+    "autoregressive/backbone/model.safetensors": "0179be594a16d52ccfe2899c6303574b",
+    "autoregressive/model.safetensors": "fef3f5176340b2ddf42193e3a20344e8",
 }
 
 
