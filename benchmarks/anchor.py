@@ -78,8 +78,8 @@ def measured(config: SvdConfig, keyframes: list[Image], parts: int) -> NDArray[n
 def figures(encoder: EfficientNetLite0, keyframe: Image, frames: list[Image]) -> tuple[float, float]:
     """Cosine of features and ratio of sharpness, between the frames and their keyframe."""
     with torch.inference_mode():
-        features = [encoder.embed(rearrange(torch.from_numpy(one) / 255, "h w c -> 1 c h w")) for one in frames]
-        own = encoder.embed(rearrange(torch.from_numpy(keyframe) / 255, "h w c -> 1 c h w"))
+        features = [encoder.embed(rearrange(torch.tensor(one) / 255, "h w c -> 1 c h w")) for one in frames]
+        own = encoder.embed(rearrange(torch.tensor(keyframe) / 255, "h w c -> 1 c h w"))
     likeness = float(np.mean([(feature @ own.T).item() for feature in features]))
     return likeness, float(np.mean([sharpness(one) for one in frames])) / sharpness(keyframe)
 
@@ -90,16 +90,21 @@ def sharpness(image: Image) -> float:
 
 
 def plot(path: Path, curves: dict[str, NDArray[np.float64]]) -> None:
-    """One panel a figure, one curve a way."""
+    """One panel a figure, one curve a way; both panels show the value of the keyframe itself, which is 1."""
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    for panel, what, column in zip(
-        panels, ("likeness to the keyframe", "sharpness over the keyframe's"), (0, 1), strict=True
-    ):
+    said = (
+        "likeness to the keyframe\n(lower: the picture drifts)",
+        "sharpness over the keyframe's\n(lower: blur, higher: noise)",
+    )
+    names = {"anchor": "CLIP feature of the first keyframe (anchor)", "last frame": "CLIP feature of the last frame"}
+    for column, panel in enumerate(panels):
+        panel.axhline(1, color="grey", linestyle="--", linewidth=1, label="the keyframe itself")
         for name, curve_P2 in curves.items():
-            panel.plot(curve_P2[:, column], marker="o", label=f"CLIP feature of the {name}")
-        panel.set(xlabel="extensions", ylabel=what, xticks=range(len(curve_P2)))
+            panel.plot(curve_P2[:, column], marker="o", label=names[name])
+        panel.set(xlabel="extensions of the clip", ylabel=said[column], xticks=range(len(curve_P2)))
+        panel.set_ylim(bottom=0)
     panels[0].legend()
     figure.savefig(path, dpi=120)
 
