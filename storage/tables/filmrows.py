@@ -135,7 +135,7 @@ class FilmRows:
         found = []
         for group in groups:
             rows = _cut(self._group(group, tuple(needed)), film_id, self.work[film_id], first, last)
-            found.append(rows.select(needed).cast(self._schema(needed)))
+            found.append(_fitted(rows, self._schema(needed)))
         if not found:
             return self._empty(columns)
         whole = pa.concat_tables(found)
@@ -231,6 +231,13 @@ def _cut(rows: pa.Table, film_id: str, fingerprint: str, first: str, last: str) 
     if places[-1] - places[0] + 1 == len(places):
         return rows.slice(int(places[0]), len(places))
     return rows.take(places)
+
+
+def _fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows of a file, which has no columns that are newer than it: they are null."""
+    known = set(rows.column_names)
+    columns = [rows[one.name].cast(one.type) if one.name in known else pa.nulls(len(rows), one.type) for one in schema]
+    return pa.table(columns, schema=schema)
 
 
 def _is_sorted(values: Sequence[Any]) -> bool:

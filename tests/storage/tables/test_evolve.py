@@ -6,6 +6,7 @@ from deltalake import write_deltalake
 from storage.films.provenance import UNKNOWN
 from storage.root import Storage
 from storage.tables.evolve import add_columns
+from storage.tables.filmrows import FilmRows
 from storage.tables.schemas import SCHEMAS
 from storage.tables.tables import Tables
 from tests.storage.finished import finish
@@ -40,3 +41,19 @@ def test_old_rows_stay_and_new_ones_fit(tmp_path):
     tables.commit("films", "f" * 16, "beef", pa.Table.from_pylist([other], schema=SCHEMAS["films"]))
     finish(tables, "keyframes", "f" * 16, "beef", 9)
     assert tables.read("films", {FILM: "f00d", "f" * 16: "beef"})["year"].to_pylist() == [None, 1940]
+
+
+def test_a_films_new_rows_are_read_beside_files_without_their_columns(tmp_path):
+    storage, schema = Storage(str(tmp_path / "out")), SCHEMAS["features"]
+    empty = {"second": 0, "shot": 0, "sentences": b"", "sentences_flipped": b"", "sentence_width": 3, "faces": b""}
+    empty |= {"sentence_kinds": [], "face_width": 7, "face_characters": []}
+    old = [{"row_id": f"{film}-0", "film_id": film, "fingerprint": "f00d"} | empty for film in (FILM, "f" * 16)]
+    before = pa.schema([field for field in schema if field.name != "face_boxes"])
+    write_deltalake(storage.url("tables/features"), pa.Table.from_pylist(old, schema=before))
+    add_columns(storage, "features")
+    new = old[0] | {"fingerprint": "beef", "face_boxes": [0.0, 0.0, 0.5, 1.0]}
+    Tables(storage).commit("features", FILM, "beef", pa.Table.from_pylist([new], schema=schema))
+    (found,) = FilmRows(storage, "features", {FILM: "beef"}).batches(FILM)
+    assert found.to_pylist() == [new]
+    (found,) = FilmRows(storage, "features", {FILM: "f00d"}).batches(FILM)
+    assert found.to_pylist() == [old[0] | {"face_boxes": None}]
