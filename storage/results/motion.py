@@ -1,6 +1,6 @@
-"""How the camera of a video moves: what most of its picture does from frame to frame.
+"""The motion of a video's camera, estimated from points that are tracked from frame to frame by optical flow.
 
-Shapes: P points that are followed.
+Shapes: P tracked points.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,14 +14,14 @@ from storage.errors import ConfigError
 Grey = NDArray[np.uint8]
 
 _WIDTH, _HEIGHT = 160, 90
-_EVERY = 0.1  # seconds from one frame that is looked at to the next
-_LEAST = 8  # points: fewer tell nothing, as of a blank picture
-_MOST = 0.5  # share of the points that have to move alike; across a cut they don't
+_EVERY = 0.1  # seconds between the frames that are compared
+_FEWEST = 8  # tracked points: with fewer, as in a blank picture, no motion is estimated
+_AGREEING = 0.5  # least share of the points that move alike; across a cut they don't
 
 
-def moved(path: Path) -> NDArray[np.float32]:
-    """[3] of the camera from the first to the last frame: to the right and up, in picture widths and heights, and in,
-    by the logarithm of how much larger things become.
+def camera_motion(path: Path) -> NDArray[np.float32]:
+    """The camera's motion from the first to the last frame, [3]: to the right in picture widths, up in picture heights,
+    and the logarithm of the zoom, above 0 where things become larger.
 
     Raises:
         ConfigError: naming a video that can't be read.
@@ -30,13 +30,13 @@ def moved(path: Path) -> NDArray[np.float32]:
 
     try:
         with av.open(f"file:{path}", metadata_errors="replace") as container:
-            return followed(_small(container.decode(video=0)))
+            return motion_of_frames(_small(container.decode(video=0)))
     except av.error.FFmpegError as error:
         raise ConfigError(f"{str(path)!r} can't be read as a video: {error.strerror}") from error
 
 
-def followed(pictures: Iterable[Grey]) -> NDArray[np.float32]:
-    """As `moved`, of small grey pictures in order of time."""
+def motion_of_frames(pictures: Iterable[Grey]) -> NDArray[np.float32]:
+    """As `camera_motion`, of small grey pictures in order of time."""
     sums_3, before = np.zeros(3), None
     for picture in pictures:
         if before is not None:
@@ -45,7 +45,7 @@ def followed(pictures: Iterable[Grey]) -> NDArray[np.float32]:
     return sums_3.astype(np.float32)
 
 
-def _small(frames: "Iterable[object]") -> Iterator[Grey]:
+def _small(frames: Iterable[object]) -> Iterator[Grey]:
     import av
 
     start, taken = None, 0
@@ -67,10 +67,10 @@ def _step(before: Grey, after: Grey) -> NDArray[np.float64]:
         return np.zeros(3)
     there_P, found_P, _ = cv2.calcOpticalFlowPyrLK(before, after, points_P, None)  # type: ignore[call-overload]
     kept_P = found_P[:, 0] == 1
-    if kept_P.sum() < _LEAST:
+    if kept_P.sum() < _FEWEST:
         return np.zeros(3)
     moves_23, same_P = cv2.estimateAffinePartial2D(points_P[kept_P], there_P[kept_P])
-    if moves_23 is None or same_P.sum() < max(_LEAST, _MOST * kept_P.sum()):
+    if moves_23 is None or same_P.sum() < max(_FEWEST, _AGREEING * kept_P.sum()):
         return np.zeros(3)
     centre_2 = np.array([width / 2, height / 2])
     right, down = moves_23[:, :2] @ centre_2 + moves_23[:, 2] - centre_2  # of what is seen: against the camera

@@ -177,7 +177,7 @@ def looking(
             letters = recogniser().hear(soundtrack.samples(shard.video)).encode()
             made["speech"] = [{"words": np.frombuffer(letters + b"\n", np.uint8).astype(np.float32)}]
         if shard.video and "camera" in places[shard_id]:
-            made["camera"] = [{"moves": motion.moved(shard.video)[None]}]
+            made["camera"] = [{"moves": motion.camera_motion(shard.video)[None]}]
         for module, parts in made.items():
             arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
             storage.write_bytes(places[shard_id][module], save(arrays))
