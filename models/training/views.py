@@ -1,7 +1,7 @@
-"""What the frozen models see of training pictures: stored by a stage before, or looked at in each step.
+"""Features and latents of training pictures, which a stage has stored, or which are computed in each step.
 
-What is looked at often is stored once. Of millions of pictures, each of which comes about once, the pixels are read off
-the trainer's path, and image encoder and codec look at them in the step (`Eyes`).
+Pictures that are seen often are encoded once and stored. Of millions of pictures, each is seen about once: their pixels
+are read ahead of the step, and image encoder and codec run in the step (`FrozenModels`).
 
 Shapes: F pictures, B of a batch, 3 colours, N positions and C channels of the image encoder; latents_BCHW the codec's.
 """
@@ -27,7 +27,7 @@ _READERS = 2  # threads that read and decode pictures of a batch
 
 
 class Drawn(NamedTuple):
-    """A batch as it is drawn: what was stored, or pixels_B3HW (uint8) with their sizes_B6 (`decoder.Condition`)."""
+    """A batch as drawn: stored latents and features, or pixels_B3HW (uint8) and their sizes_B6 (`decoder.Condition`)."""
 
     latents_BCHW: Tensor | None = None
     features_BNC: Tensor | None = None
@@ -50,7 +50,7 @@ class Source(Protocol):
 
     @property
     def window(self) -> int:
-        """How many consecutive ones are read together; 1 where each is read for itself."""
+        """How many consecutive pictures are read together; 1 where each is read by itself."""
         ...
 
     @property
@@ -64,7 +64,7 @@ class Source(Protocol):
 
 
 class Pictures(Protocol):
-    """Encoded pictures that can be read in any order, by several threads; `window` as of a Source."""
+    """Encoded pictures that can be read in any order, by several threads; `window` is as in `Source`."""
 
     window: int
 
@@ -76,17 +76,17 @@ class Pictures(Protocol):
 
 
 class Views:
-    """The training pictures, through the eyes of the frozen models.
+    """The training pictures, as the frozen models see them.
 
     Args:
-        eyes: look at the pixels that the source reads; None where it reads what they saw before.
-        patch: without an image encoder: the compressor reads patches of stored latents, of so many cells on a side.
+        frozen: the models, where the source reads pixels; None where it reads stored latents and features.
+        patch: where the compressor reads patches of stored latents instead of features: their side in cells.
     """
 
-    def __init__(self, source: Source, eyes: "Eyes | None" = None, *, patch: int | None = None) -> None:
+    def __init__(self, source: Source, frozen: "FrozenModels | None" = None, *, patch: int | None = None) -> None:
         if not len(source):
             raise ValueError("training needs at least one picture")
-        self.source, self.eyes, self.patch = source, eyes, patch
+        self.source, self.frozen, self.patch = source, frozen, patch
 
     def __len__(self) -> int:
         return len(self.source)
@@ -94,8 +94,8 @@ class Views:
     @property
     def features_shape(self) -> tuple[int, int]:
         """N and C of the features."""
-        if self.eyes is not None and self.eyes.encoder is not None:
-            return self.eyes.encoder.positions(*self.eyes.look), self.eyes.encoder.channels
+        if self.frozen is not None and self.frozen.encoder is not None:
+            return self.frozen.encoder.positions(*self.frozen.look), self.frozen.encoder.channels
         features_BNC = self.draw(torch.zeros(1).long(), torch.zeros(1).long()).features_BNC
         assert features_BNC is not None
         return features_BNC.shape[1], features_BNC.shape[2]
@@ -124,36 +124,36 @@ class Views:
         if drawn.latents_BCHW is not None:
             channels, height, width = drawn.latents_BCHW.shape[1:]
             return channels, height, width
-        assert self.eyes is not None
+        assert self.frozen is not None
         assert drawn.pixels_B3HW is not None
         height, width = drawn.pixels_B3HW.shape[-2:]
-        return self.eyes.codecs[height, width].grid
+        return self.frozen.codecs[height, width].grid
 
     def see(self, drawn: Drawn, device: torch.device) -> Seen:
         """What the frozen models see of them, on `device`."""
         latents_BCHW, features_BNC, pixels_B3HW, sizes_B6 = (
             None if part is None else part.to(device, non_blocking=True) for part in drawn
         )
-        if self.eyes is not None and pixels_B3HW is not None:
+        if self.frozen is not None and pixels_B3HW is not None:
             images_B3HW = pixels_B3HW.float() / 255
-            latents_BCHW = self.eyes.latents(images_B3HW)
-            features_BNC = self.eyes.features(images_B3HW) if self.eyes.encoder else None
+            latents_BCHW = self.frozen.latents(images_B3HW)
+            features_BNC = self.frozen.features(images_B3HW) if self.frozen.encoder is not None else None
         assert latents_BCHW is not None
         return Seen(features_BNC, latents_BCHW, sizes_B6)
 
     def features_of(self, drawn: Drawn, device: torch.device) -> Tensor:
         """features_BNC alone."""
-        if self.eyes is not None and drawn.pixels_B3HW is not None:
-            return self.eyes.features(drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255)
+        if self.frozen is not None and drawn.pixels_B3HW is not None:
+            return self.frozen.features(drawn.pixels_B3HW.to(device, non_blocking=True).float() / 255)
         assert drawn.features_BNC is not None
         return drawn.features_BNC.to(device)
 
 
-class Eyes:
-    """The frozen models at work on pictures in 0-1, on their device.
+class FrozenModels:
+    """Codec and image encoder, which run on pictures in 0-1, on the device of these.
 
     Args:
-        encoder: None where nobody asks for features (stage 3).
+        encoder: None where no features are needed (stage 3).
         look: height and width at which the image encoder sees a picture, whatever its shape.
         sizes: heights and widths of the pictures.
     """

@@ -26,7 +26,7 @@ from models.training.blocks import blocks
 from models.training.buckets import Buckets
 from models.training.decoder import DecoderTraining, Told
 from models.training.scripted import KeptEpisode
-from models.training.views import Eyes, Kept, Pixels, Views
+from models.training.views import FrozenModels, Kept, Pixels, Views
 from models.vision import LatentsConfig, build_features
 from storage.root import Storage
 from tasks.plan.ledger import GpuAutocast, Ledger
@@ -200,8 +200,8 @@ def taken(trainable: "Trainable", fit: FitConfig) -> Step:
 
 def _encoder(trainable: "Trainable") -> list[torch.nn.Parameter]:
     """Of the frozen image encoder that stands beside the model, where one looks at pictures in each step."""
-    eyes = getattr(getattr(trainable, "views", None), "eyes", None)
-    return list(eyes.encoder.parameters()) if eyes and eyes.encoder is not None else []
+    models = getattr(getattr(trainable, "views", None), "frozen", None)
+    return list(models.encoder.parameters()) if models and models.encoder is not None else []
 
 
 def _views(frozen: FrozenConfig, codec: Codec, count: int, features: bool, built: Built) -> Views:
@@ -212,7 +212,7 @@ def _views(frozen: FrozenConfig, codec: Codec, count: int, features: bool, built
     if not frozen.kept:
         size = codec.config.height, codec.config.width
         pictures = Pixels(_Black(count, *size), Buckets([size], [size]))
-        return Views(pictures, Eyes(codec, encoder, (frozen.height, frozen.width), [size]))
+        return Views(pictures, FrozenModels(codec, encoder, (frozen.height, frozen.width), [size]))
     latents = torch.zeros(count, *codec.grid)
     if encoder is None:
         return Views(Kept(latents, latents), patch=patch)

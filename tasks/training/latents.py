@@ -1,6 +1,6 @@
-"""What the frozen models see of keyframes and of their mirror images, stored once: codec latents and image features.
+"""Codec latents and image features of keyframes and of their mirror images, computed once and stored in a table.
 
-Where `frozen.kept` is false nothing is stored: pixels are read, and the models look at them in each step.
+With `frozen.kept=false` nothing is stored: trainings read pixels and run the frozen models in each step.
 """
 
 from collections.abc import Iterator
@@ -39,23 +39,23 @@ def run(
     progress: Progress,
     size: Size | None = None,
 ) -> None:
-    """One row for each keyframe of the snapshot's films, of pictures of `size` (height, width) or the codec's own.
+    """Writes a row for each keyframe of the snapshot's films, at `size` or the codec's own.
 
     Raises:
-        StageError: when a film has none.
+        StageError: for films of which no latents could be made.
     """
     arguments = [config, snapshot, size or config.size]
     wanted = STAGE.keys(arguments, snapshot.work).items() if config.kept else set()
     if wanted <= Tables(storage).done(STAGE.name):
         return
-    codec_of(config, storage, snapshot)  # fitted before several workers ask for it
+    codec_of(config, storage, snapshot)  # where it has to be fitted, once and not in each worker
     made = run_stage(STAGE, arguments, storage, snapshot.work, cluster, progress)
     if missing := sorted(wanted - made[STAGE.name].items()):
         raise StageError(f"{len(missing)} films have no latents; `moviedreamer status` says why: {missing[0][0]!r}")
 
 
 class Stored:
-    """These rows as a training draws them (models.training.views.Source); with features where it asks for some."""
+    """The table as a training draws from it (models.training.views.Source), with or without features."""
 
     buckets = None
 
@@ -82,20 +82,20 @@ class Stored:
 def _make(config: FrozenConfig, snapshot: Snapshot, size: Size, storage: Storage, work: Work) -> ReadsAhead:
     import torch
 
-    from models.training.views import Eyes
+    from models.training.views import FrozenModels
 
     codec = codec_of(config, storage, snapshot, size)
     encoder = None if isinstance(config.vision, LatentsConfig) else build_features(config.vision, codec)
-    eyes = Eyes(codec, encoder, (config.height, config.width), [size])
-    looks = {"latents": eyes.latents} | ({"features": eyes.features} if encoder else {})
+    models = FrozenModels(codec, encoder, (config.height, config.width), [size])
+    encoded_by = {"latents": models.latents} | ({"features": models.features} if encoder is not None else {})
     keyframes = rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
 
     def see(film_id: str) -> Iterator[Step | Made]:
         for step, some, pictures in keyframes.of(film_id):
             images_B3HW = torch.stack([sized(picture, size) for picture in pictures]).to(device()).float() / 255
             made: list[Row] = [{"row_id": keyframe["row_id"], **_NO_FEATURES} for keyframe in some]
-            for name, look in looks.items():
-                both_B2 = torch.stack([look(images_B3HW), look(images_B3HW.flip(-1))], 1).half().cpu().numpy()
+            for name, encode in encoded_by.items():
+                both_B2 = torch.stack([encode(images_B3HW), encode(images_B3HW.flip(-1))], 1).half().cpu().numpy()
                 for row, both in zip(made, both_B2, strict=True):
                     row |= {name: both.tobytes(), f"{name}_shape": both.shape[1:]}
             yield Made({"latents": rows.table("latents", film_id, made)})

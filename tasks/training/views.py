@@ -87,11 +87,11 @@ def _pixels(
     config: FrozenConfig, pictures: "Pictures", codec: "Codec", buckets: "Buckets", features: bool = True
 ) -> "Views":
     """Pictures at which the frozen models look in each step."""
-    from models.training.views import Eyes, Pixels, Views
+    from models.training.views import FrozenModels, Pixels, Views
     from models.vision import build_features
 
     encoder = build_features(config.vision, codec) if features else None
-    return Views(Pixels(pictures, buckets), Eyes(codec, encoder, (config.height, config.width), buckets.sizes))
+    return Views(Pixels(pictures, buckets), FrozenModels(codec, encoder, (config.height, config.width), buckets.sizes))
 
 
 def check_compressor(config: "CompressorConfig", positions: int, channels: int) -> None:

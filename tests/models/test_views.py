@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from models.training import rows_of_step
 from models.training.buckets import Buckets
-from models.training.views import Eyes, Kept, Pixels, Views, cut
+from models.training.views import FrozenModels, Kept, Pixels, Views, cut
 from models.vision import ClipConfig, build
 from tests.models.tiny_sdxl import SIZE, vae
 
@@ -97,7 +97,7 @@ def test_what_is_watched_is_what_would_have_been_kept(sdxl: Path, clip: Path, pi
     latents = (codec.encode(some) for some in both)
     features = (encoder(F.interpolate(some, (56, 56), mode="bilinear", antialias=True)) for some in both)
     kept = Views(Kept(*latents, *features))
-    watched = Views(Pixels(source, Buckets([SIZE], [SIZE])), Eyes(codec, encoder, (56, 56), [SIZE]))
+    watched = Views(Pixels(source, Buckets([SIZE], [SIZE])), FrozenModels(codec, encoder, (56, 56), [SIZE]))
     assert len(watched) == len(kept) == 5
     assert torch.equal(watched.rows_of_step(3, 1, 7, 0, 2), rows_of_step(5, 3, 1, 7, 0, 2))
     watched.source.window = 2
@@ -115,7 +115,8 @@ def test_what_is_watched_is_what_would_have_been_kept(sdxl: Path, clip: Path, pi
 
 def test_in_training_the_encoder_sees_what_it_will_see_later(sdxl: Path, clip: Path, pictures: torch.Tensor) -> None:
     encoder = build(ClipConfig(source=str(clip)))
-    watched = Views(Pixels(Pictures(pictures), Buckets([SIZE], [SIZE])), Eyes(vae(sdxl), encoder, (56, 56), [SIZE]))
+    frozen = FrozenModels(vae(sdxl), encoder, (56, 56), [SIZE])
+    watched = Views(Pixels(Pictures(pictures), Buckets([SIZE], [SIZE])), frozen)
     drawn = watched.draw(torch.arange(3), torch.zeros(3).long())
     later = watched.see(drawn, torch.device("cpu"))
     with torch.autocast("cpu", torch.bfloat16):
