@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.metrics.figure import Figure, Floats, Ints, Samples, mean, means, unusable
+from models.metrics.figure import Figure, Floats, Ints, Samples, mean, means_by_story, unusable
 from models.metrics.pictures import unit
 
 WHAT = {
@@ -84,7 +84,7 @@ def assigned(alike_DE: Floats) -> list[tuple[int, int]]:
 def identities(stories: Mapping[str, Cast]) -> dict[str, Figure]:
     """CIDS cross and self and the copy-paste score: the means of `identity_samples`."""
     samples = identity_samples(stories)
-    return means({name: WHAT[name] for name in samples}, samples, REASONS).figures
+    return means_by_story({name: WHAT[name] for name in samples}, samples, REASONS).figures
 
 
 def identity_samples(stories: Mapping[str, Cast]) -> dict[str, Samples]:

@@ -40,14 +40,14 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
 
 
 class Measured(NamedTuple):
-    """Metrics by name, and the values that a mean is of by sample."""
+    """The figure of each metric and, where it is a mean, the value of each sample."""
 
     figures: dict[str, Figure]
     samples: dict[str, Samples]
 
 
 def joined(parts: Iterable[Measured]) -> Measured:
-    """All of several."""
+    """Several in one."""
     found = Measured({}, {})
     for part in parts:
         found.figures.update(part.figures)
@@ -96,19 +96,19 @@ def mean(values_N: Sequence[float] | Floats | Bools, what: str, stories: Sequenc
     return whole.model_copy(update={"interval": (float(low), float(high))})
 
 
-def sampled(samples: Mapping[str, Mapping[str, Any]], words: Mapping[str, str]) -> Measured:
-    """The means of named samples, which are resampled one by one.
+def means_by_sample(words: Mapping[str, str], samples: Mapping[str, Mapping[str, Any]]) -> Measured:
+    """The mean of each metric, with an interval for which single samples are resampled.
 
     Args:
-        samples: metric -> sample -> value.
         words: metric -> one line for people.
+        samples: metric -> sample -> value.
     """
     plain = {name: {str(sample): float(value) for sample, value in values.items()} for name, values in samples.items()}
     return Measured({name: mean(list(values.values()), words[name]) for name, values in plain.items()}, plain)
 
 
-def means(words: Mapping[str, str], samples: Mapping[str, Samples], reasons: Mapping[str, str]) -> Measured:
-    """The means of named samples; whole stories are resampled.
+def means_by_story(words: Mapping[str, str], samples: Mapping[str, Samples], reasons: Mapping[str, str]) -> Measured:
+    """The mean of each metric, with an interval for which whole stories are resampled.
 
     Args:
         words: metric -> one line for people.

@@ -15,7 +15,7 @@ from models.errors import ModelError
 from models.metrics import characters, consistency, pictures, script, sound
 from models.metrics.aesthetic import AestheticHead
 from models.metrics.clip import Image
-from models.metrics.figure import Figure, Floats, Measured, absent, joined, means
+from models.metrics.figure import Figure, Floats, Measured, absent, joined, means_by_story
 from models.metrics.networks import HELD, PLAIN, Encoder, KeyframeMetricsConfig, Module, Vectors, encoder
 
 
@@ -173,7 +173,7 @@ def _by_clip(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Mea
             samples["aesthetic_score"] |= _named(one.ids, head.score(seen_NE))
         if len(seen_NE) >= 3:
             samples["drift"][one.story] = consistency.slope(seen_NE)
-    return means(words(config, "clip"), samples, reasons)
+    return means_by_story(words(config, "clip"), samples, reasons)
 
 
 def _by_inception(config: KeyframeMetricsConfig, stories: Sequence[Keyframes], real: Sequence[Keyframes]) -> Measured:
@@ -207,7 +207,7 @@ def _by_style(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Me
         selves_N = pictures.style_selves(one.load("style")["style"])
         samples |= _named(one.ids, selves_N)
     reason = "a pair takes two shots of a story, there is none"
-    return means(words(config, "style"), {"csd_self": samples}, {"csd_self": reason})
+    return means_by_story(words(config, "style"), {"csd_self": samples}, {"csd_self": reason})
 
 
 def _by_vision(config: KeyframeMetricsConfig, stories: Sequence[Keyframes], real: Sequence[Keyframes]) -> Measured:
@@ -220,7 +220,7 @@ def _by_vision(config: KeyframeMetricsConfig, stories: Sequence[Keyframes], real
         if len(seen_NE) >= 3:
             samples[drift][one.story] = consistency.slope(seen_NE)
     reasons = {similarity: "no story has two keyframes", drift: "no story has three keyframes"}
-    found = means({name: said[name] for name in samples}, samples, reasons)
+    found = means_by_story({name: said[name] for name in samples}, samples, reasons)
     return Measured({distance: _frechet(config, stories, real, "vision", kind), **found.figures}, found.samples)
 
 
@@ -242,7 +242,7 @@ def _by_sound(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Me
         "sound_step": "in no video both sound and picture change",
         "loudness_gap": "there is no video with sound",
     }
-    return means(words(config, "sound"), samples, reasons)
+    return means_by_story(words(config, "sound"), samples, reasons)
 
 
 def _named(ids: Sequence[str], values_N: Floats) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy as np
 from models.captioner.colours import NAMES
 from models.metrics import consistency, pictures, script
 from models.metrics.characters import REASONS, Cast, assigned, identity_samples, occms
-from models.metrics.figure import Floats, Measured, Samples, absent, joined, means
+from models.metrics.figure import Floats, Measured, Samples, absent, joined, means_by_story
 from models.metrics.keyframes import Keyframes, words
 from models.metrics.networks import Vectors
 from storage.stories.story import Placed, Story
@@ -117,12 +117,12 @@ def _by_faces(
     reasons = {**REASONS, **script.REASONS}
     if not known:
         nobody = "no member of the cast has a photograph with a face"
-        return means(said, samples, reasons | {name: nobody for name in said if name != "shot_size"})
+        return means_by_story(said, samples, reasons | {name: nobody for name in said if name != "shot_size"})
     samples |= identity_samples({story: _cast(story, some, known) for story, some in shots.items()})
     samples["lt_script"] = _appearances(shots, known, same_face)
     colours, ratios = _matches(shots, known)
     samples["clothes"], samples["relative_size"] = script.clothes(colours), script.relative_sizes(ratios)
-    return means(said, samples, reasons)
+    return means_by_story(said, samples, reasons)
 
 
 def _by_camera(results: Sequence[tuple[Keyframes, Sequence[int]]], scripts: Mapping[str, Story]) -> Measured:
@@ -136,7 +136,7 @@ def _by_camera(results: Sequence[tuple[Keyframes, Sequence[int]]], scripts: Mapp
             seen |= {
                 f"{one.story}/{number}": script.move_seen(camera_3) for number, camera_3 in enumerate(moves["moves"], 1)
             }
-    return means({"camera": script.WHAT["camera"]}, {"camera": script.camera(named, seen)}, script.REASONS)
+    return means_by_story({"camera": script.WHAT["camera"]}, {"camera": script.camera(named, seen)}, script.REASONS)
 
 
 def _by_speech(looks: Looks, stories: Sequence[Keyframes], scripts: Mapping[str, Story]) -> Measured:
@@ -152,7 +152,7 @@ def _by_speech(looks: Looks, stories: Sequence[Keyframes], scripts: Mapping[str,
             lines = [line.text for placed in scripts[one.story].shots() for line in placed.shot.lines]
             told[one.story] = " ".join(lines)
     reasons = script.REASONS if heard else {"narration": "no video has a story"}
-    return means(what, {"narration": script.narration(heard, told)}, reasons)
+    return means_by_story(what, {"narration": script.narration(heard, told)}, reasons)
 
 
 def _by_style(looks: Looks, stories: Sequence[Keyframes], references: Mapping[tuple[str, str], Keyframes]) -> Measured:
@@ -165,7 +165,7 @@ def _by_style(looks: Looks, stories: Sequence[Keyframes], references: Mapping[tu
         if given and len(one.ids):
             alike_NR = pictures.unit(one.load("style")["style"]) @ pictures.unit(np.concatenate(given)).T
             samples |= dict(zip(one.ids, alike_NR.mean(axis=1).tolist(), strict=True))
-    return means({"csd_cross": what}, {"csd_cross": samples}, {"csd_cross": "no story has photographs"})
+    return means_by_story({"csd_cross": what}, {"csd_cross": samples}, {"csd_cross": "no story has photographs"})
 
 
 def _faces(vectors: Vectors) -> Iterator[tuple[Floats, Floats, Floats]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.autoregressive.generate import GenerationConfig
 from models.device import device
-from models.metrics.figure import Measured, Samples, sampled
+from models.metrics.figure import Measured, Samples, means_by_sample
 from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks import dataset
@@ -88,7 +88,7 @@ def measured(
         found["nll_unconditional"] |= zip(found["nll_right_script"], nll_T.tolist(), strict=True)
     unit = "negative log-likelihood of held-out keyframe tokens in nats per dimension, lower is better"
     source = _SOURCES[snapshot.by_films]
-    return sampled(found, {name: f"{unit}: {said.format(source=source)}" for name, said in _WORDS.items()})
+    return means_by_sample({name: f"{unit}: {said.format(source=source)}" for name, said in _WORDS.items()}, found)
 
 
 def _learnt(storage: Storage, snapshot: Snapshot, work: Work) -> "Tensor":

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from models import face, vision
 from models.autoregressive.generate import GenerationConfig
 from models.face import FaceConfig
-from models.metrics.figure import Figure, Measured, joined, mean, sampled
+from models.metrics.figure import Figure, Measured, joined, mean, means_by_sample
 from models.metrics.networks import KeyframeMetricsConfig
 from models.metrics.pictures import cosine
 from models.vision import EfficientNetLite0Config, VisionConfig
@@ -168,14 +168,14 @@ def _measured(
             storage, snapshot, work, autoregressive, generation, config.references, config.shuffles, config.seed
         ),
         identity.measured(storage, snapshot, looks, config.same_face, config.main_faces),
-        dreamt(looks, shown),
+        dreamt_figures(looks, shown),
         Measured(truth.figures(storage, snapshot, config.smallest_face), {}),
         systems.measured(config.metrics, storage, made, versions, shown, cluster, progress),
         Measured(_counts(storage, snapshot, learnt, test), {}),
     ]
     if "rebuilt" in looks:
         parts = {"train": train, "held_out": shown}
-        found.insert(0, rebuilt_well(config, looks["original"], looks["rebuilt"], parts, _side(snapshot)))
+        found.insert(0, rebuilt_figures(config, looks["original"], looks["rebuilt"], parts, _side(snapshot)))
     progress("evaluate", len(versions) + 1, len(versions) + 1)
     return joined(found)
 
@@ -209,7 +209,7 @@ def _known_faces(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -
     ]
 
 
-def rebuilt_well(
+def rebuilt_figures(
     config: EvaluateConfig, original: Looks, rebuilt: Looks, parts: Mapping[str, Sequence[str]], side: str = "half"
 ) -> Measured:
     """How well two tokens hold a keyframe: is the rebuilt one nearest to its own original, and how near?
@@ -250,20 +250,20 @@ def rebuilt_well(
         }
         for name, (values_Q, what) in told.items():
             words[name], samples[name] = what, dict(zip(sample_names(row_ids), values_Q, strict=True))
-    return sampled(samples, words)
+    return means_by_sample(words, samples)
 
 
-def dreamt(looks: Mapping[str, Looks], test: Sequence[str]) -> Measured:
+def dreamt_figures(looks: Mapping[str, Looks], test: Sequence[str]) -> Measured:
     """How like the original is what was dreamt of it? The original was never seen in training."""
     own = looks["original"].at(test)
     shown = {f"{one}_similarity": one for one in looks if one not in ("original", "rebuilt")}
-    return sampled(
+    return means_by_sample(
         {
-            name: dict(zip(sample_names(test), cosine(looks[one].at(test).embeddings, own.embeddings), strict=True))
+            name: f"cosine of image-encoder features of {identity.VERSIONS[one]} and of their originals"
             for name, one in shown.items()
         },
         {
-            name: f"cosine of image-encoder features of {identity.VERSIONS[one]} and of their originals"
+            name: dict(zip(sample_names(test), cosine(looks[one].at(test).embeddings, own.embeddings), strict=True))
             for name, one in shown.items()
         },
     )

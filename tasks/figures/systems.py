@@ -6,7 +6,7 @@ A metric whose weights are missing stands there once, with the reason; the other
 from collections.abc import Mapping, Sequence
 
 from models.metrics import keyframes, pictures
-from models.metrics.figure import Measured, joined, sampled
+from models.metrics.figure import Measured, joined, means_by_sample
 from models.metrics.keyframes import Keyframes
 from models.metrics.networks import KeyframeMetricsConfig, Module
 from storage.root import Storage
@@ -64,7 +64,7 @@ def _to_originals(shown: Sequence[Keyframes], original: Sequence[Keyframes]) -> 
         )
     }
     name, what = "clip_sim_to_original", f"{pictures.WHAT['clip_sim']}; each with its original"
-    return sampled({name: alike}, {name: what})
+    return means_by_sample({name: what}, {name: alike})
 
 
 def _shards(work: Work, version: str, row_ids: Sequence[str], plots: Mapping[str, str]) -> list[Rows]:

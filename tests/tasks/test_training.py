@@ -373,7 +373,7 @@ def looks(pixels):
 
 def test_perfectly_rebuilt_keyframes_find_their_originals():
     pixels = np.random.default_rng(0).random((6, 30), dtype=np.float32)
-    found = measure.rebuilt_well(
+    found = measure.rebuilt_figures(
         measure.EvaluateConfig(), looks(pixels), looks(pixels + 0.01), {"train": ["r-0", "r-1"], "held_out": ["r-5"]}
     )
     assert found.samples["rebuilt_top1_train"] == {"r/r-0": 1.0, "r/r-1": 1.0}
