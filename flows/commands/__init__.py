@@ -1,1 +1,1 @@
-"""The commands of `moviedreamer` that are more than a call."""
+"""What the commands of `moviedreamer` do; flows/cli.py declares their options, but for those in stories.py."""

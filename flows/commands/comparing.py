@@ -34,7 +34,7 @@ def compared(paths: Sequence[Path]) -> list[Compared]:
 
 
 def show(found: Sequence[Compared], console: Console) -> None:
-    """A table for each pair, then why something is missing."""
+    """Prints a table for each pair and, below it, why values are missing."""
     for pair in found:
         table = Table("metric", shown(pair.first), shown(pair.second), "difference", "95 % interval", "p (Holm)", "n")
         reasons: dict[str, list[str]] = {}

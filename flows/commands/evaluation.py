@@ -71,7 +71,7 @@ def write(reports: Sequence[Report], path: Path) -> list[Path]:
 
 
 def show(report: Report, console: Console) -> None:
-    """The figures of a report, and which stories don't count."""
+    """Prints the figures of a report and its notes, which say which stories don't count."""
     figures.show(report.figures, console, f"{report.name}: {report.n} pictures")
     for note in report.notes:
         console.print(shown(note), soft_wrap=True)

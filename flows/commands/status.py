@@ -111,8 +111,8 @@ def show_all(storage: Storage, watch: bool = False, html: Path | None = None) ->
     """Prints the runs of the Prefect server that PREFECT_API_URL names, and what the storage holds.
 
     Args:
-        watch: whether it is printed again every few seconds, until Ctrl-C.
-        html: file that is written as a page too.
+        watch: print again every five seconds, until Ctrl-C.
+        html: file to which the same is written as a page.
     """
     page = Console(highlight=False, record=html is not None)
     while True:

@@ -1,4 +1,4 @@
-"""The commands that turn texts, films and stories into stories and movies: render, takes, write, export."""
+"""Options and output of the commands render, takes, write and export, which flows.cli adds to its own."""
 
 import json
 from pathlib import Path
@@ -93,7 +93,10 @@ def write(
     from flows.commands import writing
 
     written = writing.write_story(synopsis, output, recipe, set_ or [], keyframes, verbatim)
-    print(written.json()) if json_ else writing.show(written, out)
+    if json_:
+        print(written.json())
+    else:
+        writing.show(written, out)
 
 
 @exit_codes()
@@ -108,4 +111,7 @@ def export(
     from flows.commands import writing
 
     written = writing.export_film(film, storage, snapshot, output)
-    print(written.json()) if json_ else writing.show(written, out)
+    if json_:
+        print(written.json())
+    else:
+        writing.show(written, out)

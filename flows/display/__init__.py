@@ -1,1 +1,1 @@
-"""What people see: bars, tables, and Prefect's artifacts."""
+"""Progress bars, tables and Prefect's artifacts."""

@@ -23,7 +23,7 @@ from tasks.progress import telling
 Progress = Callable[[str, int, int], None]
 """(what, done, total), as tasks.progress has it."""
 
-_LONG_ENOUGH = 30.0  # seconds of work from which the rest is estimated
+_LONG_ENOUGH = 30.0  # seconds after the first step, from which on the rest is estimated in any case
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,9 @@ class Steps:
     """How far one of a stage's works is.
 
     Attributes:
-        first, heard: how far it was when this run first heard of it, and when that was.
-        start, began: the same of the first step that this run did: until then processes start and models load.
+        first, heard: steps done when this run first heard of it, and the time then.
+        start, began: steps done after the first step of this run, and the time then. Processes start and models load
+            before that, so the pace is measured from there.
     """
 
     done: int
@@ -91,10 +92,10 @@ class Stage:
         return min(1.0, (own.done + parts) / own.total)
 
     def remaining(self, what: str) -> float | None:
-        """Seconds that the rest will take at its pace since the first step, which the start-up doesn't slow down.
+        """Seconds that the rest will take at the pace since the first step, which leaves out the start-up.
 
-        None until the steps after the first have taken as long as it, or half a minute: parallel workers end their
-        first ones together.
+        None until as much time has passed since the first step as before it, or half a minute: parallel workers finish
+        their first steps together, so the pace is unknown until then.
         """
         steps, now = self.steps[what], time.monotonic()
         if steps.began is None or steps.done == steps.start:

@@ -1,1 +1,1 @@
-"""What a flow would take, told before it is paid for."""
+"""Estimates of a flow's hours, memory and cost, before it runs."""

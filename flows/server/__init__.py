@@ -1,1 +1,1 @@
-"""Beside a run: its lock, Prefect's server, and what happens when a process or a machine is lost."""
+"""The lock of a storage, Prefect's local API, runs as Ray jobs, and recovery of runs that were lost."""

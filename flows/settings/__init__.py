@@ -1,1 +1,1 @@
-"""What a recipe can be told, and what follows from it."""
+"""Recipes, their settings, and the checks that settings fit together and that what they name is there."""

@@ -27,7 +27,7 @@ _READERS = 2  # threads that read and decode pictures of a batch
 
 
 class Drawn(NamedTuple):
-    """A batch as drawn: stored latents and features, or pixels_B3HW (uint8) and their sizes_B6 (`decoder.Condition`)."""
+    """A batch as drawn: stored latents and features, or pixels_B3HW (uint8) and sizes_B6 (`decoder.Condition`)."""
 
     latents_BCHW: Tensor | None = None
     features_BNC: Tensor | None = None

@@ -47,7 +47,7 @@ class Report(BaseModel, frozen=True, extra="forbid"):
         figures: metric -> value, interval and n, or the reason why there is none.
         samples: metric -> sample -> value. A sample is named "story/keyframe", "story/character" or the like, or
             "story" where it is a whole one, so that the same samples of two reports can be paired.
-        notes: which stories don't count in some figures, and why.
+        notes: which stories are left out of some figures, and why.
     """
 
     format: Literal[1] = FORMAT

@@ -75,7 +75,7 @@ def measured(
 def _fitting(
     results: Sequence[tuple[Keyframes, Sequence[int]]], scripts: Mapping[str, Story]
 ) -> tuple[list[tuple[Keyframes, list[int]]], list[str]]:
-    """Stories with a picture for each shot, and which pictures these are; and why others have none."""
+    """Stories that have a picture for each shot, with the rows of these pictures; and why other stories don't count."""
     fitting: list[tuple[Keyframes, list[int]]] = []
     notes = [f"the story {name!r} has no results" for name in scripts if name not in {one.story for one, _ in results}]
     for keyframes, clips in results:
@@ -126,7 +126,7 @@ def _by_faces(
 
 
 def _by_camera(results: Sequence[tuple[Keyframes, Sequence[int]]], scripts: Mapping[str, Story]) -> Measured:
-    """Where each shot is a video of its own, how its camera moves beside what the script says of it."""
+    """Whether the camera moves as the script says, of stories that have a video for each shot."""
     named, seen = dict[str, str | None](), dict[str, str]()
     for one, clips in results:
         moves = one.load("camera")

@@ -254,7 +254,7 @@ def rebuilt_figures(
 
 
 def dreamt_figures(looks: Mapping[str, Looks], test: Sequence[str]) -> Measured:
-    """How like the original is what was dreamt of it? The original was never seen in training."""
+    """Similarity of dreamt keyframes to their originals, which training never saw."""
     own = looks["original"].at(test)
     shown = {f"{one}_similarity": one for one in looks if one not in ("original", "rebuilt")}
     return means_by_sample(

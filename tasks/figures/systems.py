@@ -55,7 +55,7 @@ def measured(
 
 
 def _to_originals(shown: Sequence[Keyframes], original: Sequence[Keyframes]) -> Measured:
-    """CLIP-sim of Table 3."""
+    """CLIP-sim of Table 3: of each keyframe to its original."""
     alike = {
         name: value
         for one, other in zip(shown, original, strict=True)

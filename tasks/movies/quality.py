@@ -45,7 +45,7 @@ def of_training(storage: Storage, name: str, model: str, curves: bytes) -> str:
 
     Args:
         model: folder of the trained model.
-        curves: picture of what was measured over its steps.
+        curves: picture of all losses and figures over the steps.
     """
     rel = f"evaluations/{fingerprint('training', model)}/quality.html"
     if storage.exists(rel):
@@ -68,7 +68,7 @@ def of_training(storage: Storage, name: str, model: str, curves: bytes) -> str:
 
 
 def of_curve(rows: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
-    """What a training has come to: losses over its last tenth, and the last figures of what was held out."""
+    """The result of a training: mean losses over its last tenth, and the last values on held-out rows."""
     found: dict[str, Figure] = {}
     for name in dict.fromkeys(name for row in rows for name in row if name != "step"):
         values = [row[name] for row in rows if name in row]

@@ -68,7 +68,7 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def size(self) -> Size:
-        """Of the pictures that the codec sees."""
+        """Height and width of the pictures that the codec encodes."""
         return self.codec.height, self.codec.width
 
 
@@ -96,13 +96,13 @@ def init_identity(init: str) -> list[str]:
 
 
 def frozen_codec(config: FrozenConfig) -> "Codec":
-    """The codec of frozen parts where nothing has to be fitted."""
+    """The codec of a config that needs no fitting."""
     init = init_folder(config.init)
     return load_codec(init / "codec") if init else build_codec(config.codec)
 
 
 def codec_of(config: FrozenConfig, storage: Storage, snapshot: Snapshot, size: Size | None = None) -> "Codec":
-    """The codec for a snapshot's keyframes, of `size` or its own; one that has to be fitted is fitted once."""
+    """The codec for a snapshot's keyframes, at `size` or its own; one that must be fitted is fitted once and stored."""
     height, width = size or config.size
     if not config.fits:
         return frozen_codec(config).resized(width, height)
@@ -117,7 +117,7 @@ def codec_of(config: FrozenConfig, storage: Storage, snapshot: Snapshot, size: S
 
 
 def codec_identity(config: FrozenConfig, snapshot: Snapshot) -> list[object]:
-    """What changes the codec's latents: its weights or, where it has to be fitted, the keyframes to learn from."""
+    """What the codec's latents depend on: its weights or, where it has to be fitted, the keyframes it is fitted on."""
     if not config.fits:
         return [config.codec, *init_identity(config.init)]
     return [config.codec, [(film.film_id, film.train) for film in snapshot.films], snapshot.work["keyframes"]]
@@ -131,7 +131,7 @@ def frozen_fingerprint(config: FrozenConfig, snapshot: Snapshot) -> str:
 
 
 def _fitted(config: FrozenConfig, storage: Storage, snapshot: Snapshot) -> "Codec":
-    """The codec, which sees some hundreds of training keyframes."""
+    """The codec, fitted on some hundreds of training keyframes."""
     import torch
 
     rows = FilmRows(storage, "keyframes", snapshot.work["keyframes"])

@@ -1,6 +1,6 @@
 """The quality gate: a keyframe that falls below a threshold is drawn again, and the best of all tries is kept.
 
-Drawing ends early where it doesn't help: when nothing but the cast's faces is wrong, and a try brought them no nearer.
+Drawing ends early where it doesn't help: when only the cast's faces are wrong and a try came no nearer to them.
 """
 
 import math
@@ -36,7 +36,7 @@ class GateConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the rule by which a keyframe is drawn again."""
+        """Of the rule that decides whether a keyframe is drawn again, see `again`."""
         return "2"
 
 
@@ -80,7 +80,11 @@ class Judgement(BaseModel, frozen=True, extra="forbid"):
 
 
 def again(tries: Sequence[Look]) -> bool:
-    """Whether drawing a keyframe once more may help, after at least one try."""
+    """Whether drawing a keyframe once more may help.
+
+    Args:
+        tries: at least one, in order.
+    """
     *before, last = tries
     if all(fault.endswith(_UNLIKE) for fault in last.faults):
         return bool(last.faults) and last.unlike < min((one.unlike for one in before), default=math.inf)

@@ -1,4 +1,4 @@
-"""Pictures and music of a story's own, looked at before anything is made of them."""
+"""Checks of the pictures and music that a story brings, before anything is made from them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -22,24 +22,22 @@ from tasks.movies.stories.plan import Plan
 
 
 class Faces:
-    """The faces of people in photographs; models are loaded when the first is looked for.
-
-    Raises:
-        ConfigError: as tasks.consent.Consent does.
-    """
+    """The faces of people in photographs; models are loaded for the first of them."""
 
     def __init__(self, config: FaceConfig) -> None:
         self._config = config
         self._known: dict[tuple[str, ...], NDArray[np.float32]] = {}
 
     def of(self, who: str, files: Mapping[str, str]) -> NDArray[np.float32]:
-        """The most typical of the largest faces in each photograph.
+        """The embedding of a person's face: of the largest face in each photograph, the most typical.
 
         Args:
             files: where the photographs are, by hash.
 
         Raises:
-            ConfigError: for a photograph that can't be read, when none shows a face, and without the person's consent.
+            ConfigError: for a photograph that can't be read, when none shows a face, and for a `face.consent.folder`
+                that can't be used.
+            FilmError: without the person's consent.
         """
         key = tuple(files)
         if key not in self._known:
@@ -72,7 +70,9 @@ def read(file: str) -> Pixels:
 
 
 def faults(plan: Plan, files: Mapping[str, str], faces: Faces, storage: Storage) -> Iterator[str]:
-    """What of a story's own pictures and music can't be used; those that its pieces were made from are not read again.
+    """Says which of a story's pictures and music can't be used, and why.
+
+    Files from which a storage already has the encoded scripts, or the movie, are not read again.
 
     Args:
         files: where they are, by hash.

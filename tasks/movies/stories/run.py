@@ -105,7 +105,7 @@ def prepared(
 
 
 def usable(stories: Sequence[Planned], settings: Settings, storage: Storage) -> tuple[list[Planned], list[Outcome]]:
-    """The stories whose own pictures and music can be used; and of the others why not."""
+    """The stories whose pictures and music can be used, and the others with the reasons why theirs can't."""
     faces = Faces(settings.face)
     good: list[Planned] = []
     failed: list[Outcome] = []
