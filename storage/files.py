@@ -144,7 +144,7 @@ class Files:
             return bytes(file.read())
 
     def open(self, rel: str) -> "NativeFile":
-        """The file at `rel` for reading here and there in it. (Mapped into memory it would count as the process's.)
+        """The file at `rel` for random access. It isn't mapped: mapped pages count as the process's memory.
 
         Raises:
             StorageError: when `rel` is not there.
@@ -154,12 +154,12 @@ class Files:
             return filesystem.open_input_file(path)
 
     def write_plain(self, rel: str, data: bytes) -> None:
-        """Whole or not at all, whoever made what stands there; Storage.write_bytes asks the record first."""
+        """Writes a file whole or not at all, over whatever is there; Storage.write_bytes asks the record first."""
         with guarded("write", self.url(rel)):
             self._write(rel, data)
 
     def write_new(self, rel: str, data: bytes) -> None:
-        """As `write_plain`, unless there is a file."""
+        """As `write_plain`, unless a file is there."""
         with guarded("write", self.url(rel)):
             if self.is_local:
                 write_new(Path(self._at(rel)[1]), data)
@@ -217,7 +217,7 @@ class Files:
         return self.is_local and Path(self._at(rel)[1]).is_symlink()
 
     def delete_file(self, rel: str) -> None:
-        """Removes the file at `rel`, if there is one, whoever made it: for the record."""
+        """Removes the file at `rel`, if there is one, whoever made it; Storage.delete asks the record first."""
         from pyarrow.fs import FileType
 
         filesystem, path = self._at(rel)

@@ -1,4 +1,4 @@
-"""What every animator is: a keyframe and what stands around it in, the frames of a clip out."""
+"""What every animator is: a keyframe and its neighbours in, the frames of a clip out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A clip that is to be made: from one keyframe until the next.
+    """What an animator is asked for: the frames from one keyframe until the next.
 
     Args:
         keyframe_HWC: the first frame, RGB uint8 at the size of the movie.
-        seed: the same gives the same clip again.
+        seed: equal seeds give equal clips.
         previous: keyframe before this one in the shot; None after a cut.
         next: keyframe after this one in the shot, with which the next clip begins; None before a cut.
         anchor: first keyframe of the shot, which keeps its look when the clip is extended; None: this keyframe.
@@ -44,7 +44,7 @@ class Clip:
 
     @property
     def count(self) -> int:
-        """Of its frames."""
+        """Number of frames."""
         return max(1, round(self.seconds * self.fps))
 
 

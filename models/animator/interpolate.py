@@ -118,7 +118,7 @@ class InterpolateAnimator:
             yield lens.through(cv2.addWeighted(first_HWC, 1 - share, next_HWC, share, 0), move.pose(t))
 
     def _around_people(self, clip: Clip) -> Iterator[Image]:
-        """People shift against the background; from nothing after another clip, which ended without a shift."""
+        """People shift against the background; after another clip, which ended without a shift, it starts at 0."""
         move = Move(clip)
         near_HW = self.people.share(clip.keyframe_HWC) - np.float32(0.5)
         lens = Lens(near_HW, self.config.zoom, self.config.parallax)

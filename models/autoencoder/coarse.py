@@ -54,8 +54,8 @@ class CoarseHead(nn.Module):
     """Linear layers to the smallest grid, then a residual block and a doubling of the grid for each level.
 
     With `code` the tokens say a few numbers of each cell, which convolutions draw on, beside one linear map from the
-    numbers to the latents that the cell covers (`components`). A head that `reads` draws on descriptions and faces
-    too, on all grids but the largest (stage 3).
+    numbers to the latents that the cell covers (`components`). With `reads` (stage 3) it also attends to descriptions
+    and faces, on all grids but the largest.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class CoarseHead(nn.Module):
 def coarse_loss(
     codec: Codec, map_BCHW: Tensor, latents_BCHW: Tensor, pixel_weight: float, weights_BHW: Tensor | None = None
 ) -> Tensor:
-    """l2 in latents and, where it has a weight, l1 in the pixels that they stand for; `weights_BHW` of places."""
+    """l2 in latents plus `pixel_weight` times l1 in the pixels that they decode to; `weights_BHW` are of grid cells."""
     weights_B1HW = 1.0 if weights_BHW is None else weights_BHW[:, None]
     loss = (weights_B1HW * (map_BCHW - latents_BCHW).square()).mean()
     if pixel_weight:

@@ -46,7 +46,7 @@ class FrameScript:
     faces [F, width of the face embedder] float32; the i-th character sentence goes with the i-th face.
     face_choices: for each face the n embeddings [width] of the same character in other keyframes, from which
     training draws (face embedding randomisation); empty when there are none.
-    face_boxes [F, 4] float32: where in the keyframe each face is, x0, y0, x1, y1 in 0-1; none where that is not told.
+    face_boxes [F, 4] float32: where in the keyframe each face is, x0, y0, x1, y1 in 0-1; no rows where that is unknown.
     """
 
     row_id: str

@@ -7,7 +7,7 @@
 | `consistency.py` | ST, LT, drift |
 | `sound.py` | sound against picture, loudness against target |
 | `figure.py` | what all return: a value, its interval, n, and the reason where there is none |
-| `keyframes.py` | all metrics of keyframes in one call, of what networks saw |
+| `keyframes.py` | all metrics of keyframes in one call |
 | `networks.py` | the networks that look at pictures and listen to videos, and their settings |
 | `clip.py`, `inception.py`, `aesthetic.py`, `style.py` | networks, with weights from local files |
 

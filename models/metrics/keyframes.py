@@ -1,8 +1,7 @@
-"""All metrics of keyframes, of any system's. A metric whose weights are missing says what to fetch.
+"""All metrics of any system's keyframes. A metric whose weights are missing says what to fetch.
 
-Networks look at the keyframes (models/metrics/networks.py), then the metrics are computed of their vectors, story by
-story; a caller that has many keyframes does the first in parts, keeps the vectors and hands them over one story at a
-time.
+Networks embed the keyframes (models/metrics/networks.py), and the metrics are computed from these vectors, story by
+story. A caller with many keyframes embeds them in parts, stores the vectors and hands them over one story at a time.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 Module = Literal["clip", "inception", "style", "vision", "faces", "sound", "speech", "camera"]
 MODULES: tuple[Module, ...] = get_args(Module)
-"""What looks at pictures, and what takes videos as a whole."""
+"""Networks that see pictures, and what takes whole videos."""
 
 OF_VIDEOS: tuple[Module, ...] = ("sound", "speech", "camera")
-"""Those that take videos as a whole: their sound, and how the camera moves."""
+"""Those that take whole videos: sound, speech, and how the camera moves."""
 
 PLAIN: tuple[Module, ...] = ("clip", "inception", "style", "vision", "sound")
 """Those whose vectors need no story beside them."""

@@ -45,7 +45,7 @@ _NAMES = (
     (2, r"medium|waist|\bms\b"),
     (0, r"wide|long|establishing|far|aerial|bird"),
 )
-_STILL = 0.03  # of the picture's width or height: less is a camera that shakes
+_STILL = 0.03  # of the picture's width or height: a camera that moves less is still
 _MOVES = {
     "pan right": r"(pan|truck)\w*[^,;.]*right",
     "pan left": r"(pan|truck)\w*[^,;.]*left",
@@ -89,13 +89,13 @@ def move_named(words: str) -> str | None:
 
 
 def move_seen(camera_3: Floats) -> str:
-    """Which of MOVES a camera makes: the one that brings the edges of the picture farthest.
+    """Which of MOVES a camera makes: the one that moves the edges of the picture most.
 
     Args:
-        camera_3: to the right and up, in picture widths and heights, and in, by the logarithm of the enlargement.
+        camera_3: motion to the right in picture widths, up in picture heights, and the logarithm of the zoom.
     """
     right, up, near = camera_3.tolist()
-    apart = near / 2  # by how much edges move
+    apart = near / 2  # by how much a zoom moves the edges
     far = dict(zip(MOVES, (_STILL, right, -right, up, -up, apart, -apart), strict=True))
     return max(far, key=lambda move: far[move])
 

@@ -89,8 +89,8 @@ def rows_of_step(count: int, batch: int, seed: int, step: int, rank: int, world:
     """Which of `count` rows one of the `world` batches of a step reads: each epoch is a new order, dealt out.
 
     Args:
-        window: consecutive rows that are read together. Their order is drawn, and POOL windows are mixed at a time: as
-            many rows, or fewer, are mixed as a whole.
+        window: consecutive rows that are read together. The windows are shuffled, then the rows within each POOL of
+            them; rows that fit in one such pool are shuffled as a whole.
     """
     first = (step * world + rank) * batch
     places = torch.arange(first, first + batch)

@@ -31,7 +31,7 @@ class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """The defaults are the laptop's. The paper: 120k steps at a constant 2e-5."""
 
     steps: int = Field(200, gt=0, description="all steps; the paper: 120,000")
-    warmup_steps: int = Field(0, ge=0, description="of them without the U-Net, which cost little: the coarse head's")
+    warmup_steps: int = Field(0, ge=0, description="first steps, which train the coarse head without the U-Net")
     batch: int = Field(8, gt=0, description="keyframes a step")
     learning_rate: float = Field(3e-4, gt=0, description="highest learning rate; the paper: 2e-5")
     schedule: Schedule = Field("cosine", description="how the learning rate goes on after its warm-up")
@@ -42,8 +42,8 @@ class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     token_noise: float = Field(0.4, ge=0, description="highest std of the noise on tokens, which have unit variance")
     flip: float = Field(0.0, ge=0, le=1, description="share of mirrored keyframes, with mirrored scripts")
     coarse_weight: float = Field(1.0, ge=0, description="weight of the coarse head's loss")
-    pixel_weight: float = Field(0.0, ge=0, description="weight in it of l1 in pixels, beside l2 in latents")
-    face_weight: float = Field(0.0, ge=0, description="how much more it weighs where faces are: small, but looked at")
+    pixel_weight: float = Field(0.0, ge=0, description="weight of l1 in pixels in the coarse head's loss")
+    face_weight: float = Field(0.0, ge=0, description="extra weight of faces in the coarse head's loss")
     average: float = Field(0.95, ge=0, lt=1, description="decay of the weights' exported moving average; 0: none")
     seed: int = Field(0, description="seed of all random draws")
 
@@ -73,6 +73,10 @@ class DecoderTraining:
     """Trains decoder and the two projections; the compressor is frozen, so its tokens come ready-made.
 
     `init` is the autoencoder of stage 2, or its folder.
+
+    Raises:
+        ValueError: without keyframes or with another number of scripts, and for `warmup_steps` that exceed `steps` or
+            have no coarse head to train.
     """
 
     def __init__(
@@ -135,7 +139,7 @@ class DecoderTraining:
         )
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Eq. 2, plus the coarse head's loss where there is one; in the warm-up that alone."""
+        """Eq. 2, plus the coarse head's loss where there is one; in the warm-up the latter alone."""
         return self._loss(self.module.live, self.told.views, batch, step)
 
     @torch.no_grad()
@@ -154,7 +158,7 @@ class DecoderTraining:
         return dict(zip(("loss", *terms), torch.stack(losses).sum(0), strict=True))
 
     def _token_noise(self, tokens_BLD: Tensor, random: torch.Generator) -> Tensor:
-        """Noise of a std that is each keyframe's own: dreamt tokens are more or less certain."""
+        """Noise with a std drawn for each keyframe, since dreamt tokens are more or less certain."""
         std_B11 = self.config.token_noise * torch.rand(len(tokens_BLD), 1, 1, generator=random)
         return std_B11 * torch.randn(tokens_BLD.shape, generator=random)
 
@@ -245,9 +249,9 @@ class DecoderTraining:
 
 
 def face_map(scripts: Sequence[FrameScript], grid: tuple[int, int], sizes_B6: Tensor | None = None) -> Tensor:
-    """Which share of each latent's place faces cover, [B, H, W]; scripts that don't say where faces are have none.
+    """The share of each cell of the latent grid that faces cover, [B, H, W]; 0 where a script has no face boxes.
 
-    `sizes_B6` is of pictures of which a part was cut out (`Condition`).
+    `sizes_B6` says which part of a picture was cut out (`Condition`).
     """
     height, width = grid
     cuts_B6 = [None] * len(scripts) if sizes_B6 is None else sizes_B6.tolist()
@@ -260,7 +264,7 @@ def face_map(scripts: Sequence[FrameScript], grid: tuple[int, int], sizes_B6: Te
 
 
 def _within(boxes_F4: NDArray[np.float32], cut_6: Sequence[float] | None) -> NDArray[np.floating]:
-    """Boxes in 0-1 of a picture, in 0-1 of the part that was cut out of it (`Condition.sizes_B6`)."""
+    """Boxes in 0-1 of a picture, converted to 0-1 of the part that was cut out of it (`Condition.sizes_B6`)."""
     if cut_6 is None:
         return boxes_F4
     above, before, height, width = cut_6[2:]
@@ -269,6 +273,6 @@ def _within(boxes_F4: NDArray[np.float32], cut_6: Sequence[float] | None) -> NDA
 
 
 def _overlap(start: float, end: float, count: int) -> Tensor:
-    """How much of each of `count` cells of length 1 lies between two places."""
+    """How much of each of `count` cells of length 1 lies between `start` and `end`."""
     cells = torch.arange(count)
     return (end - cells).clamp(0, 1) - (start - cells).clamp(0, 1)

@@ -1,5 +1,4 @@
-"""Passages that two films share: of a copy that was cut at its beginning or end, of a clip of a film, mirrored or not.
-Films whose passages cover nearly all of both are near duplicates.
+"""Passages that two films share (copies that were cut, clips, mirrored or not), and films that are near duplicates.
 
 Keyframes are held against each other by their looks (storage.decoding.look), at one distance in time for a whole
 passage. Copies whose keyframes fall between the original's are found by the pictures that stand still meanwhile.

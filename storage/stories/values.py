@@ -1,4 +1,4 @@
-"""Texts, numbers, lists and fields out of the nodes of a story file; what is wrong with one is told with its line."""
+"""Reads texts, numbers, lists and fields from the nodes of a story file, and collects faults with their lines."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Values:
-    """Reads values of nodes, and collects (line, fault); whatever is at fault reads as nothing."""
+    """Reads the values of nodes and collects faults as (line, what is wrong); a value at fault reads as nothing."""
 
     def __init__(self, folder: Path | None) -> None:
         self.faults: list[tuple[int, str]] = []
@@ -102,7 +102,7 @@ class Values:
         return None
 
     def yes_or_no(self, node: Node) -> bool:
-        """Whether it says yes; anything but a no does."""
+        """Whether a text says yes; what says neither yes nor no is a fault, and reads as yes."""
         text = self.text(node).lower()
         if text not in _YES + _NO and isinstance(node, Text):
             self.fault(node, f"found {printable(text, 60)!r}, expected true or false")

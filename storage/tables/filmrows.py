@@ -234,7 +234,7 @@ def _cut(rows: pa.Table, film_id: str, fingerprint: str, first: str, last: str) 
 
 
 def _fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows of a file, which has no columns that are newer than it: they are null."""
+    """Rows of a file in a schema; columns that the file is too old to have are null."""
     known = set(rows.column_names)
     columns = [rows[one.name].cast(one.type) if one.name in known else pa.nulls(len(rows), one.type) for one in schema]
     return pa.table(columns, schema=schema)

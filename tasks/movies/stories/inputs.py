@@ -35,9 +35,9 @@ class Faces:
             files: where the photographs are, by hash.
 
         Raises:
-            ConfigError: for a photograph that can't be read, when none shows a face, and for a `face.consent.folder`
-                that can't be used.
-            FilmError: without the person's consent.
+            ConfigError: for a photograph that is no picture, when none shows a face, without the person's consent, and
+                for a `face.consent.folder` that can't be used.
+            FilmError: for a file that is missing or can't be reached.
         """
         key = tuple(files)
         if key not in self._known:
@@ -65,7 +65,12 @@ class Faces:
 
 
 def read(file: str) -> Pixels:
-    """A picture by path or URI; raises ConfigError as storage.stories.photographs does."""
+    """A picture by path or URI.
+
+    Raises:
+        ConfigError: for a file that is no picture, or too small or too large a one.
+        FilmError: for a file that is missing or can't be reached.
+    """
     return photographs.decoded(read_bytes(file), printable(file))
 
 
