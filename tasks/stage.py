@@ -1,9 +1,9 @@
-"""Stages that go film by film, and what brings them to their end: make each unfinished film's rows and commit them.
+"""Stages that go film by film, and the code that runs them to completion: it makes and commits each film's rows.
 
 A pool of actors makes the rows (tasks.pool). The driver gathers those of finished films into files of a sensible size
-and commits many films at a time (storage.tables.batches); a killed run loses what was in flight and at most the last
-fiftieth of its time. A film that cannot be used leaves the chain with a reason; so does one that ended its worker at
-each of three attempts.
+and commits many films at a time (storage.tables.batches); a killed run loses what was in flight and what was
+finished since the last commit, normally less than a minute's work. A film that cannot be used leaves the chain with a
+reason; so does one that crashed its worker at each of three attempts.
 """
 
 import time

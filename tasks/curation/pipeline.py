@@ -25,11 +25,11 @@ BACKENDS = tuple(table for stage in CURATION for table in stage.tables if "backe
 
 
 def unfinished(stage: Stage, recipe: object, storage: Storage, films: Collection[str] | None = None) -> bool:
-    """Whether a film has still to go through a stage of the curation; nothing is done to tell it.
+    """Whether a film still has to go through a stage of the curation; reads only.
 
     Args:
         recipe: the settings of all stages, each under its name.
-        films: their ids; when None, those that the storage knows: is none of them done yet?
+        films: their ids; when None, whether none of the films that the storage knows is done.
     """
     tables = Tables(storage)
     known = films if films is not None else [film_id for film_id, _ in tables.done(keyframes.STAGE.name)]
