@@ -53,16 +53,16 @@ def run(
         return reports(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
 
 
-def write(reports: Sequence[Report], path: Path) -> list[Path]:
+def write(found: Sequence[Report], path: Path) -> list[Path]:
     """Writes reports, one a file; of several each name stands in its file's.
 
     Raises:
         ConfigError: a file that can't be written.
     """
     made = []
-    for report in reports:
+    for report in found:
         name = report.name.replace("/", "-")
-        made.append(path if len(reports) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}"))
+        made.append(path if len(found) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}"))
         try:
             made[-1].write_text(report.text(), encoding="utf-8")
         except OSError as error:

@@ -14,8 +14,6 @@ from models import face
 from models.face import FaceConfig, FaceEmbedder
 from storage.decoding.pictures import Pixels
 
-_UNLIKE = "faces of the cast are not recognised"
-
 
 class GateConfig(BaseModel, frozen=True, extra="forbid"):
     """When a keyframe is drawn again, with another seed."""
@@ -45,6 +43,7 @@ class Look(BaseModel, frozen=True, extra="forbid"):
 
     Attributes:
         faces: for each of the cast with photographs the distance of the nearest face; null where none is seen.
+        strangers: how many of the cast's faces are not recognised.
         people: faces that are seen; null where nobody looked.
         faults: what falls below its threshold, in words.
     """
@@ -53,6 +52,7 @@ class Look(BaseModel, frozen=True, extra="forbid"):
     spread: float
     sharpness: float
     faces: tuple[float | None, ...] = ()
+    strangers: int = 0
     people: int | None = None
     faults: tuple[str, ...] = ()
 
@@ -86,9 +86,9 @@ def again(tries: Sequence[Look]) -> bool:
         tries: at least one, in order.
     """
     *before, last = tries
-    if all(fault.endswith(_UNLIKE) for fault in last.faults):
-        return bool(last.faults) and last.unlike < min((one.unlike for one in before), default=math.inf)
-    return True
+    if last.strangers and len(last.faults) == 1:
+        return last.unlike < min((one.unlike for one in before), default=math.inf)
+    return bool(last.faults)
 
 
 class Gate:
@@ -126,7 +126,7 @@ class Gate:
             if value < least
         ]
         if strangers := sum(distance is None or distance > config.same_face for distance in faces):
-            faults.append(f"{strangers} of {len(faces)} {_UNLIKE}")
+            faults.append(f"{strangers} of {len(faces)} faces of the cast are not recognised")
         if config.people and seen is not None and len(seen) != people:
             faults.append(f"{len(seen)} faces are seen, the shot names {people} people")
         rounded = tuple(None if distance is None else round(distance, 3) for distance in faces)
@@ -135,6 +135,7 @@ class Gate:
             spread=round(spread, 1),
             sharpness=round(sharpness, 1),
             faces=rounded,
+            strangers=strangers,
             people=None if seen is None else len(seen),
             faults=tuple(faults),
         )

@@ -153,9 +153,10 @@ def test_after_a_try_a_keyframe_is_drawn_again_where_that_may_help(tries, more):
     """Each try as the distances of the cast's faces and the least sharpness."""
 
     def look(faces, sharpness):
-        faults = ["1 of 1 faces of the cast are not recognised"] if any((far or 2) > 0.6 for far in faces) else []
+        strangers = sum((far or 2) > 0.6 for far in faces)
+        faults = [f"{strangers} faces of the cast are not recognised"] if strangers else []
         faults += [f"sharpness 9.0 is below {sharpness}"] if sharpness > 9 else []
-        return Look(light=100, spread=50, sharpness=9, faces=faces, faults=tuple(faults))
+        return Look(light=100, spread=50, sharpness=9, faces=faces, strangers=strangers, faults=tuple(faults))
 
     assert again([look(*one) for one in tries]) == more
 
