@@ -19,7 +19,7 @@ TINY = """
 fit.workers=0 fit.checkpoint_every=2 fit.validate_every=2
 ingest.drawn.films=3 ingest.drawn.seconds=16 keyframes.trim.start=1 keyframes.trim.end=1 snapshot.test=1
 autoencoder.warmup_steps=6 autoencoder.steps=6 autoencoder.warmup_batch=2
-decoder.steps=4 decoder.batch=2
+decoder.warmup_steps=2 decoder.steps=4 decoder.batch=2
 autoregressive.steps=4 autoregressive.window=4 autoregressive.references=2
 movie.upscaler.kind=lanczos movie.animator.kind=camera movie.width=224 movie.height=128
 """
