@@ -47,7 +47,7 @@ def _imported(tree: ast.Module, trees: dict[str, ast.Module]) -> Iterator[str]:
 
 
 def circles(graph: "networkx.DiGraph[str]") -> list[list[str]]:
-    """Groups of modules each of which needs all others of its group."""
+    """Import cycles: groups of modules that import each other."""
     return [sorted(found) for found in networkx.strongly_connected_components(graph) if len(found) > 1]
 
 

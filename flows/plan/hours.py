@@ -120,7 +120,7 @@ def _tokens(settings: Recipe, frames: int, stage: Callable[..., Work]) -> Work:
 
 
 def _training(name: str, count: int, step: Step, fit: FitConfig, settings: Recipe) -> Work:
-    """Steps, each of which a worker takes for its share of the batches."""
+    """The work of a training: `count` steps, whose batches are split among the workers."""
     workers = max(fit.workers, 1)
     unit, units = ("GPU", workers * math.ceil(fit.gpus)) if fit.gpus else ("core", workers)
     unet, backbone = settings.autoencoder.model.decoder.unet.kind, settings.autoregressive.model.backbone.kind

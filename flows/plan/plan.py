@@ -27,7 +27,7 @@ _SENTENCES, _FACES = 15, 5  # of a keyframe, at most
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is told; bytes, hours and, where a price was given, its currency.
+    """Everything that the plan reports: bytes, hours and, if a price was given, cost in its currency.
 
     Attributes:
         networks: backend -> its parameters, None where they come inside a package.
@@ -90,7 +90,7 @@ def plan(
     Args:
         overrides: as `resolve` takes them.
         gpus: on which trainings and stages run; "": as many as the recipe says.
-        price: of a GPU for an hour; "": no cost is told.
+        price: of one GPU for one hour; "": no cost is reported.
         keyframes: of all films; "": the drawn films' seconds, or the paper's number.
         rates: "stage=things a second and unit", which count before those that were measured.
 

@@ -39,7 +39,7 @@ def main() -> int:
     """Runs the flow run of PREFECT__FLOW_RUN_ID as a Ray job, and has it taken up when the job is lost.
 
     Returns:
-        the exit code: 143 when it was told to stop, else 0, since the flow run's state says the rest.
+        the exit code: 143 after a request to stop, else 0; the state of the flow run tells whether it succeeded.
     """
     flow_run, address = UUID(os.environ["PREFECT__FLOW_RUN_ID"]), cluster_address()
     if not address.startswith("http"):
