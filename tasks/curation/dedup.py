@@ -18,7 +18,7 @@ from tasks.curation.keyframes import replace_films
 from tasks.progress import Progress
 from tasks.stage import Work
 
-STAGE = "dedup"
+NAME = "dedup"
 
 
 class DedupConfig(BaseModel, frozen=True, extra="forbid"):
@@ -52,7 +52,7 @@ def run(config: DedupConfig, storage: Storage, work: Work, progress: Progress) -
     named = {kept: rows[copy]["movie"] for copy, kept in copies.items() if rows[copy]["movie"]}
     replace_films(storage, [rows[kept] | {"movie": name} for kept, name in named.items() if not rows[kept]["movie"]])
     rejects = [_reject(rows[copy], rows[kept], kept in seen) for copy, kept in copies.items()]
-    tables.judge(STAGE, [row["source"] for row in rows.values()], rejects)
+    tables.judge(NAME, [row["source"] for row in rows.values()], rejects)
     progress("films compared", len(looks), len(looks))
     return {**work, "keyframes": {film_id: key for film_id, key in done.items() if film_id not in copies}}
 
@@ -77,5 +77,5 @@ def _reject(copy: dict[str, object], kept: dict[str, object], seen: bool) -> Rej
         f"{kept['source']!r}; if they are two films, set dedup.remove=false"
     )
     return Reject(
-        source=str(copy["source"]), reason="near_duplicate", detail=detail, stage=STAGE, film_id=str(copy["film_id"])
+        source=str(copy["source"]), reason="near_duplicate", detail=detail, stage=NAME, film_id=str(copy["film_id"])
     )

@@ -33,7 +33,7 @@ def unfinished(stage: Stage, recipe: object, storage: Storage, films: Collection
     """
     tables = Tables(storage)
     known = films if films is not None else [film_id for film_id, _ in tables.done(keyframes.STAGE.name)]
-    copies = {film_id for film_id, *_ in tables.given_up(dedup.STAGE)}
+    copies = {film_id for film_id, *_ in tables.given_up(dedup.NAME)}
     work = {"ingest": {film_id: film_id for film_id in known if film_id not in copies}}
     for each in CURATION[: CURATION.index(stage) + 1]:
         keys = each.keys(each.arguments(recipe), work).items()
