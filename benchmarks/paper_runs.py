@@ -65,6 +65,7 @@ SMALL = (
     "autoregressive.model.backbone.kind=llama_tiny",
     "autoregressive.model.backbone.hidden=128",
     "autoregressive.model.backbone.heads=4",
+    "autoregressive.model.head.kind=gmm",
     "autoregressive.model.recall=false",
     "autoregressive.model.noise=0.1",
     "autoregressive.steps=200",
@@ -77,6 +78,7 @@ SMALL = (
     "render.references=6",
     "render.generation.keep=3",
     "render.generation.window=6",
+    "render.generation.temperature=0",
 )
 ANEW = (
     "frozen.init=",

@@ -24,7 +24,7 @@ from models.captioner import DeepseekVlConfig
 from models.codec import PCACodecConfig, SdxlVaeConfig
 from models.detector import GroundingDinoConfig
 from models.face import FarlConfig
-from models.head import GmmConfig
+from models.head import FlowConfig, GmmConfig
 from models.sentence import LongClipConfig
 from models.training.autoencoder import AutoencoderTrainingConfig, StageConfig
 from models.training.autoregressive import AutoregressiveTrainingConfig
@@ -65,7 +65,7 @@ def laptop() -> Recipe:
         autoregressive=AutoregressiveTrainingConfig(
             model=_autoregressive(), init="embedded/autoregressive", steps=300, learning_rate=3e-4
         ),
-        render=RenderConfig(steps=1),
+        render=_render(),
     )
 
 
@@ -91,8 +91,13 @@ def _autoencoder() -> AutoencoderConfig:
 
 
 def _autoregressive() -> AutoregressiveConfig:
+    """The drawn world's: a flow, because one script fits keyframes that look in many ways."""
+    return AutoregressiveConfig(backbone=SmolLM2Backbone(layers=3), head=FlowConfig(), dropout=0.1)
+
+
+def _render() -> RenderConfig:
     """The drawn world's."""
-    return AutoregressiveConfig(backbone=SmolLM2Backbone(layers=3), dropout=0.1)
+    return RenderConfig(steps=1, generation=GenerationConfig(temperature=1.0))
 
 
 def smoke() -> Recipe:
@@ -159,7 +164,7 @@ def world() -> Recipe:
         autoregressive=AutoregressiveTrainingConfig(
             model=_autoregressive(), steps=5000, batch=4, learning_rate=5e-4, warmup=50, untold=0.1
         ),
-        render=RenderConfig(steps=1),
+        render=_render(),
         fit=FitConfig(precision="bf16", checkpoint_every=100, validate_every=1000),
     )
 

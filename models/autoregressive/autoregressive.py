@@ -26,7 +26,8 @@ from models.backbone import Backbone, BackboneConfig, SmolLM2Backbone, build
 from models.backbone.lora import LoraConfig, adapt, merged
 from models.head import GmmConfig, Head, HeadConfig, Prediction
 from models.head import build as build_head
-from models.head.mixture import Mixture, MixtureHead
+from models.head.head import Recalled
+from models.head.mixture import MixtureHead
 
 if TYPE_CHECKING:
     from torch.nn.attention.flex_attention import BlockMask
@@ -58,7 +59,7 @@ class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
     )
     masking: float = Field(0.15, ge=0, lt=1, description="share of input slots that are masked in training")
     noise: float = Field(0.3, ge=0, description="noise on the tokens read in training, in their standard deviations")
-    recall: bool = Field(True, description="let the mixture recall tokens of earlier keyframes with a similar script")
+    recall: bool = Field(True, description="let the head recall tokens of earlier keyframes with a similar script")
     forgetting: float = Field(0.5, ge=0, le=1, description="share of keyframes that must do without recall in training")
     attention: Literal["dense", "flex"] = Field(
         "dense", description="flex: without a dense mask, on GPUs; on CPUs the mask is dense all the same"
@@ -85,12 +86,11 @@ class AutoregressiveModel(nn.Module):
         self.face_mlp = _mlp(config.face_width, hidden)
         self.token_mlp = _mlp(config.width, hidden)
         self.markers_2H = nn.Parameter(torch.zeros(2, hidden))
-        self.head: Head = build_head(config.head, hidden, config.width)
-        self.recall: Recall | None = None
-        if config.recall:
-            if not isinstance(config.head, GmmConfig):
-                raise ValueError(f"recall needs a mixture, head.kind is {config.head.kind!r}: set recall=false")
-            self.recall = Recall(config.head.components, config.sentence_width, config.face_width)
+        recalls = config.head.recalls if config.recall else 0
+        if config.recall and not recalls:
+            raise ValueError(f"head.kind={config.head.kind!r} can't read what is recalled: set recall=false")
+        self.head: Head = build_head(config.head, hidden, config.width, recalls)
+        self.recall = Recall(recalls, config.sentence_width, config.face_width) if recalls else None
         self.register_buffer("sentence_mean_C", torch.zeros(config.sentence_width))
         self.register_buffer("face_mean_C", torch.zeros(config.face_width))
         self.register_buffer("token_mean_LD", torch.zeros(config.tokens, config.width))
@@ -132,6 +132,9 @@ class AutoregressiveModel(nn.Module):
             nn.init.normal_(last.weight, std=scale / (0.65 * last.in_features**0.5))
             nn.init.zeros_(last.bias)
         nn.init.normal_(self.markers_2H, std=scale)
+        self._start_head()
+
+    def _start_head(self) -> None:
         if isinstance(self.head, MixtureHead):
             starts = [STARTS[k % len(STARTS)].sigma for k in range(self.head.components)]
             self.head.initialise(sigmas=starts if self.recall else None)
@@ -200,18 +203,15 @@ class AutoregressiveModel(nn.Module):
         hidden_BQH: Tensor = output.last_hidden_state
         return hidden_BQH
 
-    def predict(self, hidden: Tensor, place: Tensor | int, recalled: tuple[Tensor, Tensor] | None = None) -> Prediction:
+    def predict(self, hidden: Tensor, place: Tensor | int, recalled: Recalled | None = None) -> Prediction:
         """The distribution of token `place` (0 to L-1) of a keyframe, in the tokens' own units.
 
-        `recalled`: means and logits to add to the head's, of the same batch shape as `hidden`.
+        `recalled`: means and logits for the head, of the same batch shape as `hidden`.
         """
-        made: Prediction = self.head(self._drop(hidden))
-        if recalled is not None:
-            assert isinstance(made, Mixture)
-            made = Mixture(made.logits + recalled[1], made.means + recalled[0], made.scales)
+        made: Prediction = self.head(self._drop(hidden), recalled)
         return made.affine(self.token_mean_LD[place], self.token_std_LD[place])
 
-    def recalled(self, packed: Packed) -> tuple[Tensor, Tensor] | None:
+    def recalled(self, packed: Packed) -> Recalled | None:
         """(means_BTLKD, logits_BT1K) recalled from the earlier keyframes of each window and its references.
 
         In training the recalled tokens carry noise, and a keyframe recalls nothing with probability `forgetting`.
@@ -270,7 +270,8 @@ class AutoregressiveModel(nn.Module):
         """The model of a folder that `save_pretrained` wrote, in 32 bits.
 
         Args:
-            config: to train on with; may differ from the folder's in what only training uses.
+            config: to train on with; may differ from the folder's in what only training uses, and in its head, which
+                then starts anew.
 
         Raises:
             ValueError: when the folder has no such model, or `config` asks for another.
@@ -286,11 +287,17 @@ class AutoregressiveModel(nn.Module):
         kept = AutoregressiveConfig(**about["config"])
         if config is not None:
             free = {name: getattr(config, name) for name in _TRAINING}
-            if (wanted := kept.model_copy(update=free)) != config:
+            if (wanted := kept.model_copy(update=free | {"head": config.head})) != config:
                 raise ValueError(f"{str(folder)!r} holds an autoregressive model of another config: {kept!r}")
             kept = wanted
         model = cls(kept, Backbone(backbone, identifiers, **about["source"]))
         state = load_file(folder / "model.safetensors")
+        if kept.head != AutoregressiveConfig(**about["config"]).head:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                model._start_head()
+            state = {name: value for name, value in state.items() if not name.startswith("head.")}
+            state |= {f"head.{name}": value for name, value in model.head.state_dict().items()}
         missing, unexpected = model.load_state_dict(state, strict=False)
         lost = [name for name in missing if not name.startswith("backbone.")]
         if lost or unexpected:

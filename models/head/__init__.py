@@ -15,15 +15,19 @@ from models.head.regression import RegressionConfig, RegressionHead
 HeadConfig = Annotated[GmmConfig | RegressionConfig | FlowConfig, Field(discriminator="kind")]
 
 
-def build(config: HeadConfig, hidden: int, width: int) -> Head:
-    """The head of that config for outputs of width `hidden` and tokens of width `width`."""
+def build(config: HeadConfig, hidden: int, width: int, recalled: int = 0) -> Head:
+    """The head of that config for outputs of width `hidden` and tokens of width `width`.
+
+    Args:
+        recalled: means that it is given beside; 0 or `config.recalls`.
+    """
     match config:
         case GmmConfig():
             return MixtureHead(hidden, config.components, width, config.sigma_floor)
         case RegressionConfig():
             return RegressionHead(hidden, width)
         case FlowConfig():
-            return FlowHead(hidden, width, config.width, config.steps)
+            return FlowHead(config, hidden, width, recalled)
 
 
 __all__ = ["FlowConfig", "GmmConfig", "Head", "HeadConfig", "Prediction", "RegressionConfig", "build"]

@@ -1,6 +1,8 @@
 """A small flow-matching head: a network that carries noise to the token, given the backbone's output.
 
-Shapes: N tokens, D token width, H hidden width, W width of the network.
+A mixture of a few Gaussians draws averages where a keyframe may look in many ways; a flow draws one of these ways.
+
+Shapes: N tokens, D token width, H hidden width, C width of the condition, W width of the network, R draws.
 """
 
 import math
@@ -11,11 +13,15 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from models.head.head import Head
+from models.head.head import Head, Recalled
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """(x_ND, time_N1) -> velocity_ND, from noise at time 0 to the token at time 1."""
+
+_PROBES = 8  # random directions by which a divergence is estimated (Hutchinson), unless the token has fewer numbers
+_WAVES = 32  # pairs of sine and cosine that tell the time
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,9 @@ class Flow:
     """A distribution that is known by its velocity; the token is `x * scale + shift` of what flows."""
 
     velocity: Velocity
-    hidden_NH: Tensor
+    condition_NC: Tensor
     steps: int
+    draws: int
     shift: Tensor
     scale: Tensor
 
@@ -34,21 +41,24 @@ class Flow:
         return self.velocity(*self._start(torch.zeros_like(self._width()))) * self.scale + self.shift
 
     def cost(self, tokens_ND: Tensor) -> Tensor:
-        """Squared error of the velocity at a random time between noise and token, from the global generator."""
-        x_ND = (tokens_ND - self.shift) / self.scale
-        noise_ND, time_N1 = torch.randn_like(x_ND), torch.rand_like(x_ND[..., :1])
-        between_ND = noise_ND + time_N1 * (x_ND - noise_ND)
-        return (self.velocity(between_ND, time_N1) - (x_ND - noise_ND)).square().mean(-1)
+        """Squared error of the velocity between noise and token, from the global generator.
+
+        The backbone's output costs far more than this network, so that each token is used `draws` times: each time with
+        other noise, and at a time from a logit-normal distribution.
+        """
+        x_RND = ((tokens_ND - self.shift) / self.scale).expand(self.draws, *self._width().shape)
+        noise_RND, time_RN1 = torch.randn_like(x_RND), torch.randn_like(x_RND[..., :1]).sigmoid()
+        between_RND = noise_RND + time_RN1 * (x_RND - noise_RND)
+        return (self.velocity(between_RND, time_RN1) - (x_RND - noise_RND)).square().mean((0, -1))
 
     def nll_per_dimension(self, tokens_ND: Tensor) -> Tensor:
         """The flow run backwards, with the divergence of the velocity, by central differences, summed up on the way."""
         x_ND = (tokens_ND - self.shift) / self.scale
-        logarithm_N = torch.zeros_like(x_ND[..., 0])
+        logarithm_N, probes_PD = torch.zeros_like(x_ND[..., 0]), _probes(x_ND)
         for step in reversed(range(self.steps)):
             time_N1 = torch.full_like(x_ND[..., :1], (step + 0.5) / self.steps)
-            velocity_ND, divergence_N = self._divergence(x_ND, time_N1)
-            x_ND = x_ND - velocity_ND / self.steps
-            logarithm_N = logarithm_N - divergence_N / self.steps
+            logarithm_N = logarithm_N - self._divergence(x_ND, time_N1, probes_PD) / self.steps
+            x_ND = x_ND - self.velocity(x_ND, time_N1) / self.steps
         normal_N = -0.5 * (x_ND.square() + math.log(2 * math.pi)).sum(-1)
         scale_N = self.scale.expand_as(tokens_ND).log().sum(-1)
         return -(normal_N + logarithm_N - scale_N) / tokens_ND.shape[-1]
@@ -75,37 +85,89 @@ class Flow:
     def halves(self) -> tuple["Flow", "Flow"]:
         assert isinstance(self.velocity, _Conditioned)
         first, second = (
-            replace(self, velocity=replace(self.velocity, hidden_NH=part), hidden_NH=part)
-            for part in self.hidden_NH.chunk(2)
+            replace(self, velocity=replace(self.velocity, condition_NC=part), condition_NC=part)
+            for part in self.condition_NC.chunk(2)
         )
         return first, second
 
     def _width(self) -> Tensor:
-        return torch.broadcast_to(self.shift, (*self.hidden_NH.shape[:-1], self.shift.shape[-1]))
+        return torch.broadcast_to(self.shift, (*self.condition_NC.shape[:-1], self.shift.shape[-1]))
 
     def _start(self, x_ND: Tensor) -> tuple[Tensor, Tensor]:
         return x_ND, torch.zeros_like(x_ND[..., :1])
 
-    def _divergence(self, x_ND: Tensor, time_N1: Tensor) -> tuple[Tensor, Tensor]:
-        """(velocity, trace of its Jacobian by central differences: the network is smooth)."""
-        velocity_ND, step = self.velocity(x_ND, time_N1), 1e-2
-        trace_N = torch.zeros_like(x_ND[..., 0])
-        for d in range(x_ND.shape[-1]):
-            aside_ND = torch.zeros_like(x_ND).index_fill(-1, torch.tensor([d], device=x_ND.device), step)
-            ahead, behind = self.velocity(x_ND + aside_ND, time_N1), self.velocity(x_ND - aside_ND, time_N1)
-            trace_N = trace_N + (ahead - behind)[..., d] / (2 * step)
-        return velocity_ND, trace_N
+    def _divergence(self, x_ND: Tensor, time_N1: Tensor, probes_PD: Tensor) -> Tensor:
+        """Trace of the velocity's Jacobian by central differences: the network is smooth."""
+        step = 1e-2
+        trace_N: Tensor = torch.zeros_like(x_ND[..., 0])
+        for probe_D in probes_PD:
+            ahead_ND = self.velocity(x_ND + step * probe_D, time_N1)
+            behind_ND = self.velocity(x_ND - step * probe_D, time_N1)
+            trace_N += ((ahead_ND - behind_ND) * probe_D).sum(-1) / (2 * step)
+        return trace_N
+
+
+def _probes(x_ND: Tensor) -> Tensor:
+    """Directions whose products with a Jacobian add up to its trace: all of them, or random signs, always the same."""
+    width = x_ND.shape[-1]
+    if width <= _PROBES:
+        return torch.eye(width, device=x_ND.device)
+    signs_PD = torch.randint(2, (_PROBES, width), generator=torch.Generator().manual_seed(0)) * 2.0 - 1
+    probes_PD: Tensor = signs_PD.to(x_ND.device) / _PROBES**0.5
+    return probes_PD
 
 
 @dataclass(frozen=True)
 class _Conditioned:
-    """The head's network at given outputs of the backbone."""
+    """The head's network under given conditions."""
 
-    network: nn.Module
-    hidden_NH: Tensor
+    network: "_Network"
+    condition_NC: Tensor
 
     def __call__(self, x_ND: Tensor, time_N1: Tensor) -> Tensor:
-        velocity_ND: Tensor = self.network(torch.cat([x_ND, time_N1, self.hidden_NH], -1))
+        velocity_ND: Tensor = self.network(x_ND, time_N1, self.condition_NC)
+        return velocity_ND
+
+
+class _Block(nn.Module):
+    """A residual MLP whose norm and share the condition sets; it adds nothing before it is trained."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = nn.Linear(width, 3 * width)
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
+        _nothing(self.modulation)
+
+    def forward(self, x_NW: Tensor, condition_NW: Tensor) -> Tensor:
+        shift_NW, scale_NW, share_NW = self.modulation(condition_NW).chunk(3, -1)
+        added_NW = self.second(F.silu(self.first(self.norm(x_NW) * (1 + scale_NW) + shift_NW)))
+        out_NW: Tensor = x_NW + share_NW * added_NW
+        return out_NW
+
+
+class _Network(nn.Module):
+    """Residual blocks over the noisy token, under the time and the condition (as DiT's and MAR's)."""
+
+    def __init__(self, width: int, condition: int, inner: int, blocks: int) -> None:
+        super().__init__()
+        self.inward = nn.Linear(width, inner)
+        self.time = nn.Sequential(nn.Linear(2 * _WAVES, inner), nn.SiLU(), nn.Linear(inner, inner))
+        self.condition = nn.Linear(condition, inner)
+        self.blocks = nn.ModuleList(_Block(inner) for _ in range(blocks))
+        self.norm = nn.LayerNorm(inner, elementwise_affine=False)
+        self.modulation = nn.Linear(inner, 2 * inner)
+        self.outward = nn.Linear(inner, width)
+
+    def forward(self, x_ND: Tensor, time_N1: Tensor, condition_NC: Tensor) -> Tensor:
+        waves_N = time_N1 * torch.logspace(0, 3, _WAVES, device=time_N1.device)
+        told_NW = self.time(torch.cat([waves_N.sin(), waves_N.cos()], -1))
+        condition_NW = F.silu(told_NW + self.condition(condition_NC))
+        x_NW = self.inward(x_ND)
+        for block in self.blocks:
+            x_NW = block(x_NW, condition_NW)
+        shift_NW, scale_NW = self.modulation(condition_NW).chunk(2, -1)
+        velocity_ND: Tensor = self.outward(self.norm(x_NW) * (1 + scale_NW) + shift_NW)
         return velocity_ND
 
 
@@ -113,28 +175,46 @@ class FlowConfig(BaseModel, frozen=True, extra="forbid"):
     """A small flow-matching network a token."""
 
     kind: Literal["flow"] = "flow"
-    width: int = Field(256, ge=1, description="hidden width")
+    width: int = Field(384, ge=1, description="hidden width")
+    blocks: int = Field(2, ge=1, description="residual blocks")
     steps: int = Field(16, ge=1, description="steps of Euler's method in sampling")
+    draws: int = Field(4, ge=1, description="draws of noise and time that each token is used for in a training step")
+
+    @property
+    def recalls(self) -> int:
+        """Components K of what is recalled, all of which the network reads."""
+        return 4
 
 
 class FlowHead(Head):
-    """Three layers with SiLU over the noisy token, the time and the backbone's output."""
+    """A network under the backbone's output, normalised, and under the means that are recalled, if any."""
 
-    def __init__(self, hidden: int, width: int, inner: int, steps: int) -> None:
+    def __init__(self, config: FlowConfig, hidden: int, width: int, recalled: int) -> None:
         super().__init__()
-        self.width, self.steps = width, steps
-        self.network = nn.Sequential(
-            nn.Linear(width + 1 + hidden, inner), nn.SiLU(), nn.Linear(inner, inner), nn.SiLU(), nn.Linear(inner, width)
-        )
+        self.config, self.width, self.recalled = config, width, recalled
+        self.norm = nn.LayerNorm(hidden, elementwise_affine=False)
+        self.network = _Network(width, hidden + recalled * width, config.width, config.blocks)
 
     def initialise(self) -> None:
-        """The last layer starts at nothing."""
-        layers = [layer for layer in self.network if isinstance(layer, nn.Linear)]
-        for layer in layers:
-            nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
-            nn.init.zeros_(layer.bias)
-        nn.init.zeros_(layers[-1].weight)
+        """The blocks and the last layer start at nothing."""
+        for layer in self.network.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+                nn.init.zeros_(layer.bias)
+        blocks = [block for block in self.network.blocks if isinstance(block, _Block)]
+        for layer in (*(block.modulation for block in blocks), self.network.modulation, self.network.outward):
+            _nothing(layer)
 
-    def forward(self, hidden_NH: Tensor) -> Flow:
-        shift_D, scale_D = hidden_NH.new_zeros(self.width), hidden_NH.new_ones(self.width)
-        return Flow(_Conditioned(self.network, hidden_NH), hidden_NH, self.steps, shift_D, scale_D)
+    def forward(self, hidden_NH: Tensor, recalled: Recalled | None = None) -> Flow:
+        condition_NC = self.norm(hidden_NH.float())
+        if recalled is not None:
+            means_NE = recalled[0].flatten(-2).expand(*hidden_NH.shape[:-1], -1)
+            condition_NC = torch.cat([condition_NC, means_NE], -1)
+        shift_D, scale_D = condition_NC.new_zeros(self.width), condition_NC.new_ones(self.width)
+        velocity = _Conditioned(self.network, condition_NC)
+        return Flow(velocity, condition_NC, self.config.steps, self.config.draws, shift_D, scale_D)
+
+
+def _nothing(layer: nn.Linear) -> None:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)

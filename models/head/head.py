@@ -5,6 +5,9 @@ from typing import Protocol, Self
 
 from torch import Tensor, nn
 
+Recalled = tuple[Tensor, Tensor]
+"""(means_NKD, logits_NK) that models.autoregressive.recall brings from earlier keyframes."""
+
 
 class Prediction(Protocol):
     """What a head says of N tokens of width D, in any leading shape."""
@@ -41,11 +44,11 @@ class Prediction(Protocol):
 
 
 class Head(nn.Module, ABC):
-    """A module that makes predictions from outputs of the backbone, in any leading shape."""
+    """A module that makes predictions from outputs of the backbone, in any leading shape, and from what is recalled."""
 
     @abstractmethod
     def initialise(self) -> None:
         """Fresh weights."""
 
     @abstractmethod
-    def forward(self, hidden_NH: Tensor) -> Prediction: ...
+    def forward(self, hidden_NH: Tensor, recalled: Recalled | None = None) -> Prediction: ...

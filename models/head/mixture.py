@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from models.head.head import Head
+from models.head.head import Head, Recalled
 
 
 class Mixture(MixtureSameFamily):
@@ -86,6 +86,11 @@ class GmmConfig(BaseModel, frozen=True, extra="forbid"):
     components: int = Field(4, ge=1, description="Gaussians of the mixture; the paper: k")
     sigma_floor: float = Field(0.3, ge=0, description="least sigma, in the token's standard deviations")
 
+    @property
+    def recalls(self) -> int:
+        """Components K of what is recalled: each recalls in its own way."""
+        return self.components
+
 
 class MixtureHead(Head):
     """The linear layer of 2kd + k outputs that replaces the language model's logits (Appendix A).
@@ -116,7 +121,8 @@ class MixtureHead(Head):
         for k, sigma in enumerate(sigmas or ()):
             self.linear.bias.data[kd + k * self.width : kd + (k + 1) * self.width] = sigma - 1 / sigma
 
-    def forward(self, hidden_NH: Tensor) -> Mixture:
+    def forward(self, hidden_NH: Tensor, recalled: Recalled | None = None) -> Mixture:
+        """What is recalled is added to the components' means and logits."""
         kd = self.components * self.width
         with torch.autocast(hidden_NH.device.type, enabled=False):  # always in the weights' own float32
             outputs = self.linear(hidden_NH.to(self.linear.weight.dtype))
@@ -124,6 +130,8 @@ class MixtureHead(Head):
         means_NKD = rearrange(means, "... (k d) -> ... k d", k=self.components)
         raw_NKD = rearrange(raw, "... (k d) -> ... k d", k=self.components)
         scales_NKD = self.floor + (raw_NKD + torch.sqrt(raw_NKD.square() + 4)) / 2
+        if recalled is not None:
+            means_NKD, logits_NK = means_NKD + recalled[0], logits_NK + recalled[1]
         return Mixture(logits_NK, means_NKD, scales_NKD)
 
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from models.head.head import Head
+from models.head.head import Head, Recalled
 from models.head.mixture import Mixture
 
 
@@ -27,6 +27,11 @@ class RegressionConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["regression"] = "regression"
 
+    @property
+    def recalls(self) -> int:
+        """Nothing can be recalled."""
+        return 0
+
 
 class RegressionHead(Head):
     """A linear layer of d outputs."""
@@ -40,6 +45,6 @@ class RegressionHead(Head):
         nn.init.normal_(self.linear.weight, std=0.1 / self.linear.in_features**0.5)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, hidden_NH: Tensor) -> Point:
+    def forward(self, hidden_NH: Tensor, recalled: Recalled | None = None) -> Point:
         means_N1D = self.linear(hidden_NH).unsqueeze(-2)
         return Point(torch.zeros_like(means_N1D[..., 0]), means_N1D, torch.ones_like(means_N1D))

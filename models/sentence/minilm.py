@@ -1,8 +1,14 @@
-"""all-MiniLM-L6-v2 from its package. Scripts repeat sentences, so each distinct one is encoded once a process.
+"""all-MiniLM-L6-v2 from its package, phrase by phrase.
 
-Shapes: N sentences, T word pieces, D=384.
+The mean over a long sentence's word pieces no longer tells what goes with what: in "black hair, a blue dress with a red
+belt" it has three colours and nobody's. So a sentence is cut into phrases, each is encoded alone, and the sentence
+becomes the mean of random Fourier features of their vectors (Rahimi and Recht 2007): two sentences are as alike as
+their phrases are under a Gaussian kernel, and each phrase can be read out of the mean.
+
+Shapes: N sentences or phrases, T word pieces, D=384, F=192 frequencies.
 """
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -12,22 +18,27 @@ from pydantic import BaseModel, Field
 
 from models.packaged import MODELS, packaged
 
-MOST_KNOWN = 20_000  # sentences whose vectors a process keeps
+MOST_KNOWN = 20_000  # sentences or phrases whose vectors a process keeps
 LONGEST = 256  # word pieces; what the model was trained on
+FREQUENCY = 2.0  # standard deviation of the frequencies: phrases at a distance of 0.5 are half alike
+_CUTS = re.compile(
+    r"[,.;:!?]\s+|\b(?:and|with|wears?|wearing|has|have|is|are)\b|\bin (?=an?\b)", re.IGNORECASE
+)  # between phrases
+_EDGES = " \t\n.,;:!?"
 
 
 class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
-    """all-MiniLM-L6-v2: 384 numbers, the mean of the last layer."""
+    """all-MiniLM-L6-v2: 384 numbers, random Fourier features of the phrases."""
 
     not_identity: ClassVar[tuple[str, ...]] = ("batch",)
 
     kind: Literal["minilm"] = "minilm"
-    batch: int = Field(32, ge=1, description="distinct sentences that run together")
+    batch: int = Field(32, ge=1, description="distinct phrases that run together")
 
     @property
     def revision(self) -> str:
-        """Of the pinned weights; part of every fingerprint that this config is in."""
-        return MODELS["minilm"].revision
+        """Of the pinned weights and of how phrases are read; part of every fingerprint that this config is in."""
+        return f"{MODELS['minilm'].revision}, phrases 1"
 
     @property
     def width(self) -> int:
@@ -36,7 +47,7 @@ class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class MiniLm:
-    """Unit vectors [N, 384]: the mean over the word pieces, as sentence-transformers computes it."""
+    """Unit vectors [N, 384]. Scripts repeat themselves, so each distinct sentence and phrase is encoded once."""
 
     name = "minilm"
     width = 384
@@ -47,33 +58,48 @@ class MiniLm:
 
         folder = packaged("minilm")
         self.config = config
-        self.revision = MODELS["minilm"].revision
+        self.revision = config.revision
         self.licence = MODELS["minilm"].licence
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         self._model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
-        self._known: dict[str, NDArray[np.float32]] = {}
+        frequencies = np.random.default_rng(0).standard_normal((self.width, self.width // 2))
+        self._frequencies_DF = (FREQUENCY * frequencies).astype(np.float32)
+        self._sentences: dict[str, NDArray[np.float32]] = {}
+        self._phrases: dict[str, NDArray[np.float32]] = {}
 
     def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """Vectors [N, 384] of unit length, in the order of the sentences; raises ValueError for an empty sentence."""
         empty = [i for i, sentence in enumerate(sentences) if not sentence.strip()]
         if empty:
             raise ValueError(f"sentence {empty[0]} of {len(sentences)} is empty: leave it out of the script")
-        if len(self._known) > MOST_KNOWN:
-            self._known.clear()
-        new = sorted(dict.fromkeys(one for one in sentences if one not in self._known), key=len)
-        for start in range(0, len(new), self.config.batch):
-            batch = new[start : start + self.config.batch]
-            self._known.update(zip(batch, self._encode(batch), strict=True))
-        return np.stack([self._known[one] for one in sentences]) if sentences else np.zeros((0, 384), np.float32)
+        for known in (self._sentences, self._phrases):
+            if len(known) > MOST_KNOWN:
+                known.clear()
+        new = {one: phrases(one) for one in sentences if one not in self._sentences}
+        self._read(sorted({phrase for some in new.values() for phrase in some} - self._phrases.keys(), key=len))
+        for sentence, some in new.items():
+            mean_D = np.mean([self._phrases[phrase] for phrase in some], axis=0)
+            self._sentences[sentence] = mean_D / np.linalg.norm(mean_D)
+        return np.stack([self._sentences[one] for one in sentences]) if sentences else np.zeros((0, 384), np.float32)
 
     def too_long(self, sentences: Sequence[str]) -> list[str]:
-        """Those whose end is not encoded."""
+        """Those with a phrase whose end is not encoded."""
         if not sentences:
             return []
-        pieces = self._tokenizer(list(sentences)).input_ids
-        return [sentence for sentence, ids in zip(sentences, pieces, strict=True) if len(ids) > LONGEST]
+        split = [phrases(sentence) for sentence in sentences]
+        pieces = iter(self._tokenizer([phrase for some in split for phrase in some]).input_ids)
+        most = [max(len(next(pieces)) for _ in some) for some in split]
+        return [sentence for sentence, count in zip(sentences, most, strict=True) if count > LONGEST]
 
-    def _encode(self, batch: list[str]) -> NDArray[np.float32]:
+    def _read(self, new: Sequence[str]) -> None:
+        for start in range(0, len(new), self.config.batch):
+            batch = list(new[start : start + self.config.batch])
+            angles_NF = self.means(batch) @ self._frequencies_DF
+            features_ND = np.concatenate([np.cos(angles_NF), np.sin(angles_NF)], axis=1)
+            self._phrases.update(zip(batch, features_ND, strict=True))
+
+    def means(self, batch: list[str]) -> NDArray[np.float32]:
+        """Unit vectors [N, 384]: the mean over the word pieces, as sentence-transformers computes it."""
         import torch
 
         pieces = self._tokenizer(batch, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
@@ -83,3 +109,9 @@ class MiniLm:
         mean_ND = (hidden_NTD * mask_NT1).sum(1) / mask_NT1.sum(1)
         vectors_ND: NDArray[np.float32] = torch.nn.functional.normalize(mean_ND, dim=1).numpy()
         return vectors_ND
+
+
+def phrases(sentence: str) -> list[str]:
+    """At least one: "Ann, a woman with black hair, in a red coat." gives Ann, a woman, black hair, a red coat."""
+    found = [phrase for part in _CUTS.split(sentence) if (phrase := part.strip(_EDGES))]
+    return found or [sentence.strip()]

@@ -1,5 +1,6 @@
 """The heads behind one protocol: a mixture, a point, a flow."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,7 @@ from tests.models.test_training_autoregressive import CONFIG as TRAINING
 from tests.models.test_training_autoregressive import MODEL, film, run
 
 H, N, L, D = 16, 7, 2, 6
-HEADS = [GmmConfig(components=3), RegressionConfig(), FlowConfig(width=32, steps=4)]
+HEADS = [GmmConfig(components=3), RegressionConfig(), FlowConfig(width=32, blocks=1, steps=4)]
 EACH = pytest.mark.parametrize("config", HEADS, ids=lambda config: config.kind)
 
 
@@ -70,7 +71,7 @@ def gaussian(steps: int) -> tuple[Flow, Normal]:
     def velocity(x, t):
         return m + (t * s**2 - (1 - t)) / ((t * s) ** 2 + (1 - t) ** 2) * (x - t * m)
 
-    return Flow(velocity, torch.zeros(N, H), steps, torch.zeros(D), torch.ones(D)), Normal(m, s)
+    return Flow(velocity, torch.zeros(N, H), steps, 1, torch.zeros(D), torch.ones(D)), Normal(m, s)
 
 
 def test_a_flows_likelihood_mean_and_draws_are_those_of_what_it_flows_to():
@@ -79,7 +80,7 @@ def test_a_flows_likelihood_mean_and_draws_are_those_of_what_it_flows_to():
     exact = -Independent(normal, 1).log_prob(tokens) / D
     torch.testing.assert_close(flow.nll_per_dimension(tokens), exact, atol=0.02, rtol=0)
     torch.testing.assert_close(flow.mean, normal.mean.expand(N, -1))
-    many = replace(flow, hidden_NH=torch.zeros(20_000, H))
+    many = replace(flow, condition_NC=torch.zeros(20_000, H))
     torch.manual_seed(0)
     drawn = many.draw(torch.rand(20_000), torch.randn(20_000, D), 1.0, 1.0)
     torch.testing.assert_close(drawn.mean(0), normal.mean, atol=0.04, rtol=0)
@@ -117,9 +118,30 @@ def test_each_head_generates_what_the_full_forward_gives(config, guidance):
     assert got.isfinite().all()
 
 
-def test_recall_wants_a_mixture():
-    with pytest.raises(ValueError, match=r"head\.kind is 'flow': set recall=false"):
-        AutoregressiveModel.create(MODEL.model_copy(update={"head": FlowConfig()}))
+def test_a_point_recalls_nothing():
+    with pytest.raises(ValueError, match=r"head\.kind='regression' can't read what is recalled: set recall=false"):
+        AutoregressiveModel.create(MODEL.model_copy(update={"head": RegressionConfig()}))
+
+
+def test_a_flow_reads_what_is_recalled():
+    made = build(FlowConfig(width=32, blocks=1), H, D, recalled=4)
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    hidden, means, noise = torch.randn(N, H), torch.randn(N, 4, D), torch.randn(N, D)
+    drawn = made(hidden, (means, torch.zeros(N, 4))).draw(torch.rand(N), noise)
+    assert not torch.allclose(drawn, made(hidden, (means.flip(0), torch.zeros(N, 4))).draw(torch.rand(N), noise))
+
+
+def test_a_wide_tokens_divergence_is_estimated_with_the_same_signs_each_time():
+    wide = 64
+    turn_DD = torch.randn(wide, wide, generator=torch.Generator().manual_seed(1)) / wide**0.5
+    flow = Flow(lambda x, t: x @ turn_DD.T, torch.zeros(N, H), 64, 1, torch.zeros(wide), torch.ones(wide))
+    tokens = torch.randn(N, wide)
+    nll = flow.nll_per_dimension(tokens)
+    assert torch.equal(nll, flow.nll_per_dimension(tokens))
+    before = tokens @ torch.linalg.matrix_exp(-turn_DD).T
+    exact = 0.5 * (before.square() + math.log(2 * math.pi)).mean(-1) + turn_DD.trace() / wide
+    torch.testing.assert_close(nll, exact, atol=0.1, rtol=0)
 
 
 def test_the_head_works_in_float32_whatever_is_around_it():

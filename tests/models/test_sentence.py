@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.sentence import MiniLmConfig, build
+from models.sentence.minilm import phrases
 from storage.fingerprint import fingerprint
 
 
@@ -30,8 +31,34 @@ def test_padding_does_not_change_a_vector(encoder):
 
 
 def test_meaning_is_nearer_than_nonsense(encoder):
-    a, b, c = encoder.encode(["A man rides a horse.", "Someone is riding a horse.", "The stock market fell."])
-    assert a @ b > 0.7 > 0.3 > a @ c
+    a, b, c = encoder.encode(["A man rides a horse.", "Someone rides a pony.", "The stock market fell."])
+    assert a @ b > 0.25 > 0.1 > a @ c
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("Ann, a woman with black hair, in a red coat.", ["Ann", "a woman", "black hair", "a red coat"]),
+        ("Silas: pale skin, round glasses.", ["Silas", "pale skin", "round glasses"]),
+        ("On the left Elio, on the right Idris.", ["On the left Elio", "on the right Idris"]),
+        ("She wears 2.5 in a row", ["She", "2.5", "a row"]),
+        ("In the rain.", ["In the rain"]),
+        ("and", ["and"]),
+        ("...", ["..."]),
+        ("她走进房间。", ["她走进房间。"]),
+    ],
+)
+def test_a_sentence_is_cut_into_its_phrases(sentence, expected):
+    assert phrases(sentence) == expected
+
+
+def test_what_goes_with_what_can_be_told(encoder):
+    said = "A woman with {} hair and a {} belt, in a {} dress."
+    mine, same, exchanged = encoder.encode(
+        [said.format("black", "red", "blue"), "In a blue dress with a red belt, a woman with black hair.",
+         said.format("blue", "black", "red")]
+    )  # fmt: skip
+    assert mine @ same > 0.9 > mine @ exchanged + 0.1
 
 
 def test_nothing_and_empty_sentences(encoder):
