@@ -132,9 +132,6 @@ class AutoregressiveModel(nn.Module):
             nn.init.normal_(last.weight, std=scale / (0.65 * last.in_features**0.5))
             nn.init.zeros_(last.bias)
         nn.init.normal_(self.markers_2H, std=scale)
-        self._start_head()
-
-    def _start_head(self) -> None:
         if isinstance(self.head, MixtureHead):
             starts = [STARTS[k % len(STARTS)].sigma for k in range(self.head.components)]
             self.head.initialise(sigmas=starts if self.recall else None)
@@ -270,8 +267,7 @@ class AutoregressiveModel(nn.Module):
         """The model of a folder that `save_pretrained` wrote, in 32 bits.
 
         Args:
-            config: to train on with; may differ from the folder's in what only training uses, and in its head, which
-                then starts anew.
+            config: to train on with; may differ from the folder's in what only training uses.
 
         Raises:
             ValueError: when the folder has no such model, or `config` asks for another.
@@ -287,17 +283,11 @@ class AutoregressiveModel(nn.Module):
         kept = AutoregressiveConfig(**about["config"])
         if config is not None:
             free = {name: getattr(config, name) for name in _TRAINING}
-            if (wanted := kept.model_copy(update=free | {"head": config.head})) != config:
+            if (wanted := kept.model_copy(update=free)) != config:
                 raise ValueError(f"{str(folder)!r} holds an autoregressive model of another config: {kept!r}")
             kept = wanted
         model = cls(kept, Backbone(backbone, identifiers, **about["source"]))
         state = load_file(folder / "model.safetensors")
-        if kept.head != AutoregressiveConfig(**about["config"]).head:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                model._start_head()
-            state = {name: value for name, value in state.items() if not name.startswith("head.")}
-            state |= {f"head.{name}": value for name, value in model.head.state_dict().items()}
         missing, unexpected = model.load_state_dict(state, strict=False)
         lost = [name for name in missing if not name.startswith("backbone.")]
         if lost or unexpected:

@@ -178,7 +178,7 @@ class FlowConfig(BaseModel, frozen=True, extra="forbid"):
     width: int = Field(384, ge=1, description="hidden width")
     blocks: int = Field(2, ge=1, description="residual blocks")
     steps: int = Field(16, ge=1, description="steps of Euler's method in sampling")
-    draws: int = Field(4, ge=1, description="draws of noise and time that each token is used for in a training step")
+    draws: int = Field(12, ge=1, description="draws of noise and time that each token is used for in a training step")
 
     @property
     def recalls(self) -> int:
