@@ -1,12 +1,12 @@
 """Sends requests to one server until they are answered: repeated while the error may pass, and counted."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from models.errors import ModelError
-from models.server import ServerConfig
-from models.server.budget import Budget
+from models.server import BudgetError, ServerConfig
 from models.server.waiting import Clock, backoff, retry_after
 
 if TYPE_CHECKING:
@@ -20,6 +20,33 @@ T = TypeVar("T")
 
 class RefusedError(ModelError):
     """The server will not answer this request."""
+
+
+class Budget:
+    """What films may cost, counted before a request goes out. Tokens are known once an answer is there, so those
+    under way may exceed the budget."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self.requests: Counter[str] = Counter()
+        self.tokens: Counter[str] = Counter()
+
+    def request(self, film_id: str) -> None:
+        """One more request; raises BudgetError when the film has no more left."""
+        for unit, used, most in (
+            ("requests", self.requests[film_id], self._config.requests_a_film),
+            ("tokens", self.tokens[film_id], self._config.tokens_a_film),
+        ):
+            if most is not None and used >= most:
+                raise BudgetError(
+                    f"film {film_id} has used up its {most} {unit}: raise server.{unit}_a_film and run again; "
+                    "films that were finished are kept"
+                )
+        self.requests[film_id] += 1
+
+    def spent(self, film_id: str, tokens: int) -> None:
+        """What an answer cost."""
+        self.tokens[film_id] += tokens
 
 
 class Sender:
