@@ -12,7 +12,7 @@ from flows.display.shown import shown
 from flows.run import opened
 from storage.errors import ConfigError
 from storage.results.systems import loose, systems
-from storage.stories import library
+from storage.stories import reading
 from tasks.evaluation.report import Report
 from tasks.evaluation.systems import reports
 
@@ -41,7 +41,7 @@ def run(
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
     found, others = systems(folder, layout), loose(real) if real else []
-    told = library.stories(stories) if stories else {}
+    told = reading.stories(stories) if stories else {}
     with (
         opened("evaluate", recipe, uri, overrides, into=into, uses=frozenset({"evaluate"})) as work,
         Terminal(console) as terminal,

@@ -13,8 +13,7 @@ from storage.decoding.container import frame_rate, opened, told_length
 from storage.decoding.upright import lies_sideways
 from storage.errors import FilmError
 from storage.films.hashing import Hashed, by_bytes
-from storage.films.inputs import found
-from storage.films.named import each_once
+from storage.films.inputs import each_once, found
 from storage.films.provenance import UNKNOWN, Provenance
 from storage.printable import printable
 from storage.remote import address, is_remote, local_path, split

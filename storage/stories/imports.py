@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path, PurePath
 
 from storage.stories import screenplay
-from storage.stories.naming import Names
+from storage.stories.names import Names
 from storage.stories.nodes import Fields, Items, Node, Text, fields, items, text_of, texts
 
 STORYMEM_SECONDS = "5"

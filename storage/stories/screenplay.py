@@ -7,7 +7,7 @@ import re
 from itertools import groupby
 from pathlib import PurePath
 
-from storage.stories.naming import Names
+from storage.stories.names import Names
 from storage.stories.nodes import Fields, Items, Node, Text, fields, items, text_of, texts
 from storage.stories.text import fault
 

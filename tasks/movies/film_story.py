@@ -21,7 +21,7 @@ from storage.printable import cut, printable
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.stories.files import nearest
-from storage.stories.naming import short_name
+from storage.stories.names import short_name
 from storage.stories.story import Named, Scene, Shot, Story
 from storage.stories.text import normal, require_readable
 from storage.tables.evolve import check_columns
