@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from flows.display.reporting import clock, reported
+from flows.display.reporting import reported
 from flows.run import Run
 from flows.settings.recipe import Recipe
 from storage.root import Storage
@@ -15,6 +15,7 @@ from tasks.movies.stories.places import movie_place
 from tasks.movies.stories.plan import Settings
 from tasks.movies.stories.prepare import AS_TOLD, Order
 from tasks.movies.stories.run import Estimate, Outcome
+from tasks.shown import clock
 
 REPORT = "stories/report.json"
 QUALITY = "stories/quality.json"

@@ -38,7 +38,7 @@ def visible(top: Path, onerror: Callable[[OSError], object] | None = None) -> It
         yield from (here / name for name in names if not name.startswith("."))
 
 
-def matching(pattern: Path, onerror: Callable[[OSError], object] | None = None) -> Iterator[Path]:
+def matching(pattern: Path, onerror: Callable[[OSError], object] | None) -> Iterator[Path]:
     """Files and folders that match a pattern; "**" stands for a folder and all below it, and last for all in them."""
     return _matching(Path(pattern.anchor), pattern.relative_to(pattern.anchor).parts, onerror)
 

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from flows.display.reporting import Stage, clock, label, pace
+from flows.display.reporting import Stage, label, pace
 from storage.printable import LINE, printable
+from tasks.shown import clock
 
 
 class Terminal:

@@ -19,6 +19,7 @@ from storage.remote import is_remote, local_path, split
 from tasks.cluster import dashboard
 from tasks.metrics import staged
 from tasks.progress import telling
+from tasks.shown import clock
 
 Progress = Callable[[str, int, int], None]
 """(what, done, total), as tasks.progress has it."""
@@ -241,10 +242,3 @@ def label(what: str) -> str:
     """What a part of a stage is called: a film, which is told by its path, by its file's name."""
     place = split(what)[1] if is_remote(what) else str(local_path(what))
     return printable(PurePath(place).name or what)
-
-
-def clock(seconds: float) -> str:
-    """1:05, or 2:03:04."""
-    minutes, whole = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{whole:02d}" if hours else f"{minutes}:{whole:02d}"

@@ -82,7 +82,7 @@ def of_curve(rows: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
     return found
 
 
-def of_report(storage: Storage, rel: str, report: Report, notes: Sequence[str] = ()) -> str:
+def of_report(storage: Storage, rel: str, report: Report, notes: Sequence[str]) -> str:
     """Writes the page of a report; returns its place in the storage."""
     parts = [MadeWith(name, model.id, model.revision, model.licence) for name, model in report.models.items()]
     lead = f"{report.n} pictures, measured on {report.moment:%d %B %Y} in {report.seconds:.0f} s."

@@ -34,8 +34,8 @@ from tasks.movies.page import (
 )
 from tasks.progress import Progress
 from tasks.references import spread
-from tasks.rows import Row
-from tasks.shown import clock, listed, picture
+from tasks.rows import Row, box
+from tasks.shown import clock, counted, listed, picture
 from tasks.stage import Work
 
 LABELS = {
@@ -162,7 +162,7 @@ class _Story:
 
     def lead(self) -> str:
         shots, characters = _each(self.keyframes, "shot").num_rows, _each(self.faces, "character").num_rows
-        counts = _count(self.keyframes.num_rows, "keyframe"), _count(shots, "shot"), _count(characters, "character")
+        counts = counted(self.keyframes.num_rows, "keyframe"), counted(shots, "shot"), counted(characters, "character")
         seen = f"{counts[0]}, {counts[1]}, {counts[2]} seen more than once."
         if self.snapshot.by_films:
             held_out = [film.name for film in self.snapshot.of_part("test")]
@@ -208,7 +208,7 @@ class _Story:
         (keyframe,) = self._of("keyframes", best)
         count = len({row["row_id"] for row in faces})
         name = self._name(film_id, character)
-        return portrait(name, keyframe["image"], _box(best), 96, _count(count, "keyframe"))
+        return portrait(name, keyframe["image"], box(best), 96, counted(count, "keyframe"))
 
     def made_with(self) -> Iterable[MadeWith]:
         for name, backends in self.backends.items():
@@ -241,7 +241,7 @@ class _Story:
                 ("Plots", tuple(script["plots"])),
             ),
             by=f"Caption by {caption['backend']}, script by {written}",
-            faces=tuple(portrait(self._who(face), image, _box(face), 64) for face in self._of("faces", row)),
+            faces=tuple(portrait(self._who(face), image, box(face), 64) for face in self._of("faces", row)),
             begins=begins,
         )
 
@@ -275,11 +275,3 @@ def _rebuilt(keyframes: pa.Table, tables: Tables, work: Work) -> pa.Table:
     rebuilt = renders.filter(pc.field("variant") == "rebuilt")["row_id"]
     mine = keyframes.filter(pc.is_in(keyframes["row_id"], rebuilt))
     return mine if mine.num_rows else keyframes
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def _box(row: Row) -> tuple[float, float, float, float]:
-    return row["x0"], row["y0"], row["x1"], row["y1"]

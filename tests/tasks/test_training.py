@@ -35,7 +35,6 @@ from tasks.evaluation import report
 from tasks.evaluation.comparison import compare
 from tasks.figures import likelihood, measure, systems
 from tasks.figures.looks import Looks
-from tasks.made import Film, answered
 from tasks.movies import movie, render, script_movie, storyboard
 from tasks.progress import silent
 from tasks.references import spread
@@ -45,6 +44,7 @@ from tasks.training.frozen import FrozenConfig, codec_of, keyframes
 from tasks.training.views import keyframe_views
 from tests.storage.finished import finish
 from tests.tasks import tiny_metrics
+from tests.tasks.in_process import in_process
 from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_story, two_stories, webp
 
 CLUSTER = ClusterConfig()
@@ -109,13 +109,6 @@ class Run:
         self.urls = storyboard.run(
             storyboard.StoryboardConfig(width=64), *given, self.work, self.movie, self.metrics, silent
         )
-
-
-def in_process(storage, keys, make, pool, cluster):
-    """Ray's pool of actors is tested elsewhere; here its work is done in this process."""
-    work = make()
-    for film_id, key in keys.items():
-        yield from answered(storage, Film(film_id, key), 1, work)
 
 
 @pytest.fixture(scope="module")

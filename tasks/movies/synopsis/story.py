@@ -42,9 +42,6 @@ from tasks.movies.synopsis.words import (
 SIZES = ("wide shot", "medium shot", "close-up")
 """Of shots, from far to near."""
 
-MOODS = ("calm", "tense", "happy", "sad")
-"""Of scenes."""
-
 
 @dataclass
 class Written:
