@@ -120,18 +120,11 @@ def renders(run: Run, data: Snapshot, models: References, work: Work) -> Work:
 def figures(run: Run, data: Snapshot, models: References, work: Work) -> str:
     """Compares the keyframes; returns the path of metrics.json in the storage."""
     settings = run.settings
+    shown = tasks.figures.measure.Rendered(
+        run.storage, data, work, models.autoregressive, settings.render.generation, settings.face
+    )
     with reported("figures") as progress:
-        rel = tasks.figures.measure.run(
-            settings.evaluate,
-            settings.face,
-            run.storage,
-            data,
-            work,
-            models.autoregressive,
-            settings.render.generation,
-            settings.cluster,
-            progress,
-        )
+        rel = tasks.figures.measure.run(settings.evaluate, shown, settings.cluster, progress)
     metrics = tasks.figures.measure.read(run.storage, rel)
     show_rows("metrics", [{"metric": name, **figure.model_dump()} for name, figure in metrics.items()], "The figures")
     folders = {name: getattr(models, name) for name in ("autoencoder", "decoder", "autoregressive")}
