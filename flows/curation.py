@@ -12,7 +12,7 @@ import tasks.curation.export
 import tasks.curation.ingest
 import tasks.curation.keyframes
 import tasks.curation.snapshot
-from flows.display.artifacts import show_counts, show_markdown, show_rows, show_sheet
+from flows.display.artifacts import show_markdown, show_rows, show_sheet
 from flows.display.reporting import reported, warn
 from flows.run import References, Run, opened
 from flows.server.rescue import HOOKS
@@ -25,6 +25,8 @@ from storage.tables.tables import Tables
 from tasks.curation.ingest import Ingested
 from tasks.curation.pipeline import CURATION
 from tasks.stage import Stage, Work, run_stage
+
+_PICTURES = 24  # of the first film, that a page shows
 
 
 @flow(name="build_dataset", **HOOKS)
@@ -145,10 +147,11 @@ def shards(run: Run) -> str:
         return run.storage.url(tasks.curation.export.run(run.settings.export, run.storage, progress))
 
 
-def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:
+def show_dataset(place: Storage, made: Snapshot) -> None:
     """Row counts, rejects and a contact sheet of the first film's keyframes, for Prefect's pages."""
     tables = Tables(place)
-    show_counts("rows", tables.count(), f"Finished rows in {place.base}")
+    counts = [{"table": name, "rows": count} for name, count in tables.count().items()]
+    show_rows("rows", counts, f"Finished rows in {place.base}")
     rejects = [reject.model_dump(include={"source", "stage", "reason", "detail"}) for reject in tables.rejects()]
     if rejects:
         show_rows("rejects", rejects, "What was left out, or is damaged, and why")
@@ -157,7 +160,7 @@ def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:
     row_ids = keyframes.row_ids(first.film_id)
     some = [
         keyframes.between(first.film_id, row_id, row_id, ["second", "image"]).to_pylist()[0]
-        for row_id in row_ids[:: max(1, len(row_ids) // pictures)][:pictures]
+        for row_id in row_ids[:: max(1, len(row_ids) // _PICTURES)][:_PICTURES]
     ]
     lines = [some[start : start + 8] for start in range(0, len(some), 8)]
     sheet = {f"from {line[0]['second']} s": [row["image"] for row in line] for line in lines}

@@ -24,6 +24,8 @@ from storage.snapshot import Part, Snapshot
 from storage.tables.filmrows import FilmRows
 from tasks.stage import Work
 
+_PICTURES = 8  # of each half of the first film, that a page shows
+
 
 @flow(name="render_movies", **HOOKS)
 def render_movies(
@@ -168,7 +170,7 @@ def script_movie(run: Run, data: Snapshot, models: References) -> tuple[str, str
     return url, place.url(f"{folder}/notes.json")
 
 
-def show_renders(place: Storage, data: Snapshot, work: Work, pictures: int = 8) -> None:
+def show_renders(place: Storage, data: Snapshot, work: Work) -> None:
     """A contact sheet of the first film: originals above, what was rebuilt and dreamt of them below."""
     if not (films := data.of_part("test")):
         return
@@ -179,7 +181,7 @@ def show_renders(place: Storage, data: Snapshot, work: Work, pictures: int = 8) 
         rows = [row for some in originals.batches(film_id, ["row_id", "second"]) for row in some.to_pylist()]
         row_ids = [row["row_id"] for row in rows if film.part(row["second"]) == part]
         sheet: dict[str, list[bytes]] = {}
-        for row_id in row_ids[:: max(1, len(row_ids) // pictures)][:pictures]:
+        for row_id in row_ids[:: max(1, len(row_ids) // _PICTURES)][:_PICTURES]:
             (original,) = originals.between(film_id, row_id, row_id, ["image"]).to_pylist()
             sheet.setdefault("original", []).append(original["image"])
             for row in drawn.between(film_id, row_id, row_id, ["variant", "image"]).to_pylist():

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.display import figures
 from flows.display.console import Terminal
 from flows.display.reporting import listening, reported
-from flows.display.shown import shown
+from flows.display.shown import show_figures, shown
 from flows.run import opened
 from storage.errors import ConfigError
 from storage.results.systems import loose, systems
@@ -72,6 +71,6 @@ def write(found: Sequence[Report], path: Path) -> list[Path]:
 
 def show(report: Report, console: Console) -> None:
     """Prints the figures of a report and its notes, which say which stories don't count."""
-    figures.show(report.figures, console, f"{report.name}: {report.n} pictures")
+    show_figures(report.figures, console, f"{report.name}: {report.n} pictures")
     for note in report.notes:
         console.print(shown(note), soft_wrap=True)

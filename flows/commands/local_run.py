@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from flows import catalogue
-from flows.display import figures
 from flows.display.console import Terminal, quiet
 from flows.display.reporting import listening
-from flows.display.shown import shown
+from flows.display.shown import show_figures, shown
 from flows.server.local_api import local_api
 from flows.settings.assignments import in_utf8
 from models.metrics.figure import Figure
@@ -76,7 +75,7 @@ def print_result(result: Result, console: Console) -> None:
         lists = f"moviedreamer status --storage {shlex.quote(result['storage'])}"
         console.print(f"left out or noted by earlier runs: {earlier}; {shown(lists)} lists them", soft_wrap=True)
     if result["metrics"]:
-        figures.show({name: Figure(**metric) for name, metric in result["metrics"].items()}, console)
+        show_figures({name: Figure(**metric) for name, metric in result["metrics"].items()}, console)
     references = {name: text for name, text in result["result"].items() if name != "files" and text}
     for name, text in {**references, **result["files"]}.items():
         console.print(f"{name:<16}{shown(text)}", soft_wrap=True)

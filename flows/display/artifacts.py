@@ -68,15 +68,6 @@ def show_dashboard(url: str) -> None:
         create_link_artifact(url, key="ray-dashboard", description=f"[Ray's dashboard]({url})")
 
 
-def show_counts(key: str, counts: Mapping[str, int], description: str) -> None:
-    """A table of names and row counts."""
-    from prefect.artifacts import create_table_artifact
-
-    rows: list[dict[str, Any]] = [{"table": name, "rows": count} for name, count in counts.items()]
-    with _named(f"the table {key}"):
-        create_table_artifact(rows, key=_key(key), description=description)
-
-
 def show_rows(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
     """A table of anything, a mapping of column to value a row."""
     from prefect.artifacts import create_table_artifact

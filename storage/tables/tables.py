@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 
 from storage.guard import guarded
 from storage.root import Storage
-from storage.tables.checks import checked
 from storage.tables.delta import Work, distinct, open_table, pairs, replace_rows
 from storage.tables.rejects import Reject
-from storage.tables.schemas import KEYS, SCHEMAS
+from storage.tables.schemas import KEYS, SCHEMAS, checked
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Expression
