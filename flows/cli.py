@@ -41,7 +41,7 @@ FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="One of `moviedrea
 @app.command("list")
 @exit_codes()
 def list_(json_: AsJson = False) -> None:
-    """The flows and the recipes."""
+    """Lists the flows and the recipes."""
     flows = {name: flow.about for name, flow in catalogue.FLOWS.items()}
     if json_:
         print(json.dumps({"flows": flows, "recipes": catalogue.RECIPES}, indent=2))
@@ -66,7 +66,7 @@ def show(
     changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the defaults.")] = False,
     json_: AsJson = False,
 ) -> None:
-    """The settings that a flow would run with, each explained and as `--set` takes it."""
+    """Shows the settings that a flow would run with; each is explained and written as `--set` takes it."""
     catalogue.check("flow", flow, catalogue.FLOWS)
     from flows.settings import explained
     from flows.settings.recipes import resolve
@@ -93,17 +93,17 @@ def plan_(
     storage: StorageUri = "out",
     set_: Assignments = None,
     gpus: Annotated[str, typer.Option("--gpus", metavar="N", help="GPUs to run on; default: the recipe's.")] = "",
-    price: Annotated[str, typer.Option("--price", metavar="NUMBER", help="What a GPU costs an hour.")] = "",
+    price: Annotated[str, typer.Option("--price", metavar="NUMBER", help="Price of a GPU per hour.")] = "",
     keyframes: Annotated[
-        str, typer.Option("--keyframes", metavar="N", help="Of all films; default: the drawn ones', or the paper's.")
+        str, typer.Option("--keyframes", metavar="N", help="All keyframes; default: the drawn films', or the paper's.")
     ] = "",
     rate: Annotated[
         list[str] | None,
-        typer.Option("--rate", metavar="STAGE=NUMBER", help="A stage's rate a second and GPU; may be repeated."),
+        typer.Option("--rate", metavar="STAGE=NUMBER", help="A stage's rate per second and GPU; may be repeated."),
     ] = None,
     json_: AsJson = False,
 ) -> None:
-    """What a flow would take: memory, hours, cost, disk, and what is missing. No GPU and no weights are needed."""
+    """Estimates what a flow takes: memory, hours, cost, disk, and what is missing. It needs no GPU and no weights."""
     from flows.plan.plan import plan
     from flows.plan.tables import show as show_plan
 
@@ -124,7 +124,7 @@ def run(
     into: Into = False,
     json_: AsJson = False,
 ) -> None:
-    """Runs a flow here and now. What was finished before is not done again."""
+    """Runs a flow on this machine. Finished work is not repeated."""
     end_at_sigterm()
     from flows.commands.local_run import print_result, run_here
 
@@ -143,20 +143,20 @@ def render(
     storage: StorageUri = "out",
     set_: Assignments = None,
     only: Annotated[str, typer.Option(metavar="SHOTS", help="Only these shots, such as 3 or 12-15,18.")] = "",
-    redo: Annotated[str, typer.Option(metavar="SHOTS", help="A new take of these shots.")] = "",
+    redo: Annotated[str, typer.Option(metavar="SHOTS", help="Make a new take of these shots.")] = "",
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the new take.")] = None,
     take: Annotated[
-        list[str] | None, typer.Option(metavar="SHOT=TAKE", help="Shows a shot in an earlier take; may be repeated.")
+        list[str] | None, typer.Option(metavar="SHOT=TAKE", help="Show a shot in an earlier take; may be repeated.")
     ] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Small, without super-resolution.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be made, and how long.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made and how long it takes.")] = False,
     max_hours: Annotated[
-        float | None, typer.Option(min=0, help="Begin nothing after so many hours; the next run goes on.")
+        float | None, typer.Option(min=0, help="Start nothing new after this many hours; the next run continues.")
     ] = None,
     into: Into = False,
     json_: AsJson = False,
 ) -> None:
-    """Makes movies of stories. What was made before is not made again."""
+    """Renders stories as movies. What was made before is not made again."""
     end_at_sigterm()
     from flows.commands import render as render_command
 
@@ -179,7 +179,7 @@ def takes(
     set_: Assignments = None,
     json_: AsJson = False,
 ) -> None:
-    """The takes of a story's shots, and which of them the movie shows."""
+    """Lists the takes of a story's shots, and which of them the movie shows."""
     from flows.commands import render as render_command
 
     found = render_command.takes(story, recipe, storage, set_ or [])
@@ -194,7 +194,7 @@ def takes(
 @app.command()
 @exit_codes()
 def write(
-    synopsis: Annotated[Path, typer.Argument(metavar="SYNOPSIS", help="Text file, a sentence a keyframe.")],
+    synopsis: Annotated[Path, typer.Argument(metavar="SYNOPSIS", help="Text file, one sentence per keyframe.")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="STORY.yaml", help="Default: beside the synopsis.")
     ] = None,
@@ -203,12 +203,12 @@ def write(
         int | None, typer.Option("--keyframes", min=1, help="Keyframes of the movie; default: one a sentence.")
     ] = None,
     verbatim: Annotated[
-        bool, typer.Option("--verbatim", help="No plot but sentences of the synopsis, also with more keyframes.")
+        bool, typer.Option("--verbatim", help="Use only sentences of the synopsis as plots, even with more keyframes.")
     ] = False,
     set_: Assignments = None,
     json_: AsJson = False,
 ) -> None:
-    """Writes a story file of a synopsis: cast, places, scenes and shots, to be edited and rendered."""
+    """Writes a story file from a synopsis: cast, places, scenes and shots, to be edited and rendered."""
     from flows.commands import writing
 
     written = writing.write_story(synopsis, output, recipe, set_ or [], keyframes, verbatim)
@@ -222,7 +222,7 @@ def write(
 @exit_codes()
 def export(
     film: Annotated[str, typer.Argument(metavar="FILM", help="Id, title or file name of a film of the storage.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A folder that is not there yet.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A new folder.")],
     storage: StorageUri = "out",
     snapshot: Annotated[str, typer.Option("--snapshot", metavar="ID", help="Default: the newest.")] = "",
     json_: AsJson = False,
@@ -259,7 +259,7 @@ def evaluate(
     into: Into = False,
     json_: AsJson = False,
 ) -> None:
-    """Measures the results of any system. What was looked at before is not looked at again."""
+    """Measures the results of any system. Pictures that were measured before are not measured again."""
     end_at_sigterm()
     from flows.commands import evaluation
 
@@ -294,11 +294,11 @@ def compare_(
 @exit_codes()
 def status(
     storage: StorageUri = "out",
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every five seconds, until Ctrl-C.")] = False,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page too.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every five seconds, until Ctrl-C.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write it as a page.")] = None,
     json_: AsJson = False,
 ) -> None:
-    """What a storage holds and, where PREFECT_API_URL names a server, what runs, how far, and what failed and why."""
+    """Shows what a storage holds and, if PREFECT_API_URL is set, what runs, how far it is, and what failed and why."""
     from flows.commands import status as report
     from storage.root import Storage
 
@@ -314,10 +314,10 @@ def status(
 def clean(
     storage: StorageUri = "out",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    unused: Annotated[bool, typer.Option("--unused", help="Remove only files of tables that nothing needs.")] = False,
+    unused: Annotated[bool, typer.Option("--unused", help="Remove only table files that nothing needs.")] = False,
     json_: AsJson = False,
 ) -> None:
-    """Removes from a storage what runs have made there, and nobody has changed since."""
+    """Removes from a storage what runs have made and nobody has changed since."""
     from flows.commands import cleaning
     from flows.server.lock import alone
     from storage.root import Storage

@@ -28,7 +28,7 @@ def compared(paths: Sequence[Path]) -> list[Compared]:
         ConfigError: for a single report, a file that is none, or reports that share no samples.
     """
     if len(paths) < 2:
-        raise ConfigError(f"one report can't be compared: name another one after {str(paths[0])!r}")
+        raise ConfigError(f"compare needs two reports or more: name another one after {str(paths[0])!r}")
     first, *others = map(report.read, paths)
     return [Compared(first=first.name, second=other.name, differences=compare(first, other)) for other in others]
 

@@ -30,11 +30,11 @@ def order(only: str, redo: str, seed: int | None, take: Sequence[str]) -> Order:
         ConfigError: quoting an option that says nothing of shots.
     """
     if seed is not None and not redo:
-        raise ConfigError(f"--seed {seed} is of new takes: say which shots, --redo 12-15 --seed {seed}")
+        raise ConfigError(f"--seed {seed} is for new takes: say which shots, such as --redo 12-15 --seed {seed}")
     chosen: dict[int, int] = {}
     for one in take:
         if not (found := _TAKE.fullmatch(one)):
-            raise ConfigError(f"--take {one!r}: name a shot and a take of it, such as --take 12=1")
+            raise ConfigError(f"--take {one!r}: name a shot and one of its takes, such as --take 12=1")
         chosen[int(found[1])] = int(found[2])
     return Order(numbers(only, "--only"), numbers(redo, "--redo"), seed, chosen)
 

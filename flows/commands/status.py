@@ -44,7 +44,7 @@ def status(storage: Storage) -> Status:
     newest = takes.newest(storage)
     rows = tables.count()
     if not storage.record.exists and not any(rows.values()) and storage.list(""):
-        raise StorageError(f"{storage.base!r} holds no storage: name one with --storage")
+        raise StorageError(f"{storage.base!r} is not a storage: name one with --storage")
     counts = {name: count for name, count in rows.items() if name not in ("work", "rejects")}
     return {
         "tables": counts,

@@ -48,9 +48,9 @@ def write_story(
     settings = resolve(recipe, overrides, frozenset({"writer"}))
     path = output or synopsis.with_suffix(".yaml")
     if path.exists():
-        raise ConfigError(f"{printable(str(path))!r} is there already: remove it, or give another name with -o")
+        raise ConfigError(f"{printable(str(path))!r} already exists: remove it, or give another name with -o")
     if path.suffix.lower() not in (".yaml", ".yml"):
-        raise ConfigError(f"{printable(str(path))!r} is no name of a story file: let it end with .yaml")
+        raise ConfigError(f"{printable(str(path))!r} is not the name of a story file: end it with .yaml")
     written = story_of(_read(synopsis), synopsis.stem.replace("_", " "), keyframes, verbatim)
     story, heads, added = written.story, dict[int, str](), list(written.added)
     try:
@@ -89,7 +89,7 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
     place = Storage(storage)
     data = snapshots.load(place, snapshot or snapshots.newest(place))
     if folder.exists():
-        raise ConfigError(f"{printable(str(folder))!r} is there already: remove it, or give another folder with -o")
+        raise ConfigError(f"{printable(str(folder))!r} already exists: remove it, or give another folder with -o")
     made = film_story(place, data, film)
     path = folder / "story.yaml"
     try:
@@ -125,7 +125,7 @@ def _read(synopsis: Path) -> str:
     shown = printable(str(synopsis))
     try:
         if not synopsis.is_file():
-            raise ConfigError(f"there is no file {shown!r}: a synopsis is a text file, a sentence a keyframe")
+            raise ConfigError(f"there is no file {shown!r}: a synopsis is a text file with one sentence per keyframe")
         with synopsis.open("rb") as file:
             return decoded(file.read(MOST_BYTES + 1), str(synopsis))
     except OSError as error:

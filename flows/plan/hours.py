@@ -171,4 +171,4 @@ def number(option: str, text: str, kind: Callable[[str], _N], least: float) -> _
             return value
     except ValueError:
         pass
-    raise ConfigError(f"{option} {text!r} is no {'whole ' if kind is int else ''}number from {least} on")
+    raise ConfigError(f"{option} {text!r} is not a {'whole ' if kind is int else ''}number of at least {least}")

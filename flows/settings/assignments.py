@@ -111,7 +111,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigError(f"--set: {twice!r} stands twice in {json.dumps(names)}: leave one of the two out")
+        raise ConfigError(f"--set: {twice!r} appears twice in {json.dumps(names)}: leave one of the two out")
     return made
 
 

@@ -49,7 +49,7 @@ def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
     own_script = "script" in uses and bool(settings.script.path)
     if "script" in uses and settings.script.references and not own_script:
         raise ConfigError(
-            f"script.references={list(settings.script.references)!r} go with a script: set script.path too; "
+            f"script.references={list(settings.script.references)!r} need a script: set script.path too; "
             "films of the snapshot have references of their own (render.variants)"
         )
     uses = uses | _OF_A_SCRIPT if own_script else uses

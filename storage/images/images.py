@@ -147,7 +147,7 @@ class Images:
                 height, width = shape_as_seen(image)
                 return (width, height) if self._columns["turn"][row].as_py() in (90, 270) else (height, width)
         except (OSError, StorageError) as error:
-            raise StorageError(f"{self.name(row)!r} is no image that can be read: {error}") from error
+            raise StorageError(f"{self.name(row)!r} cannot be read as an image: {error}") from error
 
     def name(self, row: int) -> str:
         """For people: where the image lies."""

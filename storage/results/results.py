@@ -84,7 +84,7 @@ def entries(folder: Path) -> list[Path]:
         ConfigError: when it is none.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{str(folder)!r} is no folder")
+        raise ConfigError(f"{str(folder)!r} is not a folder")
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 

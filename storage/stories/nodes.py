@@ -103,7 +103,7 @@ def of_json(text: str, name: str) -> Node:
     try:
         json.loads(text, parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
-        raise fault(name, error.lineno, f"this is no JSON: {error.msg}, column {error.colno}") from None
+        raise fault(name, error.lineno, f"this is not JSON: {error.msg}, column {error.colno}") from None
     except RecursionError:
         raise ConfigError(f"{printable(name)}: brackets are nested deeper than {DEEPEST} levels") from None
     same = _JSON_STRING_OR_TAB.sub(lambda found: " " if found[0] == "\t" else _yaml_string(found[0]), text)
@@ -185,7 +185,7 @@ def _pairs(nodes: list[Node], name: str) -> tuple[tuple[Text, Node], ...]:
         if not isinstance(key, Text):
             raise fault(name, key.line, "a key is a list or a mapping: it must be a word")
         if key.text in first:
-            said = f"{printable(key.text)!r} is there already in line {first[key.text]}: join the two"
+            said = f"{printable(key.text)!r} already appears in line {first[key.text]}: join the two"
             raise fault(name, key.line, said)
         first[key.text] = key.line
         if not (isinstance(value, Text) and value.null):

@@ -66,7 +66,7 @@ def decoded(data: bytes, shown: str) -> Pixels:
     except UnidentifiedImageError:
         if not data:
             raise ConfigError(f"{shown!r} is empty: copy it again") from None
-        raise ConfigError(f"{shown!r} is no picture that is read: give a JPEG, PNG, WebP or AVIF") from None
+        raise ConfigError(f"{shown!r} is not a picture in a supported format: give a JPEG, PNG, WebP or AVIF") from None
     except Image.DecompressionBombError:
         raise ConfigError(f"{shown!r} has more pixels than are read ({MOST_PIXELS:,}): save it smaller") from None
     except Exception as error:  # each of Pillow's decoders raises what it likes

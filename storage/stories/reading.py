@@ -159,7 +159,7 @@ class _Reader(Values):
                 if one is None:
                     continue
                 if one.name in lines:
-                    said = f"{printable(one.name)!r} is there already in line {lines[one.name]}: give another name"
+                    said = f"{printable(one.name)!r} already appears in line {lines[one.name]}: give another name"
                     self.fault(Text(line, one.name), said)
                 lines.setdefault(one.name, line)
                 found.append(one)

@@ -37,7 +37,7 @@ def require_known(config: AcceptConfig, metrics: KeyframeMetricsConfig) -> None:
     """Raises ConfigError for a threshold of a metric that there is not."""
     known = [*(name for module in MODULES for name in words(metrics, module)), "csd_cross"]
     if lost := sorted({*config.least, *config.most} - {*known}):
-        raise ConfigError(f"accept: there is no metric {lost[0]!r}; there are: {', '.join(known)}")
+        raise ConfigError(f"accept: unknown metric {lost[0]!r}; there are: {', '.join(known)}")
 
 
 def measure(

@@ -174,8 +174,8 @@ def _film(story: Story, storage: Storage, snapshot: Snapshot) -> SnapshotFilm:
     names = {film.film_id: {film.film_id, film.title, Path(sources[film.film_id]).name} for film in snapshot.films}
     found = [film for film in snapshot.films if story.continues in names[film.film_id]]
     if len(found) != 1:
-        what = "no film of the storage is" if not found else f"{len(found)} films of the storage are"
+        what = "no film of the storage has" if not found else f"{len(found)} films of the storage have"
         known = sorted(film.name for film in snapshot.films)
         near = story_files.nearest(story.continues, known)
-        raise ConfigError(f"{story.title!r} continues {story.continues!r}, and {what} called so{near}")
+        raise ConfigError(f"{story.title!r} continues {story.continues!r}, but {what} that name{near}")
     return found[0]

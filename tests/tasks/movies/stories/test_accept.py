@@ -43,7 +43,7 @@ def test_what_is_beyond_its_threshold_is_told_with_both_numbers():
 
 def test_a_threshold_of_no_metric_is_an_error():
     accept.require_known(AcceptConfig(least={"occm": 1, "similarity_efficientnet_lite0": 0.5}), KeyframeMetricsConfig())
-    with pytest.raises(ConfigError, match="there is no metric 'ocm'; there are: clip_score"):
+    with pytest.raises(ConfigError, match="unknown metric 'ocm'; there are: clip_score"):
         accept.require_known(AcceptConfig(least={"ocm": 1}), KeyframeMetricsConfig())
 
 

@@ -72,9 +72,9 @@ def test_photographs_with_a_face_and_pictures_of_places_can_be_used(storage, giv
     [
         ({"faces": ("wall.png",)}, r"no face is found in '.*wall\.png': give 'Anna' a picture that shows one larger"),
         ({"faces": ("ada.jpg", "tiny.png")}, r"tiny\.png' has only 20 x 64 pixels"),
-        ({"faces": ("words.jpg",)}, r"words\.jpg' is no picture"),
+        ({"faces": ("words.jpg",)}, r"words\.jpg' is not a picture"),
         ({"faces": ("bomb.bmp",)}, r"bomb\.bmp' has (20000 x 20000|more) pixels"),
-        ({"kitchen": ("bomb.bmp", "words.jpg")}, r"(?s)bomb\.bmp' has .*\n.*words\.jpg' is no picture"),
+        ({"kitchen": ("bomb.bmp", "words.jpg")}, r"(?s)bomb\.bmp' has .*\n.*words\.jpg' is not a picture"),
         ({"faces": ("gone.jpg",)}, r"gone\.jpg"),
     ],
 )
