@@ -1,4 +1,4 @@
-"""The flows of curation: films in, a snapshot out; its data card; its export for other trainers."""
+"""The flows of curation: films become a snapshot, with a data card and an export for other trainers."""
 
 from collections.abc import Sequence
 
@@ -91,7 +91,7 @@ def curate(run: Run) -> Snapshot:
 
 @task(cache_policy=NO_CACHE)
 def ingest(run: Run) -> Ingested:
-    """Looks for the films, and at what their headers say."""
+    """Finds the films and reads their headers."""
     with reported("ingest") as progress:
         return tasks.curation.ingest.run(run.settings.ingest, run.storage, progress)
 
@@ -105,7 +105,7 @@ def keyframes(run: Run, films: Ingested) -> Work:
 
 @task(cache_policy=NO_CACHE)
 def dedup(run: Run, work: Work) -> Work:
-    """Leaves near duplicates out."""
+    """Leaves out near duplicates."""
     with reported("dedup") as progress:
         return tasks.curation.dedup.run(run.settings.dedup, run.storage, work, progress)
 
@@ -119,7 +119,7 @@ def film_by_film(run: Run, stage: Stage, work: Work) -> Work:
 
 @task(cache_policy=NO_CACHE)
 def snapshot(run: Run, work: Work) -> Snapshot:
-    """Splits the films into those to learn from and those held out; a snapshot that is new is announced."""
+    """Splits the films into training and held-out ones; announces a new snapshot."""
     known = snapshots.ids(run.storage)
     made = tasks.curation.snapshot.run(run.settings.snapshot, run.storage, work, warn)
     if made.id not in known:

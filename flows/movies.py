@@ -1,4 +1,4 @@
-"""The flows of movies: models in; keyframes, movie.mp4, its figures and the storyboard that shows how out."""
+"""The flows of movies: models make keyframes, movie.mp4, its figures and the storyboard."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -66,7 +66,7 @@ def evaluate(
     decoder: str = "",
     autoregressive: str = "",
 ) -> References:
-    """Computes the figures of a snapshot's models, on what was learnt from and on what was held out.
+    """Computes the figures of a snapshot's models, on the training part and on the held-out part.
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
@@ -89,7 +89,7 @@ def evaluate(
 
 
 def rendered(run: Run, data: Snapshot, models: References) -> References:
-    """The models, and the files of the movies that they make of a snapshot, or of the user's own script."""
+    """The models, and the files of the movies that they make from a snapshot or from the user's own script."""
     if run.settings.script.path:
         return replace(models, files=script_movie(run, data, models))
     work = renders(run, data, models, tokens(run, data, models))
@@ -101,7 +101,7 @@ def rendered(run: Run, data: Snapshot, models: References) -> References:
 
 @task(cache_policy=NO_CACHE)
 def renders(run: Run, data: Snapshot, models: References, work: Work) -> Work:
-    """Draws all keyframes in all variants of the recipe: what a movie and its figures are both made of."""
+    """Draws all keyframes in all variants of the recipe; both the movie and its figures are made from them."""
     settings = run.settings
     with reported("renders", of="films") as progress:
         work = tasks.movies.render.run(

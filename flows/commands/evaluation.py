@@ -1,4 +1,4 @@
-"""What stands behind `moviedreamer evaluate`: results in folders become reports, shown as a table."""
+"""`moviedreamer evaluate`: measures results in folders, and writes and prints reports."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,10 +30,10 @@ def run(
     """Evaluates the systems whose results are in a folder.
 
     Args:
-        layout: of the folder, see storage.results.systems.
+        layout: the folder's, see storage.results.systems.
         real: folder with pictures of real films, for FID.
         stories: folder with the story files that the results were made of.
-        into: whether the storage may be a place that holds something else.
+        into: whether the storage may be a folder that holds other files.
 
     Raises:
         ConfigError: a folder, layout or setting that can't be used.
@@ -53,7 +53,7 @@ def run(
 
 
 def write(found: Sequence[Report], path: Path) -> list[Path]:
-    """Writes reports, one a file; of several each name stands in its file's.
+    """Writes one file per report; if there are several, each file's name includes its report's.
 
     Raises:
         ConfigError: a file that can't be written.

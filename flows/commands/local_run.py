@@ -1,4 +1,4 @@
-"""Runs a flow in this process for the command line: no server to set up, bars to watch, one summary at the end."""
+"""Runs a flow in this process for the command line: no server to set up, progress bars, one summary at the end."""
 
 import json
 import shlex
@@ -32,10 +32,10 @@ this run, rejects_before."""
 def run_here(
     flow: str, recipe: str, uri: str, overrides: Sequence[str], console: Console, into: bool = False
 ) -> Result:
-    """Runs a flow and returns what came out.
+    """Runs a flow and returns its results.
 
     Args:
-        into: whether the storage may be a place that holds something else.
+        into: whether the storage may be a folder that holds other files.
 
     Raises:
         ConfigError: unknown flow, recipe or setting, or a storage that is not ours; nothing has been written then.
@@ -66,7 +66,7 @@ def run_here(
 
 
 def print_result(result: Result, console: Console) -> None:
-    """What was left out, the metrics, and where all that was made is."""
+    """Prints what was left out, the metrics, and where the results are."""
     for note in result["notes"]:
         console.print(f"note: {shown(note)}", soft_wrap=True)
     for reject in result["rejects"]:
@@ -103,7 +103,7 @@ def _results(storage: Storage, made: "References", before: Sequence[Reject]) -> 
 
 
 def _left_alone(storage: Storage, page: str) -> list[str]:
-    """Files that stand where this run's would have been."""
+    """Notes about files that this run did not overwrite."""
     from flows.server.home import home
     from storage import layout, publish
 

@@ -1,4 +1,4 @@
-"""A synopsis or a film of a storage becomes a story file that `render` takes as it is, or after an edit."""
+"""`moviedreamer write` and `export`: write a story file from a synopsis or from a curated film."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Written(NamedTuple):
-    """What was written where, and what the synopsis didn't say."""
+    """What was written and where, and what the synopsis did not say."""
 
     path: Path
     scenes: int
@@ -34,7 +34,7 @@ def write_story(
     """Turns a synopsis into a story file, in the same folder or at `output`. An existing file is never overwritten.
 
     Raises:
-        ConfigError: a synopsis that can't be read or has no sentence, a file that is there, an unknown setting.
+        ConfigError: a synopsis that can't be read or has no sentence, a file that exists, an unknown setting.
     """
     from flows.display.console import quiet
     from flows.settings.recipes import resolve
@@ -77,7 +77,7 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
         snapshot: id; "" for the newest of the storage.
 
     Raises:
-        ConfigError: no such film, or several; a folder that is there.
+        ConfigError: no such film, or several; a folder that exists.
         StorageError: no such snapshot.
     """
     from storage import snapshot as snapshots
@@ -106,7 +106,7 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
 
 
 def show(written: Written, console: Console) -> None:
-    """Prints where a story is, and what is in it."""
+    """Prints where a story is and what it contains."""
     for line in written.added:
         console.print(printable_lines(line), markup=False, soft_wrap=True, style="dim")
     counted = f"{written.scenes} scenes, {written.shots} shots, {written.keyframes} keyframes"

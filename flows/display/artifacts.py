@@ -1,6 +1,6 @@
 """What a Prefect server shows of a run: progress, tables of rows, contact sheets, the movie.
 
-Artifacts are for people; a run goes on without them. One that cannot be written is named in the run's log.
+Artifacts are for people; a run continues without them. The run's log names artifacts that could not be written.
 """
 
 import base64
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ProgressArtifact:
-    """Progress of one stage; made in the flow or task that it belongs to, updated from any thread."""
+    """Progress of one stage; create it in the stage's flow or task, and update it from any thread."""
 
     every = 5.0  # seconds between two updates
 
@@ -38,7 +38,7 @@ class ProgressArtifact:
         self._last = 0.0
 
     def update(self, fraction: float, text: str) -> None:
-        """Says how far the stage is, 0-1, unless it has just done so."""
+        """Updates the progress, 0-1, at most once in `every` seconds."""
         if time.monotonic() - self._last >= self.every:
             self._last = time.monotonic()
             self._write(fraction, text)
@@ -69,7 +69,7 @@ def show_dashboard(url: str) -> None:
 
 
 def show_rows(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
-    """A table of anything, a mapping of column to value a row."""
+    """A table; each row maps columns to values."""
     from prefect.artifacts import create_table_artifact
 
     shown = [

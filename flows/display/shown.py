@@ -1,4 +1,4 @@
-"""What commands print: texts that come from outside, and tables of figures."""
+"""Prints texts that come from outside, and tables of figures."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from storage.printable import LINE, printable
 
 
 def shown(text: str) -> str:
-    """A text in a line that rich prints: see storage.printable; its brackets are no markup."""
+    """A text on one line, safe to print with rich: see storage.printable; brackets are not markup."""
     return escape(printable(text, LINE))
 
 
