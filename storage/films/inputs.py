@@ -1,4 +1,4 @@
-"""What a user may name as films: files, folders, patterns, manifests, a data set's folder; by path or by URI.
+"""Finds the films that a user names: files, folders, patterns, manifests, a data set's folder; by path or by URI.
 
 Each file counts once, however often it is named.
 """
@@ -28,7 +28,7 @@ _ENDINGS_TOLD = 8
 
 
 def found(given: str) -> Iterator[Named | Reject]:
-    """The files behind one input, in its order, and what of it cannot be used.
+    """The files that one input names, in its order, and rejects for what cannot be used.
 
     A folder is searched to its bottom, by ending and sorted by name, unless it is the data set Condensed Movies
     (storage.films.condensed_movies); "not_by_ending" counts its other files. A pattern is such as "films/*.mp4"; a
@@ -53,10 +53,10 @@ def found(given: str) -> Iterator[Named | Reject]:
 
 
 def each_once(found: Iterable[Named | Reject]) -> tuple[list[Named], list[Reject]]:
-    """The files in the order in which they were first named; and the rejects, with what was said of them in vain.
+    """The files in the order in which they were first named, and the rejects, including metadata that is not used.
 
-    A row of a manifest counts more than a path, folder or pattern, which say nothing of their films: "also_named". Of
-    two rows the earlier counts: "named_twice" quotes both, and in what they disagree.
+    A row of a manifest counts more than a path, folder or pattern, which have no metadata: "also_named". Of two rows
+    the earlier counts: "named_twice" quotes both, and where they differ.
     """
     named: dict[str, Named] = {}
     rejects: list[Reject] = []
@@ -135,7 +135,7 @@ def _all_of(given: str, films: Sequence[str], others: Collection[str], nothing: 
 
 
 def _checked(one: Named | Reject) -> Named | Reject:
-    """A pipe or a device is no film: reading it may never end; nor is a link that leads nowhere."""
+    """Rejects pipes and devices, since reading them may never end, and broken links."""
     if isinstance(one, Reject) or remote.is_remote(one.source):
         return one
     path = remote.local_path(one.source)

@@ -1,4 +1,4 @@
-"""File names from titles: readable, legal on every system, and each its own."""
+"""File names from titles: readable, legal on every system, and unique."""
 
 import re
 import unicodedata
@@ -57,5 +57,5 @@ def _shortened(text: str, most: int) -> str:
 
 
 def _folded(name: str) -> str:
-    """Equal for names that some file system holds for the same."""
+    """Equal for names that some file system treats as the same."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

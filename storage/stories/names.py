@@ -12,10 +12,10 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def finder(names: Iterable[str]) -> Callable[[str], list[str]]:
-    """A function from a text to those of the names that it says, in the order of their first appearance; all in NFC.
+    """A function that finds the names in a text, in the order of their first appearance; all in NFC.
 
-    A name counts as whole words, or anywhere in a language that doesn't part its words by spaces. Of names inside each
-    other (Ada, Ada Lovelace) the longest counts. Capitals matter: a boy called Will is not will.
+    A name must be whole words, except in languages that don't separate words by spaces. If names contain each other
+    (Ada, Ada Lovelace), the longest counts. Capitals matter: a boy called Will is not the word will.
     """
     apart: dict[str, list[str]] = defaultdict(list)  # by their first words
     within: list[str] = []
@@ -43,7 +43,7 @@ def finder(names: Iterable[str]) -> Callable[[str], list[str]]:
 
 
 def short_name(description: str) -> str:
-    """The beginning of a description, as whole words; "" of nothing."""
+    """The beginning of a description, cut at a word; "" for an empty one."""
     name = description.rstrip(". ")
     if len(name) <= _LONGEST:
         return name
@@ -52,7 +52,7 @@ def short_name(description: str) -> str:
 
 
 class Names:
-    """A name for each (description, picture), made of the description: no two are equal."""
+    """Makes a unique name from each (description, picture)."""
 
     def __init__(self, lines: dict[tuple[str, str], int]) -> None:
         self._lines = lines
@@ -77,10 +77,10 @@ class Names:
 
 
 def _goes_on(text: str, end: int) -> bool:
-    """Whether a word goes on behind a name."""
+    """Whether the word that ends with a name continues after it."""
     return re.match(r"\w", text[end - 1 : end]) is not None and re.match(r"\w", text[end : end + 1]) is not None
 
 
 def _runs_on(name: str) -> bool:
-    """Whether no spaces part the words of its language: Thai, Lao, kana, Chinese characters."""
+    """Whether its language has no spaces between words: Thai, Lao, kana, Chinese characters."""
     return any("\u0e00" <= letter <= "\u0eff" or "\u3040" <= letter <= "\u9fff" for letter in name)

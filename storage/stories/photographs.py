@@ -46,7 +46,7 @@ def photograph(path: Path) -> Pixels:
 
 
 def decoded(data: bytes, shown: str) -> Pixels:
-    """As `photograph`, of the bytes of a file that errors call `shown`."""
+    """As `photograph`, from the bytes of a file; errors call it `shown`."""
     if data[4:8] == b"ftyp" and data[_BRANDS] in _HEIF:
         cure = "save it as JPEG (a phone's camera settings: most compatible), or convert it with `heif-convert`"
         raise ConfigError(f"{shown!r} is HEIF (HEIC), which isn't read: {cure}")

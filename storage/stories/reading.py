@@ -1,7 +1,7 @@
 """A story file (YAML, JSON, or Markdown with YAML on top) as a Story; docs/stories.md describes the format.
 
-A file may write less than the types of storage.stories.story have: a name alone for somebody, a sentence alone for a
-shot, `plot`, `dialogue` and `narration`. All of a file's faults are told together, each with its line and its cure.
+Files may use shorter forms than the types of storage.stories.story: a name alone for somebody, a sentence alone for a
+shot, `plot`, `dialogue` and `narration`. All errors of a file are reported together, each with its line and its cure.
 """
 
 import re
@@ -31,7 +31,7 @@ _PICTURES = ("pictures", "picture", "photographs", "photograph")
 
 
 def read(path: Path) -> Story:
-    """The story of a file, whose pictures and music are beside it.
+    """Reads a story file; its pictures and music are in its folder.
 
     Raises:
         ConfigError: naming the file and the lines of all faults, with their cures.
@@ -49,7 +49,7 @@ def read(path: Path) -> Story:
 
 
 def stories(folder: Path) -> dict[str, tuple[Story, Path]]:
-    """Name -> the story and its file. The name is that of the file, or of its folder where the file is `story.*`.
+    """The stories in a folder: name -> story and file. The name is the file's, or the folder's of a file `story.*`.
 
     Raises:
         ConfigError: for a folder without stories, or two stories of one name.
@@ -73,11 +73,11 @@ def stories(folder: Path) -> dict[str, tuple[Story, Path]]:
 
 
 def parse(data: bytes, name: str, folder: Path | None = None) -> Story:
-    """The story in the bytes of a file; raises ConfigError as `read` does.
+    """Reads a story from the bytes of a file; raises ConfigError as `read` does.
 
     Args:
-        name: of the file: its ending says what it is, errors quote it.
-        folder: where its pictures and its music must be; without it they are not looked for.
+        name: of the file; its ending gives the format, errors quote it.
+        folder: where its pictures and music must be; None: they are not checked.
     """
     shown, ending = printable(name), Path(name).suffix.lower()
     if ending not in ENDINGS:
@@ -103,7 +103,7 @@ def parse(data: bytes, name: str, folder: Path | None = None) -> Story:
 
 
 class _Reader(Values):
-    """Makes a Story of a tree."""
+    """Turns a tree into a Story."""
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__(folder)

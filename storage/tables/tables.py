@@ -114,7 +114,7 @@ class Tables:
     def judge(self, stage: str, sources: Sequence[str], rejects: Sequence[Reject]) -> None:
         """Puts `rejects`, why films were left out, in place of all that a stage said of `sources`; one commit at most.
 
-        A source of which nothing is said any more is fine now.
+        A source without a reject is fine now.
         """
         place = {"stage": stage, "source": sorted({*sources, *(reject.source for reject in rejects)})}
         where = (pc.field("stage") == stage) & pc.field("source").isin(place["source"])
