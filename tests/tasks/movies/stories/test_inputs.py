@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from storage.root import Storage
 from storage.stories.story import Named
 from tasks.movies.stories import places
 from tasks.movies.stories import run as runs
@@ -18,11 +17,6 @@ from tasks.movies.stories.soundtrack import SoundConfig
 from tests.tasks.movies.stories.small import SETTINGS, story
 
 ADA = Path(__file__).parents[4] / "examples" / "faces" / "ada.jpg"
-
-
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "out"))
 
 
 @pytest.fixture

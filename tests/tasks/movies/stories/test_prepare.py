@@ -4,7 +4,6 @@ import pytest
 
 from storage import checkpoints
 from storage.errors import ConfigError
-from storage.root import Storage
 from tasks.movies.stories import prepare, takes
 from tasks.movies.stories.plan import Models, StoriesConfig
 from tasks.movies.stories.prepare import Order
@@ -27,11 +26,6 @@ def file(tmp_path):
     path = tmp_path / "door.yaml"
     path.write_text(STORY)
     return path
-
-
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "out"))
 
 
 def test_a_story_is_planned_with_the_hashes_of_its_pictures(file, storage):
