@@ -1,6 +1,6 @@
-"""The storyboard of a snapshot's movies: what was learnt from, what was dreamt, by whom, and how well.
+"""The storyboard of a snapshot's movies: training keyframes, dreamt ones, the models and the figures.
 
-Gathers rows and figures, lets tasks.movies.page make the page, and publishes movie, page and figures together.
+Collects rows and figures, renders the page (tasks.movies.page), and publishes movie, page and figures together.
 """
 
 import tempfile
@@ -51,7 +51,7 @@ _END_BYTES = 1 << 16
 
 
 class StoryboardConfig(BaseModel, frozen=True, extra="forbid"):
-    """What of a run is shown."""
+    """What the storyboard shows of a run."""
 
     keyframes: int = Field(120, ge=2, description="keyframes shown at most, evenly spread over the films")
     width: int = Field(320, ge=16, description="width of a picture in pixels")
@@ -78,7 +78,7 @@ def run(
     metrics: str,
     progress: Progress,
 ) -> list[str]:
-    """Writes movies/<movie_id>/storyboard.html and metrics.json, unless they are there, and publishes them.
+    """Writes movies/<movie_id>/storyboard.html and metrics.json, unless they exist, and publishes them.
 
     Args:
         snapshot: within `work`.
@@ -194,7 +194,7 @@ class _Story:
             before = here
 
     def cast(self) -> tuple[Portrait, ...]:
-        """Of those with most faces the best face, by score times size."""
+        """The best face, by score times size, of the characters with the most faces."""
         counts = _each(self.faces, "character").sort_by(
             [("row_id_count", "descending"), ("film_id", "ascending"), ("character", "ascending")]
         )
@@ -270,7 +270,7 @@ def _each(rows: pa.Table, what: str) -> pa.Table:
 
 
 def _rebuilt(keyframes: pa.Table, tables: Tables, work: Work) -> pa.Table:
-    """Those that were rebuilt, all where none was."""
+    """The rebuilt keyframes, or all if none was rebuilt."""
     renders = tables.read("renders", work["renders"], ["row_id", "variant"])
     rebuilt = renders.filter(pc.field("variant") == "rebuilt")["row_id"]
     mine = keyframes.filter(pc.is_in(keyframes["row_id"], rebuilt))

@@ -1,4 +1,4 @@
-"""The page of a story: its movie, and for each keyframe what it was made from, how it was judged, and its takes."""
+"""The page of a story: its movie, and for each keyframe its inputs, how it was judged, and its takes."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ _END_BYTES = 1 << 14
 
 
 def write(plan: Plan, files: Mapping[str, str], storage: Storage) -> None:
-    """Writes the page of a movie that is there beside it.
+    """Writes the page of a finished movie beside it.
 
     Args:
         files: where the story's pictures are, by hash.
@@ -28,7 +28,7 @@ def write(plan: Plan, files: Mapping[str, str], storage: Storage) -> None:
 
 
 def is_there(plan: Plan, storage: Storage) -> bool:
-    """Whether the page shows what it would show now: its end names what it was made from."""
+    """Whether the page is up to date: its end names what it was made from."""
     rel = page_place(plan)
     if not storage.exists(rel):
         return False
