@@ -179,7 +179,7 @@ class _Enough(BaseException):
 def test_a_process_ends_when_its_run_is_cancelled_or_goes_on_elsewhere(
     monkeypatch: pytest.MonkeyPatch, state: State, known: bool, ends: type[BaseException]
 ) -> None:
-    server, clock = Server(Running(), state), iter(range(0, 50, 5))
+    server, clock = Server(Running(), state, silent=3600), iter(range(0, 50, 5))
 
     def sleep(seconds: float) -> None:
         if next(clock, None) is None:
@@ -194,3 +194,4 @@ def test_a_process_ends_when_its_run_is_cancelled_or_goes_on_elsewhere(
     with pytest.raises(ends):
         rescue._watch(server.run.id, state.id if known else uuid4())
     assert server.run.state.name == ("Cancelled" if state.is_cancelling() else state.name)
+    assert server.run.updated > state.timestamp  # a sign of life
