@@ -207,8 +207,9 @@ def full(parts: stacks.Stack, run: str, draw: random.Random) -> None:
 
 
 def clock(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    """The clock of all processes of the run jumps by up to a day, back or forth (libfaketime)."""
-    (parts.folder / "clock").write_text(f"{draw.randint(-86400, 86400):+d}")
+    """The clock of all processes of the run jumps by up to a day, back or forth (benchmarks/jumping_clock.c)."""
+    with (parts.folder / "clock").open("r+b") as offset:
+        offset.write(draw.randint(-86400, 86400).to_bytes(8, sys.byteorder, signed=True))
 
 
 Strike = Callable[[stacks.Stack, str, random.Random], None]
@@ -338,6 +339,8 @@ class Bench:
                 told = f"  {outcomes[-1].fault}, at film {seen} of {works}: {outcomes[-1].seconds:.0f} s"
                 print(told, file=sys.stderr, flush=True)
         ended = self.finished(run)
+        jobs = ", ".join(job for job in self.parts.jobs() if run in job)
+        print(f"flow run {run}: {self.parts.state(run)}, Ray jobs: {jobs or 'none'}", file=sys.stderr, flush=True)
         assert ended or outcomes, f"a run of kind {kind!r} that nothing struck has failed"
         if not ended:
             self.cancel(run)
