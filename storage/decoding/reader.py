@@ -166,6 +166,8 @@ class FilmReader:
             if skipping == wanted:
                 skipping = not wanted
                 context.skip_frame = "NONREF" if skipping else "DEFAULT"
+            if self._presentation.early:
+                raise PlanError
             for frame in self._frames_of(packet):
                 self._arrived(frame)
                 yield frame
