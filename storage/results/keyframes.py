@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from storage.decoding.container import missing_end
 from storage.decoding.pictures import Pixels
 from storage.errors import ConfigError
 from storage.results.results import VIDEOS, Result
@@ -41,5 +42,7 @@ def _frames(file: Path, every: float) -> Iterator[Pixels]:
                     yield frame.to_ndarray(format="rgb24")
     except av.error.FFmpegError as error:
         raise ConfigError(f"{str(file)!r} can't be read as a video: {error.strerror}") from error
+    if lost := missing_end(file):
+        raise ConfigError(f"{str(file)!r} is cut off: {lost}")
     if not taken:
         raise ConfigError(f"{str(file)!r} has no frames")
