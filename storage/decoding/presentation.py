@@ -65,7 +65,7 @@ class Presentation:
             if frame.pts is None:
                 frame.pts = following
             joined = frame.pts < min(newest - self._back, waiting.end)
-            while waiting and (not may_be_of_decoding or joined or len(waiting) == _DEEPEST):
+            while waiting and (not may_be_of_decoding or joined or len(waiting) >= _DEEPEST + self._early):
                 yield waiting.first(self._early)
             waiting.sorting |= may_be_of_decoding and frame.pts < newest
             newest, following = frame.pts, frame.pts + (frame.duration or self._length)

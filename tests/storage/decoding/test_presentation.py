@@ -45,6 +45,7 @@ RIGHT = pytest.approx([20, 50, 80, 110, 140, 170], abs=2)
     [
         ("h264.avi", X264),
         ("pyramid.avi", (*X264, "-bf", 8, "-b-pyramid", "normal")),
+        ("deepest.avi", (*X264, "-bf", 16, "-b_strategy", 2, "-g", 60)),
         ("hevc.avi", (*X265, "-tag:v", "HEVC")),
         ("mpeg4.avi", MPEG4),
         ("bare.h264", X264),
