@@ -40,7 +40,7 @@ def run(
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
     found, others = systems(folder, layout), loose(real) if real else []
-    told = reading.stories(stories) if stories else {}
+    told, faults = reading.stories(stories) if stories else ({}, {})
     with (
         opened("evaluate", recipe, uri, overrides, into=into, uses=frozenset({"evaluate"})) as work,
         Terminal(console) as terminal,
@@ -49,7 +49,10 @@ def run(
     ):
         measures, cluster = work.settings.evaluate, work.settings.cluster
         same_face = measures.same_face
-        return reports(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
+        made = reports(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
+    ours = {result.story for results in found.values() for result in results}
+    unread = [f"the story file of {name!r} can't be read: {said}" for name, said in faults.items() if name in ours]
+    return [one.model_copy(update={"notes": (*one.notes, *unread)}) for one in made]
 
 
 def write(found: Sequence[Report], path: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from flows.display.shown import show_figures, shown
 from flows.server.local_api import local_api
 from flows.settings.assignments import in_utf8
 from models.metrics.figure import Figure
+from storage.remote import masked
 from storage.root import Storage
 from storage.tables.rejects import NOTES, Reject
 from tasks.progress import telling
@@ -58,7 +59,8 @@ def run_here(
                 ready()
             with Terminal(console) as terminal, listening(terminal):
                 try:
-                    made = function(recipe=recipe, storage=uri, overrides=list(map(in_utf8, overrides)))
+                    told = [masked(in_utf8(one)) for one in overrides]  # Prefect keeps them; the run is open already
+                    made = function(recipe=recipe, storage=masked(uri), overrides=told)
                 except BaseException:
                     terminal.name_what_is_kept(run.storage.base)
                     raise

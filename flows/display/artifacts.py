@@ -18,6 +18,7 @@ from flows.display.charts import chart
 from flows.settings.explained import explained
 from flows.settings.recipes import resolve
 from storage.printable import LINE, json_text, printable
+from storage.remote import masked
 from storage.root import Storage
 from tasks.movies.quality import of_training
 from tasks.training.engine.fit import curve, sample_sheets
@@ -82,7 +83,7 @@ def show_rows(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> 
 def show_settings(flow: str, settings: BaseModel) -> None:
     """The settings of a run that differ from the defaults of the recipe `laptop`, as `moviedreamer show` has them."""
     rows = [
-        {"setting": one.key, "value": json_text(one.value, indent=None), "what": one.help}
+        {"setting": one.key, "value": masked(json_text(one.value, indent=None)), "what": one.help}
         for one in explained(settings, resolve("laptop"))
         if one.changed or one.key == "name"
     ]

@@ -48,28 +48,30 @@ def read(path: Path) -> Story:
     return parse(data, str(path), path.parent)
 
 
-def stories(folder: Path) -> dict[str, tuple[Story, Path]]:
-    """The stories in a folder: name -> story and file. The name is the file's, or the folder's of a file `story.*`.
+def stories(folder: Path) -> tuple[dict[str, tuple[Story, Path]], dict[str, str]]:
+    """Name -> the story and its file, and name -> why a file is no story, such as a README.
+
+    The name is that of the file, or of its folder where the file is `story.*`.
 
     Raises:
         ConfigError: for a folder without stories, or two stories of one name.
     """
     found: dict[str, tuple[Story, Path]] = {}
-    faults = []
+    faults: dict[str, str] = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS):
         name = path.parent.name if path.stem == "story" else path.stem
         try:
             story = read(path)
-        except ConfigError as error:  # a README, or another program's JSON
-            faults.append(str(error))
+        except ConfigError as error:
+            faults[name] = str(error)
             continue
         if name in found:
             raise ConfigError(f"{str(path)!r} and {str(found[name][1])!r} are both the story {name!r}: rename one")
         found[name] = story, path
     if not found:
-        said = f": {faults[0]}" if faults else ""
+        said = f": {next(iter(faults.values()))}" if faults else ""
         raise ConfigError(f"{printable(str(folder))!r} holds no story file{said}")
-    return found
+    return found, faults
 
 
 def parse(data: bytes, name: str, folder: Path | None = None) -> Story:

@@ -35,7 +35,7 @@ class AcceptConfig(BaseModel, frozen=True, extra="forbid"):
 
 def require_known(config: AcceptConfig, metrics: KeyframeMetricsConfig) -> None:
     """Raises ConfigError for a threshold of an unknown metric."""
-    known = [*(name for module in MODULES for name in words(metrics, module)), "csd_cross"]
+    known = [*(name for module in MODULES for name in words(metrics, module)), "csd_cross", "camera_angle"]
     if lost := sorted({*config.least, *config.most} - {*known}):
         raise ConfigError(f"accept: unknown metric {lost[0]!r}; there are: {', '.join(known)}")
 
