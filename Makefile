@@ -35,7 +35,7 @@ test: $(READY)  ## the fast tests
 test-all: $(READY)  ## the slow ones too
 	$(BIN)/python -m pytest -m "slow or not slow"
 
-check: $(READY)  ## style, types, import boundaries
+check: $(READY) $(if $(wildcard .audit/.ready),audit)  ## style, types, import boundaries; the audit too once `make audit` has run
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

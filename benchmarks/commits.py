@@ -29,9 +29,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from storage.root import Storage
 from storage.tables.batches import Batches
-from storage.tables.checks import checked
 from storage.tables.datafiles import write_file
-from storage.tables.schemas import SCHEMAS
+from storage.tables.schemas import SCHEMAS, checked
 
 ROWS = 4  # of a film
 

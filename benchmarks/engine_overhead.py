@@ -57,7 +57,7 @@ def main() -> None:
     mine, peer = statistics.median(ours) / ideal, statistics.median(peers) / ideal
     print(f"medians of {args.runs}: wall {mine:.2f} of ideal beside {peer:.2f}; ", end="")
     print(f"model busy {1 / mine:.2f} of what the slower side allows beside {1 / peer:.2f}")
-    result = {"name": "engine_overhead", "value": round(mine, 3), "unit": "wall over ideal"}
+    result = {"name": "engine_overhead", "value": round(mine, 3), "unit": "wall time / ideal time"}
     print(json.dumps(result | {"baseline": round(peer, 3), "ratio": round(mine / peer, 3), "n": args.runs}))
 
 

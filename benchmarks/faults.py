@@ -1,28 +1,32 @@
 """Faults at random moments of a run on a whole installation: what is lost, doubled, done again, and for how long?
 
-    python benchmarks/faults.py --times 5                    # all of them
+    python benchmarks/faults.py --times 5                    # all of them, in rounds of one each
     python benchmarks/faults.py --times 2 --fault "driver"   # one
 
 A flow run curates films through all stages of the curation, with fake models: its driver is a Ray job on a cluster of
-two nodes, its states are in a Prefect server on Postgres (benchmarks/stack.py). Each fault strikes several times, in
-random order, in runs of its kind (a Ray job, one with its tables in S3, ...). At the end every row of every table is
-compared with that of a run that nobody disturbed. Then runs that hang are cancelled, until nothing is left of them.
+two nodes, its states are in a Prefect server on Postgres (benchmarks/stack.py). In each round every fault strikes once,
+in random order, in runs of its kind (a Ray job, one with its tables in S3, ...). When a run has ended, each row of each
+table is compared with that of a run that nobody disturbed. Runs that hang are cancelled, until nothing is left of them.
+The outcome of each strike is appended to a file when its run has ended, and the same command goes on with the rest.
 """
 
 import argparse
 import fcntl
+import itertools
 import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -43,7 +47,7 @@ from tasks.progress import silent
 from tasks.training.engine.fit import fit
 from tasks.training.engine.job import FitConfig
 
-_RUN_LIMIT = 1500.0  # seconds
+_RUN_LIMIT = 900.0  # seconds
 _CANCEL_LIMIT = 120.0
 Work = tuple[str, str]
 """A stage, and a film."""
@@ -80,27 +84,47 @@ def hang(log: str, where: str) -> NoReturn:
 
 
 @dataclass
-class Row:
-    """What became of one fault's strikes; a run that did not finish has lost a row at least."""
+class Outcome:
+    """What came of one strike; all that strike a run share what it lost, a row at least if it did not finish."""
 
+    fault: str
+    seconds: float = 0.0  # until the next commit, or until nothing is left
     lost: int = 0
     doubled: int = 0
     again: int = 0  # films begun in a stage for another time
     finished_again: int = 0  # of them, those that were committed before
-    seconds: list[float] = field(default_factory=list)  # of each strike
     left: list[str] = field(default_factory=list)
 
     def count(self, log: Sequence[Work], struck: int, finished: Set[Work]) -> None:
-        """Adds what was begun again since the strike, which came after so many lines of the log."""
+        """Counts what was begun again since the strike, which came after so many lines of the log."""
         again = [work for place, work in enumerate(log) if place >= struck and work in log[:place]]
-        self.again += len(again)
-        self.finished_again += len(set(again) & finished)
+        self.again = len(again)
+        self.finished_again = len(set(again) & finished)
 
-    def told(self, name: str) -> str:
-        took = f"{sum(self.seconds) / len(self.seconds):.0f} s, at most {max(self.seconds):.0f} s"
-        again = f"{self.again}, finished before: {self.finished_again}"
-        cells = (name, len(self.seconds), self.lost, self.doubled, again, took, ", ".join(self.left))
-        return f"| {' | '.join(map(str, cells))} |"
+    @property
+    def bad(self) -> int:
+        return self.lost + self.doubled + len(self.left)
+
+
+def read(results: Path) -> list[Outcome]:
+    return [Outcome(**json.loads(line)) for line in fakes.lines(str(results))]
+
+
+def append(results: Path, outcomes: Iterable[Outcome]) -> None:
+    with results.open("a") as file:
+        file.writelines(f"{json.dumps(asdict(outcome))}\n" for outcome in outcomes)
+
+
+def row(fault: str, outcomes: Sequence[Outcome]) -> str:
+    """The line of the table."""
+    lost, doubled, again, before = (
+        sum(getattr(outcome, name) for outcome in outcomes) for name in ("lost", "doubled", "again", "finished_again")
+    )
+    seconds = [outcome.seconds for outcome in outcomes]
+    took = f"{statistics.median(seconds):.0f} s, at most {max(seconds):.0f} s"
+    left = ", ".join(found for outcome in outcomes for found in outcome.left)
+    cells = (fault, len(outcomes), lost, doubled, f"{again}, finished before: {before}", took, left)
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def worker(parts: stacks.Stack, run: str, draw: random.Random) -> None:
@@ -183,8 +207,9 @@ def full(parts: stacks.Stack, run: str, draw: random.Random) -> None:
 
 
 def clock(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    """The clock of all processes of the run jumps by up to a day, back or forth (libfaketime)."""
-    (parts.folder / "clock").write_text(f"{draw.randint(-86400, 86400):+d}")
+    """The clock of all processes of the run jumps by up to a day, back or forth (benchmarks/jumping_clock.c)."""
+    with (parts.folder / "clock").open("r+b") as offset:
+        offset.write(draw.randint(-86400, 86400).to_bytes(8, sys.byteorder, signed=True))
 
 
 Strike = Callable[[stacks.Stack, str, random.Random], None]
@@ -226,26 +251,34 @@ def main() -> None:
     parser.add_argument("--films", type=int, default=12)
     parser.add_argument("--keyframes", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--results", type=Path, default=Path("faults.jsonl"), help="gets a line for each strike")
     args = parser.parse_args()
-    rows: dict[str, Row] = {}
-    print("| fault | times | rows lost | rows doubled | films begun again | until it goes on | left |")
-    print("|---|---|---|---|---|---|---|")
+    faults = [fault for fault in [*STRIKES, *CANCELS] if args.fault in fault]
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     folder = tempfile.TemporaryDirectory(prefix="md", ignore_cleanup_errors=True)
     with folder as name, stacks.stack(Path(name)) as parts:
         os.environ.update((name, value) for name, value in parts.environment.items() if name.startswith("AWS_"))
         threading.Thread(target=rescue, args=(parts,), daemon=True).start()
         bench = Bench(parts, args)
-        for kind in stacks.KINDS:
-            strikes = {name: strike for name, (strike, of) in STRIKES.items() if of == kind and args.fault in name}
-            found = bench.struck(strikes, kind) if strikes else {}
-            cancels = {name: hangs for name, (hangs, of) in CANCELS.items() if of == kind and args.fault in name}
-            found |= {name: bench.cancelled(hangs, kind) for name, hangs in cancels.items()}
-            for fault, row in found.items():
-                print(row.told(fault), flush=True)
-            rows |= found
-    bad = sum(row.lost + row.doubled + len(row.left) for row in rows.values())
+        for times, kind in itertools.product(range(1, args.times + 1), stacks.KINDS):
+            while strikes := lacking(STRIKES, kind, times, args):
+                append(args.results, bench.struck(strikes, kind))
+            for fault in lacking(CANCELS, kind, times, args):
+                append(args.results, [bench.cancelled(fault)])
+    found = [outcome for outcome in read(args.results) if outcome.fault in faults]
+    print("| fault | times | rows lost | rows doubled | films begun again | until it goes on | left |")
+    print("|---|---|---|---|---|---|---|")
+    for fault in faults:
+        print(row(fault, [outcome for outcome in found if outcome.fault == fault]))
+    bad = sum(outcome.bad for outcome in found)
     result = {"name": "faults_lost_doubled_and_left", "value": bad, "unit": "rows and left-overs", "baseline": None}
-    print(json.dumps(result | {"ratio": None, "n": sum(len(row.seconds) for row in rows.values())}))
+    print(json.dumps(result | {"ratio": None, "n": len(found)}))
+
+
+def lacking(faults: Mapping[str, tuple[object, str]], kind: str, times: int, args: argparse.Namespace) -> list[str]:
+    """Those wanted of a kind that have not struck so often."""
+    struck = Counter(outcome.fault for outcome in read(args.results))
+    return [name for name, (_, of) in faults.items() if of == kind and args.fault in name and struck[name] < times]
 
 
 class Bench:
@@ -282,58 +315,59 @@ class Bench:
             self.parts.run(self.deployments[kind], parameters | size | more),
         )
 
-    def struck(self, strikes: Mapping[str, Strike], kind: str) -> dict[str, Row]:
-        """Runs that are struck at random moments by each fault several times, in random order.
-
-        What such a run has lost or doubled is counted for each fault that struck it.
-        """
-        whole, rows = self.undisturbed(), {name: Row() for name in strikes}
-        order = [name for name in strikes for _ in range(self.args.times)]
-        self.draw.shuffle(order)
-        works = self.args.films * len(fakes.STAGES)
-        while order:
-            storage, log, run = self.begin(kind)
-            struck = list[str]()
-            seen, finished = 0, set[Work]()
+    def struck(self, faults: Sequence[str], kind: str) -> list[Outcome]:
+        """A run that is struck at random moments by these faults, in random order; it may end before the last."""
+        whole, works = self.undisturbed(), self.args.films * len(fakes.STAGES)
+        order, outcomes = self.draw.sample(faults, len(faults)), list[Outcome]()
+        storage, log, run = self.begin(kind)
+        seen, finished = 0, set[Work]()
+        with suppress(TimeoutError):
             while order:
                 left = max(1, works - len(set(begun(log))))
                 self.comes_to(seen + self.draw.randint(1, max(1, 2 * left // (len(order) + 1))), log, run)
                 time.sleep(self.draw.uniform(0, 2))
                 if self.over(run):
                     break
-                if struck:
-                    rows[struck[-1]].count(begun(log), seen, finished)
-                struck.append(order.pop())
+                if outcomes:
+                    outcomes[-1].count(begun(log), seen, finished)
+                outcomes.append(Outcome(order.pop(), seconds=_RUN_LIMIT))
                 seen, finished = len(begun(log)), done(storage)
                 began, before = time.monotonic(), commits(storage)
-                strikes[struck[-1]](self.parts, run, self.draw)
+                STRIKES[outcomes[-1].fault][0](self.parts, run, self.draw)
                 self.goes_on(storage, before, run)
-                rows[struck[-1]].seconds.append(time.monotonic() - began)
-                told = f"  {struck[-1]}, at film {seen} of {works}: {time.monotonic() - began:.0f} s"
+                outcomes[-1].seconds = time.monotonic() - began
+                told = f"  {outcomes[-1].fault}, at film {seen} of {works}: {outcomes[-1].seconds:.0f} s"
                 print(told, file=sys.stderr, flush=True)
-            ended = self.finished(run)
-            if struck:
-                rows[struck[-1]].count(begun(log), seen, finished)
-            lost, doubled = difference(whole, fakes.everything(storage))
-            for name in set(struck):
-                rows[name].lost += lost or int(not ended)
-                rows[name].doubled += doubled
-        return rows
+        ended = self.finished(run)
+        jobs = ", ".join(job for job in self.parts.jobs() if run in job)
+        print(f"flow run {run}: {self.parts.state(run)}, Ray jobs: {jobs or 'none'}", file=sys.stderr, flush=True)
+        assert ended or outcomes, f"a run of kind {kind!r} that nothing struck has failed"
+        if not ended:
+            self.cancel(run)
+        lost, doubled = difference(whole, fakes.everything(storage))
+        for outcome in outcomes:
+            outcome.lost, outcome.doubled = lost or int(not ended), doubled
+        for outcome in outcomes[-1:]:
+            outcome.count(begun(log), seen, finished)
+        return outcomes
 
-    def cancelled(self, hangs: str, kind: str) -> Row:
-        """Runs that hang and are cancelled: seconds until nothing is left of them."""
-        row = Row()
-        for _ in range(self.args.times):
-            storage, log, run = self.begin(kind, hangs=hangs)
-            self.comes_to(1, log, run)
-            time.sleep(self.draw.uniform(0, 5))
-            began = time.monotonic()
-            self.parts.call(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
-            with suppress(TimeoutError):
-                self.nothing_left(storage, run)
-            row.seconds.append(time.monotonic() - began)
-            row.left += self.left(storage, run)
-        return row
+    def cancelled(self, fault: str) -> Outcome:
+        """A run that hangs and is cancelled: seconds until nothing is left of it."""
+        hangs, kind = CANCELS[fault]
+        storage, log, run = self.begin(kind, hangs=hangs)
+        self.comes_to(1, log, run)
+        time.sleep(self.draw.uniform(0, 5))
+        began = time.monotonic()
+        self.cancel(run)
+        with suppress(TimeoutError):
+            self.nothing_left(storage, run)
+        outcome = Outcome(fault, seconds=time.monotonic() - began, left=self.left(storage, run))
+        print(f"  {fault}: {outcome.seconds:.0f} s", file=sys.stderr, flush=True)
+        return outcome
+
+    def cancel(self, run: str) -> None:
+        """What the button in the UI does."""
+        self.parts.call(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
 
     def nothing_left(self, storage: Storage, run: str) -> None:
         stacks.until(lambda: not self.left(storage, run), "the end of all of it", _CANCEL_LIMIT)

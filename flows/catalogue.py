@@ -1,7 +1,4 @@
-"""What there is to run: the flows and the recipes, by name, without importing any of them.
-
-The command line starts from this page, so that `list` and `--help` answer at once.
-"""
+"""The flows and the recipes by name, without importing any of them, so that `list` and `--help` answer at once."""
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -92,10 +89,10 @@ def flow(name: str) -> Callable[..., Any]:
 
 
 def needs(flow: str, given: Mapping[str, object] | None = None) -> frozenset[str]:
-    """The fields of the recipe that a flow uses: those alone are checked before it begins.
+    """The fields of the recipe that a flow uses; only these are checked before it begins.
 
     Args:
-        given: what is there already, by the names that flows give it (snapshot, autoencoder, ...); "" is not.
+        given: what exists already, by the names of References (snapshot, autoencoder, ...); "" means it does not.
     """
     made = (what for what in FLOWS[flow].makes if not (given or {}).get(what))
     return frozenset(part for what in made for part in _PARTS[what])

@@ -13,7 +13,6 @@ import typer
 from rich.markup import escape
 
 from flows import catalogue
-from flows.commands import stories
 from flows.commands.command import (
     AsJson,
     Assignments,
@@ -42,7 +41,7 @@ FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="One of `moviedrea
 @app.command("list")
 @exit_codes()
 def list_(json_: AsJson = False) -> None:
-    """The flows and the recipes."""
+    """Lists the flows and the recipes."""
     flows = {name: flow.about for name, flow in catalogue.FLOWS.items()}
     if json_:
         print(json.dumps({"flows": flows, "recipes": catalogue.RECIPES}, indent=2))
@@ -67,7 +66,7 @@ def show(
     changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the defaults.")] = False,
     json_: AsJson = False,
 ) -> None:
-    """The settings that a flow would run with, each explained and as `--set` takes it."""
+    """Shows the settings that a flow would run with; each is explained and written as `--set` takes it."""
     catalogue.check("flow", flow, catalogue.FLOWS)
     from flows.settings import explained
     from flows.settings.recipes import resolve
@@ -94,17 +93,17 @@ def plan_(
     storage: StorageUri = "out",
     set_: Assignments = None,
     gpus: Annotated[str, typer.Option("--gpus", metavar="N", help="GPUs to run on; default: the recipe's.")] = "",
-    price: Annotated[str, typer.Option("--price", metavar="NUMBER", help="What a GPU costs an hour.")] = "",
+    price: Annotated[str, typer.Option("--price", metavar="NUMBER", help="Price of a GPU per hour.")] = "",
     keyframes: Annotated[
-        str, typer.Option("--keyframes", metavar="N", help="Of all films; default: the drawn ones', or the paper's.")
+        str, typer.Option("--keyframes", metavar="N", help="All keyframes; default: the drawn films', or the paper's.")
     ] = "",
     rate: Annotated[
         list[str] | None,
-        typer.Option("--rate", metavar="STAGE=NUMBER", help="A stage's rate a second and GPU; may be repeated."),
+        typer.Option("--rate", metavar="STAGE=NUMBER", help="A stage's rate per second and GPU; may be repeated."),
     ] = None,
     json_: AsJson = False,
 ) -> None:
-    """What a flow would take: memory, hours, cost, disk, and what is missing. No GPU and no weights are needed."""
+    """Estimates what a flow takes: memory, hours, cost, disk, and what is missing. It needs no GPU and no weights."""
     from flows.plan.plan import plan
     from flows.plan.tables import show as show_plan
 
@@ -125,7 +124,7 @@ def run(
     into: Into = False,
     json_: AsJson = False,
 ) -> None:
-    """Runs a flow here and now. What was finished before is not done again."""
+    """Runs a flow on this machine. Finished work is not repeated."""
     end_at_sigterm()
     from flows.commands.local_run import print_result, run_here
 
@@ -136,8 +135,106 @@ def run(
         print_result(result, out)
 
 
-for command in (stories.render, stories.takes, stories.write, stories.export):
-    app.command()(command)
+@app.command()
+@exit_codes()
+def render(
+    stories: Annotated[list[str], typer.Argument(metavar="STORY...", help="Story files, or folders of them.")],
+    recipe: RecipeName = "laptop",
+    storage: StorageUri = "out",
+    set_: Assignments = None,
+    only: Annotated[str, typer.Option(metavar="SHOTS", help="Only these shots, such as 3 or 12-15,18.")] = "",
+    redo: Annotated[str, typer.Option(metavar="SHOTS", help="Make a new take of these shots.")] = "",
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the new take.")] = None,
+    take: Annotated[
+        list[str] | None, typer.Option(metavar="SHOT=TAKE", help="Show a shot in an earlier take; may be repeated.")
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Small, without super-resolution.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made and how long it takes.")] = False,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0, help="Start nothing new after this many hours; the next run continues.")
+    ] = None,
+    into: Into = False,
+    json_: AsJson = False,
+) -> None:
+    """Renders stories as movies. What was made before is not made again."""
+    end_at_sigterm()
+    from flows.commands import render as render_command
+
+    order = render_command.order(only, redo, seed, take or [])
+    report = render_command.run(stories, recipe, storage, set_ or [], order, preview, dry_run, max_hours, err, into)
+    if json_:
+        print(report.json())
+    else:
+        render_command.show(report, dry_run, out)
+    if any(one.state == "failed" for one in report.stories):
+        raise typer.Exit(1)
+
+
+@app.command()
+@exit_codes()
+def takes(
+    story: Annotated[str, typer.Argument(metavar="STORY", help="A story file.")],
+    recipe: RecipeName = "laptop",
+    storage: StorageUri = "out",
+    set_: Assignments = None,
+    json_: AsJson = False,
+) -> None:
+    """Lists the takes of a story's shots, and which of them the movie shows."""
+    from flows.commands import render as render_command
+
+    found = render_command.takes(story, recipe, storage, set_ or [])
+    if json_:
+        names = ("shot", "take", "seed", "shown")
+        print(json.dumps([dict(zip(names, one, strict=True)) for one in found], indent=1))
+        return
+    for shot, number, seed, is_shown in found:
+        out.print(f"shot {shot:>4}  take {number}  seed {seed}{'  shown' if is_shown else ''}")
+
+
+@app.command()
+@exit_codes()
+def write(
+    synopsis: Annotated[Path, typer.Argument(metavar="SYNOPSIS", help="Text file, one sentence per keyframe.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="STORY.yaml", help="Default: beside the synopsis.")
+    ] = None,
+    recipe: RecipeName = "laptop",
+    keyframes: Annotated[
+        int | None, typer.Option("--keyframes", min=1, help="Keyframes of the movie; default: one a sentence.")
+    ] = None,
+    verbatim: Annotated[
+        bool, typer.Option("--verbatim", help="Use only sentences of the synopsis as plots, even with more keyframes.")
+    ] = False,
+    set_: Assignments = None,
+    json_: AsJson = False,
+) -> None:
+    """Writes a story file from a synopsis: cast, places, scenes and shots, to be edited and rendered."""
+    from flows.commands import writing
+
+    written = writing.write_story(synopsis, output, recipe, set_ or [], keyframes, verbatim)
+    if json_:
+        print(written.json())
+    else:
+        writing.show(written, out)
+
+
+@app.command()
+@exit_codes()
+def export(
+    film: Annotated[str, typer.Argument(metavar="FILM", help="Id, title or file name of a film of the storage.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A new folder.")],
+    storage: StorageUri = "out",
+    snapshot: Annotated[str, typer.Option("--snapshot", metavar="ID", help="Default: the newest.")] = "",
+    json_: AsJson = False,
+) -> None:
+    """Writes a curated film as a story, with photographs of its people."""
+    from flows.commands import writing
+
+    written = writing.export_film(film, storage, snapshot, output)
+    if json_:
+        print(written.json())
+    else:
+        writing.show(written, out)
 
 
 @app.command()
@@ -162,7 +259,7 @@ def evaluate(
     into: Into = False,
     json_: AsJson = False,
 ) -> None:
-    """Measures the results of any system. What was looked at before is not looked at again."""
+    """Measures the results of any system. Pictures that were measured before are not measured again."""
     end_at_sigterm()
     from flows.commands import evaluation
 
@@ -197,11 +294,11 @@ def compare_(
 @exit_codes()
 def status(
     storage: StorageUri = "out",
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every five seconds, until Ctrl-C.")] = False,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page too.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every five seconds, until Ctrl-C.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write it as a page.")] = None,
     json_: AsJson = False,
 ) -> None:
-    """What a storage holds and, where PREFECT_API_URL names a server, what runs, how far, and what failed and why."""
+    """Shows what a storage holds and, if PREFECT_API_URL is set, what runs, how far it is, and what failed and why."""
     from flows.commands import status as report
     from storage.root import Storage
 
@@ -217,10 +314,10 @@ def status(
 def clean(
     storage: StorageUri = "out",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    unused: Annotated[bool, typer.Option("--unused", help="Remove only files of tables that nothing needs.")] = False,
+    unused: Annotated[bool, typer.Option("--unused", help="Remove only table files that nothing needs.")] = False,
     json_: AsJson = False,
 ) -> None:
-    """Removes from a storage what runs have made there, and nobody has changed since."""
+    """Removes from a storage what runs have made and nobody has changed since."""
     from flows.commands import cleaning
     from flows.server.lock import alone
     from storage.root import Storage

@@ -1,4 +1,4 @@
-"""The flows of curation: films in, a snapshot out; its data card; its export for other trainers."""
+"""The flows of curation: films become a snapshot, with a data card and an export for other trainers."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ import tasks.curation.export
 import tasks.curation.ingest
 import tasks.curation.keyframes
 import tasks.curation.snapshot
-from flows.display.artifacts import show_counts, show_markdown, show_rows, show_sheet
+from flows.display.artifacts import show_markdown, show_rows, show_sheet
 from flows.display.reporting import reported, warn
 from flows.run import References, Run, opened
 from flows.server.rescue import HOOKS
@@ -25,6 +25,8 @@ from storage.tables.tables import Tables
 from tasks.curation.ingest import Ingested
 from tasks.curation.pipeline import CURATION
 from tasks.stage import Stage, Work, run_stage
+
+_PICTURES = 24  # of the first film, that a page shows
 
 
 @flow(name="build_dataset", **HOOKS)
@@ -89,7 +91,7 @@ def curate(run: Run) -> Snapshot:
 
 @task(cache_policy=NO_CACHE)
 def ingest(run: Run) -> Ingested:
-    """Looks for the films, and at what their headers say."""
+    """Finds the films and reads their headers."""
     with reported("ingest") as progress:
         return tasks.curation.ingest.run(run.settings.ingest, run.storage, progress)
 
@@ -103,7 +105,7 @@ def keyframes(run: Run, films: Ingested) -> Work:
 
 @task(cache_policy=NO_CACHE)
 def dedup(run: Run, work: Work) -> Work:
-    """Leaves near duplicates out."""
+    """Leaves out near duplicates."""
     with reported("dedup") as progress:
         return tasks.curation.dedup.run(run.settings.dedup, run.storage, work, progress)
 
@@ -117,7 +119,7 @@ def film_by_film(run: Run, stage: Stage, work: Work) -> Work:
 
 @task(cache_policy=NO_CACHE)
 def snapshot(run: Run, work: Work) -> Snapshot:
-    """Splits the films into those to learn from and those held out; a snapshot that is new is announced."""
+    """Splits the films into training and held-out ones; announces a new snapshot."""
     known = snapshots.ids(run.storage)
     made = tasks.curation.snapshot.run(run.settings.snapshot, run.storage, work, warn)
     if made.id not in known:
@@ -145,10 +147,11 @@ def shards(run: Run) -> str:
         return run.storage.url(tasks.curation.export.run(run.settings.export, run.storage, progress))
 
 
-def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:
+def show_dataset(place: Storage, made: Snapshot) -> None:
     """Row counts, rejects and a contact sheet of the first film's keyframes, for Prefect's pages."""
     tables = Tables(place)
-    show_counts("rows", tables.count(), f"Finished rows in {place.base}")
+    counts = [{"table": name, "rows": count} for name, count in tables.count().items()]
+    show_rows("rows", counts, f"Finished rows in {place.base}")
     rejects = [reject.model_dump(include={"source", "stage", "reason", "detail"}) for reject in tables.rejects()]
     if rejects:
         show_rows("rejects", rejects, "What was left out, or is damaged, and why")
@@ -157,7 +160,7 @@ def show_dataset(place: Storage, made: Snapshot, pictures: int = 24) -> None:
     row_ids = keyframes.row_ids(first.film_id)
     some = [
         keyframes.between(first.film_id, row_id, row_id, ["second", "image"]).to_pylist()[0]
-        for row_id in row_ids[:: max(1, len(row_ids) // pictures)][:pictures]
+        for row_id in row_ids[:: max(1, len(row_ids) // _PICTURES)][:_PICTURES]
     ]
     lines = [some[start : start + 8] for start in range(0, len(some), 8)]
     sheet = {f"from {line[0]['second']} s": [row["image"] for row in line] for line in lines}

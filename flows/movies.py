@@ -1,4 +1,4 @@
-"""The flows of movies: models in; keyframes, movie.mp4, its figures and the storyboard that shows how out."""
+"""The flows of movies: models make keyframes, movie.mp4, its figures and the storyboard."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +23,8 @@ from storage.root import Storage
 from storage.snapshot import Part, Snapshot
 from storage.tables.filmrows import FilmRows
 from tasks.stage import Work
+
+_PICTURES = 8  # of each half of the first film, that a page shows
 
 
 @flow(name="render_movies", **HOOKS)
@@ -64,7 +66,7 @@ def evaluate(
     decoder: str = "",
     autoregressive: str = "",
 ) -> References:
-    """Computes the figures of a snapshot's models, on what was learnt from and on what was held out.
+    """Computes the figures of a snapshot's models, on the training part and on the held-out part.
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
@@ -87,7 +89,7 @@ def evaluate(
 
 
 def rendered(run: Run, data: Snapshot, models: References) -> References:
-    """The models, and the files of the movies that they make of a snapshot, or of the user's own script."""
+    """The models, and the files of the movies that they make from a snapshot or from the user's own script."""
     if run.settings.script.path:
         return replace(models, files=script_movie(run, data, models))
     work = renders(run, data, models, tokens(run, data, models))
@@ -99,7 +101,7 @@ def rendered(run: Run, data: Snapshot, models: References) -> References:
 
 @task(cache_policy=NO_CACHE)
 def renders(run: Run, data: Snapshot, models: References, work: Work) -> Work:
-    """Draws all keyframes in all variants of the recipe: what a movie and its figures are both made of."""
+    """Draws all keyframes in all variants of the recipe; both the movie and its figures are made from them."""
     settings = run.settings
     with reported("renders", of="films") as progress:
         work = tasks.movies.render.run(
@@ -120,18 +122,11 @@ def renders(run: Run, data: Snapshot, models: References, work: Work) -> Work:
 def figures(run: Run, data: Snapshot, models: References, work: Work) -> str:
     """Compares the keyframes; returns the path of metrics.json in the storage."""
     settings = run.settings
+    shown = tasks.figures.measure.Rendered(
+        run.storage, data, work, models.autoregressive, settings.render.generation, settings.face
+    )
     with reported("figures") as progress:
-        rel = tasks.figures.measure.run(
-            settings.evaluate,
-            settings.face,
-            run.storage,
-            data,
-            work,
-            models.autoregressive,
-            settings.render.generation,
-            settings.cluster,
-            progress,
-        )
+        rel = tasks.figures.measure.run(settings.evaluate, shown, settings.cluster, progress)
     metrics = tasks.figures.measure.read(run.storage, rel)
     show_rows("metrics", [{"metric": name, **figure.model_dump()} for name, figure in metrics.items()], "The figures")
     folders = {name: getattr(models, name) for name in ("autoencoder", "decoder", "autoregressive")}
@@ -175,7 +170,7 @@ def script_movie(run: Run, data: Snapshot, models: References) -> tuple[str, str
     return url, place.url(f"{folder}/notes.json")
 
 
-def show_renders(place: Storage, data: Snapshot, work: Work, pictures: int = 8) -> None:
+def show_renders(place: Storage, data: Snapshot, work: Work) -> None:
     """A contact sheet of the first film: originals above, what was rebuilt and dreamt of them below."""
     if not (films := data.of_part("test")):
         return
@@ -186,7 +181,7 @@ def show_renders(place: Storage, data: Snapshot, work: Work, pictures: int = 8) 
         rows = [row for some in originals.batches(film_id, ["row_id", "second"]) for row in some.to_pylist()]
         row_ids = [row["row_id"] for row in rows if film.part(row["second"]) == part]
         sheet: dict[str, list[bytes]] = {}
-        for row_id in row_ids[:: max(1, len(row_ids) // pictures)][:pictures]:
+        for row_id in row_ids[:: max(1, len(row_ids) // _PICTURES)][:_PICTURES]:
             (original,) = originals.between(film_id, row_id, row_id, ["image"]).to_pylist()
             sheet.setdefault("original", []).append(original["image"])
             for row in drawn.between(film_id, row_id, row_id, ["variant", "image"]).to_pylist():

@@ -1,10 +1,10 @@
-"""Stories become movies: what `moviedreamer render` and the flow render_stories do alike. Knows nothing of Prefect."""
+"""Renders stories: what `moviedreamer render` and the flow render_stories share. Does not use Prefect."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from flows.display.reporting import clock, reported
+from flows.display.reporting import reported
 from flows.run import Run
 from flows.settings.recipe import Recipe
 from storage.root import Storage
@@ -15,6 +15,7 @@ from tasks.movies.stories.places import movie_place
 from tasks.movies.stories.plan import Settings
 from tasks.movies.stories.prepare import AS_TOLD, Order
 from tasks.movies.stories.run import Estimate, Outcome
+from tasks.shown import clock
 
 REPORT = "stories/report.json"
 QUALITY = "stories/quality.json"
@@ -22,7 +23,7 @@ QUALITY = "stories/quality.json"
 
 @dataclass(frozen=True)
 class Report:
-    """What was asked of some stories, and what became of each."""
+    """The estimate for some stories, and the outcome of each."""
 
     estimate: Estimate
     stories: tuple[Outcome, ...]
@@ -32,7 +33,7 @@ class Report:
 
 
 def settings(recipe: Recipe, storage: Storage) -> Settings:
-    """What movies depend on beside their stories; raises ConfigError where a model is missing."""
+    """Everything that movies depend on besides their stories; raises ConfigError if a model is missing."""
     models = prepare.models(recipe.stories, storage, recipe.frozen, recipe.autoregressive.init)
     return Settings(
         models, recipe.sentence, recipe.face, recipe.frozen, recipe.render, recipe.movie, recipe.sound, recipe.stories
@@ -48,13 +49,13 @@ def render(
     hours: float | None = None,
     queued: bool = False,
 ) -> Report:
-    """Makes the movies of some story files, or tells what it would make.
+    """Renders story files as movies, or reports what would be made.
 
     Args:
-        preview: at the size of the keyframes, without super-resolution.
-        dry: whether nothing is made.
-        hours: after which no piece begins; None for the recipe's own.
-        queued: whether stories that the queue has seen to their end are left out, and Prefect shows how far it is.
+        preview: render at the size of the keyframes, without super-resolution.
+        dry: make nothing, only report.
+        hours: no piece begins after this time; None for the recipe's own limit.
+        queued: leave out stories that the queue has finished, and show progress in Prefect.
     """
     given, cluster, place = settings(run.settings, run.storage), run.settings.cluster, run.storage
     given = given.preview() if preview else given
@@ -83,7 +84,7 @@ def render(
 
 
 def measured(run: Run, sources: Sequence[str], report: Report) -> tuple[Quality | None, list[str]]:
-    """The quality of the movies that a run of the queue has just made, and what of it is not as `accept` wants it."""
+    """The quality of the movies that a run of the queue has just made, and the thresholds that it misses."""
     config, metrics = run.settings.accept, run.settings.evaluate
     done = {one.name for one in report.stories if one.state == "done"}
     if not (config.given and done):
@@ -97,7 +98,7 @@ def measured(run: Run, sources: Sequence[str], report: Report) -> tuple[Quality 
 
 
 def listed_takes(run: Run, source: str) -> list[tuple[int, int, int, bool]]:
-    """(shot, take, seed, whether it is in the movie) of a story."""
+    """(shot, take, seed, whether the movie shows it) for all takes of a story."""
     return takes.listed(prepare.prepare(source, settings(run.settings, run.storage), run.storage).plan)
 
 

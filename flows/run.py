@@ -1,4 +1,4 @@
-"""A run: settings and storage, made once at the door of a flow; all that a flow calls takes them from it."""
+"""A run: settings and storage, made once when a flow starts; everything that the flow calls takes them from it."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from storage.root import Storage
 
 @dataclass(frozen=True)
 class Run:
-    """What a flow works with: complete, checked settings, and a storage in which no other run is at work."""
+    """Complete, checked settings, and a storage in which no other run is at work."""
 
     settings: Recipe
     storage: Storage
@@ -28,12 +28,12 @@ class Run:
 
 @dataclass(frozen=True)
 class References:
-    """What a flow made, or is given and need not make; "" for what is not there.
+    """What a flow made, or was given and need not make; "" for what is missing.
 
     Attributes:
         snapshot: its id.
         autoencoder, decoder, autoregressive: the models' folders in the storage.
-        files: URLs of what people look at: movies, pages, figures.
+        files: URLs of results for people: movies, pages, figures.
     """
 
     snapshot: str = ""
@@ -57,13 +57,13 @@ def opened(
     into: bool = False,
     uses: frozenset[str] | None = None,
 ) -> Iterator[Run]:
-    """Makes the run of a flow. The command line opens it first; the flow that it calls inside gets the same one.
+    """Opens the run of a flow. If the command line has opened one already, the flow inside gets the same one.
 
     Args:
-        flow: its name; what it uses must be there and fit before it begins.
-        given: what it need not make.
-        into: whether the storage may be a place that holds something else.
-        uses: fields of the recipe that are used, where they aren't a flow's.
+        flow: its name; everything it uses is checked before it begins.
+        given: what the flow need not make.
+        into: whether the storage may be a folder that holds other files.
+        uses: fields of the recipe that are used, if they are not the flow's own.
 
     Raises:
         ConfigError: unknown recipe or setting, a storage that is none or is not ours, or something that is missing;
@@ -93,7 +93,7 @@ def opened(
 
 
 def _show(flow: str, run: Run) -> None:
-    """Shows the settings in Prefect, from inside a flow; the command line is outside when it opens its run."""
+    """Shows the settings in Prefect if called inside a flow; the command line opens its run outside of one."""
     prefect = sys.modules.get("prefect.context")
     if prefect and prefect.FlowRunContext.get():
         show_settings(flow, run.settings)

@@ -19,11 +19,11 @@ from tasks.stage import StageError
 def render_stories(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Renders the stories of `stories.folder` that are new, in the order of their names.
 
-    A story that fails keeps none of the others waiting; its error is in the report. With `stories.max_hours` no piece
-    begins after that time, and the next run goes on.
+    A story that fails does not stop the others; its error is in the report. With `stories.max_hours` no piece begins
+    after that time, and the next run continues.
 
-    Where `accept` has thresholds the movies of this run are measured too, and the run fails when one is not met. The
-    movies are kept.
+    If `accept` has thresholds, the movies of this run are measured too, and the run fails if one is not met. The movies
+    are kept.
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
@@ -46,7 +46,7 @@ def render_stories(recipe: str = "laptop", storage: str = "out", overrides: Sequ
 
 @task(cache_policy=NO_CACHE)
 def queued(run: Run, sources: Sequence[str]) -> Report:
-    """Renders what the queue has not seen to its end, and shows what was expected and what came out."""
+    """Renders the stories that the queue has not finished, and shows the estimate and the outcomes."""
     expected = render(run, sources, dry=True, queued=True).estimate
     pieces = [{"stage": stage, "pieces": count} for stage, count in expected.pieces.items()]
     show_rows("expected", pieces, f"To be made: {told(expected)}")
@@ -61,7 +61,7 @@ def queued(run: Run, sources: Sequence[str]) -> Report:
 
 @task(cache_policy=NO_CACHE)
 def judged(run: Run, sources: Sequence[str], report: Report) -> tuple[str, ...]:
-    """Measures the movies that this run made; the URL of the quality report, or nothing where nobody asked for it.
+    """Measures the movies that this run made; returns the URL of the report, or nothing without thresholds.
 
     Raises:
         StageError: when a threshold is not met; the message names the page.

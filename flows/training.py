@@ -1,4 +1,4 @@
-"""The flows of training: a snapshot in, the three models out, each trained on what the one before it makes."""
+"""The flows of training: a snapshot becomes three models, each trained on what the previous one makes."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ from tasks.stage import Work
 def train_autoencoder(
     recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = (), snapshot: str = ""
 ) -> References:
-    """Trains image encoder to tokens to picture (stages 1 and 2), and makes the tokens of all keyframes.
+    """Trains the autoencoder (stages 1 and 2), and makes the tokens of all keyframes.
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
@@ -55,7 +55,7 @@ def train_decoder(
     snapshot: str = "",
     autoencoder: str = "",
 ) -> References:
-    """Trains the decoder on (stage 3): it also reads descriptions and faces. Compressor and tokens stay as they are.
+    """Continues training the decoder (stage 3), which then also reads descriptions and faces. The tokens do not change.
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
@@ -100,7 +100,7 @@ def train_autoregressive(
 
 
 def encoded(run: Run, given: References) -> tuple[Snapshot, References]:
-    """The snapshot and what is given, with snapshot and autoencoder filled in: those that are missing are made."""
+    """The snapshot, and `given` with snapshot and autoencoder filled in; missing ones are made."""
     data = snapshots.load(run.storage, given.snapshot) if given.snapshot else curate(run)
     return data, replace(given, snapshot=data.id, autoencoder=given.autoencoder or autoencoder(run, data))
 
@@ -135,7 +135,7 @@ def autoencoder(run: Run, data: Snapshot) -> str:
 
 @task(cache_policy=NO_CACHE)
 def tokens(run: Run, data: Snapshot, models: References) -> Work:
-    """The tokens of all keyframes; those that are there are not made again."""
+    """The tokens of all keyframes; existing ones are not made again."""
     with reported("tokens", of="films") as progress:
         return tasks.training.tokens.run(
             run.settings.frozen, run.storage, data, models.autoencoder, run.settings.cluster, progress
@@ -165,7 +165,7 @@ def autoregressive(run: Run, data: Snapshot, work: Work) -> str:
 
 
 def _room_for_two(settings: Recipe) -> bool:
-    """Whether the cluster has GPUs for both trainings; the second would wait for the first until Ray gives it up."""
+    """Whether the cluster has GPUs for both trainings; without them the second would wait until Ray gives it up."""
     fits = settings.train_decoder().fit, settings.train_autoregressive().fit
     needed = sum(fit.workers * fit.gpus for fit in fits)
     if not needed:
@@ -175,7 +175,7 @@ def _room_for_two(settings: Recipe) -> bool:
 
 
 def _side_by_side(*works: Callable[[], str]) -> list[str]:
-    """Results of some works that need nothing of each other; the first error ends the waiting.
+    """Runs independent functions side by side and returns their results; the first error ends the waiting.
 
     The threads are daemons, so that Ctrl-C and an error end the run without waiting for the others.
     """
@@ -186,7 +186,7 @@ def _side_by_side(*works: Callable[[], str]) -> list[str]:
         result: str | BaseException
         try:
             result = work()
-        except BaseException as error:  # handed to the thread that waits
+        except BaseException as error:  # raised by the waiting thread
             result = error
         with changed:
             results[place] = result

@@ -22,7 +22,7 @@ _MARKED = re.compile(rf"checkpoints/({_NAME})/({_NAME})/(\d+|{_FINAL})/{re.escap
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A complete one: the step it was taken at, and where its files lie below the storage root."""
+    """A complete checkpoint: its step, and the path of its files below the storage root."""
 
     model: str
     fingerprint: str
@@ -73,13 +73,13 @@ def save(
 def save_final(
     storage: Storage, model: str, fingerprint: str, step: int, files: Mapping[str, bytes] | Path
 ) -> Checkpoint:
-    """Keeps the finished model's files; from then on `finished` names their place."""
+    """Saves the finished model's files; from then on `finished` returns their path."""
     rel = final_place(model, fingerprint)
     return _write(storage, Checkpoint(model, fingerprint, step, rel, final=True), files)
 
 
 def final_place(model: str, fingerprint: str) -> str:
-    """Where the final export lies below the storage root once it is finished."""
+    """The path of the final export below the storage root once it is finished."""
     return f"{_folder(model, fingerprint)}/{_FINAL}"
 
 
@@ -90,20 +90,20 @@ def latest(storage: Storage, model: str, fingerprint: str) -> Checkpoint | None:
 
 
 def best(storage: Storage, model: str, fingerprint: str) -> Checkpoint | None:
-    """The complete checkpoint of the lowest loss on held-out rows; None where none was measured."""
+    """The complete checkpoint with the lowest held-out loss; None if it was never measured."""
     losses = {each: _marker(storage, each.rel).loss for each in _steps(storage, model, fingerprint)}
     measured = {each: loss for each, loss in losses.items() if loss is not None}
     return min(measured, key=lambda each: (measured[each], each.step)) if measured else None
 
 
 def finished(storage: Storage, model: str, fingerprint: str) -> str | None:
-    """Where the final export lies below the storage root, None while there is none."""
+    """The path of the final export below the storage root, None if there is none."""
     rel = final_place(model, fingerprint)
     return rel if storage.exists(f"{rel}/{MARKER}") else None
 
 
 def newest(storage: Storage, model: str) -> str | None:
-    """Where the final export of a model that was written last lies, None while there is none."""
+    """The path of the newest final export of a model, None if there is none."""
     exports = [finished(storage, model, name) for name in storage.list(f"checkpoints/{model}")]
     found = [rel for rel in exports if rel]
     return max(found, key=lambda rel: (storage.modified_ns(f"{rel}/{MARKER}"), rel), default=None)

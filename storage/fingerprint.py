@@ -1,4 +1,4 @@
-"""Names that are derived, never drawn: of a film from its bytes, of a piece of work from its settings and inputs."""
+"""Derived names: of a film from its bytes, of a piece of work from its settings and inputs."""
 
 import hashlib
 import json

@@ -1,7 +1,6 @@
 """The list of places that flows write to, as path patterns.
 
-Nothing here says that a file is ours: the record does (storage.record). A file at one of these places that no run made
-stands in a run's way.
+The record (storage.record) says which files runs made. Any other file at one of these places is in a run's way.
 """
 
 import re
@@ -57,7 +56,7 @@ FOLDERS = tuple(dict.fromkeys(place.split("/")[0] for place in PLACES if "/" in 
 
 
 def is_published(name: str) -> bool:
-    """Whether a name at the root is one of a movie's files there."""
+    """Whether a name at the root is one of the newest movie's files."""
     return re.fullmatch(PLACES[-1], name) is not None
 
 

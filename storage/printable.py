@@ -1,4 +1,4 @@
-"""What comes from outside (names, titles, addresses, answers) as it may stand in a line, on a page or in JSON.
+"""Makes text from outside (names, titles, addresses, answers) safe for a line, a page or JSON.
 
 Whoever names a film chooses its bytes: a control character would move the cursor, clear the screen or set the window's
 title, a change of direction would turn a line around, and a name that is not UTF-8 can't be printed at all.
@@ -24,7 +24,7 @@ def printable(text: str, most: int = NAME) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """At most so many characters."""
+    """At most this many characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

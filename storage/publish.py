@@ -1,4 +1,4 @@
-"""The newest movie's files, copied to the storage root where people look for them."""
+"""Copies the newest movie's files to the storage root, where people look for them."""
 
 from storage.errors import StorageError
 from storage.layout import PUBLISHED, is_published

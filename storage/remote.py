@@ -70,6 +70,11 @@ def address(source: str) -> str:
     return _masked(source if bare == source else bare.rstrip("?&"))
 
 
+def masked(text: str) -> str:
+    """A text, as a setting, without the keys and signatures of the addresses in it."""
+    return _masked(_SIGNED.sub("", text))
+
+
 def reached(source: str, known: Iterable[str]) -> str:
     """An address as the one of some known URIs that it is of, or with the options of the first in the same bucket."""
     if not is_remote(source):
@@ -247,7 +252,7 @@ def _explained(source: str) -> Iterator[None]:
             raise
         if in_store and lacks_keys(error):
             raise FilmError("unreachable", keys) from error
-        text = _masked(_SIGNED.sub("", str(error).replace(source, shown)))
+        text = masked(str(error).replace(source, shown))
         said = getattr(error, "strerror", None) or " ".join(text.split())[:300]
         reason = "unreachable" if is_remote(source) else "unreadable"
         raise FilmError(reason, f"{shown!r} cannot be read: {said}") from error

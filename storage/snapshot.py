@@ -43,11 +43,11 @@ class SnapshotFilm(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def name(self) -> str:
-        """The title as it may be shown."""
+        """The title, safe to show."""
         return printable(self.title)
 
     def part(self, second: int) -> Part | None:
-        """Where a keyframe belongs; None for one that the spans leave out."""
+        """The part that a keyframe belongs to; None if it is outside the spans."""
         spans: dict[Part, Span | None] = {"train": self.train, "test": self.test}
         return next((name for name, span in spans.items() if span and span[0] <= second <= span[1]), None)
 
@@ -79,7 +79,7 @@ class Snapshot(BaseModel, frozen=True, extra="forbid"):
         return any(film.train is None or film.test is None for film in self.films)
 
     def of_part(self, part: Part) -> tuple[SnapshotFilm, ...]:
-        """The films that have such a part."""
+        """The films that have this part."""
         return tuple(film for film in self.films if getattr(film, part) is not None)
 
     def rows_of(self, part: Part, rows: pa.Table) -> pa.Table:
@@ -91,7 +91,7 @@ class Snapshot(BaseModel, frozen=True, extra="forbid"):
         return rows.filter(pa.array((first[films] <= seconds) & (seconds <= last[films])))
 
     def within(self, work: Mapping[str, Mapping[str, str]]) -> "Snapshot":
-        """What is left, under the same id, when only films count that each of these stages has finished."""
+        """The same snapshot, with the same id, of only those films that each of these stages has finished."""
         films = tuple(film for film in self.films if all(film.film_id in done for done in work.values()))
         left = {film.film_id for film in films}
         kept = {stage: {film: key for film, key in done.items() if film in left} for stage, done in self.work.items()}
@@ -105,13 +105,13 @@ class Snapshot(BaseModel, frozen=True, extra="forbid"):
 
 
 def save(storage: Storage, snapshot: Snapshot) -> None:
-    """Keeps it; one that is already there stays as it is."""
+    """Saves it, unless it exists."""
     if not storage.exists(_rel(snapshot.id)):
         storage.write_bytes(_rel(snapshot.id), snapshot.model_dump_json(indent=1).encode())
 
 
 def load(storage: Storage, snapshot_id: str) -> Snapshot:
-    """Raises StorageError when there is none of that id, or it was changed."""
+    """Loads a snapshot. Raises StorageError if there is none with this id, or it was changed."""
     if not storage.exists(_rel(snapshot_id)):
         known = ", ".join(ids(storage)) or "none"
         raise StorageError(f"no snapshot {snapshot_id!r} in {storage.base!r}; there are: {known}")
@@ -130,7 +130,7 @@ def newest(storage: Storage) -> str:
 
 
 def ids(storage: Storage) -> list[str]:
-    """Of all snapshots, sorted; other people's files are none."""
+    """The ids of all snapshots, sorted; other people's files are ignored."""
     return [name.removesuffix(".json") for name in storage.list("snapshots") if re.fullmatch(_FILE, name)]
 
 

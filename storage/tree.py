@@ -1,4 +1,4 @@
-"""Folders of this machine, searched to the bottom: each real folder once, whatever links lead to it."""
+"""Searches local folders recursively: each real folder once, whatever links lead to it."""
 
 import fnmatch
 import glob
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def walk(top: Path, onerror: Callable[[OSError], object] | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """As os.walk, into folders behind links too, and sorted.
+    """As os.walk, but sorted, and it follows links to folders.
 
     A folder is told by its device and inode, so links that lead in a ring end. One that lies below `top` is met by its
     own path; links are followed after that. Remove a name from the second list to pass a folder over.
@@ -32,13 +32,13 @@ def walk(top: Path, onerror: Callable[[OSError], object] | None = None) -> Itera
 
 
 def visible(top: Path, onerror: Callable[[OSError], object] | None = None) -> Iterator[Path]:
-    """What lies below a folder and is none, in the order of `walk`; hidden files and folders are passed over."""
+    """The files below a folder, in the order of `walk`, without hidden files and folders."""
     for here, folders, names in walk(top, onerror):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (here / name for name in names if not name.startswith("."))
 
 
-def matching(pattern: Path, onerror: Callable[[OSError], object] | None = None) -> Iterator[Path]:
+def matching(pattern: Path, onerror: Callable[[OSError], object] | None) -> Iterator[Path]:
     """Files and folders that match a pattern; "**" stands for a folder and all below it, and last for all in them."""
     return _matching(Path(pattern.anchor), pattern.relative_to(pattern.anchor).parts, onerror)
 

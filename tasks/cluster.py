@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -136,13 +137,17 @@ def cluster_address() -> str:
     return "" if address == "local" else address
 
 
+def connected() -> Any:
+    """The module ray where this process is connected to a Ray, else None; it is not imported for that."""
+    ray = sys.modules.get("ray")
+    is_initialized = getattr(ray, "is_initialized", None)  # missing while another thread imports ray
+    return ray if is_initialized and is_initialized() else None
+
+
 def dashboard() -> str:
     """The URL of the dashboard of the Ray that this process is connected to; "" where there is none."""
-    ray = sys.modules.get("ray")
-    is_initialized = getattr(ray, "is_initialized", None)  # none while another thread imports it
-    if not ray or not is_initialized or not is_initialized():
-        return ""
-    place = ray._private.worker.get_dashboard_url()
+    ray = connected()
+    place = ray._private.worker.get_dashboard_url() if ray else ""
     return f"http://{place}" if place else ""
 
 

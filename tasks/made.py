@@ -7,9 +7,8 @@ import pyarrow as pa
 
 from storage.errors import FilmError
 from storage.root import Storage
-from storage.tables.checks import checked
 from storage.tables.datafiles import DataFile, Sheaf
-from storage.tables.schemas import KEYS
+from storage.tables.schemas import KEYS, checked
 
 ATTEMPTS = 3  # at a film that crashes
 HELD_BYTES = 16 << 20  # of a film's rows in a table, that its worker keeps; longer films' go into files of their own

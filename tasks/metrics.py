@@ -4,13 +4,14 @@ Ray adds "ray_" in front of their names, and labels for node, session and versio
 a minute. Without a Ray they go nowhere.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
+
+from tasks.cluster import connected
 
 if TYPE_CHECKING:
     from ray.util.metrics import Gauge
@@ -20,7 +21,6 @@ GAUGES = {
     "moviedreamer_stage_waiting": "films, steps or keyframes that a stage has still to do: the depth of its queue",
     "moviedreamer_worker_busy": "share of time, 0-1, that a worker of a stage was at work and not waiting for films",
 }
-
 
 _EVERY = 10.0  # seconds
 
@@ -72,8 +72,7 @@ class Busy:
 
 
 def _set(name: str, stage: str, value: float) -> None:
-    is_initialized = getattr(sys.modules.get("ray"), "is_initialized", None)  # none while another thread imports it
-    if is_initialized and is_initialized():
+    if connected():
         _gauge(name).set(value, {"stage": stage})
 
 

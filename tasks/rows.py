@@ -103,6 +103,11 @@ def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return {row_id: list(group) for row_id, group in groupby(rows, key=lambda row: str(row["row_id"]))}
 
 
+def box(row: Row) -> tuple[float, float, float, float]:
+    """x0, y0, x1, y1 of a face or a person in 0-1."""
+    return row["x0"], row["y0"], row["x1"], row["y1"]
+
+
 def table(name: str, film_id: str, rows: Sequence[Row], backend: Backend | None = None) -> pa.Table:
     """Rows as the schema `name` has them, but for the fingerprint; each says which backend made it."""
     said = {"film_id": film_id}

@@ -46,9 +46,9 @@ def number(value: float | None) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-def clock(second: float) -> str:
+def clock(seconds: float) -> str:
     """12 -> 0:12, 3672 -> 1:01:12."""
-    minutes, rest = divmod(int(second), 60)
+    minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
@@ -75,6 +75,11 @@ def template(package: str, name: str, **filters: Callable[..., str]) -> "Templat
 
 def _printable(value: object) -> object:
     return printable(value, LINE) if type(value) is str else value  # Markup is made here: pictures, histograms
+
+
+def counted(number: int, thing: str) -> str:
+    """ "1 shot", "2 shots"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def listed(names: Sequence[str], last: str = " and ") -> str:

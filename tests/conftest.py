@@ -1,14 +1,22 @@
-"""One small Ray for the whole test session: stages connect to it when the first of them has work."""
+"""What tests of several folders share: a new storage, and one small Ray for the whole session."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from storage.root import Storage
 from tasks.cluster import ClusterConfig
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path / "out"))
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[ClusterConfig]:
+    """Stages connect to it when the first of them has work."""
     yield ClusterConfig(cpus=4, object_store_mb=128)
     import ray
 

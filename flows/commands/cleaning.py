@@ -1,4 +1,4 @@
-"""Removes what runs made in a storage, and nothing else: a storage may be a folder that holds more than that."""
+"""Removes what runs made in a storage and nothing else; the folder may hold other files too."""
 
 from dataclasses import dataclass
 
@@ -16,13 +16,13 @@ _WALKED = ("tables/", layout.HOME)  # folders in which Delta Lake and Prefect de
 
 @dataclass(frozen=True)
 class Found:
-    """What `clean` removes, and what it leaves.
+    """What `clean` removes and what it keeps.
 
     Attributes:
-        made: paths of files that runs made, as the record says, and nobody has changed since.
-        others: paths of files that the tables' logs name, and of Prefect's.
-        left: paths of what stays: other people's files and folders, and runs' own that were changed since.
-        folders: in which runs keep files; `clean` removes those that are empty then.
+        made: paths of files that runs made and nobody has changed since, according to the record.
+        others: paths of files that the tables' logs name, and of Prefect's files.
+        left: paths of what is kept: other people's files and folders, and files of runs that have changed since.
+        folders: where runs keep files; `clean` removes those that are empty afterwards.
     """
 
     made: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Found:
 
 
 def clean(storage: Storage) -> Found:
-    """Removes what runs made, and returns it. One that was interrupted can be called again. Raises as `look` does."""
+    """Removes what runs made, and returns it; call it again if it was interrupted. Raises what `look` raises."""
     found = look(storage)
     for rel in (*found.others, *found.made):
         storage.delete_file(rel)
@@ -47,7 +47,7 @@ def clean(storage: Storage) -> Found:
 
 
 def clean_unused(storage: Storage) -> list[str]:
-    """Removes files of tables that nothing needs, and returns their paths; work goes on as if they were there."""
+    """Removes table files that nothing needs, and returns their paths; no row is lost."""
     removed = []
     for table in SCHEMAS:
         delta = open_table(storage, table)
@@ -66,10 +66,10 @@ def space(storage: Storage) -> dict[str, int]:
 
 
 def look(storage: Storage) -> Found:
-    """What `clean` would do.
+    """What `clean` would remove.
 
     Raises:
-        ConfigError: for a place that holds something and is no storage: it is something else, or is misspelt.
+        ConfigError: for a place that holds files but is not a storage, such as a misspelt one.
         StorageError: when it cannot be read or written.
     """
     record = storage.record
@@ -98,7 +98,7 @@ def look(storage: Storage) -> Found:
 
 
 def _files_of(storage: Storage, table: str) -> list[str]:
-    """None of a table that is not the storage's own, or cannot be read."""
+    """The files of a table; none if the table is not the storage's own or cannot be read."""
     try:
         delta = open_table(storage, table)
         return files_of(storage, delta, table) if delta and is_own(storage, delta) else []

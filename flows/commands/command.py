@@ -1,4 +1,4 @@
-"""What all commands share: their options, their consoles, and one line instead of a traceback.
+"""What all commands share: options, consoles, and errors in one line instead of a traceback.
 
 Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
@@ -25,21 +25,21 @@ _TERMINATED = 128 + signal.SIGTERM
 
 RecipeName = Annotated[str, typer.Option("--recipe", help="Where the settings come from; see `moviedreamer list`.")]
 StorageUri = Annotated[str, typer.Option("--storage", metavar="URI", help="Folder, file://, s3:// or gs://.")]
-Into = Annotated[bool, typer.Option("--into", help="Use a folder that is not empty; what is in it is left alone.")]
+Into = Annotated[bool, typer.Option("--into", help="Use a folder that is not empty; its files are left alone.")]
 Assignments = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Changes one setting; may be repeated.")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def end_at_sigterm() -> None:
-    """Lets SIGTERM end what runs as an exception does, so that everything is closed."""
+    """Makes SIGTERM raise an exception, so that everything is closed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
 
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """One clear line instead of a traceback, unless MOVIEDREAMER_DEBUG is set."""
+    """Turns exceptions into one line and an exit code, unless MOVIEDREAMER_DEBUG is set."""
     try:
         yield
     except BrokenPipeError:  # of `status | head`: the reader has seen enough
@@ -55,7 +55,7 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(_TERMINATED) from None
     except typer.Exit:
         raise
-    except typer.Abort:  # asked, and nobody there to answer
+    except typer.Abort:  # nobody could answer the question
         err.print("nothing was removed; pass --yes to skip the question")
         raise typer.Exit(1) from None
     except Exception as error:

@@ -1,4 +1,4 @@
-"""`moviedreamer compare`: reports of evaluations in, one table for people out."""
+"""`moviedreamer compare`: compares evaluation reports in tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from tasks.evaluation.comparison import Difference, compare
 
 
 class Compared(BaseModel, frozen=True, extra="forbid"):
-    """Two reports by name, and what is between them."""
+    """The names of two reports, and their differences."""
 
     first: str
     second: str
@@ -22,19 +22,19 @@ class Compared(BaseModel, frozen=True, extra="forbid"):
 
 
 def compared(paths: Sequence[Path]) -> list[Compared]:
-    """The first report against each other one.
+    """Compares the first report with each of the others.
 
     Raises:
-        ConfigError: for a single report, a file that is none, or reports that share no samples.
+        ConfigError: for a single report, a file that is not a report, or reports that share no samples.
     """
     if len(paths) < 2:
-        raise ConfigError(f"one report can't be compared: name another one after {str(paths[0])!r}")
+        raise ConfigError(f"compare needs two reports or more: name another one after {str(paths[0])!r}")
     first, *others = map(report.read, paths)
     return [Compared(first=first.name, second=other.name, differences=compare(first, other)) for other in others]
 
 
 def show(found: Sequence[Compared], console: Console) -> None:
-    """Prints a table for each pair and, below it, why values are missing."""
+    """Prints a table for each pair and, below it, the reasons for missing values."""
     for pair in found:
         table = Table("metric", shown(pair.first), shown(pair.second), "difference", "95 % interval", "p (Holm)", "n")
         reasons: dict[str, list[str]] = {}

@@ -1,18 +1,17 @@
-"""What stands behind `moviedreamer evaluate`: results in folders become reports, shown as a table."""
+"""`moviedreamer evaluate`: measures results in folders, and writes and prints reports."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from flows.display import figures
 from flows.display.console import Terminal
 from flows.display.reporting import listening, reported
-from flows.display.shown import shown
+from flows.display.shown import show_figures, shown
 from flows.run import opened
 from storage.errors import ConfigError
 from storage.results.systems import loose, systems
-from storage.stories import library
+from storage.stories import reading
 from tasks.evaluation.report import Report
 from tasks.evaluation.systems import reports
 
@@ -31,17 +30,17 @@ def run(
     """Evaluates the systems whose results are in a folder.
 
     Args:
-        layout: of the folder, see storage.results.systems.
+        layout: the folder's, see storage.results.systems.
         real: folder with pictures of real films, for FID.
         stories: folder with the story files that the results were made of.
-        into: whether the storage may be a place that holds something else.
+        into: whether the storage may be a folder that holds other files.
 
     Raises:
         ConfigError: a folder, layout or setting that can't be used.
         StorageError: a storage that cannot be written, or in which another run is at work.
     """
     found, others = systems(folder, layout), loose(real) if real else []
-    told = library.stories(stories) if stories else {}
+    told, faults = reading.stories(stories) if stories else ({}, {})
     with (
         opened("evaluate", recipe, uri, overrides, into=into, uses=frozenset({"evaluate"})) as work,
         Terminal(console) as terminal,
@@ -50,11 +49,14 @@ def run(
     ):
         measures, cluster = work.settings.evaluate, work.settings.cluster
         same_face = measures.same_face
-        return reports(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
+        made = reports(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
+    ours = {result.story for results in found.values() for result in results}
+    unread = [f"the story file of {name!r} can't be read: {said}" for name, said in faults.items() if name in ours]
+    return [one.model_copy(update={"notes": (*one.notes, *unread)}) for one in made]
 
 
 def write(found: Sequence[Report], path: Path) -> list[Path]:
-    """Writes reports, one a file; of several each name stands in its file's.
+    """Writes one file per report; if there are several, each file's name includes its report's.
 
     Raises:
         ConfigError: a file that can't be written.
@@ -72,6 +74,6 @@ def write(found: Sequence[Report], path: Path) -> list[Path]:
 
 def show(report: Report, console: Console) -> None:
     """Prints the figures of a report and its notes, which say which stories don't count."""
-    figures.show(report.figures, console, f"{report.name}: {report.n} pictures")
+    show_figures(report.figures, console, f"{report.name}: {report.n} pictures")
     for note in report.notes:
         console.print(shown(note), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Runs a flow in this process for the command line: no server to set up, bars to watch, one summary at the end."""
+"""Runs a flow in this process for the command line: no server to set up, progress bars, one summary at the end."""
 
 import json
 import shlex
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from flows import catalogue
-from flows.display import figures
 from flows.display.console import Terminal, quiet
 from flows.display.reporting import listening
-from flows.display.shown import shown
+from flows.display.shown import show_figures, shown
 from flows.server.local_api import local_api
 from flows.settings.assignments import in_utf8
 from models.metrics.figure import Figure
+from storage.remote import masked
 from storage.root import Storage
 from storage.tables.rejects import NOTES, Reject
 from tasks.progress import telling
@@ -33,10 +33,10 @@ this run, rejects_before."""
 def run_here(
     flow: str, recipe: str, uri: str, overrides: Sequence[str], console: Console, into: bool = False
 ) -> Result:
-    """Runs a flow and returns what came out.
+    """Runs a flow and returns its results.
 
     Args:
-        into: whether the storage may be a place that holds something else.
+        into: whether the storage may be a folder that holds other files.
 
     Raises:
         ConfigError: unknown flow, recipe or setting, or a storage that is not ours; nothing has been written then.
@@ -59,7 +59,8 @@ def run_here(
                 ready()
             with Terminal(console) as terminal, listening(terminal):
                 try:
-                    made = function(recipe=recipe, storage=uri, overrides=list(map(in_utf8, overrides)))
+                    told = [masked(in_utf8(one)) for one in overrides]  # Prefect keeps them; the run is open already
+                    made = function(recipe=recipe, storage=masked(uri), overrides=told)
                 except BaseException:
                     terminal.name_what_is_kept(run.storage.base)
                     raise
@@ -67,7 +68,7 @@ def run_here(
 
 
 def print_result(result: Result, console: Console) -> None:
-    """What was left out, the metrics, and where all that was made is."""
+    """Prints what was left out, the metrics, and where the results are."""
     for note in result["notes"]:
         console.print(f"note: {shown(note)}", soft_wrap=True)
     for reject in result["rejects"]:
@@ -76,7 +77,7 @@ def print_result(result: Result, console: Console) -> None:
         lists = f"moviedreamer status --storage {shlex.quote(result['storage'])}"
         console.print(f"left out or noted by earlier runs: {earlier}; {shown(lists)} lists them", soft_wrap=True)
     if result["metrics"]:
-        figures.show({name: Figure(**metric) for name, metric in result["metrics"].items()}, console)
+        show_figures({name: Figure(**metric) for name, metric in result["metrics"].items()}, console)
     references = {name: text for name, text in result["result"].items() if name != "files" and text}
     for name, text in {**references, **result["files"]}.items():
         console.print(f"{name:<16}{shown(text)}", soft_wrap=True)
@@ -104,7 +105,7 @@ def _results(storage: Storage, made: "References", before: Sequence[Reject]) -> 
 
 
 def _left_alone(storage: Storage, page: str) -> list[str]:
-    """Files that stand where this run's would have been."""
+    """Notes about files that this run did not overwrite."""
     from flows.server.home import home
     from storage import layout, publish
 

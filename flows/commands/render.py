@@ -1,4 +1,4 @@
-"""What stands behind `moviedreamer render` and `takes`: no Prefect, only pools, bars and one summary at the end."""
+"""`moviedreamer render` and `takes`, without Prefect: pools, progress bars and one summary at the end."""
 
 import re
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ def order(only: str, redo: str, seed: int | None, take: Sequence[str]) -> Order:
     """What the options of `render` ask for.
 
     Raises:
-        ConfigError: quoting an option that says nothing of shots.
+        ConfigError: quoting an option that names no shots.
     """
     if seed is not None and not redo:
-        raise ConfigError(f"--seed {seed} is of new takes: say which shots, --redo 12-15 --seed {seed}")
+        raise ConfigError(f"--seed {seed} is for new takes: say which shots, such as --redo 12-15 --seed {seed}")
     chosen: dict[int, int] = {}
     for one in take:
         if not (found := _TAKE.fullmatch(one)):
-            raise ConfigError(f"--take {one!r}: name a shot and a take of it, such as --take 12=1")
+            raise ConfigError(f"--take {one!r}: name a shot and one of its takes, such as --take 12=1")
         chosen[int(found[1])] = int(found[2])
     return Order(numbers(only, "--only"), numbers(redo, "--redo"), seed, chosen)
 
@@ -68,7 +68,7 @@ def run(
     """Renders story files and the story files of folders.
 
     Args:
-        into: whether the storage may be a place that holds something else.
+        into: whether the storage may be a folder that holds other files.
 
     Raises:
         ConfigError: a setting or storage that cannot be used, or a model that is missing.
@@ -93,7 +93,7 @@ def takes(story: str, recipe: str, uri: str, overrides: Sequence[str]) -> list[t
 
 
 def show(report: Report, dry: bool, console: Console) -> None:
-    """A line for each story with what it says otherwise, and what is to be made or was expected."""
+    """Prints a line for each story, notes on what was not rendered as written, and the estimate."""
     for one in report.stories:
         for note in one.notes:
             console.print(f"note: {shown(one.title)}: {shown(note)}", soft_wrap=True)
@@ -106,7 +106,7 @@ def show(report: Report, dry: bool, console: Console) -> None:
 
 
 def _look(recipe: str, uri: str, overrides: Sequence[str]) -> Run:
-    """A run that writes nothing; raises ConfigError where the models are missing that it needs."""
+    """A run that writes nothing; raises ConfigError if a model that it needs is missing."""
     work = Run(resolve(recipe, overrides, needs("render_stories")), Storage(uri))
     settings(work.settings, work.storage)
     return work

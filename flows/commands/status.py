@@ -1,6 +1,6 @@
-"""What a storage holds: the same for a run that was killed and resumed as for one that nobody disturbed.
+"""What a storage holds. A run that was killed and resumed has the same status as an uninterrupted one.
 
-No times, no Delta versions, no attempts and no path of the storage itself are in it.
+The status contains no times, Delta versions, attempts, or the path of the storage.
 """
 
 import json
@@ -26,10 +26,10 @@ Status = dict[str, Any]
 
 
 def status(storage: Storage) -> Status:
-    """Counts and names everything that the project keeps in a storage.
+    """Counts and names everything that runs keep in a storage.
 
     Raises:
-        StorageError: when it cannot be read, is not there, or holds something else.
+        StorageError: when it cannot be read, does not exist, or holds something else.
     """
     from storage import layout, snapshot
     from storage.tables.tables import Tables
@@ -44,7 +44,7 @@ def status(storage: Storage) -> Status:
     newest = takes.newest(storage)
     rows = tables.count()
     if not storage.record.exists and not any(rows.values()) and storage.list(""):
-        raise StorageError(f"{storage.base!r} holds no storage: name one with --storage")
+        raise StorageError(f"{storage.base!r} is not a storage: name one with --storage")
     counts = {name: count for name, count in rows.items() if name not in ("work", "rejects")}
     return {
         "tables": counts,
@@ -70,10 +70,10 @@ def _snapshot(storage: Storage, name: str) -> dict[str, Any]:
 
 
 def _movie(storage: Storage, name: str, newest: Mapping[str, str]) -> dict[str, Any]:
-    """Its files and what did not enter as it was written; of a script's own movie also title, keyframes and seconds.
+    """Files and notes on what was not rendered as written; for a script's movie also title, keyframes and seconds.
 
     Args:
-        newest: movies that are the newest of a story -> its title.
+        newest: the newest movie of each story -> the story's title.
     """
     folder = f"movies/{name}"
     files = storage.walk(folder)
@@ -85,7 +85,7 @@ def _movie(storage: Storage, name: str, newest: Mapping[str, str]) -> dict[str, 
 
 
 def _checkpoints(storage: Storage) -> list[dict[str, Any]]:
-    """The last of each training: its export when it is finished, else the newest whole checkpoint."""
+    """The last checkpoint of each training: its export if it is finished, else the newest complete checkpoint."""
     from storage import checkpoints
 
     last = {(entry.model, entry.fingerprint): entry for entry in checkpoints.entries(storage)}
@@ -112,7 +112,7 @@ def show_all(storage: Storage, watch: bool = False, html: Path | None = None) ->
 
     Args:
         watch: print again every five seconds, until Ctrl-C.
-        html: file to which the same is written as a page.
+        html: file for the same output as a page.
     """
     page = Console(highlight=False, record=html is not None)
     while True:

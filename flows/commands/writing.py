@@ -1,4 +1,4 @@
-"""A synopsis or a film of a storage becomes a story file that `render` takes as it is, or after an edit."""
+"""`moviedreamer write` and `export`: write a story file from a synopsis or from a curated film."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Written(NamedTuple):
-    """What was written where, and what the synopsis didn't say."""
+    """What was written and where, and what the synopsis did not say."""
 
     path: Path
     scenes: int
@@ -34,7 +34,7 @@ def write_story(
     """Turns a synopsis into a story file, in the same folder or at `output`. An existing file is never overwritten.
 
     Raises:
-        ConfigError: a synopsis that can't be read or has no sentence, a file that is there, an unknown setting.
+        ConfigError: a synopsis that can't be read or has no sentence, a file that exists, an unknown setting.
     """
     from flows.display.console import quiet
     from flows.settings.recipes import resolve
@@ -48,9 +48,9 @@ def write_story(
     settings = resolve(recipe, overrides, frozenset({"writer"}))
     path = output or synopsis.with_suffix(".yaml")
     if path.exists():
-        raise ConfigError(f"{printable(str(path))!r} is there already: remove it, or give another name with -o")
+        raise ConfigError(f"{printable(str(path))!r} already exists: remove it, or give another name with -o")
     if path.suffix.lower() not in (".yaml", ".yml"):
-        raise ConfigError(f"{printable(str(path))!r} is no name of a story file: let it end with .yaml")
+        raise ConfigError(f"{printable(str(path))!r} is not the name of a story file: end it with .yaml")
     written = story_of(_read(synopsis), synopsis.stem.replace("_", " "), keyframes, verbatim)
     story, heads, added = written.story, dict[int, str](), list(written.added)
     try:
@@ -77,7 +77,7 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
         snapshot: id; "" for the newest of the storage.
 
     Raises:
-        ConfigError: no such film, or several; a folder that is there.
+        ConfigError: no such film, or several; a folder that exists.
         StorageError: no such snapshot.
     """
     from storage import snapshot as snapshots
@@ -89,7 +89,7 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
     place = Storage(storage)
     data = snapshots.load(place, snapshot or snapshots.newest(place))
     if folder.exists():
-        raise ConfigError(f"{printable(str(folder))!r} is there already: remove it, or give another folder with -o")
+        raise ConfigError(f"{printable(str(folder))!r} already exists: remove it, or give another folder with -o")
     made = film_story(place, data, film)
     path = folder / "story.yaml"
     try:
@@ -106,7 +106,7 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
 
 
 def show(written: Written, console: Console) -> None:
-    """Prints where a story is, and what is in it."""
+    """Prints where a story is and what it contains."""
     for line in written.added:
         console.print(printable_lines(line), markup=False, soft_wrap=True, style="dim")
     counted = f"{written.scenes} scenes, {written.shots} shots, {written.keyframes} keyframes"
@@ -125,7 +125,7 @@ def _read(synopsis: Path) -> str:
     shown = printable(str(synopsis))
     try:
         if not synopsis.is_file():
-            raise ConfigError(f"there is no file {shown!r}: a synopsis is a text file, a sentence a keyframe")
+            raise ConfigError(f"there is no file {shown!r}: a synopsis is a text file with one sentence per keyframe")
         with synopsis.open("rb") as file:
             return decoded(file.read(MOST_BYTES + 1), str(synopsis))
     except OSError as error:

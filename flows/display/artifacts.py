@@ -1,6 +1,6 @@
 """What a Prefect server shows of a run: progress, tables of rows, contact sheets, the movie.
 
-Artifacts are for people; a run goes on without them. One that cannot be written is named in the run's log.
+Artifacts are for people; a run continues without them. The run's log names artifacts that could not be written.
 """
 
 import base64
@@ -18,6 +18,7 @@ from flows.display.charts import chart
 from flows.settings.explained import explained
 from flows.settings.recipes import resolve
 from storage.printable import LINE, json_text, printable
+from storage.remote import masked
 from storage.root import Storage
 from tasks.movies.quality import of_training
 from tasks.training.engine.fit import curve, sample_sheets
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ProgressArtifact:
-    """Progress of one stage; made in the flow or task that it belongs to, updated from any thread."""
+    """Progress of one stage; create it in the stage's flow or task, and update it from any thread."""
 
     every = 5.0  # seconds between two updates
 
@@ -38,7 +39,7 @@ class ProgressArtifact:
         self._last = 0.0
 
     def update(self, fraction: float, text: str) -> None:
-        """Says how far the stage is, 0-1, unless it has just done so."""
+        """Updates the progress, 0-1, at most once in `every` seconds."""
         if time.monotonic() - self._last >= self.every:
             self._last = time.monotonic()
             self._write(fraction, text)
@@ -68,17 +69,8 @@ def show_dashboard(url: str) -> None:
         create_link_artifact(url, key="ray-dashboard", description=f"[Ray's dashboard]({url})")
 
 
-def show_counts(key: str, counts: Mapping[str, int], description: str) -> None:
-    """A table of names and row counts."""
-    from prefect.artifacts import create_table_artifact
-
-    rows: list[dict[str, Any]] = [{"table": name, "rows": count} for name, count in counts.items()]
-    with _named(f"the table {key}"):
-        create_table_artifact(rows, key=_key(key), description=description)
-
-
 def show_rows(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
-    """A table of anything, a mapping of column to value a row."""
+    """A table; each row maps columns to values."""
     from prefect.artifacts import create_table_artifact
 
     shown = [
@@ -91,7 +83,7 @@ def show_rows(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> 
 def show_settings(flow: str, settings: BaseModel) -> None:
     """The settings of a run that differ from the defaults of the recipe `laptop`, as `moviedreamer show` has them."""
     rows = [
-        {"setting": one.key, "value": json_text(one.value, indent=None), "what": one.help}
+        {"setting": one.key, "value": masked(json_text(one.value, indent=None)), "what": one.help}
         for one in explained(settings, resolve("laptop"))
         if one.changed or one.key == "name"
     ]

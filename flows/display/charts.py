@@ -1,4 +1,4 @@
-"""Curves as a picture, a panel each; drawn without a plotting library."""
+"""Draws curves as a picture, one panel per curve, without a plotting library."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ Curve = Sequence[tuple[int, float]]
 
 
 def chart(curves: Mapping[str, Curve]) -> bytes:
-    """A PNG: each curve with its name, its last value and its range; many steps are averaged to a point a pixel."""
+    """A PNG: each curve with its name, its last value and its range; many steps are averaged to one point per pixel."""
     from PIL import Image, ImageDraw
 
     columns = min(_COLUMNS, len(curves))

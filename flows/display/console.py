@@ -1,4 +1,4 @@
-"""What the command line shows while a flow runs: bars on a terminal, a plain line now and then elsewhere."""
+"""What the command line shows while a flow runs: progress bars on a terminal, a plain line now and then elsewhere."""
 
 import os
 import sys
@@ -9,14 +9,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from flows.display.reporting import Stage, clock, label, pace
+from flows.display.reporting import Stage, label, pace
 from storage.printable import LINE, printable
+from tasks.shown import clock
 
 
 class Terminal:
     """Bars with the time so far and an estimate of the rest; a line for each stage that is done.
 
-    Writes to standard error, so that what a command prints stays apart.
+    Writes to standard error, so that a command's output stays separate.
     """
 
     plain_every = 10.0  # seconds between two lines of a stage where there is no terminal
@@ -86,7 +87,7 @@ class Terminal:
         self._print(f"[yellow]note[/] {escape(text)}")
 
     def name_what_is_kept(self, place: str) -> None:
-        """Says, of a run that ends early, what the next one need not do again."""
+        """Says what a run that ends early has finished, so that the next run skips it."""
         if self.finished:
             done = f"finished and kept in {printable(place, LINE)}: {', '.join(self.finished)}"
             self._print(f"{escape(done)}; the same command goes on from there")
@@ -100,7 +101,7 @@ class Terminal:
 
 
 def quiet() -> None:
-    """Errors reach people once, as one line, by the command line; a Prefect server of theirs still gets its logs."""
+    """Silences libraries: the command line prints each error once, in one line; a Prefect server still gets logs."""
     if os.environ.get("MOVIEDREAMER_DEBUG"):
         return
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

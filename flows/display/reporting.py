@@ -1,7 +1,7 @@
-"""What people see of a stage while it works: one place that the flows tell, and whoever listens.
+"""Reports the progress of stages to a listener.
 
-The command line listens with bars (flows.display.console); in a deployment nobody does, and the run's log gets a line
-now and then. Either way Prefect gets a progress artifact.
+On the command line the listener shows bars (flows.display.console); in a deployment there is none, and the run's log
+gets a line now and then. Either way Prefect gets a progress artifact.
 """
 
 import threading
@@ -19,6 +19,7 @@ from storage.remote import is_remote, local_path, split
 from tasks.cluster import dashboard
 from tasks.metrics import staged
 from tasks.progress import telling
+from tasks.shown import clock
 
 Progress = Callable[[str, int, int], None]
 """(what, done, total), as tasks.progress has it."""
@@ -28,7 +29,7 @@ _LONG_ENOUGH = 30.0  # seconds after the first step, from which on the rest is e
 
 @dataclass(frozen=True)
 class Steps:
-    """How far one of a stage's works is.
+    """Progress of one part of a stage.
 
     Attributes:
         first, heard: steps done when this run first heard of it, and the time then.
@@ -50,9 +51,9 @@ class Steps:
 
 @dataclass
 class Stage:
-    """One stage of this run, as far as it has come.
+    """Progress of one stage.
 
-    Its own steps bear its name; others belong to a part of it, such as a film, and leave once they are done.
+    Its own steps have its name; other steps belong to a part of it, such as a film, and are dropped once they are done.
 
     Args:
         of: what its own steps are when the first that is heard of them is how many were done before, such as "films".
@@ -83,7 +84,7 @@ class Stage:
 
     @property
     def fraction(self) -> float:
-        """0-1 of the work in sight; of its own steps, each part at work counts by its share."""
+        """Finished share of the known work, 0-1; unfinished parts count by their finished share."""
         own = self.steps.get(self.name)
         if own is None:
             total = sum(steps.total for steps in self.steps.values())
@@ -106,7 +107,7 @@ class Stage:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing was done in it."""
+        """Whether nothing was done."""
         return not self.left and all(steps.done == steps.first for steps in self.steps.values())
 
     def summary(self) -> str:
@@ -123,7 +124,7 @@ class Stage:
 
 
 class Listener(Protocol):
-    """Who hears about the stages of a run, from one thread or several."""
+    """Receives the progress of a run's stages, from one thread or several."""
 
     def begins(self, stage: Stage) -> None: ...
 
@@ -137,9 +138,9 @@ class Listener(Protocol):
 
 
 class RunLog:
-    """Tells the log of the Prefect run: a line at the beginning, every half minute, and at the end.
+    """Writes to the log of the Prefect run: a line at the beginning, every half minute, and at the end.
 
-    Each record has the fields `stage` and `film` beside Prefect's own ids of flow run and task run.
+    Each record has the fields `stage` and `film` besides Prefect's own ids of flow run and task run.
     """
 
     every = 30.0
@@ -179,7 +180,7 @@ _listener: ContextVar[Listener] = ContextVar("listener")
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Makes `listener` the one who hears about all stages in the block."""
+    """Sends the progress of all stages in the block to `listener`."""
     token = _listener.set(listener)
     try:
         yield
@@ -188,13 +189,13 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def warn(text: str) -> None:
-    """Tells people what they should know, and the run can go on with."""
+    """Shows a warning; the run continues."""
     (_listener.get(None) or RunLog()).warns(printable(text, LINE))
 
 
 @contextmanager
 def reported(name: str, of: str = "", artifact: bool = True) -> Iterator[Progress]:
-    """Wraps one stage; yields what its work calls with (what, done, total) as it goes on.
+    """Wraps one stage; yields a function that its work calls with (what, done, total).
 
     Args:
         of: see Stage.
@@ -231,20 +232,13 @@ def reported(name: str, of: str = "", artifact: bool = True) -> Iterator[Progres
 
 
 def pace(stage: Stage, what: str) -> str:
-    """How far a part of a stage is, the stage's time so far and about how long the part will still take."""
+    """Progress of a part of a stage, the stage's time so far, and an estimate of the part's remaining time."""
     steps, rest = stage.steps[what], stage.remaining(what)
     so_far = f"{label(what)} {steps.done}/{steps.total}, {clock(stage.seconds)} so far"
     return so_far + (f", about {clock(rest)} to go" if rest else "")
 
 
 def label(what: str) -> str:
-    """What a part of a stage is called: a film, which is told by its path, by its file's name."""
+    """The display name of a part of a stage; for a film's path the name of its file."""
     place = split(what)[1] if is_remote(what) else str(local_path(what))
     return printable(PurePath(place).name or what)
-
-
-def clock(seconds: float) -> str:
-    """1:05, or 2:03:04."""
-    minutes, whole = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{whole:02d}" if hours else f"{minutes}:{whole:02d}"

@@ -1,10 +1,37 @@
-"""How the command line prints what comes from outside."""
+"""Prints texts that come from outside, and tables of figures."""
 
+from collections.abc import Mapping
+
+from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
+from models.metrics.figure import Figure
 from storage.printable import LINE, printable
 
 
 def shown(text: str) -> str:
-    """A text in a line that rich prints: see storage.printable; its brackets are no markup."""
+    """A text on one line, safe to print with rich: see storage.printable; brackets are not markup."""
     return escape(printable(text, LINE))
+
+
+def show_figures(figures: Mapping[str, Figure], console: Console, title: str = "") -> None:
+    """A table of the figures that have a value, then the reasons of the others."""
+    table = Table(title=shown(title) or None, title_justify="left")
+    for heading in ("metric", "value", "95 % interval", "n"):
+        table.add_column(heading, justify="left" if heading == "metric" else "right")
+    reasons: dict[str, list[str]] = {}
+    for name, figure in figures.items():
+        if figure.value is None:
+            reasons.setdefault(figure.reason or "", []).append(name)
+            continue
+        interval = " to ".join(map(_number, figure.interval)) if figure.interval else ""
+        table.add_row(shown(name), _number(figure.value), interval, str(figure.n))
+    if table.row_count:
+        console.print(table)
+    for reason, names in reasons.items():
+        console.print(f"no {shown(', '.join(names))}: {shown(reason)}", soft_wrap=True)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) >= 1 else f"{value:.3f}"

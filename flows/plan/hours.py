@@ -1,4 +1,4 @@
-"""The stages of a flow, what each has to do, and how long it takes at rates that were measured or that a user gives."""
+"""The stages of a flow, their work, and how long it takes at measured or given rates."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ class Work:
 
     @property
     def gpu_hours(self) -> float | None:
-        """What is paid for."""
+        """GPU-hours that are paid for."""
         return None if self.hours is None else self.hours * self.units * (self.unit == "GPU")
 
 
@@ -120,7 +120,7 @@ def _tokens(settings: Recipe, frames: int, stage: Callable[..., Work]) -> Work:
 
 
 def _training(name: str, count: int, step: Step, fit: FitConfig, settings: Recipe) -> Work:
-    """The work of a training: `count` steps, whose batches are split among the workers."""
+    """The work of a training: `count` steps; their batches are split among the workers."""
     workers = max(fit.workers, 1)
     unit, units = ("GPU", workers * math.ceil(fit.gpus)) if fit.gpus else ("core", workers)
     unet, backbone = settings.autoencoder.model.decoder.unet.kind, settings.autoregressive.model.backbone.kind
@@ -143,7 +143,7 @@ def held_out(settings: Recipe, frames: int) -> float:
 
 
 def with_rates(works: Sequence[Work], rates: Sequence[str]) -> list[Work]:
-    """The works at the user's own rates where there are any."""
+    """The work with the user's own rates, where given."""
     given = {}
     for rate in rates:
         stage, equals, value = rate.partition("=")
@@ -158,10 +158,10 @@ def with_rates(works: Sequence[Work], rates: Sequence[str]) -> list[Work]:
 
 
 def number(option: str, text: str, kind: Callable[[str], _N], least: float) -> _N | None:
-    """What an option says, None where it isn't given.
+    """The value of an option, None if it isn't given.
 
     Raises:
-        ConfigError: no number, or one that is too small.
+        ConfigError: not a number, or one that is too small.
     """
     if not text:
         return None
@@ -171,4 +171,4 @@ def number(option: str, text: str, kind: Callable[[str], _N], least: float) -> _
             return value
     except ValueError:
         pass
-    raise ConfigError(f"{option} {text!r} is no {'whole ' if kind is int else ''}number from {least} on")
+    raise ConfigError(f"{option} {text!r} is not a {'whole ' if kind is int else ''}number of at least {least}")

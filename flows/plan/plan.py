@@ -1,4 +1,4 @@
-"""What a flow would take, told before it is paid for: models, memory, hours, cost, disk, and what is missing.
+"""Estimates what a flow takes before it is paid for: models, memory, hours, cost, disk, and what is missing.
 
 Nothing is trained and no weights are read: every model is built at its true size and runs one step for shapes alone
 (tasks.plan). Hours come from rates that were measured or that the user gives; where there is none, the plan says so.
@@ -127,7 +127,7 @@ def plan(
 
 
 def _on(settings: Recipe, gpus: int) -> list[str]:
-    """The settings that use so many GPUs."""
+    """The settings for this number of GPUs."""
     fits = {"fit": settings.fit, "autoregressive_fit": settings.autoregressive_fit}
     used = {name: fit for name, fit in fits.items() if fit and fit.gpus}
     if not used:

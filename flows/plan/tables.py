@@ -1,4 +1,4 @@
-"""A plan as tables that are read in a minute."""
+"""Prints a plan as tables."""
 
 from collections.abc import Sequence
 

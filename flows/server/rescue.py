@@ -12,6 +12,7 @@ Three that watch, each where the one before it may be gone:
 What was finished before is not done again, so taking up costs what was in flight.
 """
 
+import itertools
 import os
 import signal
 import subprocess
@@ -47,6 +48,7 @@ _DELAY = 15.0  # seconds in which a process that ends has ended, and its worker 
 _TRIES = 240
 _PAUSE = timedelta(minutes=1)  # more each time: a dead machine's lease on an object store lasts for two
 _LOOK_EVERY = 5.0  # seconds
+_SIGN_EVERY = 6  # looks
 _WORKERS_TURN = 10.0  # seconds in which a worker may end a cancelled run
 _PENDING_LIMIT = timedelta(minutes=10)  # from a worker's taking a run to its process's first word
 _CANCELLING_LIMIT = timedelta(minutes=1)
@@ -128,7 +130,8 @@ def take_up(client: SyncPrefectClient, flow_run: UUID) -> str:
 def watch() -> None:
     """Ends this process with SIGKILL once its deployed run is cancelled or taken up elsewhere; its keeper clears up.
 
-    A worker that is there ends a cancelled run first, politely.
+    A worker that is there ends a cancelled run first, politely. Meanwhile the run's record on the server is renewed, a
+    sign of life that the server dates: Prefect's heartbeats bear the time of this machine's clock, which may be wrong.
     """
     context = FlowRunContext.get()
     if context and context.flow_run and context.flow_run.deployment_id:
@@ -140,15 +143,17 @@ def watch() -> None:
 def _watch(flow_run: UUID, ours: UUID) -> None:
     cancelled = float("inf")
     with get_client(sync_client=True) as client:
-        while True:
+        for look in itertools.count():
             time.sleep(_LOOK_EVERY)
             try:
-                state = client.read_flow_run(flow_run).state
+                run = client.read_flow_run(flow_run)
+                if look % _SIGN_EVERY == 0:
+                    client.update_flow_run(flow_run, name=run.name)
             except ObjectNotFound:
                 os.kill(os.getpid(), signal.SIGKILL)
             except Exception:  # a server that does not answer says nothing about the run
                 continue
-            now = time.monotonic()
+            state, now = run.state, time.monotonic()
             cancelled = min(cancelled, now) if state and state.type in STOPPED else float("inf")
             elsewhere = state and state.is_running() and state.id != ours and state.name != ATTACHED
             if now - cancelled >= _WORKERS_TURN:
@@ -160,8 +165,8 @@ def _watch(flow_run: UUID, ours: UUID) -> None:
 def reap() -> Iterator[str]:
     """Takes up what is lost, once; tells of each run and each job that it changed.
 
-    A run is lost when it has given no sign of life in three times PREFECT_FLOWS_HEARTBEAT_FREQUENCY, which must be the
-    same here and where flows run.
+    A run is lost when it has given no sign of life, neither a heartbeat nor a renewed record, in three times
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY, which must be the same here and where flows run.
 
     Raises:
         JobError: when RAY_ADDRESS has a cluster's dashboard and that does not answer.
@@ -189,6 +194,7 @@ def _ours(client: SyncPrefectClient, run: FlowRun) -> bool:
 
 def _lost(client: SyncPrefectClient, run: FlowRun) -> bool:
     assert run.state is not None
+    assert run.updated is not None
     now = datetime.now(UTC)
     age = now - run.state.timestamp
     if run.state.type == StateType.PENDING:
@@ -196,7 +202,7 @@ def _lost(client: SyncPrefectClient, run: FlowRun) -> bool:
     if run.state.type == StateType.CANCELLING:
         return age > _CANCELLING_LIMIT
     silence = timedelta(seconds=3 * (get_current_settings().flows.heartbeat_frequency or 0))
-    if not silence or age < silence:
+    if not silence or now - run.updated < silence:
         return False
     beats = EventFilter(
         event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),

@@ -8,9 +8,9 @@ from uuid import UUID
 from rich.console import Console
 from rich.table import Table
 
-from flows.display.reporting import clock
 from flows.display.shown import shown
 from storage.printable import LINE, printable
+from tasks.shown import clock
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

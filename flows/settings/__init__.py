@@ -1,1 +1,1 @@
-"""Recipes, their settings, and the checks that settings fit together and that what they name is there."""
+"""Recipes, their settings, and checks: do the settings fit together, and does what they name exist?"""

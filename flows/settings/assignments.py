@@ -1,4 +1,4 @@
-"""`a.b=c`: changes one field of a frozen config and returns the whole, validated again."""
+"""`a.b=c`: changes one field of a frozen config and validates the result."""
 
 import json
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 class _UnknownKeyError(Exception):
-    """The path leads to no field."""
+    """No field has this path."""
 
 
 def assign_all(config: Config, assignments: Sequence[str]) -> Config:
     """Applies `key=value` pairs from left to right.
 
-    A key is a dotted path of fields. A value is JSON or, where that doesn't fit the field, the plain text; one plain
+    A key is a dotted path of fields. A value is JSON or, where that doesn't fit the field, the plain text; a single
     value also fits a field of several. `x.kind=name` changes to another backend, with its default settings.
 
     Raises:
@@ -44,7 +44,7 @@ def assign_all(config: Config, assignments: Sequence[str]) -> Config:
 
 
 def in_utf8(assignment: str) -> str:
-    """The same assignment; one with bytes that are not UTF-8, as file names may have, as JSON that escapes them."""
+    """The same assignment; bytes that are not UTF-8, as in some file names, are escaped as JSON."""
     if is_utf8(assignment):
         return assignment
     key, _, value = assignment.partition("=")
@@ -96,7 +96,7 @@ def _of_kind(config: BaseModel, key: str) -> str:
 
 
 def _readings(value: str, several: bool) -> list[Any]:
-    """What a text may mean, the likeliest first."""
+    """What a text may mean, the most likely reading first."""
     readings: list[Any] = [value, [value]] if several else [value]
     try:
         meant = json.loads(value, object_pairs_hook=_object)
@@ -106,12 +106,12 @@ def _readings(value: str, several: bool) -> list[Any]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; json itself would keep the last of two values with one name and drop the first."""
+    """A JSON object without repeated names; json itself would silently keep the last value."""
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigError(f"--set: {twice!r} stands twice in {json.dumps(names)}: leave one of the two out")
+        raise ConfigError(f"--set: {twice!r} appears twice in {json.dumps(names)}: leave one of the two out")
     return made
 
 

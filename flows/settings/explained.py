@@ -1,4 +1,4 @@
-"""Every setting with its default and one line of help, which is the description of its field."""
+"""Every setting with its default and one line of help, the description of its field."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, get_args
@@ -14,7 +14,7 @@ from storage.printable import json_text
 
 
 class Setting(NamedTuple):
-    """One setting as `--set` takes it; value and default as JSON has them, a setting without a default has None."""
+    """One setting as `--set` takes it; value and default are JSON values, None for a setting without a default."""
 
     key: str
     value: Any
@@ -54,10 +54,10 @@ def explained(
 
 
 def chosen(config: BaseModel, standard: BaseModel, prefix: str, changed: bool) -> list[Setting]:
-    """The settings that begin with `prefix`, where that is given, and differ from the defaults, where `changed`.
+    """The settings that begin with `prefix`; with `changed` only those that differ from the defaults.
 
     Raises:
-        ConfigError: no setting begins so; the message names the nearest one.
+        ConfigError: no setting begins with it; the message names the nearest one.
     """
     every = list(explained(config, standard))
     found = [one for one in every if not prefix or f"{one.key}.".startswith(f"{prefix}.")]

@@ -1,4 +1,4 @@
-"""What must fit together in a recipe: one model takes what another makes."""
+"""Settings that must fit together, because one model reads what another makes."""
 
 import json
 import shlex
@@ -25,7 +25,7 @@ DERIVED: Mapping[str, str] = {
 
 
 class _Wish(NamedTuple):
-    """A setting, what it should be, and what wants it so."""
+    """A setting, the value that it needs, and what needs it."""
 
     key: str
     value: Any
@@ -54,7 +54,7 @@ def derived(settings: Recipe, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def _measured(settings: Recipe, overrides: Sequence[str]) -> Recipe:
-    """The same settings with the widths of checkpoints that are at hand, unless they are assigned."""
+    """The same settings with widths read from local checkpoints, unless they are assigned."""
     given = {assignment.partition("=")[0].strip() for assignment in overrides}
     encoders = {"sentence.width": settings.sentence, "face.width": settings.face}
     widths = {
@@ -66,10 +66,10 @@ def _measured(settings: Recipe, overrides: Sequence[str]) -> Recipe:
 
 
 def check_fit(settings: Recipe, uses: Set[str]) -> None:
-    """Looks at the parts of the recipe that are used.
+    """Checks the parts of the recipe that are used.
 
     Raises:
-        ConfigError: names all that doesn't fit, and how to change it together.
+        ConfigError: names everything that doesn't fit, and how to change it.
     """
     fits = settings.train_decoder().fit, settings.train_autoregressive().fit
     if settings.side_by_side and not all(fit.workers for fit in fits):

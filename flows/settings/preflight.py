@@ -1,4 +1,4 @@
-"""Before anything long starts: is there all that a flow will load? What is missing is named, all of it at once."""
+"""Checks before a flow starts that everything it will load exists; the error names everything that is missing."""
 
 from collections.abc import Collection, Iterator, Set
 from importlib.util import find_spec
@@ -37,7 +37,7 @@ class ServersError(MovieDreamerError):
 
 
 def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
-    """Looks for the checkpoints, packages, sets of images, servers and script that some parts of a recipe name.
+    """Checks the checkpoints, packages, image sets, servers and script that some parts of a recipe name.
 
     Args:
         uses: names of the recipe's fields.
@@ -49,7 +49,7 @@ def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
     own_script = "script" in uses and bool(settings.script.path)
     if "script" in uses and settings.script.references and not own_script:
         raise ConfigError(
-            f"script.references={list(settings.script.references)!r} go with a script: set script.path too; "
+            f"script.references={list(settings.script.references)!r} need a script: set script.path too; "
             "films of the snapshot have references of their own (render.variants)"
         )
     uses = uses | _OF_A_SCRIPT if own_script else uses
@@ -69,7 +69,7 @@ def preflight(settings: Recipe, storage: Storage, uses: Set[str]) -> None:
 
 
 def ask_servers(settings: Recipe, storage: Storage, films: Collection[str] | None = None) -> None:
-    """Asks each server for which there is work, before anything is decoded for it.
+    """Asks each server that will get work whether it can be used, before any film is decoded.
 
     Args:
         films: ids of those that this run works on; when None they are not known yet, and a server that has finished
@@ -120,7 +120,7 @@ def _lost(part: object) -> Iterator[str]:
 
 
 def _lost_packages(part: object) -> Iterator[str]:
-    """What a backend loads beside its checkpoint."""
+    """Missing packages that a backend needs besides its checkpoint."""
     match part:
         case LlmConfig() if find_spec("llguidance") is None:
             yield "writer: a language model is held to its schema by llguidance: pip install 'moviedreamer[llm]'"

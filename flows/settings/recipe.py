@@ -37,8 +37,7 @@ from tasks.training.train_decoder import TrainDecoderConfig
 class Recipe(BaseModel, frozen=True, extra="forbid"):
     """The settings of all stages, in the order of the run.
 
-    Of those from `fit` on, which say how and where the work is done, only what `FitConfig.identity` lists changes what
-    comes out.
+    The settings from `fit` on say how and where work is done; of these only `FitConfig.identity` changes the results.
     """
 
     name: str = Field("laptop", description="name of the recipe")

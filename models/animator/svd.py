@@ -45,11 +45,9 @@ class SvdAnimator(GeneratedAnimator):
     reaches = False
 
     def __init__(self, config: SvdConfig) -> None:
-        from models.animator.anchored import AnchoredPipeline
-
         super().__init__(config)
         self.svd = config
-        self.pipeline: AnchoredPipeline = config.placed(_pipeline(config))
+        self.pipeline = config.placed(_pipeline(config))
 
     def draw(
         self, first: Image, last: Image | None, anchor: Image, prompt: str, frames: int, generator: Any
@@ -94,10 +92,15 @@ def networks(config: SvdConfig) -> dict[str, Any]:
 
 
 def _pipeline(config: SvdConfig) -> Any:
-    from diffusers import EulerDiscreteScheduler
+    """diffusers' pipeline; while `anchor` is set, it gives the CLIP feature, and `image` goes to the VAE alone."""
+    from diffusers import EulerDiscreteScheduler, StableVideoDiffusionPipeline
     from transformers import CLIPImageProcessor
 
-    from models.animator.anchored import AnchoredPipeline
+    class AnchoredPipeline(StableVideoDiffusionPipeline):  # type: ignore[misc]
+        anchor: Any = None
+
+        def _encode_image(self, image: Any, *options: Any, **named: Any) -> Any:
+            return super()._encode_image(image if self.anchor is None else self.anchor, *options, **named)
 
     parts, where = networks(config), (config.origin, config.source, config.hub_revision)
     folder, pinned = place(*where)

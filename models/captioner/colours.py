@@ -89,7 +89,7 @@ def main_colour(index_P: NDArray[np.integer]) -> str:
     return shares(index_P)[0].name
 
 
-def main_colours(index_P: NDArray[np.integer], second: float = 0.2) -> str:
-    """One name, or "a and b" where a second colour covers at least `second` of the pixels."""
+def main_colours(index_P: NDArray[np.integer]) -> str:
+    """One name, or "a and b" where a second colour covers at least a fifth of the pixels."""
     first, *rest = shares(index_P)
-    return f"{first.name} and {rest[0].name}" if rest and rest[0].share >= second else first.name
+    return f"{first.name} and {rest[0].name}" if rest and rest[0].share >= 0.2 else first.name

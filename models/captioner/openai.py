@@ -15,7 +15,7 @@ from models.captioner.subjects import Subject, joined, subjects
 from models.face import Image
 from models.server import Answer, Question, Reply, ServerConfig
 from models.server.client import Client
-from models.server.waiting import Clock
+from models.server.sender import Clock
 
 JPEG_QUALITY = 95
 

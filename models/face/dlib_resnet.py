@@ -12,8 +12,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from models.face.cluster import ClusteringConfig
-from models.face.consent import ConsentConfig
-from models.face.face import Face, Image, MtcnnFinderConfig
+from models.face.face import ConsentConfig, Face, Image, MtcnnFinderConfig
 from models.face.quality import QualityConfig
 from models.packaged import MODELS, packaged
 

@@ -1,8 +1,10 @@
 """What every face embedder is: from pictures to faces and vectors that tell who they show."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,3 +48,28 @@ class MtcnnFinderConfig(BaseModel, frozen=True, extra="forbid"):
     thresholds: tuple[float, float, float] = Field(
         (0.6, 0.7, 0.9), description="least confidence in each of the three networks"
     )
+
+
+class ConsentConfig(BaseModel, frozen=True, extra="forbid"):
+    """Whose faces may be used: if pictures of people who agreed are given, nobody else's face is."""
+
+    not_identity: ClassVar[tuple[str, ...]] = ("folder",)
+
+    folder: str = Field(
+        "", description="folder with pictures, one face in each, of the people whose faces may be used; empty: all may"
+    )
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The files in the folder, sorted; hidden ones are passed over."""
+        if not self.folder:
+            return []
+        return sorted(path for path in Path(self.folder).iterdir() if path.is_file() and path.name[0] != ".")
+
+    @property
+    def revision(self) -> str:
+        """Of the pictures, wherever they are; part of every fingerprint that this config is in."""
+        if not self.folder:
+            return ""
+        digests = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in self.pictures)
+        return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]

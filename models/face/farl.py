@@ -17,9 +17,8 @@ from models.checkpoint import CheckpointConfig, Origin
 from models.clip_layout import DEVIATION, MEAN, is_file, load_vision, saved_width
 from models.device import device
 from models.face.cluster import ClusteringConfig
-from models.face.consent import ConsentConfig
 from models.face.crop import aligned
-from models.face.face import Face, Image, MtcnnFinderConfig
+from models.face.face import ConsentConfig, Face, Image, MtcnnFinderConfig
 from models.face.quality import QualityConfig
 from models.packaged import MODELS
 

@@ -1,6 +1,6 @@
-"""Agreement of pictures with a story: sizes of shots, camera moves, clothes, relative size of people, narration.
+"""Agreement of pictures with a story: sizes of shots, camera angles and moves, clothes, relative size, narration.
 
-Shapes: F faces in a picture.
+Shapes: F faces in a picture, A angles, E numbers of CLIP's vectors.
 """
 
 import re
@@ -14,12 +14,21 @@ from models.metrics.figure import Floats, Samples
 SIZES = ("wide", "full", "medium", "close-up", "extreme close-up")
 """Of shots, from far to near."""
 
+ANGLES = (
+    "a low-angle shot, the camera looks up from below",
+    "an eye-level shot, the camera looks straight ahead",
+    "a high-angle shot, the camera looks down from above",
+    "an overhead shot, seen from directly above",
+)
+"""Of the camera, from below to above, in words that CLIP reads."""
+
 MOVES = ("still", "pan right", "pan left", "tilt up", "tilt down", "zoom in", "zoom out")
 """Of the camera."""
 
 WHAT = {
     "lt_script": "LT: share of the shots in which the script has a character that show it, more is better",
     "shot_size": "shot size: 1 where it is the script's, a quarter less for each size between, more is better",
+    "camera_angle": "camera angle: 1 where it is the script's, a third less for each angle between, more is better",
     "camera": "camera: share of shots in which it moves as the script says, more is better",
     "clothes": "clothes: share of pairs of a character's shots in which they have the same colour, more is better",
     "relative_size": "relative size: 1 where two characters keep the ratio of their sizes in all shots, less otherwise",
@@ -30,6 +39,7 @@ WHAT = {
 REASONS = {
     "lt_script": "no shot of the script names a character",
     "shot_size": "no shot with a face has a size in the script",
+    "camera_angle": "the script names no camera angle",
     "camera": "the script names no camera move of a shot that is a video of its own",
     "clothes": "no character's clothes are seen in two shots",
     "relative_size": "no two characters are seen together in two shots",
@@ -44,6 +54,12 @@ _NAMES = (
     (1, r"full|medium long|medium wide|american|cowboy"),
     (2, r"medium|waist|\bms\b"),
     (0, r"wide|long|establishing|far|aerial|bird"),
+)
+_ANGLES = (
+    (3, r"overhead|top[ -]down|bird|(directly|straight|right) above|god's eye"),
+    (2, r"high[ -]?angle|from above"),
+    (0, r"low[ -]?angle|from below|worm"),
+    (1, r"eye[ -]?level|straight[ -]on"),
 )
 _STILL = 0.03  # of the picture's width or height: a camera that moves less is still
 _MOVES = {
@@ -75,9 +91,32 @@ def shot_sizes(named: Mapping[str, int | None], seen: Mapping[str, int | None]) 
     Args:
         named, seen: "story/shot" -> place in SIZES.
     """
+    return _near(named, seen, len(SIZES))
+
+
+def angle_named(words: str) -> int | None:
+    """Which of ANGLES a script's words name, None where they name none."""
+    return next((angle for angle, pattern in _ANGLES if re.search(pattern, words, re.IGNORECASE)), None)
+
+
+def angle_seen(picture_E: Floats, told_AE: Floats) -> int:
+    """Which of ANGLES a picture has: the one whose words are nearest in CLIP's space. Vectors have unit length."""
+    return int(np.argmax(told_AE @ picture_E))
+
+
+def camera_angles(named: Mapping[str, int | None], seen: Mapping[str, int | None]) -> Samples:
+    """1 where a shot has the angle that the script names, 0 where it could not be farther from it.
+
+    Args:
+        named, seen: "story/shot" -> place in ANGLES.
+    """
+    return _near(named, seen, len(ANGLES))
+
+
+def _near(named: Mapping[str, int | None], seen: Mapping[str, int | None], steps: int) -> Samples:
     pairs = {shot: (one, seen[shot]) for shot, one in named.items()}
     return {
-        shot: 1 - abs(one - other) / (len(SIZES) - 1)
+        shot: 1 - abs(one - other) / (steps - 1)
         for shot, (one, other) in pairs.items()
         if one is not None and other is not None
     }

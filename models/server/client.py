@@ -15,8 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from models.server import Answer, Message, Question, Reply, ServerConfig
-from models.server.sender import RefusedError, Sender, first_error
-from models.server.waiting import Clock
+from models.server.sender import Clock, RefusedError, Sender, first_error
 
 if TYPE_CHECKING:
     import httpx

@@ -1,13 +1,17 @@
 """Sends requests to one server until they are answered: repeated while the error may pass, and counted."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from random import Random
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from models.errors import ModelError
-from models.server import ServerConfig
-from models.server.budget import Budget
-from models.server.waiting import Clock, backoff, retry_after
+from models.server import BudgetError, ServerConfig
 
 if TYPE_CHECKING:
     import httpx
@@ -20,6 +24,42 @@ T = TypeVar("T")
 
 class RefusedError(ModelError):
     """The server will not answer this request."""
+
+
+class Budget:
+    """What films may cost, counted before a request goes out. Tokens are known once an answer is there, so those
+    under way may exceed the budget."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self.requests: Counter[str] = Counter()
+        self.tokens: Counter[str] = Counter()
+
+    def request(self, film_id: str) -> None:
+        """One more request; raises BudgetError when the film has no more left."""
+        for unit, used, most in (
+            ("requests", self.requests[film_id], self._config.requests_a_film),
+            ("tokens", self.tokens[film_id], self._config.tokens_a_film),
+        ):
+            if most is not None and used >= most:
+                raise BudgetError(
+                    f"film {film_id} has used up its {most} {unit}: raise server.{unit}_a_film and run again; "
+                    "films that were finished are kept"
+                )
+        self.requests[film_id] += 1
+
+    def spent(self, film_id: str, tokens: int) -> None:
+        """What an answer cost."""
+        self.tokens[film_id] += tokens
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time in seconds, waiting, and the jitter; a test has its own."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random: Random = field(default_factory=Random)
 
 
 class Sender:
@@ -115,3 +155,26 @@ class Sender:
 def first_error(error: BaseException) -> BaseException:
     """The first error of a group of groups."""
     return first_error(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def backoff(attempt: int, first_s: float, longest_s: float, random: Random) -> float:
+    """Seconds before attempt `attempt` + 1 (from 1): doubled each time, then any share of its upper half."""
+    whole: float = min(longest_s, first_s * 2 ** (attempt - 1))
+    return whole * random.uniform(0.5, 1)
+
+
+def retry_after(header: str | None) -> float:
+    """Seconds that a Retry-After header asks for, whether it holds a number or a date; 0 without one."""
+    if not header:
+        return 0.0
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(header)
+    except ValueError:
+        return 0.0
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())

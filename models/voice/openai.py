@@ -11,8 +11,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from models.server import ServerConfig, ServerError
-from models.server.sender import RefusedError, Sender, first_error
-from models.server.waiting import Clock
+from models.server.sender import Clock, RefusedError, Sender, first_error
 from models.voice.voice import Samples, Speech, Words, nothing, pieces
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from models import prompts
 from models.answers import VERSION, AnswerError
 from models.server import Answer, Question, Reply, ServerConfig
 from models.server.client import Client
-from models.server.waiting import Clock
+from models.server.sender import Clock
 from models.writer.answers import messages, schema, script
 from models.writer.script import Script
 from models.writer.template import arrange

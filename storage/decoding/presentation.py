@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 BACK = 1.5  # seconds that times step back where another film was joined on; less is a frame out of order
+_DELAYED = frozenset({"mpeg1video", "mpeg2video"})
 _DEEPEST = 17  # frames: a decoder holds at most 16 back
 
 
@@ -26,17 +27,21 @@ class Presentation:
 
     Attributes:
         told: whether packets came in another order than that of their times, which then are those of presentation.
+        early: ticks by which the first frame's time is too early: in MPEG-1 and 2 a frame is decoded one before it is
+            shown, which libav forgets for the first one in ASF and AVI.
     """
 
     def __init__(self, stream: "VideoStream", rate: Fraction) -> None:
         tick = stream.time_base or Fraction(1)
         self.told = False
+        self.early = 0
         self._stream = stream
         self._length = round(1 / rate / tick)  # ticks of a frame
         self._back = max(ceil(BACK / tick), _DEEPEST * self._length)
         self._newest: int | None = None
         self._recent: deque[int] = deque(maxlen=_DEEPEST)  # times of packets
         self._lead = 0  # packets by which their times are ahead of those of decoding
+        self._undelayed: int | None = None  # time of the first packet, if the second comes and it is shown when decoded
 
     def know(self, packet: "Packet[VideoStream]") -> None:
         """Packets come in order of decoding."""
@@ -45,18 +50,22 @@ class Presentation:
             self._newest = packet.pts
             if packet.dts is not None:
                 self._lead = sum(pts >= packet.dts for pts in self._recent)
+                if self._undelayed is not None and packet.pts > packet.dts:
+                    self.early = packet.dts - self._undelayed
+            first = not self._recent and packet.pts == packet.dts
+            self._undelayed = packet.dts if first and self._stream.codec_context.name in _DELAYED else None
             self._recent.append(packet.pts)
 
     def in_order(self, frames: Iterable["VideoFrame"]) -> Iterator["VideoFrame"]:
         """The frames of a decoder, each with a time."""
         waiting = _Waiting(self._length)
         following, newest = 0, -inf
-        for frame in frames:
+        for frame in self._with_first(frames):
             may_be_of_decoding = frame.pts is not None and self._stream.codec_context.has_b_frames and not self.told
             if frame.pts is None:
                 frame.pts = following
             joined = frame.pts < min(newest - self._back, waiting.end)
-            while waiting and (not may_be_of_decoding or joined or len(waiting) == _DEEPEST):
+            while waiting and (not may_be_of_decoding or joined or len(waiting) >= _DEEPEST + self._early):
                 yield waiting.first(self._early)
             waiting.sorting |= may_be_of_decoding and frame.pts < newest
             newest, following = frame.pts, frame.pts + (frame.duration or self._length)
@@ -66,6 +75,15 @@ class Presentation:
                 yield frame
         while waiting:
             yield waiting.first(self._early, ending=True)
+
+    def _with_first(self, frames: Iterable["VideoFrame"]) -> Iterator["VideoFrame"]:
+        """Frames, the first at its time, for which the second leaves room if it is early."""
+        coming = iter(frames)
+        one, two = next(coming, None), next(coming, None)
+        if one and two and one.pts is not None and two.pts is not None and two.pts - one.pts > 1.5 * self._length:
+            one.pts += self.early
+        yield from (frame for frame in (one, two) if frame)
+        yield from coming
 
     @property
     def _early(self) -> int:

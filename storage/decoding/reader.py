@@ -79,7 +79,8 @@ class FilmReader:
         context = self.stream.codec_context
         if context.name not in _SKIPPABLE or not context.has_b_frames:  # hardly anything to skip
             self.step = None
-        self._stills = Stills(self.stream.time_base or Fraction(1), counted=self.container.format.name == "avi")
+        counted = self.container.format.name == "avi" or context.name == "theora"
+        self._stills = Stills(self.stream.time_base or Fraction(1), counted)
         self._presentation = Presentation(self.stream, frame_rate(self.container, self.stream))
         self._views = Views(self.stream)
 
@@ -166,6 +167,8 @@ class FilmReader:
             if skipping == wanted:
                 skipping = not wanted
                 context.skip_frame = "NONREF" if skipping else "DEFAULT"
+            if self._presentation.early:
+                raise PlanError
             for frame in self._frames_of(packet):
                 self._arrived(frame)
                 yield frame

@@ -1,6 +1,7 @@
 """Where one shot ends and the next begins, found while the frames go by."""
 
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ _SHORTEST_SHOT = 0.4  # seconds
 _LEAST_CHANGE = 10.0  # mean absolute difference of two pictures, 0-255, for a cut between them
 _SUSPICIOUS = 0.9 * _LEAST_CHANGE
 _NEIGHBOURS = 2  # frames on either side that a cut stands out of
+_STILL = 1.0  # mean absolute difference, 0-255, below which a picture repeats the one before it
+_ALIKE = 2.5  # times the mean of the nearest changes: less is motion
 _MIDDLE = _NEIGHBOURS + 1  # of the glances that are kept
 _TOGETHER = 4  # frames of a group, which is shorter than a shot
 _BLACK, _LIT = 4.0, 16.0  # means of a picture, 0-255, that has faded out, and in
@@ -51,6 +54,9 @@ class CutFinder:
     red, green and blue: in the detector's own HSV, reds leap between hue 0 and 179 and look like cuts. Frames may be
     missing: motion changes a picture about as the square root of the frames from one to the next.
 
+    Where frames are repeated (12 pictures a second in a file of 25), a cut also stands out of the nearest changes to
+    another picture. One that is shown for longer than the shortest shot is a shot, not a frame.
+
     Of a few frames only the last is looked at where nothing changes enough to be a cut, before and after them either,
     and the detector is asked only where something does.
 
@@ -72,6 +78,8 @@ class CutFinder:
         self._fades = _FadeFinder()
         self._look: tuple[int, int, View, bool] | None = None
         self._found: list[float] = []
+        self._changed: tuple[list[float], list[float]] = [], []  # seconds and pace of pictures that are no repetition
+        self._sudden: list[float] = []  # seconds of what stands out of the frames around it
 
     def watch(self, frames: Iterable[Timed]) -> Iterator[Timed]:
         """Hands the frames through and glances at them, a few at a time."""
@@ -89,7 +97,7 @@ class CutFinder:
             self._gather()
         self._settle(calm_after=True)
         cuts: list[float] = []
-        for cut in sorted(self._found):
+        for cut in sorted(self._found + [sudden for sudden in self._sudden if self._stands_out(sudden)]):
             if cut - (cuts[-1] if cuts else 0.0) >= _SHORTEST_SHOT:
                 cuts.append(cut)
         return cuts
@@ -132,8 +140,11 @@ class CutFinder:
         before = self._glances[-1] if self._glances else _Glance(seconds, picture, 0.0, 1.0)
         frames = max(1.0, (seconds - before.seconds) * self._fps)
         self._glances.append(_Glance(seconds, picture, _difference(before.picture, picture), math.sqrt(frames)))
+        if (pace := self._glances[-1].pace) >= _STILL:
+            for column, value in zip(self._changed, (seconds, pace), strict=True):
+                column.append(value)
         if self._suspicious() and self._is_cut():
-            self._found.append(self._glances[_MIDDLE].seconds)
+            self._sudden.append(self._glances[_MIDDLE].seconds)
         self._found += self._fades.see(seconds, cv2.mean(picture)[0])
 
     def _small(self, frame: "VideoFrame") -> np.ndarray:
@@ -177,6 +188,19 @@ class CutFinder:
             gray = np.repeat(glance.picture[:, :, None], 3, axis=2)  # the detector takes colour pictures
             found = detector.process_frame(FrameTimecode(place, 1.0), gray)  # only their order counts
         return bool(found)
+
+    def _stands_out(self, seconds: float) -> bool:
+        """Whether it does of the nearest changes before and after, if no picture between them is shown for long."""
+        times, paces = self._changed
+        here, around = bisect_left(times, seconds), 0.0
+        for step in (-1, 1):
+            at = here
+            for _ in range(_NEIGHBOURS):
+                if not 0 <= at + step < len(times) or abs(times[at + step] - times[at]) > _SHORTEST_SHOT:
+                    break
+                at += step
+                around += paces[at]
+        return paces[here] >= min(self._threshold, _ALIKE) * around / (2 * _NEIGHBOURS)
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

@@ -23,7 +23,8 @@ class Stills:
     MOV, which can't say that something was lost; in Matroska if its blocks have durations; never in MPEG-TS.
 
     Args:
-        counted: whether the container counts frames that it leaves out, as AVI does: none is lost between two.
+        counted: whether frames that repeat others are left out: AVI counts them, and Theora has empty packets for them,
+            which Matroska drops. None is lost between two.
     """
 
     def __init__(self, time_base: Fraction, counted: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What the user gave as films, each set of bytes once; and what a file says of itself."""
+"""The films that a user gave, each set of bytes once, and what their headers say."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,8 +13,7 @@ from storage.decoding.container import frame_rate, opened, told_length
 from storage.decoding.upright import lies_sideways
 from storage.errors import FilmError
 from storage.films.hashing import Hashed, by_bytes
-from storage.films.inputs import found
-from storage.films.named import each_once
+from storage.films.inputs import each_once, found
 from storage.films.provenance import UNKNOWN, Provenance
 from storage.printable import printable
 from storage.remote import address, is_remote, local_path, split
@@ -30,7 +29,7 @@ _SLIMMEST = 8  # pixels: sides of one
 
 
 class FilmSource(BaseModel, frozen=True, extra="forbid"):
-    """A file that may be a film; `source` is the path or URI as the user reaches it."""
+    """A file that may be a film; `source` is its path or URI as the user gave it."""
 
     film_id: str
     source: str
@@ -48,22 +47,22 @@ class FilmSource(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def title(self) -> str:
-        """As somebody said it, else the file's name."""
+        """The given title, else the file's name."""
         place = PurePosixPath(split(self.address)[1]) if is_remote(self.source) else local_path(self.source)
         return self.said.title or printable(place.stem.replace("_", " "))
 
     def heir(self, copy: "FilmSource") -> "FilmSource":
-        """This film with all that is said of it or, where that is nothing, of a copy of it."""
+        """This film; missing metadata is taken from a copy of it."""
         return self.model_copy(update={"said": self.said.filled(copy.said)})
 
     def unheard(self, kept: "FilmSource") -> str:
-        """In what this film disagrees with the one that is kept in its place, to be added to a sentence."""
+        """Where this film's metadata differs from that of the film kept in its place, to be added to a sentence."""
         says = self.said.filled(kept.said).unlike(kept.said)
         return f"; what is said of it does not count: {says}" if says else ""
 
 
 class FilmProbe(BaseModel, frozen=True, extra="forbid"):
-    """What a film's header and first frame say. Width and height as shown: after rotation, with square pixels."""
+    """What a film's header and first frame say. Width and height are as shown: after rotation, with square pixels."""
 
     seconds: float | None  # None when the header doesn't say
     fps: float
@@ -79,7 +78,7 @@ def resolve(
     hashed: Callable[[Sequence[str]], Hashed] = by_bytes,
     is_own: Callable[[str], bool] = lambda source: False,
 ) -> tuple[list[FilmSource], list[Reject]]:
-    """The films behind what a user may name: see storage.films.inputs.
+    """The films that the inputs of a user name; see storage.films.inputs.
 
     Args:
         hashed: names the bytes of files (storage.films.hashing.Hasher keeps the names).
@@ -154,12 +153,12 @@ def described(container: "InputContainer", stream: "VideoStream", frame: "VideoF
 
 
 def pixel_aspect(stream: "VideoStream") -> Fraction:
-    """Width of a pixel in heights; 1 when the film doesn't say, or says what can't be."""
+    """Width of a pixel in pixel heights; 1 if the film doesn't say, or says something impossible."""
     return credible_aspect(stream.sample_aspect_ratio)
 
 
 def credible_aspect(aspect: Fraction | None) -> Fraction:
-    """A pixel's width in heights as it is said, or 1."""
+    """The given aspect of a pixel if it is possible, else 1."""
     return aspect if aspect and 1 / _SLIMMEST <= aspect <= _SLIMMEST else Fraction(1)
 
 

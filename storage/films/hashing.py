@@ -1,6 +1,6 @@
-"""Names of films: the hash of their bytes, several at a time, and never twice.
+"""Names films by the hash of their bytes: several at a time, each file once.
 
-What is known of a file is kept in the storage as long as its size and time of change stay.
+The storage keeps a file's hash; it is valid as long as the file's size and modification time stay the same.
 """
 
 import os

@@ -1,8 +1,12 @@
-"""What a user may name as films: files, folders, patterns, manifests, a data set's folder; by path or by URI."""
+"""Finds the films that a user names: files, folders, patterns, manifests, a data set's folder; by path or by URI.
+
+Each file counts once, however often it is named.
+"""
 
 import glob
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from storage import remote, tree
@@ -24,7 +28,7 @@ _ENDINGS_TOLD = 8
 
 
 def found(given: str) -> Iterator[Named | Reject]:
-    """The files behind one input, in its order, and what of it cannot be used.
+    """The files that one input names, in its order, and rejects for what cannot be used.
 
     A folder is searched to its bottom, by ending and sorted by name, unless it is the data set Condensed Movies
     (storage.films.condensed_movies); "not_by_ending" counts its other files. A pattern is such as "films/*.mp4"; a
@@ -46,6 +50,30 @@ def found(given: str) -> Iterator[Named | Reject]:
         except OSError as error:  # such as a name that is too long
             yield _unreadable(given, error)
         yield from (_closed(error) for error in closed)
+
+
+def each_once(found: Iterable[Named | Reject]) -> tuple[list[Named], list[Reject]]:
+    """The files in the order in which they were first named, and the rejects, including metadata that is not used.
+
+    A row of a manifest counts more than a path, folder or pattern, which have no metadata: "also_named". Of two rows
+    the earlier counts: "named_twice" quotes both, and where they differ.
+    """
+    named: dict[str, Named] = {}
+    rejects: list[Reject] = []
+    also: dict[str, set[str]] = defaultdict(set)  # table -> files
+    for one in found:
+        if isinstance(one, Reject):
+            rejects.append(one)
+            continue
+        place = _place(one.source)
+        first = named.setdefault(place, one)
+        if one.row and first.row:
+            if one.row != first.row:
+                rejects.append(_named_twice(one, first))
+        elif one.row or first.row:
+            named[place] = one if one.row else first
+            also[named[place].table].add(place)
+    return list(named.values()), rejects + [_also_named(table, len(files)) for table, files in also.items()]
 
 
 def _remote(given: str) -> Iterator[Named | Reject]:
@@ -107,7 +135,7 @@ def _all_of(given: str, films: Sequence[str], others: Collection[str], nothing: 
 
 
 def _checked(one: Named | Reject) -> Named | Reject:
-    """A pipe or a device is no film: reading it may never end; nor is a link that leads nowhere."""
+    """Rejects pipes and devices, since reading them may never end, and broken links."""
     if isinstance(one, Reject) or remote.is_remote(one.source):
         return one
     path = remote.local_path(one.source)
@@ -143,3 +171,22 @@ def _nothing_at(given: str) -> str:
     if remote.local_path(given).is_dir():
         return f"the folder {given!r} holds no film: no file that ends in {' '.join(sorted(FILM_ENDINGS))}"
     return f"nothing matches {given!r}" if glob.has_magic(given) else f"there is no file or folder {given!r}"
+
+
+def _named_twice(one: Named, first: Named) -> Reject:
+    says = one.said.unlike(first.said) or "the same"
+    same = f"row {one.row!r} names {remote.address(one.source)!r}, as row {first.row!r} does"
+    detail = f"{same}, and says {says}: the earlier row counts"
+    return Reject(source=one.row, reason="named_twice", detail=detail)
+
+
+def _also_named(table: str, films: int) -> Reject:
+    were = "film was" if films == 1 else "films were"
+    detail = f"{films} {were} also given by path, folder or pattern: what the rows of {table!r} say of them counts"
+    return Reject(source=table, reason="also_named", detail=detail)
+
+
+def _place(source: str) -> str:
+    if remote.is_remote(source):
+        return source
+    return os.path.realpath(remote.local_path(source))  # Path.resolve raises for links that lead in a ring

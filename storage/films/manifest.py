@@ -142,7 +142,7 @@ def _bad(manifest: str, number: int, column: str, what: str) -> Reject:
 
 
 def _text(value: object) -> str:
-    """Of a cell; NaN, as pandas writes what is not there, says nothing."""
+    """The text of a cell; "" for NaN, which pandas writes for missing values."""
     return "" if value is None or value != value else str(value).strip()
 
 

@@ -1,4 +1,4 @@
-"""Where a film comes from, and on what terms, as the user says it; a film's header knows some of it too."""
+"""Where a film comes from, and on what terms, as the user says; some of it is also in a film's header."""
 
 from pydantic import BaseModel, Field
 
@@ -7,7 +7,7 @@ UNKNOWN: dict[str, str | int] = {"origin": "", "availability": "", "year": 0, "m
 
 
 class Provenance(BaseModel, frozen=True, extra="forbid"):
-    """All of it is optional: "", and 0 for the year, where nobody said.
+    """Every field is optional: "", or 0 for the year, if unknown.
 
     Args:
         origin: from where the film was had: an archive, a page, a disc. In manifests the column `source`.
@@ -27,11 +27,11 @@ class Provenance(BaseModel, frozen=True, extra="forbid"):
         return {name: value for name, value in self.model_dump().items() if value}
 
     def filled(self, other: "Provenance") -> "Provenance":
-        """This and, where it says nothing, what another says."""
+        """This, with missing fields taken from another."""
         return Provenance.model_validate(other.given() | self.given())
 
     def unlike(self, other: "Provenance") -> str:
-        """What this says otherwise than another, with both values, in words; "" where they agree."""
+        """Where this differs from another, with both values, in words; "" if they agree."""
         mine, others = self.model_dump(), other.model_dump()
         fields = [name for name in mine if mine[name] != others[name]]
         return ", ".join(f"{name} {_quoted(mine[name])} instead of {_quoted(others[name])}" for name in fields)
@@ -42,7 +42,7 @@ def _quoted(value: object) -> str:
 
 
 class Named(BaseModel, frozen=True, extra="forbid"):
-    """One file that somebody named, by path or URI, with what was said of it.
+    """One file that a user named, by path or URI, with its metadata.
 
     `row`: of the table that names it, as "<manifest>:<row>"; "" for one that a path, folder or pattern leads to.
     """

@@ -1,4 +1,4 @@
-"""How known sets of images lie on a disk: each layout lists its images, with what its metadata says of them."""
+"""Layouts of known image sets: each lists its images with their metadata."""
 
 import csv
 import io

@@ -1,6 +1,6 @@
-"""Sets of single images: where each of millions lies, kept as one table, and its picture when it is asked for.
+"""Sets of single images: one table says where each image is; pictures are read on demand.
 
-Layouts that people have on their disks: any folder, WebDataset shards, Open Images, JourneyDB, Objects365.
+Layouts: any folder, WebDataset shards, Open Images, JourneyDB, Objects365.
 """
 
 import logging
@@ -147,10 +147,10 @@ class Images:
                 height, width = shape_as_seen(image)
                 return (width, height) if self._columns["turn"][row].as_py() in (90, 270) else (height, width)
         except (OSError, StorageError) as error:
-            raise StorageError(f"{self.name(row)!r} is no image that can be read: {error}") from error
+            raise StorageError(f"{self.name(row)!r} cannot be read as an image: {error}") from error
 
     def name(self, row: int) -> str:
-        """For people: where the image lies."""
+        """Where the image is, for messages."""
         place, name, offset, _ = self._where(row)
         return self._storages[place].url(name) + (f" at {offset}" if offset >= 0 else "")
 

@@ -1,7 +1,7 @@
-"""What a movie says of itself: that it is generated, by which models and from what.
+"""The provenance of a movie: that it is generated, by which models and from what.
 
 The page beside the movie follows the vocabulary of C2PA (https://c2pa.org): actions, digital source type, ingredients
-and the movie's hash. It is not signed, so it informs and proves nothing.
+and the movie's hash. It is not signed, so it proves nothing.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class MadeFrom:
 
 @dataclass(frozen=True)
 class About:
-    """Title, language of the words (ISO 639), the models and what was given to them."""
+    """Title, language of the words (ISO 639), the models and their inputs."""
 
     title: str
     language: str = "en"

@@ -1,4 +1,4 @@
-"""Clips become a movie: joined as they are encoded, with sound, subtitles, chapters and a poster.
+"""Joins clips to a movie without encoding them again, with sound, subtitles, chapters and a poster.
 
 Packets are copied from file to file in the order of their time, so a movie of two hours takes no more memory than one
 of a minute. Beside the movie stand its poster (.jpg) and its origin (.about.json), whose names follow from the movie's.
@@ -45,12 +45,12 @@ class Chapter:
 
 
 def poster_path(movie: Path) -> Path:
-    """Where the poster of a movie stands."""
+    """The path of a movie's poster."""
     return movie.with_suffix(".jpg")
 
 
 def about_path(movie: Path) -> Path:
-    """Where the origin of a movie stands."""
+    """The path of a movie's provenance."""
     return movie.with_suffix(".about.json")
 
 
@@ -62,7 +62,7 @@ def assemble(
     subtitles: Sequence[Subtitles] = (),
     chapters: Sequence[Chapter] = (),
 ) -> WrittenMovie:
-    """Writes the movie `path` (MP4) with its poster and its origin; the movie is written last, whole or not at all.
+    """Writes the movie `path` (MP4) with its poster and its provenance; the movie is written last, whole or not at all.
 
     Args:
         clips: as storage.movies.clips.write_clip writes them: of one codec, size and frame rate.
@@ -260,7 +260,7 @@ def _poster(clip: Path) -> bytes:
 
 
 def _worded(folder: Path, number: int, lines: Sequence[Timed]) -> Path | None:
-    """The lines as the timed text that an MP4 carries; None where there are none."""
+    """The lines as an MP4's timed text; None without lines."""
     import ffmpeg
 
     text = srt(lines)

@@ -12,7 +12,7 @@ import numpy as np
 from storage.atomic import beside
 from storage.guard import guarded
 from storage.movies.encoder import encode
-from storage.movies.mark import marked
+from storage.printable import printable
 
 Codec = Literal["h264", "av1"]
 """How pictures are encoded: H.264 plays everywhere, AV1 takes about half of the bytes."""
@@ -36,6 +36,8 @@ _ENCODERS: dict[Codec, dict[str, Any]] = {
     },
     "av1": {"vcodec": "libsvtav1", "preset": 8, "crf": 28, "svtav1-params": "lp=1"},
 }
+_LETTERS = 1 / 28  # of the picture's height, for the words of a mark
+_OPACITY = 0.75  # of the mark's ground
 
 
 def write_clip(
@@ -61,7 +63,7 @@ def write_clip(
     source = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=fps)
     scaled = source.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
     pictures = scaled.filter("setparams", **_COLOURS)
-    shown = marked(frames, mark) if mark else frames
+    shown = _marked(frames, mark) if mark else frames
     with guarded("write", str(path)), beside(path) as part:
         job = pictures.output(f"file:{part}", f="mp4", g=2 * fps, **_ENCODERS[codec])
         count = encode(job, str(path), _checked(shown, (height, width, 3)))
@@ -77,3 +79,28 @@ def _checked(frames: Iterable[np.ndarray], shape: tuple[int, int, int]) -> Itera
                 f"frame {number} is {frame.dtype} {list(frame.shape)}, the movie's are uint8 {list(shape)}"
             )
         yield frame.tobytes()
+
+
+def _marked(frames: Iterable[np.ndarray], words: str) -> Iterator[np.ndarray]:
+    """The frames with white words on a dark ground in their lower right corner, so that all see they are generated."""
+    label_HW1: np.ndarray | None = None
+    for frame in frames:
+        if label_HW1 is None:
+            label_HW1 = _label(printable(words, 60), *frame.shape[:2])
+        high, wide = label_HW1.shape[:2]
+        shown = frame.copy()
+        corner = shown[-high:, -wide:]
+        corner[:] = (1 - _OPACITY) * corner + _OPACITY * label_HW1
+        yield shown
+
+
+def _label(words: str, height: int, width: int) -> np.ndarray:
+    """The words as a picture in grey, float [H, W, 1] of 0 to 255, no larger than the frame."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(max(8, round(height * _LETTERS)))
+    left, top, right, bottom = font.getbbox(words)
+    edge = max(2, round(height * _LETTERS / 3))
+    picture = Image.new("L", (round(right - left) + 2 * edge, round(bottom - top) + 2 * edge), 16)
+    ImageDraw.Draw(picture).text((edge - left, edge - top), words, font=font, fill=240)
+    return np.asarray(picture, np.float32)[-height:, -width:, None]

@@ -1,6 +1,6 @@
-"""The ffmpeg program: which one is used, and how it is run and fed.
+"""The ffmpeg program: which one is used, and how it is run.
 
-The one of the imageio-ffmpeg package, whatever else is on the PATH; another where MOVIEDREAMER_FFMPEG names it.
+It is the one of the imageio-ffmpeg package, whatever else is on the PATH, unless MOVIEDREAMER_FFMPEG names another.
 """
 
 import os
@@ -30,7 +30,7 @@ _ANSWER_LIMIT = 60  # seconds in which a program says what it is; machines are b
 
 @dataclass(frozen=True)
 class Ffmpeg:
-    """An ffmpeg program and what it says of itself.
+    """An ffmpeg program and its version.
 
     Attributes:
         version: in its own words, such as "5.1.9-0+deb12u1" or "N-109468-gd39b34123d".
@@ -48,7 +48,7 @@ class Ffmpeg:
 
 
 def ffmpeg_binary() -> str:
-    """Where the ffmpeg that is used is.
+    """The path of the ffmpeg in use.
 
     Raises:
         ConfigError: when there is none, or it is named by a relative path.
@@ -69,7 +69,7 @@ def ffmpeg_binary() -> str:
 
 
 def _bundled() -> list[Path]:
-    """The package's own function would also take one that a variable names, or one on the PATH."""
+    """The package's own function would also accept one from a variable or from the PATH."""
     try:
         folder = resources.files("imageio_ffmpeg") / "binaries"
     except ImportError:
@@ -78,7 +78,7 @@ def _bundled() -> list[Path]:
 
 
 def ffmpeg_program() -> Ffmpeg:
-    """The ffmpeg that is used; it is asked once a process.
+    """The ffmpeg in use; its version is read once per process.
 
     Raises:
         ConfigError: when there is none, or it does not run or answer.
@@ -87,7 +87,7 @@ def ffmpeg_program() -> Ffmpeg:
 
 
 def require_encoder() -> Ffmpeg:
-    """The ffmpeg that is used, which can write movies.
+    """The ffmpeg in use, checked to be able to write movies.
 
     Raises:
         ConfigError: as `ffmpeg_program`, and when it is too old or lacks libx264.

@@ -1,4 +1,4 @@
-"""The sound of a movie: speech at its seconds, music that makes way for it, brought to one loudness (EBU R128).
+"""The sound of a movie: speech at given times, music that is quieter while somebody speaks, at one loudness (EBU R128).
 
 Speech files are read one after the other and fed to ffmpeg, music is read by ffmpeg itself, and nothing is held whole.
 """
@@ -127,7 +127,7 @@ def write_track(source: Path, path: Path, seconds: float) -> None:
 
 
 def check_track(source: Path) -> None:
-    """Whether a track of one's own has enough sound, before anything is rendered for it.
+    """Checks that a user's own track has enough sound, before anything is rendered for it.
 
     Raises:
         ConfigError: which names the file and the cure.
@@ -223,7 +223,7 @@ def _samples(path: Path) -> Samples:
 
 
 def _at_level(samples: Samples) -> Samples:
-    """Speech as loud as all other; pauses do not count, and peaks are not cut."""
+    """Speech at the common loudness; pauses do not count, and peaks are not cut."""
     whole = len(samples) // _MOMENT * _MOMENT
     power = (samples[:whole].reshape(-1, _MOMENT) ** 2).mean(1) if whole else np.zeros(0, np.float32)
     spoken = power[power > 0.01 * power.max(initial=0)]

@@ -1,4 +1,4 @@
-"""File names from titles: readable, legal on every system, and each its own."""
+"""File names from titles: readable, legal on every system, and unique."""
 
 import re
 import unicodedata
@@ -12,19 +12,17 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _JOINERS = "\u200c\u200d\ufe0e\ufe0f"
 
 
-def file_names(titles: Sequence[str], unnamed: str = "movie") -> list[str]:
+def file_names(titles: Sequence[str]) -> list[str]:
     """One name without ending for each title, of at most MOST_BYTES in UTF-8, in the order of the titles.
 
-    Names differ in more than case or the way in which accents are written: equal ones get " (2)", " (3)" and so on.
-
-    Args:
-        unnamed: the name for a title of which nothing can be kept.
+    Names differ in more than case or the way in which accents are written: equal ones get " (2)", " (3)" and so on. A
+    title of which nothing can be kept becomes "movie".
     """
     names: list[str] = []
     taken: set[str] = set()
     following: dict[str, int] = {}  # folded name -> number to try next
     for title in titles:
-        name = base = _cleaned(title) or unnamed
+        name = base = _cleaned(title) or "movie"
         number = following.get(_folded(base), 2)
         while _folded(name) in taken:
             suffix = f" ({number})"
@@ -59,5 +57,5 @@ def _shortened(text: str, most: int) -> str:
 
 
 def _folded(name: str) -> str:
-    """Equal for names that some file system holds for the same."""
+    """Equal for names that some file system treats as the same."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

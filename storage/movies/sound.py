@@ -1,4 +1,4 @@
-"""Sound carried over from a film: some spans of its seconds, one behind the other."""
+"""Sound carried over from a film: some spans of it, one after the other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def sound(track: AudioTrack, seconds: float) -> "Stream":
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
-    """Spans, those that meet made one.
+    """Spans; adjacent ones are merged.
 
     Raises:
         ValueError: as `sound` does.

@@ -1,4 +1,4 @@
-"""Subtitles: lines of text in time, as SubRip in which nothing is a tag, and the code of their language."""
+"""Subtitles: timed lines as SubRip without tags, and the code of their language."""
 
 import re
 import textwrap
@@ -31,7 +31,7 @@ _TERMINOLOGY = {pair[:2]: pair[2:] for pair in _CODES.split()}
 
 @dataclass(frozen=True)
 class Subtitles:
-    """One track that a viewer may choose: its name, its language (an ISO 639 code such as "en"), and its lines."""
+    """One subtitle track: its name, its language (an ISO 639 code such as "en"), and its lines."""
 
     name: str
     language: str
@@ -39,7 +39,7 @@ class Subtitles:
 
 
 def iso639(language: str) -> str:
-    """The code of three letters that movies carry: "eng" for "en"; "und" for what is no code."""
+    """The three-letter code that movies carry: "eng" for "en"; "und" for anything that is not a code."""
     if re.fullmatch("[a-z]{3}", language):
         return language
     return _TERMINOLOGY.get(language, "und")

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from storage.decoding.container import missing_end
 from storage.decoding.pictures import Pixels
+from storage.decoding.upright import upright
 from storage.errors import ConfigError
 from storage.results.results import VIDEOS, Result
 from storage.stories.photographs import photograph
@@ -11,6 +13,8 @@ from storage.stories.photographs import photograph
 
 def keyframes(result: Result, every: float = 1.0) -> Iterator[Pixels]:
     """RGB uint8 [height, width, 3] of each picture, or of a frame of each video every so many seconds from its start.
+
+    All are upright.
 
     Raises:
         ConfigError: naming the file that can't be read.
@@ -38,8 +42,10 @@ def _frames(file: Path, every: float) -> Iterator[Pixels]:
                 start = time if start is None else start
                 if time - start >= taken * every:
                     taken = int((time - start) / every) + 1
-                    yield frame.to_ndarray(format="rgb24")
+                    yield upright(frame.to_ndarray(format="rgb24"), frame)
     except av.error.FFmpegError as error:
         raise ConfigError(f"{str(file)!r} can't be read as a video: {error.strerror}") from error
+    if lost := missing_end(file):
+        raise ConfigError(f"{str(file)!r} is cut off: {lost}")
     if not taken:
         raise ConfigError(f"{str(file)!r} has no frames")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.decoding.upright import upright
 from storage.errors import ConfigError
 
 Grey = NDArray[np.uint8]
@@ -55,7 +56,7 @@ def _small(frames: Iterable[object]) -> Iterator[Grey]:
         start = time if start is None else start
         if time - start >= taken * _EVERY:
             taken = int((time - start) / _EVERY) + 1
-            yield frame.reformat(_WIDTH, _HEIGHT, format="gray").to_ndarray()
+            yield upright(frame.reformat(_WIDTH, _HEIGHT, format="gray").to_ndarray(), frame)
 
 
 def _step(before: Grey, after: Grey) -> NDArray[np.float64]:

@@ -84,7 +84,7 @@ def entries(folder: Path) -> list[Path]:
         ConfigError: when it is none.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{str(folder)!r} is no folder")
+        raise ConfigError(f"{str(folder)!r} is not a folder")
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
@@ -141,7 +141,10 @@ def _stories(folder: Path) -> list[Result]:
 def _story(folder: Path) -> Result:
     files = [entry for entry in entries(folder) if entry.suffix.lower() in (*PICTURES, *VIDEOS)]
     plots = folder / "plots.txt"
-    lines = tuple(plots.read_text(encoding="utf-8").splitlines()) if plots.is_file() else ()
+    try:
+        lines = tuple(plots.read_text(encoding="utf-8").splitlines()) if plots.is_file() else ()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{str(plots)!r} is not UTF-8: save it as UTF-8") from error
     return Result(folder.name, in_order(files), lines)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.errors import ConfigError
+from storage.errors import ConfigError, StorageError
 from storage.movies.mix import loudness
 
 Floats = NDArray[np.float32]
@@ -36,11 +36,13 @@ def heard(path: Path) -> dict[str, Floats]:
         with av.open(f"file:{path}", metadata_errors="replace") as container:
             cuts_T = _cuts(container)
         loud_T = _loud(path)
+        level = loudness(path) if loud_T.any() else -np.inf
     except av.error.FFmpegError as error:
         raise ConfigError(f"{str(path)!r} can't be read as a video: {error.strerror}") from error
+    except StorageError as error:
+        raise ConfigError(str(error)) from error
     length = max(len(cuts_T), len(loud_T))
     curves = [np.pad(curve_T, (0, length - len(curve_T))) for curve_T in (loud_T, cuts_T)]
-    level = loudness(path) if loud_T.any() else -np.inf
     return {
         "moments": np.array([length], np.float32),
         "loud": curves[0],

@@ -64,7 +64,7 @@ def write(run: Run, outputs: Path) -> Path:
     if run.language not in _LANGUAGES:
         raise ConfigError(f"ViStoryBench's languages are en and ch, not {run.language!r}")
     if not _TIME.fullmatch(run.time):
-        raise ConfigError(f"{run.time!r} is no time as {time_name(datetime(2026, 11, 30, 9, 30))!r}")
+        raise ConfigError(f"{run.time!r} is not a time such as {time_name(datetime(2026, 11, 30, 9, 30))!r}")
     folder = outputs / story_name(run.method) / story_name(run.mode) / run.language / run.time
     refuse_filled(folder)
     for result in run.results:

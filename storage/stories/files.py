@@ -1,4 +1,4 @@
-"""Pictures and sounds that a story names: files in its own folder, and nowhere else."""
+"""Pictures and sounds that a story names; they must be files in its own folder."""
 
 import difflib
 import unicodedata
@@ -11,7 +11,7 @@ _CURE = "put the file into the story's folder and write its name from there, suc
 
 
 def inside(name: str) -> str:
-    """Why a name can't be a file in the story's folder, or "" when it can."""
+    """Why a name can't be a file in the story's folder, or "" if it can."""
     if PureWindowsPath(name).is_absolute() or PureWindowsPath(name).drive or name.startswith(("/", "\\", "~")):
         return f"{printable(name)!r} is an absolute path: {_CURE}"
     if "://" in name:
@@ -25,7 +25,7 @@ def beside(folder: Path, name: str) -> Path:
     """The file that a story in `folder` names; the names in the folder may be in another normal form (NFD).
 
     Raises:
-        ConfigError: a name that leaves the folder, also by a symbolic link, and a file that is missing.
+        ConfigError: a name that leads out of the folder, even through a symbolic link, or a missing file.
     """
     if said := inside(name):
         raise ConfigError(said)

@@ -1,6 +1,6 @@
-"""Story files of others as trees of our own: ViStoryBench, StoryMem (ST-Bench), MSVBench, and our script by keyframes.
+"""Converts the story files of other projects (ViStoryBench, StoryMem, MSVBench) and our script by keyframes.
 
-They are told by their fields. What they say beyond a story (indexes, tags, overviews) is passed over.
+They are recognised by their fields. What is not part of a story (indexes, tags, overviews) is ignored.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path, PurePath
 
 from storage.stories import screenplay
-from storage.stories.naming import Names
+from storage.stories.names import Names
 from storage.stories.nodes import Fields, Items, Node, Text, fields, items, text_of, texts
 
 STORYMEM_SECONDS = "5"
@@ -18,11 +18,11 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def converted(tree: Node, name: str, folder: Path | None) -> Node:
-    """The tree as a story file would give it; one of our own, or that nobody knows, as it is.
+    """The tree as a story file of ours would have it; a tree of an unknown kind is returned unchanged.
 
     Args:
         name: of the file.
-        folder: with the pictures of its characters.
+        folder: that holds the pictures of its characters.
 
     Raises:
         ConfigError: as screenplay.story does.
@@ -123,7 +123,7 @@ def _msvbench(given: Mapping[str, Node], name: str, folder: Path | None) -> Node
 
 
 def _described(about: Mapping[str, Node]) -> str:
-    """All words about somebody or a place that are neither its name nor its number."""
+    """The description of somebody or a place: all texts but its name and number."""
     return " ".join(text for key, node in about.items() if key not in ("id", "name") and (text := text_of(node)))
 
 
@@ -136,7 +136,7 @@ def _by_key(node: Node | None) -> dict[str, Node]:
 
 
 def _pictures(folder: Path | None, *parts: str) -> list[str]:
-    """Names, from the folder, of the pictures in a folder below it; [] where there is none."""
+    """Paths, relative to the folder, of the pictures in a folder below it; [] if there is none."""
     place = PurePath(*parts)
     if folder is None or len(place.parts) != len(parts) or ".." in parts:  # a name that is a path leads elsewhere
         return []

@@ -1,7 +1,8 @@
 """A story in Markdown: title, cast and places as YAML on top, then its text.
 
-A heading begins a scene (one that is a place's name happens there). A paragraph is a shot with one plot, a list a shot
-with a plot an item; whom of the cast they name is seen. A quotation is heard: `> Ada: Good evening.`, or narration.
+A heading begins a scene; if it is a place's name, the scene happens there. A paragraph is a shot with one plot, a list
+is a shot with one plot per item; the cast that they name is seen. A quotation is dialogue, `> Ada: Good evening.`, or
+narration.
 """
 
 import re
@@ -30,7 +31,7 @@ class _Block:
 
 
 def tree(text: str, name: str) -> Node:
-    """The story as `nodes` has it; raises ConfigError as nodes.of_yaml does.
+    """The story as a tree of nodes; raises ConfigError as nodes.of_yaml does.
 
     Args:
         name: of the file, for errors.
@@ -60,7 +61,7 @@ def tree(text: str, name: str) -> Node:
 
 
 def _blocks(text: str, line: int) -> list[_Block]:
-    """The blocks of a text that begins in this line."""
+    """The blocks of a text that begins on this line."""
     text = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), unicodedata.normalize("NFC", text))
     blocks: list[_Block] = []
     open_ = False  # whether the next line may belong to the last block
@@ -129,7 +130,7 @@ def _scene(title: Text | None, shots: list[Node], places: list[str]) -> Node:
 
 
 def _heard(block: _Block, cast: list[str]) -> list[Node]:
-    """Lines of a quotation: each of a speaker, and what stands between them together."""
+    """The lines of a quotation: one for each speaker, and one for the narration between them."""
     heard: list[Node] = []
     goes_on = False
     for text in block.texts:

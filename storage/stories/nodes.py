@@ -33,7 +33,7 @@ _JSON_STRING_OR_TAB = re.compile(r'"(?:\\.|[^"\\])*"|\t')
 
 @dataclass(frozen=True)
 class Text:
-    """A scalar; `null` is JSON's."""
+    """A scalar; `null` is set for JSON's null."""
 
     line: int
     text: str
@@ -61,24 +61,24 @@ Node = Text | Items | Fields
 
 
 def fields(line: int, pairs: Iterable[tuple[str, Node]]) -> Fields:
-    """A mapping that is in no file, as if it stood in this line."""
+    """A mapping that is in no file, with this line number."""
     return Fields(line, tuple((Text(line, key), value) for key, value in pairs))
 
 
 def texts(line: int, given: Iterable[str]) -> Items:
-    """A list of texts, as if it stood in this line."""
+    """A list of texts with this line number."""
     return Items(line, tuple(Text(line, text) for text in given))
 
 
 def items(node: Node | None) -> tuple[Node, ...]:
-    """The items of a list; anything else is a list of one, and None of none."""
+    """The items of a list; any other node is a list of one, None an empty one."""
     if node is None:
         return ()
     return node.items if isinstance(node, Items) else (node,)
 
 
 def text_of(node: Node | None) -> str:
-    """The text of a scalar as stories have it, "" of anything else."""
+    """The text of a scalar, normalised; "" for anything else."""
     return normal(node.text) if isinstance(node, Text) else ""
 
 
@@ -103,7 +103,7 @@ def of_json(text: str, name: str) -> Node:
     try:
         json.loads(text, parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
-        raise fault(name, error.lineno, f"this is no JSON: {error.msg}, column {error.colno}") from None
+        raise fault(name, error.lineno, f"this is not JSON: {error.msg}, column {error.colno}") from None
     except RecursionError:
         raise ConfigError(f"{printable(name)}: brackets are nested deeper than {DEEPEST} levels") from None
     same = _JSON_STRING_OR_TAB.sub(lambda found: " " if found[0] == "\t" else _yaml_string(found[0]), text)
@@ -170,7 +170,7 @@ def _events(text: str, name: str) -> Iterator[yaml.Event]:
 
 
 def _require_whole(lines: list[str], event: yaml.ScalarEvent, name: str) -> None:
-    """Raises ConfigError for text that stops at a # which was hardly meant to begin a comment."""
+    """Raises ConfigError for text that is cut at a # that was probably not meant as a comment."""
     end = event.end_mark
     rest = lines[end.line][end.column : end.column + 100] if end.line < len(lines) else ""
     if re.match(r"\s+#[^\s#]", rest):
@@ -185,7 +185,7 @@ def _pairs(nodes: list[Node], name: str) -> tuple[tuple[Text, Node], ...]:
         if not isinstance(key, Text):
             raise fault(name, key.line, "a key is a list or a mapping: it must be a word")
         if key.text in first:
-            said = f"{printable(key.text)!r} is there already in line {first[key.text]}: join the two"
+            said = f"{printable(key.text)!r} already appears in line {first[key.text]}: join the two"
             raise fault(name, key.line, said)
         first[key.text] = key.line
         if not (isinstance(value, Text) and value.null):

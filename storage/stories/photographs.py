@@ -46,7 +46,7 @@ def photograph(path: Path) -> Pixels:
 
 
 def decoded(data: bytes, shown: str) -> Pixels:
-    """As `photograph`, of the bytes of a file that errors call `shown`."""
+    """As `photograph`, from the bytes of a file; errors call it `shown`."""
     if data[4:8] == b"ftyp" and data[_BRANDS] in _HEIF:
         cure = "save it as JPEG (a phone's camera settings: most compatible), or convert it with `heif-convert`"
         raise ConfigError(f"{shown!r} is HEIF (HEIC), which isn't read: {cure}")
@@ -66,7 +66,7 @@ def decoded(data: bytes, shown: str) -> Pixels:
     except UnidentifiedImageError:
         if not data:
             raise ConfigError(f"{shown!r} is empty: copy it again") from None
-        raise ConfigError(f"{shown!r} is no picture that is read: give a JPEG, PNG, WebP or AVIF") from None
+        raise ConfigError(f"{shown!r} is not a picture in a supported format: give a JPEG, PNG, WebP or AVIF") from None
     except Image.DecompressionBombError:
         raise ConfigError(f"{shown!r} has more pixels than are read ({MOST_PIXELS:,}): save it smaller") from None
     except Exception as error:  # each of Pillow's decoders raises what it likes

@@ -1,7 +1,7 @@
 """A story file (YAML, JSON, or Markdown with YAML on top) as a Story; docs/stories.md describes the format.
 
-A file may write less than the types of storage.stories.story have: a name alone for somebody, a sentence alone for a
-shot, `plot`, `dialogue` and `narration`. All of a file's faults are told together, each with its line and its cure.
+Files may use shorter forms than the types of storage.stories.story: a name alone for somebody, a sentence alone for a
+shot, `plot`, `dialogue` and `narration`. All errors of a file are reported together, each with its line and its cure.
 """
 
 import re
@@ -31,7 +31,7 @@ _PICTURES = ("pictures", "picture", "photographs", "photograph")
 
 
 def read(path: Path) -> Story:
-    """The story of a file, whose pictures and music are beside it.
+    """Reads a story file; its pictures and music are in its folder.
 
     Raises:
         ConfigError: naming the file and the lines of all faults, with their cures.
@@ -48,12 +48,38 @@ def read(path: Path) -> Story:
     return parse(data, str(path), path.parent)
 
 
+def stories(folder: Path) -> tuple[dict[str, tuple[Story, Path]], dict[str, str]]:
+    """Name -> the story and its file, and name -> why a file is no story, such as a README.
+
+    The name is that of the file, or of its folder where the file is `story.*`.
+
+    Raises:
+        ConfigError: for a folder without stories, or two stories of one name.
+    """
+    found: dict[str, tuple[Story, Path]] = {}
+    faults: dict[str, str] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS):
+        name = path.parent.name if path.stem == "story" else path.stem
+        try:
+            story = read(path)
+        except ConfigError as error:
+            faults[name] = str(error)
+            continue
+        if name in found:
+            raise ConfigError(f"{str(path)!r} and {str(found[name][1])!r} are both the story {name!r}: rename one")
+        found[name] = story, path
+    if not found:
+        said = f": {next(iter(faults.values()))}" if faults else ""
+        raise ConfigError(f"{printable(str(folder))!r} holds no story file{said}")
+    return found, faults
+
+
 def parse(data: bytes, name: str, folder: Path | None = None) -> Story:
-    """The story in the bytes of a file; raises ConfigError as `read` does.
+    """Reads a story from the bytes of a file; raises ConfigError as `read` does.
 
     Args:
-        name: of the file: its ending says what it is, errors quote it.
-        folder: where its pictures and its music must be; without it they are not looked for.
+        name: of the file; its ending gives the format, errors quote it.
+        folder: where its pictures and music must be; None: they are not checked.
     """
     shown, ending = printable(name), Path(name).suffix.lower()
     if ending not in ENDINGS:
@@ -79,7 +105,7 @@ def parse(data: bytes, name: str, folder: Path | None = None) -> Story:
 
 
 class _Reader(Values):
-    """Makes a Story of a tree."""
+    """Turns a tree into a Story."""
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__(folder)
@@ -135,7 +161,7 @@ class _Reader(Values):
                 if one is None:
                     continue
                 if one.name in lines:
-                    said = f"{printable(one.name)!r} is there already in line {lines[one.name]}: give another name"
+                    said = f"{printable(one.name)!r} already appears in line {lines[one.name]}: give another name"
                     self.fault(Text(line, one.name), said)
                 lines.setdefault(one.name, line)
                 found.append(one)

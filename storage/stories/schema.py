@@ -1,4 +1,4 @@
-"""The JSON Schema of story files, for editors: the types of a story, and the shorter forms that are read too.
+"""The JSON Schema of story files, for editors: the types of a story, and the shorter forms that are read as well.
 
 `python -m storage.stories.schema > docs/story.schema.json` writes it.
 """
@@ -14,7 +14,7 @@ _TEXT: Schema = {"type": ["string", "number", "boolean", "null"]}  # as other re
 
 
 def schema() -> Schema:
-    """Of a whole story file. What needs another part of the file (names that are referred to) is checked in reading."""
+    """The schema of a whole story file. References between its parts (names) are only checked when it is read."""
     made = Story.model_json_schema()
     types = made["$defs"]
     _loosen(made)
@@ -54,7 +54,7 @@ def _one_or_many(many: Schema) -> Schema:
 
 
 def _loosen(part: Any) -> None:
-    """Lets numbers and booleans stand for texts, and leaves out what pydantic says of its types for itself."""
+    """Accepts numbers and booleans as texts, and removes pydantic's titles."""
     if isinstance(part, dict):
         if part.get("type") == "string":
             part["type"] = _TEXT["type"]

@@ -1,13 +1,14 @@
-"""The JSON script of one entry a keyframe ({"keyframes": [...]}, see docs/autoregressive.md) as a story file's tree.
+"""Converts a JSON script with one entry per keyframe ({"keyframes": [...]}, docs/autoregressive.md) to a story's tree.
 
-Scene elements become a place and props. Neighbours with equal ones are a scene, those with equal characters a shot.
+Scene elements become a place and props. Consecutive entries with equal elements make a scene, with equal characters a
+shot.
 """
 
 import re
 from itertools import groupby
 from pathlib import PurePath
 
-from storage.stories.naming import Names
+from storage.stories.names import Names
 from storage.stories.nodes import Fields, Items, Node, Text, fields, items, text_of, texts
 from storage.stories.text import fault
 
@@ -23,7 +24,7 @@ def story(tree: Fields, name: str) -> Fields:
     """The story of a script; raises ConfigError for fields that no script has and for faces of films.
 
     Args:
-        name: of the file: it gives the title, errors quote it.
+        name: of the file; the title is taken from it, errors quote it.
     """
     entries = items(_own(tree, {KEY}, name)[KEY])
     keyframes = [_Keyframe(number, node, name) for number, node in enumerate(entries, start=1)]
@@ -50,7 +51,7 @@ def story(tree: Fields, name: str) -> Fields:
 
 
 class _Keyframe:
-    """What one entry says; `alone` tells it from its neighbours when it has no plot that could say so."""
+    """One entry; `alone` separates it from its neighbours if it has no plot."""
 
     def __init__(self, number: int, node: Node, name: str) -> None:
         self.line = node.line

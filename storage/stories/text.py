@@ -1,4 +1,4 @@
-"""The bytes of a story file as text: whichever editor saved them, in whichever Unicode encoding."""
+"""Decodes the bytes of a story file, in any Unicode encoding and from any editor."""
 
 import codecs
 import re
@@ -21,7 +21,7 @@ _REFUSED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufff9-\uff
 
 
 def fault(name: str, line: int, said: str) -> ConfigError:
-    """The error of one line, numbered from 1, of the file with this name."""
+    """The error for one line, numbered from 1, of a file."""
     return ConfigError(f"{printable(name)}, line {line}: {said}")
 
 

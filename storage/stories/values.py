@@ -30,7 +30,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Values:
-    """Reads the values of nodes and collects faults as (line, what is wrong); a value at fault reads as nothing."""
+    """Reads the values of nodes and collects faults as (line, what is wrong); a faulty value reads as nothing."""
 
     def __init__(self, folder: Path | None) -> None:
         self.faults: list[tuple[int, str]] = []
@@ -102,14 +102,14 @@ class Values:
         return None
 
     def yes_or_no(self, node: Node) -> bool:
-        """Whether a text says yes; what says neither yes nor no is a fault, and reads as yes."""
+        """Whether a text means yes; a text that means neither yes nor no is a fault, and reads as yes."""
         text = self.text(node).lower()
         if text not in _YES + _NO and isinstance(node, Text):
             self.fault(node, f"found {printable(text, 60)!r}, expected true or false")
         return text not in _NO
 
     def items(self, node: Node) -> Sequence[Node]:
-        """The items of a list; one text is a list of one, nothing is a list of none."""
+        """The items of a list; a text is a list of one, nothing an empty list."""
         match node:
             case Items(items=items):
                 return items
@@ -143,7 +143,7 @@ class Values:
         return {field: value for field, value in given.items() if value is not None}, at
 
     def made(self, model: type[M], node: Node, given: Mapping[str, Any], at: Mapping[str, Node]) -> M | None:
-        """The model, or None with a fault for each value that it refuses."""
+        """The model; or None, and a fault for each value that it refuses."""
         try:
             return model(**given)
         except ValidationError as error:

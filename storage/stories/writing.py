@@ -25,7 +25,7 @@ _Dumper.add_representer(
 
 
 def yaml_text(story: Story, heads: Mapping[int, str] | None = None, top: str = "") -> str:
-    """The text of a file that reading.parse reads as `story`. What other readers of YAML take for no text is quoted.
+    """The text of a file that reading.parse reads as `story`. Texts that other YAML readers would convert are quoted.
 
     Args:
         heads: comments above shots, by their numbers.

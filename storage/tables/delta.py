@@ -197,7 +197,7 @@ def pairs(delta: "DeltaTable | None", where: "Expression | None" = None) -> Work
     return distinct(delta, ["film_id", "fingerprint"], where)
 
 
-def distinct(delta: "DeltaTable | None", columns: Sequence[str], where: "Expression | None" = None) -> set[Any]:
+def distinct(delta: "DeltaTable | None", columns: Sequence[str], where: "Expression | None") -> set[Any]:
     """The values of some columns in a table's rows, as tuples, each once; few rows are in memory at a time."""
     found: set[Any] = set()
     if delta is None:

@@ -1,4 +1,4 @@
-"""A storage of an earlier version, brought up to date: tables get the columns that they lack."""
+"""Brings the tables of an earlier version up to date: adds missing columns."""
 
 from storage.errors import StorageError
 from storage.guard import guarded

@@ -1,7 +1,7 @@
 """Rows of single films, a few at a time, out of a table of any size.
 
-Delta's log says between which films a data file lies, its footer the same of each group of 128 rows; only groups
-that may hold what is asked for are read. Nothing of the rest of the table is looked at.
+Delta's log has the first and last film of each data file, the file's footer those of each group of 128 rows. Only
+groups that may hold the wanted rows are read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -144,7 +144,7 @@ class FilmRows:
         return whole.select(wanted)
 
     def _group(self, group: _Group, columns: tuple[str, ...]) -> pa.Table:
-        """All rows of a group. The newest is kept: who asks for a few rows at a time asks for their neighbours next."""
+        """All rows of a group. The last group is cached, since callers read neighbouring rows next."""
         key = group.file, group.index, columns
         if key not in self._newest:
             rows = self._rows_of(*key)

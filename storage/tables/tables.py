@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 
 from storage.guard import guarded
 from storage.root import Storage
-from storage.tables.checks import checked
 from storage.tables.delta import Work, distinct, open_table, pairs, replace_rows
 from storage.tables.rejects import Reject
-from storage.tables.schemas import KEYS, SCHEMAS
+from storage.tables.schemas import KEYS, SCHEMAS, checked
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Expression
@@ -115,7 +114,7 @@ class Tables:
     def judge(self, stage: str, sources: Sequence[str], rejects: Sequence[Reject]) -> None:
         """Puts `rejects`, why films were left out, in place of all that a stage said of `sources`; one commit at most.
 
-        A source of which nothing is said any more is fine now.
+        A source without a reject is fine now.
         """
         place = {"stage": stage, "source": sorted({*sources, *(reject.source for reject in rejects)})}
         where = (pc.field("stage") == stage) & pc.field("source").isin(place["source"])

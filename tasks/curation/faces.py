@@ -50,7 +50,7 @@ def _make(config: FaceConfig, storage: Storage, work: Work) -> ReadsAhead:
 
 
 def _rows(row_id: str, faces: Sequence[Face], rejected: Sequence[str], persons: Sequence[rows.Row]) -> list[rows.Row]:
-    owners = whose([one.box for one in faces], [_box(person) for person in persons])
+    owners = whose([one.box for one in faces], [rows.box(person) for person in persons])
     return [
         {
             "face_id": face_id(row_id, index),
@@ -64,10 +64,6 @@ def _rows(row_id: str, faces: Sequence[Face], rejected: Sequence[str], persons: 
         }
         for index, (one, owner, reason) in enumerate(zip(faces, owners, rejected, strict=True))
     ]
-
-
-def _box(row: rows.Row) -> tuple[float, float, float, float]:
-    return row["x0"], row["y0"], row["x1"], row["y1"]
 
 
 Box = tuple[float, float, float, float]

@@ -3,6 +3,7 @@
 Shapes: S sentences (at most 15), F faces (at most 5).
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,6 @@ import numpy as np
 
 from models import sentence
 from models.autoregressive.script_tokens import CHARACTER, MAX_FACES, MAX_SENTENCES, PLOT, SCENE_ELEMENT
-from models.captioner.mirror import mirrored
 from models.face import FaceConfig
 from models.sentence import SentenceConfig, SentenceEncoder
 from storage.errors import FilmError
@@ -21,6 +21,8 @@ from tasks import rows
 from tasks.made import Made, Step
 from tasks.stage import Stage, Work
 
+_MIRRORED = {"left": "right", "right": "left"}
+_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 _REVISION = 2  # of the rows: since then they have face_boxes
 
 
@@ -138,3 +140,13 @@ STAGE = Stage(
     settings=("sentence", "face"),
     identity=_identity,
 )
+
+
+def mirrored(sentence: str) -> str:
+    """The sentence of a mirrored picture (section 3.4): left and right change places; captions name only sides so."""
+    return _SIDE.sub(_other_side, sentence)
+
+
+def _other_side(side: re.Match[str]) -> str:
+    other = _MIRRORED[side[0].lower()]
+    return other.capitalize() if side[0][0].isupper() else other

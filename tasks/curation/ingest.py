@@ -71,7 +71,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     """What to work on.
 
     A file counts once: what a manifest says about it takes precedence over the folder that it is in, and of two
-    rows the earlier counts (storage.films.named).
+    rows the earlier counts (storage.films.inputs).
     """
 
     films: tuple[Source, ...] = Field(

@@ -226,7 +226,7 @@ def _drawn(config: FilmsConfig, movies: Mapping[str, Sequence[str]]) -> set[str]
     wanted, there = (int(config.test) if config.test >= 1 else 1), len(movies)
     if there <= wanted:
         raise ConfigError(
-            f"snapshot.test={config.test:g} needs {wanted + 1} movies, one to learn from among them, and there "
+            f"snapshot.test={config.test:g} needs {wanted + 1} movies, one of them to learn from, but there "
             f"{'is' if there == 1 else 'are'} {there}: give more films, or split each with snapshot.kind=halves; films "
             "that share pictures count as one movie"
         )

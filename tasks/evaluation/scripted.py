@@ -12,6 +12,7 @@ import numpy as np
 from models.captioner.colours import NAMES
 from models.metrics import consistency, pictures, script
 from models.metrics.characters import REASONS, Cast, assigned, identity_samples, occms
+from models.metrics.clip import JointSpace
 from models.metrics.figure import Floats, Measured, Samples, absent, joined, means_by_story
 from models.metrics.keyframes import Keyframes, words
 from models.metrics.networks import Vectors
@@ -65,6 +66,7 @@ def measured(
     fitting, notes = _fitting(results, scripts)
     parts = [
         _by_faces(looks, fitting, scripts, references, same_face, "; ".join(notes)),
+        _by_angle(looks, fitting, scripts),
         _by_camera(results, scripts),
         _by_speech(looks, stories, scripts),
         _by_style(looks, stories, references),
@@ -123,6 +125,27 @@ def _by_faces(
     colours, ratios = _matches(shots, known)
     samples["clothes"], samples["relative_size"] = script.clothes(colours), script.relative_sizes(ratios)
     return means_by_story(said, samples, reasons)
+
+
+def _by_angle(
+    looks: Looks, fitting: Sequence[tuple[Keyframes, Sequence[int]]], scripts: Mapping[str, Story]
+) -> Measured:
+    """From where the camera looks, as CLIP sees it, beside the script."""
+    what = {"camera_angle": script.WHAT["camera_angle"]}
+    named = {
+        f"{one.story}/{placed.number}": script.angle_named(placed.shot.size)
+        for one, _ in fitting
+        for placed in scripts[one.story].shots()
+    }
+    seen: dict[str, int | None] = {}
+    if any(angle is not None for angle in named.values()):
+        if reason := looks.gone.get("clip"):
+            return Measured({name: absent(words, reason) for name, words in what.items()}, {})
+        told_AE = JointSpace(looks.config.clip).read(script.ANGLES)
+        for one, rows in fitting:
+            pictures_NE = one.load("clip")["pictures"]
+            seen |= {f"{one.story}/{n}": script.angle_seen(pictures_NE[row], told_AE) for n, row in enumerate(rows, 1)}
+    return means_by_story(what, {"camera_angle": script.camera_angles(named, seen) if seen else {}}, script.REASONS)
 
 
 def _by_camera(results: Sequence[tuple[Keyframes, Sequence[int]]], scripts: Mapping[str, Story]) -> Measured:

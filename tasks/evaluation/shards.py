@@ -127,7 +127,11 @@ def of_results(results: Iterable[Result], every: float) -> list[Files]:
             part = slice(start, start + size)
             one = Result(result.story, result.files[part], result.plots[part])
             digests = [_digest(file) for file in one.files]
-            found.append(Files(fingerprint("files", one.story, digests, one.plots, every), one, every))
+            found.append(
+                Files(
+                    fingerprint("upright" if one.videos else "files", one.story, digests, one.plots, every), one, every
+                )
+            )
     return found
 
 

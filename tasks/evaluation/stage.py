@@ -29,6 +29,7 @@ from models.metrics.networks import (
 from models.metrics.speech import Recogniser
 from models.packaged import MODELS
 from models.vision import VisionConfig
+from storage.errors import ConfigError, FilmError
 from storage.fingerprint import fingerprint
 from storage.results import motion, soundtrack
 from storage.root import Storage
@@ -52,6 +53,7 @@ class Looks:
     Attributes:
         models: module -> the network that looked.
         gone: module -> why it could not.
+        broken: shard -> why it can't be looked at.
     """
 
     def __init__(self, config: KeyframeMetricsConfig, storage: Storage, modules: Sequence[Module] = PLAIN) -> None:
@@ -59,6 +61,7 @@ class Looks:
         self.keys: dict[Module, str] = {}
         self.models: dict[Module, Model] = {}
         self.gone: dict[str, str] = {}
+        self.broken: dict[str, str] = {}
         for module in modules:
             network = config.network(module)
             try:
@@ -87,9 +90,15 @@ class Looks:
         return {one: places for one, places in lacks.items() if places}
 
     def keyframes(self, shards: Sequence[Shard]) -> list[Keyframes]:
-        """The keyframes of each story, whose vectors are read when they are asked for."""
+        """The keyframes of each story, whose vectors are read when they are asked for.
+
+        Raises:
+            StageError: for a shard that can't be looked at.
+        """
         stories: dict[str, list[Shard]] = {}
         for shard in shards:
+            if said := self.broken.get(shard.id):
+                raise StageError(f"{STAGE} stopped at story {shard.story!r}: {said}")
             stories.setdefault(shard.story, []).append(shard)
         return [self._story(story, some) for story, some in stories.items()]
 
@@ -129,8 +138,10 @@ def look(
 ) -> Looks:
     """Lets all networks whose weights are there look at all pictures; starts no Ray when that was done before.
 
+    A shard with a file that can't be read, or that ends its worker again and again, is `broken`.
+
     Raises:
-        StageError: for a picture or weights that can't be read, or a shard that ended its worker again and again.
+        StageError: for weights that can't be read.
         StorageError: when the storage cannot be read or written.
     """
     looks = Looks(config, storage, modules)
@@ -143,8 +154,10 @@ def look(
         make = partial(looking, config, {one: by_id[one] for one in missing}, missing, storage)
         with closing(answers(storage, keys, make, cluster.model_pool, cluster)) as arriving:
             for answer in arriving:
-                if said := answer.failure or (str(answer.reject) if answer.reject else ""):
-                    raise StageError(f"{STAGE} stopped at story {by_id[answer.film_id].story!r}: {said}")
+                if answer.failure:
+                    raise StageError(f"{STAGE} stopped at story {by_id[answer.film_id].story!r}: {answer.failure}")
+                if answer.reject:
+                    looks.broken[answer.film_id] = answer.reject.detail
                 if answer.final:
                     done += 1
                     progress(STAGE, done, total)
@@ -157,11 +170,20 @@ def looking(
     places: Mapping[str, Mapping[Module, str]],
     storage: Storage,
 ) -> ShardWork:
-    """What an actor does: keeps the vectors of a shard at their places."""
+    """What an actor does: keeps the vectors of a shard at their places.
+
+    The work raises FilmError for a file that can't be read.
+    """
     network = cache(partial(encoder, config))
     recogniser = cache(partial(Recogniser, config.speech))
 
     def work(shard_id: str) -> Iterator[Step | Made]:
+        try:
+            yield from looked(shard_id)
+        except ConfigError as error:
+            raise FilmError("unreadable", str(error)) from error
+
+    def looked(shard_id: str) -> Iterator[Step | Made]:
         shard = shards[shard_id]
         made: dict[Module, list[Vectors]] = {module: [] for module in places[shard_id] if module not in OF_VIDEOS}
         pictures, seen = shard.pictures(storage), 0

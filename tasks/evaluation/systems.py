@@ -1,11 +1,12 @@
 """Results in folders become a report: networks look at the pictures, then metrics are computed of what they saw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from models.metrics.keyframes import figures
 from models.metrics.networks import MODULES, PLAIN, KeyframeMetricsConfig
+from storage.errors import ConfigError
 from storage.results.results import Result
 from storage.root import Storage
 from storage.stories.files import beside
@@ -34,7 +35,7 @@ def reports(
     cluster: ClusterConfig,
     progress: Progress,
 ) -> list[Report]:
-    """A report of each system.
+    """A report of each system; a story, film or photograph that can't be read is left out, which its notes tell.
 
     Args:
         systems: name -> its results.
@@ -44,30 +45,59 @@ def reports(
         same_face: largest distance of two faces of one person.
 
     Raises:
-        ConfigError: naming a file that can't be read.
         StageError, StorageError: as tasks.evaluation.stage.look.
     """
-    theirs = of_results(real, EVERY)
-    shards = {name: of_results(results, EVERY) for name, results in systems.items()}
-    photographs = {
-        (name, one.name): of_results(
-            [Result(f"{name}/{one.name}", tuple(beside(path.parent, picture) for picture in one.pictures))], EVERY
-        )
+    cast = {
+        (name, one.name): Result(f"{name}/{one.name}", tuple(beside(path.parent, file) for file in one.pictures))
         for name, (story, path) in stories.items()
         for one in story.cast
         if one.pictures
     }
-    scripts = {name: story for name, (story, _) in stories.items()}
-    every = [one for some in (*shards.values(), *photographs.values()) for one in some]
+    theirs, faces, ours = _Readable(real), _Readable(cast.values()), {n: _Readable(r) for n, r in systems.items()}
     began = datetime.now(UTC)
-    look(config, theirs, storage, cluster, progress)
+    theirs.leave_out(look(config, theirs.shards, storage, cluster, progress))
+    every = [shard for readable in (*ours.values(), faces) for shard in readable.shards]
     looks = look(config, every, storage, cluster, progress, MODULES if stories else PLAIN)
+    for readable in (*ours.values(), faces):
+        readable.leave_out(looks)
+    photographs = {key: some for key, one in cast.items() if (some := faces.of(one.story))}
+    others = [f"left out of the real films: {said}" for said in theirs.faults.values()]
+    others += [f"left out of the photographs: {said}" for said in faces.faults.values()]
     found = []
-    for name, mine in shards.items():
-        one = measured(name, began, looks, mine, theirs, scripts, photographs, same_face)
-        empty = [f"the story {result.story!r} has no results" for result in systems[name] if not result.files]
-        found.append(one.model_copy(update={"notes": tuple(dict.fromkeys((*empty, *one.notes)))}))
+    for name, mine in ours.items():
+        scripts = {one: story for one, (story, _) in stories.items() if one not in mine.faults}
+        one = measured(name, began, looks, mine.shards, theirs.shards, scripts, photographs, same_face)
+        notes = [f"the story {result.story!r} has no results" for result in systems[name] if not result.files]
+        notes += [f"the story {story!r} is left out: {said}" for story, said in mine.faults.items()]
+        found.append(one.model_copy(update={"notes": tuple(dict.fromkeys((*notes, *others, *one.notes)))}))
     return found
+
+
+class _Readable:
+    """Results whose files can all be read.
+
+    Attributes:
+        shards: of them.
+        faults: story of any other result -> the file that can't be read, and why.
+    """
+
+    def __init__(self, results: Iterable[Result]) -> None:
+        self.shards: list[Shard] = []
+        self.faults: dict[str, str] = {}
+        for result in results:
+            try:
+                self.shards += of_results([result], EVERY)
+            except ConfigError as error:
+                self.faults[result.story] = str(error)
+
+    def leave_out(self, looks: Looks) -> None:
+        """What turned out to be broken when networks looked at it."""
+        self.faults |= {one.story: looks.broken[one.id] for one in self.shards if one.id in looks.broken}
+        self.shards = [one for one in self.shards if one.story not in self.faults]
+
+    def of(self, story: str) -> list[Shard]:
+        """The shards of a story."""
+        return [one for one in self.shards if one.story == story]
 
 
 def measured(

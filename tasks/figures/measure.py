@@ -7,7 +7,7 @@ Shapes: T keyframes, P pixels times colours, E numbers of an embedding.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -76,41 +76,45 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     seed: int = Field(0, ge=0, description="seed of all random draws")
 
 
-def run(
-    config: EvaluateConfig,
-    embedder: FaceConfig,
-    storage: Storage,
-    snapshot: Snapshot,
-    work: Work,
-    autoregressive: str,
-    generation: GenerationConfig,
-    cluster: ClusterConfig,
-    progress: Progress,
-) -> str:
-    """Computes all figures, unless that was done.
+@dataclass(frozen=True)
+class Rendered:
+    """Keyframes that were drawn of a snapshot, and by what.
 
-    Args:
-        embedder: of the snapshot's faces, whose vectors those of rendered faces are compared with.
+    Attributes:
         work: as tasks.movies.render returns it.
         autoregressive: the model's folder in the storage.
         generation: how its tokens were generated.
+        embedder: of the snapshot's faces, whose vectors those of rendered faces are compared with.
+    """
+
+    storage: Storage
+    snapshot: Snapshot
+    work: Work
+    autoregressive: str
+    generation: GenerationConfig
+    embedder: FaceConfig
+
+
+def run(config: EvaluateConfig, rendered: Rendered, cluster: ClusterConfig, progress: Progress) -> str:
+    """Computes all figures, unless that was done.
 
     Returns:
         where they are in the storage: evaluations/<fingerprint>/metrics.json. Beside it is report.json, which also has
         the values that they are means of, so that two runs can be compared.
     """
+    storage = rendered.storage
     looks = SystemLooks(config.metrics, storage, systems.MODULES)
     networks = {str(module): model.revision for module, model in looks.models.items()}
     networks |= {name: getattr(config.metrics, name) for name in ("splits", "resamples")}
-    parts = "evaluate", config, networks, embedder, snapshot.id, work, autoregressive, generation
-    key = fingerprint(*parts)
+    shown = rendered.embedder, rendered.snapshot.id, rendered.work, rendered.autoregressive, rendered.generation
+    key = fingerprint("evaluate", config, networks, *shown)
     rel = f"evaluations/{key}/metrics.json"
     if not storage.exists(rel):
         began = datetime.now(UTC)
-        found = _measured(config, embedder, storage, snapshot, work, autoregressive, generation, cluster, progress)
+        found = _measured(config, rendered, cluster, progress)
         figures = {name: _short(figure) for name, figure in found.figures.items()}
         models = {str(module): model for module, model in looks.models.items()}
-        models["autoregressive"] = Model(id=autoregressive, revision="", licence="")
+        models["autoregressive"] = Model(id=rendered.autoregressive, revision="", licence="")
         n, seeds = figures["keyframes"].n, [config.seed]
         made = report.made(f"evaluation {key}", began, n, figures, found.samples, models, seeds)
         storage.write_bytes(f"evaluations/{key}/report.json", made.text().encode())
@@ -133,20 +137,13 @@ def _short(figure: Figure) -> Figure:
     return figure.model_copy(update=shorter)
 
 
-def _measured(
-    config: EvaluateConfig,
-    embedder: FaceConfig,
-    storage: Storage,
-    snapshot: Snapshot,
-    work: Work,
-    autoregressive: str,
-    generation: GenerationConfig,
-    cluster: ClusterConfig,
-    progress: Progress,
-) -> Measured:
+def _measured(config: EvaluateConfig, rendered: Rendered, cluster: ClusterConfig, progress: Progress) -> Measured:
+    storage, snapshot, work = rendered.storage, rendered.snapshot, rendered.work
     _, one = next(_images(storage, "original", snapshot.work["keyframes"]))
     height, width = decode(one).shape[:2]
-    eyes = Eyes(config.width, config.height, (width, height), vision.build(config.vision), face.build(embedder))
+    eyes = Eyes(
+        config.width, config.height, (width, height), vision.build(config.vision), face.build(rendered.embedder)
+    )
     drawn = Tables(storage).read("renders", work["renders"], ["row_id", "variant"]).to_pylist()
     rebuilt = {str(row["row_id"]) for row in drawn if row["variant"] == "rebuilt"}
     versions = ["original", *sorted({str(row["variant"]) for row in drawn})]
@@ -165,7 +162,14 @@ def _measured(
     made = {**snapshot.work, **work}
     found = [
         likelihood.measured(
-            storage, snapshot, work, autoregressive, generation, config.references, config.shuffles, config.seed
+            storage,
+            snapshot,
+            work,
+            rendered.autoregressive,
+            rendered.generation,
+            config.references,
+            config.shuffles,
+            config.seed,
         ),
         identity.measured(storage, snapshot, looks, config.same_face, config.main_faces),
         dreamt_figures(looks, shown),

@@ -1,4 +1,4 @@
-"""A curated film as a story: what its keyframes' scripts say of people, places and plots, shot by shot.
+"""Turns a curated film into a story: people, places and plots from its keyframes' scripts, shot by shot.
 
 People are the film's characters as their faces tell them, each with a picture of the clearest one; where a script
 describes somebody without a known face, the shot's plots alone speak of them. A shot has the scene elements of its
@@ -21,7 +21,7 @@ from storage.printable import cut, printable
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.stories.files import nearest
-from storage.stories.naming import short_name
+from storage.stories.names import short_name
 from storage.stories.story import Named, Scene, Shot, Story
 from storage.stories.text import normal, require_readable
 from storage.tables.evolve import check_columns
@@ -52,7 +52,7 @@ def film_story(storage: Storage, snapshot: Snapshot, film: str) -> FilmStory:
         film: its id, its title or the name of its file.
 
     Raises:
-        ConfigError: when no film of the snapshot is called so, or several are.
+        ConfigError: when no film of the snapshot has this name, or several have.
         StorageError: when the table `features` is not that of this version.
     """
     found = _found(storage, snapshot, film)

@@ -99,7 +99,7 @@ def run(
     progress: Progress,
     films: Sequence[str] = (),
 ) -> str:
-    """Writes the movies that are not there yet, each whole or not at all.
+    """Writes the missing movies, each whole or not at all.
 
     Args:
         films: as the user gives them, with the options by which their object store is reached.
@@ -129,14 +129,14 @@ def run(
 
 
 def _sound_source(tables: Tables, snapshot: Snapshot, film: SnapshotFilm) -> str:
-    """Where the film is, "" when it has no sound."""
+    """The film's path or URI, "" if it has no sound."""
     work = {film.film_id: snapshot.work["keyframes"][film.film_id]}
     (row,) = tables.read("films", work, ["source", "has_audio"]).to_pylist()
     return str(row["source"]) if row["has_audio"] else ""
 
 
 def _with_rows(films: Sequence[str]) -> Iterator[str]:
-    """What the user gives, and what manifests among it name."""
+    """The inputs of the user, and the films that manifests among them name."""
     yield from films
     for given in filter(manifest.is_manifest, films):
         yield from (one.source for one in manifest.read(given) if isinstance(one, Named))
@@ -197,7 +197,7 @@ def write(
 
 
 def made_with(config: MovieConfig) -> dict[str, dict[str, str]]:
-    """Kind, revision and licence of what brings the pictures to size and of what moves them."""
+    """Kind, revision and licence of the upscaler and of the animator."""
     return {
         step: {"kind": chosen.kind, "revision": chosen.revision, "licence": chosen.licence}
         for step, chosen in (("upscaler", config.upscaler), ("animator", config.animator))
@@ -213,7 +213,7 @@ def heard(config: MovieConfig, source: str, scenes: Sequence[Scene]) -> tuple[li
 
 
 def _shown(config: MovieConfig, scenes: Sequence[Scene]) -> Callable[[int], Image]:
-    """The picture of a scene by its place, at the movie's size; the last few are kept."""
+    """The picture of a scene by its index, at the movie's size; the last few are cached."""
     enlarger = upscaler.build(config.upscaler)
     return lru_cache(maxsize=4)(  # a clip's keyframe, both neighbours and the shot's first
         lambda place: enlarger.upscale(decode(scenes[place].image), config.width, config.height)
@@ -223,7 +223,7 @@ def _shown(config: MovieConfig, scenes: Sequence[Scene]) -> Callable[[int], Imag
 def _frames(
     config: MovieConfig, title: str, scenes: Sequence[Scene], shown: Callable[[int], Image], progress: Progress
 ) -> Iterator[Image]:
-    """All frames of the movie; a clip knows its neighbours inside the shot, and nothing across a cut."""
+    """All frames of the movie; a clip sees its neighbours inside the shot, and nothing across a cut."""
     moving = animator.build(config.animator)
     what, first = f"movie of {title}", 0
     for place, scene in enumerate(scenes):
@@ -247,7 +247,7 @@ def _frames(
 
 
 def subtitles(scenes: Sequence[Scene], seconds: float) -> list[tuple[float, float, str]]:
-    """(start, end, plot) in seconds of the movie; a plot that goes on stays on the screen."""
+    """(start, end, plot) in seconds of the movie; a plot that continues stays on the screen."""
     lines: list[tuple[float, float, str]] = []
     for place, scene in enumerate(scenes):
         start, end = place * seconds, (place + 1) * seconds

@@ -1,6 +1,6 @@
-"""The storyboard as a page: plain data in, one self-contained HTML text out; where the data comes from is unknown here.
+"""Renders the storyboard: plain data in, one self-contained HTML page out.
 
-Keyframes are asked for one at a time while the text is written, so no more than one of them is in memory.
+Keyframes are read one at a time while the page is written, so only one of them is in memory.
 
 No scripts, no external requests: pictures are WebP data URIs, styles are inline, light and dark follow the reader.
 """
@@ -44,7 +44,7 @@ class Keyframe:
 
 @dataclass(frozen=True)
 class Half:
-    """The keyframes that the models learnt from, or those that they never saw: how many, and each of them, once."""
+    """The keyframes that the models were trained on, or the held-out ones: their number, and each of them, once."""
 
     kind: HalfKind
     title: str
@@ -56,7 +56,7 @@ class Half:
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure as people read it."""
+    """A figure, formatted for people."""
 
     label: str
     value: str
@@ -66,7 +66,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class MadeWith:
-    """A backend that took part."""
+    """A backend that was used."""
 
     stage: str
     backend: str

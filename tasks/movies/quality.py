@@ -19,7 +19,7 @@ _WIDTH = 960  # pixels of a picture on the page
 def of_models(
     storage: Storage, metrics: str, figures: Mapping[str, Figure], snapshot: Snapshot, models: Mapping[str, str]
 ) -> str:
-    """Writes quality.html beside a metrics.json, unless it is there; returns its place in the storage.
+    """Writes quality.html beside a metrics.json, unless it exists; returns its path in the storage.
 
     Args:
         metrics: where metrics.json is.
@@ -41,7 +41,7 @@ def of_models(
 
 
 def of_training(storage: Storage, name: str, model: str, curves: bytes) -> str:
-    """Writes the page of a finished training, unless it is there; returns its place in the storage.
+    """Writes the page of a finished training, unless it exists; returns its path in the storage.
 
     Args:
         model: folder of the trained model.
@@ -82,8 +82,8 @@ def of_curve(rows: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
     return found
 
 
-def of_report(storage: Storage, rel: str, report: Report, notes: Sequence[str] = ()) -> str:
-    """Writes the page of a report; returns its place in the storage."""
+def of_report(storage: Storage, rel: str, report: Report, notes: Sequence[str]) -> str:
+    """Writes the page of a report; returns its path in the storage."""
     parts = [MadeWith(name, model.id, model.revision, model.licence) for name, model in report.models.items()]
     lead = f"{report.n} pictures, measured on {report.moment:%d %B %Y} in {report.seconds:.0f} s."
     return _write(

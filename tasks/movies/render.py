@@ -1,4 +1,4 @@
-"""Keyframes out of models: rebuilt from their own tokens, and dreamt from their scripts (sections 3.3 and 3.4).
+"""Draws keyframes: rebuilt from their own tokens, and dreamt from their scripts (sections 3.3 and 3.4).
 
     rebuilt   keyframes from their own tokens, scripts and faces: the held-out ones, and of those learnt from some
     dreamt    what is held out from its scripts alone (zero-shot)
@@ -75,7 +75,7 @@ def run(
     cluster: ClusterConfig,
     progress: Progress,
 ) -> Work:
-    """One picture for each keyframe and variant, film by film.
+    """Draws one picture for each keyframe and variant, film by film.
 
     Args:
         work: as tasks.training.tokens returns it.
@@ -104,7 +104,7 @@ class _Part:
     tokens_TLD: "Tensor"
 
     def some(self, count: int) -> "_Part":
-        """At most so many keyframes, evenly spread."""
+        """At most this many keyframes, evenly spread."""
         places = spread(len(self.scripts), count) if count else []
         return _Part([self.scripts[place] for place in places], self.tokens_TLD[places])
 

@@ -1,4 +1,4 @@
-"""A user's own script becomes a movie: read, dreamt, painted, animated; silent, with its plots as subtitles.
+"""Makes a movie of a user's own script: read, dreamt, painted, animated; silent, with its plots as subtitles.
 
 movies/<id>/{notes.json, about.json, movie.mp4}: the movie is written last, and a second run finds it. The id is that of
 script, faces, reference pictures, models and settings.
@@ -51,7 +51,7 @@ _CURE = "put the pictures beside the script, correct the names, or leave the fac
 
 
 class ScriptConfig(BaseModel, frozen=True, extra="forbid"):
-    """A movie of one's own."""
+    """A movie of the user's own script."""
 
     path: Source = Field(
         "", description='JSON script (see docs/autoregressive.md); "": none, films of the snapshot are dreamt'
@@ -67,7 +67,7 @@ class ScriptConfig(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a movie depends on beside its script and its models."""
+    """Everything that a movie depends on besides its script and its models."""
 
     sentence: SentenceConfig
     face: FaceConfig
@@ -80,8 +80,8 @@ def read(config: ScriptConfig) -> Screenplay:
     """The script of the config.
 
     Raises:
-        ConfigError: a file that is missing or no script, a reference that is no picture, or all of the faces that are
-            neither pictures nor named as a film's characters are.
+        ConfigError: a missing file, a file that is not a script, a reference that is not a picture, or faces that are
+            neither pictures nor characters of a film; all of these faces are named.
     """
     for reference in config.references:
         _picture(local_path(reference), "script.references")
@@ -106,7 +106,7 @@ def run(
     autoregressive: str,
     progress: Progress,
 ) -> str:
-    """Makes the movie, unless it is there.
+    """Makes the movie, unless it exists.
 
     Args:
         autoencoder, decoder, autoregressive: the models' folders in the storage.
@@ -146,13 +146,13 @@ def run(
 
 
 def notes(storage: Storage, folder: str) -> list[str]:
-    """What of a movie's script did not enter as it was written."""
+    """What of a movie's script was not rendered as written."""
     told: list[str] = json.loads(storage.read_bytes(f"{folder}/notes.json"))
     return told
 
 
 def _shots(story: Screenplay) -> list[int]:
-    """A cut stands wherever the scene elements change."""
+    """A shot ends where the scene elements change."""
     places = [keyframe.scene_elements for keyframe in story.keyframes]
     return list(accumulate(int(t > 0 and place != places[t - 1]) for t, place in enumerate(places)))
 
@@ -162,12 +162,12 @@ def _names(story: Screenplay) -> list[str]:
 
 
 def _face_files(story: Screenplay, folder: Path) -> dict[str, Path]:
-    """Those of the script's faces that are picture files, beside the script or anywhere."""
+    """The faces of the script that are picture files."""
     return {name: folder / name for name in _names(story) if _is_file(folder / name)}
 
 
 def _problem(name: str, folder: Path) -> str:
-    """What is wrong with a face, as far as that shows before the films are known; "" for nothing."""
+    """What is wrong with a face, as far as it can be checked without the films; "" for nothing."""
     if _is_file(folder / name):
         try:
             _picture(folder / name, f"face {name!r}")

@@ -1,6 +1,6 @@
-"""The storyboard of a snapshot's movies: what was learnt from, what was dreamt, by whom, and how well.
+"""The storyboard of a snapshot's movies: training keyframes, dreamt ones, the models and the figures.
 
-Gathers rows and figures, lets tasks.movies.page make the page, and publishes movie, page and figures together.
+Collects rows and figures, renders the page (tasks.movies.page), and publishes movie, page and figures together.
 """
 
 import tempfile
@@ -34,8 +34,8 @@ from tasks.movies.page import (
 )
 from tasks.progress import Progress
 from tasks.references import spread
-from tasks.rows import Row
-from tasks.shown import clock, listed, picture
+from tasks.rows import Row, box
+from tasks.shown import clock, counted, listed, picture
 from tasks.stage import Work
 
 LABELS = {
@@ -51,7 +51,7 @@ _END_BYTES = 1 << 16
 
 
 class StoryboardConfig(BaseModel, frozen=True, extra="forbid"):
-    """What of a run is shown."""
+    """What the storyboard shows of a run."""
 
     keyframes: int = Field(120, ge=2, description="keyframes shown at most, evenly spread over the films")
     width: int = Field(320, ge=16, description="width of a picture in pixels")
@@ -78,7 +78,7 @@ def run(
     metrics: str,
     progress: Progress,
 ) -> list[str]:
-    """Writes movies/<movie_id>/storyboard.html and metrics.json, unless they are there, and publishes them.
+    """Writes movies/<movie_id>/storyboard.html and metrics.json, unless they exist, and publishes them.
 
     Args:
         snapshot: within `work`.
@@ -162,7 +162,7 @@ class _Story:
 
     def lead(self) -> str:
         shots, characters = _each(self.keyframes, "shot").num_rows, _each(self.faces, "character").num_rows
-        counts = _count(self.keyframes.num_rows, "keyframe"), _count(shots, "shot"), _count(characters, "character")
+        counts = counted(self.keyframes.num_rows, "keyframe"), counted(shots, "shot"), counted(characters, "character")
         seen = f"{counts[0]}, {counts[1]}, {counts[2]} seen more than once."
         if self.snapshot.by_films:
             held_out = [film.name for film in self.snapshot.of_part("test")]
@@ -194,7 +194,7 @@ class _Story:
             before = here
 
     def cast(self) -> tuple[Portrait, ...]:
-        """Of those with most faces the best face, by score times size."""
+        """The best face, by score times size, of the characters with the most faces."""
         counts = _each(self.faces, "character").sort_by(
             [("row_id_count", "descending"), ("film_id", "ascending"), ("character", "ascending")]
         )
@@ -208,7 +208,7 @@ class _Story:
         (keyframe,) = self._of("keyframes", best)
         count = len({row["row_id"] for row in faces})
         name = self._name(film_id, character)
-        return portrait(name, keyframe["image"], _box(best), 96, _count(count, "keyframe"))
+        return portrait(name, keyframe["image"], box(best), 96, counted(count, "keyframe"))
 
     def made_with(self) -> Iterable[MadeWith]:
         for name, backends in self.backends.items():
@@ -241,7 +241,7 @@ class _Story:
                 ("Plots", tuple(script["plots"])),
             ),
             by=f"Caption by {caption['backend']}, script by {written}",
-            faces=tuple(portrait(self._who(face), image, _box(face), 64) for face in self._of("faces", row)),
+            faces=tuple(portrait(self._who(face), image, box(face), 64) for face in self._of("faces", row)),
             begins=begins,
         )
 
@@ -270,16 +270,8 @@ def _each(rows: pa.Table, what: str) -> pa.Table:
 
 
 def _rebuilt(keyframes: pa.Table, tables: Tables, work: Work) -> pa.Table:
-    """Those that were rebuilt, all where none was."""
+    """The rebuilt keyframes, or all if none was rebuilt."""
     renders = tables.read("renders", work["renders"], ["row_id", "variant"])
     rebuilt = renders.filter(pc.field("variant") == "rebuilt")["row_id"]
     mine = keyframes.filter(pc.is_in(keyframes["row_id"], rebuilt))
     return mine if mine.num_rows else keyframes
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def _box(row: Row) -> tuple[float, float, float, float]:
-    return row["x0"], row["y0"], row["x1"], row["y1"]

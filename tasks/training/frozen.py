@@ -82,9 +82,9 @@ def init_folder(init: str) -> Path | None:
         return None
     folder = Path(str(resources.files("models"))) / init  # an absolute `init` stands for itself
     if not (folder / "config.json").is_file():
-        raise ConfigError(f"init={init!r} is no trained model: {str(folder / 'config.json')!r} is missing")
+        raise ConfigError(f"init={init!r} is not a trained model: {str(folder / 'config.json')!r} is missing")
     if cut := cut_off(folder.rglob("*.safetensors")):
-        raise ConfigError(f"init={init!r} is no whole model: {str(cut)!r} is cut off or damaged")
+        raise ConfigError(f"init={init!r} is not a complete model: {str(cut)!r} is cut off or damaged")
     return folder
 
 

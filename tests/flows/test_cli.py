@@ -213,7 +213,7 @@ def test_status_of_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     assert program.startswith("ffmpeg: ")
     (tmp_path / "notes.txt").write_text("mine")
     code, printed, errors = _call("status", "--storage", str(tmp_path))
-    assert (code, printed, f"'{tmp_path}' holds no storage" in errors) == (1, "", True)
+    assert (code, printed, f"'{tmp_path}' is not a storage" in errors) == (1, "", True)
 
 
 def test_a_drawn_film_is_as_long_as_drawing_needs() -> None:

@@ -75,9 +75,9 @@ def test_what_names_no_shots_is_quoted(text):
 
 def test_takes_and_seeds_that_say_nothing_are_quoted():
     assert render_command.order("", "2", 7, ["3=1"]) == Order(redo=frozenset({2}), seed=7, take={3: 1})
-    with pytest.raises(ConfigError, match=r"--seed 7 is of new takes: say which shots, --redo 12-15 --seed 7"):
+    with pytest.raises(ConfigError, match=r"--seed 7 is for new takes: say which shots, such as --redo 12-15 --seed 7"):
         render_command.order("", "", 7, [])
-    with pytest.raises(ConfigError, match=r"--take '3': name a shot and a take of it, such as --take 12=1"):
+    with pytest.raises(ConfigError, match=r"--take '3': name a shot and one of its takes, such as --take 12=1"):
         render_command.order("", "", None, ["3"])
 
 
@@ -98,7 +98,7 @@ def test_a_picture_that_can_not_be_used_is_named_by_a_dry_run_and_the_other_stor
     for dry, good in ((True, "planned"), (False, "done")):
         report = render(run, found, dry=dry)
         assert [one.state for one in report.stories] == [good, "failed"]
-        assert "quay.jpg' is no picture" in report.stories[1].error
+        assert "quay.jpg' is not a picture" in report.stories[1].error
         assert report.estimate.pieces["keyframes"] == 2
     assert made == ["a.yaml"]
 

@@ -6,7 +6,6 @@ import pytest
 from models.captioner import FRAME, DescriberConfig, FrameFacts, build
 from models.captioner.colours import NAMES, PALETTE, nearest, to_lab
 from models.captioner.describer import motion, people
-from models.captioner.mirror import mirrored
 from models.detector import Person
 from models.face import Face
 
@@ -126,10 +125,3 @@ def test_boxes_on_the_border_are_measured(describer):
     ((_, *persons),) = describer.caption([FrameFacts("f-000001", flag("green"), (corner, outside))])
     assert "wears green" in persons[0].text
     assert "wears green" in persons[1].text
-
-
-def test_a_mirrored_sentence_exchanges_the_sides_and_nothing_else():
-    said = "The top is brown on the left and bright on the right. Left of it stands one person."
-    assert mirrored(said) == "The top is brown on the right and bright on the left. Right of it stands one person."
-    assert mirrored(mirrored(said)) == said
-    assert mirrored("The light is bright.") == "The light is bright."

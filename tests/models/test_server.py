@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from models.server import BudgetError, Question, Reply, ServerConfig, ServerError
 from models.server.client import Client
-from models.server.waiting import Clock, backoff, retry_after
+from models.server.sender import Clock, backoff, retry_after
 from storage.fingerprint import fingerprint
 from tests.models.chat_server import Asked, ChatServer, Said
 

@@ -13,8 +13,7 @@ from models.checkpoint import CheckpointError
 from models.sentences import tokens
 from models.server import ServerConfig
 from models.writer import LlmConfig, OpenAiWriterConfig, ScriptFacts
-from models.writer.answers import messages, schema, script
-from models.writer.grounding import invented_names, support
+from models.writer.answers import invented_names, messages, schema, script, support
 from models.writer.llm import LlmWriter
 from models.writer.openai import OpenAiWriter
 from models.writer.script import render

@@ -5,15 +5,9 @@ from pydantic import ValidationError
 
 from storage import checkpoints, publish, snapshot
 from storage.errors import StorageError
-from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 
 FILES = {"model.safetensors": b"weights", "deep/config.json": b"{}"}
-
-
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "out"))
 
 
 def test_the_latest_checkpoint_comes_back(storage):

@@ -16,11 +16,6 @@ from tests.storage.placed import put
 from tests.storage.test_record import EXAMPLES, ID
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(str(tmp_path / "out"))
-
-
 def _everything(storage: Storage) -> dict[str, bytes]:
     files = (path for path in Path(storage.uri).rglob("*") if path.is_file())
     return {str(path): path.read_bytes() for path in files}

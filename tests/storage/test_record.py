@@ -51,11 +51,6 @@ WRITERS: dict[str, Callable[[Storage, str, Path], None]] = {
 }
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(str(tmp_path / "out"))
-
-
 def test_the_layout_has_an_example_of_each_place_here() -> None:
     assert len(EXAMPLES) == len(layout.PLACES)
     for example, place in zip(EXAMPLES, layout.PLACES, strict=True):

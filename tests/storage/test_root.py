@@ -15,11 +15,6 @@ from storage.guard import storage_error
 from storage.root import Storage
 
 
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "out"))
-
-
 def test_bytes_come_back(storage):
     storage.write_bytes("movies/a/metrics.json", b"{}")
     storage.write_bytes("movies/a/metrics.json", b"{1}")

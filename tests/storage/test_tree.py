@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage import tree
-from storage.films.inputs import found
-from storage.films.named import each_once
+from storage.films.inputs import each_once, found
 from storage.images import images
 from storage.root import Storage
 from tests.storage.films.test_condensed_movies import CLIPS

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from models.face import DlibConfig, Face
-from models.face.consent import ConsentConfig
+from models.face.face import ConsentConfig
 from storage.errors import ConfigError
 from storage.fingerprint import fingerprint
 from tasks.consent import Consent

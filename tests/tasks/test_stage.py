@@ -24,6 +24,7 @@ from tasks.cluster import ClusterConfig, Pool
 from tasks.made import ATTEMPTS, Answer, Film, Made, Make, Step, answered
 from tasks.progress import silent
 from tasks.stage import Stage, StageError, Work, run_stage
+from tests.tasks.in_process import in_process
 
 
 @pytest.fixture(autouse=True)
@@ -150,13 +151,6 @@ def test_a_bug_stops_the_stage_with_its_traceback(tmp_path: Path, cluster: Clust
 def test_rows_of_many_commits_lie_once_in_their_table_also_after_it_was_tidied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def in_process(
-        storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
-    ) -> Iterator[Answer]:
-        work = make()
-        for film_id, key in keys.items():
-            yield from answered(storage, Film(film_id, key), 1, work)
-
     monkeypatch.setattr(tasks.stage, "answers", in_process)
     monkeypatch.setattr(tasks.stage._Pace, "due", lambda _: True)
     monkeypatch.setattr(storage.tables.batches, "_TIDY_EVERY", 17)

@@ -35,7 +35,6 @@ from tasks.evaluation import report
 from tasks.evaluation.comparison import compare
 from tasks.figures import likelihood, measure, systems
 from tasks.figures.looks import Looks
-from tasks.made import Film, answered
 from tasks.movies import movie, render, script_movie, storyboard
 from tasks.progress import silent
 from tasks.references import spread
@@ -45,6 +44,7 @@ from tasks.training.frozen import FrozenConfig, codec_of, keyframes
 from tasks.training.views import keyframe_views
 from tests.storage.finished import finish
 from tests.tasks import tiny_metrics
+from tests.tasks.in_process import in_process
 from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_story, two_stories, webp
 
 CLUSTER = ClusterConfig()
@@ -96,26 +96,12 @@ class Run:
         self.autoregressive = train_autoregressive.run(TRAIN_AUTOREGRESSIVE, *given, self.work, CLUSTER, silent)
         self.work = render.run(RENDER, *given, self.work, self.decoder, self.autoregressive, CLUSTER, silent)
         self.movie = movie.run(MOVIE, *given, self.work, silent)
-        self.metrics = measure.run(
-            measure.EvaluateConfig(width=32, height=24, shuffles=2),
-            DlibConfig(),
-            *given,
-            self.work,
-            self.autoregressive,
-            RENDER.generation,
-            CLUSTER,
-            silent,
-        )
+        rendered = measure.Rendered(*given, self.work, self.autoregressive, RENDER.generation, DlibConfig())
+        config = measure.EvaluateConfig(width=32, height=24, shuffles=2)
+        self.metrics = measure.run(config, rendered, CLUSTER, silent)
         self.urls = storyboard.run(
             storyboard.StoryboardConfig(width=64), *given, self.work, self.movie, self.metrics, silent
         )
-
-
-def in_process(storage, keys, make, pool, cluster):
-    """Ray's pool of actors is tested elsewhere; here its work is done in this process."""
-    work = make()
-    for film_id, key in keys.items():
-        yield from answered(storage, Film(film_id, key), 1, work)
 
 
 @pytest.fixture(scope="module")
@@ -352,8 +338,8 @@ def test_metrics_that_compare_systems_are_of_each_version(run, tmp_path, monkeyp
 def test_of_many_keyframes_some_are_looked_at(run, monkeypatch):
     monkeypatch.setattr(measure, "_RUN", 2)
     config = measure.EvaluateConfig(width=32, height=24, shuffles=1, most=4)
-    given = (DlibConfig(), run.storage, run.snapshot, run.work, run.autoregressive, RENDER.generation, CLUSTER, silent)
-    figures = measure.read(run.storage, measure.run(config, *given))
+    given = run.storage, run.snapshot, run.work, run.autoregressive, RENDER.generation, DlibConfig()
+    figures = measure.read(run.storage, measure.run(config, measure.Rendered(*given), CLUSTER, silent))
     assert figures["rebuilt_top1_train"].n == figures["rebuilt_psnr_held_out"].n == figures["dreamt_similarity"].n == 4
     assert figures["lt_dreamt"].n == 2  # every second keyframe shows a face
     assert (figures["keyframes"].n, figures["nll_right_script"].n) == (12, 6)

@@ -1,1 +1,1 @@
-"""From stories to movies: what each needs is planned, made piece by piece, judged, assembled and shown."""
+"""Renders stories: plans what each needs, makes it piece by piece, judges it, and assembles the movie and its page."""

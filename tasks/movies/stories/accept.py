@@ -1,4 +1,4 @@
-"""Whether a batch of movies is good enough: its metrics, beside thresholds."""
+"""Decides whether a batch of movies is good enough: compares its metrics with thresholds."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from tasks.progress import Progress
 
 
 class AcceptConfig(BaseModel, frozen=True, extra="forbid"):
-    """Thresholds of metrics (docs/metrics.md) over all movies that one run of the queue made; none: not measured."""
+    """Thresholds of metrics (docs/metrics.md) over all movies of one run of the queue; none: nothing is measured."""
 
     least: Mapping[str, float] = Field({}, description='metric -> its least value, such as {"occm": 60}')
     most: Mapping[str, float] = Field({}, description='metric -> its largest value, such as {"copy_paste": 0.2}')
@@ -34,10 +34,10 @@ class AcceptConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def require_known(config: AcceptConfig, metrics: KeyframeMetricsConfig) -> None:
-    """Raises ConfigError for a threshold of a metric that there is not."""
-    known = [*(name for module in MODULES for name in words(metrics, module)), "csd_cross"]
+    """Raises ConfigError for a threshold of an unknown metric."""
+    known = [*(name for module in MODULES for name in words(metrics, module)), "csd_cross", "camera_angle"]
     if lost := sorted({*config.least, *config.most} - {*known}):
-        raise ConfigError(f"accept: there is no metric {lost[0]!r}; there are: {', '.join(known)}")
+        raise ConfigError(f"accept: unknown metric {lost[0]!r}; there are: {', '.join(known)}")
 
 
 def measure(
@@ -51,7 +51,7 @@ def measure(
     """The report of the keyframes of some movies, with their stories.
 
     Args:
-        stories: whose movies are made.
+        stories: the movies of these exist.
     """
     began = datetime.now(UTC)
     named = dict(zip(file_names([one.plan.story.title for one in stories]), stories, strict=True))
@@ -75,7 +75,7 @@ def measure(
 
 
 def faults(config: AcceptConfig, report: Report) -> list[str]:
-    """What is beyond its threshold, in words; also a metric that has no value."""
+    """Missed thresholds, in words; a metric without a value counts as missed."""
     told = []
     limits = [(name, limit, "least") for name, limit in config.least.items()]
     for name, limit, kind in [*limits, *((name, limit, "most") for name, limit in config.most.items())]:

@@ -1,4 +1,4 @@
-"""The page of a story: its movie, and for each keyframe what it was made from, how it was judged, and its takes."""
+"""The page of a story: its movie, and for each keyframe its inputs, how it was judged, and its takes."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from tasks.movies.stories import inputs
 from tasks.movies.stories.gate import Judgement, Look
 from tasks.movies.stories.places import judgement, movie_place, notes, page_place, place
 from tasks.movies.stories.plan import Drawn, Plan, PlannedShot
-from tasks.shown import clock, picture, webp
+from tasks.shown import clock, counted, picture, webp
 
 _WIDTH = 480  # pixels of a picture
 _PORTRAIT = 96
@@ -19,7 +19,7 @@ _END_BYTES = 1 << 14
 
 
 def write(plan: Plan, files: Mapping[str, str], storage: Storage) -> None:
-    """Writes the page of a movie that is there beside it.
+    """Writes the page of a finished movie beside it.
 
     Args:
         files: where the story's pictures are, by hash.
@@ -28,7 +28,7 @@ def write(plan: Plan, files: Mapping[str, str], storage: Storage) -> None:
 
 
 def is_there(plan: Plan, storage: Storage) -> bool:
-    """Whether the page shows what it would show now: its end names what it was made from."""
+    """Whether the page is up to date: its end names what it was made from."""
     rel = page_place(plan)
     if not storage.exists(rel):
         return False
@@ -43,7 +43,7 @@ def _page(plan: Plan, files: Mapping[str, str], storage: Storage) -> Page:
     frames = list(plan.keyframes())
     seconds = sum(one.frames for one in frames) / plan.settings.movie.fps
     scenes = len({id(shot.placed.scene) for shot in plan.shown})
-    counts = _count(len(frames), "keyframe"), _count(len(plan.shown), "shot"), _count(scenes, "scene")
+    counts = counted(len(frames), "keyframe"), counted(len(plan.shown), "shot"), counted(scenes, "scene")
     lead = f"{counts[0]} in {counts[1]} and {counts[2]}, {clock(seconds)}."
     models, movies = plan.settings.models, plan.settings.movie
     made_with = [
@@ -109,8 +109,8 @@ def _keyframe(
             ("Decisions", tuple(_decided(number, look) for number, look in enumerate(judged.tries, start=1))),
             ("Takes", takes if number == 0 and len(takes) > 1 else ()),
         ),
-        by=f"Seed {seeds[shot.takes.chosen - 1]}, {_count(len(one.history), 'keyframe')} before it known, "
-        f"{_count(len(one.references), 'reference picture')}",
+        by=f"Seed {seeds[shot.takes.chosen - 1]}, {counted(len(one.history), 'keyframe')} before it known, "
+        f"{counted(len(one.references), 'reference picture')}",
         begins=begins,
     )
 
@@ -122,7 +122,7 @@ def _kept(judged: Judgement) -> str:
 def _decided(number: int, look: Look) -> str:
     seen = [f"light {look.light:g}", f"spread {look.spread:g}", f"sharpness {look.sharpness:g}"]
     seen += ["a face of the cast is not seen" if far is None else f"face at distance {far:g}" for far in look.faces]
-    seen += [] if look.people is None else [f"{_count(look.people, 'face')} seen"]
+    seen += [] if look.people is None else [f"{counted(look.people, 'face')} seen"]
     return f"Try {number}: {', '.join(seen)}; {', '.join(look.faults) or 'passed'}"
 
 
@@ -132,7 +132,3 @@ def _portrait(name: str, file: str) -> Portrait:
 
     seen = Image.fromarray(inputs.read(file))
     return Portrait(name, webp(ImageOps.fit(seen, (_PORTRAIT, _PORTRAIT))))
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -39,12 +39,12 @@ class GateConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class Look(BaseModel, frozen=True, extra="forbid"):
-    """What was seen of one try.
+    """What was measured in one try.
 
     Attributes:
-        faces: for each of the cast with photographs the distance of the nearest face; null where none is seen.
+        faces: for each member of the cast with photographs the distance of the nearest face; null if there is none.
         strangers: how many of the cast's faces are not recognised.
-        people: faces that are seen; null where nobody looked.
+        people: number of faces; null if they were not looked for.
         faults: what falls below its threshold, in words.
     """
 
@@ -75,7 +75,7 @@ class Judgement(BaseModel, frozen=True, extra="forbid"):
 
     @classmethod
     def of(cls, tries: Sequence[Look]) -> "Judgement":
-        """The best is kept; of equal ones the first."""
+        """Keeps the best try; of equal ones the first."""
         return cls(kept=min(range(len(tries)), key=lambda place: tries[place].rank) + 1, tries=tuple(tries))
 
 
@@ -92,14 +92,14 @@ def again(tries: Sequence[Look]) -> bool:
 
 
 class Gate:
-    """Looks at keyframes; finds faces only where it is asked to."""
+    """Judges keyframes; looks for faces only if asked to."""
 
     def __init__(self, config: GateConfig, embedder: FaceConfig) -> None:
         self.config, self._config = config, embedder
         self._embedder: FaceEmbedder | None = None
 
     def look(self, picture: Pixels, cast_FG: NDArray[np.float32], people: int) -> Look:
-        """What a picture is like.
+        """Measures a picture.
 
         Args:
             cast_FG: embeddings of the faces that should be seen.

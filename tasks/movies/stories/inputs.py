@@ -35,7 +35,7 @@ class Faces:
             files: where the photographs are, by hash.
 
         Raises:
-            ConfigError: for a photograph that is no picture, when none shows a face, without the person's consent, and
+            ConfigError: for a photograph that is no picture, when none shows a face, without the person's consent, or
                 for a `face.consent.folder` that can't be used.
             FilmError: for a file that is missing or can't be reached.
         """
@@ -68,14 +68,14 @@ def read(file: str) -> Pixels:
     """A picture by path or URI.
 
     Raises:
-        ConfigError: for a file that is no picture, or too small or too large a one.
+        ConfigError: for a file that is not a picture, or one that is too small or too large.
         FilmError: for a file that is missing or can't be reached.
     """
     return photographs.decoded(read_bytes(file), printable(file))
 
 
 def faults(plan: Plan, files: Mapping[str, str], faces: Faces, storage: Storage) -> Iterator[str]:
-    """Says which of a story's pictures and music can't be used, and why.
+    """Yields why pictures or music of a story can't be used.
 
     Files from which a storage already has the encoded scripts, or the movie, are not read again.
 

@@ -1,4 +1,4 @@
-"""What a story needs, planned before anything is made: each piece with a key that says exactly what it depends on.
+"""The plan of a story: each piece that it needs, with a key that depends on exactly what the piece depends on.
 
     scripts    sentences and faces of a whole story as vectors; what its reference pictures look like as tokens
     tokens     of one keyframe: of its own script, its seed, pictures of who and what is seen, and its history
@@ -69,7 +69,7 @@ class Models:
 
 @dataclass(frozen=True)
 class Settings:
-    """What movies depend on beside their stories."""
+    """Everything that movies depend on besides their stories."""
 
     models: Models
     sentence: SentenceConfig
@@ -81,7 +81,7 @@ class Settings:
     stories: StoriesConfig
 
     def preview(self) -> Self:
-        """The same at the size of the keyframes, without super-resolution."""
+        """The same settings at the size of the keyframes, without super-resolution."""
         return replace(self, movie=self.movie.model_copy(update={"upscaler": UnchangedConfig()}))
 
 
@@ -185,7 +185,7 @@ class Scripts:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a story needs, shot by shot; the movie shows those of the `shots` that are `shown`."""
+    """Everything that a story needs, shot by shot; the movie shows the `shots` that are `shown`."""
 
     story: Story
     settings: Settings
@@ -244,11 +244,11 @@ class Plan:
 
 
 def missing(pieces: Iterable[Piece], there: Container[Name]) -> list[Piece]:
-    """Those that must be made so that the movies among them are there.
+    """The pieces that must be made so that the movies among them exist.
 
     Args:
         pieces: each after what it needs.
-        there: names of those that are made.
+        there: names of the pieces that exist.
     """
     found: dict[Name, Piece] = {}
     needed: set[Name] = set()

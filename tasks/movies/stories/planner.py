@@ -1,4 +1,4 @@
-"""How a story is planned: each piece gets a key that says exactly what it depends on. Nothing is read or made.
+"""Plans a story: gives each piece a key that depends on exactly what the piece depends on. Reads and makes nothing.
 
 Keys are chained: that of a keyframe's tokens holds the keys of its history, that of a picture the key of its tokens,
 that of a clip the keys of its pictures.

@@ -1,4 +1,4 @@
-"""Story files are read, pictures hashed, takes looked up: whatever is wrong shows before anything is rendered."""
+"""Reads story files, hashes pictures and looks up takes, so that errors are found before anything is rendered."""
 
 import hashlib
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _CURE = "train them there with `moviedreamer run studio`, or name another --stor
 
 @dataclass(frozen=True)
 class Order:
-    """What is wanted of stories beside what they say; shots by their numbers.
+    """What the command asks for besides the stories; shots by their numbers.
 
     Attributes:
         only: shots that the movie shows; none for all.
@@ -47,7 +47,7 @@ AS_TOLD = Order()
 
 @dataclass(frozen=True)
 class Planned:
-    """A story that is ready to be made.
+    """A story that is ready to be rendered.
 
     Attributes:
         name: of its file, as the user gave it.
@@ -62,9 +62,9 @@ class Planned:
 
 
 def models(config: StoriesConfig, storage: Storage, frozen: FrozenConfig, autoregressive: str) -> Models:
-    """The models that are given, else the newest of the storage, else the weights that trainings start from.
+    """The given models, else the newest of the storage, else the weights that trainings start from.
 
-    Writes nothing: `keep` puts these weights where they are said to be.
+    Writes nothing; `keep` puts these weights into the storage.
 
     Args:
         frozen, autoregressive: as tasks.training.pretrained takes them.
@@ -84,7 +84,7 @@ def models(config: StoriesConfig, storage: Storage, frozen: FrozenConfig, autore
 
 
 def keep(models: Models, frozen: FrozenConfig, autoregressive: str, storage: Storage) -> None:
-    """Puts the weights that trainings start from into the storage, where `models` found no others."""
+    """Puts the weights that trainings start from into the storage, if `models` found no others."""
     if not all(storage.exists(f"{folder}/{checkpoints.MARKER}") for folder in astuple(models)):
         pretrained(frozen, autoregressive, storage)
 
@@ -93,7 +93,7 @@ def prepare(source: str, settings: Settings, storage: Storage, order: Order = AS
     """The plan of a story file, a path or URI.
 
     Raises:
-        ConfigError: for a file that is no story, and for a picture, film, shot or take that there is not.
+        ConfigError: for a file that is not a story, and for a picture, film, shot or take that does not exist.
     """
     story = _read(source)
     places = {name: _beside(source, name) for name in _names(story)}
@@ -133,7 +133,7 @@ def _names(story: Story) -> list[str]:
 
 
 def _beside(source: str, name: str) -> str:
-    """Where a file is that a story names."""
+    """The path or URI of a file that a story names."""
     if not is_remote(source):
         return str(story_files.beside(local_path(source).parent, name))
     if said := story_files.inside(name):
@@ -174,8 +174,8 @@ def _film(story: Story, storage: Storage, snapshot: Snapshot) -> SnapshotFilm:
     names = {film.film_id: {film.film_id, film.title, Path(sources[film.film_id]).name} for film in snapshot.films}
     found = [film for film in snapshot.films if story.continues in names[film.film_id]]
     if len(found) != 1:
-        what = "no film of the storage is" if not found else f"{len(found)} films of the storage are"
+        what = "no film of the storage has" if not found else f"{len(found)} films of the storage have"
         known = sorted(film.name for film in snapshot.films)
         near = story_files.nearest(story.continues, known)
-        raise ConfigError(f"{story.title!r} continues {story.continues!r}, and {what} called so{near}")
+        raise ConfigError(f"{story.title!r} continues {story.continues!r}, but {what} that name{near}")
     return found[0]

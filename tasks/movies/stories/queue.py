@@ -1,7 +1,7 @@
-"""A folder of stories as a queue: what became of each is kept by its content, so that it is rendered once.
+"""A folder of stories as a queue: the outcome of each is stored by the story's content, so that it is rendered once.
 
-The stories come in the order of their names. An edited story, or one with another photograph, is new. One that failed
-is not tried again until it changes; one that ran out of time goes on the next time.
+Stories are rendered in the order of their names. An edited story, or one with another photograph, is new. A story that
+failed is not tried again until it changes; one that ran out of time continues the next time.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _FINAL: tuple[State, ...] = ("done", "failed")
 
 
 class Entry(BaseModel, frozen=True, extra="forbid"):
-    """What became of a story."""
+    """The outcome of a story."""
 
     source: str
     title: str
@@ -30,10 +30,10 @@ class Entry(BaseModel, frozen=True, extra="forbid"):
 
 
 def sources(folder: str) -> list[str]:
-    """The story files right in a folder, a path or URI, by name.
+    """The story files directly in a folder (a path or URI), sorted by name.
 
     Raises:
-        FilmError: for a folder that is not there, or cannot be read.
+        FilmError: for a folder that does not exist or cannot be read.
     """
     if is_remote(folder):
         depth = folder.partition("?")[0].rstrip("/").count("/") + 1
@@ -47,7 +47,7 @@ def sources(folder: str) -> list[str]:
 
 
 def key(story: Planned | Outcome) -> str:
-    """Names a story by its content; one that cannot be read by its bytes."""
+    """Names a story by its content, or by its bytes if it cannot be read."""
     if isinstance(story, Planned):
         return fingerprint("queued", story.plan.story, story.plan.pictures)
     try:
@@ -57,16 +57,16 @@ def key(story: Planned | Outcome) -> str:
 
 
 def new(stories: Sequence[Planned], failed: Sequence[Outcome], storage: Storage) -> tuple[list[Planned], list[Outcome]]:
-    """Those that the queue has not seen to their end."""
+    """The stories that the queue has not finished."""
     known = {name.removesuffix(".json") for name in storage.list("stories/queue")}
     return [one for one in stories if key(one) not in known], [one for one in failed if key(one) not in known]
 
 
 def record(stories: Sequence[Planned], outcomes: Sequence[Outcome], storage: Storage) -> None:
-    """Keeps what became of stories; of those that are not at their end nothing.
+    """Stores the outcomes of finished stories.
 
     Args:
-        stories: that were planned; outcomes of others are of files that cannot be read.
+        stories: the planned ones; other outcomes are of files that could not be read.
     """
     planned = {one.name: one for one in stories}
     for one in (one for one in outcomes if one.state in _FINAL):

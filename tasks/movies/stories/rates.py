@@ -1,4 +1,4 @@
-"""How long pieces take, measured as they are made and kept in the storage, and what follows for those to come."""
+"""Measures how long pieces take, stores it in the storage, and estimates the time of further pieces."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _MEMORY = 200  # pieces of a stage after which older ones count less
 
 
 class Rate(BaseModel, frozen=True, extra="forbid"):
-    """Seconds that the pieces of a stage took, with the same settings."""
+    """Seconds that pieces of a stage took with the same settings."""
 
     stage: str
     pieces: float
@@ -30,13 +30,13 @@ class Rate(BaseModel, frozen=True, extra="forbid"):
 
 
 class Rates(BaseModel, frozen=True, extra="forbid"):
-    """By what decides on the cost of a stage."""
+    """Rates by a key of everything that affects a stage's cost."""
 
     known: dict[str, Rate] = Field(default_factory=dict)
 
     @classmethod
     def load(cls, storage: Storage) -> "Rates":
-        """Those that were measured; none when there is no such file, or somebody else's."""
+        """The measured rates; none if there is no such file, or it is somebody else's."""
         if not storage.exists(_REL):
             return cls()
         try:
@@ -48,7 +48,7 @@ class Rates(BaseModel, frozen=True, extra="forbid"):
         storage.write_bytes(_REL, self.model_dump_json(indent=1).encode())
 
     def learnt(self, answers: Iterable[Answer], settings: Settings) -> "Rates":
-        """The same with what was measured now."""
+        """These rates, updated with new measurements."""
         known = dict(self.known)
         counts: dict[str, tuple[int, float]] = {}
         for answer in answers:
@@ -60,7 +60,7 @@ class Rates(BaseModel, frozen=True, extra="forbid"):
         return Rates(known=known)
 
     def hours(self, pieces: Iterable[Piece], settings: Settings, crews: Iterable[Crew]) -> float | None:
-        """How long some pieces will take: as long as the slowest pool. None while a stage was never measured."""
+        """Hours that some pieces will take: those of the slowest pool. None if a stage was never measured."""
         counts = Counter(piece.stage for piece in pieces)
         counts += Counter([STARTING.stage] if counts else [])
         rates = {stage: self.known.get(_key(stage, settings)) for stage in counts}

@@ -1,7 +1,7 @@
-"""Stories become movies: planned, then made piece by piece by pools that work side by side, then told of.
+"""Renders stories: planned, then made piece by piece by pools that work in parallel.
 
-A story that fails keeps nobody waiting: its outcome says why, and the others go on. After a run that was stopped or
-killed the next one makes what is missing.
+A story that fails does not stop the others; its outcome says why. After a run that was stopped or killed, the next one
+makes what is missing.
 """
 
 import time
@@ -29,13 +29,13 @@ State = Literal["done", "failed", "unfinished", "planned"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a story.
+    """The outcome of a story.
 
     Attributes:
-        made, kept: pieces of each stage that this run made, or would make, and that were there before.
+        made, kept: pieces of each stage that this run made, or would make, and that existed before.
         error: why it failed.
         movie, page: their URLs.
-        notes: what did not enter the movie as the story says it.
+        notes: what was not rendered as the story says.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will make and how long that takes; None where a stage was never measured in this storage."""
+    """What a run will make and how long it takes; None if a stage was never measured in this storage."""
 
     pieces: Mapping[str, int]
     hours: float | None
@@ -59,9 +59,9 @@ class Estimate:
 
 
 def crews(settings: Settings, files: Mapping[str, str], storage: Storage, cluster: ClusterConfig) -> list[Crew]:
-    """Two pools, which share slots and GPUs evenly: one draws keyframes, the other makes them move.
+    """Two pools, which share slots and GPUs evenly: one draws keyframes, the other animates them.
 
-    More would load the same libraries more often and find no more GPUs.
+    More pools would load the same libraries more often and get no more GPUs.
     """
     draw = {
         "scripts": partial(work.scripts, settings, dict(files), storage),
@@ -83,7 +83,7 @@ def crews(settings: Settings, files: Mapping[str, str], storage: Storage, cluste
 
 
 def estimate(stories: Sequence[Planned], settings: Settings, storage: Storage, cluster: ClusterConfig) -> Estimate:
-    """What is missing of some stories."""
+    """The estimate for the missing pieces of some stories."""
     pieces = _missing(stories, storage)
     hours = Rates.load(storage).hours(pieces, settings, crews(settings, {}, storage, cluster))
     price = settings.stories.price
@@ -93,7 +93,7 @@ def estimate(stories: Sequence[Planned], settings: Settings, storage: Storage, c
 def prepared(
     sources: Sequence[str], settings: Settings, storage: Storage, order: Order = AS_TOLD
 ) -> tuple[list[Planned], list[Outcome]]:
-    """The stories that can be made; and of the others why not."""
+    """The stories that can be rendered, and failed outcomes of the others."""
     stories: list[Planned] = []
     failed: list[Outcome] = []
     for source in sources:
@@ -105,7 +105,7 @@ def prepared(
 
 
 def usable(stories: Sequence[Planned], settings: Settings, storage: Storage) -> tuple[list[Planned], list[Outcome]]:
-    """The stories whose pictures and music can be used, and the others with the reasons why theirs can't."""
+    """The stories whose pictures and music can be used, and failed outcomes of the others."""
     faces = Faces(settings.face)
     good: list[Planned] = []
     failed: list[Outcome] = []
@@ -131,7 +131,7 @@ def run(
     progress: Progress,
     hours: float | None = None,
 ) -> list[Outcome]:
-    """Makes what is missing of all stories, the first ones first.
+    """Makes the missing pieces of all stories, those of the first stories first.
 
     Args:
         hours: after which no piece begins.
@@ -164,11 +164,11 @@ def run(
 def _outcome(
     one: Planned, lacks: Sequence[Piece], answers: Mapping[Name, Answer], there: set[Name], run: bool, storage: Storage
 ) -> Outcome:
-    """Of a story that lacked some pieces before.
+    """The outcome of a story that lacked some pieces before.
 
     Args:
-        there: what was made before.
-        run: whether they were to be made.
+        there: pieces that existed before.
+        run: whether the missing pieces were to be made.
     """
     made = lacks if not run else [one for one in lacks if one.name in answers and not answers[one.name].failure]
     kept = _counts({piece.name: piece for piece in one.plan.pieces() if piece.name in there}.values())

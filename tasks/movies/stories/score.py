@@ -1,6 +1,6 @@
 """The music of a story: scene by scene in the key of its place and the mood that its author names.
 
-Words are looked for in English; a mood or place that isn't known is plain, and what key it has follows from its name.
+Words are English; an unknown mood is neutral, and an unknown place gets a key derived from its name.
 """
 
 import re
@@ -42,7 +42,7 @@ PLACES: Mapping[str, str] = {
 
 
 def parts(story: Story, scenes: Sequence[tuple[Scene, float]]) -> list[Part]:
-    """What is to be composed for scenes that last so many seconds each."""
+    """The parts to compose for scenes of these lengths in seconds."""
     described = {place.name: f"{place.name} {place.description}" for place in story.places}
     found = []
     for number, (scene, seconds) in enumerate(scenes):
@@ -56,7 +56,7 @@ def parts(story: Story, scenes: Sequence[tuple[Scene, float]]) -> list[Part]:
 
 
 def _feeling(mood: str) -> Feeling:
-    """That of the first word which is known."""
+    """The feeling of the first known word."""
     found = {
         match.start(): feeling
         for words, feeling in FEELINGS.items()

@@ -1,4 +1,4 @@
-"""What is heard and written in a story's movie: its lines spoken at their shots, its music, its subtitles and chapters.
+"""The sound and texts of a story's movie: spoken lines, music, subtitles and chapters.
 
 A line begins with its shot, or a moment after the line before it has ended. No line is cut short or hurried for a shot:
 `seconds_of_lines` says beforehand how long a shot has to be for its lines, and what runs over into a later shot
@@ -39,7 +39,7 @@ _LATE = 0.5  # seconds that a line may reach into the next shot without being me
 
 
 class SoundConfig(BaseModel, frozen=True, extra="forbid"):
-    """What is heard in a movie."""
+    """The sound of a movie."""
 
     voice: VoiceConfig = Field(HibariConfig(), description="voice of narrator and cast; of kind none, nobody speaks")
     spoken: Literal["lines", "plots"] = Field(
@@ -78,7 +78,7 @@ class _Said:
 
 @dataclass(frozen=True)
 class Soundtrack:
-    """All that a movie has beside its pictures.
+    """Everything that a movie has besides its pictures.
 
     Attributes:
         path: of the sound; None for a silent movie.
@@ -106,9 +106,9 @@ def speech_name(config: SoundConfig, line: Line) -> str:
 
 
 def seconds_of_lines(shot: Shot, config: SoundConfig) -> float:
-    """Seconds that a shot's lines take about, so that a shot can be made long enough; 0 without lines.
+    """Estimated seconds of a shot's lines, so that the shot can be made long enough; 0 without lines.
 
-    Known from the words alone: equal words give equal shots, and nothing is spoken for it.
+    The estimate depends on the words alone, so that equal words give equal shots and nothing has to be spoken for it.
     """
     each = [estimate(line.text[:LINE]) for line in lines_of(shot, config)]
     return sum(each) + PAUSE * sum(1 for seconds in each if seconds)
@@ -162,7 +162,7 @@ def write(
 
 
 def _mute(story: Story, speaker: Voice) -> str:
-    """Why nobody speaks; "" when somebody does."""
+    """Why nothing is spoken; "" if something is."""
     spoken = {iso639(code) for code in speaker.languages}
     if not spoken or iso639(story.language) in spoken:
         return ""
@@ -245,7 +245,7 @@ def _subtitles(said: Sequence[_Said], seconds: float) -> list[Timed]:
 
 
 def _plots(shown: Shown) -> list[Timed]:
-    """Each plot line while its keyframe is seen; one that stays in its shot stands on."""
+    """Each plot line while its keyframe is seen; a line that stays the same within a shot stays on the screen."""
     starts, found = _starts(shown), list[Timed]()
     for placed, length in shown:
         plots, start = placed.shot.plots, starts[placed.number]

@@ -1,7 +1,7 @@
-"""Takes of a story's shots: which there are, and which one is in the movie; kept under the story's title.
+"""The takes of a story's shots, and which of them the movie shows; stored under the story's title.
 
-A take of a shot is kept by what the shot shows, so it stays when shots before it come or go, and an edited shot starts
-with its first take again.
+Takes are stored by the content of their shot, so they stay valid when earlier shots are inserted or removed, and an
+edited shot starts again with its first take.
 """
 
 from collections.abc import Collection, Mapping
@@ -42,7 +42,7 @@ def save(storage: Storage, title: str, takes: Mapping[str, Takes], movie: str = 
 
 
 def newest(storage: Storage) -> dict[str, str]:
-    """Movies that are the newest of a story -> its title."""
+    """The newest movie of each story -> the story's title."""
     every = (_kept(storage, f"{_FOLDER}/{name}", "") for name in storage.list(_FOLDER))
     return {kept.movie: kept.title for kept in every if kept.movie}
 
@@ -57,7 +57,7 @@ def _kept(storage: Storage, rel: str, title: str) -> Kept:
 
 
 def redone(plan: Plan, numbers: Collection[int], seed: int | None) -> dict[str, Takes]:
-    """A new take of some shots, which is chosen; one with a seed that is there already is only chosen.
+    """Adds and selects a new take of some shots; if a take with this seed exists, it is only selected.
 
     Args:
         numbers: of the shots.
@@ -81,7 +81,7 @@ def picked(plan: Plan, chosen: Mapping[int, int]) -> dict[str, Takes]:
     """Takes that are there: number of the shot -> number of the take.
 
     Raises:
-        ConfigError: for a shot or a take that there is not.
+        ConfigError: for a shot or a take that does not exist.
     """
     require(plan, chosen)
     made: dict[str, Takes] = {}
@@ -97,7 +97,7 @@ def picked(plan: Plan, chosen: Mapping[int, int]) -> dict[str, Takes]:
 
 
 def listed(plan: Plan) -> list[tuple[int, int, int, bool]]:
-    """(shot, take, seed, whether it is in the movie) of all takes, in the order of the shots."""
+    """(shot, take, seed, whether the movie shows it) for all takes, in the order of the shots."""
     return [
         (shot.placed.number, number, seed, number == shot.takes.chosen)
         for shot in plan.shots

@@ -1,4 +1,4 @@
-"""What the pools do: one function a stage, which loads its models and makes pieces.
+"""What the pools do: one function per stage, which loads its models and makes pieces.
 
 Tokens are made one keyframe at a time, which costs little beside drawing it. Pictures are drawn alone on a CPU, and on
 a GPU always beside the same number of others. So neither depends on how many pieces an actor is given together, or on
@@ -75,7 +75,7 @@ def scripts(settings: Settings, files: Files, storage: Storage) -> Work:
 
 
 def tokens(settings: Settings, storage: Storage) -> Work:
-    """What the autoregressive model makes of a script, after what stands before it."""
+    """Tokens that the autoregressive model generates from a script and its history."""
     import torch
 
     from models.autoregressive.generate import Request, generate
@@ -106,7 +106,7 @@ def tokens(settings: Settings, storage: Storage) -> Work:
 
 
 def keyframes(settings: Settings, storage: Storage) -> Work:
-    """Pictures of tokens; drawn again where one falls below a threshold."""
+    """Draws pictures from tokens; again if one falls below a threshold."""
     import torch
 
     on_gpu = device().type == "cuda"
@@ -185,7 +185,7 @@ def clips(settings: Settings, storage: Storage) -> Work:
 
 
 def movies(files: Files, storage: Storage) -> Work:
-    """Clips, one behind the other, with all that is heard and written."""
+    """Joins clips to movies, with sound and subtitles."""
 
     def work(pieces: Sequence[Piece]) -> None:
         for piece in pieces:
@@ -238,7 +238,7 @@ def _spoken(plan: Plan, storage: Storage, folder: Path) -> Iterator[Path]:
 
 
 def _about(plan: Plan, heard: Soundtrack) -> About:
-    """What the movie says of itself."""
+    """The movie's provenance."""
     settings, story = plan.settings, plan.story
     drawn = {"tokens": settings.models.autoregressive, "keyframes": settings.models.decoder}
     made_by = [MadeBy(part, rel, "1", "see its training films") for part, rel in drawn.items()]
@@ -253,7 +253,7 @@ def _about(plan: Plan, heard: Soundtrack) -> About:
 
 
 def _notes(plan: Plan, storage: Storage) -> list[str]:
-    """What of the scripts did not enter as it was written."""
+    """Notes on what of the scripts was not rendered as written."""
     told: list[str] = json.loads(bytes(_read(storage, ("scripts", plan.key))["notes"]))
     return told
 

@@ -42,9 +42,6 @@ from tasks.movies.synopsis.words import (
 SIZES = ("wide shot", "medium shot", "close-up")
 """Of shots, from far to near."""
 
-MOODS = ("calm", "tense", "happy", "sad")
-"""Of scenes."""
-
 
 @dataclass
 class Written:
@@ -85,7 +82,7 @@ def story_of(text: str, title: str, keyframes: int | None = None, verbatim: bool
     text = unicodedata.normalize("NFC", text)
     title, described, sentences = _parsed(text, title)
     if not sentences:
-        raise ConfigError("the synopsis has no sentence: write what happens, a sentence a keyframe")
+        raise ConfigError("the synopsis has no sentence: write what happens, one sentence per keyframe")
     if keyframes is not None and keyframes < len(sentences):
         raise ConfigError(f"{len(sentences)} sentences need at least as many keyframes, got --keyframes {keyframes}")
     for one in sentences:

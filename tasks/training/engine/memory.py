@@ -57,7 +57,7 @@ def estimate(module: nn.Module, trained: Iterable[nn.Parameter], kind: Kind, sha
 
 
 def check_fits(memory: Memory, device_bytes: int, sharding: Sharding, kind: Kind) -> None:
-    """Raises ConfigError, which says what to lower, when the device has not that much."""
+    """Raises ConfigError, which says what to lower, when the device has less memory than that."""
     if memory.total <= device_bytes:
         return
     cures = ["a smaller model"]
@@ -65,8 +65,8 @@ def check_fits(memory: Memory, device_bytes: int, sharding: Sharding, kind: Kind
         cures.insert(0, "fit.optimizer=adamw8bit")
     cures.insert(0, "more fit.workers" if sharding == "fsdp" else "fit.sharding=fsdp with more fit.workers")
     raise ConfigError(
-        f"the training keeps {memory} on each GPU before any activations, which has {device_bytes / _GIB:.2f} GiB; "
-        f"it takes {', '.join(cures[:-1])} or {cures[-1]}"
+        f"before any activations the training keeps {memory} on each GPU, which has {device_bytes / _GIB:.2f} GiB; "
+        f"use {', '.join(cures[:-1])} or {cures[-1]}"
     )
 
 

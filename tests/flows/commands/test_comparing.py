@@ -38,5 +38,5 @@ def test_two_reports_are_compared_in_a_table_and_as_json(paths):
 def test_what_cant_be_compared_is_told(paths):
     alone, apart = compare(paths["ours"]), compare(paths["ours"], paths["others"])
     assert (alone.exit_code, apart.exit_code) == (2, 2)
-    assert "one report can't be compared: name another one" in alone.stderr
+    assert "compare needs two reports or more: name another one" in alone.stderr
     assert "share no samples" in apart.stderr

@@ -1,11 +1,14 @@
 """What the command line says of a script's own movie."""
 
 import io
+from contextlib import nullcontext
 
 from rich.console import Console
 
-from flows.commands.local_run import _results, print_result
+from flows.commands.local_run import _results, print_result, run_here
+from flows.display.artifacts import show_settings
 from flows.run import References
+from flows.settings.recipes import resolve
 from storage.root import Storage
 from storage.tables.rejects import Reject
 from storage.tables.tables import Tables
@@ -58,3 +61,20 @@ def test_what_comes_from_outside_is_shown_escaped_and_cut() -> None:
     print_result(told | {"files": {"movie.mp4": EVIL}, "metrics": {}}, Console(file=written, width=100))
     assert all(letter.isprintable() or letter == "\n" for letter in written.getvalue())
     assert max(map(len, written.getvalue().splitlines())) < 4200
+
+
+def test_prefect_keeps_no_keys_and_signatures(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr("flows.commands.local_run.local_api", lambda home: nullcontext(lambda: None))
+    monkeypatch.setattr("flows.catalogue.flow", lambda name: lambda **given: kept.append(given) or References())
+    monkeypatch.setattr("flows.display.artifacts.show_rows", lambda *table: kept.append(table))
+    films = 'ingest.films=["https://h/a.mp4?X-Amz-Signature=SECRET&token=SECRET&v=1","s3://key:SECRET@bucket/a.mp4"]'
+    run_here("studio", "smoke", str(tmp_path), [films, "name=one"], Console(file=io.StringIO()))
+    show_settings("studio", resolve("smoke", [films]))
+    assert kept[0] == {
+        "recipe": "smoke",
+        "storage": str(tmp_path),
+        "overrides": ['ingest.films=["https://h/a.mp4?v=1","s3://***@bucket/a.mp4"]', "name=one"],
+    }
+    assert "a.mp4?v=1" in str(kept[1])
+    assert "SECRET" not in str(kept)

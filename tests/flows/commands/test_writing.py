@@ -46,8 +46,8 @@ def test_bad_usage_is_told_and_no_file_is_written_over(synopsis: Path, tmp_path:
     there.write_text("mine")
     (tmp_path / "latin.txt").write_bytes("Zoë waits.".encode("latin-1"))
     for arguments, said in [
-        ((str(synopsis), "-o", str(there)), "is there already: remove it, or give another name with -o"),
-        ((str(synopsis), "-o", str(tmp_path / "story.mp4")), "is no name of a story file"),
+        ((str(synopsis), "-o", str(there)), "already exists: remove it, or give another name with -o"),
+        ((str(synopsis), "-o", str(tmp_path / "story.mp4")), "is not the name of a story file"),
         ((str(synopsis), "-o", str(tmp_path / "none" / "story.yaml")), "can't be written"),
         ((str(tmp_path / "none.txt"),), "there is no file"),
         ((str(tmp_path / "latin.txt"),), "are not UTF-8"),

@@ -19,12 +19,12 @@ def _call(*arguments: str) -> tuple[int, str, str]:
     ("arguments", "message"),
     [
         (["studoi"], "unknown flow 'studoi': did you mean 'studio'?"),
-        (["studio", "--gpus", "0"], "--gpus '0' is no whole number from 1 on"),
-        (["studio", "--gpus", "many"], "--gpus 'many' is no whole number"),
+        (["studio", "--gpus", "0"], "--gpus '0' is not a whole number of at least 1"),
+        (["studio", "--gpus", "many"], "--gpus 'many' is not a whole number"),
         (["studio", "--gpus", "8"], "--gpus 8: the recipe 'laptop' trains without GPUs"),
-        (["studio", "--price", "-1"], "--price '-1' is no number from 0 on"),
-        (["studio", "--price", "nan"], "--price 'nan' is no number"),
-        (["studio", "--keyframes", "1e6"], "--keyframes '1e6' is no whole number"),
+        (["studio", "--price", "-1"], "--price '-1' is not a number of at least 0"),
+        (["studio", "--price", "nan"], "--price 'nan' is not a number"),
+        (["studio", "--keyframes", "1e6"], "--keyframes '1e6' is not a whole number"),
     ],
 )
 def test_bad_numbers_end_with_2_and_are_quoted(arguments: list[str], message: str) -> None:

@@ -21,12 +21,21 @@ STUDIO = "flows.studio.studio"
 class Server:
     """What the client tells of one flow run."""
 
-    def __init__(self, *states: State, count: int = 1, entrypoint: str = STUDIO, beats: int = 0, age: int = 0) -> None:
+    def __init__(
+        self,
+        *states: State,
+        count: int = 1,
+        entrypoint: str = STUDIO,
+        beats: int = 0,
+        age: int = 0,
+        silent: int | None = None,
+    ) -> None:
         now = datetime.now(UTC)
         for number, state in enumerate(states):
             state.timestamp = now - timedelta(seconds=age + len(states) - number)
         self.states, self.entrypoint, self.beats = list(states), entrypoint, beats
         self.run = SimpleNamespace(id=uuid4(), name="run", deployment_id=uuid4(), run_count=count, state=states[-1])
+        self.run.updated = now - timedelta(seconds=age if silent is None else silent)
 
     def __enter__(self) -> "Server":
         return self
@@ -48,6 +57,10 @@ class Server:
 
     def read_events(self, events: object, limit: int) -> Any:
         return SimpleNamespace(events=[object()] * self.beats)
+
+    def update_flow_run(self, flow_run: UUID, name: str) -> None:
+        assert (flow_run, name) == (self.run.id, self.run.name)
+        self.run.updated = datetime.now(UTC)
 
     def set_flow_run_state(self, flow_run: UUID, state: State, force: bool) -> None:
         self.states.append(state)
@@ -104,6 +117,7 @@ def test_a_failure_that_may_pass_is_tried_again_and_a_wrong_setting_is_not(monke
     [
         (partial(Server, Pending(), Running(), age=3600), "AwaitingRetry"),
         (partial(Server, Pending(), Running(), age=3600, beats=1), "Running"),
+        (partial(Server, Pending(), Running(), age=3600, silent=20), "Running"),
         (partial(Server, Pending(), Running()), "Running"),
         (partial(Server, Pending(), age=3600), "AwaitingRetry"),
         (partial(Server, Pending()), "Pending"),
@@ -165,7 +179,7 @@ class _Enough(BaseException):
 def test_a_process_ends_when_its_run_is_cancelled_or_goes_on_elsewhere(
     monkeypatch: pytest.MonkeyPatch, state: State, known: bool, ends: type[BaseException]
 ) -> None:
-    server, clock = Server(Running(), state), iter(range(0, 50, 5))
+    server, clock = Server(Running(), state, silent=3600), iter(range(0, 50, 5))
 
     def sleep(seconds: float) -> None:
         if next(clock, None) is None:
@@ -180,3 +194,4 @@ def test_a_process_ends_when_its_run_is_cancelled_or_goes_on_elsewhere(
     with pytest.raises(ends):
         rescue._watch(server.run.id, state.id if known else uuid4())
     assert server.run.state.name == ("Cancelled" if state.is_cancelling() else state.name)
+    assert server.run.updated > state.timestamp  # a sign of life

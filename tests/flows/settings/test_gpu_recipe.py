@@ -13,11 +13,11 @@ from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.shipped import ship
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
-from tasks.made import Film, answered
 from tasks.progress import silent
 from tasks.training import train_autoencoder
 from tasks.training.first_stage import Make
 from tasks.training.frozen import codec_of, keyframes
+from tests.tasks.in_process import in_process
 from tests.tasks.small_story import SECONDS, small_story
 
 SETTINGS = (
@@ -44,12 +44,6 @@ SETTINGS = (
     "fit.threads=1",
     "fit.validate_every=2",
 )
-
-
-def in_process(storage, keys, make, pool, cluster):
-    work = make()
-    for film_id, key in keys.items():
-        yield from answered(storage, Film(film_id, key), 1, work)
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from models.autoencoder.autoencoder import DiffusionAutoencoder
 from storage.errors import ConfigError
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
-from tasks.made import Film, answered
 from tasks.progress import silent
 from tasks.training import first_stage, tokens, train_autoencoder, train_autoregressive, train_decoder
 from tasks.training.views import apart
 from tests.models import tiny_checkpoints
+from tests.tasks.in_process import in_process
 from tests.tasks.small_story import HEIGHT, SECONDS, WIDTH, small_story
 
 CLUSTER = ClusterConfig()
@@ -68,12 +68,6 @@ def tiny(folder: Path, *more: str) -> Recipe:
             *more,
         ],
     )
-
-
-def in_process(storage, keys, make, pool, cluster):
-    work = make()
-    for film_id, key in keys.items():
-        yield from answered(storage, Film(film_id, key), 1, work)
 
 
 @pytest.fixture(scope="module")

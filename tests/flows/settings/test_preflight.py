@@ -66,7 +66,7 @@ def test_eight_bits_name_the_package_that_they_need(monkeypatch) -> None:
 
 
 def test_a_folder_of_weights_to_start_from_is_looked_for_too(tmp_path) -> None:
-    with pytest.raises(ConfigError, match=r"frozen.init='.*away' is no trained model: .* is missing"):
+    with pytest.raises(ConfigError, match=r"frozen.init='.*away' is not a trained model: .* is missing"):
         check(resolve("laptop", [f"frozen.init={tmp_path / 'away'}"]), "frozen")
 
 

@@ -9,8 +9,7 @@ import torch
 from models.autoencoder.coarse import CoarseConfig
 from models.autoencoder.decoder import DecoderConfig, DiffusionDecoder
 from models.autoencoder.diffusion import DiffusionConfig, sample
-from models.autoencoder.fast import FastConfig, FastDecoder
-from models.autoencoder.fp8 import Fp8Linear, quantise
+from models.autoencoder.fast import FastConfig, FastDecoder, Fp8Linear, quantise
 from models.autoencoder.unet import UNetConfig
 from tests.models.tiny_sdxl import model
 

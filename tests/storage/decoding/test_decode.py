@@ -331,6 +331,18 @@ def test_motion_between_frames_of_which_some_are_missing_is_no_cut(missing):
     assert finder.cuts() == []
 
 
+@pytest.mark.parametrize(("pictures", "fps"), [(24, 60), (12, 25), (10, 25), (3, 30)])
+def test_where_frames_are_repeated_motion_is_no_cut_and_a_cut_is_one(pictures, fps):
+    draw = np.random.default_rng(2)
+    shots = [draw.integers(0, 255, (5, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1) for _ in range(2)]
+    moved = [np.roll(shot, step, 1) for shot in shots for step in range(4 * pictures)]
+    finder = CutFinder(threshold=2.5, fps=fps)
+    for _ in finder.watch((n / fps, av.VideoFrame.from_ndarray(moved[n * pictures // fps])) for n in range(8 * fps)):
+        pass
+    assert len(finder._sudden) > 1  # than the cut alone
+    assert finder.cuts() == [4.0]
+
+
 def test_shots_are_not_shorter_than_one_can_see():
     finder = CutFinder(threshold=2.5, fps=25)
     finder._found = [5.2, 0.1, 5.0, 9.0]

@@ -188,6 +188,16 @@ def test_frames_that_ogg_repeats_with_empty_packets_are_no_damage(tmp_path, ffmp
     assert reader.frames < 25 * 3
 
 
+@pytest.mark.parametrize("copy", ["copy.mkv", "copy.avi", "copy.mov", "copy.nut"])
+def test_frames_that_ogg_repeats_are_held_in_its_copies(tmp_path, ffmpeg, copy):
+    still = "tpad=stop_mode=clone:stop_duration=4[a];[1][a][1]concat=n=3"
+    sources = (*moving(25, 2, "112x64"), *moving(25, 2, "112x64"), "-filter_complex", still)
+    film = ffmpeg(*sources, "-c:v", "libtheora", "-q:v", 6, "-g", 500, tmp_path / "film.ogv")
+    keyframes, reader = read(ffmpeg("-i", film, "-c", "copy", tmp_path / copy), None)
+    assert [second for second, _, _ in keyframes] == list(range(10))
+    assert (reader.end, reader.damage()) == (pytest.approx(10), "")
+
+
 @pytest.mark.parametrize("name", ["film.mp4", "film.avi"])
 def test_a_picture_behind_the_sound_in_the_file_keeps_its_last_frames(tmp_path, ffmpeg, name):
     sound = (*SOURCE, "sine=duration=3")

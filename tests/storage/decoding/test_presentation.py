@@ -2,8 +2,10 @@
 
 import pytest
 
+from storage.decoding.container import opened
 from storage.decoding.decode import KeyframesConfig, decode_film
 from storage.decoding.pictures import decode
+from storage.decoding.reader import FilmReader
 
 SMALL = KeyframesConfig(width=112, height=64)
 FRAMES, FPS = 60, 10
@@ -17,10 +19,12 @@ def ramp(tmp_path, ffmpeg):
     """Encodes a film whose frame i has the grey 20 + 3 i."""
     raw = tmp_path / "ramp.gray"
     raw.write_bytes(b"".join(bytes([20 + 3 * number]) * 256 for number in range(FRAMES)))
-    source = ("-f", "rawvideo", "-pix_fmt", "gray", "-s", "16x16", "-r", FPS, "-i", raw)
+    source = ("-f", "rawvideo", "-pix_fmt", "gray", "-s", "16x16")
 
-    def encode(name, codec):
-        return ffmpeg(*source, "-vf", "scale=112:64", "-pix_fmt", "yuv420p", *codec, tmp_path / name)
+    def encode(name, codec, rate=FPS):
+        return ffmpeg(
+            *source, "-r", rate, "-i", raw, "-vf", "scale=112:64", "-pix_fmt", "yuv420p", *codec, tmp_path / name
+        )
 
     return encode
 
@@ -41,6 +45,7 @@ RIGHT = pytest.approx([20, 50, 80, 110, 140, 170], abs=2)
     [
         ("h264.avi", X264),
         ("pyramid.avi", (*X264, "-bf", 8, "-b-pyramid", "normal")),
+        ("deepest.avi", (*X264, "-bf", 16, "-b_strategy", 2, "-g", 60)),
         ("hevc.avi", (*X265, "-tag:v", "HEVC")),
         ("mpeg4.avi", MPEG4),
         ("bare.h264", X264),
@@ -52,6 +57,16 @@ RIGHT = pytest.approx([20, 50, 80, 110, 140, 170], abs=2)
 )
 def test_frames_without_times_of_presentation_are_all_there_in_order(ramp, name, codec):
     assert greys(ramp(name, codec)) == RIGHT
+
+
+@pytest.mark.parametrize("between", [0, 2])
+@pytest.mark.parametrize("name", ["mpeg1video.asf", "mpeg1video.avi", "mpeg2video.asf", "mpeg2video.avi"])
+def test_the_first_frame_of_mpeg_1_and_2_comes_one_before_the_second(ramp, name, between):
+    path = ramp(name, ("-c:v", name[:10], "-q:v", 2, "-bf", between, "-g", 30), rate=25)  # they know but a few
+    with opened(path) as (container, stream):
+        shown = [(time, frame.to_ndarray(format="gray").mean()) for time, frame in FilmReader(container, stream)]
+    assert [time for time, _ in shown] == pytest.approx([number / 25 for number in range(FRAMES)], abs=0.6 / 25)
+    assert [grey for _, grey in shown] == pytest.approx([20 + 3 * number for number in range(FRAMES)], abs=2)
 
 
 def test_what_was_copied_out_of_or_into_an_avi_keeps_its_keyframes(tmp_path, ramp, ffmpeg):

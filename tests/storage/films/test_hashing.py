@@ -10,12 +10,6 @@ from storage.errors import FilmError
 from storage.films import hashing
 from storage.films.hashing import REL, Hasher
 from storage.fingerprint import file_id
-from storage.root import Storage
-
-
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "out"))
 
 
 def test_names_are_those_of_the_files(storage, clip, tmp_path):

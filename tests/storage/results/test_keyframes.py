@@ -4,8 +4,11 @@ import pytest
 from PIL import Image
 
 from storage.errors import ConfigError
+from storage.movies.encoder import ffmpeg_program
 from storage.results import results
 from storage.results.keyframes import keyframes
+from storage.results.motion import camera_motion
+from storage.results.results import Result
 
 
 def filmed(path, seconds, rate=10):
@@ -31,10 +34,26 @@ def test_pictures_come_in_order_and_videos_a_frame_a_second(tmp_path):
     assert len(list(keyframes(video, every=0.5))) == 5
 
 
+@pytest.mark.skipif(not ffmpeg_program().since(6, 0), reason="-display_rotation came with ffmpeg 6.0")
+def test_a_video_that_is_shown_turned_is_seen_upright(tmp_path, ffmpeg):
+    pan = "testsrc2=s=640x96:r=10:d=2,crop=96:96:40*t:0,crop=96:64"
+    flat = ffmpeg("-f", "lavfi", "-i", pan, "-pix_fmt", "yuv420p", tmp_path / "flat.mp4")
+    turned = ffmpeg("-display_rotation", 90, "-i", flat, "-c", "copy", tmp_path / "turned.mp4")
+    as_stored, as_shown = (list(keyframes(Result("a", (file,)))) for file in (flat, turned))
+    assert [image.shape for image in as_shown] == [(96, 64, 3)] * 2
+    assert np.array_equal(as_shown[1], np.rot90(as_stored[1]))
+    assert camera_motion(flat)[0] > 0.3
+    assert camera_motion(turned)[1] > 0.3  # what went to the right goes up
+
+
 def test_files_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "b.mp4").write_bytes(b"no film")
     (video,) = results.read(tmp_path)
     with pytest.raises(ConfigError, match=r"b\.mp4' can't be read as a video"):
         list(keyframes(video))
+    filmed(tmp_path / "whole.mp4", 2)
+    (tmp_path / "whole.mp4").write_bytes((tmp_path / "whole.mp4").read_bytes() + b"\0\0\x10\0free")
+    with pytest.raises(ConfigError, match=r"whole\.mp4' is cut off: its end is missing"):
+        list(keyframes(Result("whole", (tmp_path / "whole.mp4",))))
     with pytest.raises(ConfigError, match="more than 0, not 0"):
         list(keyframes(video, every=0))

@@ -53,7 +53,7 @@ def test_what_vistorybench_does_not_read_is_refused(tmp_path):
     file = fill(tmp_path, "a.mp4") / "a.mp4"
     with pytest.raises(ConfigError, match="languages are en and ch, not 'de'"):
         vistorybench.write(vistorybench.Run("m", "base", "de", "20261130_093000", ()), tmp_path)
-    with pytest.raises(ConfigError, match="'today' is no time as '20261130_093000'"):
+    with pytest.raises(ConfigError, match="'today' is not a time such as '20261130_093000'"):
         vistorybench.write(vistorybench.Run("m", "base", "en", "today", ()), tmp_path)
     with pytest.raises(ConfigError, match="story '1' is a video"):
         vistorybench.write(vistorybench.Run("m", "base", "en", "20261130_093000", (Result("1", (file,)),)), tmp_path)
@@ -112,7 +112,7 @@ def test_movies_go_through_msvbench(tmp_path):
     ]
     with pytest.raises(ConfigError, match="is not empty"):
         msvbench.write(again, tmp_path / "made")
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         msvbench.read(tmp_path / "given")
 
 

@@ -138,8 +138,8 @@ def heif(brand: bytes) -> bytes:
     ("data", "said"),
     [
         (b"", "is empty: copy it again"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is no picture that is read"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "is no picture that is read"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture in a supported format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "is not a picture in a supported format"),
         (saved(halves(), "JPEG")[:300], "doesn't open"),
         (saved(halves(), "PNG")[:120], "doesn't open"),
         (saved(halves(), "AVIF").replace(b"av01", b"av02"), "doesn't open"),

@@ -19,11 +19,6 @@ from tests.storage.finished import finish
 from tests.storage.tables.test_tables import tokens
 
 
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "out"))
-
-
 def name(number: int) -> str:
     return f"{number:016x}"
 

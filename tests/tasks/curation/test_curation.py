@@ -14,7 +14,7 @@ from storage.tables.schemas import character_id, row_id
 from storage.tables.tables import Tables
 from tasks import rows
 from tasks.curation.faces import STAGE, whose
-from tasks.curation.features import _note, describe
+from tasks.curation.features import _note, describe, mirrored
 from tasks.made import Made
 from tests.tasks.conftest import DRAWN, Curated
 
@@ -177,3 +177,10 @@ def test_sentences_that_are_cut_are_told_and_others_are_not() -> None:
     assert "1 of the 2 sentences of film film, such as 'word word" in note.detail
     assert _note(model, "film", ["A short one."]) is None
     assert note.reason in REASONS
+
+
+def test_a_mirrored_sentence_exchanges_the_sides_and_nothing_else() -> None:
+    said = "The top is brown on the left and bright on the right. Left of it stands one person."
+    assert mirrored(said) == "The top is brown on the right and bright on the left. Right of it stands one person."
+    assert mirrored(mirrored(said)) == said
+    assert mirrored("The light is bright.") == "The light is bright."

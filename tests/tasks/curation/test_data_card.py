@@ -9,7 +9,6 @@ import pytest
 from storage import layout
 from storage import snapshot as snapshots
 from storage.errors import StorageError
-from storage.root import Storage
 from storage.snapshot import Snapshot
 from storage.tables.rejects import Reject
 from storage.tables.schemas import SCHEMAS
@@ -22,11 +21,6 @@ from tests.storage.test_printable import EVIL as ANY
 from tests.tasks.small_story import SECONDS, small_story, two_stories
 
 EVIL = ANY.replace("\udce9", "")  # what tables can hold
-
-
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "out"))
 
 
 def made(storage, **config):

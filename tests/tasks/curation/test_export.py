@@ -20,11 +20,6 @@ from tests.tasks.small_story import FILM, HEIGHT, OTHER, SECONDS, WIDTH, small_s
 SMALL = ExportConfig(shard_mb=0.03)
 
 
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "out"))
-
-
 def exported(storage, config=SMALL):
     rel = export.run(config, storage, silent)
     return rel.removesuffix("/index.json"), json.loads(storage.read_bytes(rel))

@@ -146,6 +146,32 @@ def test_the_camera_moves_as_the_script_says_or_not(looks):
     assert found.figures["camera"].reason == "the script names no camera move of a shot that is a video of its own"
 
 
+def test_the_camera_looks_from_where_the_script_says_or_not(looks, monkeypatch):
+    said = ("close-up, low angle", "high-angle shot", "wide shot", "Eye-level, medium", "Bird's-eye view")
+    told = parse(b"title: a\nscenes:\n  - shots:\n" + b"".join(
+        f'      - {{size: "{size}", plot: Rain.}}\n'.encode() for size in said), "a.yaml")  # fmt: skip
+    seen = np.eye(4, dtype=np.float32)[[0, 3, 1, 1, 0]]
+    arrays = {"clip": {"pictures": seen}, "faces": keyframes("a", [[]] * 5).load("faces")}
+    movie = Keyframes("a", [f"a/{n}" for n in range(1, 6)], lambda module: arrays.get(module, {}))
+
+    def angle(story):
+        return scripted.measured(looks, [(movie, [1] * 5)], {"a": story}, {}, 0.8)[0]
+
+    class Exact:
+        def __init__(self, config):
+            pass
+
+        def read(self, words):
+            return np.eye(4, dtype=np.float32)
+
+    monkeypatch.setattr(scripted, "JointSpace", Exact)
+    assert angle(told).samples["camera_angle"] == pytest.approx({"a/1": 1, "a/2": 2 / 3, "a/4": 1, "a/5": 0})
+    silent = parse(b"title: a\nscenes: [{shots: [{plot: 1}, {plot: 2}, {plot: 3}, {plot: 4}, {plot: 5}]}]\n", "a.yaml")
+    assert angle(silent).figures["camera_angle"].reason == "the script names no camera angle"
+    looks.gone["clip"] = "Fetch it"
+    assert angle(told).figures["camera_angle"].reason == "Fetch it"
+
+
 def test_moves_are_read_from_the_script():
     named = [
         "slow pan to the right",

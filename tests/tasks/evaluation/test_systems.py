@@ -8,9 +8,13 @@ from PIL import Image
 
 from models.metrics.keyframes import figures_of
 from models.metrics.style import StyleConfig
+from storage.errors import FilmError
 from storage.results import results
+from storage.results.systems import loose
 from storage.root import Storage
+from storage.stories import reading
 from tasks.evaluation import shards, stage, systems
+from tasks.made import Answer
 from tasks.progress import silent
 from tests.tasks import tiny_metrics
 
@@ -141,6 +145,59 @@ def filmed(path, cuts, late):
             container.mux(voice.encode(frame))
         container.mux(voice.encode())
     return path
+
+
+def here(storage, keys, make, pool, cluster):
+    """As tasks.pool.answers, in this process."""
+    work = make()
+    for shard in keys:
+        try:
+            list(work(shard))
+            yield Answer(shard, 1)
+        except FilmError as error:
+            yield Answer(shard, 1, reject=error)
+
+
+def test_what_cannot_be_read_is_left_out_with_its_reason_and_the_others_are_measured(
+    config, folder, tmp_path, cluster, monkeypatch
+):
+    monkeypatch.setattr(stage, "answers", here)
+    storage, films = Storage(str(tmp_path / "s")), tmp_path / "films"
+    (films / "film").mkdir(parents=True)
+    (films / "film" / "1.png").write_bytes((folder / "b" / "0001.png").read_bytes())
+    filmed(folder / "movie.mp4", (0.8, 1.5, 3.0), 0)
+    script = reading.parse(
+        b"title: b\ncast: [{name: Ann, pictures: [ann.png]}]\nscenes: [{shots: [{plot: Rain.}]}]", "b.yaml"
+    )
+    (tmp_path / "ann.png").write_bytes(b"no picture")
+    stories = {"b": (script, tmp_path / "b.yaml")}
+
+    def report():
+        mine, real = {"ours": results.read(folder)}, loose(films)
+        (found,) = systems.reports(config, mine, real, stories, 0.6, storage, cluster, silent)
+        return found
+
+    whole = report()
+    (folder / "bytes.mp4").write_bytes(b"no film")
+    (folder / "blank.mp4").write_bytes(b"")
+    (folder / "half.mp4").write_bytes((folder / "movie.mp4").read_bytes()[:3000])
+    (folder / "link.mp4").symlink_to("nowhere.mp4")
+    (folder / "scratched").mkdir()
+    (folder / "scratched" / "1.png").write_bytes((folder / "a" / "0001.png").read_bytes())
+    (folder / "scratched" / "2.png").write_bytes((folder / "a" / "0001.png").read_bytes()[:900])
+    (films / "lost.mkv").write_bytes(b"no film")
+    one = report()
+    assert (one.n, one.figures, one.samples) == (whole.n, whole.figures, whole.samples)
+    said = [note for note in one.notes if "left out" in note]
+    assert [note.split(":")[0] for note in said] == [
+        *(f"the story {story!r} is left out" for story in ("link", "blank", "bytes", "half", "scratched")),
+        "left out of the real films",
+        "left out of the photographs",
+    ]
+    assert "link.mp4' can't be read: No such file" in said[0]
+    assert "bytes.mp4' can't be read as a video: Invalid data" in said[2]
+    assert "2.png' doesn't open" in said[4]
+    assert "ann.png' is no picture that is read" in said[6]
 
 
 def test_sound_half_a_second_late_is_told_and_pictures_have_none(config, folder, tmp_path):

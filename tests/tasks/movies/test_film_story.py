@@ -53,4 +53,4 @@ def test_export_writes_a_folder_that_reads_back(tmp_path: Path) -> None:
     assert min(photograph(beside(folder, expected.cast[0].pictures[0])).shape[:2]) >= 128
     again = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert again.exit_code == 2
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr

@@ -14,12 +14,12 @@ from storage.root import Storage
 from storage.stories.reading import parse
 from tasks.cluster import ClusterConfig
 from tasks.evaluation import report, stage
-from tasks.made import Film, answered
 from tasks.movies.quality import of_report
 from tasks.movies.stories import accept
 from tasks.movies.stories.accept import AcceptConfig
 from tasks.movies.stories.prepare import Planned
 from tasks.progress import silent
+from tests.tasks.in_process import in_process
 
 FIGURES = {
     "occm": mean([40.0, 60.0], "OCCM"),
@@ -43,7 +43,7 @@ def test_what_is_beyond_its_threshold_is_told_with_both_numbers():
 
 def test_a_threshold_of_no_metric_is_an_error():
     accept.require_known(AcceptConfig(least={"occm": 1, "similarity_efficientnet_lite0": 0.5}), KeyframeMetricsConfig())
-    with pytest.raises(ConfigError, match="there is no metric 'ocm'; there are: clip_score"):
+    with pytest.raises(ConfigError, match="unknown metric 'ocm'; there are: clip_score"):
         accept.require_known(AcceptConfig(least={"ocm": 1}), KeyframeMetricsConfig())
 
 
@@ -57,11 +57,6 @@ def test_a_quality_report_is_a_page_with_values_and_reasons(tmp_path):
 
 @pytest.mark.slow
 def test_keyframes_of_movies_are_measured_with_their_stories(tmp_path, monkeypatch):
-    def in_process(storage, keys, make, pool, cluster):
-        work = make()
-        for shard, key in keys.items():
-            yield from answered(storage, Film(shard, key), 1, work)
-
     monkeypatch.setattr(stage, "answers", in_process)
     storage, random = Storage(str(tmp_path)), np.random.default_rng(0)
     story = parse(b"title: Rain\nscenes: [{shots: [Rain falls., The sun shines.]}]\n", "a.yaml")

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from storage.root import Storage
 from storage.stories.story import Named
 from tasks.movies.stories import places
 from tasks.movies.stories import run as runs
@@ -18,11 +17,6 @@ from tasks.movies.stories.soundtrack import SoundConfig
 from tests.tasks.movies.stories.small import SETTINGS, story
 
 ADA = Path(__file__).parents[4] / "examples" / "faces" / "ada.jpg"
-
-
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "out"))
 
 
 @pytest.fixture
@@ -72,9 +66,9 @@ def test_photographs_with_a_face_and_pictures_of_places_can_be_used(storage, giv
     [
         ({"faces": ("wall.png",)}, r"no face is found in '.*wall\.png': give 'Anna' a picture that shows one larger"),
         ({"faces": ("ada.jpg", "tiny.png")}, r"tiny\.png' has only 20 x 64 pixels"),
-        ({"faces": ("words.jpg",)}, r"words\.jpg' is no picture"),
+        ({"faces": ("words.jpg",)}, r"words\.jpg' is not a picture"),
         ({"faces": ("bomb.bmp",)}, r"bomb\.bmp' has (20000 x 20000|more) pixels"),
-        ({"kitchen": ("bomb.bmp", "words.jpg")}, r"(?s)bomb\.bmp' has .*\n.*words\.jpg' is no picture"),
+        ({"kitchen": ("bomb.bmp", "words.jpg")}, r"(?s)bomb\.bmp' has .*\n.*words\.jpg' is not a picture"),
         ({"faces": ("gone.jpg",)}, r"gone\.jpg"),
     ],
 )

@@ -4,7 +4,6 @@ import pytest
 
 from storage import checkpoints
 from storage.errors import ConfigError
-from storage.root import Storage
 from tasks.movies.stories import prepare, takes
 from tasks.movies.stories.plan import Models, StoriesConfig
 from tasks.movies.stories.prepare import Order
@@ -27,11 +26,6 @@ def file(tmp_path):
     path = tmp_path / "door.yaml"
     path.write_text(STORY)
     return path
-
-
-@pytest.fixture
-def storage(tmp_path):
-    return Storage(str(tmp_path / "out"))
 
 
 def test_a_story_is_planned_with_the_hashes_of_its_pictures(file, storage):
@@ -81,7 +75,7 @@ def test_a_film_is_continued_by_its_title_and_only_with_its_tokens(file, storage
         with pytest.raises(ConfigError, match="'small story' has no tokens of 'models/autoencoder'"):
             prepare.prepare(str(file), SETTINGS, storage)
     file.write_text(STORY + "continues: small stori\n")
-    with pytest.raises(ConfigError, match="no film of the storage is called so: did you mean 'small story'"):
+    with pytest.raises(ConfigError, match="no film of the storage has that name: did you mean 'small story'"):
         prepare.prepare(str(file), SETTINGS, storage)
 
 

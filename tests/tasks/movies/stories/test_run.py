@@ -42,7 +42,7 @@ def rendered(tmp_path_factory, cluster):
 def test_a_bad_story_fails_with_its_reason_and_the_others_become_movies(rendered):
     storage, outcomes = rendered
     assert [outcome.state for outcome in outcomes] == ["done", "failed", "done"]
-    assert "ben.jpg' is no picture" in outcomes[1].error
+    assert "ben.jpg' is not a picture" in outcomes[1].error
     assert outcomes[1].movie == ""
     assert outcomes[0].made == {
         "scripts": 1,

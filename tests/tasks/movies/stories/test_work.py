@@ -94,7 +94,7 @@ def test_a_cast_member_is_told_by_a_face_and_a_picture_without_one_is_named(tmp_
     with pytest.raises(ConfigError, match=r"no face is found in '.*ben\.png': give 'Anna' a picture"):
         make(storage, plan(one, SETTINGS, {"ben.png": "aa"}), files={"aa": str(file)})
     file.write_text("no picture")
-    with pytest.raises(ConfigError, match=r"ben\.png' is no picture"):
+    with pytest.raises(ConfigError, match=r"ben\.png' is not a picture"):
         make(storage, plan(one, SETTINGS, {"ben.png": "aa"}), files={"aa": str(file)})
 
 

@@ -32,5 +32,5 @@ def test_what_does_not_fit_says_what_to_change():
     check_fits(needed, 18_000, "ddp", "adamw")
     with pytest.raises(ConfigError, match=r"fit.sharding=fsdp with more fit.workers, fit.optimizer=adamw8bit or a"):
         check_fits(needed, 17_999, "ddp", "adamw")
-    with pytest.raises(ConfigError, match=r"it takes more fit.workers or a smaller model"):
+    with pytest.raises(ConfigError, match=r"use more fit.workers or a smaller model"):
         check_fits(needed, 100, "fsdp", "adamw8bit")
