@@ -150,9 +150,9 @@ def driver(parts: stacks.Stack, run: str, draw: random.Random) -> None:
 
 def submitter(parts: stacks.Stack, run: str, draw: random.Random) -> None:
     """The process that waits for the Ray job."""
-    for process, command in stacks.commands():
-        if command[-1] == "flows.server.ray_job" and f"PREFECT__FLOW_RUN_ID={run}" in stacks.environment(process):
-            kill(process)
+    stacks.until(lambda: parts.waiting(run), "the process that waits for the Ray job")
+    for process in parts.waiting(run):
+        kill(process)
 
 
 def prefect_worker(parts: stacks.Stack, run: str, draw: random.Random) -> None:
@@ -327,7 +327,7 @@ class Bench:
                 left = max(1, works - len(set(begun(log))))
                 self.comes_to(seen + self.draw.randint(1, max(1, 2 * left // (len(order) + 1))), log, run)
                 time.sleep(self.draw.uniform(0, 2))
-                if self.over(run):
+                if self.over(run) or len(set(begun(log))) == works:
                     break
                 if outcomes:
                     outcomes[-1].count(begun(log), seen, finished)
