@@ -18,7 +18,9 @@ def touch(folder, *names):
     return folder
 
 
-@pytest.mark.parametrize("name", ["a.h264", "a.264", "a.HEVC", "a.m2v", "a.ivf", "a.3g2", "a.asf", "a.mjpeg", "a.dvr-ms", "a.WTV"])
+@pytest.mark.parametrize(
+    "name", ["a.h264", "a.264", "a.HEVC", "a.m2v", "a.ivf", "a.3g2", "a.asf", "a.mjpeg", "a.dvr-ms", "a.WTV"]
+)
 def test_bare_streams_and_rare_containers_are_films(tmp_path, name):
     assert list(found(str(touch(tmp_path, name)))) == [Named(source=str(tmp_path / name))]
 
