@@ -6,17 +6,18 @@ an unclosed thought, cut off, the prompt again) raises AnswerError, and whoever 
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from models.errors import ModelError
 from models.sentences import split
 
-VERSION = 2  # of what follows: part of the revision of every backend whose answers it reads
+VERSION = 3  # of what follows: part of the revision of every backend whose answers it reads
 
 _LONGEST = 50_000  # characters; nothing that is asked for is as long
 _UNSEEN = re.compile(
-    r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff]"
 )  # half characters
 
 _BYTES = re.compile(r"(?:<0x[0-9A-Fa-f]{2}>)+")  # tokens of single bytes
@@ -70,7 +71,8 @@ _LANGUAGE = r"(?:json|text|plaintext|txt|markdown|md|python)\b|[\w-]*(?=\n)"
 _FENCED = re.compile(rf"(```|~~~|'''|\"\"\")(?:{_LANGUAGE})?(.*?)(?:\1|$)", re.I | re.S)
 _RULE = re.compile(r"^[ \t]*[-*_=~#]{3,}[ \t]*$", re.M)
 _LABEL = re.compile(
-    r"^(?:#*\s*(?:the |image |picture |final )?(?:answer|caption|description|response|output)\s*(?::|\n)\s*)+|^#+\s*",
+    r"^(?:#*\s*(?:the |image |picture |final |(?:assistant|model)'s )?(?:answer|caption|description|response|output)"
+    r"\s*(?::|\n)\s*)+|^#+\s*",
     re.I,
 )
 _PREAMBLE = re.compile(
@@ -82,8 +84,11 @@ _PREAMBLE = re.compile(
 )
 _FAREWELL = re.compile(
     r"(?:(?<=[.!?\n])|^)\s{0,9}(?:(?:i )?hope th(?:is|at|ese)|(?:please )?let me know|feel free|would you like"
-    r"|do you (?:want|need)|if you (?:need|want|have|would)|is there anything|anything else)\b.*$",
+    r"|do you (?:want|need)|if you (?:need|want|have|would)|is there anything|anything else|note(?=:))\b.*$",
     re.I,
+)
+_ITEM = re.compile(
+    r"^[ \t]*(?:\d{1,2}[.)]|[-*•]|(?:caption|description|option|answer)[ \t]+\d{1,2}[ \t]*:)[ \t]+(?=\S)", re.I | re.M
 )
 _QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "«": "»", "*": "*", "_": "_"}
 _MARKUP = re.compile(
@@ -110,7 +115,7 @@ _CHAT_WORDS = re.compile(  # a sentence of a caption is in the third person
     | it\ is\ (?:not\ possible|impossible)\ (?:for\ me\ )?to\ (?:describe|identify|view|process|analy|caption)
     | this\ (?:request|prompt|conversation)\b
     | (?:content|response|output)\ (?:was\ |has\ been\ )?(?:filtered|blocked|removed)\b
-    | (?:(?:runtime|internal|server|api|http)\ ?)?error: | traceback\b )""",
+    | (?:(?:runtime|internal|server|api|http)\ ?)?error(?::|\ \d{3}\b) | traceback\b )""",
     re.I | re.X,
 )
 _IN_OTHER_LANGUAGES = (
@@ -122,6 +127,7 @@ _IN_OTHER_LANGUAGES = (
     *("無法", "我無法", "无法", "我无法", "我不能", "申し訳", "すみません", "죄송", "मुझे खेद", "عذر", "آسف"),
 )
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”')
+_OFTEN = 3  # times that a sentence is there in the answer of a model that goes round
 _FEWEST = 4  # words of a sentence that can only come from the prompt
 
 _COMMAS = re.compile(r'("(?:\\.|[^"\\])*"?)|,(?=\s*[\]}])', re.S)
@@ -163,6 +169,9 @@ def prose(text: str, cut: bool, instructions: Iterable[str]) -> str:
         raise AnswerError(f"it holds {len(blocks)} blocks of code: plain sentences were asked for")
     said = _RULE.sub("", blocks[0] if blocks else said).replace("**", "").strip()
     said = _FAREWELL.sub("", _LABEL.sub("", _PREAMBLE.sub("", said))).strip()
+    if (items := len(_ITEM.findall(said))) > 1:
+        raise AnswerError(f"it is a list of {items}: one description in plain sentences was asked for")
+    said = _ITEM.sub("", said)
     if len(said) > 1 and _QUOTES.get(said[0]) == said[-1] and said.count(said[0]) <= 2:
         said = said[1:-1].strip()
     require_own_words(said, instructions)
@@ -180,6 +189,9 @@ def require_own_words(text: str, instructions: Iterable[str]) -> None:
         _is_within(_words(sentence), _words(text)) for each in instructions for sentence in split(each)
     ):
         raise AnswerError(f"it repeats what was asked: {text[:80]!r}")
+    often = Counter(map(_words, split(text)))
+    if often and max(often.values()) >= _OFTEN:
+        raise AnswerError(f"it says the same again and again: {text[:80]!r}")
     for sentence in split(_QUOTED.sub('""', text)):
         if _is_chat(sentence) or sentence.strip(" .!'\"").casefold() in _NOTHING:
             raise AnswerError(f"it describes nothing: {sentence[:80]!r}")
