@@ -266,7 +266,7 @@ def main() -> None:
             for fault in lacking(CANCELS, kind, times, args):
                 append(args.results, [bench.cancelled(fault)])
     found = [outcome for outcome in read(args.results) if outcome.fault in faults]
-    print("| fault | times | rows lost | rows doubled | films begun again | until it goes on | left |")
+    print("| fault | times | rows lost | rows duplicated | films restarted | recovery | left |")
     print("|---|---|---|---|---|---|---|")
     for fault in faults:
         print(row(fault, [outcome for outcome in found if outcome.fault == fault]))
