@@ -77,7 +77,7 @@ class Examples:
         try:
             return window[self.row_ids[row]]
         except KeyError:
-            raise StorageError(f"keyframe {self.row_ids[row]!r} has no {table}") from None
+            raise StorageError(f"there are no {table} of keyframe {self.row_ids[row]!r}") from None
 
     def _window(self, table: str, number: int, columns: Sequence[str] | None) -> dict[str, Row]:
         key = (table, number)

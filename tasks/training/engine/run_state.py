@@ -98,7 +98,7 @@ def newest(job: Job) -> RunState | None:
 
 
 def load_module(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Loads the tensors. Raises MismatchedCheckpointError, without any change, if one is missing or of another shape."""
+    """Loads the tensors. If one is missing or has another shape, raises MismatchedCheckpointError before any change."""
     own = module.state_dict()
     faults = {
         "missing": sorted(own.keys() - state.keys()),
