@@ -1,5 +1,8 @@
 """Story files, their pictures and their takes, before anything is rendered."""
 
+import unicodedata
+
+import fsspec
 import pytest
 
 from storage import checkpoints
@@ -54,6 +57,24 @@ def test_what_is_wrong_is_named_before_anything_is_rendered(file, storage, chang
         prepare.prepare(str(file), SETTINGS, storage)
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        (
+            "anna.webp?endpoint_override=evil.example",
+            "'anna.webp.endpoint_override=evil.example' ends like the options",
+        ),
+        ("../anna.webp", "leaves the story's folder"),
+        ("s3://other/anna.webp", "is an address"),
+        ("anna.webp?", r"there is no file 'memory://tales/anna\.webp\?'"),
+    ],
+)
+def test_a_picture_of_a_story_elsewhere_reaches_neither_another_place_nor_another_server(storage, name, wanted):
+    fsspec.filesystem("memory").pipe_file("/tales/door.yaml", STORY.replace("anna.webp", f"'{name}'").encode())
+    with pytest.raises(ConfigError, match=wanted):
+        prepare.prepare("memory://tales/door.yaml", SETTINGS, storage)
+
+
 def test_a_new_take_is_chosen_and_kept_only_when_that_is_asked_for(file, storage):
     plain = prepare.prepare(str(file), SETTINGS, storage)
     redone = prepare.prepare(str(file), SETTINGS, storage, Order(redo=frozenset({2}), seed=7))
@@ -69,8 +90,8 @@ def test_a_new_take_is_chosen_and_kept_only_when_that_is_asked_for(file, storage
 
 
 def test_a_film_is_continued_by_its_title_and_only_with_its_tokens(file, storage):
-    small_story(storage)
-    for name in ("small story", FILM, "film.mp4"):
+    small_story(storage, source=unicodedata.normalize("NFD", "Zoé.mp4"))
+    for name in ("small story", FILM, "Zoé.mp4"):
         file.write_text(STORY + f"continues: {name!r}\n")
         with pytest.raises(ConfigError, match="'small story' has no tokens of 'models/autoencoder'"):
             prepare.prepare(str(file), SETTINGS, storage)
