@@ -7,7 +7,7 @@ import pytest
 
 from storage import checkpoints
 from storage.errors import ConfigError
-from tasks.movies.stories import prepare, takes
+from tasks.movies.stories import places, prepare, takes
 from tasks.movies.stories.plan import Models, StoriesConfig
 from tasks.movies.stories.prepare import Order
 from tasks.training.frozen import FrozenConfig
@@ -87,6 +87,27 @@ def test_a_new_take_is_chosen_and_kept_only_when_that_is_asked_for(file, storage
     assert picked.plan.movie == plain.plan.movie
     with pytest.raises(ConfigError, match="'The door' has no shot 3: its shots are 1 to 2"):
         prepare.prepare(str(file), SETTINGS, storage, Order(only=frozenset({3})))
+
+
+@pytest.mark.parametrize(
+    ("title", "same"),
+    [
+        ("Zoé's door", True),
+        (unicodedata.normalize("NFD", "Zoé's door"), True),
+        ("ZOÉ'S DOOR", False),
+        ("Zoe's door", False),
+    ],
+)
+def test_titles_that_differ_in_case_share_pictures_but_neither_takes_nor_movies(tmp_path, storage, title, same):
+    for name, called in (("a.yaml", "Zoé's door"), ("b.yaml", title)):
+        (tmp_path / name).write_text(f"title: {called}\nscenes:\n  - shots: [Rain falls., {name} begins.]\n")
+    first, second = (prepare.prepare(str(tmp_path / name), SETTINGS, storage).plan for name in ("a.yaml", "b.yaml"))
+    assert first.shots[0].keyframes[0].keyframe == second.shots[0].keyframes[0].keyframe
+    assert places.movie_place(first).casefold() != places.movie_place(second).casefold()
+    redone = prepare.prepare(str(tmp_path / "a.yaml"), SETTINGS, storage, Order(redo=frozenset({1, 2}), seed=7))
+    takes.save(storage, redone.plan.story.title, redone.takes, places.movie_place(redone.plan))
+    after = prepare.prepare(str(tmp_path / "b.yaml"), SETTINGS, storage).plan
+    assert takes.listed(after) == [(1, 1, 0, not same), *([(1, 2, 7, True)] if same else []), (2, 1, 0, True)]
 
 
 def test_a_film_is_continued_by_its_title_and_only_with_its_tokens(file, storage):
