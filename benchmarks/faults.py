@@ -50,7 +50,7 @@ from tasks.training.engine.job import FitConfig
 _RUN_LIMIT = 900.0  # seconds
 _CANCEL_LIMIT = 120.0
 _HEAD = """
-| fault | times | rows lost | doubled | films begun again | finished before | until it goes on | at most | left |
+| fault | times | rows lost | duplicated | films restarted | of these finished before | recovery | longest recovery | left |
 |---|---|---|---|---|---|---|---|---|""".strip()
 Work = tuple[str, str]
 """A stage, and a film."""
