@@ -49,6 +49,9 @@ from tasks.training.engine.job import FitConfig
 
 _RUN_LIMIT = 900.0  # seconds
 _CANCEL_LIMIT = 120.0
+_HEAD = """
+| fault | times | rows lost | duplicated | films restarted | of these finished | recovery | longest | left |
+|---|---|---|---|---|---|---|---|---|""".strip()
 Work = tuple[str, str]
 """A stage, and a film."""
 
@@ -117,13 +120,12 @@ def append(results: Path, outcomes: Iterable[Outcome]) -> None:
 
 def row(fault: str, outcomes: Sequence[Outcome]) -> str:
     """The line of the table."""
-    lost, doubled, again, before = (
+    counts = [
         sum(getattr(outcome, name) for outcome in outcomes) for name in ("lost", "doubled", "again", "finished_again")
-    )
+    ]
     seconds = [outcome.seconds for outcome in outcomes]
-    took = f"{statistics.median(seconds):.0f} s, at most {max(seconds):.0f} s"
     left = ", ".join(found for outcome in outcomes for found in outcome.left)
-    cells = (fault, len(outcomes), lost, doubled, f"{again}, finished before: {before}", took, left)
+    cells = (fault, len(outcomes), *counts, f"{statistics.median(seconds):.0f} s", f"{max(seconds):.0f} s", left)
     return f"| {' | '.join(map(str, cells))} |"
 
 
@@ -148,9 +150,9 @@ def driver(parts: stacks.Stack, run: str, draw: random.Random) -> None:
 
 def submitter(parts: stacks.Stack, run: str, draw: random.Random) -> None:
     """The process that waits for the Ray job."""
-    for process, command in stacks.commands():
-        if command[-1] == "flows.server.ray_job" and f"PREFECT__FLOW_RUN_ID={run}" in stacks.environment(process):
-            kill(process)
+    stacks.until(lambda: parts.waiting(run), "the process that waits for the Ray job")
+    for process in parts.waiting(run):
+        kill(process)
 
 
 def prefect_worker(parts: stacks.Stack, run: str, draw: random.Random) -> None:
@@ -266,8 +268,7 @@ def main() -> None:
             for fault in lacking(CANCELS, kind, times, args):
                 append(args.results, [bench.cancelled(fault)])
     found = [outcome for outcome in read(args.results) if outcome.fault in faults]
-    print("| fault | times | rows lost | rows doubled | films begun again | until it goes on | left |")
-    print("|---|---|---|---|---|---|---|")
+    print(_HEAD)
     for fault in faults:
         print(row(fault, [outcome for outcome in found if outcome.fault == fault]))
     bad = sum(outcome.bad for outcome in found)
@@ -326,7 +327,7 @@ class Bench:
                 left = max(1, works - len(set(begun(log))))
                 self.comes_to(seen + self.draw.randint(1, max(1, 2 * left // (len(order) + 1))), log, run)
                 time.sleep(self.draw.uniform(0, 2))
-                if self.over(run):
+                if self.over(run) or len(set(begun(log))) == works:
                     break
                 if outcomes:
                     outcomes[-1].count(begun(log), seen, finished)

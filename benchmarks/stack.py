@@ -203,6 +203,15 @@ class Stack:
             if "prefect.engine" in command and (mark in environment(process) or flow_run in command)
         ]
 
+    def waiting(self, flow_run: str) -> list[int]:
+        """Ids of the processes that wait for a flow run's Ray job."""
+        mark = f"PREFECT__FLOW_RUN_ID={flow_run}"
+        return [
+            process
+            for process, command in commands()
+            if command[-1] == "flows.server.ray_job" and mark in environment(process)
+        ]
+
     def call(self, path: str, body: Any = None, method: str = "") -> Any:
         """What the Prefect server answers."""
         data = None if body is None else json.dumps(body).encode()

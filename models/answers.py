@@ -1,22 +1,23 @@
-"""Extracts the answer from what a language model said, for captions and scripts, servers and local models alike.
+"""Extracts the answer from a language model's output, for captions and scripts, from servers and local models.
 
-Thoughts, role tokens, other turns of the chat and fences are taken off. An answer that is no answer (empty, a refusal,
-an unclosed thought, cut off, the prompt again) raises AnswerError, and whoever asked asks again, a few times.
+Thoughts, role tokens, other turns of the chat and fences are removed. An unusable answer (empty, a refusal, an unclosed
+thought, truncated, a copy of the prompt) raises AnswerError, and the caller asks again a few times.
 """
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from models.errors import ModelError
 from models.sentences import split
 
-VERSION = 2  # of what follows: part of the revision of every backend whose answers it reads
+VERSION = 3  # of this module: part of the revision of every backend whose answers it reads
 
-_LONGEST = 50_000  # characters; nothing that is asked for is as long
+_LONGEST = 50_000  # characters; longer than any requested answer
 _UNSEEN = re.compile(
-    r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff]"
 )  # half characters
 
 _BYTES = re.compile(r"(?:<0x[0-9A-Fa-f]{2}>)+")  # tokens of single bytes
@@ -26,8 +27,8 @@ _THOUGHT = (
 )
 _OPEN, _CLOSE = re.compile(_THOUGHT.format("", "begin"), re.I), re.compile(_THOUGHT.format("/", "end"), re.I)
 _INNERMOST = re.compile(f"{_OPEN.pattern}(?:(?!{_OPEN.pattern}).)*?{_CLOSE.pattern}", re.I | re.S)
-_NESTED = 4  # thoughts inside of thoughts
-_CHANNEL = re.compile(  # gpt-oss thinks in channels; without special tokens their names run into the text
+_NESTED = 4  # depth of nested thoughts
+_CHANNEL = re.compile(  # gpt-oss thinks in channels; without special tokens their names are part of the text
     r"<\|channel\|>(?:analysis|commentary)(?:(?!<\|channel\|>).)*<\|(?:end|call)\|>|^\s*(?:analysis(?=[A-Z]).*)?assistantfinal",
     re.S,
 )
@@ -70,7 +71,8 @@ _LANGUAGE = r"(?:json|text|plaintext|txt|markdown|md|python)\b|[\w-]*(?=\n)"
 _FENCED = re.compile(rf"(```|~~~|'''|\"\"\")(?:{_LANGUAGE})?(.*?)(?:\1|$)", re.I | re.S)
 _RULE = re.compile(r"^[ \t]*[-*_=~#]{3,}[ \t]*$", re.M)
 _LABEL = re.compile(
-    r"^(?:#*\s*(?:the |image |picture |final )?(?:answer|caption|description|response|output)\s*(?::|\n)\s*)+|^#+\s*",
+    r"^(?:#*\s*(?:the |image |picture |final |(?:assistant|model)'s )?(?:answer|caption|description|response|output)"
+    r"\s*(?::|\n)\s*)+|^#+\s*",
     re.I,
 )
 _PREAMBLE = re.compile(
@@ -82,8 +84,11 @@ _PREAMBLE = re.compile(
 )
 _FAREWELL = re.compile(
     r"(?:(?<=[.!?\n])|^)\s{0,9}(?:(?:i )?hope th(?:is|at|ese)|(?:please )?let me know|feel free|would you like"
-    r"|do you (?:want|need)|if you (?:need|want|have|would)|is there anything|anything else)\b.*$",
+    r"|do you (?:want|need)|if you (?:need|want|have|would)|is there anything|anything else|note(?=:))\b.*$",
     re.I,
+)
+_ITEM = re.compile(
+    r"^[ \t]*(?:\d{1,2}[.)]|[-*•]|(?:caption|description|option|answer)[ \t]+\d{1,2}[ \t]*:)[ \t]+(?=\S)", re.I | re.M
 )
 _QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "«": "»", "*": "*", "_": "_"}
 _MARKUP = re.compile(
@@ -110,7 +115,7 @@ _CHAT_WORDS = re.compile(  # a sentence of a caption is in the third person
     | it\ is\ (?:not\ possible|impossible)\ (?:for\ me\ )?to\ (?:describe|identify|view|process|analy|caption)
     | this\ (?:request|prompt|conversation)\b
     | (?:content|response|output)\ (?:was\ |has\ been\ )?(?:filtered|blocked|removed)\b
-    | (?:(?:runtime|internal|server|api|http)\ ?)?error: | traceback\b )""",
+    | (?:(?:runtime|internal|server|api|http)\ ?)?error(?::|\ \d{3}\b) | traceback\b )""",
     re.I | re.X,
 )
 _IN_OTHER_LANGUAGES = (
@@ -122,21 +127,22 @@ _IN_OTHER_LANGUAGES = (
     *("無法", "我無法", "无法", "我无法", "我不能", "申し訳", "すみません", "죄송", "मुझे खेद", "عذر", "آسف"),
 )
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”')
-_FEWEST = 4  # words of a sentence that can only come from the prompt
+_OFTEN = 3  # times that a sentence stands in the answer of a model that repeats itself
+_FEWEST = 4  # a sentence with at least this many words of the prompt must be copied from it
 
 _COMMAS = re.compile(r'("(?:\\.|[^"\\])*"?)|,(?=\s*[\]}])', re.S)
 _CURLY = str.maketrans(dict.fromkeys("“”„‟", '"'))
 
 
 class AnswerError(ModelError, ValueError):
-    """An unusable answer. The message goes back to the model and, if no better answer comes, into the row."""
+    """An unusable answer. The message is sent to the model and, if no better answer comes, stored in the row."""
 
 
 def plain(text: str, cut: bool) -> str:
-    """An answer without thoughts, role tokens and other turns of the chat; `cut` where the model was stopped.
+    """An answer without thoughts, role tokens and other turns of the chat; `cut`: whether the model was stopped.
 
     Raises:
-        AnswerError: when it is far too long, a thought doesn't end, the answer was cut off, or nothing is left.
+        AnswerError: it is far too long, a thought doesn't end, the answer was truncated, or nothing is left.
     """
     if cut:
         raise AnswerError("it was cut off because it is too long")
@@ -152,10 +158,10 @@ def plain(text: str, cut: bool) -> str:
 
 
 def prose(text: str, cut: bool, instructions: Iterable[str]) -> str:
-    """The sentences of an answer, without what chats put around them; `instructions` are what the model was told.
+    """The sentences of an answer without the phrases of a chat around them; `instructions` is the model's prompt.
 
     Raises:
-        AnswerError: as `plain`, and when it refuses, repeats its instructions, or holds code or no words.
+        AnswerError: as `plain`, and if it refuses, repeats its instructions, has code, or has no words.
     """
     said = _without_spoken_thoughts(plain(text, cut))
     blocks = [block for _, block in _FENCED.findall(said)]
@@ -163,6 +169,9 @@ def prose(text: str, cut: bool, instructions: Iterable[str]) -> str:
         raise AnswerError(f"it holds {len(blocks)} blocks of code: plain sentences were asked for")
     said = _RULE.sub("", blocks[0] if blocks else said).replace("**", "").strip()
     said = _FAREWELL.sub("", _LABEL.sub("", _PREAMBLE.sub("", said))).strip()
+    if (items := len(_ITEM.findall(said))) > 1:
+        raise AnswerError(f"it is a list of {items}: one description in plain sentences was asked for")
+    said = _ITEM.sub("", said)
     if len(said) > 1 and _QUOTES.get(said[0]) == said[-1] and said.count(said[0]) <= 2:
         said = said[1:-1].strip()
     require_own_words(said, instructions)
@@ -180,18 +189,21 @@ def require_own_words(text: str, instructions: Iterable[str]) -> None:
         _is_within(_words(sentence), _words(text)) for each in instructions for sentence in split(each)
     ):
         raise AnswerError(f"it repeats what was asked: {text[:80]!r}")
+    often = Counter(map(_words, split(text)))
+    if often and max(often.values()) >= _OFTEN:
+        raise AnswerError(f"it says the same again and again: {text[:80]!r}")
     for sentence in split(_QUOTED.sub('""', text)):
         if _is_chat(sentence) or sentence.strip(" .!'\"").casefold() in _NOTHING:
             raise AnswerError(f"it describes nothing: {sentence[:80]!r}")
 
 
 def json_value(text: str, cut: bool) -> Any:
-    """The one JSON object in an answer, whatever prose and fences stand around it; a list where there is no object.
+    """The only JSON object in an answer, ignoring prose and fences around it; a list if there is no object.
 
-    Commas before a closing bracket and curly quotes around keys and strings are forgiven.
+    Commas before a closing bracket and curly quotes around keys and strings are accepted.
 
     Raises:
-        AnswerError: as `plain`, when it refuses, and when there is no JSON, more than one object, or NaN in it.
+        AnswerError: as `plain`, and if it refuses, has no JSON, more than one object, or NaN.
     """
     said = plain(text, cut)
     first: ValueError | None = None
@@ -210,7 +222,7 @@ def json_value(text: str, cut: bool) -> Any:
 
 
 def _is_chat(sentence: str) -> bool:
-    """Whether a sentence speaks to somebody or of the model: a refusal, a question, thinking aloud."""
+    """Whether a sentence addresses the user or is about the model: a refusal, a question, thinking aloud."""
     said = sentence.replace("’", "'")
     return bool(_CHAT_WORDS.match(said)) or said.lstrip("¡¿(*_ ").casefold().startswith(_IN_OTHER_LANGUAGES)
 
@@ -223,7 +235,7 @@ def _without_thoughts(text: str) -> str:
     text = _CHANNEL.sub("", text)
     for _ in range(_NESTED):
         text = _INNERMOST.sub("", text)
-    *_, text = _CLOSE.split(text)  # many chats begin inside a thought, which then shows only its end
+    *_, text = _CLOSE.split(text)  # many chats begin inside a thought, so only its end is in the text
     if _OPEN.search(text) or re.search(r"<\|channel\|>(?:analysis|commentary)", text):
         raise AnswerError("its thought doesn't end: answer without thinking aloud")
     answers = _ANSWER.findall(text)
@@ -231,7 +243,7 @@ def _without_thoughts(text: str) -> str:
 
 
 def _without_spoken_thoughts(text: str) -> str:
-    """Without what a model thinks in plain words, as in "Thought: ... Answer: ..."."""
+    """The text without thoughts in plain words, as in "Thought: ... Answer: ..."."""
     if not _THINKS.match(text):
         return text
     _, *said = _SAYS.split(text)
@@ -241,7 +253,7 @@ def _without_spoken_thoughts(text: str) -> str:
 
 
 def _own_turn(text: str) -> str:
-    """The first thing that the model says itself, where it plays other parts of the chat as well."""
+    """The model's own first turn, if it also wrote other turns of the chat."""
     before, *turns = _TURN.split(text)
     own = [before, *(said for role, said in zip(turns[::2], turns[1::2], strict=True) if role.casefold() in _MINE)]
     return next((said for said in own if said.strip()), "")
@@ -252,7 +264,7 @@ def _words(text: str) -> str:
 
 
 def _is_within(words: str, others: str) -> bool:
-    """Whether some text has these words in a row; its last one may be cut."""
+    """Whether some text contains these words in a row; the last word may be truncated."""
     return words.count(" ") + 1 >= _FEWEST and f" {words}" in f" {others}"
 
 
@@ -261,7 +273,7 @@ def _without_commas(text: str) -> str:
 
 
 def _values(text: str, opening: str) -> list[Any]:
-    """All JSON values in a text that begin with a bracket; raises the first one's ValueError when there are none."""
+    """All JSON values in a text that begin with a bracket; if there are none, raises the ValueError of the first."""
     decoder, found, at, problem = json.JSONDecoder(parse_constant=_refuse), [], text.find(opening), None
     while at >= 0:
         try:

@@ -1,8 +1,8 @@
-"""Weights that no package carries: a file, a folder or a hub id. What is missing is named, with where to get it.
+"""Loads weights that no package contains, from a file, a folder or a hub id. Errors say what is missing and its source.
 
-A source is looked for as it stands and then inside `packaged.cache_folder()`, so that a checkpoint put there is found
-by its plain name; what is found nowhere and reads owner/name is a hub id. Pickles are only ever opened with
-`weights_only=True`, and every tensor of a model must come from its checkpoint.
+A source is looked up as a path, then inside `packaged.cache_folder()`, so that a checkpoint there is found by its name.
+A source that is not found and has the form owner/name is a hub id. Pickles are only opened with `weights_only=True`,
+and every tensor of a model must come from its checkpoint.
 """
 
 import hashlib
@@ -26,11 +26,11 @@ _WEIGHT_FILES = (".pth", ".pt", ".bin", ".safetensors")
 
 
 class CheckpointError(ModelError, ValueError):
-    """A checkpoint is missing or holds something else; the message says what to fetch and where to put it."""
+    """A checkpoint is missing or has other content; the message says what to fetch and where to put it."""
 
 
 class Origin(NamedTuple):
-    """What a checkpoint is called, its licence, what to fetch from where, and the setting that points to it."""
+    """A checkpoint's name, its licence, what to fetch from where, and the setting for its path."""
 
     name: str
     licence: str
@@ -43,23 +43,23 @@ class CheckpointConfig(BaseModel, frozen=True, extra="forbid"):
 
     origin: ClassVar[Origin]
     not_identity: ClassVar[tuple[str, ...]] = ("source", "hub_revision", "batch")
-    """Fields that tell where weights lie or how fast they run: no part of a fingerprint, `revision` stands for them."""
+    """Fields about the path or the speed of the weights: not part of a fingerprint, which has `revision` instead."""
 
     source: str = Field(description="checkpoint: a file, a folder or a hub id")
     hub_revision: str = Field("main", description="branch, tag or commit of a hub id")
 
     @property
     def revision(self) -> str:
-        """The hub id and its commit, or a hash of what lies in `source`; part of every fingerprint of this config.
+        """The hub id and its commit, or a hash of the files in `source`; part of every fingerprint of this config.
 
         Raises:
-            CheckpointError: when there is nothing.
+            CheckpointError: nothing is found.
         """
         return identity(self.origin, self.source, self.hub_revision)
 
 
 def find(source: str) -> Path | None:
-    """The file or folder that `source` means, None when it lies nowhere here."""
+    """The file or folder of `source`, None if it is not on this machine."""
     for path in (Path(source).expanduser(), cache_folder() / source):
         if path.exists():
             return path
@@ -67,7 +67,7 @@ def find(source: str) -> Path | None:
 
 
 def identity(origin: Origin, source: str, hub_revision: str) -> str:
-    """Names the weights, not their place."""
+    """An id of the weights that does not depend on their path."""
     if shapes.wanted():
         return shapes.IDENTITY
     path = find(source)
@@ -79,10 +79,10 @@ def identity(origin: Origin, source: str, hub_revision: str) -> str:
 
 
 def require(origin: Origin, source: str, hub_revision: str) -> None:
-    """Makes sure, without loading anything, that there is something to load: here, in the hub's cache or on the hub.
+    """Checks, without loading anything, that the weights are on this machine, in the hub's cache or on the hub.
 
     Raises:
-        CheckpointError: when there is not.
+        CheckpointError: they are not.
     """
     from huggingface_hub import constants
 
@@ -99,7 +99,7 @@ def require(origin: Origin, source: str, hub_revision: str) -> None:
 
 
 def cut_off(files: Iterable[Path]) -> Path | None:
-    """The first of the safetensors among some files whose header or length is not what it should be."""
+    """The first safetensors file with a wrong header or length, None if there is none."""
     from safetensors import SafetensorError, safe_open
 
     for file in files:
@@ -114,23 +114,23 @@ def cut_off(files: Iterable[Path]) -> Path | None:
 
 
 def _weights(path: Path) -> list[Path]:
-    """The file itself, or those below a folder."""
+    """The file itself, or the weight files below a folder."""
     return [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.suffix in _WEIGHT_FILES)
 
 
 def commit(origin: Origin, source: str, hub_revision: str) -> str:
-    """The commit that is loaded for a hub id: what its revision means in the hub's cache, else what the hub says.
+    """The commit of a hub id's revision, from the hub's cache or otherwise from the hub.
 
-    Of a commit that isn't in the cache its JSON files are fetched, so that all that follows means the same one.
+    If the commit isn't in the cache, its JSON files are fetched, so that later calls resolve to the same commit.
 
     Raises:
-        CheckpointError: when neither knows it.
+        CheckpointError: neither the cache nor the hub knows the revision.
     """
     return _snapshot(origin, source, hub_revision).name
 
 
 def place(origin: Origin, source: str, hub_revision: str) -> tuple[str | Path, dict[str, str]]:
-    """What `from_pretrained` is given: a folder or, with the commit, a hub id."""
+    """The arguments for `from_pretrained`: a folder, or a hub id with its commit."""
     path = find(source)
     if path is None and shapes.known(source):
         return source, {}
@@ -150,24 +150,24 @@ def _snapshot(origin: Origin, source: str, hub_revision: str) -> Path:
             raise missing(origin, source, "it isn't in the hub's cache, and HF_HUB_OFFLINE is set") from error
     try:
         return Path(snapshot_download(source, revision=hub_revision, allow_patterns=["*.json"]))
-    except Exception as answer:  # the hub's own, and those of whichever HTTP library it was built on
+    except Exception as answer:  # errors of the hub and of its HTTP library
         said = (str(answer).strip() or type(answer).__name__).splitlines()[0]
         raise missing(origin, source, f"the hub says: {said}") from answer
 
 
 def missing(origin: Origin, source: str, why: str) -> CheckpointError:
-    """What to raise: `why` the weights of `origin` can't be had from `source`, and the cure."""
+    """The error to raise: `why` the weights of `origin` can't be loaded from `source`, and the cure."""
     return CheckpointError(
         f"{origin.name} can't be loaded from {source!r}: {why}. Fetch {origin.fetch}, and set {origin.setting} to "
-        f"where it lies or put it at {str(cache_folder() / source)!r}"
+        f"its path or put it at {str(cache_folder() / source)!r}"
     )
 
 
 def read(origin: Origin, source: str, inside: str = "") -> "dict[str, Tensor]":
-    """The state dict in a file: safetensors, or a pickle of nothing but tensors.
+    """The state dict in a file: safetensors, or a pickle that contains only tensors.
 
     Args:
-        inside: the key under which a training checkpoint keeps the weights; a bare state dict is taken too.
+        inside: the key of the weights in a training checkpoint; a bare state dict is accepted too.
     """
     import pickle
 
@@ -197,12 +197,12 @@ def read(origin: Origin, source: str, inside: str = "") -> "dict[str, Tensor]":
 def pretrained(
     origin: Origin, kind: Any, source: str, hub_revision: str, may_miss: Sequence[str] = (), **options: Any
 ) -> Any:
-    """`kind.from_pretrained` of a folder or hub id, in evaluation mode; `may_miss`: tails of names of unused tensors.
+    """`kind.from_pretrained` of a folder or hub id, in eval mode; `may_miss`: name suffixes of unused tensors.
 
-    Inside `shapes.only` the same model without weights, also of a source whose weights are not here.
+    Inside `shapes.only` it is the same model without weights, even if the weights are not on this machine.
 
     Raises:
-        CheckpointError: when it can't be had, or doesn't hold all the tensors of `kind` in their shapes.
+        CheckpointError: it can't be loaded, or a tensor of `kind` is missing or has another shape.
     """
     if shapes.wanted():
         return _shaped(origin, kind, source, hub_revision, **options)
@@ -226,7 +226,7 @@ def _shaped(
 def assembled(
     origin: Origin, kind: Any, source: str, config: Any, weights: "Mapping[str, Tensor]", may_miss: Sequence[str] = ()
 ) -> Any:
-    """A transformers model of `config` with converted weights, in evaluation mode; every tensor must be there."""
+    """A transformers model of `config` with converted weights, in eval mode; no tensor may be missing."""
     import torch
 
     model, info = kind.from_pretrained(
@@ -236,7 +236,7 @@ def assembled(
 
 
 def complete(origin: Origin, source: str, model: Any, info: Mapping[str, Any], may_miss: Sequence[str] = ()) -> Any:
-    """`model` when transformers' loading `info` says that each of its tensors came from the checkpoint."""
+    """`model`, if transformers' loading `info` says that each of its tensors came from the checkpoint."""
     lost = sorted(key for key in info["missing_keys"] if not key.endswith(tuple(may_miss)))
     if lost:
         raise missing(origin, source, f"{len(lost)} of its tensors are missing, {lost[0]!r} among them")
@@ -246,7 +246,7 @@ def complete(origin: Origin, source: str, model: Any, info: Mapping[str, Any], m
 
 
 def tokenizer(origin: Origin, source: str, hub_revision: str) -> Any:
-    """The tokenizer that lies beside a model."""
+    """The tokenizer in a model's folder."""
     from transformers import AutoTokenizer
 
     where, pinned = place(origin, source, hub_revision)
@@ -261,12 +261,12 @@ def _is_hub_id(source: str) -> bool:
 
 
 def _counts(path: Path, folder: Path) -> bool:
-    """Whether a file belongs to a checkpoint; hidden ones are a downloader's."""
+    """Whether a file belongs to a checkpoint; hidden files belong to a downloader."""
     return path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 @cache
 def _digest(path: Path, size: int, changed: int) -> str:
-    """Of a file's bytes; read again when its size or time has changed."""
+    """Hash of a file's bytes; computed again only if its size or modification time has changed."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

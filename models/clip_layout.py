@@ -1,6 +1,6 @@
-"""CLIP's original layout (OpenAI's, which open_clip, FaRL and LongCLIP keep) as transformers' CLIP towers.
+"""Loads CLIP's original layout (of OpenAI, open_clip, FaRL and LongCLIP) into transformers' CLIP towers.
 
-Sizes are read from the tensors; a head is 64 wide in all of these models.
+Sizes are read from the tensors; all of these models have attention heads of width 64.
 """
 
 import json
@@ -19,9 +19,9 @@ MEAN = (0.48145466, 0.4578275, 0.40821073)  # of RGB in 0-1
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 Activation = Literal["quick_gelu", "gelu"]
-"""quick_gelu: trained by OpenAI or from its weights; gelu: most models that open_clip trained. No file tells."""
+"""quick_gelu: trained by OpenAI or from its weights; gelu: most models of open_clip. The files don't say which."""
 
-_BLOCK = {  # of a residual attention block; in_proj is split into three
+_BLOCK = {  # tensors of a residual attention block; in_proj is split into three
     "attn.out_proj": "self_attn.out_proj",
     "ln_1": "layer_norm1",
     "ln_2": "layer_norm2",
@@ -41,11 +41,11 @@ def load_vision(origin: Origin, source: str, hub_revision: str, activation: Acti
 
 
 def saved_width(origin: Origin, source: str, key: str, tensor: str, axis: int) -> int | None:
-    """Numbers of a checkpoint's vectors, None where it isn't on this machine or can't be read.
+    """Width of a checkpoint's vectors, None if it isn't on this machine or can't be read.
 
     Args:
-        key: of config.json, where `source` is a folder of transformers.
-        tensor: in the original layout, where `source` is a file; `axis` of its shape is the width.
+        key: the width's key in config.json, if `source` is a folder of transformers.
+        tensor: name of a tensor, if `source` is a file in the original layout; `axis` of its shape is the width.
     """
     path = find(source)
     if path is None:
@@ -59,14 +59,14 @@ def saved_width(origin: Origin, source: str, key: str, tensor: str, axis: int) -
 
 
 def is_file(source: str) -> bool:
-    """Whether `source` names a file of weights, there or not."""
+    """Whether `source` is the name of a weight file, which need not exist."""
     return source.endswith((".pth", ".pt", ".bin", ".safetensors"))
 
 
 def vision_tower(
     origin: Origin, source: str, state: "Mapping[str, Tensor]", activation: Activation
 ) -> "tuple[Any, dict[str, Tensor]]":
-    """(CLIPVisionConfig, weights under transformers' names) of the tensors visual.*; others are left alone."""
+    """(CLIPVisionConfig, weights under transformers' names) of the tensors visual.*; others are ignored."""
     from transformers import CLIPVisionConfig
 
     needed = ("visual.conv1.weight", "visual.positional_embedding", "visual.proj")
@@ -98,7 +98,7 @@ def vision_tower(
 
 
 def text_tower(origin: Origin, source: str, state: "Mapping[str, Tensor]") -> "tuple[Any, dict[str, Tensor]]":
-    """(CLIPTextConfig, weights under transformers' names) of the text tower; the image tower is left alone."""
+    """(CLIPTextConfig, weights under transformers' names) of the text tower; the image tower is ignored."""
     from transformers import CLIPTextConfig
 
     needed = ("token_embedding.weight", "positional_embedding", "text_projection", "ln_final.weight", "ln_final.bias")
@@ -127,7 +127,7 @@ def text_tower(origin: Origin, source: str, state: "Mapping[str, Tensor]") -> "t
 
 
 def split_attention(key: str, tensor: "Tensor", parts: tuple[str, str, str]) -> "dict[str, Tensor]":
-    """in_proj_weight or in_proj_bias -> the three of query, key and value; `key` ends before `in_proj`."""
+    """Splits in_proj_weight or in_proj_bias into query, key and value; `key` ends before `in_proj`."""
     tail = "weight" if tensor.ndim == 2 else "bias"
     thirds = tensor.chunk(3)
     return {f"{key}{part}.{tail}": third.contiguous() for part, third in zip(parts, thirds, strict=True)}

@@ -1,4 +1,4 @@
-"""Where a model runs: on the GPU that this process was given (Ray shows a worker its own alone), else on the CPU."""
+"""The device of a model: this process's GPU (Ray shows a worker only its own), otherwise the CPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ _asked: ContextVar[str] = ContextVar("device", default="")
 
 
 def device() -> "torch.device":
-    """The first GPU in sight, or the CPU; inside `on` what it was given."""
+    """The first visible GPU, otherwise the CPU; inside `on`, its device."""
     import torch
 
     return torch.device(_asked.get() or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -20,7 +20,7 @@ def device() -> "torch.device":
 
 @contextmanager
 def on(name: str) -> Iterator[None]:
-    """Makes models run on another device than they would."""
+    """Overrides the device of models during the block."""
     token = _asked.set(name)
     try:
         yield

@@ -1,5 +1,5 @@
-"""The root of the errors that models/ raises; tasks/errors.py draws the whole tree."""
+"""The base class of all errors of models/; tasks/errors.py shows the whole tree."""
 
 
 class ModelError(Exception):
-    """Parent of all errors that a model, its weights or its server raise for users."""
+    """Base class of errors for users about a model, its weights or its server."""

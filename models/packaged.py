@@ -1,10 +1,11 @@
-"""The small pretrained models that come inside installed Python packages: found, checked, converted once.
+"""Finds and checks the small pretrained models in installed Python packages, and converts each once.
 
-Nothing is downloaded and no third-party pickle is ever executed: every file is checked against a pinned sha256,
-pickled tensors are opened with `weights_only=True`, and what the project loads at run time is safetensors + JSON
-(read in place are dlib's two files, by dlib itself, Real-ESRGAN's plain numbers, by models/upscaler/ncnn.py, and the
-person mask, by OpenCV).
-`python -m models.packaged` prepares all of them and prints where.
+Nothing is downloaded and no third-party pickle is ever executed: every file is checked against a pinned sha256, pickled
+tensors are opened with `weights_only=True`, and at run time the project loads safetensors and JSON. Three formats are
+read in place: dlib's two files by dlib, Real-ESRGAN's plain numbers by models/upscaler/ncnn.py, and the person mask by
+OpenCV.
+
+`python -m models.packaged` prepares all of them and prints their paths.
 """
 
 import hashlib
@@ -29,11 +30,11 @@ CURE = "run `make setup` (or pip install 'moviedreamer[laptop]' with constraints
 
 
 class PackagedModelError(ModelError, ValueError):
-    """A packaged model is unknown, missing or not the pinned one; the message says what to run."""
+    """A packaged model is unknown, missing or not the pinned one; the message says which command to run."""
 
 
 class PackagedModel(BaseModel, frozen=True, extra="forbid"):
-    """Where a model lies inside its package, what its files must hash to, and under which licence it comes."""
+    """A model's path inside its package, the hashes of its files, and its licence."""
 
     package: str
     version: str
@@ -44,7 +45,7 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Package, version and the first digits of the hash over all pinned hashes: what goes into the rows."""
+        """Package, version and the first digits of a hash over all pinned hashes; written to every row."""
         digest = hashlib.sha256("".join(self.files[name] for name in sorted(self.files)).encode()).hexdigest()
         return f"{self.package} {self.version} {digest[:12]}"
 
@@ -167,17 +168,18 @@ MODELS: Mapping[str, PackagedModel] = {
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept: MOVIEDREAMER_MODELS, or `.models/` beside the project's rooms."""
+    """The folder of converted models: MOVIEDREAMER_MODELS, or `.models/` in the project's folder."""
     chosen = os.environ.get("MOVIEDREAMER_MODELS")
     return Path(chosen) if chosen else Path(__file__).resolve().parents[1] / ".models"
 
 
 @cache
 def packaged(name: str) -> Path:
-    """The folder that holds the packaged model `name`, ready to load; converts it first where that is needed.
+    """The folder of the packaged model `name`, ready to load; converts the model first if necessary.
 
-    Safe to call from many processes at once: a conversion is written beside its place and moved there in one step.
-    Raises PackagedModelError when the name is unknown, the package is not installed, or a file is not the pinned one.
+    Many processes may call it at once: a conversion is written to a temporary folder and moved atomically.
+
+    Raises PackagedModelError if the name is unknown, the package is not installed, or a file is not the pinned one.
     """
     if name not in MODELS:
         raise PackagedModelError(f"no packaged model is called {name!r}; there are {', '.join(MODELS)}")
@@ -221,17 +223,17 @@ def _convert_into(target: Path, name: str, model: PackagedModel, source: Path) -
     import torch
 
     try:
-        with torch.device("cpu"):  # also where models are built for shapes alone
+        with torch.device("cpu"):  # even while models are built only for their shapes
             CONVERSIONS[name](source, work)
         provenance = {"name": name, "revision": model.revision, "licence": model.licence, "files": dict(model.files)}
         (work / "source.json").write_text(json.dumps(provenance, indent=2) + "\n")
         for path in work.iterdir():
-            path.chmod(0o644)  # a temporary folder is private; a cache may serve other users of the machine
+            path.chmod(0o644)  # temporary files are private, but other users may share the cache
         work.chmod(0o755)
         try:
             work.rename(target)
         except OSError:
-            if not (target / "config.json").exists():  # else another process was faster: its result is the same
+            if not (target / "config.json").exists():  # otherwise another process was first, with the same result
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -248,7 +250,7 @@ def _convert_mtcnn(source: Path, target: Path) -> None:
 
 
 def _convert_efficientnet(source: Path, target: Path) -> None:
-    """The file lists the same tensors in the same order as timm's tf_efficientnet_lite0, under other names."""
+    """The file has the tensors of timm's tf_efficientnet_lite0 in the same order, under other names."""
     import timm
 
     theirs = _state_dict(source / "efficientnet-lite0-57934424.pth")
@@ -277,7 +279,7 @@ def _convert_smollm2(source: Path, target: Path) -> None:
 
 
 def _convert_rife(source: Path, target: Path) -> None:
-    """The four blocks that compute flow; the file's context network, U-Net and teacher are left out."""
+    """Keeps the four blocks that compute flow; drops the file's context network, U-Net and teacher."""
     weights = {name.removeprefix("module."): tensor for name, tensor in _state_dict(source / "flownet.pkl").items()}
     kept = {name: tensor for name, tensor in weights.items() if name[:7] in {f"block{i}." for i in range(4)}}
     _save(target, kept, {"architecture": "rife"})

@@ -1,4 +1,4 @@
-"""Prompts lie in text files beside the backend that speaks them; their hash is part of what names its rows."""
+"""Reads prompts from text files beside their backend; their hash is part of the rows' revision."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from pathlib import Path
 
 @cache
 def read(folder: Path) -> Mapping[str, str]:
-    """File name without ending -> text, of every `.txt` in a folder; a file's last line end does not count."""
+    """File name without extension -> text, for every `.txt` in a folder; the trailing newline is removed."""
     return {path.stem: path.read_text(encoding="utf-8").rstrip("\n") for path in sorted(folder.glob("*.txt"))}
 
 
 def digest(prompts: Mapping[str, str]) -> str:
-    """12 hex digits that change with any letter of any prompt, or with its name."""
+    """12 hex digits that depend on the names and texts of all prompts."""
     whole = "\0".join(f"{name}\0{text}" for name, text in sorted(prompts.items()))
     return hashlib.sha256(whole.encode()).hexdigest()[:12]

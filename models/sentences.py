@@ -1,9 +1,9 @@
-"""Sentences of a text in any language, and how much of a long one a text encoder can read.
+"""Splits a text in any language into sentences, and shortens long ones for the text encoder.
 
-A sentence ends at . ! ? or …, with the quotes and brackets that close there and the emoji that follow, when space or
-the end of the line comes next; at the full stops of Chinese, Japanese, Hindi and Arabic with or without space. It does
-not end at an abbreviation, at the initial of a name, inside a number, or at an ellipsis or a quoted ! or ? after which
-the sentence goes on in small letters. A line that ends, ends a sentence too; marks of lists are left out.
+A sentence ends at . ! ? or …, with the closing quotes, brackets and emoji after it, if a space or the end of the line
+follows; the full stops of Chinese, Japanese, Hindi and Arabic need no space. A sentence does not end at an
+abbreviation, at the initial of a name, inside a number, or at an ellipsis or a quoted ! or ? that a lower-case letter
+follows. The end of a line also ends a sentence. List markers are dropped.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from open_clip.tokenizer import SimpleTokenizer
 
-MOST_TOKENS = 248  # of LongCLIP, its two end marks among them
+MOST_TOKENS = 248  # of LongCLIP, including its start and end tokens
 
 _LONGEST = 40  # characters of a word that is looked at
 _CLOSERS = "\"'”’»)\\]｣」』）】〉》"
@@ -26,13 +26,13 @@ _GOES_ON = re.compile(  # after these a sentence goes on, whatever follows
     r"mrs?|ms|dra?|prof|st|mt|rev|gen|sgt|capt|lt|col|hon|pres|gov|sra?|srta|m|mme|mlle|vs|cf|ca|approx|fig|nr|e\.g|i\.e"
     r"|z\.b|d\.h"
 )
-_ABBREVIATION = re.compile(  # after these it goes on in small letters or figures
+_ABBREVIATION = re.compile(  # these don't end a sentence if a lower-case letter or a digit follows
     r"jr|etc|vol|ed|est|dept|inc|ltd|co|corp|bros|a\.m|p\.m|u\.s|u\.k|u\.n|d\.c|ph\.d|bzw|usw"
 )
 
 
 def split(text: str) -> list[str]:
-    """The sentences of a text, in order, each without the space around it; [] when there are none."""
+    """The sentences of a text, in order, each stripped; [] if there are none."""
     return [sentence for line in text.splitlines() for sentence in _of_line(_BULLET.sub("", line.strip()))]
 
 
@@ -47,7 +47,7 @@ def _of_line(line: str) -> list[str]:
 
 
 def _ends(line: str, start: int, end: re.Match[str]) -> bool:
-    """Whether the sentence that began at `start` ends with these marks."""
+    """Whether the sentence that begins at `start` ends with these marks."""
     rest = line[end.end() :]
     if end["wide"] or not rest.strip():
         return True
@@ -69,15 +69,15 @@ def _ends(line: str, start: int, end: re.Match[str]) -> bool:
 
 
 def tokens(text: str) -> int:
-    """How many of CLIP's tokens a text takes, the two end marks among them."""
+    """Number of CLIP tokens of a text, including the start and end tokens."""
     return len(_tokenizer().encode(text)) + 2
 
 
 def fitted(text: str, most: int = MOST_TOKENS) -> str:
-    """A description that the text encoder reads whole: `text` itself, or as much of it as fits into `most` tokens.
+    """`text`, shortened if necessary so that it fits into `most` tokens of the text encoder.
 
-    What is too long loses its last sentences. A first sentence that is too long by itself ends after the last clause
-    that fits or, without one in its second half, after the last word that does, and then with an ellipsis.
+    The last sentences are dropped first. If the first sentence alone is too long, it ends after the last clause that
+    fits or, if no clause ends in its second half, after the last word that fits, and then with an ellipsis.
     """
     if len(text.encode()) + 2 <= most or tokens(text) <= most:  # a token is at least a byte
         return text
@@ -93,7 +93,7 @@ def fitted(text: str, most: int = MOST_TOKENS) -> str:
 
 
 def _shortened(sentence: str, most: int) -> str:
-    """The longest beginning that fits, with an ellipsis; halved towards because tokens only grow with the text."""
+    """The longest beginning that fits, with an ellipsis; found by bisection."""
     low, high = 0, len(sentence)
     while high - low > 1:
         middle = (low + high) // 2

@@ -1,7 +1,7 @@
-"""Models without weights: inside `only()` a checkpoint is built with its shapes alone, on torch's meta device.
+"""Models without weights: inside `only()` a checkpoint is built on torch's meta device, with shapes but no values.
 
-The sizes are those of the checkpoint's own config where it is here, else the published ones of published.json, each of
-which names its source. So the code that builds models for training and drawing can be run, and counted, on any machine.
+The sizes are from the checkpoint's config if it is on this machine, otherwise from published.json, which names their
+sources. So the code that builds models for training and rendering can run, and be measured, on any machine.
 """
 
 import json
@@ -19,13 +19,13 @@ from models.device import on
 _only: ContextVar[bool] = ContextVar("only_shapes", default=False)
 
 IDENTITY = "shapes alone"
-"""What stands for the revision of weights that nobody reads."""
-_LETTERS = 4  # of an identifier that a language model's token has, about
+"""The revision of weights that are not read."""
+_LETTERS = 4  # approximate letters per token of a language model
 
 
 @contextmanager
 def only() -> Iterator[None]:
-    """Everything that a checkpoint would fill is built on the meta device, and nothing is read but configs."""
+    """During the block, models of checkpoints are built on the meta device, and only configs are read."""
     import torch
 
     token = _only.set(True)
@@ -43,7 +43,7 @@ def wanted() -> bool:
 
 @cache
 def published() -> dict[str, Any]:
-    """Checkpoint, or checkpoint/part -> its config, number of parameters and where both were published."""
+    """Checkpoint, or checkpoint/part -> its config, number of parameters, and the source of both."""
     found: dict[str, Any] = json.loads(resources.files("models").joinpath("published.json").read_text())
     return found
 
@@ -80,7 +80,7 @@ def build(kind: Any, source: str | Path, dtype: Any = None) -> Any:
 
 
 class Words:
-    """In the place of a tokenizer that isn't here: about four letters a token."""
+    """Replaces a tokenizer that isn't on this machine: about four letters per token."""
 
     def __call__(self, text: str, add_special_tokens: bool = False) -> Any:
         pieces = [text[start : start + _LETTERS] for start in range(0, len(text), _LETTERS)]

@@ -1,4 +1,4 @@
-"""Weights small enough to ship: a trained model's folder again in half precision, with its model card.
+"""Copies a trained model's folder in half precision, with its model card, so that it is small enough to ship.
 
     python -m models.shipped many/checkpoints/decoder/<fingerprint>/final models/embedded/autoencoder
     python -m models.shipped many/checkpoints/autoregressive/<fingerprint>/final models/embedded/autoregressive
@@ -18,11 +18,10 @@ LARGEST = 40 * 10**6  # bytes of all weights
 
 
 def ship(trained: Path, folder: Path, largest: int = LARGEST) -> int:
-    """Writes the folder, and returns how many bytes its weights have.
+    """Writes the folder, and returns the size of its weights in bytes.
 
     Raises:
-        ValueError: when `trained` has no model or no card, or when that is more than `largest`; nothing is
-            written then.
+        ValueError: `trained` has no model or no card, or the size is larger than `largest`; nothing is written.
     """
     kind = AutoregressiveModel if (trained / "backbone").is_dir() else DiffusionAutoencoder
     model = kind.from_pretrained(trained)

@@ -1,7 +1,7 @@
-"""What one run at a time does in a storage, whichever machine it is on.
+"""Locks that exclude other runs from a storage, on any machine.
 
-In an object store a lease under .moviedreamer/ says who does it. It is written only where there is none, renewed only
-as its holder left it, and taken from a holder that has not renewed it for EXPIRES seconds by the store's own clock, or
+In an object store, a lease under .moviedreamer/ names the holder. It is created only if there is none, and renewed only
+if it is unchanged. It is taken from a holder that has not renewed it for EXPIRES seconds, by the store's own clock, or
 that is known to be dead.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 EXPIRES = 120
-"""Seconds for which a lease lasts that nobody renews."""
+"""Seconds after which a lease expires if it is not renewed."""
 
 _RENEWED = EXPIRES / 6  # seconds from one renewal to the next
 _WHOLE = f"{RECORD}/lease.json"
@@ -34,12 +34,13 @@ _TIDYING = f"{RECORD}/tidying.json"
 
 
 class Holder(BaseModel, frozen=True, extra="forbid"):
-    """Who has a lease.
+    """The holder of a lease.
 
     Args:
-        lock: host and path of a lock file that a holder keeps: who has the same one now knows that this one is dead.
+        lock: host and path of the holder's lock file: a process that now holds this lock knows that the holder is dead.
         shown: for people, such as "process 12 on host-a".
-        id: of this holder; `renewals` makes its bytes new each time.
+        id: unique id of the holder.
+        renewals: counter that makes the bytes differ at each renewal.
     """
 
     lock: str
@@ -50,7 +51,7 @@ class Holder(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass
 class Lease:
-    """One holder's lease on one storage, as it was last written."""
+    """One holder's lease on one storage, in its last written version."""
 
     storage: Storage
     holder: Holder
@@ -58,7 +59,7 @@ class Lease:
     _version: dict[str, str] = field(default_factory=dict)
 
     def take(self) -> None:
-        """Raises StorageError when another run has it, or it cannot be written."""
+        """Takes the lease. Raises StorageError if another run has it, or if it cannot be written."""
         with guarded("write", self.storage.url(self.place)):
             if self._put("create"):
                 return
@@ -70,13 +71,13 @@ class Lease:
             if found.lock != self.holder.lock and age < EXPIRES:
                 raise StorageError(
                     f"another run ({found.shown}) is at work in {self.storage.base!r}: wait for it, or name another "
-                    f"place with --storage; if it was killed, its claim ends in {EXPIRES - age:.0f} s"
+                    f"place with --storage; if it was killed, its lease expires in {EXPIRES - age:.0f} s"
                 )
             if not self._put(version):
                 raise StorageError(f"another run has just begun in {self.storage.base!r}: wait for it")
 
     def renew(self) -> bool:
-        """Whether this holder still has it."""
+        """Renews the lease; returns whether this holder still has it."""
         self.holder = self.holder.model_copy(update={"renewals": self.holder.renewals + 1})
         if self._put(self._version):
             return True
@@ -84,7 +85,7 @@ class Lease:
         return found.id == self.holder.id
 
     def release(self) -> None:
-        """Lets others have it, unless one of them took it."""
+        """Releases the lease, unless another holder has taken it."""
         import obstore
 
         with guarded("delete", self.storage.url(self.place)):
@@ -118,7 +119,7 @@ class Lease:
         return holder, _version(found.meta), found.meta["last_modified"]
 
     def _now(self) -> datetime:
-        """By the store's clock."""
+        """The time of the store's clock."""
         import obstore
 
         probe = f"{RECORD}/.{uuid.uuid4().hex}.part"
@@ -134,10 +135,10 @@ def _version(meta: Any) -> dict[str, str]:
 
 @contextmanager
 def held(storage: Storage, holder: Holder, lost: Callable[[], None], place: str = _WHOLE) -> Iterator[None]:
-    """Takes the lease, and renews it beside the block.
+    """Takes the lease, and renews it in a thread while the block runs.
 
     Args:
-        lost: called, in another thread, when another run has taken it: this one was silent for too long.
+        lost: called in that thread when another run has taken the lease, because it was not renewed in time.
 
     Raises:
         StorageError: another run has it, or it cannot be written.
@@ -150,7 +151,7 @@ def held(storage: Storage, holder: Holder, lost: Callable[[], None], place: str 
             try:
                 with guarded("write", storage.url(place)):
                     kept = lease.renew()
-            except StorageError:  # it may answer the next time; until the lease expires nobody takes it
+            except StorageError:  # the next try may succeed; nobody can take the lease before it expires
                 continue
             if not kept:
                 lost()
@@ -169,10 +170,10 @@ def held(storage: Storage, holder: Holder, lost: Callable[[], None], place: str 
 
 @contextmanager
 def only_one(storage: Storage) -> Iterator[bool]:
-    """Whether nobody else puts a table's files together now; nobody begins to while the block runs."""
+    """Yields whether this process may compact tables; if so, no other process can start to during the block."""
     with ExitStack() as stack:
         if storage.is_local:
-            assert storage.record.id  # by now the file is there
+            assert storage.record.id  # creates the file if it is missing
             identity = stack.enter_context(Path(storage.uri, RECORD, "storage.json").open("rb"))
             try:
                 fcntl.flock(identity, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,12 +1,12 @@
-"""What runs made in a storage, so that nothing else there is ever overwritten or removed.
+"""The record of the files that runs made in a storage. No other file is ever overwritten or removed.
 
-.moviedreamer/storage.json      the storage's id, which its tables carry as their description
-.moviedreamer/made/<key>.json   of a file that a run made: its path, and size, hash and time of change of its bytes
+.moviedreamer/storage.json      the storage's id, which its tables have as their description
+.moviedreamer/made/<key>.json   one entry per file that a run made: path, size, hash and modification time
 
-An entry is written before its file appears, and taken away after its file. So whenever a run is killed, its files are
-known, and a file that somebody else puts in such a place later is not taken for one of them: its bytes are others.
-While a file is overwritten its entry has both versions. Each file has an entry of its own: any number of processes and
-hosts write at the same time, on any storage.
+An entry is written before its file appears, and removed after its file. So the record knows all files of a killed run.
+A file that somebody else later puts in the same place has other bytes, so it is not mistaken for a run's. While a file
+is overwritten, its entry has both versions. Because each file has its own entry, any number of processes and hosts can
+write at the same time, on any storage.
 """
 
 import hashlib
@@ -24,11 +24,11 @@ from storage.layout import RECORD
 
 _IDENTITY = f"{RECORD}/storage.json"
 _MADE = f"{RECORD}/made"
-_LOOKED_INTO = 1 << 20  # bytes of a remote file that is read to compare it; a larger one is told by its size
+_LOOKED_INTO = 1 << 20  # bytes; larger remote files are compared only by size
 
 
 class Stamp(BaseModel, frozen=True, extra="forbid"):
-    """A file's bytes; `modified_ns` 0 where the storage sets the time of change."""
+    """Identifies a file's bytes; `modified_ns` is 0 if the storage sets the modification time."""
 
     size: int
     sha256: str
@@ -47,17 +47,17 @@ class Stamp(BaseModel, frozen=True, extra="forbid"):
 
 
 class Entry(BaseModel, frozen=True, extra="forbid"):
-    """A file that a run made, as it is and, when a run was killed while it was overwritten, as it may be."""
+    """A file that a run made; two stamps if a run was killed while it overwrote the file."""
 
     path: str
     stamps: tuple[Stamp, ...]
 
 
 class Identity(BaseModel, frozen=True, extra="forbid"):
-    """A storage's own name.
+    """A storage's id.
 
     Args:
-        taken_over: files of an earlier version, which kept no record: they are read, and never overwritten or removed.
+        taken_over: files of an earlier version, which had no record: they are read but never overwritten or removed.
     """
 
     id: str
@@ -76,10 +76,10 @@ class Record:
 
     @cached_property
     def identity(self) -> Identity:
-        """Of the storage, which gets one when it has none.
+        """The storage's identity, which is created if it has none.
 
         Raises:
-            StorageError: when somebody else's file stands in its place.
+            StorageError: the file at its path is not a record.
         """
         if not self.exists:
             self.begin()
@@ -94,23 +94,23 @@ class Record:
         return self.identity.id
 
     def begin(self, taken_over: Sequence[str] = (), name: str = "") -> None:
-        """Makes the place a storage, unless it is one; of two that do it at the same time the first counts."""
+        """Makes the place a storage, unless it is one already. If two processes do so at once, the first wins."""
         identity = Identity(id=name or new_id(), taken_over=tuple(taken_over))
         self.files.write_new(_IDENTITY, identity.model_dump_json(indent=1).encode())
 
     def enter(self, rel: str, stamp: Stamp) -> None:
-        """Says that the file at `rel` is about to become what `stamp` tells.
+        """Records that the file at `rel` is about to have the bytes of `stamp`.
 
         Raises:
-            StorageError: when a file is there that no run made, or that was changed since.
+            StorageError: the existing file was not made by a run, or was changed since.
         """
         entry = self._read(_entry(rel))
         before = self._matching(rel, entry)
         for place in (rel,) * (before is None) + (_entry(rel),) * (entry is None):
             if self.files.occupied(place):
                 raise StorageError(
-                    f"{self.files.url(place)!r} is in the way: no run made it, or it was changed since, so it is "
-                    "left alone; move it away or name another place with --storage, then run the same command again"
+                    f"{self.files.url(place)!r} is in the way: no run made it, or it was changed since, so it is not "
+                    "overwritten; move it away or name another place with --storage, then run the same command again"
                 )
         stamps = (before, stamp) if before and before != stamp else (stamp,)
         self.files.write_plain(_entry(rel), Entry(path=rel, stamps=stamps).model_dump_json().encode())
@@ -120,13 +120,13 @@ class Record:
         return self._matching(rel, self._read(_entry(rel))) is not None
 
     def has(self, rel: str, stamp: Stamp) -> bool:
-        """Whether the file at `rel` has been these bytes since it was first written."""
+        """Whether the file at `rel` has had these bytes since it was first written."""
         entry = self._read(_entry(rel))
         same = entry is not None and [(one.size, one.sha256) for one in entry.stamps] == [(stamp.size, stamp.sha256)]
         return same and self.files.size(rel) == stamp.size
 
     def remove(self, rel: str) -> bool:
-        """Removes the file at `rel` when a run made it and nobody has changed it since; says whether it did."""
+        """Removes the file at `rel` if a run made it and nobody has changed it since; returns whether it did."""
         entry = self._read(_entry(rel))
         found = self._matching(rel, entry) is not None
         if found:
@@ -136,18 +136,18 @@ class Record:
         return found
 
     def paths(self) -> list[str]:
-        """Of all files that have an entry, whether they are still there or not, sorted. Raises as `identity` does."""
+        """Sorted paths of all files with an entry, even if the file is gone. Raises the errors of `identity`."""
         names = self.files.list(_MADE) if self.exists and self.identity else []
         entries = (self._read(f"{_MADE}/{name}") for name in names)
         return sorted(entry.path for entry in entries if entry)
 
     def unknown(self, rels: list[str]) -> list[str]:
-        """Those that have no entry and were not taken over; looks into none of them."""
+        """Those that have no entry and were not taken over; reads none of them."""
         entries, taken = set(self.files.list(_MADE)), set(self.identity.taken_over) if self.exists else set()
         return [rel for rel in rels if rel not in taken and PurePosixPath(_entry(rel)).name not in entries]
 
     def end(self) -> None:
-        """Takes the record away, the last thing that goes; what else lies in its folder stays."""
+        """Removes the record, as the last step of a removal; other files in its folder stay."""
         for rel in self.paths():
             self.files.delete_file(_entry(rel))
         self.files.delete_file(_IDENTITY)
@@ -162,7 +162,7 @@ class Record:
             return None
         try:
             return Entry.model_validate_json(self.files.read_bytes(rel))
-        except ValidationError:  # somebody else's
+        except ValidationError:  # not a run's file
             return None
 
     def _is(self, rel: str, stamp: Stamp) -> bool:
@@ -180,7 +180,7 @@ class Record:
 
 
 def new_id() -> str:
-    """For a storage."""
+    """A new id for a storage."""
     return uuid.uuid4().hex[:16]
 
 

@@ -36,13 +36,16 @@ def order(only: str, redo: str, seed: int | None, take: Sequence[str]) -> Order:
         if not (found := _TAKE.fullmatch(one)):
             raise ConfigError(f"--take {one!r}: name a shot and one of its takes, such as --take 12=1")
         chosen[int(found[1])] = int(found[2])
-    return Order(numbers(only, "--only"), numbers(redo, "--redo"), seed, chosen)
+    again = numbers(redo, "--redo")
+    if both := sorted(again & chosen.keys()):
+        raise ConfigError(f"shot {both[0]} is in both --redo and --take: ask for a new take or for an earlier one")
+    return Order(numbers(only, "--only"), again, seed, chosen)
 
 
 def numbers(text: str, option: str) -> frozenset[int]:
     """ "12-15,18" -> 12, 13, 14, 15, 18."""
     found: set[int] = set()
-    for part in filter(None, text.replace(" ", "").split(",")):
+    for part in map(str.strip, text.split(",") if text else ()):
         span = _SHOTS.fullmatch(part)
         if not span:
             raise ConfigError(f"{option} {text!r}: name shots by their numbers, such as 3 or 12-15,18")

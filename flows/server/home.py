@@ -1,4 +1,4 @@
-"""Where Prefect's state and the lock of a storage's runs are: inside a local storage, else in a cache."""
+"""The folder of a storage's run lock and Prefect state: inside a local storage, otherwise in the user's cache."""
 
 import os
 import re
@@ -8,14 +8,14 @@ from storage.fingerprint import fingerprint
 from storage.layout import HOME
 from storage.root import Storage
 
-_OWNER = f"{HOME}/owner"  # in the record, and what makes the rest of the folder ours
+_OWNER = f"{HOME}/owner"  # is in the record and marks the whole folder as ours
 _OURS = re.compile(
     r"lock|whole|server\.log|memo_store\.toml|profiles\.toml|prefect\.db(-shm|-wal|-journal)?|storage/[0-9a-f]{32}"
 )
 
 
 def home(storage: Storage) -> Path:
-    """The folder; a user's own of that name in the storage is left alone, and the cache taken in its place."""
+    """The folder's path. If the storage already has a folder of that name that no run made, the cache is used."""
     if storage.is_local and (is_inside(storage) or not storage.list(HOME)):
         return Path(storage.uri) / HOME
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -23,12 +23,12 @@ def home(storage: Storage) -> Path:
 
 
 def is_inside(storage: Storage) -> bool:
-    """Whether the folder is in the storage, and a run made it."""
+    """Whether the folder is in the storage and was made by a run."""
     return storage.record.exists and storage.record.made(_OWNER)
 
 
 def make(storage: Storage) -> Path:
-    """The folder, which is there then."""
+    """Creates the folder if it is missing and returns its path."""
     place = home(storage)
     if storage.is_local and place == Path(storage.uri) / HOME and not is_inside(storage):
         storage.write_bytes(_OWNER, storage.record.id.encode())
@@ -37,6 +37,6 @@ def make(storage: Storage) -> Path:
 
 
 def files(storage: Storage) -> list[str]:
-    """Paths of the files in it that Prefect and the runs write, the lock last; the record knows the rest."""
+    """Paths of the files in it that are not in the record: those that Prefect and runs write; the lock is last."""
     names = filter(_OURS.fullmatch, storage.walk(HOME)) if is_inside(storage) else ()
     return [f"{HOME}/{name}" for name in sorted(names, key="lock".__eq__)]

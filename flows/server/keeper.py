@@ -1,9 +1,9 @@
-"""A small process beside a run, which sees to it that nothing of the run outlives it, whatever ends the run.
+"""A small process beside a run that kills everything the run leaves behind, however the run ends.
 
-It waits until the run's process has ended, then ends what that process started and left: Ray's processes, decoders,
-the local API. They are found by a mark in their environment, wherever they have moved in the tree of processes. A run
-that is told to stop with SIGTERM and is still there after GRACE seconds hangs, in a library or while Ray starts or
-stops, and is ended first: the signal's number reaches the keeper even when no line of Python can run.
+It waits until the run's process has ended, then kills the processes that it started: Ray's processes, decoders, the
+local API. It finds them by a mark in their environment, even if their parent process has changed. If a run still
+exists GRACE seconds after SIGTERM, it hangs in a library or while Ray starts or stops, and the keeper kills it. The
+keeper learns of the signal through a pipe, even when the run can't execute Python code.
 
 Work on a remote cluster needs no keeper: Ray ends the actors and placement groups of a driver that is gone.
 """
@@ -23,17 +23,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 GRACE = 12.0  # seconds from SIGTERM; Prefect's workers send SIGKILL after 30
-FAREWELL = 2.0  # seconds that what the run started has to leave by itself
+FAREWELL = 2.0  # seconds in which the processes that the run started may exit by themselves
 _LOOK_EVERY = 1.0  # seconds
 _MARK = "MOVIEDREAMER_RUN"
 
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Puts a keeper beside this process, which stays until the process ends, and keeps its output from ending it.
+    """Starts a keeper, which stays until this process ends, and protects this process from broken output pipes.
 
-    What is started in the block bears the mark. Lines to a pipe whose reader is gone, as after a SIGKILL of the Prefect
-    worker, go nowhere.
+    Processes that are started in the block get the mark. Output to a pipe whose reader is gone, for example after a
+    SIGKILL of the Prefect worker, is discarded.
     """
     signals, mark = _keeper()
     os.environ[_MARK] = mark
@@ -64,7 +64,7 @@ def _keeper() -> tuple[int, str]:
 
 
 def _outlive_readers() -> None:
-    """Points standard output and error nowhere once nobody reads them."""
+    """Redirects standard output and error to /dev/null once their reader is gone."""
     broken = select.poll()
     for descriptor in (1, 2):
         with suppress(OSError):
@@ -80,12 +80,12 @@ def _outlive_readers() -> None:
 
 
 def keep(run: int, mark: str, grace: float, farewell: float) -> None:
-    """The keeper: waits for the run's end, hastens it where it hangs, and ends what is left.
+    """The keeper's loop: waits for the run's end, kills a run that hangs, then kills the processes that it left.
 
     Args:
         run: id of the run's process, which is the parent of this one.
-        grace: seconds from SIGTERM to the end of the run.
-        farewell: seconds from there to the end of what it started.
+        grace: seconds between SIGTERM and killing the run.
+        farewell: seconds between the run's end and killing the processes that it started.
     """
     deadline = float("inf")
     while os.getppid() == run:

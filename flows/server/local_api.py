@@ -1,8 +1,8 @@
-"""A Prefect API for one run on this machine: it starts with the run and ends with it, whatever ends the run.
+"""A Prefect API for one run on this machine: it starts and ends with the run, however the run ends.
 
 Prefect's own ephemeral server outlives a run that is killed. This one is the same application in a child process that
-reads its standard input and leaves when that closes, as it does when the run dies. Its small database lies in a folder
-beside what the run makes, so `PREFECT_HOME=<storage>/.prefect prefect server start` shows the run afterwards.
+reads its standard input and exits when that closes, as it does when the run dies. Its small database is in a folder
+beside the run's results, so `PREFECT_HOME=<storage>/.prefect prefect server start` shows the run afterwards.
 """
 
 import os
@@ -19,8 +19,8 @@ from pathlib import Path
 from storage.errors import MovieDreamerError
 from tasks.progress import tell_while
 
-STARTUP_LIMIT = 600  # seconds; the very first start takes 12 to 27 on two cores that have nothing else to do
-_FAREWELL = 10  # seconds in which its last events arrive, and again in which it leaves
+STARTUP_LIMIT = 600  # seconds; the very first start takes 12 to 27 on two idle cores
+_FAREWELL = 10  # seconds for its last events to arrive, and again for it to exit
 
 QUIET = {
     "PREFECT_LOGGING_LEVEL": "WARNING",
@@ -30,7 +30,7 @@ QUIET = {
     "PREFECT_SERVER_UI_ENABLED": "false",
     "DO_NOT_TRACK": "1",
 }
-_PATIENCE = {  # seconds: Prefect's own 5, 10 and 60 are too few on a machine that has much else to do
+_PATIENCE = {  # seconds: Prefect's defaults, 5, 10 and 60, are too short on a busy machine
     "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "120",
     "PREFECT_SERVER_DATABASE_TIMEOUT": "120",
     "PREFECT_API_REQUEST_TIMEOUT": "300",
@@ -38,20 +38,19 @@ _PATIENCE = {  # seconds: Prefect's own 5, 10 and 60 are too few on a machine th
 
 
 class LocalApiError(MovieDreamerError):
-    """The local Prefect API did not start; the message ends with what it logged."""
+    """The local Prefect API did not start; the message ends with the end of its log."""
 
 
 @contextmanager
 def local_api(home: Path) -> Iterator[Callable[[], None]]:
-    """Gives Prefect, which the block must be the first to import, an API that lives as long as the block.
+    """Starts a Prefect API that lives as long as the block. Prefect must not be imported before the block.
 
-    The server starts while the block's imports go on; the yielded function waits for it. Where PREFECT_API_URL is set,
-    that server is used and nothing is started. PREFECT_HOME and the database that the environment names are the
-    user's own, and left alone.
+    The server starts while the block's imports run; the yielded function waits for it. If PREFECT_API_URL is set,
+    that server is used and nothing is started. A PREFECT_HOME and a database that the environment names belong to the
+    user and are not touched.
 
     Args:
-        home: folder of the run's own database and log; made when missing. A database in it that is not whole is
-            removed.
+        home: folder of the run's own database and log; created if missing. An incomplete database in it is removed.
 
     Raises:
         LocalApiError: from the yielded function, when the server does not start.
@@ -84,7 +83,7 @@ def local_api(home: Path) -> Iterator[Callable[[], None]]:
 
 
 def _start(listening: socket.socket, home: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    if not _is_whole(home):  # killed while its tables were made: they cannot be used
+    if not _is_whole(home):  # killed while its tables were created: they cannot be used
         for ending in ("", "-shm", "-wal", "-journal"):
             (home / f"prefect.db{ending}").unlink(missing_ok=True)
     with (home / "server.log").open("wb") as log:
@@ -95,7 +94,7 @@ def _start(listening: socket.socket, home: Path, environment: dict[str, str]) ->
             stderr=log,
             pass_fds=[listening.fileno()],
             env=environment | {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
-            start_new_session=True,  # Ctrl-C is for the run, which still reports its end
+            start_new_session=True,  # Ctrl-C must reach only the run, which still has to report its end
         )
 
 
@@ -116,7 +115,7 @@ def _wait(server: "subprocess.Popen[bytes]", url: str, home: Path) -> None:
 
 
 def _drain() -> None:
-    """Waits for what Prefect has still to tell the server of, which it complains about when the server is gone."""
+    """Waits until Prefect's pending events are sent; it would log errors about them once the server is gone."""
     if worker := sys.modules.get("prefect.events.worker"):
         worker.EventsWorker.drain_all(timeout=_FAREWELL)
 

@@ -1,4 +1,4 @@
-"""A storage in which no other run is at work."""
+"""The lock that keeps other runs out of a storage."""
 
 import fcntl
 import os
@@ -18,10 +18,10 @@ from storage.root import Storage
 
 @contextmanager
 def alone(storage: Storage) -> Iterator[None]:
-    """Keeps other runs out of a storage; the system lifts the lock however this one ends.
+    """Keeps other runs out of a storage during the block; the system releases the lock however the process ends.
 
-    Other runs of this machine by a lock on a file, of all machines by a lease where the storage is an object store.
-    What killed ones left unfinished there is removed.
+    A file lock excludes other runs on this machine; in an object store a lease excludes runs on all machines.
+    Unfinished files of killed runs are removed.
 
     Raises:
         StorageError: another run is at work in it, or it cannot be written.
@@ -55,11 +55,11 @@ def _leased(storage: Storage, lock: Path) -> Iterator[None]:
 
     def stop(number: int, frame: object) -> None:
         raise StorageError(
-            f"another run has taken {storage.base!r}, because this one could not renew its claim in time; what it "
-            "finished is kept: start it again when the other one is done"
+            f"another run has taken {storage.base!r}, because this one could not renew its lease in time; its finished "
+            "work is kept: start it again when the other run is done"
         )
 
-    handled = threading.current_thread() is main  # SIGINT would not do: shells start background jobs with it ignored
+    handled = threading.current_thread() is main  # not SIGINT, which shells ignore in background jobs
     number = signal.SIGUSR1 if handled else signal.SIGTERM
     before = signal.signal(number, stop) if handled else None
     host = platform.node()

@@ -1,7 +1,7 @@
-"""The command of a process worker whose flow runs are Ray jobs: `python -m flows.server.ray_job`, with RAY_ADDRESS=http://...
+"""A process worker's command for flow runs as Ray jobs: `python -m flows.server.ray_job`, with RAY_ADDRESS=http://...
 
-The flow runs on the cluster, as a job that is called after the flow run, and tells the Prefect server itself how it
-goes. This process only waits for it. When it is lost and started again, it finds the job by its name and waits on.
+The flow runs on the cluster, as a job named after the flow run, and reports to the Prefect server itself. This process
+only waits for the job. If this process is lost and started again, it finds the job by its name and waits again.
 """
 
 import os
@@ -28,18 +28,18 @@ _HANDED_ON = (
     "MOVIEDREAMER_HOME",
     "MOVIEDREAMER_MODELS",
 )
-"""How the names of variables begin that the job gets from here; secrets belong in the cluster's own environment."""
+"""Prefixes of the environment variables that are passed to the job; secrets belong in the cluster's environment."""
 
 
 class _StopError(Exception):
-    """SIGTERM has come."""
+    """SIGTERM was received."""
 
 
 def main() -> int:
-    """Runs the flow run of PREFECT__FLOW_RUN_ID as a Ray job, and has it taken up when the job is lost.
+    """Runs the flow run of PREFECT__FLOW_RUN_ID as a Ray job, and reschedules it if the job is lost.
 
     Returns:
-        the exit code: 143 after a request to stop, else 0; the state of the flow run tells whether it succeeded.
+        the exit code: 143 after SIGTERM, otherwise 0; the flow run's state says whether it succeeded.
     """
     flow_run, address = UUID(os.environ["PREFECT__FLOW_RUN_ID"]), cluster_address()
     if not address.startswith("http"):
@@ -63,7 +63,7 @@ def main() -> int:
         except JobError as error:
             print(error, file=sys.stderr, flush=True)
         state = client.read_flow_run(flow_run).state
-        if state and not state.is_final():  # the worker may be gone, so this is not left to it
+        if state and not state.is_final():  # the worker, which would do this, may be gone
             take_up(client, flow_run)
         return 0
 

@@ -1,15 +1,15 @@
-"""Flow runs that lose their process are taken up again, and those that are cancelled end, whoever is there to see it.
+"""Reschedules flow runs that lose their process, and ends runs that are cancelled, whichever machine is lost.
 
-Three that watch, each where the one before it may be gone:
+Three mechanisms; each covers cases in which the previous ones may be gone:
 
-- hooks of every flow, which the worker calls (or the flow itself): for a crashed run a process is left behind that
-  schedules it again, a cancelled one's Ray job is stopped;
-- a thread in the process of each deployed run (`watch`): it ends the process when its run is cancelled and no worker
-  says so, or goes on elsewhere;
-- `reap`, for when worker and process are gone: runs that give no sign of life are scheduled again, cancelled ones are
-  told to be so, and Ray jobs whose run has ended are stopped.
+- hooks of every flow, which the worker or the flow calls: after a crash they start a process that reschedules the run;
+  after a cancellation they stop its Ray job;
+- a thread in the process of each deployed run (`watch`): it kills the process when its run is cancelled and no worker
+  stops it, or when the run continues elsewhere;
+- `reap`, for when worker and process are gone: it reschedules silent runs, marks cancelled runs as cancelled, and
+  stops Ray jobs whose run has ended.
 
-What was finished before is not done again, so taking up costs what was in flight.
+Finished work is not repeated, so rescheduling costs only the work in flight.
 """
 
 import itertools
@@ -43,28 +43,28 @@ from tasks.jobs import JobError, Jobs
 from tasks.stage import StageError
 from tasks.training.engine.fit import TrainingError
 
-TIMES = 3  # that a run is taken up again
-_DELAY = 15.0  # seconds in which a process that ends has ended, and its worker has had its say
+TIMES = 3  # a run is rescheduled at most this often
+_DELAY = 15.0  # seconds for a process to exit and for its worker to report
 _TRIES = 240
-_PAUSE = timedelta(minutes=1)  # more each time: a dead machine's lease on an object store lasts for two
-_LOOK_EVERY = 5.0  # seconds
-_SIGN_EVERY = 6  # looks
+_PAUSE = timedelta(minutes=1)  # one more each time: a dead machine's lease on an object store lasts two minutes
+_LOOK_EVERY = 5.0  # seconds between checks
+_SIGN_EVERY = 6  # checks between renewals of the run's record
 _WORKERS_TURN = 10.0  # seconds in which a worker may end a cancelled run
-_PENDING_LIMIT = timedelta(minutes=10)  # from a worker's taking a run to its process's first word
+_PENDING_LIMIT = timedelta(minutes=10)  # from the moment a worker takes a run to its process's first report
 _CANCELLING_LIMIT = timedelta(minutes=1)
-ATTACHED = "Attached"  # the running state of a run whose Ray job went on while nobody waited for it
+ATTACHED = "Attached"  # the running state of a run whose Ray job continued while no process waited for it
 _ENDED = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
 _MAY_PASS = (StorageError, ClusterError, JobError, StageError, TrainingError)
-"""Errors of a storage or a cluster; the last two also tell of those that a worker met."""
+"""Errors that may pass: of a storage or a cluster, also when the last two report them from a worker."""
 
 STOPPED = {StateType.CANCELLING, StateType.CANCELLED}
 
 
 def again(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
-    """Hook of runs that crashed or failed: has a deployment's run taken up again, unless that would not help.
+    """Hook of runs that crashed or failed: reschedules a deployment's run, unless that would not help.
 
-    A process of its own does so a little later, since a worker reports a crash once more after the hooks, whatever
-    state they gave the run, and may end, too.
+    A separate process does so a little later, because the worker reports the crash again after the hooks, whatever
+    state they set, and may exit too.
     """
     error = getattr(state.data, "result", state.data)
     if flow_run.deployment_id and (state.is_crashed() or isinstance(error, _MAY_PASS)):
@@ -74,7 +74,7 @@ def again(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
 
 
 def take_up_later(flow_run: UUID) -> None:
-    """What that process does; as long as the server is away, it asks again."""
+    """The work of that process; while the server does not answer, it retries."""
     for _ in range(_TRIES):
         time.sleep(_DELAY)
         with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
@@ -85,32 +85,32 @@ def take_up_later(flow_run: UUID) -> None:
 
 
 def stop_job(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
-    """Hook of cancelled runs: stops the Ray job of one that has it."""
+    """Hook of cancelled runs: stops the run's Ray job, if it has one."""
     if cluster_address().startswith("http"):
         stop(flow_run.id)
 
 
 HOOKS: dict[str, Any] = {"on_crashed": [again], "on_failure": [again], "on_cancellation": [stop_job]}
-"""Of every flow."""
+"""The hooks of every flow."""
 
 
 def stop(flow_run: UUID) -> None:
-    """Stops the Ray job of a flow run on the cluster of RAY_ADDRESS, where there is one."""
+    """Stops the Ray job of a flow run on the cluster of RAY_ADDRESS, if there is one."""
     jobs = Jobs(cluster_address())
     for job in jobs.alive(job_name(flow_run)):
         jobs.stop(job)
 
 
 def job_name(flow_run: UUID | str) -> str:
-    """What the Ray jobs of a flow run are called, before the number of the attempt."""
+    """Name of a flow run's Ray jobs, without the number of the attempt."""
     return f"moviedreamer-{flow_run}"
 
 
 def take_up(client: SyncPrefectClient, flow_run: UUID) -> str:
-    """Gives a run that has lost its process its next state, and returns that state's name.
+    """Sets the next state of a run that has lost its process, and returns that state's name.
 
-    Scheduled again, at once or after a minute or two; Cancelled, when it was being cancelled; Crashed, when that was
-    done often enough.
+    The run is rescheduled at once or after a minute or two; it is Cancelled if it was being cancelled, and Crashed if
+    it was rescheduled TIMES times.
     """
     run = client.read_flow_run(flow_run)
     states = [state.type for state in sorted(client.read_flow_run_states(flow_run), key=lambda one: one.timestamp)]
@@ -128,10 +128,11 @@ def take_up(client: SyncPrefectClient, flow_run: UUID) -> str:
 
 
 def watch() -> None:
-    """Ends this process with SIGKILL once its deployed run is cancelled or taken up elsewhere; its keeper clears up.
+    """Kills this process with SIGKILL once its deployed run is cancelled or continues elsewhere; its keeper cleans up.
 
-    A worker that is there ends a cancelled run first, politely. Meanwhile the run's record on the server is renewed, a
-    sign of life that the server dates: Prefect's heartbeats bear the time of this machine's clock, which may be wrong.
+    If there is a worker, it stops a cancelled run first, with SIGTERM. Meanwhile this thread renews the run's record on
+    the server, a sign of life with the server's timestamp: Prefect's heartbeats have the timestamp of this machine,
+    whose clock may be wrong.
     """
     context = FlowRunContext.get()
     if context and context.flow_run and context.flow_run.deployment_id:
@@ -151,7 +152,7 @@ def _watch(flow_run: UUID, ours: UUID) -> None:
                     client.update_flow_run(flow_run, name=run.name)
             except ObjectNotFound:
                 os.kill(os.getpid(), signal.SIGKILL)
-            except Exception:  # a server that does not answer says nothing about the run
+            except Exception:  # no answer from the server says nothing about the run
                 continue
             state, now = run.state, time.monotonic()
             cancelled = min(cancelled, now) if state and state.type in STOPPED else float("inf")
@@ -163,13 +164,13 @@ def _watch(flow_run: UUID, ours: UUID) -> None:
 
 
 def reap() -> Iterator[str]:
-    """Takes up what is lost, once; tells of each run and each job that it changed.
+    """Checks all runs and jobs once, and yields a line for each one that it changed.
 
-    A run is lost when it has given no sign of life, neither a heartbeat nor a renewed record, in three times
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY, which must be the same here and where flows run.
+    A run is lost if it has given no sign of life, neither a heartbeat nor a renewed record, for three times
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY seconds. That setting must be the same here and where flows run.
 
     Raises:
-        JobError: when RAY_ADDRESS has a cluster's dashboard and that does not answer.
+        JobError: RAY_ADDRESS is a dashboard that does not answer.
     """
     with get_client(sync_client=True) as client:
         at_work = {"state": {"type": {"any_": [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]}}}
@@ -213,7 +214,7 @@ def _lost(client: SyncPrefectClient, run: FlowRun) -> bool:
 
 
 def _over(client: SyncPrefectClient, flow_run: str) -> bool:
-    """Whether a run has ended for good."""
+    """Whether a run has ended or no longer exists."""
     try:
         state = client.read_flow_run(UUID(flow_run)).state
     except ObjectNotFound:

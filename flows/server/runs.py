@@ -1,4 +1,4 @@
-"""What is running on a Prefect server, how far, how long, what failed and why."""
+"""The runs on a Prefect server: state, progress, duration, and reasons of failures."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ _NEWEST = 20  # runs
 
 
 class FlowRun(NamedTuple):
-    """One run: how its stages stand, as their progress artifacts say, and what its state says, such as an error."""
+    """One run, with the progress of its stages from their artifacts and the message of its state, such as an error."""
 
     flow: str
     name: str
@@ -30,7 +30,7 @@ class FlowRun(NamedTuple):
 
 
 def runs() -> list[FlowRun]:
-    """The newest runs of our flows on the server of PREFECT_API_URL, those at work first."""
+    """The newest runs of our flows on the server of PREFECT_API_URL, running ones first."""
     from prefect import get_client
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterStartTime
     from prefect.client.schemas.sorting import FlowRunSort
@@ -57,7 +57,7 @@ def runs() -> list[FlowRun]:
 
 
 def _stages(client: "SyncPrefectClient", of: Sequence[UUID]) -> dict[UUID, list[str]]:
-    """Run -> its progress artifacts, in the order of their making."""
+    """Run -> its progress artifacts, oldest first."""
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
     from prefect.client.schemas.sorting import ArtifactSort
 
@@ -72,11 +72,11 @@ def _stages(client: "SyncPrefectClient", of: Sequence[UUID]) -> dict[UUID, list[
 
 
 def show(found: Sequence[FlowRun], console: Console) -> None:
-    """Prints the runs for people: of one at work its stages, of one that failed why."""
-    table = Table("flow", "run", "state", "for", "how far, or why", title="Runs", title_justify="left")
+    """Prints the runs as a table: the stages of running ones, the reason of failed ones."""
+    table = Table("flow", "run", "state", "time", "progress, or error", title="Runs", title_justify="left")
     for run in found:
         table.add_row(run.flow, shown(run.name), shown(run.state), clock(run.seconds), "\n".join(_told(run)))
-    console.print(table if found else "no run has begun on this Prefect server")
+    console.print(table if found else "no run has started on this Prefect server")
 
 
 def _told(run: FlowRun) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""Animators: a keyframe becomes a clip (section 3.5).
+"""Animators turn a keyframe into a clip (section 3.5).
 
-Adding one = one file with a class and a config, and one line in the union and in `build`.
+To add one, write a file with a class and a config, and add it to the union and to `build`.
 """
 
 from typing import Annotated
@@ -21,9 +21,9 @@ def build(config: AnimatorConfig) -> Animator:
     """The animator that `config` names.
 
     Raises:
-        PackagedModelError: when its packaged weights are not installed.
-        CheckpointError: when its checkpoint can't be had.
-        PipelineError: when a pipeline of diffusers can't do what the config asks for.
+        PackagedModelError: its packaged weights are not installed.
+        CheckpointError: its checkpoint can't be loaded.
+        PipelineError: a pipeline of diffusers can't do what the config asks for.
     """
     match config:
         case CameraConfig():

@@ -1,4 +1,4 @@
-"""What every animator is: a keyframe and its neighbours in, the frames of a clip out."""
+"""The interface of animators: from a keyframe and its neighbours to the frames of a clip."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """What an animator is asked for: the frames from one keyframe until the next.
+    """The input of an animator, which makes the frames from one keyframe to the next.
 
     Args:
         keyframe_HWC: the first frame, RGB uint8 at the size of the movie.
         seed: equal seeds give equal clips.
         previous: keyframe before this one in the shot; None after a cut.
-        next: keyframe after this one in the shot, with which the next clip begins; None before a cut.
-        anchor: first keyframe of the shot, which keeps its look when the clip is extended; None: this keyframe.
+        next: keyframe after this one in the shot, the first frame of the next clip; None before a cut.
+        anchor: first keyframe of the shot, whose look an extended clip keeps; None: this keyframe.
         prompt: what happens, for models that read text.
 
     Raises:
-        ValueError: for a length or rate that is not positive, or pictures of different sizes.
+        ValueError: the length or rate is not positive, or the pictures differ in size.
     """
 
     keyframe_HWC: Image

@@ -1,6 +1,6 @@
-"""Camera moves over a still: pan, zoom and parallax, cross-fades inside a shot, hard cuts between shots.
+"""Camera moves over a still picture: pan, zoom and parallax, cross-fades inside a shot, hard cuts between shots.
 
-Depth is only a proxy: what is low and central counts as near.
+There is no depth estimation: pixels that are low and central in the picture count as near.
 
 Shapes: H, W picture, C colours.
 """
@@ -16,18 +16,18 @@ from models.animator.lens import Array, Lens, Move
 
 
 class CameraConfig(BaseModel, frozen=True, extra="forbid"):
-    """A camera over a still keyframe."""
+    """A moving camera over a still keyframe."""
 
     kind: Literal["camera"] = "camera"
-    zoom: float = Field(0.10, ge=0, le=1, description="how far the camera goes in at most, as a share of the picture")
+    zoom: float = Field(0.10, ge=0, le=1, description="largest zoom, as a share of the picture")
     parallax: float = Field(
-        0.012, ge=0, le=0.2, description="how far near things shift against far ones, as a share of the picture"
+        0.012, ge=0, le=0.2, description="shift of near objects against far ones, as a share of the picture"
     )
     fade: float = Field(0.6, ge=0, description="seconds of a cross-fade between keyframes of one shot")
 
     @property
     def revision(self) -> str:
-        """Of the code; part of every fingerprint that this config is in."""
+        """Version of the code; part of every fingerprint of this config."""
         return CameraAnimator.revision
 
     @property
@@ -37,7 +37,7 @@ class CameraConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class CameraAnimator:
-    """The animator of `CameraConfig`: no model, deterministic, a few milliseconds a frame."""
+    """The animator of `CameraConfig`: no model, deterministic, a few milliseconds per frame."""
 
     name = "camera"
     revision = "1"
@@ -54,7 +54,7 @@ class CameraAnimator:
         height, width = keyframe_HWC.shape[:2]
         lens = Lens(low_and_central(height, width), self.config.zoom, self.config.parallax)
         for i in range(clip.count):
-            t = (i + 0.5) / clip.count  # between clips the step is the same as inside them
+            t = (i + 0.5) / clip.count  # the step between clips is the same as inside them
             seen = keyframe_HWC
             for neighbour, away in ((clip.previous, t * seconds), (clip.next, (1 - t) * seconds)):
                 if neighbour is not None and (share := self._share(away, seconds)) > 0:
@@ -62,7 +62,7 @@ class CameraAnimator:
             yield lens.through(seen, move.pose(t))
 
     def _share(self, away: float, seconds: float) -> float:
-        """How much of the neighbour shows `away` seconds from where the clips meet: half there, none after fade / 2."""
+        """Opacity of the neighbour `away` seconds from the border of the clips: 0.5 at the border, 0 after fade / 2."""
         reach = min(self.config.fade, seconds) / 2
         if away >= reach:
             return 0.0
@@ -71,7 +71,7 @@ class CameraAnimator:
 
 
 def low_and_central(height: int, width: int) -> Array:
-    """A guess at how near each pixel is, from -0.5 to 0.5."""
+    """A guess of each pixel's nearness, from -0.5 to 0.5."""
     y_H1 = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     x_1W = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None]
     near_HW: Array = y_H1 * np.exp(-6 * x_1W**2)

@@ -1,6 +1,6 @@
-"""Any image-to-video pipeline of diffusers: Wan, LTX, CogVideoX, HunyuanVideo and those to come.
+"""Any image-to-video pipeline of diffusers: Wan, LTX, CogVideoX, HunyuanVideo and future ones.
 
-What a pipeline takes is read from the signature of its `__call__`, and nothing else is given to it.
+A pipeline gets only the arguments in the signature of its `__call__`.
 """
 
 import math
@@ -21,18 +21,18 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "steps": ("num_inference_steps",),
     "guidance": ("guidance_scale", "max_guidance_scale"),
 }
-"""What pipelines call one and the same thing."""
+"""Argument -> its names in different pipelines."""
 
 _COMPRESSION = ("vae_scale_factor_temporal", "vae_temporal_compression_ratio")
-"""What pipelines call the number of frames that share a latent."""
+"""Names in different pipelines of the number of frames that share a latent."""
 
 
 class PipelineError(ModelError, ValueError):
-    """A pipeline can't animate a keyframe, or not as it is asked to; the message names the setting to change."""
+    """A pipeline can't animate a keyframe with these settings; the message names the setting to change."""
 
 
 class DiffusersConfig(GeneratedConfig, frozen=True, extra="forbid"):
-    """An image-to-video pipeline; its model card says for which size, rate and number of frames it was made."""
+    """An image-to-video pipeline; its model card gives the size, rate and number of frames of its training."""
 
     origin: ClassVar[Origin] = Origin(
         "An image-to-video pipeline",
@@ -44,24 +44,24 @@ class DiffusersConfig(GeneratedConfig, frozen=True, extra="forbid"):
     kind: Literal["diffusers"] = "diffusers"
     source: str = Field("Wan-AI/Wan2.2-TI2V-5B-Diffusers", description="folder or hub id in diffusers' layout")
     pipeline: str = Field(
-        "", description='class of diffusers, such as LTXImageToVideoPipeline; "": what the checkpoint names'
+        "", description='class of diffusers, such as LTXImageToVideoPipeline; "": the class that the checkpoint names'
     )
-    width: int = Field(832, ge=8, multiple_of=8, description="width at which the model draws, in pixels")
-    height: int = Field(480, ge=8, multiple_of=8, description="height at which the model draws, in pixels")
-    frames: int = Field(81, ge=2, description="frames that the model draws at once; longer clips are extended")
-    rate: int = Field(16, ge=1, description="frames a second that the model draws; those between are interpolated")
-    precision: Literal["fp32", "fp16", "bf16"] = Field("bf16", description="of the weights and of drawing")
+    width: int = Field(832, ge=8, multiple_of=8, description="width of the model's pictures, in pixels")
+    height: int = Field(480, ge=8, multiple_of=8, description="height of the model's pictures, in pixels")
+    frames: int = Field(81, ge=2, description="frames that the model draws at once; longer clips are extended in parts")
+    rate: int = Field(16, ge=1, description="the model's frames per second; other frames are interpolated")
+    precision: Literal["fp32", "fp16", "bf16"] = Field("bf16", description="number format of weights and arithmetic")
     guidance: float | None = Field(None, ge=0, description="classifier-free guidance; null: the pipeline's own default")
-    last_frame: bool = Field(True, description="draw up to the next keyframe of a shot, where the pipeline takes one")
-    negative_prompt: str = Field("", description="what is not to be seen, where the pipeline takes it")
+    last_frame: bool = Field(True, description="draw towards the next keyframe of a shot, if the pipeline accepts one")
+    negative_prompt: str = Field("", description="what to avoid, if the pipeline accepts it")
 
 
 class DiffusersAnimator(GeneratedAnimator):
     """The animator of `DiffusersConfig`.
 
     Raises:
-        CheckpointError: when the checkpoint can't be had.
-        PipelineError: when it takes no image, or not that number of frames.
+        CheckpointError: the checkpoint can't be loaded.
+        PipelineError: it takes no image, or another number of frames.
     """
 
     name = "diffusers"
@@ -87,7 +87,7 @@ class DiffusersAnimator(GeneratedAnimator):
     def draw(
         self, first: Image, last: Image | None, anchor: Image, prompt: str, frames: int, generator: Any
     ) -> list[Image]:
-        """See `GeneratedAnimator.draw`; a model that must be given a last frame comes back to the first one."""
+        """See `GeneratedAnimator.draw`; if a model needs a last frame, it gets the first one again."""
         from PIL import Image as Pillow
 
         config = self.diffusers
@@ -116,10 +116,10 @@ class DiffusersAnimator(GeneratedAnimator):
 
 
 def _images(pipeline: Any, names: Collection[str]) -> tuple[int, int]:
-    """How few and how many pictures a clip is drawn from: the first and, perhaps, the last.
+    """Minimum and maximum number of pictures that a clip is drawn from: the first and, perhaps, the last.
 
-    Wan's pipeline takes a last image for all of its models, but one that sees CLIP features has positions for one
-    picture or for two, and must be given exactly these.
+    Wan's pipeline accepts a last image for all of its models, but a model with CLIP features has positions for exactly
+    one or two pictures, and needs that number.
     """
     if "last_image" not in names:
         return 1, 1
@@ -133,7 +133,7 @@ def accepted(pipeline: type) -> frozenset[str]:
     """Names of the arguments of a pipeline's call.
 
     Raises:
-        PipelineError: when no image is among them.
+        PipelineError: no image is among them.
     """
     import inspect
 
@@ -147,7 +147,7 @@ def accepted(pipeline: type) -> frozenset[str]:
 
 
 def arguments(names: Collection[str], **wanted: Any) -> dict[str, Any]:
-    """Those of the wanted arguments that a call takes, under its own names; None is what was not asked for."""
+    """The wanted arguments that a call accepts, under its own names; arguments that are None are dropped."""
     given = {}
     for what, value in wanted.items():
         name = next((one for one in _NAMES.get(what, (what,)) if one in names), None)

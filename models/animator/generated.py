@@ -1,4 +1,4 @@
-"""What animators with an image-to-video model share: long clips in parts, the model's rate, the movie's size.
+"""The base of animators with an image-to-video model: long clips in parts, the model's rate, the movie's size.
 
 Shapes: H, W picture, C colours.
 """
@@ -22,17 +22,17 @@ class GeneratedConfig(CheckpointConfig, frozen=True, extra="forbid"):
 
     not_identity: ClassVar[tuple[str, ...]] = ("source", "hub_revision", "offload")
 
-    width: int = Field(1024, ge=8, multiple_of=8, description="width at which the model draws, in pixels")
-    height: int = Field(576, ge=8, multiple_of=8, description="height at which the model draws, in pixels")
-    frames: int = Field(25, ge=2, description="frames that the model draws at once; longer clips are extended")
-    rate: int = Field(8, ge=1, description="frames a second that the model draws; those between are interpolated")
+    width: int = Field(1024, ge=8, multiple_of=8, description="width of the model's pictures, in pixels")
+    height: int = Field(576, ge=8, multiple_of=8, description="height of the model's pictures, in pixels")
+    frames: int = Field(25, ge=2, description="frames that the model draws at once; longer clips are extended in parts")
+    rate: int = Field(8, ge=1, description="the model's frames per second; other frames are interpolated")
     steps: int = Field(25, ge=1, description="denoising steps")
-    precision: Literal["fp32", "fp16", "bf16"] = Field("fp16", description="of the weights and of drawing")
-    offload: bool = Field(False, description="keep parts of the model that are not at work in main memory")
+    precision: Literal["fp32", "fp16", "bf16"] = Field("fp16", description="number format of weights and arithmetic")
+    offload: bool = Field(False, description="keep idle parts of the model in main memory")
 
     @property
     def revision(self) -> str:
-        """Of the weights, and of what interpolates; part of every fingerprint that this config is in."""
+        """Revision of the weights and of the interpolation; part of every fingerprint of this config."""
         return f"{super().revision}, {InterpolateConfig().revision}"
 
     @property
@@ -42,7 +42,7 @@ class GeneratedConfig(CheckpointConfig, frozen=True, extra="forbid"):
 
     @property
     def packages(self) -> list[str]:
-        """Those that carry the weights of what interpolates."""
+        """Packages with the weights of the interpolation."""
         return InterpolateConfig().packages
 
     def dtype(self) -> Any:
@@ -52,7 +52,7 @@ class GeneratedConfig(CheckpointConfig, frozen=True, extra="forbid"):
         return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[self.precision]
 
     def placed(self, pipeline: Any) -> Any:
-        """A pipeline of diffusers on the GPU, or wherever its parts go with `offload`; without progress bars."""
+        """A pipeline of diffusers on the GPU, or offloaded with `offload`; without progress bars."""
         from models.device import device
 
         pipeline.set_progress_bar_config(disable=True)
@@ -63,10 +63,10 @@ class GeneratedConfig(CheckpointConfig, frozen=True, extra="forbid"):
 
 
 class GeneratedAnimator(ABC):
-    """Keyframe and, where the model takes one, the next keyframe -> frames; a clip goes on from its own last frame."""
+    """Draws frames from a keyframe and, if the model accepts it, the next one; extends a clip from its last frame."""
 
     reaches: bool
-    """Whether the model draws up to a given last frame."""
+    """Whether the model accepts a last frame."""
 
     def __init__(self, config: GeneratedConfig) -> None:
         self.config = config
@@ -77,31 +77,31 @@ class GeneratedAnimator(ABC):
     def draw(
         self, first: Image, last: Image | None, anchor: Image, prompt: str, frames: int, generator: Any
     ) -> list[Image]:
-        """Frames of one part, `first` among them, and `last` at their end when it is given; of the model's size.
+        """Frames of one part in the model's size, beginning with `first` and, if it is given, ending with `last`.
 
         Args:
-            frames: at most; as many as `possible` says.
-            generator: of torch, for all that is random.
+            frames: maximum number of frames, a result of `possible`.
+            generator: torch's source of all randomness.
         """
 
     def possible(self, frames: int) -> int:
-        """The smallest number of frames that the model can draw and that is not below `frames`."""
+        """The smallest number of frames, at least `frames`, that the model can draw."""
         return frames
 
     def animate(self, clip: Clip) -> Iterator[Image]:
         """See `Animator.animate`."""
         last, count = clip.next if self.reaches else None, clip.count
-        step = min(1, self.config.rate / clip.fps)  # of the model's frames, from frame to frame of the movie
+        step = min(1, self.config.rate / clip.fps)  # frames of the model per frame of the movie
         wanted = math.ceil(count * step) + 1 if last is not None else math.ceil((count - 1) * step) + 1
         drawn = self._extended(clip, wanted, last)
         if last is not None:
-            step = (len(drawn) - 1) / count  # the next clip begins with the last of them
+            step = (len(drawn) - 1) / count  # the last drawn frame is the first of the next clip
         height, width = clip.keyframe_HWC.shape[:2]
         for frame in self._retimed(drawn, [i * step for i in range(count)]):
             yield lanczos(frame, width, height)
 
     def _extended(self, clip: Clip, wanted: int, last: Image | None) -> list[Image]:
-        """At least `wanted` frames, drawn in parts. Each part starts from the last frame of the part before it."""
+        """At least `wanted` frames, drawn in parts. Each part starts from the last frame of the previous part."""
         import torch
 
         anchor = clip.keyframe_HWC if clip.anchor is None else clip.anchor
@@ -118,7 +118,7 @@ class GeneratedAnimator(ABC):
         return drawn
 
     def _retimed(self, drawn: Sequence[Image], places: Sequence[float]) -> Iterator[Image]:
-        """Frames at fractional places among the drawn ones; the nearest where two of them show different things."""
+        """Frames at fractional positions among the drawn ones; the nearest one where two neighbours differ too much."""
         for before in sorted({*map(int, places)}):
             after = min(before + 1, len(drawn) - 1)
             moments = [place - before for place in places if int(place) == before]
@@ -131,5 +131,5 @@ class GeneratedAnimator(ABC):
 
 
 def frames_of(video: Any) -> list[Image]:
-    """RGB uint8 frames of what a pipeline returns for output_type="np": [frames, height, width, 3] in 0-1."""
+    """RGB uint8 frames from a pipeline's output_type="np": [frames, height, width, 3] in 0-1."""
     return list((np.asarray(video) * 255).round().clip(0, 255).astype(np.uint8))

@@ -1,8 +1,8 @@
-"""Motion between the keyframes of a shot (RIFE), and parallax around the people of a single one.
+"""Motion between the keyframes of a shot (RIFE), and parallax around the people of a single keyframe.
 
-Every frame looks through a slowly moving camera, along the flow, into both keyframes. Where these don't show the same
-things, because somebody leaves or the place changes, warping tears them: the two warps disagree, and the clip fades
-from one keyframe to the other.
+Every frame is both keyframes warped along the flow, seen by a slowly moving camera. If the keyframes differ too much,
+because somebody leaves or the place changes, warping tears them. The two warps then disagree, and the clip fades from
+one keyframe to the other instead.
 
 Shapes: H, W picture, h, w small grid, M moments, C colours, 4 flow (x, y to the first keyframe, x, y to the second).
 """
@@ -18,27 +18,27 @@ from models.animator.lens import Array, Lens, Move, looked
 from models.packaged import MODELS, packaged
 
 _WEIGHTS = ("rife", "selfie-segmentation")
-_SEGMENTED = (256, 144)  # size in which people are segmented, width and height
-_SOFT = 0.06  # of the picture's width: how far a shift of people reaches into the background
-_PARTS = 4  # of a clip, in which flow changes evenly: flow of each moment anew makes motion jerky, and no more exact
+_SEGMENTED = (256, 144)  # width and height of the picture for segmentation
+_SOFT = 0.06  # of the picture's width: how far the shift of people extends into the background
+_PARTS = 4  # of a clip, with linear flow in each; flow for every frame makes motion jerky without being more exact
 
 
 class InterpolateConfig(BaseModel, frozen=True, extra="forbid"):
     """RIFE between keyframes of a shot, parallax around people in single ones."""
 
     kind: Literal["interpolate"] = "interpolate"
-    zoom: float = Field(0.06, ge=0, le=1, description="how far the camera goes in at most, as a share of the picture")
+    zoom: float = Field(0.06, ge=0, le=1, description="largest zoom, as a share of the picture")
     parallax: float = Field(
-        0.015, ge=0, le=0.2, description="how far people shift against the background, as a share of the picture"
+        0.015, ge=0, le=0.2, description="shift of people against the background, as a share of the picture"
     )
     torn: float = Field(
-        0.35, ge=0, description="disagreement of the two warped keyframes (0-1) above which a clip fades instead"
+        0.35, ge=0, description="disagreement of the two warped keyframes (0-1) above which a clip fades"
     )
     fade: float = Field(0.6, ge=0, description="seconds of such a fade")
 
     @property
     def revision(self) -> str:
-        """Of code and weights; part of every fingerprint that this config is in."""
+        """Version of code and weights; part of every fingerprint of this config."""
         return ", ".join(["1", *(MODELS[name].revision for name in _WEIGHTS)])
 
     @property
@@ -48,7 +48,7 @@ class InterpolateConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def packages(self) -> list[str]:
-        """Those that carry the weights."""
+        """Packages with the weights."""
         return [MODELS[name].package for name in _WEIGHTS]
 
 
@@ -56,7 +56,7 @@ class InterpolateAnimator:
     """The animator of `InterpolateConfig`.
 
     Raises:
-        PackagedModelError: when a model's package is not installed.
+        PackagedModelError: a model's package is not installed.
     """
 
     name = "interpolate"
@@ -78,17 +78,17 @@ class InterpolateAnimator:
         return self.between(clip.keyframe_HWC, clip.next, moments, Move(clip))
 
     def apart(self, first_HWC: Image, second_HWC: Image) -> bool:
-        """Whether the two show different things, so that warping them to a moment between would tear them."""
+        """Whether the two differ so much that warping would tear them."""
         return self.motion.disagreement(first_HWC, second_HWC) > self.config.torn
 
     def between(
         self, first_HWC: Image, second_HWC: Image, moments: Sequence[float], move: Move | None = None
     ) -> Iterator[Image]:
-        """Frames at moments in 0-1 between two pictures, seen by a camera on the move or by a still one."""
+        """Frames at moments in 0-1 between two pictures, seen by a moving or a still camera."""
         import cv2
 
         flow_Mhw4, share_Mhw = self.motion.flows(first_HWC, second_HWC, _PARTS + 1)
-        flow_Mhw4[0, :, :, :2] = flow_Mhw4[-1, :, :, 2:] = 0  # a clip begins and ends with its keyframes as they are
+        flow_Mhw4[0, :, :, :2] = flow_Mhw4[-1, :, :, 2:] = 0  # a clip begins and ends with its unchanged keyframes
         share_Mhw[0], share_Mhw[-1] = 1, 0
         height, width = picture = first_HWC.shape[:2]
         lens, small_lens = (_flat_lens(size, self.config, moves=bool(move)) for size in (picture, share_Mhw.shape[1:]))
@@ -119,7 +119,7 @@ class InterpolateAnimator:
             yield lens.through(cv2.addWeighted(first_HWC, 1 - share, next_HWC, share, 0), move.pose(t))
 
     def _around_people(self, clip: Clip) -> Iterator[Image]:
-        """People shift against the background; after another clip, which ended without a shift, it starts at 0."""
+        """Shifts people against the background, starting from 0 after another clip, which ends without a shift."""
         move = Move(clip)
         near_HW = self.people.share(clip.keyframe_HWC) - np.float32(0.5)
         lens = Lens(near_HW, self.config.zoom, self.config.parallax)
@@ -132,12 +132,12 @@ class InterpolateAnimator:
 
 
 class PersonFinder:
-    """MediaPipe's selfie segmentation for landscape pictures, run by OpenCV in 7 ms; it is loaded once.
+    """MediaPipe's selfie segmentation for landscape pictures, run by OpenCV in 7 ms; loaded once.
 
-    Good on close and medium shots, drawn ones too; people in wide shots come out soft.
+    It works on close and medium shots, also drawn ones; in wide shots the masks of people are soft.
 
     Raises:
-        PackagedModelError: when its package is not installed.
+        PackagedModelError: its package is not installed.
     """
 
     def __init__(self) -> None:
@@ -147,7 +147,7 @@ class PersonFinder:
         self.network = cv2.dnn.readNetFromTFLite(str(packaged("selfie-segmentation") / file))
 
     def share(self, image_HWC: Image) -> Array:
-        """How much each pixel belongs to a person, H x W in 0-1, soft around the person and never inside."""
+        """How much each pixel belongs to a person, H x W in 0-1, soft around the person but not inside."""
         import cv2
 
         self.network.setInput(cv2.dnn.blobFromImage(image_HWC, 1 / 255, _SEGMENTED))
@@ -160,12 +160,12 @@ class PersonFinder:
 
 
 def _flat_lens(size: tuple[int, ...], config: InterpolateConfig, moves: bool = True) -> Lens:
-    """Without anything near; it moves as the config says, or shows the picture as it is."""
+    """A lens without near objects; it moves as the config says, or shows the unchanged picture."""
     return Lens(np.zeros(size, np.float32), config.zoom * moves, config.parallax * moves)
 
 
 def _between(kept_M: Array, t: float) -> Array:
-    """What is kept at _PARTS + 1 moments, at t in 0-1."""
+    """Interpolates values that are known at _PARTS + 1 moments, at t in 0-1."""
     part = min(int(t * _PARTS), _PARTS - 1)
     u = np.float32(t * _PARTS - part)
     between: Array = kept_M[part] * (1 - u) + kept_M[part + 1] * u

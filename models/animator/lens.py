@@ -1,8 +1,7 @@
-"""A camera that moves over pictures: where each pixel of a frame looks, and the poses on its way.
+"""A camera that moves over pictures: its poses, and the source position of each pixel of a frame.
 
-The camera follows a cubic through poses. Where two keyframes of a shot meet, pose and velocity are drawn from the
-two pictures, so that both clips compute the same ones and the move goes on without a jolt; at a cut they are drawn from
-the clip's seed.
+The camera follows a cubic through poses. Between two clips of a shot, pose and velocity are drawn from a seed of both
+keyframes, so both clips compute the same values and the move is smooth; at a cut they are drawn from the clip's seed.
 
 Shapes: H, W picture.
 """
@@ -19,12 +18,12 @@ Array = NDArray[np.float32]
 
 
 class Lens:
-    """Where each pixel of a frame looks in the picture, always inside of it.
+    """Source position of each pixel of a frame, always inside the picture.
 
     Args:
-        near_HW: how near each pixel is, from -0.5 to 0.5.
-        zoom: how far the camera goes in at most, as a share of the picture.
-        parallax: how far near things shift against far ones, as a share of the picture.
+        near_HW: nearness of each pixel, from -0.5 to 0.5.
+        zoom: largest zoom, as a share of the picture.
+        parallax: shift of near objects against far ones, as a share of the picture.
     """
 
     def __init__(self, near_HW: Array, zoom: float, parallax: float) -> None:
@@ -51,12 +50,12 @@ class Lens:
         return x_HW, y_HW
 
     def through(self, image: Any, pose: Array) -> Any:
-        """A picture or field of the lens's size as it is seen from a pose."""
+        """A picture or field of the lens's size, seen from a pose."""
         return looked(image, *self.look(pose))
 
 
 class Move:
-    """The camera's way through a clip, which goes on from the clip before and into the next one of the shot."""
+    """The camera's path through a clip, continuous with the neighbouring clips of the shot."""
 
     def __init__(self, clip: Clip) -> None:
         before, here, after = clip.previous, clip.keyframe_HWC, clip.next
@@ -64,7 +63,7 @@ class Move:
         self.end = _pose(clip.seed, 1) if after is None else _pose(_meeting(here, after), 0)
 
     def pose(self, t: float) -> Array:
-        """At t in 0-1: the cubic with the given velocities at both ends, kept where no border shows."""
+        """Pose at t in 0-1: a cubic with the given velocities at both ends, clipped so that no border shows."""
         (p, v), (q, w) = self.start, self.end
         square, cube = t * t, t * t * t
         pose: Array = (
@@ -77,14 +76,14 @@ class Move:
 
 
 def looked(image: Any, x_HW: Array, y_HW: Array) -> Any:
-    """A picture or field as it is seen at x_HW, y_HW; beyond the border the border goes on."""
+    """A picture or field sampled at x_HW, y_HW; beyond the border, the border's values are repeated."""
     import cv2
 
     return cv2.remap(image, x_HW, y_HW, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _pose(seed: int, which: int) -> tuple[Array, Array]:
-    """(pose, velocity a clip) drawn from a seed."""
+    """(pose, velocity per clip) drawn from a seed."""
     random = np.random.default_rng([seed & 0xFFFFFFFF, which])
     pose = random.uniform([0.2, -0.8, -0.8, -0.8, -0.8], 0.8)
     velocity = random.uniform(-0.5, 0.5, 5)
@@ -92,5 +91,5 @@ def _pose(seed: int, which: int) -> tuple[Array, Array]:
 
 
 def _meeting(first: Image, second: Image) -> int:
-    """A seed from two pictures, the same for the clip that ends there and the clip that begins there."""
+    """A seed from two pictures, the same for the clip before and the clip after their border."""
     return zlib.crc32(second[::16, ::16].tobytes(), zlib.crc32(first[::16, ::16].tobytes()))

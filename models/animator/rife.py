@@ -1,7 +1,7 @@
-"""RIFE 4.0: the flow from a moment between two pictures to both of them (Huang et al. 2022, MIT).
+"""RIFE 4.0: the flow from a moment between two pictures to both pictures (Huang et al. 2022, MIT).
 
-Four blocks look at the pair from coarse to fine, each correcting the flow of the one before. Flow is computed on small
-pictures, and moves large ones.
+Four blocks work from coarse to fine; each corrects the flow of the previous one. Flow is computed on small pictures and
+applied to large ones.
 
 Shapes: M moments, H, W picture, C colours, 4 flow (x, y to the first picture, x, y to the second, in pixels).
 """
@@ -19,14 +19,14 @@ from models.device import device
 from models.packaged import packaged
 
 _LONG_SIDE = 224  # of the small pictures
-_STRIDE = 32  # height and width are multiples of it: the coarsest block works at an eighth and shrinks that by four
+_STRIDE = 32  # divides height and width: the coarsest block works at an eighth of the size and divides that by four
 
 
 class FlowFinder:
     """The network with its packaged weights, for pictures of any size.
 
     Raises:
-        PackagedModelError: when they are not installed.
+        PackagedModelError: they are not installed.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class FlowFinder:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(flow_MHW4, share_MHW of the first picture) on small grids, at moments evenly spaced from 0 to 1.
 
-        Flow is in pixels of the pictures as they are given.
+        Flow is in pixels of the given pictures.
         """
         moment_M = torch.linspace(0, 1, moments, device=device())
         flow_M4HW, share_M1HW = self._seen(_small(first_HWC), _small(second_HWC), moment_M)
@@ -51,9 +51,9 @@ class FlowFinder:
         return flow_MHW4 * np.array([x, y, x, y], np.float32), share_M1HW[:, 0].cpu().numpy()
 
     def disagreement(self, first_HWC: Image, second_HWC: Image) -> float:
-        """How different the pictures are when both are warped to the moment between them: 0 for equal ones, at most 4.
+        """Difference of the pictures when both are warped to the middle moment: 0 if they are equal, at most 4.
 
-        Over the eighth of the picture's height where it is worst or, if that is more, four times the mean everywhere.
+        It is the mean over the worst eighth of the picture's height or, if larger, four times the mean of the picture.
         """
         first_13HW, second_13HW = _small(first_HWC), _small(second_HWC)
         flow_14HW, _ = self._seen(first_13HW, second_13HW, first_13HW.new_tensor([0.5]))
@@ -90,7 +90,7 @@ class FlowNetwork(nn.Module):
 
 
 class _Block(nn.Module):
-    """A correction of the flow, seen at 1 / scale of the pictures' size."""
+    """Corrects the flow at 1 / scale of the pictures' size."""
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class _Block(nn.Module):
 
 
 def _warp(image_MCHW: Tensor, flow_M2HW: Tensor) -> Tensor:
-    """The picture as seen from where each pixel moves to by its flow; beyond the border the border goes on."""
+    """The picture sampled at each pixel's position plus its flow; beyond the border, the border is repeated."""
     height, width = image_MCHW.shape[2:]
     y_H1 = torch.arange(height, device=image_MCHW.device)[:, None] + flow_M2HW[:, 1]
     x_1W = torch.arange(width, device=image_MCHW.device)[None] + flow_M2HW[:, 0]

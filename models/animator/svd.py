@@ -1,7 +1,7 @@
 """Stable Video Diffusion, extended with an anchor (section 3.5).
 
-A clip that is longer than the model's frames goes on from its last frame. Only the VAE sees that frame; the U-Net's
-cross-attention goes on seeing the CLIP feature of the first keyframe, so that errors do not add up.
+A clip that is longer than the model's frames is extended from its last frame. Only the VAE gets that frame; the U-Net's
+cross-attention keeps the CLIP feature of the first keyframe, so that errors do not accumulate.
 """
 
 from typing import Any, ClassVar, Literal
@@ -16,7 +16,7 @@ XT = "stabilityai/stable-video-diffusion-img2vid-xt"
 
 
 class SvdConfig(GeneratedConfig, frozen=True, extra="forbid"):
-    """Stable Video Diffusion; it takes no last frame, so that a clip may end elsewhere than the next one begins."""
+    """Stable Video Diffusion; it accepts no last frame, so a clip may not end at the start of the next one."""
 
     origin: ClassVar[Origin] = Origin(
         "Stable Video Diffusion",
@@ -28,9 +28,9 @@ class SvdConfig(GeneratedConfig, frozen=True, extra="forbid"):
     kind: Literal["svd"] = "svd"
     source: str = Field(XT, description="folder or hub id in diffusers' layout")
     variant: Literal["", "fp16"] = Field("fp16", description="fp16 for files that diffusers saved under that name")
-    anchored: bool = Field(True, description="the first keyframe's CLIP feature in extensions; else the last frame's")
-    motion: int = Field(127, ge=1, le=255, description="motion bucket: more moves more")
-    noise: float = Field(0.02, ge=0, description="noise on the first frame: more moves more and is less like it")
+    anchored: bool = Field(True, description="extend with the first keyframe's CLIP feature, not the last frame's")
+    motion: int = Field(127, ge=1, le=255, description="motion bucket: larger values give more motion")
+    noise: float = Field(0.02, ge=0, description="noise on the first frame: more gives more motion and less similarity")
     guidance: float = Field(3.0, ge=1, description="classifier-free guidance of the last frame, from 1 at the first")
 
 
@@ -38,7 +38,7 @@ class SvdAnimator(GeneratedAnimator):
     """The animator of `SvdConfig`.
 
     Raises:
-        CheckpointError: when the weights can't be had, or lack a tensor.
+        CheckpointError: the weights can't be loaded, or lack a tensor.
     """
 
     name = "svd"
@@ -52,7 +52,7 @@ class SvdAnimator(GeneratedAnimator):
     def draw(
         self, first: Image, last: Image | None, anchor: Image, prompt: str, frames: int, generator: Any
     ) -> list[Image]:
-        """See `GeneratedAnimator.draw`; neither a last frame nor words are seen."""
+        """See `GeneratedAnimator.draw`; it ignores a last frame and text."""
         from PIL import Image as Pillow
 
         config = self.svd
@@ -75,7 +75,7 @@ class SvdAnimator(GeneratedAnimator):
 
 
 def networks(config: SvdConfig) -> dict[str, Any]:
-    """Part by part, since each must have all of its tensors; raises CheckpointError where one has not."""
+    """The networks, loaded one by one; raises CheckpointError if one lacks a tensor."""
     from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
     from transformers import CLIPVisionModelWithProjection
 
@@ -92,7 +92,7 @@ def networks(config: SvdConfig) -> dict[str, Any]:
 
 
 def _pipeline(config: SvdConfig) -> Any:
-    """diffusers' pipeline; while `anchor` is set, it gives the CLIP feature, and `image` goes to the VAE alone."""
+    """diffusers' pipeline; while `anchor` is set, the CLIP feature is the anchor's, and only the VAE gets `image`."""
     from diffusers import EulerDiscreteScheduler, StableVideoDiffusionPipeline
     from transformers import CLIPImageProcessor
 

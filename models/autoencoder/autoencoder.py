@@ -31,10 +31,10 @@ class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class DiffusionAutoencoder(nn.Module):
-    """Compressor, decoder and latent codec, with the statistics of the tokens that it makes.
+    """Compressor, decoder and latent codec, with the statistics of its tokens.
 
-    The image encoder stays outside: it is frozen, so its features are computed once and stored. `unet` gives the
-    decoder weights instead of those that its config names.
+    The image encoder is not included: it is frozen, so its features are computed once and stored. If `unet` is given,
+    the decoder uses it instead of the weights that its config names.
     """
 
     token_mean_LD: Tensor
@@ -71,11 +71,11 @@ class DiffusionAutoencoder(nn.Module):
     ) -> Tensor:
         """tokens_BLD (and scripts padded by `decoder.pad`, for a decoder of stage 3) to latents_BCHW.
 
-        One seed a keyframe; the result doesn't depend on `batch`, the number of keyframes drawn together. `denoiser`
-        runs in the decoder's place.
+        There is one seed per keyframe; the result doesn't depend on `batch`, the number of keyframes drawn together.
+        `denoiser` replaces the decoder.
         """
         if len(seeds) != len(tokens_BLD):
-            raise ValueError(f"{len(seeds)} seeds for {len(tokens_BLD)} keyframes: give one seed a keyframe")
+            raise ValueError(f"{len(seeds)} seeds for {len(tokens_BLD)} keyframes: give one seed per keyframe")
         device = self.token_mean_LD.device
         latents = []
         for start in range(0, len(tokens_BLD), batch):
@@ -91,14 +91,14 @@ class DiffusionAutoencoder(nn.Module):
 
     @torch.no_grad()
     def measure_tokens(self, tokens_BLD: Tensor) -> None:
-        """Keep mean and standard deviation of these tokens, which the autoregressive model standardises by."""
+        """Stores mean and standard deviation of these tokens; the autoregressive model standardises tokens by them."""
         self.token_mean_LD.copy_(tokens_BLD.mean(0))
         self.token_std_LD.copy_(tokens_BLD.std(0, correction=0).clamp(min=1e-3))
 
     def with_identity(self) -> "DiffusionAutoencoder":
         """The same weights with new projections of descriptions and faces, ready for stage 3 (section 3.3)."""
         decoder = self.config.decoder.model_copy(update={"identity": True})
-        unet = None if isinstance(decoder.unet, UNetConfig) else self.decoder.unet  # a large one is not made twice
+        unet = None if isinstance(decoder.unet, UNetConfig) else self.decoder.unet  # a large one is not built twice
         wider = DiffusionAutoencoder(self.config.model_copy(update={"decoder": decoder}), self.codec, unet)
         missing, unexpected = wider.load_state_dict(self.state_dict(), strict=False)
         assert not unexpected
@@ -107,9 +107,9 @@ class DiffusionAutoencoder(nn.Module):
         return wider
 
     def save_pretrained(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write a folder: config.json, unet/ and scheduler/ (they open in diffusers), codec/, *.safetensors.
+        """Writes a folder: config.json, unet/ and scheduler/ (readable by diffusers), codec/, *.safetensors.
 
-        `dtype=torch.float16` halves the files; loading brings float32 back.
+        `dtype=torch.float16` halves the size of the files; loading converts them to float32.
         """
         folder.mkdir(parents=True, exist_ok=True)
         for name, state in self._parts().items():
@@ -119,17 +119,17 @@ class DiffusionAutoencoder(nn.Module):
         _save(unet.state_dict(), folder / "unet" / "diffusion_pytorch_model.safetensors", dtype)
         sampling_schedule(self.config.diffusion).save_pretrained(folder / "scheduler")
         self.codec.save_pretrained(folder / "codec")
-        (folder / "config.json").write_text(self.config.model_dump_json(indent=2))  # last: it makes the rest count
+        (folder / "config.json").write_text(self.config.model_dump_json(indent=2))  # last: marks it complete
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Self:
-        """Read what `save_pretrained` wrote, in float32 and eval mode.
+        """Reads a folder of `save_pretrained`, in float32 and eval mode.
 
         Raises:
-            ValueError: for a folder without an autoencoder, or with other weights than its config says; it names them.
+            ValueError: the folder has no autoencoder, or weights that differ from its config; the message names them.
         """
         if not (folder / "config.json").is_file():
-            raise ValueError(f"{folder} holds no autoencoder: no config.json; train one or name the right folder")
+            raise ValueError(f"{folder} has no autoencoder: no config.json; train one or name the right folder")
         config = AutoencoderConfig(**json.loads((folder / "config.json").read_text()))
         autoencoder = cls(config, load_codec(folder / "codec"), _load_unet(folder / "unet"))
         state = {f"decoder.unet.{key}": value for key, value in autoencoder.decoder.unet.state_dict().items()}
@@ -141,14 +141,14 @@ class DiffusionAutoencoder(nn.Module):
         return autoencoder.eval()
 
     def _parts(self) -> dict[str, dict[str, Tensor]]:
-        """What lies beside unet/ and codec/, one file each."""
+        """The weights outside unet/ and codec/, one file each."""
         decoder = {key: value for key, value in self.decoder.state_dict().items() if not key.startswith("unet.")}
         tokens = {"token_mean_LD": self.token_mean_LD, "token_std_LD": self.token_std_LD}
         return {"compressor": self.compressor.state_dict(), "decoder": decoder, "tokens": tokens}
 
 
 def _load_unet(folder: Path) -> Any:
-    """What `save_pretrained` wrote, in float32; every tensor must be there."""
+    """The U-Net of `save_pretrained`, in float32; no tensor may be missing."""
     from diffusers import UNet2DConditionModel
 
     with torch.device("meta"):
@@ -161,16 +161,16 @@ def _load_unet(folder: Path) -> Any:
 def _fill(module: nn.Module, state: dict[str, Tensor], folder: Path, assign: bool = False) -> None:
     try:
         module.load_state_dict(state, assign=assign)
-    except RuntimeError as error:  # its first line names the class, each further one keys
+    except RuntimeError as error:  # its first line names the class, the others name keys
         said = " ".join(str(error).split("\n\t", 1)[-1].split())
-        raise ValueError(f"{str(folder)!r} holds other weights than its config.json says: {said[:500]}") from error
+        raise ValueError(f"{str(folder)!r} has other weights than its config.json says: {said[:500]}") from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{str(path)!r} is missing or damaged ({error}): bring the whole folder again") from error
+        raise ValueError(f"{str(path)!r} is missing or damaged ({error}): copy the whole folder again") from error
 
 
 def _save(state: dict[str, Tensor], path: Path, dtype: torch.dtype) -> None:

@@ -1,7 +1,7 @@
-"""The coarse head: tokens to a first, blurred map of latents, trained by a plain l2 loss.
+"""The coarse head: tokens to a first, blurred map of latents, trained with a plain l2 loss.
 
-An addition to the paper, which starts from SDXL: where the decoder starts from little or nothing, a regression
-teaches the tokens what a picture looks like in a few cheap steps, and hands the U-Net a map to refine.
+The paper, which starts from SDXL, has no such head. If the decoder starts from scratch, a regression teaches the tokens
+the rough picture in a few cheap steps, and gives the U-Net a map to refine.
 
 Shapes: B keyframes, L tokens, D token width, S descriptions and faces, C channels, H x W grid.
 """
@@ -21,16 +21,16 @@ class CoarseConfig(BaseModel, frozen=True, extra="forbid"):
 
     hidden: int = Field(192, gt=0, description="width of the layer between tokens and the smallest grid")
     code: int | None = Field(
-        None, gt=0, description="numbers that tokens say of each cell of the smallest grid, in place of `hidden`"
+        None, gt=0, description="numbers that the tokens give per cell of the smallest grid, instead of `hidden`"
     )
-    channels: tuple[int, ...] = Field((192, 128, 64), min_length=1, description="of each grid, smallest first")
-    spread: float = Field(0.15, gt=0, description="std of latents around the map, as the decoder assumes at first")
+    channels: tuple[int, ...] = Field((192, 128, 64), min_length=1, description="channels of each grid, smallest first")
+    spread: float = Field(0.15, gt=0, description="std of latents around the map that the decoder initially assumes")
 
 
 class ScriptReader(nn.Module):
-    """Attention from each place of a grid to descriptions and faces, which adds nothing before it is trained.
+    """Attention from each position of a grid to descriptions and faces; before training its output is zero.
 
-    Rows of zeros are padding; an extra row of zeros stands for nothing to read.
+    Rows of zeros are padding; an extra row of zeros means that there is nothing to read.
     """
 
     def __init__(self, channels: int, grid: tuple[int, int], width: int) -> None:
@@ -51,11 +51,11 @@ class ScriptReader(nn.Module):
 
 
 class CoarseHead(nn.Module):
-    """Linear layers to the smallest grid, then a residual block and a doubling of the grid for each level.
+    """Linear layers to the smallest grid, then for each level a residual block and a doubling of the grid.
 
-    With `code` the tokens say a few numbers of each cell, which convolutions draw on, beside one linear map from the
-    numbers to the latents that the cell covers (`components`). With `reads` (stage 3) it also attends to descriptions
-    and faces, on all grids but the largest.
+    With `code` the tokens give a few numbers per cell. Convolutions and one linear map turn them into the latents that
+    the cell covers (`components`). With `reads` (stage 3) the head also attends to descriptions and faces, on all grids
+    except the largest.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class CoarseHead(nn.Module):
 def coarse_loss(
     codec: Codec, map_BCHW: Tensor, latents_BCHW: Tensor, pixel_weight: float, weights_BHW: Tensor | None = None
 ) -> Tensor:
-    """l2 in latents plus `pixel_weight` times l1 in the pixels that they decode to; `weights_BHW` are of grid cells."""
+    """l2 in latents plus `pixel_weight` times l1 in decoded pixels; `weights_BHW` are weights of grid cells."""
     weights_B1HW = 1.0 if weights_BHW is None else weights_BHW[:, None]
     loss = (weights_B1HW * (map_BCHW - latents_BCHW).square()).mean()
     if pixel_weight:

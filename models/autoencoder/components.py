@@ -1,6 +1,6 @@
-"""Where compressor and coarse head with a `code` start: at the principal components of what each cell covers.
+"""Initialises compressor and coarse head with a `code` from the principal components of the cells' content.
 
-A code that is learnt from random weights first has to find what these say at once.
+From random weights, training would first have to find these components.
 
 Shapes: B pictures, N positions and C channels of the features, K codes of a cell, P values that a cell covers, L
 tokens of width D.
@@ -18,12 +18,12 @@ from models.autoencoder.compressor import ConvolutionalCompressor
 def start_from_components(
     compressor: ConvolutionalCompressor, coarse: CoarseHead, features_BNC: Tensor, latents_BCHW: Tensor
 ) -> None:
-    """Sets the linear layers of both: the convolutions beside them begin with a share of nothing.
+    """Sets the linear layers of both; the convolutions beside them start with a weight of zero.
 
-    A cell's K components, of unit variance, are dealt out to the tokens, the leading ones to the first token.
+    A cell's K components, scaled to unit variance, are distributed over the tokens, the leading ones to the first.
 
     Raises:
-        ValueError: when the two have codes of different sizes.
+        ValueError: the two have codes of different sizes.
     """
     assert compressor.components is not None
     assert compressor.squeeze is not None

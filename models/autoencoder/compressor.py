@@ -1,7 +1,6 @@
 """The compressor: the spatial features of an image to L tokens (section 3.2, Appendix A, Figure 9).
 
-Two of them: the paper's transformer, and convolutions, which learn a world of pictures from scratch on a CPU in a
-quarter of the steps.
+There are two: the paper's transformer, and convolutions, which train from scratch on a CPU in a quarter of the steps.
 
 Shapes: B images, N positions of the image encoder (rows R x columns M), C its channels, W hidden width, L tokens, D
 token width.
@@ -22,7 +21,7 @@ class TransformerConfig(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["transformer"] = "transformer"
     channels: int = Field(1392, gt=0, description="channels C of the image encoder")
     positions: int = Field(28, gt=0, description="positions N of the image encoder: 4 x 7 for pictures of 224x128")
-    tokens: int = Field(2, gt=0, description="tokens L a keyframe; the paper: 2")
+    tokens: int = Field(2, gt=0, description="tokens L per keyframe; the paper: 2")
     token_width: int = Field(64, gt=0, description="token width D")
     width: int = Field(128, gt=0, description="hidden width W of the transformer blocks")
     heads: int = Field(4, gt=0, description="attention heads")
@@ -30,18 +29,18 @@ class TransformerConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class ConvolutionalConfig(BaseModel, frozen=True, extra="forbid"):
-    """Convolutions over a grid of features, halved between the levels."""
+    """Convolutions over a grid of features that is halved between levels."""
 
     kind: Literal["convolutional"] = "convolutional"
     channels: int = Field(64, gt=0, description="channels C of the features")
     rows: int = Field(16, gt=0, description="rows R of the grid of features")
     columns: int = Field(28, gt=0, description="columns M of the grid of features")
-    tokens: int = Field(2, gt=0, description="tokens L a keyframe; the paper: 2")
+    tokens: int = Field(2, gt=0, description="tokens L per keyframe; the paper: 2")
     token_width: int = Field(128, gt=0, description="token width D")
     levels: tuple[int, ...] = Field((96, 192, 256), min_length=1, description="channels of each grid, finest first")
     hidden: int = Field(384, gt=0, description="width of the layer between the coarsest grid and the tokens")
     code: int | None = Field(
-        None, gt=0, description="numbers that a cell of the coarsest grid becomes, in place of `hidden`; null: hidden"
+        None, gt=0, description="numbers per cell of the coarsest grid, instead of `hidden`; null: hidden"
     )
 
     @property
@@ -63,7 +62,7 @@ def build_compressor(config: TransformerConfig | ConvolutionalConfig) -> "Compre
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside an identity, normalised over channels and places together."""
+    """Two 3x3 convolutions with a skip connection, normalised over channels and positions together."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -102,8 +101,8 @@ class Block(nn.Module):
 class Compressor(nn.Module):
     """Figure 9: three blocks over N positions, transpose and linear from N to L, three blocks over L tokens.
 
-    The tokens leave through a layer norm without weights: each has mean 0 and variance 1 over its D channels,
-    so that noise on tokens and the mixture over them have a known scale (the paper names no norm).
+    The last step is a layer norm without weights, so each token has mean 0 and variance 1 over its D channels, and
+    noise on tokens and the mixture over them have a known scale (the paper names no norm).
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -137,12 +136,11 @@ class Compressor(nn.Module):
 
 
 class ConvolutionalCompressor(nn.Module):
-    """A residual block a level, a halving of the grid between levels, then linear layers to L tokens.
+    """One residual block per level, halving of the grid between levels, then linear layers to L tokens.
 
-    With `code` each cell of the coarsest grid becomes a few numbers, by the convolutions and by one linear map of the
-    features that it covers (`components`), and the numbers of all cells become the tokens: what is near stays near,
-    and far fewer pictures teach it. The tokens leave through a layer norm without weights, as the paper's compressor's
-    do here.
+    With `code`, convolutions and one linear map of the covered features (`components`) turn each cell of the coarsest
+    grid into a few numbers, and the numbers of all cells become the tokens. This keeps locality and needs far fewer
+    training pictures. The last step is a layer norm without weights, as in our `Compressor`.
     """
 
     def __init__(self, config: ConvolutionalConfig) -> None:

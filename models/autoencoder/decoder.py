@@ -18,23 +18,23 @@ from models.autoencoder.unet import UNetBackend, UNetConfig, build_unet, widths
 
 
 class DecoderConfig(BaseModel, frozen=True, extra="forbid"):
-    """The U-Net, the coarse head, and how much of a script and of its faces the decoder reads."""
+    """The U-Net, the coarse head, and the numbers of sentences and faces that the decoder reads."""
 
     unet: UNetBackend = Field(UNetConfig(), description="U-Net")
     coarse: CoarseConfig | None = Field(CoarseConfig(), description="coarse head; null: none, as in the paper")
-    identity: bool = Field(False, description="read descriptions and faces (stage 3) beside the tokens")
+    identity: bool = Field(False, description="read descriptions and faces (stage 3) in addition to the tokens")
     sentences: int = Field(15, ge=0, description="places S for sentences; the paper: 15")
     sentence_width: int = Field(384, gt=0, description="width E of a sentence's vector")
     faces: int = Field(5, ge=0, description="places F for faces; the paper: 5")
     face_width: int = Field(128, gt=0, description="width G of a face's embedding")
-    image_size: tuple[int, int] = Field((512, 896), description="height and width in pixels where no others are given")
+    image_size: tuple[int, int] = Field((512, 896), description="default height and width in pixels")
 
 
 class Condition(NamedTuple):
-    """All that a keyframe's picture is drawn from.
+    """Everything that conditions a keyframe's picture.
 
-    sizes_B6 is SDXL's size conditioning in pixels: height and width of the original picture, top and left of the part
-    that was cut out of it once it was resized, height and width of that part. None: whole pictures of `image_size`.
+    sizes_B6 is SDXL's size conditioning in pixels: height and width of the original picture, top and left of the crop
+    in the resized picture, height and width of the crop. None: whole pictures of `image_size`.
     """
 
     context_BKX: Tensor
@@ -47,11 +47,11 @@ class DiffusionDecoder(nn.Module):
     """D of eq. 1, and of eq. 2 once `config.identity` is set.
 
     The context of the cross-attention is the tokens, then up to S projected sentences and F projected faces, padded
-    with zeros. Unlike SDXL's text encoders there is no pooled output: the concatenated tokens are projected into its
-    place by one linear layer (Appendix A). Tokens narrower or wider than the cross-attention are brought to its width.
+    with zeros. Instead of the pooled output of SDXL's text encoders, the U-Net gets a linear projection of the
+    concatenated tokens (Appendix A). Tokens are projected if their width differs from the cross-attention's.
 
     Args:
-        unet: weights to take over instead of those that `config.unet` names.
+        unet: replaces the U-Net that `config.unet` names.
     """
 
     sizes_6: Tensor
@@ -64,7 +64,7 @@ class DiffusionDecoder(nn.Module):
         self.unet = build_unet(config.unet, grid, config.coarse is not None) if unet is None else unet
         cross, pooled = widths(self.unet)
         self.pooled = nn.Linear(tokens * token_width, pooled)
-        # Without a bias, so that a masked or padded token stays zero.
+        # No bias, so that a masked or padded token stays zero.
         self.widen = nn.Identity() if cross == token_width else nn.Linear(token_width, cross, bias=False)
         self.sentence_mlp = _mlp(config.sentence_width, token_width) if config.identity else None
         self.face_mlp = _mlp(config.face_width, token_width) if config.identity else None
@@ -75,7 +75,7 @@ class DiffusionDecoder(nn.Module):
 
     @property
     def context_length(self) -> int:
-        """K: how many vectors the cross-attention reads."""
+        """K, the number of vectors that the cross-attention reads."""
         return self.tokens + (self.config.sentences + self.config.faces if self.config.identity else 0)
 
     def condition(
@@ -87,10 +87,10 @@ class DiffusionDecoder(nn.Module):
         keep_B: Tensor | None = None,
         sizes_B6: Tensor | None = None,
     ) -> Condition:
-        """What the U-Net reads. Rows of zeros in `sentences_BSE` and `faces_BFG` are padding (see `pad`).
+        """The input of the U-Net. Rows of zeros in `sentences_BSE` and `faces_BFG` are padding (see `pad`).
 
         `keep_BK` (0 or 1) turns single vectors of the context into zero tokens (the paper's random masking);
-        `keep_B` drops everything of a keyframe at once, which trains the unconditional model of guidance.
+        `keep_B` drops a keyframe's whole condition, which trains the unconditional model for guidance.
         """
         expected = (self.tokens, self.token_width)
         if tokens_BLD.ndim != 3 or tokens_BLD.shape[1:] != expected:
@@ -137,7 +137,7 @@ class DiffusionDecoder(nn.Module):
 
 
 def drop(condition: Condition, keep_B: Tensor) -> Condition:
-    """Zeros in place of everything but the sizes where `keep_B` is 0."""
+    """Replaces everything except the sizes by zeros where `keep_B` is 0."""
     context, pooled, coarse, sizes = condition
     return Condition(
         context * keep_B[:, None, None],
@@ -148,16 +148,16 @@ def drop(condition: Condition, keep_B: Tensor) -> Condition:
 
 
 def random_keep(shape: Sequence[int], masked: float, generator: torch.Generator) -> Tensor:
-    """Ones, each turned into a zero with probability `masked`."""
+    """Ones, each replaced by zero with probability `masked`."""
     if not 0 <= masked <= 1:
-        raise ValueError(f"a probability lies in 0-1, got {masked}")
+        raise ValueError(f"a probability must be in 0-1, got {masked}")
     return (torch.rand(tuple(shape), generator=generator) >= masked).float()
 
 
 def pad(vectors: Sequence[np.ndarray], length: int) -> Tensor:
-    """Lists of [n, width] vectors, one list a keyframe, to one tensor [B, length, width] padded with zeros.
+    """Lists of [n, width] vectors, one list per keyframe, to one tensor [B, length, width] padded with zeros.
 
-    A list without vectors must still have a width (shape [0, width]). Vectors beyond `length` are an error.
+    An empty list must also have a width (shape [0, width]). More than `length` vectors are an error.
     """
     if not vectors:
         raise ValueError("nothing to pad: no keyframes were given")

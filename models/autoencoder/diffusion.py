@@ -1,4 +1,4 @@
-"""Diffusion: what the decoder learns to predict (eq. 1 and 2) and how a picture is drawn from noise.
+"""Diffusion: the decoder's training target (eq. 1 and 2), and sampling of pictures from noise.
 
 Shapes: B keyframes, C latent channels, H x W latent grid.
 """
@@ -18,7 +18,7 @@ Sampler = Literal["euler", "dpm++"]
 
 
 class Denoiser(Protocol):
-    """What draws: a DiffusionDecoder, or a faster copy of one (`models.autoencoder.fast`)."""
+    """A DiffusionDecoder, or a faster copy of one (`models.autoencoder.fast`)."""
 
     config: DecoderConfig
     grid: tuple[int, int, int]
@@ -27,7 +27,7 @@ class Denoiser(Protocol):
 
 
 class DiffusionConfig(BaseModel, frozen=True, extra="forbid"):
-    """`epsilon` is eq. 1 on SDXL's schedule; `flow`, a straight path, learns faster and needs fewer sampling steps."""
+    """`epsilon` is eq. 1 on SDXL's schedule; `flow`, a straight path, trains faster and needs fewer sampling steps."""
 
     prediction: Literal["epsilon", "v", "flow"] = Field(
         "flow",
@@ -37,7 +37,7 @@ class DiffusionConfig(BaseModel, frozen=True, extra="forbid"):
     noise_offset: float = Field(
         0.05, ge=0, description="standard deviation of the noise that a whole channel shares; the paper: 0.05"
     )
-    time_mean: float = Field(0.7, description="flow: t = sigmoid(N(time_mean, time_std)); at t = 1 all is noise")
+    time_mean: float = Field(0.7, description="flow: t = sigmoid(N(time_mean, time_std)); t = 1 is pure noise")
     time_std: float = Field(1.0, gt=0, description="flow: see time_mean")
     min_snr: float | None = Field(
         None, gt=0, description="epsilon, v: weigh losses by min(SNR, this), often 5; null: no weights"
@@ -64,7 +64,7 @@ def draw_noise(config: DiffusionConfig, shape_BCHW: Sequence[int], generator: to
 def corrupt(
     config: DiffusionConfig, latents_BCHW: Tensor, noise_BCHW: Tensor, timestep_B: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """z_t = alpha_t x + sigma_t noise, and what the decoder shall predict from it."""
+    """z_t = alpha_t x + sigma_t noise, and the decoder's target."""
     alpha_B, sigma_B = alpha_sigma(config, timestep_B)
     alpha, sigma = alpha_B[:, None, None, None], sigma_B[:, None, None, None]
     noisy_BCHW = alpha * latents_BCHW + sigma * noise_BCHW
@@ -78,7 +78,7 @@ def corrupt(
 
 
 def alpha_sigma(config: DiffusionConfig, timestep_B: Tensor) -> tuple[Tensor, Tensor]:
-    """alpha_t and sigma_t of z_t: a straight line for `flow`, else SDXL's schedule (interpolated between steps)."""
+    """alpha_t and sigma_t of z_t: a straight line for `flow`, otherwise SDXL's schedule, interpolated between steps."""
     if config.prediction == "flow":
         time_B = timestep_B / TIMESTEPS
         return 1 - time_B, time_B
@@ -96,10 +96,10 @@ def diffusion_loss(
     timestep_B: Tensor,
     condition: Condition,
 ) -> Tensor:
-    """Eq. 1 (and eq. 2, when the condition holds scripts): the mean squared error of the prediction, a scalar.
+    """Eq. 1 (and eq. 2, if the condition has scripts): the mean squared error of the prediction, a scalar.
 
-    With `min_snr` it is the error of the latents that the prediction implies, times min(SNR, min_snr), written as
-    a weight on the prediction's own error (Hang et al., 2023).
+    With `min_snr` it is the error of the implied latents times min(SNR, min_snr), written as a weight on the
+    prediction's own error (Hang et al., 2023).
     """
     noisy_BCHW, target_BCHW = corrupt(config, latents_BCHW, noise_BCHW, timestep_B)
     errors_BCHW = (predict(decoder, config, noisy_BCHW, timestep_B, condition) - target_BCHW).square()
@@ -114,11 +114,11 @@ def diffusion_loss(
 def predict(
     decoder: Denoiser, config: DiffusionConfig, noisy_BCHW: Tensor, timestep_B: Tensor, condition: Condition
 ) -> Tensor:
-    """The prediction that eq. 1 compares with its target: the U-Net's or, with a coarse map, the U-Net's correction
-    to what latents that lie around the map with a std of `coarse.spread` would make of the noisy ones.
+    """The prediction that eq. 1 compares with its target.
 
-    Such a decoder draws the coarse map before its first step, and learns details from there. A dropped map (all
-    zeros) says nothing.
+    Without a coarse map it is the U-Net's output. With one, the U-Net's output is a correction: it is added to the
+    optimal prediction if latents were distributed around the map with a std of `coarse.spread`. So before training the
+    decoder draws the coarse map. A dropped map (all zeros) has no effect.
     """
     prediction_BCHW: Tensor = decoder(noisy_BCHW, timestep_B, condition)
     if condition.coarse_BCHW is None or decoder.config.coarse is None:
@@ -150,13 +150,13 @@ def sample(
     guidance: float = 1.0,
     sampler: Sampler = "euler",
 ) -> Tensor:
-    """Draw latents_BCHW by Euler or DPM++ (2M) steps, one seed a keyframe.
+    """Draws latents_BCHW by Euler or DPM++ (2M) steps, with one seed per keyframe.
 
-    A keyframe's noise depends on its own seed only, never on the batch around it nor on the device. `guidance`
-    other than 1 weighs the conditional against the unconditional prediction and costs a second pass a step.
+    A keyframe's noise depends only on its seed, not on the batch or the device. `guidance` other than 1 weighs the
+    conditional against the unconditional prediction and needs a second forward pass per step.
     """
     if len(seeds) != len(condition.context_BKX):
-        raise ValueError(f"{len(seeds)} seeds for {len(condition.context_BKX)} keyframes: give one seed a keyframe")
+        raise ValueError(f"{len(seeds)} seeds for {len(condition.context_BKX)} keyframes: give one seed per keyframe")
     if steps < 1:
         raise ValueError(f"sampling takes at least one step, got {steps}")
     device = condition.context_BKX.device
@@ -166,7 +166,7 @@ def sample(
         schedule.set_timesteps(sigmas=torch.linspace(1, 1 / steps, steps).tolist(), device=device)
     else:
         schedule.set_timesteps(steps, device=device)
-    schedule.set_begin_index(0)  # else the first step asks the device for it
+    schedule.set_begin_index(0)  # otherwise the first step synchronises with the device
     scaled = config.prediction != "flow" and sampler == "euler"
     latents_BCHW = torch.stack(noise).to(device) * (schedule.init_noise_sigma if scaled else 1)
     nothing = drop(condition, condition.context_BKX.new_zeros(len(seeds)))
@@ -206,7 +206,7 @@ _SDXL: dict[str, Any] = {
 
 @lru_cache
 def alphas_cumprod(device: torch.device) -> Tensor:
-    """SDXL's product of alphas up to each of the timesteps, kept for all later calls."""
+    """SDXL's cumulative product of alphas at each timestep, cached."""
     from diffusers import DDPMScheduler
 
     schedule: Any = DDPMScheduler(**_SDXL)

@@ -1,6 +1,6 @@
-"""The decoder for drawing pictures fast: half or eight bits, compiled, and replayed as one CUDA graph a step.
+"""A fast decoder for inference: 16 or 8 bits, compiled, one CUDA graph per step.
 
-Shapes: B keyframes, K context vectors, X their width, C latent channels, H x W latent grid; of a linear layer M rows, K
+Shapes: B keyframes, K context vectors, X their width, C latent channels, H x W latent grid; in a linear layer M rows, K
 inputs, N outputs.
 """
 
@@ -20,34 +20,31 @@ _MULTIPLE = 16  # of K and N, for the GPU's kernel
 
 
 class FastConfig(BaseModel, frozen=True, extra="forbid"):
-    """How the U-Net runs when pictures are drawn."""
+    """How the U-Net runs at inference."""
 
     precision: Literal["fp32", "bf16", "fp8"] = Field(
         "fp32",
-        description="number format of weights and arithmetic; fp8: in the transformers' linear layers, else bf16",
+        description="number format of weights and arithmetic; fp8: only linear layers of transformers, the rest bf16",
     )
-    compile: bool = Field(
-        False, description="use torch.compile: minutes, once for each batch size, kept in torch's cache"
-    )
+    compile: bool = Field(False, description="use torch.compile: takes minutes, once per batch size, cached by torch")
     graph: bool = Field(False, description="replay each step as one CUDA graph; ignored without a GPU")
-    fewest: int = Field(256, ge=1, description="inputs from which on a linear layer is worth eight bits")
+    fewest: int = Field(256, ge=1, description="fewest inputs of a linear layer that is quantised to eight bits")
 
     @property
     def plain(self) -> bool:
-        """Whether all is as in training."""
+        """Whether the U-Net runs as in training."""
         return self == FastConfig()
 
     @property
     def by_size(self) -> bool:
-        """Whether each number of keyframes that are drawn together costs anew, once."""
+        """Whether each new batch size costs time once."""
         return self.compile or self.graph
 
 
 class FastDecoder:
-    """A copy of a decoder's U-Net that takes what the decoder takes; it follows no later training.
+    """A copy of a decoder's U-Net with the decoder's inputs; later training of the decoder doesn't change it.
 
-    A call gives a tensor of its own, float32. Numbers of keyframes that come again cost nothing; a new one is
-    compiled and captured anew.
+    A call returns a new float32 tensor. A new batch size is compiled and captured once.
     """
 
     def __init__(self, decoder: DiffusionDecoder, config: FastConfig) -> None:
@@ -57,7 +54,7 @@ class FastDecoder:
         self._dtype = torch.float32 if config.precision == "fp32" else torch.bfloat16
         unet: Any = copy.deepcopy(decoder.unet).requires_grad_(False).eval()
         unet.fuse_qkv_projections()
-        nn.Module.to(unet, self._dtype)  # diffusers' own warns of nothing
+        nn.Module.to(unet, self._dtype)  # diffusers' own method logs a needless warning
         nn.Module.to(unet, memory_format=torch.channels_last)
         if config.precision == "fp8":
             quantise(unet, config.fewest)
@@ -101,7 +98,7 @@ class FastDecoder:
         for place, part in zip(kept, given, strict=True):
             place.copy_(part)
         graph.replay()
-        return out_BCHW.clone()  # the next replay writes over it
+        return out_BCHW.clone()  # the next replay overwrites it
 
     def _captured(self, kept: list[Tensor]) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]:
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -117,9 +114,9 @@ class FastDecoder:
 
 
 class Fp8Linear(nn.Module):
-    """A linear layer in eight bits, with a scale for each output and each row of the input, found as it comes.
+    """A linear layer in eight bits, with one scale per output and one, computed on the fly, per row of the input.
 
-    Off a GPU the same numbers are multiplied in 32 bits.
+    Without a GPU the same numbers are multiplied in 32 bits.
     """
 
     weight_NK: Tensor
@@ -150,9 +147,9 @@ class Fp8Linear(nn.Module):
 
 
 def quantise(module: nn.Module, fewest: int) -> int:
-    """Replaces the linear layers of a U-Net's transformer blocks, and returns how many.
+    """Replaces the linear layers of a U-Net's transformer blocks, and returns their number.
 
-    Those that read the few vectors of the context stay as they are: they take no time.
+    Layers that read the few context vectors are not replaced, because they take little time.
     """
     replaced = 0
     for name, parent in list(module.named_modules()):

@@ -1,4 +1,4 @@
-"""Parts of SDXL base: a folder or hub id, whole or the part alone, loaded with every tensor in its place."""
+"""Loads parts of SDXL base from a folder or hub id, of the whole model or of one part; no tensor may be missing."""
 
 from typing import Any, ClassVar, Literal
 
@@ -24,7 +24,7 @@ class SdxlPartConfig(CheckpointConfig, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of this part alone; raises CheckpointError when `source` is a folder that is not there."""
+        """Revision of only this part; raises CheckpointError if `source` is a folder that does not exist."""
         found = identity(self.origin, self._place(), self.hub_revision)
         return found if find(self.source) else f"{found} {self.part}"
 
@@ -32,7 +32,7 @@ class SdxlPartConfig(CheckpointConfig, frozen=True, extra="forbid"):
         """The diffusers model of class `kind`, frozen, float32.
 
         Raises:
-            CheckpointError: when it can't be had, or lacks tensors or has them in other shapes; it names one.
+            CheckpointError: it can't be loaded, or a tensor is missing or has another shape; the message names one.
         """
         import torch
 
@@ -43,7 +43,7 @@ class SdxlPartConfig(CheckpointConfig, frozen=True, extra="forbid"):
             return pretrained(self.origin, kind, self._place(), self.hub_revision, **options)
         except RuntimeError as error:  # a tensor of another shape
             why = " ".join(str(error).split("\n\t")[1:2]) or str(error)
-            raise missing(self.origin, self.source, f"it holds other weights than its config says: {why}") from error
+            raise missing(self.origin, self.source, f"it has other weights than its config says: {why}") from error
 
     def _place(self) -> str:
         path = find(self.source)

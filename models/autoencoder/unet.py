@@ -1,6 +1,6 @@
-"""The decoder's U-Net: diffusers' UNet2DConditionModel, built small from scratch or SDXL base's with its weights.
+"""The decoder's U-Net, a UNet2DConditionModel of diffusers: a small one from scratch, or SDXL base's with its weights.
 
-Both take the same: noisy latents, a timestep, a context for the cross-attention, a pooled vector and six sizes.
+Both have the same inputs: noisy latents, a timestep, a context for the cross-attention, a pooled vector and six sizes.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -13,11 +13,11 @@ from models.checkpoint import CheckpointError, Origin
 
 
 class UNetConfig(BaseModel, frozen=True, extra="forbid"):
-    """The sizes of a U-Net with random weights, built as SDXL's is; `SDXL_UNET` has the paper's sizes."""
+    """The sizes of a U-Net with random weights and SDXL's architecture; `SDXL_UNET` has the paper's sizes."""
 
     kind: Literal["built"] = "built"
     channels: tuple[int, ...] = Field((64, 96, 128), min_length=1, description="channels of each level, finest first")
-    layers: int = Field(1, gt=0, description="ResNet blocks of a level")
+    layers: int = Field(1, gt=0, description="ResNet blocks per level")
     transformers: tuple[int, ...] = Field((0, 0, 1), description="transformer layers of each level; 0: no attention")
     head_width: int = Field(32, gt=0, description="channels of an attention head")
     cross_width: int = Field(64, gt=0, description="cross-attention width X; SDXL: 2048")
@@ -54,11 +54,11 @@ UNetBackend = Annotated[UNetConfig | SdxlUNetConfig, Field(discriminator="kind")
 
 
 def build_unet(config: UNetConfig | SdxlUNetConfig, grid: tuple[int, int, int], coarse: bool) -> Any:
-    """The U-Net for latents of `grid` (channels, height, width), which reads a coarse map of the same size too.
+    """The U-Net for latents of `grid` (channels, height, width); with `coarse` it also reads a map of the same size.
 
     Raises:
-        ValueError: quoting sizes that don't fit together.
-        CheckpointError: when SDXL's can't be had, or is another kind of U-Net.
+        ValueError: sizes don't fit together; the message quotes them.
+        CheckpointError: SDXL's can't be loaded, or is another kind of U-Net.
     """
     match config:
         case UNetConfig():
@@ -68,7 +68,7 @@ def build_unet(config: UNetConfig | SdxlUNetConfig, grid: tuple[int, int, int], 
 
 
 def widths(unet: Any) -> tuple[int, int]:
-    """(X, P): what the U-Net expects of a context vector and of the pooled vector."""
+    """(X, P): the widths of a context vector and of the pooled vector."""
     sizes = unet.config
     return sizes.cross_attention_dim, sizes.projection_class_embeddings_input_dim - 6 * sizes.addition_time_embed_dim
 
@@ -77,7 +77,7 @@ def _pretrained(config: SdxlUNetConfig, grid: tuple[int, int, int], coarse: bool
     from diffusers import UNet2DConditionModel
 
     if coarse:
-        raise ValueError("SDXL's U-Net has no place for a coarse map: set decoder.coarse=null")
+        raise ValueError("SDXL's U-Net can't read a coarse map: set decoder.coarse=null")
     unet = config.load(UNet2DConditionModel).requires_grad_(True)
     if unet.config.addition_embed_type != "text_time":
         raise CheckpointError(
@@ -122,7 +122,7 @@ def _built(unet: UNetConfig, grid: tuple[int, int, int], coarse: bool) -> Any:
         addition_time_embed_dim=unet.size_width,
         projection_class_embeddings_input_dim=unet.pooled_width + 6 * unet.size_width,
     )
-    if coarse:  # it starts as no correction to the guess that the map allows (`diffusion.predict`)
+    if coarse:  # initially the correction of the coarse map is zero (`diffusion.predict`)
         torch.nn.init.zeros_(network.conv_out.weight)
         torch.nn.init.zeros_(network.conv_out.bias)
     return network

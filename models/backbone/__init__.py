@@ -1,6 +1,6 @@
 """Language backbones of the autoregressive model: LLaMA-type decoders that take embeddings and return hidden states.
 
-Adding one = one file with a config and a `load` function, and one line in the union and in `build`.
+To add one, write a file with a config and a `load` function, and add it to the union and to `build`.
 """
 
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What every backbone hands over: a transformers LlamaModel and the rows of the identifiers in its embedding."""
+"""The result of every backbone: a transformers LlamaModel, and the rows of the identifiers in its embedding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from models import shapes
 @dataclass(frozen=True)
 class Backbone:
     """`model` is a transformers LlamaModel without its logit layer; `identifiers` maps each identifier of the script
-    to rows of `model.embed_tokens`, which keeps those rows only (a script uses no other word)."""
+    to rows of `model.embed_tokens`, which has only those rows (a script uses no other words)."""
 
     model: Any
     identifiers: Mapping[str, tuple[int, ...]]
@@ -23,7 +23,7 @@ class Backbone:
 def load_pretrained(source: str | Path, layers: int | None, revision: str | None = None) -> tuple[Any, Any]:
     """(LlamaModel, tokenizer) from a local folder or a hub id: the first `layers` layers, or all of them.
 
-    Inside `shapes.only` without weights, also where the folder is not here.
+    Inside `shapes.only` the model has no weights, and the folder need not exist.
     """
     import torch
     from transformers import AutoConfig, AutoTokenizer, LlamaModel
@@ -42,7 +42,7 @@ def load_pretrained(source: str | Path, layers: int | None, revision: str | None
         tokenizer = shapes.Words() if published else AutoTokenizer.from_pretrained(source, revision=revision)
         return LlamaModel._from_config(config, attn_implementation="sdpa", dtype=torch.float32), tokenizer
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # the logit layer and the later layers are left out on purpose
+    logging.set_verbosity_error()  # the logit layer and the later layers are dropped on purpose
     try:
         model = LlamaModel.from_pretrained(
             source, config=config, revision=revision, dtype=torch.float32, attn_implementation="sdpa"
@@ -53,7 +53,7 @@ def load_pretrained(source: str | Path, layers: int | None, revision: str | None
 
 
 def keep_identifiers(model: Any, tokenizer: Any, identifiers: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """Cuts the model's embedding down to the identifiers' rows and returns where each identifier now stands."""
+    """Reduces the model's embedding to the rows of the identifiers, and returns each identifier's new rows."""
     ids = {text: tokenizer(text, add_special_tokens=False).input_ids for text in identifiers}
     used = sorted({token for tokens in ids.values() for token in tokens})
     weight = model.embed_tokens.weight.data[used].clone()

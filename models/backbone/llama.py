@@ -1,4 +1,4 @@
-"""Any LLaMA-type checkpoint of a local folder or the hub; the paper's is LLaMA-2-7B."""
+"""Any LLaMA-type checkpoint from a local folder or the hub; the paper uses LLaMA-2-7B."""
 
 from typing import ClassVar, Literal
 
@@ -21,11 +21,11 @@ class LlamaBackbone(CheckpointConfig, frozen=True, extra="forbid"):
 
     kind: Literal["llama"] = "llama"
     licence: str = Field("see the checkpoint", description="licence of the weights, for cards and exports")
-    layers: int | None = Field(None, ge=1, description="layers that are kept; null: all")
+    layers: int | None = Field(None, ge=1, description="number of first layers to keep; null: all")
 
 
 def load(config: LlamaBackbone) -> Backbone:
-    """The checkpoint of `config`; raises CheckpointError when it is missing, ValueError when it is no LLaMA."""
+    """The checkpoint of `config`; raises CheckpointError if it is missing, ValueError if it is not a LLaMA."""
     where, pinned = place(config.origin, config.source, config.hub_revision)
     model, tokenizer = load_pretrained(where, config.layers, **pinned)
     return Backbone(

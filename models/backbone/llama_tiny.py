@@ -9,7 +9,7 @@ from models.backbone.backbone import Backbone
 
 
 class LlamaTinyBackbone(BaseModel, frozen=True, extra="forbid"):
-    """The real class at any size; each identifier is one row of the embedding."""
+    """The real class in any size; each identifier has one row of the embedding."""
 
     kind: Literal["llama_tiny"] = "llama_tiny"
     hidden: int = Field(64, ge=8, description="hidden width")
@@ -19,7 +19,7 @@ class LlamaTinyBackbone(BaseModel, frozen=True, extra="forbid"):
 
 
 def load(config: LlamaTinyBackbone) -> Backbone:
-    """Random weights, drawn with `config.seed`; raises ValueError for a width that the heads do not divide evenly."""
+    """Random weights, drawn with `config.seed`; raises ValueError if the heads do not divide the width evenly."""
     import torch
     from transformers import LlamaConfig, LlamaModel
 

@@ -1,7 +1,7 @@
 """Low-rank adapters on a backbone's linear layers, through peft (pip install 'moviedreamer[lora]').
 
-Only the adapters and what stands around the backbone are trained then; what is exported has them merged into the
-weights, so that it opens in plain transformers.
+Then only the adapters and the layers outside the backbone are trained. For the export the adapters are merged into the
+weights, so that plain transformers can load it.
 """
 
 from copy import deepcopy
@@ -11,17 +11,17 @@ from pydantic import BaseModel, Field
 
 
 class LoraConfig(BaseModel, frozen=True, extra="forbid"):
-    """The product of two small matrices beside each of the attention's and MLP's layers."""
+    """The product of two small matrices, added to each linear layer of attention and MLP."""
 
     rank: int = Field(16, ge=1, description="rank of the two matrices")
     scale: float = Field(2.0, gt=0, description="factor of their product")
 
 
 def adapt(model: Any, config: LoraConfig) -> None:
-    """Puts adapters, which change nothing yet, into a LlamaModel and freezes all else in it.
+    """Adds adapters, which have no effect before training, to a LlamaModel and freezes everything else in it.
 
     Raises:
-        ValueError: when peft is not installed.
+        ValueError: peft is not installed.
     """
     try:
         from peft import LoraConfig as Settings
@@ -37,7 +37,7 @@ def adapt(model: Any, config: LoraConfig) -> None:
 
 
 def merged(model: Any) -> Any:
-    """A copy with the adapters in the weights, of the class that the model was before."""
+    """A copy of the original class with the adapters merged into the weights."""
     from peft.tuners.lora import LoraLayer
 
     plain = deepcopy(model)

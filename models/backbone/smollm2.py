@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct's first layers, from the weights that ship inside a Python package: the laptop's backbone."""
+"""The first layers of SmolLM2-135M-Instruct, from a Python package: the backbone of the recipe `laptop`."""
 
 from typing import Literal
 
@@ -10,19 +10,19 @@ from models.packaged import MODELS, packaged
 
 
 class SmolLM2Backbone(BaseModel, frozen=True, extra="forbid"):
-    """Each of its 30 layers has 3.5 M weights, 576 wide; few are enough for one film and leave time for steps."""
+    """Each of its 30 layers is 576 wide and has 3.5 M weights; few are enough for one film, and make steps cheap."""
 
     kind: Literal["smollm2"] = "smollm2"
-    layers: int = Field(2, ge=1, le=30, description="layers that are kept, of 30")
+    layers: int = Field(2, ge=1, le=30, description="number of first layers to keep, of 30")
 
     @property
     def revision(self) -> str:
-        """Of the pinned weights; part of every fingerprint that this config is in."""
+        """Hash of the pinned weights; part of every fingerprint of this config."""
         return MODELS["smollm2"].revision
 
 
 def load(config: SmolLM2Backbone) -> Backbone:
-    """The packaged checkpoint; raises PackagedModelError when it is not installed."""
+    """The packaged checkpoint; raises PackagedModelError if it is not installed."""
     model, tokenizer = load_pretrained(packaged("smollm2"), config.layers)
     return Backbone(
         model=model,

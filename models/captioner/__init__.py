@@ -1,6 +1,6 @@
-"""Captions: what a frame and each person in it look like, in plain sentences.
+"""Captioners describe a frame and each person in it, in plain sentences.
 
-Adding one = one file with a class and a config, and one line in the union and in `build`.
+To add one, write a file with a class and a config, and add it to the union and to `build`.
 """
 
 from typing import Annotated

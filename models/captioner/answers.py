@@ -1,4 +1,4 @@
-"""What a vision-language model said, as a caption: whole sentences, or the reason why it is none."""
+"""Turns a vision-language model's answer into a caption, or says why it is unusable."""
 
 from models import prompts
 from models.answers import AnswerError, prose
@@ -9,10 +9,10 @@ LONGEST = 2000  # characters
 
 
 def caption(text: str, cut: bool) -> str:
-    """One line, each sentence once; `cut` where the model was stopped.
+    """The caption as one line without repeated sentences; `cut`: whether the model was stopped.
 
     Raises:
-        AnswerError: as models.answers.prose does, and when it is too long.
+        AnswerError: as models.answers.prose, and if it is too long.
     """
     said = prose(text, cut, prompts.read(PROMPTS).values())
     tidied = " ".join(dict.fromkeys(split(said)))
@@ -22,7 +22,7 @@ def caption(text: str, cut: bool) -> str:
 
 
 def fault(text: str, cut: bool) -> str:
-    """Why `text` can't be a caption, or empty."""
+    """Why `text` can't be a caption, "" if it can."""
     try:
         caption(text, cut)
     except AnswerError as error:

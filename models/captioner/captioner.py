@@ -1,4 +1,4 @@
-"""What every captioner is: from keyframes and what was measured about them to plain sentences."""
+"""The interface of captioners: from keyframes and their measurements to plain sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ FRAME = -1  # the subject index of a caption that describes the whole picture
 
 @dataclass(frozen=True)
 class FrameFacts:
-    """One keyframe and what was measured about it before.
+    """One keyframe and its measurements.
 
-    `motion` is the mean absolute difference of luma (0-255) to the picture one second earlier;
-    `shot_second` counts the keyframes since the shot's first, which has 0.
+    `motion` is the mean absolute difference of luma (0-255) from the picture one second earlier;
+    `shot_second` counts the keyframes of the shot from 0.
     """
 
     row_id: str
@@ -29,10 +29,10 @@ class FrameFacts:
 
 @dataclass(frozen=True)
 class Caption:
-    """Sentences about the frame (`subject_index` -1) or about one of its persons; carries the id of its row.
+    """Sentences about the frame (`subject_index` -1) or about one of its persons, with the id of its row.
 
-    `reason` says why the captioner's own answer could not be used, and is empty where it could; `text` is then what the
-    describer measured.
+    `reason` says why the captioner's own answer could not be used, and `text` is then the describer's; otherwise
+    `reason` is empty.
     """
 
     row_id: str
@@ -49,5 +49,5 @@ class Captioner(Protocol):
     licence: str
 
     def caption(self, frames: Sequence[FrameFacts]) -> list[list[Caption]]:
-        """For each frame one caption of the whole, then one for each person in their order."""
+        """For each frame one caption of the whole picture, then one per person in their order."""
         ...

@@ -1,6 +1,6 @@
-"""Names for colours: the nearest of a small palette in CIELAB, so that equal colours always get equal words.
+"""Names of colours: the nearest one of a small palette in CIELAB, so that equal colours always get the same name.
 
-Lightness counts for less than tint, because films are mostly dark and grey and it is the tint that tells places apart.
+Lightness counts less than tint, because films are mostly dark and grey, and tint distinguishes places.
 Shapes: P pixels, K palette entries; RGB 0-255.
 """
 
@@ -58,7 +58,7 @@ def to_lab(rgb_P3: NDArray[np.floating]) -> NDArray[np.float64]:
     import cv2
 
     rgb_P3 = np.asarray(rgb_P3, dtype=np.float64) / 255
-    # OpenCV looks gamma-encoded colours up in a coarse table, up to 0.4 off; linear ones it computes
+    # for gamma-encoded colours OpenCV uses a coarse table with errors up to 0.4; linear ones are exact
     linear_P3 = np.where(rgb_P3 > 0.04045, ((rgb_P3 + 0.055) / 1.055) ** 2.4, rgb_P3 / 12.92).astype(np.float32)
     lab_P13 = cv2.cvtColor(linear_P3.reshape(-1, 1, 3), cv2.COLOR_LRGB2LAB)
     lab_P3: NDArray[np.float64] = lab_P13.reshape(linear_P3.shape).astype(np.float64)
@@ -72,7 +72,7 @@ _PALETTE_K3 = to_lab(np.array(list(PALETTE.values()), dtype=np.float64)) * _WEIG
 def nearest(lab_P3: NDArray[np.floating]) -> NDArray[np.int64]:
     """Index into NAMES for each pixel (any leading shape)."""
     scaled_P3 = lab_P3 * _WEIGHT
-    distance_PK = (_PALETTE_K3**2).sum(1) - 2 * scaled_P3 @ _PALETTE_K3.T  # without the pixel's own constant square
+    distance_PK = (_PALETTE_K3**2).sum(1) - 2 * scaled_P3 @ _PALETTE_K3.T  # without the pixel's constant square
     index_P: NDArray[np.int64] = distance_PK.argmin(-1)
     return index_P
 
@@ -90,6 +90,6 @@ def main_colour(index_P: NDArray[np.integer]) -> str:
 
 
 def main_colours(index_P: NDArray[np.integer]) -> str:
-    """One name, or "a and b" where a second colour covers at least a fifth of the pixels."""
+    """One name, or "a and b" if a second colour covers at least a fifth of the pixels."""
     first, *rest = shares(index_P)
     return f"{first.name} and {rest[0].name}" if rest and rest[0].share >= 0.2 else first.name

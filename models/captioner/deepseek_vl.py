@@ -1,7 +1,7 @@
-"""Captions by DeepSeek-VL (app. C), by transformers' own classes: the plain one (1.3B) or the hybrid one (7B).
+"""Captions by DeepSeek-VL (app. C), with transformers' own classes: the plain one (1.3B) or the hybrid one (7B).
 
-Keyframes are described together, and persons together: every picture takes the same number of tokens, and so does every
-prompt of one kind, so a batch needs no padding; what can't be used is asked for again alone. Decoding is greedy.
+Keyframes are batched together, and persons together: every picture has the same number of tokens, and so has every
+prompt of one kind, so a batch needs no padding. Unusable answers are requested again one by one. Decoding is greedy.
 Shapes: B pictures, T tokens.
 """
 
@@ -28,7 +28,7 @@ IMAGE_TOKEN = "<image_placeholder>"
 
 
 class DeepseekVlConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """DeepSeek-VL, the paper's captioner (app. C), in transformers' port: 7B (hybrid) by default, 1.3B as well."""
+    """DeepSeek-VL, the paper's captioner (app. C), in transformers' port: 7B (hybrid) by default, or 1.3B."""
 
     origin: ClassVar[Origin] = Origin(
         name="DeepSeek-VL",
@@ -46,23 +46,21 @@ class DeepseekVlConfig(CheckpointConfig, frozen=True, extra="forbid"):
     )
     batch: int = Field(16, ge=1, description="pictures that are described together")
     most_tokens: int = Field(256, ge=1, description="longest description in tokens")
-    answers: int = Field(3, ge=1, description="attempts at a description that can be used")
-    margin: float = Field(
-        0.1, ge=0, description="share of a person's box that is added on each side before it is cut out"
-    )
+    answers: int = Field(3, ge=1, description="attempts at a usable description")
+    margin: float = Field(0.1, ge=0, description="margin around a person's crop on each side, as a share of the box")
 
     @property
     def revision(self) -> str:
-        """Of the weights, the prompts and how answers are read.
+        """Revision of weights, prompts and parser of answers.
 
         Raises:
-            CheckpointError: when `source` is a folder that is not there.
+            CheckpointError: `source` is a folder that does not exist.
         """
         return f"{super().revision}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 class DeepseekVl:
-    """The answers are joined by row id and subject index; one that can't be used is replaced by what was measured."""
+    """Answers are joined by row id and subject index; an unusable one is replaced by the describer's."""
 
     name = "deepseek_vl"
 
@@ -75,7 +73,7 @@ class DeepseekVl:
         self._prompts = prompts.read(PROMPTS)
 
     def caption(self, frames: Sequence[FrameFacts]) -> list[list[Caption]]:
-        """For each frame one caption of the whole (subject -1), then one for each person in their order."""
+        """For each frame one caption of the whole picture (subject -1), then one per person in their order."""
         asked = subjects(frames, self.config.margin)
         captions = []
         for prompt in ("frame", "person"):
@@ -87,7 +85,7 @@ class DeepseekVl:
         return joined(frames, captions)
 
     def _caption(self, subject: Subject, reply: Reply) -> Caption:
-        """The reply or, while it can't be used, what the model says when it is told why."""
+        """The reply or, while it is unusable, the model's next answer after it is told why."""
         for _ in range(self.config.answers - 1):
             if not (reason := fault(reply.text, reply.cut)):
                 break
@@ -101,7 +99,7 @@ class DeepseekVl:
         return Caption(subject.row_id, subject.index, "" if reason else caption(reply.text, reply.cut), reason)
 
     def _replies(self, batch: Sequence[Subject], chat: Sequence[Message]) -> list[Reply]:
-        """The answer to one chat about each picture."""
+        """The answers to one chat per picture."""
         import torch
 
         inputs = self._processor(
@@ -126,7 +124,7 @@ class DeepseekVl:
         return Reply(tokenizer.decode(tokens, skip_special_tokens=True), cut)
 
     def _text(self, chat: Sequence[Message]) -> str:
-        """A chat as the model expects it, its picture in front; by the checkpoint's own template where it has one."""
+        """A chat in the model's format, beginning with the picture; by the checkpoint's template if it has one."""
         if self._processor.chat_template:
             text: str = self._processor.apply_chat_template(list(chat), add_generation_prompt=True, tokenize=False)
             return text
@@ -147,7 +145,7 @@ def _plain(message: Message, image: str) -> str:
 
 
 def opened(config: DeepseekVlConfig) -> tuple[Any, Any]:
-    """Processor and model of a checkpoint; raises CheckpointError when it is missing or of another kind."""
+    """Processor and model of a checkpoint; raises CheckpointError if it is missing or of another kind."""
     from transformers import AutoConfig
 
     where, pinned = place(config.origin, config.source, config.hub_revision)
@@ -164,7 +162,7 @@ def opened(config: DeepseekVlConfig) -> tuple[Any, Any]:
 
 
 def network(config: DeepseekVlConfig) -> Any:
-    """The model alone; raises CheckpointError when it is missing."""
+    """Only the model; raises CheckpointError if it is missing."""
     import torch
     from transformers import AutoModelForImageTextToText
 
@@ -177,7 +175,7 @@ def _processor(where: str | Path, pinned: dict[str, str]) -> Any:
 
     try:
         return AutoProcessor.from_pretrained(where, **pinned)
-    except AttributeError:  # a tokenizer saved before transformers 5 doesn't know which token stands for a picture
+    except AttributeError:  # a tokenizer saved before transformers 5 doesn't know the picture's token
         named = {"image_token": IMAGE_TOKEN}
         tokenizer = AutoTokenizer.from_pretrained(where, extra_special_tokens=named, **pinned)
         return AutoProcessor.from_pretrained(where, tokenizer=tokenizer, **pinned)

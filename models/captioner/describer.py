@@ -1,7 +1,7 @@
-"""A deterministic describer: it measures, and says what it measured in a small and constant vocabulary.
+"""A deterministic describer: it states its measurements in a small, fixed vocabulary.
 
-The sentences condition the autoregressive model, so they carry what tells one place or person from another: colours by
-region (people left out), light, detail, shot size, where people stand, what they wear, how much moves.
+The sentences condition the autoregressive model, so they contain what distinguishes places and people: colours by
+region (without people), light, detail, shot size, positions and clothes of people, and motion.
 Shapes: pictures are measured at H=64 by W=112, in CIELAB; `index` holds each pixel's named colour.
 """
 
@@ -23,25 +23,25 @@ ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 
 
 class DescriberConfig(BaseModel, frozen=True, extra="forbid"):
-    """Sentences that state only what was measured; no model, nothing invented."""
+    """Sentences that state only measurements; no model, nothing invented."""
 
     kind: Literal["describer"] = "describer"
 
     @property
     def revision(self) -> str:
-        """Of the code; part of every fingerprint that this config is in."""
+        """Version of the code; part of every fingerprint of this config."""
         return Describer.revision
 
 
 class Describer:
-    """Each sentence follows from numbers; no model, nothing invented."""
+    """Derives each sentence from measurements; no model, nothing invented."""
 
     name = "describer"
     revision = "1"
     licence = "Apache-2.0"
 
     def caption(self, frames: Sequence[FrameFacts]) -> list[list[Caption]]:
-        """For each frame one caption of the whole (subject -1), then one for each person in their order."""
+        """For each frame one caption of the whole picture (subject -1), then one per person in their order."""
         return [self._frame(facts) for facts in frames]
 
     def _frame(self, facts: FrameFacts) -> list[Caption]:
@@ -86,7 +86,7 @@ DISTANCES = dict(
 
 
 def shot_size(persons: Sequence[Person]) -> str:
-    """The usual names, by how much of the picture's height the tallest head takes (a body is about 8.5 faces tall)."""
+    """The usual names, by the height of the tallest head in the picture (a body is about 8.5 faces tall)."""
     tallest = max((_face_height(one) for one in persons), default=0.0)
     return _level(tallest, (0.09, 0.15, 0.28, 0.5), SHOT_SIZES)
 
@@ -97,14 +97,14 @@ def _face_height(one: Person) -> float:
 
 
 def where(one: Person) -> str:
-    """Left, centre or right third, by the middle of the face or, without one, of the body."""
+    """Left, centre or right third, by the middle of the face or, if there is none, of the body."""
     box = one.face.box if one.face else one.box
     middle = (box[0] + box[2]) / 2
     return "on the left" if middle < 0.38 else "on the right" if middle > 0.62 else "in the centre"
 
 
 def people(persons: Sequence[Person]) -> str:
-    """How many people, where they stand and how large they are seen."""
+    """Number, positions and size of people."""
     if not persons:
         return "No people are seen."
     places = [where(one) for one in sorted(persons, key=lambda one: one.box[0] + one.box[2])]
@@ -115,7 +115,7 @@ def people(persons: Sequence[Person]) -> str:
 
 
 def motion(difference: float, shot_second: int) -> str:
-    """How much moved since the second before; across a cut nothing can be said."""
+    """Motion since the previous second; not measured across a cut."""
     if shot_second == 0:
         return "A new shot begins."
     speeds = ("Almost nothing moves.", "The picture moves slowly.", "The picture moves.", "The picture moves fast.")
@@ -123,7 +123,7 @@ def motion(difference: float, shot_second: int) -> str:
 
 
 def palette(index_HW: NDArray[np.int64]) -> str:
-    """The picture's main colours, and the strongest one that covers little of it."""
+    """The picture's main colours, and the strongest colour of a small area."""
     first, *rest = shares(index_HW)
     named = [first.name] + [one.name for one in rest[:2] if one.share >= 0.12]
     little = [one.name for one in rest if 0.015 <= one.share < 0.12 and one.name in _STRONG]
@@ -135,7 +135,7 @@ _STRONG = {"red", "pink", "orange", "yellow", "green", "light green", "teal", "l
 
 
 def regions(index_HW: NDArray[np.int64], free_HW: NDArray[np.bool_]) -> list[str]:
-    """One sentence each for top, middle and bottom: the colours from left to right, people left out if possible."""
+    """One sentence each for top, middle and bottom: colours from left to right, without people if possible."""
     sentences = []
     for row, band in zip(ROWS, np.array_split(np.arange(HEIGHT), 3), strict=True):
         names = []
@@ -161,7 +161,7 @@ def _row_sentence(row: str, names: Sequence[str]) -> str:
 
 
 def light(lab_HW3: NDArray[np.float64]) -> str:
-    """Brightness, warmth, contrast and where it is brightest."""
+    """Brightness, warmth, contrast and the brightest part."""
     lightness_HW, green_red_HW, blue_yellow_HW = np.moveaxis(lab_HW3, -1, 0)
     bright = _level(lightness_HW.mean(), (18, 34, 52, 68), ("very dark", "dark", "dim", "bright", "very bright"))
     tint = _level(blue_yellow_HW.mean() + 0.5 * green_red_HW.mean(), (-4, 5), ("cool", "neutral", "warm"))
@@ -173,7 +173,7 @@ def light(lab_HW3: NDArray[np.float64]) -> str:
 
 
 def detail(lab_HW3: NDArray[np.float64]) -> str:
-    """How busy the picture is, and where most."""
+    """Amount of detail, and the most detailed part."""
     lightness_HW = lab_HW3[..., 0]
     edges_HW = np.abs(np.diff(lightness_HW, axis=0))[:, 1:] + np.abs(np.diff(lightness_HW, axis=1))[1:]
     busy = _level(edges_HW.mean(), (1.0, 2.5, 5.0, 9.0), ("empty", "plain", "calm", "detailed", "busy"))
@@ -187,7 +187,7 @@ def _level(value: float, bounds: Sequence[float], words: Sequence[str]) -> str:
 
 
 def _peak(values_HW: NDArray[np.float64]) -> str:
-    """The words for the ninth of the picture with the largest mean."""
+    """Name of that ninth of the picture which has the largest mean."""
     means = [[cell.mean() for cell in np.array_split(band, 3, axis=1)] for band in np.array_split(values_HW, 3, axis=0)]
     row, column = divmod(int(np.argmax(means)), 3)
     if (row, column) == (1, 1):
@@ -198,7 +198,7 @@ def _peak(values_HW: NDArray[np.float64]) -> str:
 
 
 def person(one: Person, index_HW: NDArray[np.int64]) -> str:
-    """Where one person stands, how large, in which colours below the chin, and the colour above the face."""
+    """A person's position and size, the colours below the chin, and the colour above the face."""
     size = DISTANCES[shot_size([one])]
     clothes = main_colours(index_HW[_window(_chest(one))])
     head = "" if one.face is None else f"; the hair or hat is {main_colour(index_HW[_window(_crown(one))])}"
@@ -206,7 +206,7 @@ def person(one: Person, index_HW: NDArray[np.int64]) -> str:
 
 
 def _chest(one: Person) -> tuple[float, float, float, float]:
-    """From below the neck two face heights down, as wide as the shoulders; without a face the box's middle."""
+    """Two face heights below the neck, as wide as the shoulders; without a face, the box's middle."""
     if one.face is None:
         x0, y0, x1, y1 = one.box
         return x0 + 0.25 * (x1 - x0), y0 + 0.25 * (y1 - y0), x1 - 0.25 * (x1 - x0), y0 + 0.6 * (y1 - y0)

@@ -30,21 +30,19 @@ class OpenAiConfig(BaseModel, frozen=True, extra="forbid"):
     server: ServerConfig = Field(
         ServerConfig(model="Qwen/Qwen2.5-VL-7B-Instruct"), description="the server and its limits"
     )
-    weights: str = Field("as served", description="commit of the served weights, where the operator knows it")
+    weights: str = Field("as served", description="commit of the served weights, if the operator knows it")
     licence: str = Field("see the served model", description="licence of the weights, for cards and exports")
     most_tokens: int = Field(256, ge=1, description="longest description in tokens")
-    margin: float = Field(
-        0.1, ge=0, description="share of a person's box that is added on each side before it is cut out"
-    )
+    margin: float = Field(0.1, ge=0, description="margin around a person's crop on each side, as a share of the box")
 
     @property
     def revision(self) -> str:
-        """Of the model, the prompts and how answers are read; part of every fingerprint that this config is in."""
+        """Revision of model, prompts and parser of answers; part of every fingerprint of this config."""
         return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 class OpenAiCaptioner:
-    """One request a subject; the answers are joined by row id and subject index."""
+    """One request per subject; answers are joined by row id and subject index."""
 
     name = "openai"
 
@@ -56,7 +54,7 @@ class OpenAiCaptioner:
         self.client = Client(config.server, self._prompts["again"], clock)
 
     def caption(self, frames: Sequence[FrameFacts]) -> list[list[Caption]]:
-        """For each frame one caption of the whole (subject -1), then one for each person in their order."""
+        """For each frame one caption of the whole picture (subject -1), then one per person in their order."""
         asked = subjects(frames, self.config.margin)
         answers = self.client.ask([self._question(one) for one in asked], _fault)
         return joined(frames, [_caption(one, answers[_key(one)]) for one in asked])
@@ -84,7 +82,7 @@ def _caption(subject: Subject, answer: Answer) -> Caption:
 
 
 def data_uri(image: Image) -> str:
-    """A picture inside a URI, as JPEG."""
+    """A picture as a JPEG data URI."""
     from PIL import Image as Pillow
 
     file = io.BytesIO()

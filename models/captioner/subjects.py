@@ -1,4 +1,4 @@
-"""What is described, a picture each, and how the answers find back to it: by row id and subject, never by position."""
+"""The subjects of captions, one picture each. Answers are joined by row id and subject, never by position."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from models.captioner.captioner import FRAME, Caption, FrameFacts
 from models.captioner.describer import Describer
 from models.face import Image
 
-SMALLEST = 16  # pixels of a crop's sides
+SMALLEST = 16  # smallest side of a crop, in pixels
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Subject:
 
     @property
     def prompt(self) -> str:
-        """The name of the prompt that asks for it."""
+        """Name of the prompt for this subject."""
         return "frame" if self.index == FRAME else "person"
 
 
@@ -35,7 +35,7 @@ def subjects(frames: Sequence[FrameFacts], margin: float) -> list[Subject]:
 
 
 def crop(image: Image, box: tuple[float, float, float, float], margin: float) -> Image:
-    """The part of a picture inside a box (fractions of it), grown on each side by `margin` of the box's size."""
+    """The part of a picture inside a box (in fractions of it), enlarged on each side by `margin` of the box's size."""
     height, width = image.shape[:2]
     left, right = _span(box[0], box[2], margin, width)
     top, bottom = _span(box[1], box[3], margin, height)
@@ -43,7 +43,7 @@ def crop(image: Image, box: tuple[float, float, float, float], margin: float) ->
 
 
 def _span(low: float, high: float, margin: float, pixels: int) -> tuple[int, int]:
-    """Whole pixels of one side; at least SMALLEST of them, or all there are."""
+    """The pixels of one side; at least SMALLEST of them, or all."""
     around = margin * (high - low)
     first, last = int((low - around) * pixels), round((high + around) * pixels)
     length = min(max(last - first, SMALLEST), pixels)
@@ -52,10 +52,10 @@ def _span(low: float, high: float, margin: float, pixels: int) -> tuple[int, int
 
 
 def joined(frames: Sequence[FrameFacts], captions: Iterable[Caption]) -> list[list[Caption]]:
-    """For each keyframe the caption of the whole, then of each person; those without a usable answer are measured.
+    """For each keyframe the caption of the whole picture, then of each person; the describer replaces unusable ones.
 
     Raises:
-        ValueError: when not each subject of each keyframe has exactly one caption.
+        ValueError: a subject of a keyframe does not have exactly one caption.
     """
     given = list(captions)
     by_subject = {(one.row_id, one.subject_index): one for one in given}
@@ -68,7 +68,7 @@ def joined(frames: Sequence[FrameFacts], captions: Iterable[Caption]) -> list[li
 
 
 def _measured(facts: FrameFacts, captions: list[Caption]) -> list[Caption]:
-    """The describer's sentences where a caption has a reason not to be used."""
+    """Captions with a reason are replaced by the describer's."""
     if not any(caption.reason for caption in captions):
         return captions
     (measured,) = Describer().caption([facts])

@@ -1,6 +1,6 @@
 """People in a picture: who stands where. The paper keeps at most five a frame (Appendix C).
 
-Adding one = one file with a class and a config, and one line in the union and in `build`.
+To add one, write a file with a class and a config, and add it to the union and to `build`.
 """
 
 from typing import Annotated

@@ -24,7 +24,7 @@ class MtcnnConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the pinned weights; part of every fingerprint that this config is in."""
+        """Hash of the pinned weights; part of every fingerprint of this config."""
         return MODELS["mtcnn"].revision
 
 

@@ -1,6 +1,6 @@
 """Faces: found (MTCNN), embedded (dlib, FaRL), judged (quality.py), grouped (cluster.py), looked up again (bank.py).
 
-Adding one = one file with a class and a config, and one line in the union and in `build`.
+To add one, write a file with a class and a config, and add it to the union and to `build`.
 """
 
 from typing import Annotated

@@ -40,7 +40,7 @@ class DlibConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the pinned weights; part of every fingerprint that this config is in."""
+        """Hash of the pinned weights; part of every fingerprint of this config."""
         return f"{MODELS['mtcnn'].revision}, {MODELS['dlib-face'].revision}"
 
     @property

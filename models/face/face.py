@@ -68,7 +68,7 @@ class ConsentConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the pictures, wherever they are; part of every fingerprint that this config is in."""
+        """Hash of the pictures, independent of their paths; part of every fingerprint of this config."""
         if not self.folder:
             return ""
         digests = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in self.pictures)

@@ -1,7 +1,7 @@
-"""Upscalers: a keyframe as it was drawn is brought to the size of the movie, for those who watch it.
+"""Upscalers enlarge a drawn keyframe to the size of the movie.
 
-Metrics are always taken before this step: it invents detail and lowers PSNR. Adding one = one file with a class and a
-config, and one line in the union and in `build`.
+Metrics are always computed before this step, because it invents detail and lowers PSNR. To add one, write a file with a
+class and a config, and add it to the union and to `build`.
 """
 
 from typing import Annotated

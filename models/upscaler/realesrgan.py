@@ -30,7 +30,7 @@ class RealEsrganConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the weights; part of every fingerprint that this config is in."""
+        """Hash of the weights; part of every fingerprint of this config."""
         return self.packaged.revision
 
     @property

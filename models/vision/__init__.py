@@ -1,6 +1,6 @@
 """Frozen image encoders: a grid of features for the compressor (§3.2), a vector for retrieval.
 
-Adding one = one file with a class, its config in `configs.py`, and one line in the union and in `build`.
+To add one, write a file with a class, its config in `configs.py`, and add it to the union and to `build`.
 """
 
 from typing import TYPE_CHECKING, Annotated

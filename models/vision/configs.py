@@ -17,7 +17,7 @@ class EfficientNetLite0Config(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the pinned weights; part of every fingerprint that this config is in."""
+        """Hash of the pinned weights; part of every fingerprint of this config."""
         return MODELS["efficientnet-lite0"].revision
 
 

@@ -35,7 +35,7 @@ class HibariConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the weights and of what is done to words; part of every fingerprint that this config is in."""
+        """Revision of weights and text processing; part of every fingerprint of this config."""
         return f"{MODELS['hibari'].revision}, words 1"
 
 

@@ -46,7 +46,7 @@ class OpenAiVoiceConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the model; part of every fingerprint that this config is in."""
+        """Revision of the model; part of every fingerprint of this config."""
         return f"{self.server.model} {self.weights}, words 1"
 
 

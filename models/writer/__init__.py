@@ -1,6 +1,6 @@
 """Scripts: captions arranged as Characters, Scene Elements and Plots (the paper's Fig. 16).
 
-Adding one = one file with a class and a config, and one line in the union and in `build`.
+To add one, write a file with a class and a config, and add it to the union and to `build`.
 """
 
 from typing import Annotated

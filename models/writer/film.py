@@ -28,7 +28,7 @@ class FilmWriterConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the code; part of every fingerprint that this config is in."""
+        """Version of the code; part of every fingerprint of this config."""
         return f"1, template {TemplateWriter.revision}"
 
 

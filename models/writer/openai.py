@@ -32,7 +32,7 @@ class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the model, the prompts and how answers are read; part of every fingerprint that this config is in."""
+        """Revision of model, prompts and parser of answers; part of every fingerprint of this config."""
         return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 

@@ -50,7 +50,7 @@ class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the pinned weights; part of every fingerprint that this config is in."""
+        """Hash of the pinned weights; part of every fingerprint of this config."""
         return MODELS["smollm2"].revision
 
 

@@ -27,7 +27,7 @@ class TemplateConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def revision(self) -> str:
-        """Of the code; part of every fingerprint that this config is in."""
+        """Version of the code; part of every fingerprint of this config."""
         return TemplateWriter.revision
 
 

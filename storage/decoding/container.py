@@ -45,7 +45,8 @@ _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns 
 _PICTURES = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "PSD", "TIFF", "WEBP")  # formats of Pillow
 _JPEG = b"\xff\xd8\xff"
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d\.\d+)")
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
+OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
+"""With which files from outside are opened."""
 
 
 @contextmanager
@@ -78,13 +79,13 @@ def _container(path: Path) -> "InputContainer":
     place = f"file:{path}"
     container: InputContainer
     try:
-        container = av.open(place, options=dict(_OPTIONS), metadata_errors="replace")
+        container = av.open(place, options=dict(OPTIONS), metadata_errors="replace")
     except MemoryError:
         raise
     except av.error.FFmpegError:
         if path.suffix.lower() != ".mjpeg" or not _head(path).startswith(_JPEG):
             raise
-        container = av.open(place, format="mjpeg", options=dict(_OPTIONS))  # libav took it for one picture
+        container = av.open(place, format="mjpeg", options=dict(OPTIONS))  # libav took it for one picture
     return container
 
 

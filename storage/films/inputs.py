@@ -18,10 +18,10 @@ from storage.tables.rejects import Reject
 
 FILM_ENDINGS = frozenset(
     [
-        *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265", ".hevc"),
-        *(".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg"),
-        *(".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vc1", ".vob"),
-        *(".vvc", ".webm", ".wmv", ".y4m"),
+        *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".dvr-ms", ".f4v", ".flv", ".h264", ".h265"),
+        *(".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg"),
+        *(".mpg", ".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vc1"),
+        *(".vob", ".vvc", ".webm", ".wmv", ".wtv", ".y4m"),
     ]
 )
 _ENDINGS_TOLD = 8
@@ -98,6 +98,10 @@ def _remote(given: str) -> Iterator[Named | Reject]:
 
 
 def _local(given: str, onerror: Callable[[OSError], object]) -> Iterator[Named | Reject]:
+    if not given:  # as of a variable of the shell that isn't set
+        detail = "a name is empty: '.' is the folder in which the run began"
+        yield Reject(source=given, reason="missing", detail=detail)
+        return
     films: list[str] = []
     others: set[str] = set()
     for match in _matches(given, onerror):

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from storage.decoding.container import missing_end
+import numpy as np
+
 from storage.decoding.pictures import Pixels
 from storage.decoding.upright import upright
 from storage.errors import ConfigError
 from storage.results.results import VIDEOS, Result
+from storage.results.videos import video
 from storage.stories.photographs import photograph
 
 
@@ -29,23 +31,14 @@ def keyframes(result: Result, every: float = 1.0) -> Iterator[Pixels]:
 
 
 def _frames(file: Path, every: float) -> Iterator[Pixels]:
-    import av
-
-    try:
-        with av.open(f"file:{file}", metadata_errors="replace") as container:
-            if not container.streams.video:
-                raise ConfigError(f"{str(file)!r} has no picture")
-            rate = float(container.streams.video[0].guessed_rate or 25)
-            start, taken = None, 0
-            for number, frame in enumerate(container.decode(video=0)):
-                time = number / rate if frame.time is None else frame.time
-                start = time if start is None else start
-                if time - start >= taken * every:
-                    taken = int((time - start) / every) + 1
-                    yield upright(frame.to_ndarray(format="rgb24"), frame)
-    except av.error.FFmpegError as error:
-        raise ConfigError(f"{str(file)!r} can't be read as a video: {error.strerror}") from error
-    if lost := missing_end(file):
-        raise ConfigError(f"{str(file)!r} is cut off: {lost}")
+    with video(file) as container:
+        rate = float(container.streams.video[0].guessed_rate or 25)
+        start, taken = None, 0
+        for number, frame in enumerate(container.decode(video=0)):
+            time = number / rate if frame.time is None else frame.time
+            start = time if start is None else start
+            if time - start >= taken * every:
+                taken = int((time - start) / every) + 1
+                yield upright(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8), frame)
     if not taken:
         raise ConfigError(f"{str(file)!r} has no frames")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.decoding.upright import upright
-from storage.errors import ConfigError
+from storage.results.videos import video
 
 Grey = NDArray[np.uint8]
 
@@ -27,13 +27,8 @@ def camera_motion(path: Path) -> NDArray[np.float32]:
     Raises:
         ConfigError: naming a video that can't be read.
     """
-    import av
-
-    try:
-        with av.open(f"file:{path}", metadata_errors="replace") as container:
-            return motion_of_frames(_small(container.decode(video=0)))
-    except av.error.FFmpegError as error:
-        raise ConfigError(f"{str(path)!r} can't be read as a video: {error.strerror}") from error
+    with video(path) as container:
+        return motion_of_frames(_small(container.decode(video=0)))
 
 
 def motion_of_frames(pictures: Iterable[Grey]) -> NDArray[np.float32]:

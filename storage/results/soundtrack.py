@@ -4,12 +4,17 @@ Shapes: T moments, a tenth of a second each.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.errors import ConfigError, StorageError
 from storage.movies.mix import loudness
+from storage.results.videos import video
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 Floats = NDArray[np.float32]
 
@@ -30,15 +35,11 @@ def heard(path: Path) -> dict[str, Floats]:
     Raises:
         ConfigError: naming a video that can't be read.
     """
-    import av
-
     try:
-        with av.open(f"file:{path}", metadata_errors="replace") as container:
+        with video(path) as container:
             cuts_T = _cuts(container)
         loud_T = _loud(path)
         level = loudness(path) if loud_T.any() else -np.inf
-    except av.error.FFmpegError as error:
-        raise ConfigError(f"{str(path)!r} can't be read as a video: {error.strerror}") from error
     except StorageError as error:
         raise ConfigError(str(error)) from error
     length = max(len(cuts_T), len(loud_T))
@@ -51,10 +52,7 @@ def heard(path: Path) -> dict[str, Floats]:
     }
 
 
-def _cuts(container: "object") -> Floats:
-    import av.container
-
-    assert isinstance(container, av.container.InputContainer)
+def _cuts(container: "InputContainer") -> Floats:
     found, before, first = [0.0], None, None
     for frame in container.decode(video=0):
         small = frame.reformat(*_SMALL, format="gray").to_ndarray().astype(np.float32)
@@ -78,11 +76,11 @@ def _loud(path: Path) -> Floats:
 
 
 def samples(path: Path) -> Floats:
-    """Its sound as mono samples at RATE; none of a video without sound."""
+    """Its sound as mono samples at RATE; none of a video without sound; raises ConfigError as `heard` does."""
     import av
 
     resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
-    with av.open(f"file:{path}", metadata_errors="replace") as container:
+    with video(path) as container:
         if not container.streams.audio:
             return np.zeros(0, np.float32)
         parts = [part.to_ndarray()[0] for frame in container.decode(audio=0) for part in resampler.resample(frame)]

@@ -13,8 +13,9 @@ from storage.stories import nodes
 from storage.stories.names import finder
 from storage.stories.nodes import Fields, Items, Node, Text
 from storage.stories.text import fault, normal
+from storage.stories.values import LONGEST_NAME
 
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t#]*")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+(.+)")
 _QUOTATION = re.compile(r" {0,3}> ?(.*)")
 _RULE = re.compile(r" {0,3}([-*_])[ \t]*(\1[ \t]*){2,}")
@@ -134,9 +135,9 @@ def _heard(block: _Block, cast: list[str]) -> list[Node]:
     heard: list[Node] = []
     goes_on = False
     for text in block.texts:
-        speaker, colon, said = text.text.partition(":")
-        if colon and normal(speaker) in cast:
-            heard.append(Fields(text.line, ((Text(text.line, normal(speaker)), Text(text.line, said)),)))
+        speaker, said = _spoken(text.text, cast)
+        if speaker:
+            heard.append(Fields(text.line, ((Text(text.line, speaker), Text(text.line, said)),)))
             goes_on = False
         elif goes_on and isinstance(heard[-1], Text):
             heard[-1] = Text(heard[-1].line, f"{heard[-1].text}\n{text.text}")
@@ -144,6 +145,14 @@ def _heard(block: _Block, cast: list[str]) -> list[Node]:
             heard.append(text)
             goes_on = True
     return heard
+
+
+def _spoken(text: str, cast: list[str]) -> tuple[str, str]:
+    """Speaker and words of a line; the longest name before a colon counts, since names may have colons themselves."""
+    for colon in reversed([place for place, letter in enumerate(text[: LONGEST_NAME + 1]) if letter == ":"]):
+        if (name := normal(text[:colon])) in cast:
+            return name, text[colon + 1 :]
+    return "", text
 
 
 def _with_lines(shot: Node, heard: list[Node]) -> Node:

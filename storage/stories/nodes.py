@@ -147,7 +147,8 @@ def _tree(text: str, name: str, plain_null: bool) -> Node:
                 if len(opened) > DEEPEST:
                     raise fault(name, line, f"lists and mappings are nested deeper than {DEEPEST} levels")
             case yaml.SequenceEndEvent():
-                done[-2].append(Items(opened.pop(), tuple(done.pop())))
+                given = done.pop()
+                done[-1].append(Items(opened.pop(), tuple(one for one in given if not _is_null(one))))
             case yaml.MappingEndEvent():
                 done[-2].append(Fields(opened.pop(), _pairs(done.pop(), name)))
     if not done[0]:
@@ -188,6 +189,11 @@ def _pairs(nodes: list[Node], name: str) -> tuple[tuple[Text, Node], ...]:
             said = f"{printable(key.text)!r} already appears in line {first[key.text]}: join the two"
             raise fault(name, key.line, said)
         first[key.text] = key.line
-        if not (isinstance(value, Text) and value.null):
+        if not _is_null(value):
             pairs.append((key, value))
     return tuple(pairs)
+
+
+def _is_null(node: Node) -> bool:
+    """JSON's null, which counts as absent."""
+    return isinstance(node, Text) and node.null

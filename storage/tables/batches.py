@@ -1,14 +1,14 @@
-"""A stage's finished films, committed many at a time, so that a commit costs the same however many films there are.
+"""Commits a stage's finished films in batches, so that the cost of a commit doesn't grow with the number of films.
 
-A batch is data files that its films' rows already stand in. One Delta commit a table names them, and last one commit
-to `work` makes them count. Each of these commits carries the batch's number and the token of the run that makes it, as
-Delta's application transactions, and that is all that exactness needs:
+A batch is a set of data files that contain its films' rows. First one Delta commit per table adds the files; then one
+commit to `work` makes the rows count. Each commit carries the batch's number and the run's token, as Delta's
+application transactions. These are enough to commit every film exactly once:
 
-- A table whose newest batch is newer than that of `work` holds what a killed run left. The next run deletes it, and
-  looks for it nowhere else.
-- A commit whose answer was lost is known again by them.
-- A commit of a run is refused when another run has committed to the same table as the same stage since. So of two
-  that work on one storage by mistake one stops, and nothing is doubled.
+- If a table's newest batch is newer than that of `work`, a killed run left it. The next run deletes its rows, and
+  searches no other table.
+- A commit whose answer was lost is recognised by its number and token.
+- A run's commit is refused if another run has committed to the same table as the same stage since. So if two runs use
+  one storage by mistake, one of them stops, and no row is duplicated.
 """
 
 import secrets
@@ -35,7 +35,7 @@ _TERMS = 256  # films in one condition
 
 @dataclass
 class _Fenced:
-    """One table as one run of one stage writes it."""
+    """One table, written by one run of one stage."""
 
     storage: Storage
     table: str
@@ -48,7 +48,7 @@ class _Fenced:
         self.seen = self._newest()
 
     def commit(self, number: int, change: "Callable[[DeltaTable, CommitProperties], object]") -> None:
-        """Makes a change as batch `number`, on top of what others than this stage have committed meanwhile."""
+        """Commits a change as batch `number`, on top of what other stages have committed meanwhile."""
         from deltalake import CommitProperties, Transaction
 
         names = CommitProperties(
@@ -85,7 +85,7 @@ class _Fenced:
         for start in range(0, len(work), _TERMS):
             some = work[start : start + _TERMS]
             predicate = " OR ".join(f"(film_id = '{film_id}' AND fingerprint = '{key}')" for film_id, key in some)
-            last = start + _TERMS >= len(work)  # until then the table shows that there is something to delete
+            last = start + _TERMS >= len(work)  # earlier commits keep the old number: there is more to delete
             self.commit(number if last else self.seen[0], partial(_delete, predicate))
 
     def _newest(self) -> tuple[int, int]:
@@ -100,7 +100,7 @@ class _Fenced:
         if self._newest() != self.seen:
             raise StorageError(
                 f"another run has committed {self.stage} to {self.storage.base!r} since this one began: "
-                "this one stops, nothing is doubled; let one run at a time work on a storage"
+                "this one stops, no row is duplicated; use a storage with one run at a time"
             )
 
 
@@ -112,10 +112,10 @@ class Batches:
     """One run of a stage on one storage.
 
     Args:
-        tables: that the stage writes.
+        tables: names of the tables that the stage writes.
 
     Raises:
-        StorageError: when the storage cannot be read or written, or another run of the stage is at work on it.
+        StorageError: the storage cannot be read or written, or another run of the stage uses it.
     """
 
     def __init__(self, storage: Storage, stage: str, tables: Sequence[str]) -> None:
@@ -130,7 +130,7 @@ class Batches:
         self._delete_leftovers()
 
     def commit(self, files: Mapping[str, Sequence[DataFile]], work: pa.Table) -> None:
-        """Makes the rows in `files` part of their tables, and `work` (rows of that table) makes them count."""
+        """Adds `files` to their tables, then adds `work` (rows of that table), which makes their rows count."""
         done = write_file(self.storage, "work", [work.cast(SCHEMAS["work"])])
         self._number += 1
         for table, mine in files.items():
@@ -142,14 +142,14 @@ class Batches:
             self.tidy()
 
     def tidy(self) -> None:
-        """Puts small files together."""
+        """Compacts small files."""
         self._since_tidy = 0
         for fenced in (*self._tables.values(), self._work):
             if fenced.delta is not None:
                 tidy(self.storage, fenced.delta, fenced.table)
 
     def _delete_leftovers(self) -> None:
-        """Of a batch that was not made to count; and of tables that were written without batches."""
+        """Deletes rows of a batch that never counted, and such rows in tables that were written without batches."""
         suspects = [
             fenced
             for fenced in self._tables.values()
@@ -157,7 +157,7 @@ class Batches:
         ]
         if not suspects:
             return
-        self._work.append(self._number, [])  # who still works on that batch can't finish it any more
+        self._work.append(self._number, [])  # a run that still works on that batch can't finish it any more
         finished = pairs(self._work.delta)
         for fenced in suspects:
             if leftovers := sorted(pairs(fenced.delta) - finished):

@@ -1,4 +1,4 @@
-"""Data files of a table, written beside it: they belong to the table once a commit names them, and never before."""
+"""Data files of a table. A file is written first and becomes part of the table when a commit names it."""
 
 import io
 import json
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 ROWS_A_GROUP = 128  # a window of 128 keyframes reads one or two row groups
 _SPARE = 1 << 20  # bytes for a commit's log
-_LONGEST = 32  # characters of a text that the log says
+_LONGEST = 32  # characters of a text's minimum or maximum in the log
 _FLIPPED = ("sentences_flipped", "tokens_flipped")
-_PACKED = ("image", "sentences", "tokens", *_FLIPPED, "embedding", "latents", "features")  # don't get smaller
+_PACKED = ("image", "sentences", "tokens", *_FLIPPED, "embedding", "latents", "features")  # don't compress
 
 
 Value = str | float
@@ -29,9 +29,9 @@ Value = str | float
 
 @dataclass(frozen=True)
 class DataFile:
-    """A Parquet file in a table's folder: its name there, bytes, rows, and the least and greatest value of columns.
+    """A Parquet file in a table's folder: its name, bytes, rows, and the minimum and maximum of each column.
 
-    All columns that have an order are in these two: deltalake takes one that isn't for a column without values.
+    `least` and `greatest` have all ordered columns: deltalake treats a missing one as a column without values.
     """
 
     name: str
@@ -41,7 +41,7 @@ class DataFile:
     greatest: dict[str, Value]
 
     def action(self) -> "AddAction":
-        """What Delta's log says of it."""
+        """The file's entry in Delta's log."""
         from deltalake.transaction import AddAction
 
         stats = {
@@ -56,10 +56,10 @@ class DataFile:
 
 
 def write_file(storage: Storage, table: str, parts: Sequence[pa.Table]) -> DataFile:
-    """Writes rows as one file. Each part begins a row group, so that the rows of a film lie together.
+    """Writes rows as one file. Each part begins a new row group, so that the rows of a film are contiguous.
 
     Raises:
-        StorageError: when the storage cannot be written, or is full.
+        StorageError: the storage cannot be written, or is full.
     """
     import pyarrow.parquet as pq
 
@@ -101,13 +101,13 @@ def _least(value: Value) -> Value:
 
 
 def _greatest(value: Value) -> Value:
-    """A long text's beginning, and behind it what sorts after every other text."""
+    """A long text is truncated and gets a last character that sorts after all others."""
     return value[:_LONGEST] + "\U0010ffff" if isinstance(value, str) and len(value) > _LONGEST else value
 
 
 @dataclass
 class Sheaf:
-    """Rows that are gathered for a table until they make a file of `size` bytes: no more than that is in memory."""
+    """A buffer of rows for a table, written as a file whenever it has `size` bytes, so memory is bounded."""
 
     storage: Storage
     table: str
@@ -117,7 +117,7 @@ class Sheaf:
     _bytes: int = 0
 
     def add(self, rows: pa.Table) -> None:
-        """Rows of one film."""
+        """Adds rows of one film."""
         if rows.num_rows:
             self._parts.append(rows)
             self._bytes += rows.nbytes
@@ -125,7 +125,7 @@ class Sheaf:
             self._write()
 
     def close(self) -> list[DataFile]:
-        """Puts what was gathered into a file; returns, and forgets, all files so far."""
+        """Writes the buffered rows to a file; returns, and forgets, all files so far."""
         self._write()
         files, self.files = self.files, []
         return files
@@ -136,17 +136,17 @@ class Sheaf:
             self._parts, self._bytes = [], 0
 
     def rest(self) -> pa.Table:
-        """What was gathered since the last file."""
+        """The rows that are not in a file yet."""
         return pa.concat_tables([SCHEMAS[self.table].empty_table(), *self._parts])
 
     def discard(self) -> None:
-        """Removes the files again."""
+        """Removes the files."""
         for file in self.files:
             self.storage.delete(f"tables/{self.table}/{file.name}")
 
 
 def by_film(parts: Sequence[pa.Table]) -> list[pa.Table]:
-    """One table for each film and fingerprint, in the order of their first parts; each part holds rows of one."""
+    """One table per film and fingerprint, in the order of their first parts; each part has rows of only one."""
     films: dict[tuple[str, str], list[pa.Table]] = {}
     for part in parts:
         films.setdefault((part["film_id"][0].as_py(), part["fingerprint"][0].as_py()), []).append(part)
@@ -154,5 +154,5 @@ def by_film(parts: Sequence[pa.Table]) -> list[pa.Table]:
 
 
 def _plain(column: Any) -> Any:
-    """Delta has one binary type."""
+    """The column with type binary, the only binary type in Delta."""
     return column.with_type(pa.binary()) if column.type == pa.large_binary() else column

@@ -1,4 +1,4 @@
-"""One Delta table: opened, made, kept tidy, and some of its rows replaced in one step."""
+"""Opens, creates and compacts a Delta table, and replaces some of its rows in one commit."""
 
 import json
 import random
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 Work = set[tuple[str, str]]
 """Pairs of film_id and fingerprint."""
 
-FILE_BYTES = 32 << 20  # that a table's files have, about, when there is enough for them
-_TRIES = 20  # of a commit, when another writer was first
+FILE_BYTES = 32 << 20  # target size of a table's files
+_TRIES = 20  # attempts at a commit when another writer was first
 _SPARE = 1 << 20  # bytes for a commit's log
-_TIDY_EVERY = 200  # commits; small tables would otherwise be one file a commit
-_SMALL_FILES = 16  # that are put together
-_KEPT_HOURS = 7 * 24  # of files that no version needs any more, for readers of older versions
+_TIDY_EVERY = 200  # commits; small tables would otherwise have one file per commit
+_SMALL_FILES = 16  # files that trigger a compaction
+_KEPT_HOURS = 7 * 24  # for which files that the newest version doesn't need are kept for readers of older versions
 
 
 def open_table(storage: Storage, table: str) -> "DeltaTable | None":
-    """The newest version of a table, None where nothing was written yet.
+    """The newest version of a table, None if it doesn't exist.
 
     Raises:
-        StorageError: when the storage cannot be read.
+        StorageError: the storage cannot be read.
     """
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
@@ -49,7 +49,7 @@ def open_table(storage: Storage, table: str) -> "DeltaTable | None":
 
 
 def create_table(storage: Storage, table: str) -> "DeltaTable":
-    """The newest version of a table, which is made when there is none."""
+    """The newest version of a table, which is created if it doesn't exist."""
     from deltalake import DeltaTable
     from deltalake.exceptions import CommitFailedError
 
@@ -61,7 +61,7 @@ def create_table(storage: Storage, table: str) -> "DeltaTable":
             description=storage.record.id,
             storage_options=storage.delta_options,
         )
-    except CommitFailedError:  # another writer was first, or it was this one and the answer was lost
+    except CommitFailedError:  # another writer was first, or this one succeeded and the answer was lost
         if made := open_table(storage, table):
             return made
         raise
@@ -73,9 +73,9 @@ def is_own(storage: Storage, delta: "DeltaTable") -> bool:
 
 
 def files_of(storage: Storage, delta: "DeltaTable", table: str) -> list[str]:
-    """Paths of a table's files as its log names them and as they are now, in an order in which they can be removed.
+    """Paths of a table's files, in its log and in its folder, in an order in which they can be removed.
 
-    However far that comes, what is left is still the table, with these files.
+    If the removal is interrupted, the rest is still the table with the remaining files.
     """
     folder = f"tables/{table}"
     found: list[Any] = pa.table(delta.get_add_actions()).to_pylist()
@@ -88,7 +88,7 @@ def files_of(storage: Storage, delta: "DeltaTable", table: str) -> list[str]:
                 sizes[added["path"]] = added["size"]
     data = {f"{folder}/{name}": size for name, size in sorted(sizes.items())}
     there = [rel for rel, size in data.items() if (now := storage.size(rel)) >= 0 and size in (now, None)]
-    newest_first = sorted(names, reverse=True)  # and of a version .json before .checkpoint.parquet
+    newest_first = sorted(names, reverse=True)  # within a version, .json comes before .checkpoint.parquet
     return there + [f"{folder}/_delta_log/{name}" for name in newest_first]
 
 
@@ -98,11 +98,11 @@ def _is_log(name: str, version: int) -> bool:
 
 
 def until_committed(change: Callable[[], object], stands: Callable[[], bool]) -> None:
-    """Makes a commit; again, a little later each time, when another writer was first.
+    """Makes a commit, and retries with growing delays when another writer was first.
 
     Args:
-        stands: whether the commit was made all the same. An object store's answer may be lost: the client asks again,
-            is told that this version exists, and takes its own commit for another writer's.
+        stands: whether the commit succeeded although it raised an error. If an object store's answer is lost, the
+            client retries, learns that this version exists, and takes its own commit for another writer's.
     """
     from deltalake.exceptions import CommitFailedError
 
@@ -119,15 +119,15 @@ def until_committed(change: Callable[[], object], stands: Callable[[], bool]) ->
 
 
 def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[str, str | Collection[str]]) -> None:
-    """Puts `rows` in place of all rows that `where` tells: in one Delta commit, seen whole or not at all.
+    """Replaces all rows that match `where` by `rows`, in one atomic Delta commit.
 
-    Looks into every file that may hold such rows: for a few rows at a time.
+    It reads every file that may have such rows, so use it only for a few rows.
 
     Args:
-        where: column -> its value, or one of its values.
+        where: column -> its value, or its possible values.
 
     Raises:
-        StorageError: when the storage cannot be written, or is full.
+        StorageError: the storage cannot be written, or is full.
     """
     from deltalake import CommitProperties, write_deltalake
 
@@ -162,10 +162,10 @@ def replace_rows(storage: Storage, table: str, rows: pa.Table, where: Mapping[st
 
 
 def tidy(storage: Storage, delta: "DeltaTable", table: str) -> None:
-    """Puts a table's small files together when there are many, and removes files that no recent version needs.
+    """Compacts a table's small files if there are many, and removes files that no recent version needs.
 
-    Readers see the same rows. A conflict with another writer leaves everything as it is, for the next time. One writer
-    at a time does it: when two put the same files together, deltalake 1.6 lets both commit, and their rows are doubled.
+    Readers see the same rows. After a conflict with another writer nothing is changed until the next time. Only one
+    writer may compact at a time: if two compact the same files, deltalake 1.6 accepts both commits and duplicates rows.
     """
     from deltalake.exceptions import CommitFailedError
 
@@ -184,21 +184,21 @@ def tidy(storage: Storage, delta: "DeltaTable", table: str) -> None:
 
 
 def remove_unused(storage: Storage, delta: "DeltaTable", table: str) -> list[str]:
-    """Removes the files that no version of the last seven days needs, and killed runs'; returns their names."""
+    """Removes files that no version of the last seven days needs, and files of killed runs; returns their names."""
     removed: list[str] = delta.vacuum(retention_hours=_KEPT_HOURS, dry_run=False)
     in_no_version = delta.vacuum(retention_hours=_KEPT_HOURS, full=True)
-    for name in in_no_version:  # a killed run's or, which `delete` knows, not ours
+    for name in in_no_version:  # of a killed run, or not ours, which `delete` leaves alone
         storage.delete(f"tables/{table}/{name}")
     return removed + [name for name in in_no_version if not storage.exists(f"tables/{table}/{name}")]
 
 
 def pairs(delta: "DeltaTable | None", where: "Expression | None" = None) -> Work:
-    """The films and fingerprints of a table's rows, each once."""
+    """The distinct films and fingerprints of a table's rows."""
     return distinct(delta, ["film_id", "fingerprint"], where)
 
 
 def distinct(delta: "DeltaTable | None", columns: Sequence[str], where: "Expression | None") -> set[Any]:
-    """The values of some columns in a table's rows, as tuples, each once; few rows are in memory at a time."""
+    """The distinct values of some columns in a table's rows, as tuples; only few rows are in memory at a time."""
     found: set[Any] = set()
     if delta is None:
         return found

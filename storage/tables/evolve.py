@@ -1,4 +1,4 @@
-"""Brings the tables of an earlier version up to date: adds missing columns."""
+"""Updates the tables of an earlier version: adds missing columns."""
 
 from storage.errors import StorageError
 from storage.guard import guarded
@@ -11,7 +11,7 @@ def add_columns(storage: Storage, table: str) -> None:
     """Adds the columns of SCHEMAS[table] that the table lacks; they are null in its rows.
 
     Raises:
-        StorageError: when the storage cannot be read or written.
+        StorageError: the storage cannot be read or written.
     """
     from deltalake import Field
 
@@ -31,7 +31,7 @@ def add_columns(storage: Storage, table: str) -> None:
 
 
 def check_columns(storage: Storage, table: str) -> None:
-    """Raises StorageError, which names the columns, unless the table has all of SCHEMAS[table] in their types."""
+    """Raises StorageError, naming the columns, unless the table has all columns of SCHEMAS[table] in their types."""
     from deltalake import Field
 
     delta = open_table(storage, table)

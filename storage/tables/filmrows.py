@@ -1,7 +1,7 @@
-"""Rows of single films, a few at a time, out of a table of any size.
+"""Reads the rows of single films, a few at a time, from a table of any size.
 
-Delta's log has the first and last film of each data file, the file's footer those of each group of 128 rows. Only
-groups that may hold the wanted rows are read.
+Delta's log has the first and last film of each data file; the file's footer has those of each group of 128 rows. Only
+groups that may contain the wanted rows are read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 _OPEN_FILES = 64
-_END = "~"  # sorts behind what row ids are made of
+_END = "~"  # sorts after all characters of row ids
 
 
 _Ends = list[tuple[str, str]]
@@ -33,7 +33,7 @@ _NONE = ("", "")
 
 @dataclass(frozen=True)
 class _File:
-    """An open data file; of its groups the ends, and the films in those that were looked into."""
+    """An open data file, with the ends of its row groups, and the films in those groups that were read."""
 
     file: "ParquetFile"
     ends: list[_Ends]
@@ -42,7 +42,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Group:
-    """A row group that holds rows of a film: its file, its place there, and their least and greatest row id."""
+    """A row group with rows of a film: its file, its index there, and the rows' least and greatest row id."""
 
     file: str
     index: int
@@ -52,7 +52,7 @@ class _Group:
 
 @dataclass(frozen=True)
 class FilmRows:
-    """The rows of `table`, one of those with a row_id, that `work` made; as the table is when it is first read.
+    """The rows of `work` in `table`, which must have a row_id; the table's version is the one at the first read.
 
     Args:
         work: film_id -> fingerprint, of finished work.
@@ -65,26 +65,26 @@ class FilmRows:
     _newest: dict[tuple[str, int, tuple[str, ...]], pa.Table] = field(default_factory=dict, repr=False)
 
     def row_ids(self, film_id: str) -> list[str]:
-        """Of a film's keyframes that have rows, in order, each once."""
+        """Row ids of a film's keyframes that have rows, sorted, without duplicates."""
         found: dict[str, None] = {}
         for rows in self.batches(film_id, ["row_id"]):
             found |= dict.fromkeys(map(str, rows["row_id"].to_pylist()))
         return list(found)
 
     def batches(self, film_id: str, columns: Sequence[str] | None = None, first: str = "") -> Iterator[pa.Table]:
-        """A film's rows from the row id `first` on, sorted by the table's id; 128 or so at a time."""
+        """A film's rows from the row id `first` on, sorted by the table's id, about 128 at a time."""
         for groups in _disjoint(self._groups(film_id, first)):
             rows = self._read(groups, film_id, columns, first, _END)
             if rows.num_rows:
                 yield rows
 
     def between(self, film_id: str, first: str, last: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """A film's rows from one row id to another, both included, sorted by the table's id."""
+        """A film's rows from one row id to another, inclusive, sorted by the table's id."""
         groups = [group for group in self._groups(film_id, first) if group.least <= last]
         return self._read(groups, film_id, columns, first, last)
 
     def window(self, film_id: str, first_second: int, keyframes: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of a film's next `keyframes` from a second on; fewer at its end. For tables of one row a keyframe.
+        """The rows of a film's next `keyframes` from a second on; fewer at its end. The table has one row per keyframe.
 
         Raises:
             ValueError: for a film that `work` does not have.
@@ -113,9 +113,9 @@ class FilmRows:
         return sorted(groups, key=lambda group: (group.least, group.greatest))
 
     def _spans(self, name: str, index: int) -> dict[tuple[str, str], tuple[str, str]]:
-        """Of a group that holds several films: film and fingerprint -> least and greatest row id. Looked up once.
+        """For a group with several films: film and fingerprint -> least and greatest row id. Cached.
 
-        Putting files together leaves groups of films that lie far apart, so what lies between is mostly not in them.
+        Compaction leaves groups whose films are far apart in order, so most films between their ends are not in them.
         """
         spans = self._open(name).spans
         if index not in spans:
@@ -180,7 +180,7 @@ class FilmRows:
         import pyarrow.parquet as pq
 
         if name in self._files:
-            self._files[name] = self._files.pop(name)  # the newest last
+            self._files[name] = self._files.pop(name)  # most recently used last
             return self._files[name]
         rel = f"tables/{self.table}/{name}"
         with guarded("read", self.storage.url(rel)):
@@ -222,7 +222,7 @@ def _disjoint(groups: Sequence[_Group]) -> Iterator[list[_Group]]:
 
 
 def _cut(rows: pa.Table, film_id: str, fingerprint: str, first: str, last: str) -> pa.Table:
-    """A film's rows between two row ids; without a copy where they lie together, as they mostly do."""
+    """A film's rows between two row ids; without a copy if they are contiguous, as they usually are."""
     films, keys, row_ids = (np.asarray(rows[name]) for name in ("film_id", "fingerprint", "row_id"))
     mask = (films == film_id) & (keys == fingerprint) & (row_ids >= first) & (row_ids <= last)
     places = np.flatnonzero(mask)
@@ -234,7 +234,7 @@ def _cut(rows: pa.Table, film_id: str, fingerprint: str, first: str, last: str) 
 
 
 def _fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows of a file in a schema; columns that the file is too old to have are null."""
+    """Rows of a file in a schema; columns that an older file lacks are null."""
     known = set(rows.column_names)
     columns = [rows[one.name].cast(one.type) if one.name in known else pa.nulls(len(rows), one.type) for one in schema]
     return pa.table(columns, schema=schema)

@@ -1,9 +1,8 @@
-"""The tables, a schema each, and whether rows fit it.
+"""The schemas of the tables, and checks of rows against them.
 
-Boxes are x0, y0, x1, y1 in 0-1 of the keyframe; `fingerprint` names the work that made a row.
-
-Delta has one binary type, so the files say `binary` where a schema says `large_binary`; storage.tables.tables reads
-them back as written here, other readers (DuckDB, Polars, Spark) simply see bytes.
+Boxes are x0, y0, x1, y1 as fractions of the keyframe; `fingerprint` identifies the work that made a row.
+Delta has only one binary type, so files have `binary` where a schema has `large_binary`. storage.tables.tables converts
+it back; other readers (DuckDB, Polars, Spark) see bytes.
 """
 
 import pyarrow as pa
@@ -31,10 +30,10 @@ FILMS = _schema(
     ("height", pa.int32()),
     ("has_audio", pa.bool_()),
     ("licence", pa.string()),
-    ("origin", pa.string()),  # where the film was had, "" when nobody said
-    ("availability", pa.string()),  # to whom it is open, "" when nobody said
-    ("year", pa.int32()),  # 0 when nobody said
-    ("movie", pa.string()),  # that the file is a part of, "" for a movie of its own
+    ("origin", pa.string()),  # where the film is from, "" if unknown
+    ("availability", pa.string()),  # who may access it, "" if unknown
+    ("year", pa.int32()),  # 0 if unknown
+    ("movie", pa.string()),  # the movie that the file is a part of, "" for a whole movie
     ("phash", pa.string()),  # no longer written: ""
 )
 
@@ -67,7 +66,7 @@ SCRIPTS = _schema(
     ("plots", _STRINGS),
     ("text", pa.string()),  # as in the paper's figure 16
     ("written_by", pa.string()),  # "llm", "template" or "film"
-    ("reason", pa.string()),  # why the template, "" for the others
+    ("reason", pa.string()),  # why the template was used, "" otherwise
     *_BACKEND,
 )
 
@@ -77,9 +76,9 @@ FACES = _schema(
     ("character_id", pa.string()),  # "" when the face belongs to no person box
     *_BOX,
     ("score", pa.float32()),
-    ("embedding", pa.binary()),  # float32, as many as the embedder gives (dlib 128, FaRL 512)
+    ("embedding", pa.binary()),  # float32, length depends on the embedder (dlib 128, FaRL 512)
     ("character", pa.int32()),  # cluster in the film, -1 = alone or rejected
-    ("rejected", pa.string()),  # why it is not in the face bank (models.face.quality, tasks.consent), "" when it is
+    ("rejected", pa.string()),  # why it is not in the face bank (models.face.quality, tasks.consent), "" if it is
     *_BACKEND,
 )
 
@@ -87,11 +86,11 @@ FEATURES = _schema(
     *_ROW,
     ("second", pa.int32()),
     ("shot", pa.int32()),
-    ("sentences", pa.binary()),  # float16 [S, E], S <= 15, E as the encoder gives (MiniLM 384, LongCLIP 768)
+    ("sentences", pa.binary()),  # float16 [S, E], S <= 15, E depends on the encoder (MiniLM 384, LongCLIP 768)
     ("sentences_flipped", pa.binary()),  # float16 [S, E] of the mirrored keyframe
     ("sentence_width", pa.int32()),  # E
     ("sentence_kinds", pa.list_(pa.int8())),  # [S] 0 character, 1 scene element, 2 plot
-    ("faces", pa.binary()),  # float16 [F, G], F <= 5, G as the embedder gives (dlib 128, FaRL 512)
+    ("faces", pa.binary()),  # float16 [F, G], F <= 5, G depends on the embedder (dlib 128, FaRL 512)
     ("face_width", pa.int32()),  # G
     ("face_characters", pa.list_(pa.int32())),  # [F]
     ("face_boxes", pa.list_(pa.float32())),  # [F, 4] x0, y0, x1, y1 of each face
@@ -99,9 +98,9 @@ FEATURES = _schema(
 
 LATENTS = _schema(
     *_ROW,
-    ("latents", pa.binary()),  # float16 [2, C, H, W]: of the keyframe, and of its mirror image
+    ("latents", pa.binary()),  # float16 [2, C, H, W] of the keyframe and its mirror image
     ("latents_shape", pa.list_(pa.int32())),  # C, H, W
-    ("features", pa.binary()),  # float16 [2, N, E] of the image encoder; empty where the compressor reads the latents
+    ("features", pa.binary()),  # float16 [2, N, E] of the image encoder; empty if the compressor reads the latents
     ("features_shape", pa.list_(pa.int32())),  # N, E
 )
 
@@ -121,12 +120,12 @@ RENDERS = _schema(
 )
 
 REJECTS = _schema(
-    ("film_id", pa.string()),  # "" when there are no bytes to name it by
+    ("film_id", pa.string()),  # "" if the film's bytes are unknown
     ("source", pa.string()),
     ("fingerprint", pa.string()),
     ("stage", pa.string()),
     ("reason", pa.string()),  # short code
-    ("detail", pa.string()),  # for people, quotes what was given
+    ("detail", pa.string()),  # for people; quotes the input
     ("attempts", pa.int32()),
 )
 
@@ -167,14 +166,14 @@ KEYS: dict[str, tuple[str, ...]] = {
     "rejects": ("source", "film_id", "stage", "fingerprint"),
     "work": ("stage", "film_id", "fingerprint"),
 }
-"""What names a row of one film and fingerprint; tables are read sorted by it."""
+"""The columns that identify a row within one film and fingerprint; tables are read sorted by them."""
 
 
 def checked(table: str, film_id: str, fingerprint: str, rows: pa.Table) -> pa.Table:
-    """The rows as SCHEMAS[table] has them, sorted by the table's id; `film_id` and `fingerprint` may be left out.
+    """The rows in SCHEMAS[table], sorted by the table's id; `film_id` and `fingerprint` may be omitted.
 
     Raises:
-        ValueError: when columns, types, ids or uniqueness are wrong.
+        ValueError: columns, types, ids or uniqueness are wrong.
     """
     if table not in SCHEMAS or table in ("work", "rejects"):
         raise ValueError(f"no table {table!r} to commit rows to: one of {sorted(set(SCHEMAS) - {'work', 'rejects'})}")
@@ -200,7 +199,7 @@ def checked(table: str, film_id: str, fingerprint: str, rows: pa.Table) -> pa.Ta
 
 
 def row_id(film_id: str, second: int) -> str:
-    """Of the keyframe at a nominal second of a film."""
+    """Id of the keyframe at a nominal second of a film."""
     return f"{film_id}-{second:06d}"
 
 
@@ -215,10 +214,10 @@ def film_of(row_id: str) -> str:
 
 
 def character_id(row_id: str, index: int) -> str:
-    """Of the person at a place in a keyframe, counted from 0."""
+    """Id of a person in a keyframe, counted from 0."""
     return f"{row_id}-p{index}"
 
 
 def face_id(row_id: str, index: int) -> str:
-    """Of the face at a place in a keyframe, counted from 0."""
+    """Id of a face in a keyframe, counted from 0."""
     return f"{row_id}-f{index}"

@@ -1,8 +1,8 @@
-"""Rows in Delta tables, film by film, so that a run can be killed at any moment and nothing is lost or doubled.
+"""Rows in Delta tables, film by film. A run can be killed at any moment without losing or duplicating rows.
 
-The unit of work is (film, stage, fingerprint). A film's rows are committed first, and last one row to the table
-`work`. Rows count only when their (film_id, fingerprint) stands in `work`, so a fingerprint names the stage too.
-Stages commit many films at a time (storage.tables.batches) and read film by film (storage.tables.filmrows); here is the
+The unit of work is (film, stage, fingerprint). A film's rows are committed first, then one row to the table `work`.
+Rows count only if their (film_id, fingerprint) is in `work`, so a fingerprint also identifies the stage. Stages commit
+many films at a time (storage.tables.batches) and read film by film (storage.tables.filmrows); this module does the
 rest.
 """
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of one storage; any number of readers, and writers that take turns on a conflict."""
+    """The tables of one storage, for any number of readers; writers retry after a conflict."""
 
     storage: Storage
 
     def commit(self, table: str, film_id: str, fingerprint: str, rows: pa.Table) -> None:
-        """Makes `rows` the rows of this film and fingerprint in `table`, in one step, in place of earlier ones.
+        """Replaces the rows of this film and fingerprint in `table` by `rows`, in one commit.
 
-        Looks into every file that may hold some: for single films; a stage has storage.tables.batches.
+        It reads every file that may have such rows, so use it only for single films; stages use storage.tables.batches.
 
         Args:
-            rows: the columns of SCHEMAS[table] in any order; `film_id` and `fingerprint` may be left out.
+            rows: the columns of SCHEMAS[table] in any order; `film_id` and `fingerprint` may be omitted.
 
         Raises:
-            ValueError: when columns, types, ids or uniqueness are wrong.
-            StorageError: when the storage cannot be written, or is full; nothing counts then.
+            ValueError: columns, types, ids or uniqueness are wrong.
+            StorageError: the storage cannot be written, or is full; the table is then unchanged.
         """
         rows = checked(table, film_id, fingerprint, rows)
         replace_rows(self.storage, table, rows, {"film_id": film_id, "fingerprint": fingerprint})
@@ -52,7 +52,7 @@ class Tables:
         """The finished rows of some films, sorted by the table's id.
 
         Args:
-            work: film_id -> fingerprint of the rows wanted. Films whose work is not finished have no rows.
+            work: film_id -> fingerprint of the wanted rows. Films whose work is not finished have no rows.
             columns: all when None.
         """
         schema = SCHEMAS[table]
@@ -65,7 +65,7 @@ class Tables:
         wanted &= pc.field("fingerprint").isin(sorted({fingerprint for _, fingerprint in finished}))
         needed = list(dict.fromkeys([*names, *KEYS[table], "film_id", "fingerprint"]))
         rows = self._all(table, needed, wanted)
-        if len({fingerprint for _, fingerprint in finished}) > 1:  # each film has one of them
+        if len({fingerprint for _, fingerprint in finished}) > 1:  # keep only each film's own
             keys = pa.table(dict(zip(("film_id", "fingerprint"), map(list, zip(*finished, strict=True)), strict=True)))
             place = pa.array(range(rows.num_rows), pa.int64())
             places = pa.table({**{name: rows[name] for name in keys.column_names}, "place": place})
@@ -74,20 +74,20 @@ class Tables:
         return rows.sort_by([(key, "ascending") for key in KEYS[table]]).select(names)
 
     def distinct(self, table: str, work: Mapping[str, str], columns: Sequence[str]) -> list[tuple[Any, ...]]:
-        """The values of some columns in the rows of finished work, each once, sorted."""
+        """The distinct values of some columns in the rows of finished work, sorted."""
         where = pc.field("film_id").isin(list(work))
         found = distinct(open_table(self.storage, table), ["film_id", "fingerprint", *columns], where)
         return sorted({tuple(values) for film_id, key, *values in found if work[film_id] == key})
 
     def sources(self, work: Mapping[str, str]) -> dict[str, str]:
-        """film_id -> where a decoded film lies now; `work` is the stage keyframes'."""
+        """film_id -> current path of a decoded film; `work` is that of the stage keyframes."""
         return {row["film_id"]: row["source"] for row in self.read("films", work, ["film_id", "source"]).to_pylist()}
 
     def count(self) -> dict[str, int]:
-        """Finished rows of every table; of `work` and `rejects` all rows.
+        """Number of finished rows of every table; for `work` and `rejects`, of all rows.
 
-        Where a stage's table has as many rows as `work` says that were finished, those are its rows; where it has
-        others, left by a run that was killed, rows are counted film by film.
+        If a stage's table has as many rows as `work` says, that is the number. Otherwise a killed run left some, and
+        rows are counted film by film.
         """
         work = self._all("work", ["film_id", "stage", "fingerprint", "rows"])
         films: Any = zip(work["film_id"].to_pylist(), work["fingerprint"].to_pylist(), strict=True)
@@ -112,9 +112,9 @@ class Tables:
         return sum(row["count_all"] for row in films if (row["film_id"], row["fingerprint"]) in finished)
 
     def judge(self, stage: str, sources: Sequence[str], rejects: Sequence[Reject]) -> None:
-        """Puts `rejects`, why films were left out, in place of all that a stage said of `sources`; one commit at most.
+        """Replaces a stage's rejects of `sources` by `rejects`, in at most one commit.
 
-        A source without a reject is fine now.
+        A source that is not in `rejects` has no reject any more.
         """
         place = {"stage": stage, "source": sorted({*sources, *(reject.source for reject in rejects)})}
         where = (pc.field("stage") == stage) & pc.field("source").isin(place["source"])
@@ -124,7 +124,7 @@ class Tables:
             replace_rows(self.storage, "rejects", rows, place)
 
     def rejects(self) -> list[Reject]:
-        """All of them, sorted by source."""
+        """All rejects, sorted by source."""
         rows = self._all("rejects", SCHEMAS["rejects"].names)
         return [Reject(**row) for row in rows.sort_by([(key, "ascending") for key in KEYS["rejects"]]).to_pylist()]
 
@@ -135,7 +135,7 @@ class Tables:
         return list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
 
     def versions(self) -> dict[str, int]:
-        """Delta version of every table that exists; runs that were killed and resumed have more of them."""
+        """Delta version of every existing table; a run that was killed and resumed makes more versions."""
         tables = {name: open_table(self.storage, name) for name in SCHEMAS}
         return {name: table.version() for name, table in tables.items() if table is not None}
 

@@ -1,1 +1,1 @@
-"""From a snapshot to models: one training loop, and what each model is trained on."""
+"""From a snapshot to models: one training loop, and the data of each model."""

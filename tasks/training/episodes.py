@@ -1,6 +1,6 @@
-"""Films as models learn from them: scripts and tokens of some keyframes, read when they are asked for.
+"""Films as training data: scripts and tokens of keyframes, read on demand.
 
-Nothing of a film is in memory but the windows that were read last and the faces of the last few films.
+Memory holds only the windows that were read last and the faces of the last few films.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ from tasks.training.views import keyframe_ids
 if TYPE_CHECKING:
     from torch import Tensor
 
-_FILMS = 32  # whose faces are kept
+_FILMS = 32  # films whose faces are cached
 
 
 class Reader:
-    """All keyframes of a part of a snapshot, film by film, by number.
+    """All keyframes of a part of a snapshot, numbered film by film.
 
     Args:
-        work: as tasks.training.tokens returns it.
+        work: the result of tasks.training.tokens.
     """
 
     def __init__(self, storage: Storage, snapshot: Snapshot, work: Work, part: Part) -> None:
@@ -45,7 +45,7 @@ class Reader:
         return len(self.row_ids)
 
     def read(self, frames: Sequence[int], flipped: bool = False) -> "tuple[Sequence[FrameScript], Tensor]":
-        """Scripts and tokens_TLD of some keyframes, or of their mirror images."""
+        """Scripts and tokens_TLD of keyframes, or of their mirror images."""
         import torch
 
         scripts = [
@@ -61,7 +61,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class FilmEpisode:
-    """A film's `count` keyframes among the reader's, from `first` on."""
+    """One film: the reader's `count` keyframes from `first` on."""
 
     reader: Reader
     film_id: str
@@ -80,7 +80,7 @@ class FilmEpisode:
 
 
 def episodes(reader: Reader) -> list[FilmEpisode]:
-    """An episode a film."""
+    """One episode per film."""
     found, first = [], 0
     for film_id, row_ids in groupby(reader.row_ids, key=film_of):
         found.append(FilmEpisode(reader, film_id, first, len(list(row_ids))))

@@ -1,7 +1,7 @@
-"""Keyframes of a snapshot with their features, as a training run takes them: by number, read window by window.
+"""Keyframes of a snapshot with their features, as training data: addressed by number, read window by window.
 
-A sampler deals whole windows of consecutive keyframes and mixes some of them (models.training.rows_of_step), so what
-a step wants lies in a few windows, most of which the step before wanted too. Each is read once.
+The sampler shuffles within a pool of windows of consecutive keyframes (models.training.rows_of_step). So the rows of a
+step are in a few windows, most of which the previous step used too, and each window is read only once.
 """
 
 import threading
@@ -22,30 +22,30 @@ from storage.tables.schemas import film_of
 from tasks.rows import Row
 from tasks.stage import Work
 
-_KEPT = 2 * POOL  # windows of a table: those being mixed, and the next ones
+_KEPT = 2 * POOL  # cached windows of a table: those of the current pool, and the next ones
 
 
 class Examples:
-    """Some keyframes of a snapshot, numbered as they are given: film by film, in order of time.
+    """Some keyframes of a snapshot, numbered in the given order: film by film, by time.
 
-    Any thread may read; pictures are decoded by the one that asks for them.
+    Any thread may read; a picture is decoded in the thread that reads it.
 
     Args:
-        work: stage -> film_id -> fingerprint: a snapshot's, and where tokens are asked for those that made them.
+        work: stage -> film_id -> fingerprint, of the snapshot and, to read tokens, of their stage.
 
     Raises:
-        StorageError: when the table `keyframes` is not that of this version.
+        StorageError: the table `keyframes` has another version's columns.
     """
 
     window = 128
-    """Consecutive keyframes that are read together; the tables' row groups have as many."""
+    """Consecutive keyframes that are read together, as many as in the tables' row groups."""
 
     def __init__(self, storage: Storage, work: Work, row_ids: Sequence[str]) -> None:
         self.row_ids = row_ids
         self._storage, self._work = storage, work
         self._tables: dict[str, FilmRows] = {}
         self._windows: OrderedDict[tuple[str, int], dict[str, Row]] = OrderedDict()
-        self._lock = threading.Lock()  # of both
+        self._lock = threading.Lock()  # guards both
         check_columns(storage, "keyframes")
 
     def __len__(self) -> int:
@@ -59,12 +59,12 @@ class Examples:
         """A keyframe's row of the table `features`.
 
         Raises:
-            StorageError: when that table is not that of this version.
+            StorageError: that table has another version's columns.
         """
         return self._row("features", row, None)
 
     def latents(self, row: int, features: bool) -> Row:
-        """A keyframe's row of the table `latents`, with the columns of image features where they are asked for."""
+        """A keyframe's row of the table `latents`, with image features if `features` is set."""
         return self._row("latents", row, None if features else ["row_id", "latents", "latents_shape"])
 
     def tokens(self, row: int) -> Row:
@@ -90,7 +90,7 @@ class Examples:
         return self._windows[key]
 
     def _fetched(self, table: str, names: Sequence[str], columns: Sequence[str] | None) -> list[Row]:
-        """A window's rows; where it reaches over several films, a read for each."""
+        """A window's rows, with one read per film."""
         found: list[Row] = []
         for film_id, group in groupby(names, key=film_of):
             some = list(group)

@@ -1,6 +1,6 @@
-"""Stage 1 (Appendix A): the autoencoder meets the world's objects in sets of images before it sees films.
+"""Stage 1 (Appendix A): the autoencoder is trained on sets of images before it is trained on films.
 
-Without sets of images it meets the snapshot's own training keyframes, at another size than later.
+Without sets of images it is trained on the snapshot's training keyframes, at this stage's size.
 """
 
 import hashlib
@@ -38,17 +38,17 @@ class FirstStageConfig(BaseModel, frozen=True, extra="forbid"):
     """Stage 1 of the autoencoder."""
 
     images: tuple[ImagesConfig, ...] = Field(
-        (), description="sets of images to learn from; none: the snapshot's training keyframes"
+        (), description="sets of images to train on; none: the snapshot's training keyframes"
     )
     width: int = Field(768, ge=16, description="width of the pictures in pixels")
     height: int = Field(768, ge=16, description="height of the pictures in pixels")
     sizes: tuple[tuple[int, int], ...] = Field(
-        (), description="aspect buckets (height, width) in place of one size; each image goes to the nearest shape"
+        (), description="aspect buckets (height, width) instead of one size; each image goes to the nearest shape"
     )
     training: StageConfig = Field(StageConfig(), description="schedule of stage 1")
 
     def whole(self, model: AutoencoderConfig) -> AutoencoderTrainingConfig:
-        """The training of the later stage's model at this stage's size."""
+        """The training config of the model of stage 2 at this stage's size."""
         decoder = model.decoder.model_copy(update={"image_size": (self.height, self.width)})
         parts = {name: getattr(self.training, name) for name in StageConfig.model_fields}
         return AutoencoderTrainingConfig(model=model.model_copy(update={"decoder": decoder}), **parts)
@@ -64,14 +64,14 @@ def run(
     cluster: ClusterConfig,
     progress: Progress,
 ) -> str:
-    """Trains it, unless that was done.
+    """Trains stage 1, unless it is trained already.
 
     Returns:
         checkpoints/first_stage/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`.
 
     Raises:
         TrainingError: see tasks.training.engine.fit.
-        ConfigError: for sets without images or metadata.
+        ConfigError: a set has no images or no metadata.
     """
     rel = image_index(config, storage) if config.images else ""
     if not rel:
@@ -87,7 +87,7 @@ def run(
 
 
 def image_index(config: FirstStageConfig, storage: Storage) -> str:
-    """Keeps the table of all images, named by what is in it and not by where that lies."""
+    """Stores the table of all images; its name is a hash of its content, not of paths."""
     table = index(config.images, with_shapes=len(config.sizes) > 1)
     digest = hashlib.sha256()
     for column in table.column_names:

@@ -1,6 +1,6 @@
-"""The frozen parts of the autoencoder: image encoder and latent codec, and the pictures on which a codec is fitted.
+"""The frozen parts of the autoencoder: image encoder and latent codec, and fitting of the codec.
 
-A codec that has to be fitted is kept in the storage, as checkpoints/codec/<fingerprint>/final.
+A fitted codec is stored as checkpoints/codec/<fingerprint>/final.
 """
 
 import tempfile
@@ -32,7 +32,7 @@ Size = tuple[int, int]
 """Height and width in pixels."""
 
 _MODEL = "codec"
-_FITTED = 512  # keyframes on which a codec is fitted, at most
+_FITTED = 512  # maximum number of keyframes on which a codec is fitted
 
 
 class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
@@ -41,13 +41,13 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
     vision: FeaturesConfig = Field(
         EfficientNetLite0Config(), description="image encoder whose features the compressor reads"
     )
-    width: int = Field(224, ge=32, description="width in pixels at which the image encoder sees a keyframe")
-    height: int = Field(128, ge=32, description="height in pixels at which the image encoder sees a keyframe")
+    width: int = Field(224, ge=32, description="width in pixels of the image encoder's input")
+    height: int = Field(128, ge=32, description="height in pixels of the image encoder's input")
     codec: CodecConfig = Field(PCACodecConfig(), description="latent codec")
     kept: bool = Field(
         True,
-        description="compute features and latents once and keep them in a table; false: in each step, with a "
-        "pretrained codec",
+        description="compute features and latents once and store them in a table; false: compute them in each step, "
+        "with a pretrained codec",
     )
     init: str = Field(
         "",
@@ -58,7 +58,7 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _needs_no_fitting(self) -> Self:
         if not self.kept and self.fits:
-            raise ValueError("kept=false goes with a pretrained codec (codec.kind=sdxl_vae); codec.kind=pca is fitted")
+            raise ValueError("kept=false needs a pretrained codec (codec.kind=sdxl_vae); codec.kind=pca is fitted")
         return self
 
     @property
@@ -73,14 +73,14 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def init_folder(init: str) -> Path | None:
-    """The local folder that `init` of a config means, None for "".
+    """The local folder of a config's `init`, None for "".
 
     Raises:
-        ConfigError: when it is no trained model's folder, or a file of it is damaged.
+        ConfigError: it is not the folder of a trained model, or one of its files is damaged.
     """
     if not init:
         return None
-    folder = Path(str(resources.files("models"))) / init  # an absolute `init` stands for itself
+    folder = Path(str(resources.files("models"))) / init  # an absolute `init` is used unchanged
     if not (folder / "config.json").is_file():
         raise ConfigError(f"init={init!r} is not a trained model: {str(folder / 'config.json')!r} is missing")
     if cut := cut_off(folder.rglob("*.safetensors")):
@@ -89,7 +89,7 @@ def init_folder(init: str) -> Path | None:
 
 
 def init_identity(init: str) -> list[str]:
-    """What a folder of weights contributes to a fingerprint: its bytes, not its place."""
+    """A weight folder's part of a fingerprint: hashes of its files, without their paths."""
     folder = init_folder(init)
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
     return [file_id(path) for path in files]
@@ -102,7 +102,7 @@ def frozen_codec(config: FrozenConfig) -> "Codec":
 
 
 def codec_of(config: FrozenConfig, storage: Storage, snapshot: Snapshot, size: Size | None = None) -> "Codec":
-    """The codec for a snapshot's keyframes, at `size` or its own; one that must be fitted is fitted once and stored."""
+    """The codec for a snapshot's keyframes, at `size` or its own size; if it needs fitting, it is fitted once."""
     height, width = size or config.size
     if not config.fits:
         return frozen_codec(config).resized(width, height)
@@ -117,21 +117,21 @@ def codec_of(config: FrozenConfig, storage: Storage, snapshot: Snapshot, size: S
 
 
 def codec_identity(config: FrozenConfig, snapshot: Snapshot) -> list[object]:
-    """What the codec's latents depend on: its weights or, where it has to be fitted, the keyframes it is fitted on."""
+    """The inputs of the codec's latents: its weights or, if it is fitted, the keyframes on which it is fitted."""
     if not config.fits:
         return [config.codec, *init_identity(config.init)]
     return [config.codec, [(film.film_id, film.train) for film in snapshot.films], snapshot.work["keyframes"]]
 
 
 def frozen_fingerprint(config: FrozenConfig, snapshot: Snapshot) -> str:
-    """Names the frozen models, and the keyframes that they see in training."""
+    """A fingerprint of the frozen models and of the keyframes that they read in training."""
     spans = [(film.film_id, film.train, film.test) for film in snapshot.films]
     parts = [config.vision, config.width, config.height, config.codec, config.kept, init_identity(config.init)]
     return fingerprint("frozen", parts, spans, snapshot.work["keyframes"])
 
 
 def _fitted(config: FrozenConfig, storage: Storage, snapshot: Snapshot) -> "Codec":
-    """The codec, fitted on some hundreds of training keyframes."""
+    """The codec, fitted on a few hundred training keyframes."""
     import torch
 
     rows = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
@@ -149,11 +149,11 @@ def _fitted(config: FrozenConfig, storage: Storage, snapshot: Snapshot) -> "Code
 def keyframes(
     storage: Storage, snapshot: Snapshot, size: Size, wanted: Container[str] | None = None
 ) -> "Iterator[tuple[str, bool, Tensor]]":
-    """(row id, whether it is learnt from, picture [3, height, width] uint8) of the snapshot's spans, by row id.
+    """(row id, whether it is in the training part, picture [3, height, width] uint8) of the snapshot, by row id.
 
     Args:
         size: height and width.
-        wanted: row ids; all when None.
+        wanted: row ids; None: all.
     """
     rows = FilmRows(storage, "keyframes", snapshot.work["keyframes"])
     for film in sorted(snapshot.films, key=lambda film: film.film_id):
@@ -166,7 +166,7 @@ def keyframes(
 
 
 def sized(picture: Pixels, size: Size) -> "Tensor":
-    """A picture as the frozen models see it: [3, height, width] uint8."""
+    """A picture resized for the frozen models: [3, height, width] uint8."""
     import numpy as np
     import torch
     from PIL import Image

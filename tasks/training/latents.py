@@ -1,6 +1,6 @@
 """Codec latents and image features of keyframes and of their mirror images, computed once and stored in a table.
 
-With `frozen.kept=false` nothing is stored: trainings read pixels and run the frozen models in each step.
+With `frozen.kept=false` nothing is stored: training reads pixels and runs the frozen models in each step.
 """
 
 from collections.abc import Iterator
@@ -39,23 +39,23 @@ def run(
     progress: Progress,
     size: Size | None = None,
 ) -> None:
-    """Writes a row for each keyframe of the snapshot's films, at `size` or the codec's own.
+    """Writes a row for each keyframe of the snapshot's films, at `size` or the codec's own size.
 
     Raises:
-        StageError: for films of which no latents could be made.
+        StageError: latents of some films could not be computed.
     """
     arguments = [config, snapshot, size or config.size]
     wanted = STAGE.keys(arguments, snapshot.work).items() if config.kept else set()
     if wanted <= Tables(storage).done(STAGE.name):
         return
-    codec_of(config, storage, snapshot)  # where it has to be fitted, once and not in each worker
+    codec_of(config, storage, snapshot)  # fits it, if necessary, once here instead of in each worker
     made = run_stage(STAGE, arguments, storage, snapshot.work, cluster, progress)
     if missing := sorted(wanted - made[STAGE.name].items()):
         raise StageError(f"{len(missing)} films have no latents; `moviedreamer status` says why: {missing[0][0]!r}")
 
 
 class Stored:
-    """The table as a training draws from it (models.training.views.Source), with or without features."""
+    """The table as a source of training views (models.training.views.Source), with or without features."""
 
     buckets = None
 

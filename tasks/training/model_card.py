@@ -1,4 +1,4 @@
-"""README.md beside a trained model, written from what happened: data, steps, losses, and the licences of its parts."""
+"""Writes the README.md of a trained model: its data, steps and losses, and the licences of its parts."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ from storage.tables.tables import Tables
 from tasks.training.frozen import FrozenConfig
 from tasks.training.views import apart
 
-_LAST = 100  # values of a loss that are averaged
-_NAMED = 200  # films
+_LAST = 100  # last values of a loss that are averaged
+_NAMED = 200  # films that are listed
 _STAGES = {
     "first_stage": "stage 1 of the diffusion autoencoder",
     "autoencoder": "the diffusion autoencoder",
@@ -42,14 +42,14 @@ AutoregressiveModel.from_pretrained(folder)
 
 @dataclass(frozen=True)
 class Card:
-    """A model that was trained.
+    """A trained model.
 
     Attributes:
         stage: its folder under checkpoints/.
         rel: its export in the storage.
-        frozen: of an autoencoder, its frozen parts; None for the autoregressive model.
-        first: folder of the model that it was trained on from, "" for none.
-        images: the table of images that it saw, "" for keyframes of the snapshot.
+        frozen: the frozen parts of an autoencoder; None for the autoregressive model.
+        first: folder of the model from which training started, "" for none.
+        images: the table of its training images, "" for keyframes of the snapshot.
     """
 
     stage: str
@@ -61,7 +61,7 @@ class Card:
 
 
 def write_card(card: Card, storage: Storage, snapshot: Snapshot) -> None:
-    """Writes README.md into the model's folder, unless it is there."""
+    """Writes README.md into the model's folder, unless it exists."""
     rel = f"{card.rel}/README.md"
     if not storage.exists(rel):
         storage.write_bytes(rel, ("\n".join(_lines(card, storage, snapshot)) + "\n").encode())

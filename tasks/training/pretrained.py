@@ -1,4 +1,4 @@
-"""The weights that trainings start from, as models of a storage: for those who render without training first."""
+"""Copies the weights that trainings start from into a storage, so that one can render without training."""
 
 from typing import NamedTuple
 
@@ -18,13 +18,14 @@ class Pretrained(NamedTuple):
 
 
 def pretrained(frozen: FrozenConfig, autoregressive: str, storage: Storage) -> Pretrained:
-    """Puts the weights into the storage, unless they are there; the autoencoder's decoder is that of stage 3.
+    """Copies the weights into the storage, unless they are there; the autoencoder has the decoder of stage 3.
 
     Args:
-        frozen, autoregressive: whose `init`, and which `init` of the autoregressive model, name the weights.
+        frozen: its `init` names the weights of the autoencoder.
+        autoregressive: `init` of the autoregressive model.
 
     Raises:
-        ConfigError: when there are none.
+        ConfigError: there are none.
     """
     places = pretrained_places(frozen, autoregressive)
     for name, init in _inits(frozen, autoregressive).items():
@@ -36,7 +37,7 @@ def pretrained(frozen: FrozenConfig, autoregressive: str, storage: Storage) -> P
 
 
 def pretrained_places(frozen: FrozenConfig, autoregressive: str) -> Pretrained:
-    """Where `pretrained` puts the weights in any storage; writes nothing. Arguments and errors are the same."""
+    """The folders to which `pretrained` copies the weights; writes nothing. Arguments and errors are the same."""
     inits = _inits(frozen, autoregressive)
     return Pretrained(**{name: checkpoints.final_place(name, _key(init)) for name, init in inits.items()})
 

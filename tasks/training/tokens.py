@@ -1,4 +1,4 @@
-"""All keyframes of a snapshot as tokens of a trained autoencoder, each also mirrored (section 3.2)."""
+"""Encodes all keyframes of a snapshot, and their mirror images, as tokens of a trained autoencoder (section 3.2)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -39,24 +39,24 @@ def run(
     cluster: ClusterConfig,
     progress: Progress,
 ) -> Work:
-    """One row for each keyframe of the snapshot's spans.
+    """Writes one row per keyframe of the snapshot.
 
     Args:
-        config: the frozen parts that the autoencoder was trained with.
-        autoencoder: its folder in the storage, as tasks.training.train_autoencoder returns it.
+        config: the frozen parts with which the autoencoder was trained.
+        autoencoder: its folder in the storage, the result of tasks.training.train_autoencoder.
 
     Returns:
-        the snapshot's work, and under "tokens" this stage's.
+        the snapshot's work and, under "tokens", that of this stage.
     """
     latents.run(config, storage, snapshot, cluster, progress)
     return run_stage(STAGE, [config, snapshot, autoencoder], storage, snapshot.work, cluster, progress)
 
 
 def read(storage: Storage, work: Work, row_ids: Sequence[str]) -> "tuple[Tensor, Tensor]":
-    """tokens_TLD of some keyframes, and of their mirror images.
+    """tokens_TLD of keyframes, and of their mirror images.
 
     Raises:
-        ValueError: when a keyframe has none.
+        ValueError: a keyframe has no tokens.
     """
     import torch
 
@@ -102,7 +102,7 @@ def _make(
 
 
 def encoded(model: "DiffusionAutoencoder", views: "Views") -> "Iterator[tuple[Tensor, Tensor]]":
-    """tokens_BLD of all pictures and of their mirror images, some at a time; the next ones are read ahead."""
+    """Yields tokens_BLD of all pictures and of their mirror images in batches, with prefetch."""
     import torch
 
     def drawn() -> "Iterator[Drawn]":

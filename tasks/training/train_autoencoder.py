@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class TrainAutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
-    """`first` comes before `training` and gives it its weights; without it `frozen.init` does, where there is one."""
+    """`training` starts from the weights of stage 1 (`first`) or, without it, from `frozen.init` if it is set."""
 
     frozen: FrozenConfig = FrozenConfig()
     first: FirstStageConfig | None = None
@@ -38,7 +38,7 @@ class TrainAutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
 def run(
     config: TrainAutoencoderConfig, storage: Storage, snapshot: Snapshot, cluster: ClusterConfig, progress: Progress
 ) -> str:
-    """Trains it, unless that was done.
+    """Trains stages 1 and 2, unless they are trained already.
 
     Returns:
         checkpoints/autoencoder/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`.

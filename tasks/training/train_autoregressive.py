@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class TrainAutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
-    """What is trained, and how the training is run."""
+    """The model, its training and how it is run."""
 
     training: AutoregressiveTrainingConfig = AutoregressiveTrainingConfig()
     fit: FitConfig = FitConfig()
@@ -37,10 +37,10 @@ def run(
     cluster: ClusterConfig,
     progress: Progress,
 ) -> str:
-    """Trains it, unless that was done.
+    """Trains the model, unless it is trained already.
 
     Args:
-        work: as tasks.training.tokens returns it.
+        work: the result of tasks.training.tokens.
 
     Returns:
         checkpoints/autoregressive/<fingerprint>/final, a folder for `AutoregressiveModel.from_pretrained`.

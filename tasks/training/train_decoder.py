@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class TrainDecoderConfig(BaseModel, frozen=True, extra="forbid"):
-    """`frozen` is the autoencoder's."""
+    """Stage 3; `frozen` is the same as the autoencoder's."""
 
     frozen: FrozenConfig = FrozenConfig()
     training: DecoderTrainingConfig = DecoderTrainingConfig()
@@ -44,15 +44,15 @@ def run(
     cluster: ClusterConfig,
     progress: Progress,
 ) -> str:
-    """Trains it, unless that was done.
+    """Trains the decoder, unless it is trained already.
 
     Args:
-        autoencoder: its folder in the storage, as tasks.training.train_autoencoder returns it.
-        work: as tasks.training.tokens returns it.
+        autoencoder: its folder in the storage, the result of tasks.training.train_autoencoder.
+        work: the result of tasks.training.tokens.
 
     Returns:
         checkpoints/decoder/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`: the whole
-        autoencoder, whose decoder now reads descriptions and faces too.
+        autoencoder, whose decoder now also reads descriptions and faces.
 
     Raises:
         TrainingError: see tasks.training.engine.fit.
@@ -86,7 +86,7 @@ class Make:
             return DecoderTraining(self.config.training, folder, train, test)
 
     def _told(self, part: Part, trained_on: "Codec") -> "Told | None":
-        """The keyframes of a part of the snapshot, None where there are none."""
+        """The keyframes of a part of the snapshot, None if there are none."""
         from models.training.decoder import Told
 
         frozen, reader = self.config.frozen, Reader(self.storage, self.snapshot.within(self.work), self.work, part)
@@ -95,9 +95,9 @@ class Make:
         codec = codec_of(frozen, self.storage, self.snapshot)
         if not codec.same_as(trained_on):
             raise ConfigError(
-                f"the autoencoder {self.autoencoder!r} was trained on latents of another codec than the recipe's "
-                "settings under `frozen` make of this snapshot: train the decoder with the settings and the "
-                "snapshot of its autoencoder"
+                f"the autoencoder {self.autoencoder!r} was trained on latents of another codec than the one of the "
+                "recipe's settings `frozen` and this snapshot: train the decoder with the settings and the snapshot "
+                "of its autoencoder"
             )
         views = keyframe_views(frozen, self.storage, self.snapshot, reader.row_ids, codec, features=False)
         return Told(views, reader)

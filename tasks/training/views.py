@@ -1,4 +1,4 @@
-"""A snapshot's keyframes, or sets of images, as the views that a training draws from."""
+"""A snapshot's keyframes, or sets of images, as training views."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from models.training.buckets import Buckets
     from models.training.views import Pictures, Views
 
-HELD_OUT = 64  # images
+HELD_OUT = 64  # maximum number of held-out images
 
 
 def keyframe_ids(storage: Storage, snapshot: Snapshot, part: Part) -> tuple[str, ...]:
-    """Of one side of a snapshot, sorted."""
+    """Sorted row ids of one part of a snapshot."""
     rows = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["row_id", "film_id", "second"])
     return tuple(map(str, snapshot.rows_of(part, rows)["row_id"].to_pylist()))
 
@@ -40,7 +40,7 @@ def keyframe_views(
     codec: "Codec",
     features: bool = True,
 ) -> "Views":
-    """Keyframes at the size of `codec`: stored latents, and features where they are asked for, or pixels."""
+    """Keyframes at the size of `codec`: stored latents, optionally with features, or pixels."""
     from models.training.buckets import Buckets
     from models.training.views import Views
 
@@ -57,10 +57,10 @@ def keyframe_views(
 def both_parts(
     config: FrozenConfig, storage: Storage, snapshot: Snapshot, size: Size | None = None
 ) -> "tuple[Codec, Views, Views | None]":
-    """The codec, the keyframes that are learnt from, and those that are held out, where any are.
+    """The codec, the training keyframes, and the held-out ones, if there are any.
 
     Args:
-        size: of the pictures, where they aren't the codec's own.
+        size: of the pictures; None: the codec's own.
     """
     codec = codec_of(config, storage, snapshot, size)
     train, test = (keyframe_ids(storage, snapshot, part) for part in ("train", "test"))
@@ -69,7 +69,7 @@ def both_parts(
 
 
 def apart(table: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The images that are learnt from, and those that are held out: one in ten, HELD_OUT at most, evenly spread."""
+    """The training images and the held-out images: one in ten, at most HELD_OUT, evenly spread."""
     held_out = np.zeros(table.num_rows, bool)
     held_out[spread(table.num_rows, min(HELD_OUT, table.num_rows // 10))] = True
     return table.filter(~held_out), table.filter(held_out)
@@ -86,7 +86,7 @@ def image_views(config: FrozenConfig, images: Images, sizes: Sequence[Size], cod
 def _pixels(
     config: FrozenConfig, pictures: "Pictures", codec: "Codec", buckets: "Buckets", features: bool = True
 ) -> "Views":
-    """Pictures at which the frozen models look in each step."""
+    """Pictures that the frozen models encode in each step."""
     from models.training.views import FrozenModels, Pixels, Views
     from models.vision import build_features
 
@@ -95,9 +95,9 @@ def _pixels(
 
 
 def check_compressor(config: "CompressorConfig", positions: int, channels: int) -> None:
-    """Raises a ConfigError that names both where the compressor doesn't take what the image encoder gives."""
+    """Raises a ConfigError that names both if the compressor's input doesn't match the image encoder's output."""
     if (config.positions, config.channels) != (positions, channels):
         raise ConfigError(
             f"the compressor takes {config.positions} positions of {config.channels} channels, the "
-            f"image encoder gives {positions} of {channels}: set compressor.positions and .channels to these"
+            f"image encoder gives {positions} of {channels}: set compressor.positions and .channels to the latter"
         )

@@ -67,7 +67,7 @@ def test_shots_are_named_by_numbers(text, wanted):
     assert render_command.numbers(text, "--only") == wanted
 
 
-@pytest.mark.parametrize("text", ["a", "3-", "5-2", "1;2", "-1"])
+@pytest.mark.parametrize("text", ["a", "3-", "5-2", "1;2", "-1", "1 2", ",", "1,,2", " "])
 def test_what_names_no_shots_is_quoted(text):
     with pytest.raises(ConfigError, match="--only"):
         render_command.numbers(text, "--only")
@@ -77,6 +77,8 @@ def test_takes_and_seeds_that_say_nothing_are_quoted():
     assert render_command.order("", "2", 7, ["3=1"]) == Order(redo=frozenset({2}), seed=7, take={3: 1})
     with pytest.raises(ConfigError, match=r"--seed 7 is for new takes: say which shots, such as --redo 12-15 --seed 7"):
         render_command.order("", "", 7, [])
+    with pytest.raises(ConfigError, match="shot 3 is in both --redo and --take: ask for a new take or for an earlier"):
+        render_command.order("", "2-4", None, ["3=1"])
     with pytest.raises(ConfigError, match=r"--take '3': name a shot and one of its takes, such as --take 12=1"):
         render_command.order("", "", None, ["3"])
 

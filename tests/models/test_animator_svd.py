@@ -1,11 +1,15 @@
 """Stable Video Diffusion in small: extension keeps the first image's CLIP feature and goes on from the last frame."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
+from diffusers import StableVideoDiffusionPipeline
 from PIL import Image as Pillow
 
 from models.animator import Clip, SvdConfig, build
+from models.animator.generated import frames_of
 from models.checkpoint import CheckpointError
 from tests.models import tiny_checkpoints
 
@@ -30,11 +34,11 @@ def animator(config):
 
 
 class Seen:
-    """What the VAE and the image encoder are given, and what the U-Net is told about it."""
+    """The frames of each part of a clip, and what the U-Net is told of the picture before it draws the part."""
 
     def __init__(self, animator, monkeypatch) -> None:
-        self.latents, self.features = [], []
-        unet, forward = animator.pipeline.unet, animator.pipeline.unet.forward
+        self.parts, self.latents, self.features = [], [], []
+        unet, forward, draw = animator.pipeline.unet, animator.pipeline.unet.forward, animator.draw
 
         def told(sample, timestep, encoder_hidden_states, **named):
             self.latents.append(sample[-1, :, 4:])
@@ -42,13 +46,16 @@ class Seen:
             return forward(sample, timestep, encoder_hidden_states=encoder_hidden_states, **named)
 
         monkeypatch.setattr(unet, "forward", told)
+        monkeypatch.setattr(animator, "draw", lambda *given: self.parts.append(draw(*given)) or self.parts[-1])
 
 
 def feature(animator, image: np.ndarray) -> torch.Tensor:
     """As diffusers' own pipeline computes it."""
-    animator.pipeline.anchor = None
     with torch.inference_mode():
-        return animator.pipeline._encode_image(Pillow.fromarray(image), "cpu", 1, False)[0]
+        encoded = StableVideoDiffusionPipeline._encode_image(
+            animator.pipeline, Pillow.fromarray(image), "cpu", 1, do_classifier_free_guidance=False
+        )
+    return encoded[0]
 
 
 def latent(animator, image: np.ndarray) -> torch.Tensor:
@@ -57,37 +64,50 @@ def latent(animator, image: np.ndarray) -> torch.Tensor:
         return animator.pipeline.vae.encode(pixels_13HW).latent_dist.mode()[0]
 
 
-def test_extension_uses_the_first_images_clip_feature_and_the_last_frames_latent(animator, monkeypatch):
-    keyframe = picture(0)
-    frames, seen = [], Seen(animator, monkeypatch)
-    draw = animator.draw
-    monkeypatch.setattr(animator, "draw", lambda *given: frames.append(draw(*given)) or frames[-1])
-    clip = list(animator.animate(Clip(keyframe, 10 / 8, 8, seed=3)))
-    assert len(clip) == 10
-    assert [len(part) for part in frames] == [4, 4, 4]  # 4 + 3 + 3
-    assert len(seen.features) == len(seen.latents) == 3
-    for told in seen.features:
-        torch.testing.assert_close(told, feature(animator, keyframe))
-    for told, shown in zip(seen.latents, (keyframe, frames[0][-1], frames[1][-1]), strict=True):
+def require(animator, seen: Seen, of_clip: list[np.ndarray], of_vae: list[np.ndarray]) -> None:
+    """Asserts, part by part, whose CLIP feature and whose latent was told, and that other pictures have others."""
+    different = {image.tobytes(): image for image in (*of_clip, *of_vae)}.values()
+    for encoded in (feature, latent):
+        codes = [encoded(animator, image) for image in different]
+        assert all(not torch.allclose(one, other, atol=1e-3) for one, other in combinations(codes, 2))
+    for told, image in zip(seen.features, of_clip, strict=True):
+        torch.testing.assert_close(told, feature(animator, image))
+    for told, image in zip(seen.latents, of_vae, strict=True):
         for one in told:  # each frame of the part
-            torch.testing.assert_close(one, latent(animator, shown))
-    assert not torch.allclose(feature(animator, frames[0][-1]), feature(animator, keyframe), atol=1e-4)
+            torch.testing.assert_close(one, latent(animator, image))
+
+
+def test_extension_uses_the_first_images_clip_feature_and_the_last_frames_latent(animator, monkeypatch):
+    keyframe, seen = picture(0), Seen(animator, monkeypatch)
+    clip = list(animator.animate(Clip(keyframe, 10 / 8, 8, seed=3)))
+    first, second, third = seen.parts
+    assert np.array_equal(clip, [*first, *second[1:], *third[1:]])  # 4 + 3 + 3
+    require(animator, seen, [keyframe] * 3, [keyframe, first[-1], second[-1]])
 
 
 def test_without_the_anchor_extension_sees_the_last_frame_alone(config, monkeypatch):
     animator = build(config.model_copy(update={"anchored": False}))
-    frames, seen = [], Seen(animator, monkeypatch)
-    draw = animator.draw
-    monkeypatch.setattr(animator, "draw", lambda *given: frames.append(draw(*given)) or frames[-1])
-    list(animator.animate(Clip(picture(0), 7 / 8, 8, seed=3)))
-    torch.testing.assert_close(seen.features[1], feature(animator, frames[0][-1]))
+    keyframe, seen = picture(0), Seen(animator, monkeypatch)
+    list(animator.animate(Clip(keyframe, 7 / 8, 8, seed=3)))
+    require(animator, seen, [keyframe, seen.parts[0][-1]], [keyframe, seen.parts[0][-1]])
 
 
-def test_the_first_keyframe_of_the_shot_is_the_anchor_of_its_later_clips(animator, monkeypatch):
-    seen = Seen(animator, monkeypatch)
-    list(animator.animate(Clip(picture(1), 0.5, 8, seed=3, previous=picture(0), anchor=picture(0))))
-    torch.testing.assert_close(seen.features[0], feature(animator, picture(0)))
-    torch.testing.assert_close(seen.latents[0][0], latent(animator, picture(1)))
+def test_the_first_keyframe_of_the_shot_is_the_anchor_of_its_later_clips_and_of_their_extensions(animator, monkeypatch):
+    anchor, keyframe, seen = picture(0), picture(1), Seen(animator, monkeypatch)
+    list(animator.animate(Clip(keyframe, 7 / 8, 8, seed=3, previous=anchor, anchor=anchor)))
+    require(animator, seen, [anchor, anchor], [keyframe, seen.parts[0][-1]])
+
+
+def test_a_keyframe_that_is_its_own_anchor_is_drawn_as_by_diffusers(animator):
+    keyframe = picture(0)
+    drawn = animator.draw(keyframe, None, keyframe, "", 4, torch.Generator().manual_seed(3))
+    plain = StableVideoDiffusionPipeline(**animator.pipeline.components)
+    plain.set_progress_bar_config(disable=True)
+    (frames_4HWC,) = plain(
+        Pillow.fromarray(keyframe), height=H, width=W, num_frames=4, num_inference_steps=1, fps=8,
+        noise_aug_strength=0.0, generator=torch.Generator().manual_seed(3), output_type="np",
+    ).frames  # fmt: skip
+    assert np.array_equal(drawn, frames_of(frames_4HWC))
 
 
 @pytest.mark.parametrize(("seconds", "fps", "count"), [(0.5, 8, 4), (1.0, 24, 24), (0.01, 24, 1), (0.5, 5, 2)])

@@ -102,6 +102,11 @@ SPOKEN = {  # around a caption; scripts are found wherever their JSON stands
     "offer": "{} Is there anything else I can help you with?",
     "tokens of bytes": "{}<0x0A>",
     "rule": "{}\n\n---",
+    "note": "{}\n\nNote: this is a guess.",
+    "number": "1. {}",
+    "label with a number": "Caption 1: {}",
+    "label of a role": "Assistant's response: {}",
+    "invisible letters": "\ufeff{}\u200b",
     "stars": "*{}*",
 }
 NO_CAPTION = REFUSED | {
@@ -139,6 +144,10 @@ NO_CAPTION = REFUSED | {
     "refusal in Italian": ("Mi dispiace, non posso.", "it describes nothing"),
     "filter": ("Content filtered.", "it describes nothing"),
     "error": ("Error: CUDA out of memory", "it describes nothing"),
+    "error of a server": ("Error 500", "it describes nothing"),
+    "list": ("1. A man in a hat.\n2. A dog.", "it is a list of 2"),
+    "captions to choose from": ("Caption 1: A man.\nCaption 2: A hat.", "it is a list of 2"),
+    "rounds": ("A man in a hat. " * 3, "it says the same again and again"),
     "one word": ("Yes.", "it describes nothing"),
     "boxes": ("<|ref|>man<|/ref|><|det|>[[1,2]]<|/det|>", "it holds markup"),
     "link": ("![A man](hat.png)", "it holds markup"),

@@ -109,7 +109,7 @@ def _keyframe(
             ("Decisions", tuple(_decided(number, look) for number, look in enumerate(judged.tries, start=1))),
             ("Takes", takes if number == 0 and len(takes) > 1 else ()),
         ),
-        by=f"Seed {seeds[shot.takes.chosen - 1]}, {counted(len(one.history), 'keyframe')} before it known, "
+        by=f"Seed {seeds[shot.takes.chosen - 1]}, continued from {counted(len(one.history), 'keyframe')}, "
         f"{counted(len(one.references), 'reference picture')}",
         begins=begins,
     )

@@ -8,12 +8,14 @@ from pathlib import Path, PurePosixPath
 from storage import checkpoints
 from storage import snapshot as snapshots
 from storage.errors import ConfigError, FilmError
+from storage.printable import printable
 from storage.remote import is_remote, local_path, read_bytes, split
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot, SnapshotFilm
 from storage.stories import files as story_files
 from storage.stories import reading
 from storage.stories.story import Story
+from storage.stories.text import normal
 from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.movies.stories import takes
@@ -139,8 +141,11 @@ def _beside(source: str, name: str) -> str:
     if said := story_files.inside(name):
         raise ConfigError(said)
     scheme, place, options = split(source)
-    folder = place.rpartition("/")[0]
-    return f"{scheme}://{folder}/{name}" + (f"?{options}" if options else "")
+    place = f"{place.rpartition('/')[0]}/{name}"
+    found = f"{scheme}://{place}" + (f"?{options}" if options else "")
+    if split(found) != (scheme, place, options):
+        raise ConfigError(f"{printable(name)!r} ends like the options of an object store: rename the file")
+    return found
 
 
 def _hash(place: str) -> str:
@@ -171,7 +176,10 @@ def _past(story: Story, settings: Settings, storage: Storage) -> Past | None:
 
 def _film(story: Story, storage: Storage, snapshot: Snapshot) -> SnapshotFilm:
     sources = Tables(storage).sources(snapshot.work["keyframes"])
-    names = {film.film_id: {film.film_id, film.title, Path(sources[film.film_id]).name} for film in snapshot.films}
+    names = {
+        film.film_id: set(map(normal, (film.film_id, film.title, Path(sources[film.film_id]).name)))
+        for film in snapshot.films
+    }
     found = [film for film in snapshot.films if story.continues in names[film.film_id]]
     if len(found) != 1:
         what = "no film of the storage has" if not found else f"{len(found)} films of the storage have"

@@ -1,7 +1,7 @@
-"""The batches of a training run, read and decoded in a thread ahead of the step that takes them.
+"""The dataloader of a training run: a thread prefetches and decodes batches.
 
-A step averages a fixed number of batches. They are dealt to the workers in turn, so the samples of a step and of an
-epoch are the same on any number of workers.
+A step averages a fixed number of batches, which are distributed over the workers round-robin. So the samples of a step
+and of an epoch are the same on any number of workers.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ _STEPS_AHEAD = 2
 
 @dataclass(frozen=True)
 class Share:
-    """One of a step's batches in the hands of a worker; `weight` is 0 for one that only keeps workers in step."""
+    """One of a step's batches on one worker; `weight` is 0 for a filler that keeps workers synchronised."""
 
     place: int
     batch: Any
@@ -32,9 +32,10 @@ class Share:
 def steps(
     trainable: "Trainable", first: int, batches: int, rank: int, world: int, device: torch.device
 ) -> Iterator[list[Share]]:
-    """A worker's shares of each step from `first` to the last, on the device.
+    """Yields a worker's shares of each step, from `first` to the last, on the device.
 
-    All workers get as many shares: where `batches` isn't a multiple of `world`, some repeat their first with weight 0.
+    All workers get the same number of shares: if `batches` isn't a multiple of `world`, some repeat their first share
+    with weight 0.
     """
 
     def made() -> Iterator[list[Share]]:
@@ -62,5 +63,5 @@ def tensors(batch: Any) -> dict[str, Tensor]:
 
 
 def _name(path: Iterable[Any]) -> str:
-    """Each of torch's keys holds one thing: a place in a sequence, a key of a mapping or a field's name."""
+    """The name of a path of torch's keys: index of a sequence, key of a mapping, or name of a field."""
     return ".".join(str(astuple(key)[0]) for key in path) or "batch"

@@ -1,4 +1,4 @@
-"""The figures of a step, read without making the loop wait for a GPU."""
+"""The figures of a step, transferred without making the loop wait for the GPU."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from tasks.training.engine.dataloader import Share
 
 @dataclass(frozen=True)
 class Taken:
-    """A step's figures on their way to the host, and what it was taken with.
+    """A step's figures during their transfer to the host, and the step's shares.
 
-    `finite` says on the device whether all of them are: a step may depend on it before the host knows.
+    `finite` is on the device and says whether all figures are finite; the step can use it before the host knows.
     """
 
     step: int
@@ -24,7 +24,7 @@ class Taken:
     finite: Tensor  # a boolean
 
     def read(self) -> tuple[dict[str, float], float]:
-        """(figures, norm of the gradient), when they have arrived."""
+        """Waits for the transfer; returns (figures, norm of the gradient)."""
         if self.arrived is not None:
             self.arrived.synchronize()
         *figures, norm = self.values.tolist()
@@ -32,7 +32,7 @@ class Taken:
 
 
 class Figures:
-    """Means over a step's batches, on whichever worker they are."""
+    """Means over a step's batches on all workers."""
 
     def __init__(self, batches: int, world: int) -> None:
         self._batches, self._world = batches, world
@@ -40,7 +40,7 @@ class Figures:
         self._sums: Tensor | None = None
 
     def add(self, figures: Mapping[str, float | Tensor], weight: int) -> None:
-        """Those of one batch; each batch of a step has the same names, and the first is a tensor."""
+        """Adds those of one batch; all batches of a step have the same names, and the first value is a tensor."""
         first = next(iter(figures.values()))
         assert isinstance(first, Tensor)
         parts = [torch.as_tensor(value, dtype=torch.float32, device=first.device) for value in figures.values()]
@@ -49,7 +49,7 @@ class Figures:
         self._sums = values if self._sums is None else self._sums + values
 
     def taken(self, step: int, norm: Tensor, shares: Sequence[Share]) -> Taken:
-        """Averages them over the workers, and sends them on their way."""
+        """Averages them over the workers, and starts their transfer."""
         assert self._sums is not None
         if self._world > 1:
             torch.distributed.all_reduce(self._sums)

@@ -1,7 +1,7 @@
-"""One training loop for every model: a Ray Train job that resumes where it was killed and is never run twice.
+"""Runs the training of every model: a Ray Train job that resumes after a kill and never repeats a finished training.
 
-Ray Train starts the workers, connects them and starts them again when one dies; the steps, checkpoints and the
-export are training_loop's. Nothing is reported through ray.train.report: each report costs a round of polls.
+Ray Train starts and connects the workers, and restarts them when one dies. training_loop runs the steps, checkpoints
+and export. Nothing is reported through ray.train.report, because each report costs a round of polls.
 """
 
 import contextvars
@@ -37,7 +37,7 @@ _QUIET = {
 
 
 class TrainingError(MovieDreamerError):
-    """A training that did not come to its end."""
+    """A training failed or was stopped."""
 
 
 def fit(
@@ -49,20 +49,20 @@ def fit(
     cluster: ClusterConfig,
     progress: Progress,
 ) -> str:
-    """Trains what `make` builds, unless that was done before.
+    """Trains the Trainable of `make`, unless it is trained already.
 
     Args:
-        fingerprint: names everything that changes the result.
-        make: runs in the workers; it is pickled, so it carries references to the data and never the data.
-        progress: is told (model, step, steps) about once a second.
+        fingerprint: identifies everything that changes the result.
+        make: runs in the workers; it is pickled, so it must have references to the data instead of the data.
+        progress: called with (model, step, steps) about once a second.
 
     Returns:
-        the folder of the exported model in the storage, checkpoints/<model>/<fingerprint>/final. Beside it stay the
-        event files for TensorBoard and, where there was validation, samples and the best checkpoint.
+        the folder of the exported model in the storage, checkpoints/<model>/<fingerprint>/final. Event files for
+        TensorBoard and, with validation, samples and the best checkpoint are kept in the parent folder.
 
     Raises:
-        ClusterError: when Ray does not start, or this machine has not the GPUs that are asked for.
-        TrainingError: when the loss was not finite, `make` failed, memory ran out, or a worker died too often.
+        ClusterError: Ray does not start, or this machine lacks the requested GPUs.
+        TrainingError: the loss was not finite, `make` failed, memory ran out, or a worker died too often.
     """
     job = Job(storage, model, fingerprint, make, config)
     if checkpoints.finished(storage, model, fingerprint) is None:
@@ -72,28 +72,28 @@ def fit(
             raise TrainingError(f"training {model} failed: {error}")
     final = checkpoints.finished(storage, model, fingerprint)
     if final is None:
-        raise TrainingError(f"training {model} was stopped before its end; the same command takes it up again")
+        raise TrainingError(f"training {model} was stopped before its end; the same command resumes it")
     best = checkpoints.best(storage, model, fingerprint)
     kept = {final, *(f"{job.folder}/{name}" for name in (EVENTS, SAMPLES)), best.rel if best else final}
-    for name in storage.list(job.folder):  # what led there: checkpoints, notes on progress
+    for name in storage.list(job.folder):  # checkpoints and progress are no longer needed
         if f"{job.folder}/{name}" not in kept:
             storage.delete(f"{job.folder}/{name}")
     return final
 
 
 def curve(storage: Storage, final: str) -> list[dict[str, float]]:
-    """Figures of each step of a finished training: "step", "loss", its terms and, at some, "held_out/..."."""
+    """Figures of each step of a finished training: "step", "loss", its terms and, at some steps, "held_out/..."."""
     return [json.loads(line) for line in storage.read_bytes(f"{final}/curve.jsonl").splitlines()]
 
 
 def sample_sheets(storage: Storage, final: str) -> dict[int, bytes]:
-    """Step -> the encoded picture of samples that was taken at it, of a finished training."""
+    """Step -> the encoded picture of samples at that step, of a finished training."""
     folder = f"{final.rpartition('/')[0]}/{SAMPLES}"
     return {int(name.partition(".")[0]): storage.read_bytes(f"{folder}/{name}") for name in storage.list(folder)}
 
 
 def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
-    """What stopped the training for good, "" when nothing did."""
+    """The error that stopped the training for good, "" if there was none."""
     if config.workers:
         connect(cluster)
         least = config.min_workers or config.workers
@@ -106,7 +106,7 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
 
     logging.getLogger("ray.train").setLevel(logging.ERROR)
     filesystem, root = FileSystem.from_uri(job.storage.uri)
-    job.storage.write_bytes(f"{job.folder}/{RAY}", b"")  # Ray Train writes it so, whatever stands there
+    job.storage.write_bytes(f"{job.folder}/{RAY}", b"")  # Ray Train overwrites it in any case
     trainer = TorchTrainer(
         _train,
         train_loop_config={"job": job, "patience": cluster.patience if config.workers else None},
@@ -116,7 +116,7 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
             resources_per_worker={"CPU": config.threads, "GPU": config.gpus},
         ),
         run_config=RunConfig(
-            name=RAY.split("/")[0],  # Ray Train tries this folder out from all workers, and leaves it empty
+            name=RAY.split("/")[0],  # Ray Train tests this folder from all workers, and leaves it empty
             storage_path=f"{root}/{job.folder}",
             storage_filesystem=filesystem,
             failure_config=FailureConfig(max_failures=config.restarts, controller_failure_limit=config.restarts),
@@ -129,8 +129,8 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
 
 
 def _train(settings: dict[str, Any]) -> str:
-    """The loop in a worker. An error that all workers come to, and would again, is returned: Ray's restarts are for
-    workers that die. One that only some may come to is raised, so that Ray ends the others, who wait for them."""
+    """The loop in a worker. An error that occurs on all workers, and would recur, is returned, because a restart would
+    not help. An error that may occur only on some is raised, so that Ray stops the others, which wait for them."""
     import torch
     from ray import train as ray_train
     from ray.train.torch import get_device
@@ -152,7 +152,7 @@ def _train(settings: dict[str, Any]) -> str:
 
 @contextmanager
 def _told(job: Job, progress: Progress) -> Iterator[None]:
-    """Passes on how far the workers say they are, from a thread with this thread's context, until the block ends."""
+    """Reports the workers' progress during the block, from a thread with this thread's context."""
     over = threading.Event()
 
     def look() -> None:
@@ -176,7 +176,7 @@ def _told(job: Job, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def _own_sigint() -> Iterator[None]:
-    """Ray Train takes over Ctrl-C while it runs and does not give it back."""
+    """Restores the SIGINT handler, which Ray Train replaces and does not restore."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

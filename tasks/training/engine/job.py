@@ -1,4 +1,4 @@
-"""A training run as the driver sends it to its workers, and how it is run."""
+"""The description of a training run that the driver sends to its workers, and its settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,26 +11,26 @@ from storage.root import Storage
 if TYPE_CHECKING:
     from models.training import Trainable
 
-PROGRESS = "progress.json"  # how far a run is: for people, dropped at its end
-EVENTS = "tensorboard"  # its event files, which stay
-RAY = "ray/.validate_storage_marker"  # with which Ray Train tries out the storage; empty
-SAMPLES = "samples"  # a picture a look at it, which stay too
+PROGRESS = "progress.json"  # a run's progress, for people; removed at its end
+EVENTS = "tensorboard"  # its event files, which are kept
+RAY = "ray/.validate_storage_marker"  # an empty file with which Ray Train tests the storage
+SAMPLES = "samples"  # pictures of samples, which are kept too
 
 
 class FitConfig(BaseModel, frozen=True, extra="forbid"):
-    """How a training is run. `identity` lists what changes the result; the number of workers doesn't."""
+    """How a training is run. `identity` lists what changes the result; the number of workers is not in it."""
 
     workers: int = Field(1, ge=0, description="workers of Ray Train; 0: train in this process, without Ray")
     min_workers: int | None = Field(
-        None, ge=1, description="workers with which training goes on while the cluster has no more; null: only with all"
+        None, ge=1, description="smallest number of workers with which training may continue; null: workers"
     )
     batches: int | None = Field(
-        None, ge=1, description="batches that a step averages, shared by the workers; null: one for each worker"
+        None, ge=1, description="batches that a step averages, shared by the workers; null: one per worker"
     )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="number format of the forward pass; bf16: autocast, weights and optimizer stay in 32 bits"
     )
-    clip: float | None = Field(1.0, gt=0, description="largest norm of the gradient; null: any")
+    clip: float | None = Field(1.0, gt=0, description="gradient clipping: largest norm; null: none")
     betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW's betas")
     optimizer: Literal["adamw", "adamw8bit"] = Field(
         "adamw", description="AdamW with moments of 32 or 8 bits (torchao)"
@@ -45,12 +45,12 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
     checkpoint_every: int = Field(
         100,
         ge=1,
-        description="steps between two checkpoints; a killed run repeats as many at most, or twice as many while "
-        "one is uploaded",
+        description="steps between two checkpoints; a killed run repeats at most this many steps, or twice as many "
+        "while one is uploaded",
     )
-    keep: int = Field(1, ge=1, description="newest checkpoints that are kept, beside the best on held-out rows")
+    keep: int = Field(1, ge=1, description="number of newest checkpoints to keep, besides the best on held-out rows")
     validate_every: int = Field(0, ge=0, description="steps between two validations on held-out rows; 0: none")
-    restarts: int = Field(2, ge=0, description="restarts of the workers after one died")
+    restarts: int = Field(2, ge=0, description="maximum number of restarts after a worker died")
     threads: int = Field(1, ge=1, description="threads of torch in each worker; one is the fastest on small CPUs")
     gpus: float = Field(0, ge=0, description="GPUs of each worker")
 
@@ -73,7 +73,7 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def identity(self) -> list[Any]:
-        """What changes a training's result: part of its fingerprint."""
+        """The settings that change a training's result; part of its fingerprint."""
         return [self.batches_a_step, self.precision, self.clip, self.betas, self.optimizer, self.compile]
 
 
@@ -82,8 +82,8 @@ class Job:
     """A training run, as it is sent to its workers.
 
     Args:
-        model, fingerprint: where its checkpoints lie (storage.checkpoints).
-        make: builds the Trainable inside the worker, always the same one; reads its data from storage.
+        model, fingerprint: identify the folder of its checkpoints (storage.checkpoints).
+        make: builds the Trainable inside the worker, deterministically; it reads its data from the storage.
     """
 
     storage: Storage

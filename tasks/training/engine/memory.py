@@ -1,4 +1,4 @@
-"""What a training run keeps on each GPU from its first step to its last, told before it begins."""
+"""Estimates the memory that a training run keeps on each GPU from its first step to its last."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from models.training.optimizer import Kind
 from storage.errors import ConfigError
 from tasks.training.engine.parallel import Sharding
 
-_MOMENTS = {"adamw": 2.0, "adamw8bit": 0.5}  # bytes of both moments for each byte of a 32-bit parameter
+_MOMENTS = {"adamw": 2.0, "adamw8bit": 0.5}  # bytes of both moments per byte of a 32-bit parameter
 _GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on each worker's device. Activations come on top: they depend on the batch.
+    """Bytes on each worker's device, without activations, which depend on the batch.
 
     Attributes:
         parameters: of the trained model, with its buffers and frozen parts.
-        average: of the moving average of its weights, and other parameters that no step trains.
+        average: of the EMA of its weights, and of other parameters that no step trains.
     """
 
     parameters: int
@@ -43,7 +43,7 @@ class Memory:
 
 
 def estimate(module: nn.Module, trained: Iterable[nn.Parameter], kind: Kind, sharding: Sharding, world: int) -> Memory:
-    """Of a model of which `trained` get gradients, whole on each worker or a shard on each."""
+    """The memory of a model with gradients of `trained`; each worker has the whole model or a shard."""
     moving = {id(parameter): parameter for parameter in trained}
     still = [parameter for parameter in module.parameters() if id(parameter) not in moving]
     shards = world if sharding == "fsdp" else 1
@@ -57,7 +57,7 @@ def estimate(module: nn.Module, trained: Iterable[nn.Parameter], kind: Kind, sha
 
 
 def check_fits(memory: Memory, device_bytes: int, sharding: Sharding, kind: Kind) -> None:
-    """Raises ConfigError, which says what to lower, when the device has less memory than that."""
+    """Raises ConfigError, which says which settings to change, if the device has less memory."""
     if memory.total <= device_bytes:
         return
     cures = ["a smaller model"]

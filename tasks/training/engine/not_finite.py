@@ -1,4 +1,4 @@
-"""A loss that is not finite stops the run; the batches of its step are kept for whoever looks for the cause."""
+"""A loss that is not finite stops the run; the batches of its step are stored, so that one can find the cause."""
 
 import math
 import tempfile
@@ -14,13 +14,13 @@ from tasks.training.engine.job import Job
 
 
 class DivergedError(MovieDreamerError):
-    """A loss that is not finite; the message names the step and the file with its batches."""
+    """The loss is not finite; the message names the step and the file with its batches."""
 
 
 def stop_unless_finite(
     job: Job, rank: int, world: int, taken: Taken, figures: Mapping[str, float], norm: float
 ) -> None:
-    """Raises DivergedError on all workers where a figure or the gradient is not finite; each keeps its batches."""
+    """Raises DivergedError on all workers if a figure or the gradient is not finite; each stores its batches."""
     if all(map(math.isfinite, (norm, *figures.values()))):
         return
     rel = f"{job.folder}/not_finite/{taken.step:06d}-{rank}.safetensors"

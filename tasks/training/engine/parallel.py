@@ -1,8 +1,7 @@
-"""One model on several workers: whole on each (DDP) or a shard on each (FSDP2), behind one call.
+"""One interface to a model on several workers: a copy on each (DDP) or a shard on each (FSDP2).
 
-Gradients are averaged over the workers in the last backward pass of a step, those of shards in each. A Trainable may
-call any method of its model, so its functions run inside the forward pass of a wrapper module, which DDP and FSDP hook
-into.
+DDP averages gradients over the workers in the last backward pass of a step, FSDP in each. A Trainable may call any
+method of its model, so its functions run inside the forward pass of a wrapper module, which DDP and FSDP hook into.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,7 @@ Sharding = Literal["ddp", "fsdp"]
 
 
 class Parallel:
-    """`parallel(function, *args)` is function(*args), which may use the model; `loss` also readies the gradients."""
+    """`parallel(function, *args)` is function(*args), which may use the model; `loss` also prepares the gradients."""
 
     def __init__(self, module: nn.Module, sharding: Sharding, world: int, device: torch.device) -> None:
         self.module, self.world = module, world
@@ -44,14 +43,14 @@ class Parallel:
         return self._called(function, *args)
 
     def train_only(self, active: Sequence[nn.Parameter]) -> None:
-        """Only these get gradients; at least one of them."""
+        """Enables gradients only for these parameters, at least one."""
         chosen = {id(parameter) for parameter in active}
         wanted = [id(parameter) in chosen for parameter in self.module.parameters()]
         for parameter, trained in zip(self.module.parameters(), wanted, strict=True):
             parameter.requires_grad_(trained)
         if self.world > 1 and not self.sharded and wanted != self._active:
             self._replica = None  # its hooks go with it
-            # a batch may have no use for some parameters, such as those of faces where there are none
+            # a batch may not use some parameters, such as those for faces if it has none
             self._replica = DistributedDataParallel(
                 self._called, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
             )
@@ -60,7 +59,7 @@ class Parallel:
     def loss(self, function: Callable[..., Any], *args: Any, last: bool) -> Any:
         """function(*args), whose backward pass averages the gradients over workers if it is the step's last.
 
-        Those of shards are averaged each time: a worker has no room for a whole model's.
+        Gradients of shards are averaged each time, because a worker has no memory for those of the whole model.
         """
         if self._replica is None:
             return self(function, *args)
@@ -69,7 +68,7 @@ class Parallel:
 
 
 class _Called(nn.Module):
-    """The model, and any function as its forward pass."""
+    """A module with the model, and with any function as its forward pass."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -80,14 +79,14 @@ class _Called(nn.Module):
 
 
 def whole(value: Any) -> Any:
-    """A tensor put together from its shards; other values as they are."""
+    """The full tensor of a sharded one; other values unchanged."""
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def on_host(state: Any, keep: bool) -> Any:
-    """A copy of a nest of tensors in the host's memory, with shards put together and moments of 8 bits in 32.
+    """A copy of nested tensors in the host's memory, with full tensors for shards and 8-bit moments in 32 bits.
 
-    All workers call it where there are shards; a worker that doesn't `keep` the copy gets None for each tensor.
+    With shards, all workers must call it; a worker that doesn't `keep` the copy gets None for each tensor.
     """
 
     def copied(tensor: Tensor) -> Tensor | None:
@@ -98,7 +97,7 @@ def on_host(state: Any, keep: bool) -> Any:
 
 
 def mean_over_workers(figures: Mapping[str, float], world: int, device: torch.device) -> dict[str, float]:
-    """The same figures on each worker, though their GPUs may have rounded in different ways."""
+    """The mean of the figures, the same on each worker even if their GPUs round differently."""
     if world == 1 or not figures:
         return dict(figures)
     values = torch.tensor(list(figures.values()), dtype=torch.float64, device=device)
@@ -107,7 +106,7 @@ def mean_over_workers(figures: Mapping[str, float], world: int, device: torch.de
 
 
 def sharded_like(value: Tensor, parameter: Tensor) -> Tensor:
-    """This worker's shard of a tensor of the parameter's shape, or the tensor where the parameter has no shards."""
+    """This worker's shard of a tensor of the parameter's shape, or the tensor if the parameter is not sharded."""
     if isinstance(parameter, DTensor) and value.shape == parameter.shape:
         return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
     return value

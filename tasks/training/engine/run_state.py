@@ -1,6 +1,6 @@
-"""What the next step of a training run depends on: saved off the step's path, and taken up again.
+"""The state of a training run, saved asynchronously and restored.
 
-The file holds whole tensors, so a run goes on with other workers, sharded or not, than it was saved by.
+The file has full tensors, so a run can resume on another number of workers, sharded or not.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ class MismatchedCheckpointError(MovieDreamerError):
 
 @dataclass(frozen=True)
 class RunState:
-    """`done` steps and `samples` lie behind it; `curve` has a row for each step; the tensors are whole."""
+    """The state after `done` steps and `samples`; `curve` has a row for each step; tensors are not sharded."""
 
     done: int
     samples: int
@@ -39,7 +39,7 @@ class RunState:
 
 
 class Writer:
-    """Saves in a thread, one thing at a time; an error is raised by the next call."""
+    """Saves in a thread, one state at a time; an error is raised by the next call."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -47,20 +47,20 @@ class Writer:
         self._begun: list[Future[Any]] = []
 
     def save(self, state: RunState, loss: float | None) -> None:
-        """Begins to save a checkpoint."""
+        """Starts saving a checkpoint."""
         self.submit(lambda: self._save(state, loss))
 
     def submit(self, work: Callable[[], object]) -> None:
-        """Does something after what was saved before."""
+        """Runs `work` after all previous saves."""
         self._begun.append(self._pool.submit(work))
 
     @property
     def idle(self) -> bool:
-        """Whether everything is safe."""
+        """Whether everything is saved."""
         return all(work.done() for work in self._begun)
 
     def wait(self) -> None:
-        """Until everything is safe."""
+        """Waits until everything is saved."""
         while self._begun:
             self._begun.pop(0).result()
 
@@ -85,10 +85,10 @@ class Writer:
 
 
 def newest(job: Job) -> RunState | None:
-    """The newest whole checkpoint, if there is one.
+    """The newest complete checkpoint, if there is one.
 
     Raises:
-        StorageError: when a file of it is missing or cut off.
+        StorageError: one of its files is missing or truncated.
     """
     checkpoint = checkpoints.latest(job.storage, job.model, job.fingerprint)
     if checkpoint is None:
@@ -98,7 +98,7 @@ def newest(job: Job) -> RunState | None:
 
 
 def load_module(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Raises MismatchedCheckpointError, and leaves the module alone, unless every tensor is there in its shape."""
+    """Loads the tensors. If one is missing or has another shape, raises MismatchedCheckpointError before any change."""
     own = module.state_dict()
     faults = {
         "missing": sorted(own.keys() - state.keys()),
@@ -119,7 +119,7 @@ def load_module(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Takes up an optimizer's state; of sharded parameters each worker takes its shard."""
+    """Restores an optimizer's state; for sharded parameters each worker loads its shard."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     mine = {
         place: {

@@ -1,4 +1,4 @@
-"""The curves of a training run for TensorBoard: event files beside the run, in its folder in the storage."""
+"""The curves of a training run as event files for TensorBoard, in the run's folder in the storage."""
 
 import tempfile
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ _QUALITY = 90
 
 
 class Board:
-    """Writes events, which gather in a local folder until they are uploaded."""
+    """Writes events to a local folder, and uploads them."""
 
     def __init__(self, job: Job, done: int, memory: str) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self._storage, self._run, self._rel = job.storage, job.folder, f"{job.folder}/{EVENTS}"
         self._scratch = tempfile.TemporaryDirectory(prefix="moviedreamer-")
-        # events of steps that a killed run did and this one does again don't count
+        # TensorBoard ignores events of steps that a killed run did and this run repeats
         self._writer = SummaryWriter(self._scratch.name, purge_step=done)  # type: ignore[no-untyped-call]
         self._writer.add_text("memory of a worker", memory, done)  # type: ignore[no-untyped-call]
 
@@ -29,14 +29,14 @@ class Board:
             self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
 
     def picture(self, step: int, picture_3HW: Tensor) -> None:
-        """Also as a file, for who has no TensorBoard."""
+        """Writes a picture, also as a file for people without TensorBoard."""
         self._writer.add_image("samples", picture_3HW, step)  # type: ignore[no-untyped-call]
         pixels_HW3 = (picture_3HW.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
         image = encode(pixels_HW3, _QUALITY)
         self._storage.write_bytes(f"{self._run}/{SAMPLES}/{step:06d}.webp", image)
 
     def upload(self) -> None:
-        """Brings what was written so far into the storage."""
+        """Uploads all events so far to the storage."""
         self._writer.flush()  # type: ignore[no-untyped-call]
         self._storage.upload(Path(self._scratch.name), self._rel)
 

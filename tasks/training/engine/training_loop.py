@@ -1,8 +1,8 @@
-"""What every worker of a training run does: steps, checkpoints, the loss curve, and in the end the export.
+"""The training loop of a worker: steps, checkpoints, the loss curve, and finally the export.
 
-The run is a function of the Trainable and of what `FitConfig.identity` lists: whoever is killed at any moment and
-started again goes on at the step after the last checkpoint and ends with the same bits (on a CPU; GPUs have kernels
-that add in any order). On another number of workers it sees the same samples, and ends with the same up to rounding.
+The result depends only on the Trainable and on `FitConfig.identity`. A run that is killed at any moment resumes after
+the last checkpoint and ends with the same bits (on a CPU; some GPU kernels add in arbitrary order). On another number
+of workers the samples are the same, and the result is the same up to rounding.
 """
 
 import faulthandler
@@ -36,28 +36,28 @@ if TYPE_CHECKING:
     from models.training import Trainable
 
 _TELL_SECONDS = 1.0
-_NO_MEMORY = "can't allocate memory"  # as torch says it of a CPU
+_NO_MEMORY = "can't allocate memory"  # torch's message on a CPU
 
 
 class TrainingMemoryError(MovieDreamerError):
-    """The device's memory ran out; the message says what to lower."""
+    """The device's memory ran out; the message says which settings to change."""
 
 
 SHARED_ERRORS = (DivergedError, ConfigError, MismatchedCheckpointError)
-"""What all workers of a run come to, if one does."""
+"""Errors that occur on all workers if they occur on one."""
 
 
 def train(job: Job, rank: int = 0, world: int = 1, patience: float | None = None) -> None:
-    """Runs in each of `world` workers, which torch.distributed connects where there are several.
+    """Runs in each of `world` workers, which are connected by torch.distributed.
 
     Args:
-        patience: seconds without a step after which the process ends, whatever it hangs in; Ray starts it again.
+        patience: seconds without a step after which the process exits, even if it hangs; Ray restarts it.
 
     Raises:
-        DivergedError: when a loss or a gradient is not finite.
-        ConfigError: when the model does not fit the device.
-        TrainingMemoryError: when it runs out of memory.
-        MismatchedCheckpointError, StorageError: when the newest checkpoint can't be taken up.
+        DivergedError: a loss or a gradient is not finite.
+        ConfigError: the model does not fit into the device's memory.
+        TrainingMemoryError: the device runs out of memory.
+        MismatchedCheckpointError, StorageError: the newest checkpoint can't be loaded.
     """
     torch.set_num_threads(job.config.threads)
     torch.manual_seed(0)
@@ -75,13 +75,13 @@ def train(job: Job, rank: int = 0, world: int = 1, patience: float | None = None
 
 
 def _expect_step(patience: float | None) -> None:
-    """Ends the process, with the traces of all threads in its log, unless called again within so many seconds."""
+    """Ends the process and logs the tracebacks of all threads, unless it is called again within `patience` seconds."""
     if patience:
         faulthandler.dump_traceback_later(patience, exit=True, file=sys.__stderr__ or sys.stderr)
 
 
 class Run:
-    """One worker's share of a training run; `done` steps lie behind it, and `curve` has a row for each of them."""
+    """One worker's part of a training run, after `done` steps; `curve` has a row for each of them."""
 
     def __init__(self, job: Job, trainable: "Trainable", rank: int, world: int, patience: float | None = None) -> None:
         config = job.config
@@ -109,7 +109,7 @@ class Run:
         self.writer = run_state.Writer(job)
         self.board = Board(job, self.done, str(needed)) if rank == 0 else None
         self.best = min((row["held_out/loss"] for row in self.curve if "held_out/loss" in row), default=float("inf"))
-        self._taken: list[Taken] = []  # the figures of a step that a GPU may still be at
+        self._taken: list[Taken] = []  # figures of a step that may still run on the GPU
         self._told = 0.0
 
     def go(self) -> None:
@@ -118,7 +118,7 @@ class Run:
         except Exception:
             if self.board:
                 self.writer.submit(self.board.close)
-                with suppress(Exception):  # what stopped the run is told, not this
+                with suppress(Exception):  # the error that stopped the run is the one to report
                     self.writer.close()
             raise
 
@@ -134,7 +134,7 @@ class Run:
         self.finish()
 
     def step(self, shares: Sequence[Share]) -> None:
-        """One step of the optimizer, counted and told."""
+        """One step of the optimizer, with its bookkeeping and progress."""
         self._taken.append(self.take(shares))
         self.samples += self.batches * self.trainable.size(self.done)
         self.done += 1
@@ -142,7 +142,7 @@ class Run:
             self._settle_one()
 
     def take(self, shares: Sequence[Share]) -> Taken:
-        """One step of the optimizer; parameters that this step leaves alone have no gradient and do not move."""
+        """One step of the optimizer; parameters that it doesn't train have no gradient and do not change."""
         step, trainable, config = self.done, self.trainable, self.job.config
         active = list(trainable.parameters(step))
         self.parallel.train_only(active)
@@ -162,12 +162,12 @@ class Run:
         return taken
 
     def settle(self) -> None:
-        """Waits until all steps so far are known to be sound, and stand in the curve."""
+        """Waits until all steps so far are known to be finite, and are in the curve."""
         while self._taken:
             self._settle_one()
 
     def _settle_one(self) -> None:
-        """The oldest figures that were not looked at yet: on a GPU those of the step before, which it is done with."""
+        """Checks the oldest unchecked figures: on a GPU those of the previous step, which is finished."""
         taken = self._taken.pop(0)
         figures, norm = taken.read()
         stop_unless_finite(self.job, self.rank, self.world, taken, figures, norm)
@@ -179,7 +179,7 @@ class Run:
                 self.writer.submit(self.tell)
 
     def validate(self) -> bool:
-        """Notes figures and pictures of held-out rows; whether their loss is the least so far."""
+        """Records figures and pictures of held-out rows; returns whether their loss is the lowest so far."""
         self.settle()
         trainable, improved = self.trainable, False
         with torch.no_grad():
@@ -204,10 +204,10 @@ class Run:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.job.config.precision == "bf16")
 
     def save(self, loss: float | None = None) -> None:
-        """Keeps everything that the next step depends on; only the copy of it is made here."""
+        """Saves the state; only its copy is made here, the rest in the writer's thread."""
         self.settle()
         if self.board:
-            self.writer.wait()  # or its copy and the new one would be in memory at once
+            self.writer.wait()  # otherwise the old and the new copy would both be in memory
         if self.board or self.parallel.sharded:
             both = self.parallel.module.state_dict(), self.optimizer.state_dict()
             module, optimizer = on_host(both, keep=self.board is not None)
@@ -216,7 +216,7 @@ class Run:
             self.writer.submit(self.board.upload)
 
     def finish(self) -> None:
-        """Exports the model, with the curve beside it."""
+        """Exports the model and its curve."""
         trainable = self.trainable
         if self.parallel.sharded:
             state = on_host(self.parallel.module.state_dict(), keep=self.board is not None)
@@ -236,13 +236,13 @@ class Run:
             checkpoints.save_final(job.storage, job.model, job.fingerprint, self.done, folder)
 
     def tell(self) -> None:
-        """Notes how far the run is, for people."""
+        """Writes the run's progress, for people."""
         note = {"step": self.done, "steps": self.trainable.steps}
         self.job.storage.write_bytes(f"{self.job.folder}/{PROGRESS}", json.dumps(note).encode())
 
 
 def _lighter(config: "FitConfig") -> list[str]:
-    """The settings that would take less memory."""
+    """Settings that reduce memory."""
     settings = {
         "fit.recompute=true": not config.recompute,
         "fit.precision=bf16": config.precision == "fp32",
@@ -253,7 +253,7 @@ def _lighter(config: "FitConfig") -> list[str]:
 
 
 def _clip(parameters: Sequence[nn.Parameter], longest: float | None) -> Tensor:
-    """Shortens the gradient to the norm `longest`; its norm before."""
+    """Clips the gradient to the norm `longest`; returns its norm before."""
     norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
     if longest is not None:
         nn.utils.clip_grads_with_norm_(parameters, longest, norm)

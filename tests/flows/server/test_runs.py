@@ -34,4 +34,4 @@ def test_what_comes_from_outside_is_shown_escaped() -> None:
 
 
 def test_a_server_without_runs_says_so() -> None:
-    assert _shown() == "no run has begun on this Prefect server\n"
+    assert _shown() == "no run has started on this Prefect server\n"

@@ -295,5 +295,5 @@ def test_what_does_not_fit_is_named(folder: Path, trained) -> None:
     other = tiny(folder, "autoencoder.model.compressor.positions=9", "first=null")
     with pytest.raises(Exception, match="9 positions of 24 channels, the image encoder gives 16 of 24"):
         train_autoencoder.run(other.train_autoencoder(), storage, snapshot, CLUSTER, silent)
-    with pytest.raises(ConfigError, match="kept=false goes with a pretrained codec"):
+    with pytest.raises(ConfigError, match="kept=false needs a pretrained codec"):
         resolve("paper", ["frozen.codec.kind=pca"])

@@ -18,9 +18,19 @@ def touch(folder, *names):
     return folder
 
 
-@pytest.mark.parametrize("name", ["a.h264", "a.264", "a.HEVC", "a.m2v", "a.ivf", "a.3g2", "a.asf", "a.mjpeg"])
+@pytest.mark.parametrize(
+    "name", ["a.h264", "a.264", "a.HEVC", "a.m2v", "a.ivf", "a.3g2", "a.asf", "a.mjpeg", "a.dvr-ms", "a.WTV"]
+)
 def test_bare_streams_and_rare_containers_are_films(tmp_path, name):
     assert list(found(str(touch(tmp_path, name)))) == [Named(source=str(tmp_path / name))]
+
+
+def test_an_empty_name_is_not_the_folder_that_one_is_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(touch(tmp_path, "a.mp4"))
+    (empty,) = found("")
+    assert (empty.reason, empty.source) == ("missing", "")
+    (film,) = found(".")
+    assert film == Named(source="a.mp4")
 
 
 def test_what_is_no_film_by_its_ending_is_counted_once(tmp_path):

@@ -9,6 +9,7 @@ from storage.results import results
 from storage.results.keyframes import keyframes
 from storage.results.motion import camera_motion
 from storage.results.results import Result
+from storage.results.soundtrack import heard
 
 
 def filmed(path, seconds, rate=10):
@@ -44,6 +45,22 @@ def test_a_video_that_is_shown_turned_is_seen_upright(tmp_path, ffmpeg):
     assert np.array_equal(as_shown[1], np.rot90(as_stored[1]))
     assert camera_motion(flat)[0] > 0.3
     assert camera_motion(turned)[1] > 0.3  # what went to the right goes up
+
+
+@pytest.mark.parametrize("look", [lambda path: list(keyframes(Result("a", (path,)))), camera_motion, heard])
+def test_what_is_no_video_is_named_by_each_reader_and_leads_nowhere_else(tmp_path, ffmpeg, look):
+    filmed(tmp_path / "film.mp4", 2)
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{tmp_path / 'film.mp4'}\n#EXT-X-ENDLIST\n"
+    (tmp_path / "list.mp4").write_text(playlist)
+    (tmp_path / "concat.mp4").write_text(f"ffconcat version 1.0\nfile {tmp_path / 'film.mp4'}\n")
+    sound = ffmpeg("-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac", tmp_path / "sound.mp4")
+    for path, said in (
+        (sound, "has no picture"),
+        (tmp_path / "list.mp4", "can't be read as a video"),
+        (tmp_path / "concat.mp4", "can't be read as a video"),
+    ):
+        with pytest.raises(ConfigError, match=f"{path.name}' {said}"):
+            look(path)
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):

@@ -57,6 +57,13 @@ def test_headings_are_scenes_paragraphs_and_lists_shots_and_quotations_lines():
     assert fourth.plots == ("An empty road.",)
 
 
+@pytest.mark.parametrize(
+    ("heading", "title"), [("# The C#", "The C#"), ("# Room # 5 ##", "Room # 5"), ("###### 1984 #\t", "1984")]
+)
+def test_only_signs_that_close_a_heading_are_not_part_of_it(heading, title):
+    assert parse(f"---\ntitle: x\n---\n{heading}\n\nRain.\n".encode(), "story.md").scenes[0].title == title
+
+
 def test_the_first_heading_is_the_title_where_no_yaml_stands_on_top():
     story = parse(b"# The light\n\n## Dawn\n\nThe sun rises.\n", "story.md")
     assert (story.title, story.scenes[0].title, story.scenes[0].shots[0].plots) == (

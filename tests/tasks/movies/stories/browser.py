@@ -76,8 +76,11 @@ class Browser:
         return answer["result"].get("value")
 
     def press(self, key: str) -> None:
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=9)
+        """Presses "Tab", "Enter" or "Space" once."""
+        number, name, text = {"Tab": (9, "Tab", ""), "Enter": (13, "Enter", "\r"), "Space": (32, " ", " ")}[key]
+        said: dict[str, object] = {"key": name, "code": key, "windowsVirtualKeyCode": number}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **said)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **said)
 
     def _read(self) -> dict:
         data = bytearray()

@@ -1,10 +1,13 @@
 """Story files, their pictures and their takes, before anything is rendered."""
 
+import unicodedata
+
+import fsspec
 import pytest
 
 from storage import checkpoints
 from storage.errors import ConfigError
-from tasks.movies.stories import prepare, takes
+from tasks.movies.stories import places, prepare, takes
 from tasks.movies.stories.plan import Models, StoriesConfig
 from tasks.movies.stories.prepare import Order
 from tasks.training.frozen import FrozenConfig
@@ -54,6 +57,24 @@ def test_what_is_wrong_is_named_before_anything_is_rendered(file, storage, chang
         prepare.prepare(str(file), SETTINGS, storage)
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        (
+            "anna.webp?endpoint_override=evil.example",
+            "'anna.webp.endpoint_override=evil.example' ends like the options",
+        ),
+        ("../anna.webp", "leaves the story's folder"),
+        ("s3://other/anna.webp", "is an address"),
+        ("anna.webp?", r"there is no file 'memory://tales/anna\.webp\?'"),
+    ],
+)
+def test_a_picture_of_a_story_elsewhere_reaches_neither_another_place_nor_another_server(storage, name, wanted):
+    fsspec.filesystem("memory").pipe_file("/tales/door.yaml", STORY.replace("anna.webp", f"'{name}'").encode())
+    with pytest.raises(ConfigError, match=wanted):
+        prepare.prepare("memory://tales/door.yaml", SETTINGS, storage)
+
+
 def test_a_new_take_is_chosen_and_kept_only_when_that_is_asked_for(file, storage):
     plain = prepare.prepare(str(file), SETTINGS, storage)
     redone = prepare.prepare(str(file), SETTINGS, storage, Order(redo=frozenset({2}), seed=7))
@@ -68,9 +89,30 @@ def test_a_new_take_is_chosen_and_kept_only_when_that_is_asked_for(file, storage
         prepare.prepare(str(file), SETTINGS, storage, Order(only=frozenset({3})))
 
 
+@pytest.mark.parametrize(
+    ("title", "same"),
+    [
+        ("Zoé's door", True),
+        (unicodedata.normalize("NFD", "Zoé's door"), True),
+        ("ZOÉ'S DOOR", False),
+        ("Zoe's door", False),
+    ],
+)
+def test_titles_that_differ_in_case_share_pictures_but_neither_takes_nor_movies(tmp_path, storage, title, same):
+    for name, called in (("a.yaml", "Zoé's door"), ("b.yaml", title)):
+        (tmp_path / name).write_text(f"title: {called}\nscenes:\n  - shots: [Rain falls., {name} begins.]\n")
+    first, second = (prepare.prepare(str(tmp_path / name), SETTINGS, storage).plan for name in ("a.yaml", "b.yaml"))
+    assert first.shots[0].keyframes[0].keyframe == second.shots[0].keyframes[0].keyframe
+    assert places.movie_place(first).casefold() != places.movie_place(second).casefold()
+    redone = prepare.prepare(str(tmp_path / "a.yaml"), SETTINGS, storage, Order(redo=frozenset({1, 2}), seed=7))
+    takes.save(storage, redone.plan.story.title, redone.takes, places.movie_place(redone.plan))
+    after = prepare.prepare(str(tmp_path / "b.yaml"), SETTINGS, storage).plan
+    assert takes.listed(after) == [(1, 1, 0, not same), *([(1, 2, 7, True)] if same else []), (2, 1, 0, True)]
+
+
 def test_a_film_is_continued_by_its_title_and_only_with_its_tokens(file, storage):
-    small_story(storage)
-    for name in ("small story", FILM, "film.mp4"):
+    small_story(storage, source=unicodedata.normalize("NFD", "Zoé.mp4"))
+    for name in ("small story", FILM, "Zoé.mp4"):
         file.write_text(STORY + f"continues: {name!r}\n")
         with pytest.raises(ConfigError, match="'small story' has no tokens of 'models/autoencoder'"):
             prepare.prepare(str(file), SETTINGS, storage)
