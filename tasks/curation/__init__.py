@@ -1,1 +1,1 @@
-"""From films to a snapshot: the stages of the curation, one file a stage, and what tells of a snapshot."""
+"""From films to a snapshot: the curation stages, one file per stage, and pages and exports of a snapshot."""

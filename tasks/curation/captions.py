@@ -1,4 +1,4 @@
-"""A stage of the curation: what each keyframe and each person in it look like, in sentences (app. C)."""
+"""A curation stage: describes each keyframe and each person in it, in sentences (app. C)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,17 +16,17 @@ from tasks import rows
 from tasks.made import Made, ReadsAhead, Step
 from tasks.stage import Stage, StageError, Work
 
-ENOUGH = 16  # captions of a film; when not one of as many can be used, the film or the captioner is at fault
-_CURE = "mend the captioner or, if it is the film's fault, run once without this film, which is then left out"
+ENOUGH = 16  # captions of a film; if none of so many is usable, the film or the captioner is at fault
+_CURE = "fix the captioner or, if the film is at fault, run once without this film, which is then left out"
 _FACE = ("character_id", "x0", "y0", "x1", "y1", "score")
 
 
 def _make(config: CaptionerConfig, storage: Storage, work: Work) -> ReadsAhead:
-    """A caption of each keyframe (subject "frame") and of each person in it (subject: the character_id).
+    """Captions each keyframe (subject "frame") and each person in it (subject: the character_id).
 
-    Where the captioner's own answer can't be used the caption is the describer's, whose name its row then carries; the
-    film gets a row in `rejects` that says how many those are, and why the first. A film without one usable answer is
-    "uncaptioned", and left out.
+    The describer's caption replaces an unusable answer of the captioner, and the row names the describer. The film then
+    gets a row in `rejects` with the number of these captions and the reason of the first. A film without any usable
+    answer is rejected as "uncaptioned".
 
     Raises:
         StageError: a server that can't be reached, or a captioner that never gave a usable answer.
@@ -40,7 +40,7 @@ def _make(config: CaptionerConfig, storage: Storage, work: Work) -> ReadsAhead:
         nonlocal proven
         refused: list[Caption] = []
         count = 0
-        first: dict[int, int] = {}  # second of each shot's first keyframe; shots come in order
+        first: dict[int, int] = {}  # shot -> second of its first keyframe; shots are in order
         for step, some, pictures in keyframes.of(film_id):
             row_ids = [row["row_id"] for row in some]
             persons = rows.of(characters, film_id, row_ids)
@@ -87,7 +87,7 @@ def _person(body: rows.Row, faces: dict[str, rows.Row]) -> Person:
 
 
 def _rows(captions: Sequence[Caption], character_ids: Sequence[str]) -> list[rows.Row]:
-    """One row for the frame and one for each person, whatever the order in which the captioner spoke of them."""
+    """One row for the frame and one per person, for captions in any order."""
     subjects = {FRAME: "frame"} | dict(enumerate(character_ids))
     if sorted(caption.subject_index for caption in captions) != sorted(subjects):
         raise ValueError(f"captions of {captions[0].row_id!r} don't fit its {len(character_ids)} persons: {captions}")
@@ -99,7 +99,7 @@ def _rows(captions: Sequence[Caption], character_ids: Sequence[str]) -> list[row
 
 
 def _table(film_id: str, said: Sequence[rows.Row], model: Captioner) -> pa.Table:
-    """The captioner's rows under its name, those that were measured in its place under the describer's."""
+    """The captioner's rows under its name, the describer's replacements under the describer's."""
     own = rows.table("captions", film_id, [row for row in said if not row["measured"]], model)
     measured = [row for row in said if row["measured"]]
     describer = captioner.build(DescriberConfig())
@@ -112,7 +112,7 @@ def _first(refused: Sequence[Caption]) -> str:
 
 
 def _was_proven(config: CaptionerConfig, storage: Storage, work: Work, model: Captioner) -> bool:
-    """Whether a caption of an earlier run, or of another worker, is the captioner's own."""
+    """Whether an earlier run or another worker has stored a usable caption of the captioner."""
     finished = dict(set(STAGE.keys([config], work).items()) & Tables(storage).done(STAGE.name))
     captions = FilmRows(storage, STAGE.name, finished)
     return any(

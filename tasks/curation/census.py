@@ -1,6 +1,6 @@
-"""A snapshot in numbers: counts, distributions, models, licences, rejects and what they say of its biases.
+"""Statistics of a snapshot: counts, distributions, models, licences, rejects, and the biases that they show.
 
-Films are read a few at a time and without pictures.
+Films are read a few at a time, without pictures.
 """
 
 from collections import Counter, defaultdict
@@ -19,14 +19,14 @@ from tasks.curation.split import Audit, audit
 from tasks.progress import Progress
 from tasks.rows import Row
 
-_TOGETHER = 128  # films that are read at a time
-_STILL = 1.0  # motion, of 255, below which a keyframe hardly differs from the one before it
+_TOGETHER = 128  # films per read
+_STILL = 1.0  # motion, of 255, below which a keyframe is nearly the same as the previous one
 _EXAMPLES = 3
-_NOT_CURATION = ("movie",)  # stages whose rejects leave no film out
+_NOT_CURATION = ("movie",)  # stages whose rejects don't exclude a film
 
 
 class Made(BaseModel, frozen=True, extra="forbid"):
-    """A backend, and how many rows it made."""
+    """A backend and its number of rows."""
 
     stage: str
     backend: str
@@ -36,7 +36,7 @@ class Made(BaseModel, frozen=True, extra="forbid"):
 
 
 class Rejected(BaseModel, frozen=True, extra="forbid"):
-    """A reason for which films were left out, or used in part, with some of them."""
+    """A reason why films were rejected or used only in part, with examples."""
 
     reason: str
     meaning: str
@@ -45,7 +45,7 @@ class Rejected(BaseModel, frozen=True, extra="forbid"):
 
 
 class Side(BaseModel, frozen=True, extra="forbid"):
-    """What is learnt from, or what is held out."""
+    """The training or the held-out part."""
 
     films: int
     movies: int
@@ -53,7 +53,7 @@ class Side(BaseModel, frozen=True, extra="forbid"):
 
 
 class Census(BaseModel, frozen=True, extra="forbid"):
-    """What data_card.json holds; counts are of keyframes that the snapshot uses."""
+    """The content of data_card.json; counts are of keyframes in the snapshot."""
 
     snapshot: str
     split: str
@@ -81,11 +81,11 @@ class Census(BaseModel, frozen=True, extra="forbid"):
 
 
 def census(storage: Storage, snapshot: Snapshot, progress: Progress) -> Census:
-    """Counts a snapshot.
+    """Computes the statistics of a snapshot.
 
     Raises:
-        LeakError: when something is both learnt from and held out.
-        StorageError: when the storage cannot be read.
+        LeakError: something is in both the training and the held-out part.
+        StorageError: the storage cannot be read.
     """
     tables, tally = Tables(storage), _Tally(snapshot)
     films = [film.film_id for film in snapshot.films]
@@ -223,7 +223,7 @@ def _made(backends: Mapping[tuple[str, str, str, str], int]) -> Iterator[Made]:
 
 
 def _rejected(storage: Storage, tables: Tables) -> Iterator[Rejected]:
-    """Of all runs in the storage, the commonest reason first; places inside it are shown without its own."""
+    """Rejects of all runs in the storage, the most frequent reason first; paths are relative to the storage."""
     details: dict[str, list[str]] = defaultdict(list)
     for reject in tables.rejects():
         if reject.stage not in _NOT_CURATION:

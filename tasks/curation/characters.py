@@ -1,4 +1,4 @@
-"""A stage of the curation: who is in each keyframe, at most five (app. C)."""
+"""A curation stage: detects the people in each keyframe, at most five (app. C)."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The data card of a snapshot: one page that says what is in it, where it comes from, and what it lacks."""
+"""The data card of a snapshot: one page about its content, its sources, and its gaps."""
 
 import io
 import json
@@ -21,12 +21,12 @@ from tasks.progress import Progress
 from tasks.references import spread
 from tasks.shown import Picture, clock, listed, number, picture, template
 
-_DARK, _GREY = 40.0, 8.0  # luma, and distance of the colours, below which a picture is dark, or grey
+_DARK, _GREY = 40.0, 8.0  # luma below which a picture is dark, and colour distance below which it is grey
 _SIDES: dict[Part, str] = {"train": "To learn from", "test": "Held out"}
 
 
 class DataCardConfig(BaseModel, frozen=True, extra="forbid"):
-    """Of what, and how it is shown."""
+    """The snapshot, and how it is shown."""
 
     snapshot: str = Field("", description='id of the snapshot; "": the newest')
     pictures: int = Field(24, ge=1, description="keyframes on each of the two contact sheets")
@@ -35,7 +35,7 @@ class DataCardConfig(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Sheet:
-    """Keyframes of one side; label and title are for people."""
+    """A contact sheet of one part's keyframes; label and title are for people."""
 
     title: str
     pictures: tuple[Picture, ...]
@@ -43,7 +43,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Looks:
-    """What was seen on the contact sheets: shares of their pictures."""
+    """Shares of dark and of grey pictures on the contact sheets."""
 
     count: int
     dark: float | None
@@ -54,11 +54,11 @@ def run(config: DataCardConfig, storage: Storage, progress: Progress) -> str:
     """Writes cards/<snapshot>/data_card.html and .json.
 
     Returns:
-        where the page is in the storage.
+        the page's path in the storage.
 
     Raises:
-        StorageError: when there is no such snapshot, or the storage cannot be read or written.
-        LeakError: when something is both learnt from and held out.
+        StorageError: there is no such snapshot, or the storage cannot be read or written.
+        LeakError: something is in both the training and the held-out part.
     """
     snapshot = snapshots.load(storage, config.snapshot or snapshots.newest(storage))
     for table in ("films", "keyframes"):
@@ -83,12 +83,12 @@ def render(found: Census, known: Sequence[str], sheets: Sequence[Sheet]) -> str:
 
 
 def biases(found: Census, looks: Looks) -> list[str]:
-    """What whoever trains on this should know, each with what was measured."""
+    """Biases that affect training, each with its measurement."""
     return [*_of_pictures(found, looks), *_of_texts(found), *_of_films(found)]
 
 
 def percent(share: float | None) -> str:
-    """A share, 0-1, as people read it; "none" where there is nothing to take a share of."""
+    """A share in 0-1 as a percentage; "none" for None."""
     if share is None:
         return "none"
     return f"{100 * share:.0f} %" if share == 0 or share >= 0.1 else f"{100 * share:.1f} %"
@@ -101,21 +101,21 @@ def grouped(count: int) -> str:
 
 def _of_pictures(found: Census, looks: Looks) -> Iterator[str]:
     shares, faces = found.shares, found.histograms["face_height"]
-    yield f"{percent(shares['nobody'])} of the keyframes show nobody whom the detector finds."
+    yield f"In {percent(shares['nobody'])} of the keyframes the detector finds nobody."
     if shares["faceless"]:
-        yield f"{percent(shares['faceless'])} of the keyframes with a person show no face, or none that is found."
+        yield f"{percent(shares['faceless'])} of the keyframes with a person have no detected face."
     if faces.n:
         least, few = number(faces.edges[1]), faces.counts[0] or "none"
         yield (
             f"Half of the faces are at least {number(faces.median)} % of the picture's height, and {few} of {faces.n} "
-            f"smaller than {least} %: small faces are missed or rare, and hardly learnt."
+            f"smaller than {least} %: small faces are rare or not detected, so models hardly learn them."
         )
     if found.faces_rejected:
         reasons = listed([f"{count} {reason.replace('_', ' ')}" for reason, count in found.faces_rejected.items()])
         share = percent(sum(found.faces_rejected.values()) / found.faces)
         yield f"{share} of the {found.faces} faces are not in the face bank: {reasons}."
     if shares["still"]:
-        yield f"{percent(shares['still'])} of the keyframes hardly differ from the one before."
+        yield f"{percent(shares['still'])} of the keyframes hardly differ from the previous one."
     if looks.dark or looks.grey:
         yield (
             f"Of {looks.count} sampled keyframes {percent(looks.dark)} are dark and {percent(looks.grey)} "
@@ -126,21 +126,22 @@ def _of_pictures(found: Census, looks: Looks) -> Iterator[str]:
 def _of_texts(found: Census) -> Iterator[str]:
     shares = found.shares
     if shares["template"]:
-        yield f"{percent(shares['template'])} of the scripts are by template, in the same few phrases."
+        yield f"{percent(shares['template'])} of the scripts are written by the template, in the same few phrases."
     if shares["same_script"]:
-        yield f"{percent(shares['same_script'])} of the scripts say word for word what the one before says."
-    yield "Captions and scripts are by models, not by people, and in the models' language; nobody proofread them."
-    yield "The languages spoken in the films are not known: sound is not looked at."
+        yield f"{percent(shares['same_script'])} of the scripts are the same, word for word, as the previous one."
+    yield "Captions and scripts are written by models, in the models' language; nobody has proofread them."
+    yield "The languages spoken in the films are not known, because sound is not analysed."
 
 
 def _of_films(found: Census) -> Iterator[str]:
     shares = found.shares
     if found.films == 1:
-        yield f"All keyframes are of one film, {found.largest}: models learn its looks and people, not films."
+        yield f"All keyframes are from one film, {found.largest}: models learn this film, not films in general."
     else:
-        yield f"{found.largest} alone makes {percent(shares['largest_film'])} of the keyframes, of {found.films} films."
+        share = percent(shares["largest_film"])
+        yield f"{share} of the keyframes are from one of {found.films} films: {found.largest}."
     if found.split == "halves":
-        yield "What is held out is of the films that are learnt from: its figures say nothing of unseen films."
+        yield "The held-out keyframes are from the training films: their figures say nothing about unseen films."
     if shares["year_unknown"]:
         yield f"The year of {percent(shares['year_unknown'])} of the films is not known."
     if shares["licence_unknown"]:

@@ -1,7 +1,7 @@
-"""A stage of the curation: near duplicates are left out, after the keyframes and before any model sees a picture.
+"""A curation stage: rejects near duplicates, after the keyframes and before any model reads a picture.
 
-Films are compared by the looks of their keyframes (storage.films.passages). What else they share stays on one side of
-the split (tasks.curation.snapshot).
+Films are compared by the perceptual hashes of their keyframes (storage.films.passages). Films that share only passages
+stay on one side of the split (tasks.curation.snapshot).
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ NAME = "dedup"
 
 
 class DedupConfig(BaseModel, frozen=True, extra="forbid"):
-    """What becomes of films that show the same pictures."""
+    """What to do with films that show the same pictures."""
 
     remove: bool = Field(
         True,
@@ -32,11 +32,11 @@ class DedupConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def run(config: DedupConfig, storage: Storage, work: Work, progress: Progress) -> Work:
-    """The films that are left of those with keyframes; the others are kept as rejects that name the film that stays.
+    """The films with keyframes, without near duplicates; those become rejects that name the film that is kept.
 
-    A film that the models have seen stays, so that a copy that comes later never makes work be done again; else the one
-    of most pixels, then of most keyframes. Where it names no movie it belongs to that of its copies, whose other files
-    stay with it on one side of the split.
+    A film that models have already processed is kept, so that a later copy never causes work to be repeated; otherwise
+    the film with most pixels, then with most keyframes. If the kept film names no movie, it gets the movie of its
+    copies, so that all files of that movie stay on one side of the split.
     """
     tables, done = Tables(storage), work["keyframes"]
     rows = {row["film_id"]: row for row in tables.read("films", done).to_pylist()}
@@ -58,7 +58,7 @@ def run(config: DedupConfig, storage: Storage, work: Work, progress: Progress) -
 
 
 def looks_of(keyframes: pa.Table) -> dict[str, Looks]:
-    """Film -> its looks, from film_id, second and look of keyframes in order; films that say nothing are left out."""
+    """Film -> its hashes, from film_id, second and look of sorted keyframes; films without a usable one are omitted."""
     told = keyframes.filter(pc.field("look") > 0)  # null in rows of earlier versions
     films = told.group_by("film_id", use_threads=False).aggregate([("look", "count")])
     ends = np.cumsum(films["look_count"].to_numpy())

@@ -1,4 +1,4 @@
-"""Films that exist as keyframes alone: drawn where they are worked on, at the keyframes' size, without any video."""
+"""Drawn films without a video file: workers draw their keyframes directly, at the keyframes' size."""
 
 import re
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ from storage.root import Storage
 FPS = 24
 LICENCE = "Apache-2.0"
 _URI = re.compile(r"drawn://(?P<width>\d+)x(?P<height>\d+)/(?P<seconds>\d+)s/seed-(?P<seed>\d+)")
-_LEAST = 96  # pixels that a drawn frame has at least, either way
+_LEAST = 96  # smallest width and height of a drawn frame, in pixels
 
 
 class DrawnFilm(BaseModel, frozen=True, extra="forbid"):
-    """The film of a seed; length in seconds, size in pixels, as its video would have them."""
+    """The film of a seed; length in seconds and size in pixels are those of its video."""
 
     seed: int
     seconds: int
@@ -34,7 +34,7 @@ class DrawnFilm(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def uri(self) -> str:
-        """Names it among films: drawn://896x512/96s/seed-1000."""
+        """The film's source, such as drawn://896x512/96s/seed-1000."""
         return f"drawn://{self.width}x{self.height}/{self.seconds}s/seed-{self.seed}"
 
     @property
@@ -44,19 +44,19 @@ class DrawnFilm(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def source(self) -> FilmSource:
-        """As ingest hands it on; its id changes with the drawing's revision."""
+        """The film for ingest; its id depends on the revision of the drawing code."""
         said = Provenance(title=self.truth.title, origin=f"drawn from seed {self.seed}", licence=LICENCE)
         return FilmSource(film_id=fingerprint("drawn", REVISION, self), source=self.uri, said=said)
 
 
 def drawn_film(source: str) -> DrawnFilm | None:
-    """The film that a source names, None when that is another film."""
+    """The drawn film of a source, None if the source is not a drawn film."""
     named = _URI.fullmatch(source)
     return DrawnFilm.model_validate(named.groupdict()) if named else None
 
 
 def known_truth(storage: Storage, source: str) -> Truth | None:
-    """Of a film that is drawn as keyframes, or with a truth beside it as <film>.truth.json, in the storage or here."""
+    """The ground truth of a drawn film, or of a film with a file <film>.truth.json beside it, None if unknown."""
     if drawn := drawn_film(source):
         return drawn.truth
     here = address(storage.source(""))
@@ -70,10 +70,10 @@ def known_truth(storage: Storage, source: str) -> Truth | None:
 
 
 def keyframes_of(film: DrawnFilm, config: KeyframesConfig) -> DecodedFilm:
-    """As storage.decoding.decode.decode_film, without a file: shots begin where the truth says.
+    """The same as storage.decoding.decode.decode_film, without a file: shots are those of the ground truth.
 
     Raises:
-        FilmError: too_short, when fewer than two keyframes are left.
+        FilmError: too_short, if fewer than two keyframes are left.
     """
     told = film.truth
     probe = FilmProbe(
@@ -96,7 +96,7 @@ def _pictures(film: DrawnFilm, config: KeyframesConfig) -> Iterator[tuple[int, f
 
 
 def _size(film: DrawnFilm, config: KeyframesConfig) -> tuple[int, int]:
-    """Even, exactly of the film's shape, on which the drawing depends, and no smaller than a keyframe."""
+    """An even size in exactly the film's aspect ratio, on which the drawing depends, no smaller than a keyframe."""
     shared = gcd(film.width // 2, film.height // 2)
     wide, high = film.width // shared, film.height // shared
     times = ceil(max(config.width / wide, config.height / high, _LEAST / wide, _LEAST / high))
@@ -104,7 +104,7 @@ def _size(film: DrawnFilm, config: KeyframesConfig) -> tuple[int, int]:
 
 
 def _fitted(frame: np.ndarray, config: KeyframesConfig) -> np.ndarray:
-    """Its largest centred part of the keyframes' shape, in their size."""
+    """The largest centred crop in the keyframes' aspect ratio, resized to their size."""
     import cv2
 
     high, wide = frame.shape[:2]

@@ -1,7 +1,7 @@
-"""A snapshot as WebDataset shards, for trainers that know nothing of this project.
+"""Exports a snapshot as WebDataset shards, for other trainers.
 
-exports/<id>/<split>-<number>.tar    of each keyframe <row_id>.webp (or .jpg) and <row_id>.json: script, captions, ...
-exports/<id>/<split>-<number>.json   what the shard holds; written after it, and makes it count
+exports/<id>/<split>-<number>.tar    for each keyframe <row_id>.webp (or .jpg) and <row_id>.json: script, captions, ...
+exports/<id>/<split>-<number>.json   the shard's index; written after the shard, marks it complete
 exports/<id>/index.json              all shards and films; written last
 """
 
@@ -28,17 +28,17 @@ from storage.tables.tables import Tables
 from tasks.progress import Progress
 from tasks.rows import Row, grouped
 
-_FORMAT = 2  # of the members
-_BLOCK = 512  # bytes of a header, and what a member is filled up to
-_END = tarfile.RECORDSIZE + 2 * _BLOCK  # bytes of zeros at the end, at most
-_CHUNK = 128  # keyframes whose pictures are in memory at a time
+_FORMAT = 2  # version of the members' format
+_BLOCK = 512  # bytes of a header; members are padded to a multiple
+_END = tarfile.RECORDSIZE + 2 * _BLOCK  # maximum bytes of zeros at the end
+_CHUNK = 128  # keyframes whose pictures are in memory at once
 _PARTS: tuple[Part, ...] = ("train", "test")
 _EDGES = ("x0", "y0", "x1", "y1")
 _SAID = ("title", "movie", "year", "origin", "licence", "availability")
 
 
 class ExportConfig(BaseModel, frozen=True, extra="forbid"):
-    """Of what, and how much goes into a shard."""
+    """The snapshot, and the size of shards."""
 
     snapshot: str = Field("", description='id of the snapshot; "": the newest')
     shard_mb: float = Field(256.0, gt=0, description="largest shard in MB (10^6 bytes)")
@@ -58,25 +58,25 @@ class Shard(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Sample:
-    """A keyframe as members of a shard: ending -> bytes."""
+    """A keyframe as members of a shard: extension -> bytes."""
 
     row_id: str
     members: dict[str, bytes]
 
     @property
     def size(self) -> int:
-        """Bytes in a shard."""
+        """Its bytes in a shard."""
         return sum(_BLOCK + -(-len(data) // _BLOCK) * _BLOCK for data in self.members.values())
 
 
 def run(config: ExportConfig, storage: Storage, progress: Progress) -> str:
-    """Writes the shards that are not there yet; the same snapshot and settings make the same bytes.
+    """Writes the missing shards; the same snapshot and settings give the same bytes.
 
     Returns:
-        where index.json is in the storage.
+        the path of index.json in the storage.
 
     Raises:
-        StorageError: when there is no such snapshot, or the storage cannot be read or written.
+        StorageError: there is no such snapshot, or the storage cannot be read or written.
     """
     snapshot = snapshots.load(storage, config.snapshot or snapshots.newest(storage))
     add_columns(storage, "films")
@@ -96,7 +96,7 @@ def run(config: ExportConfig, storage: Storage, progress: Progress) -> str:
 
 
 def samples(storage: Storage, snapshot: Snapshot, films: dict[str, Row], part: Part, after: str) -> Iterator[Sample]:
-    """The keyframes of a part in the order of film and time, those behind the row `after` ("" for all)."""
+    """The keyframes of a part after the row `after` ("" for all), by film and time."""
     tables = {name: FilmRows(storage, name, done) for name, done in snapshot.work.items()}
     for film in sorted(snapshot.of_part(part), key=lambda one: one.film_id):
         if film.film_id < film_of(after):
@@ -146,7 +146,7 @@ def _shards(
     folder: str,
     progress: Progress,
 ) -> Iterator[Shard]:
-    """Those that are finished, and then those that this run writes."""
+    """First the finished shards, then those that this run writes."""
     count, last, total = 0, "", len(snapshot.of_part(part))
     while storage.exists(f"{folder}/{part}-{count:06d}.json"):
         shard = Shard.model_validate_json(storage.read_bytes(f"{folder}/{part}-{count:06d}.json"))
@@ -164,7 +164,7 @@ def _shards(
 
 
 def _filled(stream: Iterator[Sample], limit: int) -> Iterator[list[Sample]]:
-    """As many samples as a shard holds; it has one at least."""
+    """The samples of one shard at a time, at least one."""
     some: list[Sample] = []
     size = _END
     for sample in stream:

@@ -1,4 +1,4 @@
-"""A stage of the curation: the face bank. Faces, whose they are, and which of them show the same character (app. C)."""
+"""A curation stage: the face bank. Finds faces, assigns them to persons, and clusters them by character (app. C)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,11 +16,11 @@ from tasks.consent import REFUSED, Consent
 from tasks.made import Made, ReadsAhead, Step
 from tasks.stage import Stage, Work
 
-INSIDE = 0.5  # the least share of a face that lies in its person's box
+INSIDE = 0.5  # smallest share of a face inside its person's box
 
 
 def _make(config: FaceConfig, storage: Storage, work: Work) -> ReadsAhead:
-    """Faces with embeddings, joined to the person boxes; those good enough are clustered into the film's characters."""
+    """Faces with embeddings, assigned to person boxes; good ones are clustered into the film's characters."""
     model = face.build(config)
     consent = Consent(config, model)
     keyframes = rows.Pictures(FilmRows(storage, "keyframes", work["keyframes"]))
@@ -58,7 +58,7 @@ def _rows(row_id: str, faces: Sequence[Face], rejected: Sequence[str], persons: 
             "character_id": persons[owner]["character_id"] if owner is not None else "",
             **dict(zip(("x0", "y0", "x1", "y1"), one.box, strict=True)),
             "score": one.score,
-            "embedding": np.asarray(one.embedding, np.float32) * (reason != REFUSED),  # nobody's likeness is kept
+            "embedding": np.asarray(one.embedding, np.float32) * (reason != REFUSED),  # no likeness is stored
             "character": -1,
             "rejected": reason,
         }
@@ -70,7 +70,7 @@ Box = tuple[float, float, float, float]
 
 
 def whose(faces: Sequence[Box], persons: Sequence[Box]) -> list[int | None]:
-    """For each face the person in whose box it lies, where a head is expected: each person has one face at most."""
+    """For each face its person: the face is in the box, near the expected head; each person has at most one face."""
     pairs = sorted(
         (_distance(one, body), i, j)
         for i, one in enumerate(faces)
@@ -93,7 +93,7 @@ def _inside(one: Box, body: Box) -> float:
 
 
 def _distance(one: Box, body: Box) -> float:
-    """From the middle of the box's upper border, in the face's own width and height."""
+    """Distance from the middle of the box's upper edge, in units of the face's width and height."""
     across = abs((one[0] + one[2]) / 2 - (body[0] + body[2]) / 2) / (one[2] - one[0])
     down = abs(one[1] - body[1]) / (one[3] - one[1])
     return across + down

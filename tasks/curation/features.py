@@ -1,4 +1,4 @@
-"""A stage of the curation: scripts and faces as vectors, all that the autoregressive model reads (§3.4).
+"""A curation stage: embeds scripts and faces, the input of the autoregressive model (§3.4).
 
 Shapes: S sentences (at most 15), F faces (at most 5).
 """
@@ -23,12 +23,12 @@ from tasks.stage import Stage, Work
 
 _MIRRORED = {"left": "right", "right": "left"}
 _SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
-_REVISION = 2  # of the rows: since then they have face_boxes
+_REVISION = 2  # of the rows: revision 2 added face_boxes
 
 
 @dataclass(frozen=True)
 class _Described:
-    """A keyframe's sentences with their kinds, and its faces: the i-th face goes with the i-th sentence."""
+    """A keyframe's sentences with their kinds, and its faces: the i-th face belongs to the i-th sentence."""
 
     sentences: list[str]
     kinds: list[int]
@@ -38,9 +38,9 @@ class _Described:
 def _make(
     config: SentenceConfig, face: FaceConfig, storage: Storage, work: Work
 ) -> Callable[[str], Iterator[Step | Made]]:
-    """One row a keyframe: a vector for each sentence and its mirror image, in the script's order, and the faces.
+    """One row per keyframe: a vector for each sentence and its mirrored version, in the script's order, and the faces.
 
-    Faces that were rejected are left out. `face` says the width of a face, for keyframes without any.
+    Rejected faces are dropped. `face` gives the width of a face for keyframes without faces.
     """
     model = sentence.build(config)
     keyframes, scripts, faces = (FilmRows(storage, name, work[name]) for name in ("keyframes", "scripts", "faces"))
@@ -81,9 +81,9 @@ def _note(model: SentenceEncoder, film_id: str, texts: Sequence[str]) -> FilmErr
 
 
 def describe(row_id: str, script: rows.Row, faces: Sequence[rows.Row]) -> _Described:
-    """Characters, scene elements, plots; characters whose face is seen come first, the largest face in front.
+    """Characters, scene elements, plots; characters with a face come first, by the size of the face.
 
-    A face that belongs to no character comes after them, unless it would go with the sentence of somebody else.
+    A face without a character comes after them, unless it would then belong to another character's sentence.
     """
     largest = sorted(faces, key=lambda row: (-_area(row), row["face_id"]))
     indices = {character_id(row_id, i): i for i in range(len(script["characters"]))}
@@ -105,7 +105,7 @@ def _area(row: rows.Row) -> float:
 
 
 def _vectors(model: SentenceEncoder, described: Sequence[_Described]) -> dict[str, np.ndarray]:
-    """Sentence or mirrored sentence -> vector; neighbours say the same thing often, so each is encoded once."""
+    """Sentence or mirrored sentence -> vector; each is encoded once, because neighbours often have the same ones."""
     said = {text for one in described for text in one.sentences}
     texts = sorted(said | {mirrored(text) for text in said})
     vectors_NS = model.encode(texts).astype(np.float16)
@@ -129,7 +129,7 @@ def _row(keyframe: rows.Row, described: _Described, vectors: dict[str, np.ndarra
 
 
 def _identity(config: SentenceConfig, face: FaceConfig) -> object:
-    return config, _REVISION  # the inputs' fingerprints tell of the faces
+    return config, _REVISION  # the inputs' fingerprints include the faces
 
 
 STAGE = Stage(
@@ -143,7 +143,7 @@ STAGE = Stage(
 
 
 def mirrored(sentence: str) -> str:
-    """The sentence of a mirrored picture (section 3.4): left and right change places; captions name only sides so."""
+    """The sentence of a mirrored picture (section 3.4): swaps "left" and "right", which captions use only for sides."""
     return _SIDE.sub(_other_side, sentence)
 
 

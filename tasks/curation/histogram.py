@@ -1,4 +1,4 @@
-"""How often which value occurs: counted, in numbers that people like, and drawn as SVG."""
+"""Histograms with round bin edges, drawn as SVG."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-_BARS = 16  # at most
-_WIDTH, _HEIGHT, _BASE = 320.0, 116.0, 92.0  # of the drawing, and where its axis lies
-_WIDEST = 48.0  # a bar
+_BARS = 16  # maximum number of bars
+_WIDTH, _HEIGHT, _BASE = 320.0, 116.0, 92.0  # of the drawing, and the position of its axis
+_WIDEST = 48.0  # maximum width of a bar
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 class Histogram(BaseModel, frozen=True, extra="forbid"):
-    """Counts of values in equal steps.
+    """Counts of values in bins of equal width.
 
     Args:
-        mean, median, high: of all values, `high` being the 95th percentile; None without values.
-        edges: one more than counts; the last step also holds everything above it.
+        mean, median, high: of all values; `high` is the 95th percentile; None without values.
+        edges: one more than counts; the last bin also has everything above it.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Histogram(BaseModel, frozen=True, extra="forbid"):
         )
 
     def svg(self) -> str:
-        """An SVG element; colours are the page's (`bar` and `tick` are classes)."""
+        """An SVG element; the page's style sets the colours of the classes `bar` and `tick`."""
         slot = min(_WIDTH / max(len(self.counts), 1), _WIDEST)
         most = max(self.counts, default=1)
         parts = []
@@ -82,7 +82,7 @@ class Histogram(BaseModel, frozen=True, extra="forbid"):
 
 
 def _step(top: float, whole: bool) -> float:
-    """The smallest nice step of which _BARS reach beyond `top`."""
+    """The smallest round bin width with which _BARS bins cover `top`."""
     least = 1.0 if whole else 1e-6
     size = 10.0 ** np.floor(np.log10(max(top, least) / _BARS))
     steps = [float(nice * size) for nice in _NICE]

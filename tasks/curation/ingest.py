@@ -1,4 +1,4 @@
-"""Which films: those that the user names or, when none is named, one that the project draws itself."""
+"""Ingest: finds the films that the user names or, if none is named, draws one."""
 
 import os
 import tempfile
@@ -31,12 +31,10 @@ STAGE = "films"
 
 
 class DrawnConfig(BaseModel, frozen=True, extra="forbid"):
-    """The film that is drawn when none is given, and films drawn as keyframes."""
+    """The film that is drawn if none is given, and further films drawn as keyframes."""
 
     seed: int = Field(7, description="seed of the film")
-    films: int = Field(
-        0, ge=0, description="further films drawn as keyframes alone, without video, beside those that are given"
-    )
+    films: int = Field(0, ge=0, description="number of additional films that are drawn as keyframes, without video")
     first: int = Field(
         TRAINING, ge=0, description="seed of the first further film; the others follow (see drawn.worlds)"
     )
@@ -46,12 +44,12 @@ class DrawnConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def rel(self) -> str:
-        """Where the storage keeps it."""
+        """The film's path in the storage."""
         return f"films/drawn-{self.seed}-{self.seconds}s-{self.width}x{self.height}-r{REVISION}.mp4"
 
     @property
     def sources(self) -> list[FilmSource]:
-        """The films that are drawn as keyframes alone."""
+        """The films that are drawn only as keyframes."""
         seeds = range(self.first, self.first + self.films)
         drawn = (DrawnFilm(seed=n, seconds=self.seconds, width=self.width, height=self.height) for n in seeds)
         return [film.source for film in drawn]
@@ -79,27 +77,27 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
         description="files, folders, patterns, manifests (.csv, .parquet) and Condensed Movies, by path or URI; "
         "none: the drawn film",
     )
-    drawn: DrawnConfig = Field(DrawnConfig(), description="the film that is drawn when none is given")
+    drawn: DrawnConfig = Field(DrawnConfig(), description="the film that is drawn if none is given")
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """The films to work on, by their ids, and what is left out."""
+    """The films to work on, by id, and the rejects."""
 
     films: Mapping[str, FilmSource]
     rejects: tuple[Reject, ...]
 
 
 class NoFilmsError(MovieDreamerError):
-    """Not one film is left; the message names the reason for each."""
+    """No film is left; the message gives the reason for each."""
 
 
 def run(config: IngestConfig, storage: Storage, progress: Progress) -> Ingested:
-    """Finds and names the films, draws the own one when it is wanted and not there, and keeps what is rejected.
+    """Finds the films and their ids, draws the project's own film if it is needed and missing, and stores rejects.
 
     Raises:
-        NoFilmsError: when nothing is left; the message quotes each input.
-        StorageError: when the storage cannot be written.
+        NoFilmsError: nothing is left; the message quotes each input.
+        StorageError: the storage cannot be written.
     """
     drawn = config.drawn.sources
     given = config.films or (() if drawn else (drawn_film(config.drawn, storage, progress),))
@@ -113,7 +111,7 @@ def run(config: IngestConfig, storage: Storage, progress: Progress) -> Ingested:
 
 
 def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Sequence[Reject]) -> None:
-    """Puts this run's rejects in place of what earlier runs said of the same inputs and files, in one commit."""
+    """Replaces earlier rejects of the same inputs and files by this run's, in one commit."""
     folders = [local_path(each).absolute().as_uri() for each in given if not is_remote(each)]
     places = tuple(
         f"{each.rstrip('/')}{sign}" for each in (*map(address, given), *folders) for sign in "/:"
@@ -130,7 +128,7 @@ def _keep(storage: Storage, given: Sequence[str], fine: Set[str], rejects: Seque
 
 
 def _is_own(storage: Storage, source: str) -> bool:
-    """Whether a run in this storage made the film, as the movies that it keeps."""
+    """Whether a run in this storage made the film, such as a rendered movie."""
     if is_remote(source):
         home, place = address(storage.source("")), address(source)
     else:
@@ -140,14 +138,14 @@ def _is_own(storage: Storage, source: str) -> bool:
 
 
 def require_films(film_ids: Sequence[str], rejects: Sequence[Reject]) -> None:
-    """Raises NoFilmsError, which names each reason, when `film_ids` is empty."""
+    """Raises NoFilmsError, with each reason, if `film_ids` is empty."""
     if not film_ids:
         reasons = "\n".join(f"  {reject.reason}: {printable(reject.detail, LINE)}" for reject in rejects)
         raise NoFilmsError(f"no film is left to work on:\n{reasons}")
 
 
 def drawn_film(config: DrawnConfig, storage: Storage, progress: Progress) -> str:
-    """The own film's path or URI; drawn once a storage, with its truth beside it as .truth.json."""
+    """Path or URI of the project's own film, drawn once per storage; its ground truth is beside it as .truth.json."""
     truth = str(Path(config.rel).with_suffix(".truth.json"))
     if not (storage.exists(config.rel) and storage.exists(truth)):
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder:

@@ -1,4 +1,4 @@
-"""A stage of the curation: a keyframe a second, with its shot and motion, and what the film says of itself (app. C)."""
+"""A curation stage: extracts one keyframe per second, with shot and motion, and the film's metadata (app. C)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,21 +24,21 @@ from tasks.made import Made
 from tasks.progress import Progress
 from tasks.stage import Stage, Work, run_stage
 
-_MOVED = 1000  # films whose rows are replaced in one commit: each may write the table's files anew
+_MOVED = 1000  # films whose rows are replaced in one commit: each commit may rewrite the table's files
 
 
 def run(
     config: KeyframesConfig, storage: Storage, ingested: Ingested, cluster: ClusterConfig, progress: Progress
 ) -> Work:
-    """Decodes each film in a process of its own; rows in `keyframes` and `films`.
+    """Decodes each film in a separate process; writes rows to `keyframes` and `films`.
 
     Raises:
-        NoFilmsError: when not one film is left; the message names the reason for each.
+        NoFilmsError: no film is left; the message gives the reason for each.
     """
     films = ingested.films
     done = run_stage(
         STAGE,
-        [config, films, Path.cwd()],  # workers may stand in another folder
+        [config, films, Path.cwd()],  # workers may have another working directory
         storage,
         {"ingest": {film_id: film_id for film_id in films}},
         cluster,
@@ -79,7 +79,7 @@ def _decoded(film: FilmSource, config: KeyframesConfig, folder: Path) -> Iterato
 
 
 def _follow_moved_films(tables: Tables, done: Mapping[str, str], films: Mapping[str, FilmSource]) -> None:
-    """Says in the table `films` where a film is now, and what is said of it now, when that was otherwise earlier."""
+    """Updates paths and metadata in the table `films` if they have changed."""
     rows = tables.read("films", done)
     moved: list[dict[str, Any]] = []
     for row in rows.to_pylist():
@@ -92,7 +92,7 @@ def _follow_moved_films(tables: Tables, done: Mapping[str, str], films: Mapping[
 
 
 def replace_films(storage: Storage, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Puts rows of the table `films` in place of those of the same films and fingerprints."""
+    """Replaces the rows of the table `films` with the same films and fingerprints."""
     for start in range(0, len(rows), _MOVED):
         some = pa.Table.from_pylist(rows[start : start + _MOVED], schema=SCHEMAS["films"])
         where = {name: list(map(str, some[name].to_pylist())) for name in ("film_id", "fingerprint")}

@@ -1,4 +1,4 @@
-"""The curation, from films to what models learn from: the one list of its stages."""
+"""The curation pipeline: the list of its stages."""
 
 from collections.abc import Collection
 
@@ -9,27 +9,27 @@ from tasks.curation import captions, characters, dedup, faces, features, keyfram
 from tasks.stage import Stage, given_up
 
 CURATION = (
-    keyframes.STAGE,  # a keyframe a second, with its shot and motion
-    characters.STAGE,  # who is in it
-    faces.STAGE,  # their faces, and which of them show the same character
-    captions.STAGE,  # what it and each person in it look like
-    scripts.STAGE,  # characters, scene elements and plots, out of the captions
+    keyframes.STAGE,  # one keyframe per second, with its shot and motion
+    characters.STAGE,  # people in it
+    faces.STAGE,  # their faces, clustered by character
+    captions.STAGE,  # descriptions of it and of each person in it
+    scripts.STAGE,  # characters, scene elements and plots, from the captions
     features.STAGE,  # scripts and faces as vectors
 )
-"""In this order; each reads what earlier ones made, `keyframes` the films that were ingested.
+"""In order; each stage reads the results of earlier ones, and `keyframes` reads the ingested films.
 
-Right after `keyframes` tasks.curation.dedup compares all films and leaves near duplicates out."""
+After `keyframes`, tasks.curation.dedup compares all films and rejects near duplicates."""
 
 BACKENDS = tuple(table for stage in CURATION for table in stage.tables if "backend" in SCHEMAS[table].names)
 """The tables whose rows name the model that made them."""
 
 
 def unfinished(stage: Stage, recipe: object, storage: Storage, films: Collection[str] | None = None) -> bool:
-    """Whether a film still has to go through a stage of the curation; reads only.
+    """Whether a stage still has work to do; only reads.
 
     Args:
         recipe: the settings of all stages, each under its name.
-        films: their ids; when None, whether none of the films that the storage knows is done.
+        films: their ids; None: returns whether the stage has finished no film in the storage.
     """
     tables = Tables(storage)
     known = films if films is not None else [film_id for film_id, _ in tables.done(keyframes.STAGE.name)]

@@ -1,4 +1,4 @@
-"""A stage of the curation: captions become scripts of characters, scene elements and plots (Fig. 16)."""
+"""A curation stage: turns captions into scripts of characters, scene elements and plots (Fig. 16)."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,11 +17,11 @@ from tasks.curation.drawn_films import known_truth
 from tasks.made import Made, Step
 from tasks.stage import Stage, Work
 
-_SECONDS = 1_000_000  # more than a film has
+_SECONDS = 1_000_000  # more than any film has
 
 
 def _make(config: WriterConfig, storage: Storage, work: Work) -> Callable[[str], Iterator[Step | Made]]:
-    """A script for each keyframe; each row says who wrote it."""
+    """Writes a script for each keyframe; each row names its writer."""
     model, captions = writer.build(config), FilmRows(storage, "captions", work["captions"])
     keyframes = FilmRows(storage, "keyframes", work["keyframes"])
 
@@ -38,7 +38,7 @@ def _make(config: WriterConfig, storage: Storage, work: Work) -> Callable[[str],
 
 
 def _own_words(config: FilmWriterConfig, storage: Storage, keyframes: FilmRows, film_id: str) -> dict[str, OwnWords]:
-    """By row id, of the shots that are to be written in them; {} of a film whose truth nobody knows."""
+    """The film's own words by row id, for the shots that use them; {} for a film without known ground truth."""
     (source,) = Tables(storage).sources({film_id: keyframes.work[film_id]}).values()
     truth = known_truth(storage, source)
     own: dict[str, OwnWords] = {}
@@ -53,7 +53,7 @@ def _own_words(config: FilmWriterConfig, storage: Storage, keyframes: FilmRows, 
 
 
 def _facts(row_id: str, captions: list[rows.Row], own: OwnWords | None) -> ScriptFacts:
-    """Captions come sorted by subject: characters by their index, then "frame"."""
+    """The facts for a script; captions are sorted by subject: characters by their index, then "frame"."""
     characters = tuple(row["text"] for row in captions if row["subject"] != "frame")
     (frame,) = (row["text"] for row in captions if row["subject"] == "frame")
     return ScriptFacts(row_id, frame, characters, own)

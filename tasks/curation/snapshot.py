@@ -1,4 +1,4 @@
-"""The end of the curation: a snapshot of the films that came through, with what of them is held out."""
+"""The end of the curation: a snapshot of the films that passed all stages, with training and held-out parts."""
 
 from collections.abc import Callable
 
@@ -18,15 +18,15 @@ from tasks.stage import Work
 def run(
     config: SnapshotConfig, storage: Storage, work: Work, tell: Callable[[str], None] = lambda said: None
 ) -> Snapshot:
-    """Names, audits and keeps what this run's films have become; the same films and work give the same snapshot.
+    """Splits, audits and stores a snapshot of this run's films; the same films and work give the same snapshot.
 
     Args:
-        tell: is told when another share of the movies is held out than was asked for.
+        tell: called with a message if the held-out share of movies differs from the requested one.
 
     Raises:
-        ValueError: when no film has come through all stages.
-        ConfigError: when there are too few for the split.
-        LeakError: when something is on both sides.
+        ValueError: no film has passed all stages.
+        ConfigError: there are too few films for the split.
+        LeakError: something is on both sides.
     """
     film_ids = sorted(set.intersection(*(set(done) for done in work.values())))
     if not film_ids:
@@ -44,7 +44,7 @@ def run(
 
 
 def film_rows(tables: Tables, work: Work) -> tuple[list[FilmRow], list[Passage]]:
-    """The films of finished work, sorted by id, with the seconds of their keyframes; and passages that two share."""
+    """The films of finished work, sorted by id, with the seconds of their keyframes; and passages that films share."""
     keyframes = tables.read("keyframes", work["keyframes"], ["film_id", "second", "look"])
     seconds, looks = _seconds(keyframes), looks_of(keyframes)
     films = tables.read("films", work["keyframes"], ["film_id", "title", "movie"]).to_pylist()

@@ -1,4 +1,4 @@
-"""Which keyframes models learn from and which are held out: half of each film, or whole movies. And the audit of it."""
+"""The split into training and held-out keyframes, by halves of films or by whole movies, and its audit."""
 
 import hashlib
 from collections import defaultdict
@@ -12,29 +12,29 @@ from storage.films.passages import Passage
 from storage.snapshot import Snapshot, SnapshotFilm, Span
 
 _NAMED = 5  # leaks that a message names
-_FAR = 1 / 3  # of the share that was asked for
+_FAR = 1 / 3  # largest deviation from the requested share, relative to it
 
 
 class HalvesConfig(BaseModel, frozen=True, extra="forbid"):
-    """The beginning of each film trains, the rest is held out: for few films."""
+    """The beginning of each film is for training, the rest is held out. For few films."""
 
     kind: Literal["halves"] = "halves"
     train_fraction: float = Field(
-        0.5, gt=0.0, lt=1.0, description="share of each film, from its beginning, that models learn from"
+        0.5, gt=0.0, lt=1.0, description="share of each film, from its beginning, for training"
     )
 
 
 class FilmsConfig(BaseModel, frozen=True, extra="forbid"):
-    """A movie, with all its files, trains or is held out as a whole (section 4.1 of the paper, which holds out 100).
+    """A movie, with all its files, is either for training or held out (section 4.1 of the paper, which holds out 100).
 
-    So do movies that share a passage (storage.films.passages).
-    Movies are drawn by the hash of what names them: under a share, films that come later leave the others where they
-    are, but for the one that stands in where a side would be empty. So of few movies the share is met by chance (see
-    `far_off`); a number is met always, and films that come later may take a place.
+    Movies that share a passage (storage.films.passages) stay together too. Movies are drawn by the hash of their name.
+    With a share, films added later do not move others, except for a movie that was moved to an empty side; with few
+    movies the share is therefore met only approximately (see `far_off`). A number is always met, and films added later
+    may replace others.
     """
 
     kind: Literal["films"] = "films"
-    test: float = Field(0.1, gt=0.0, description="movies that are held out: a number from 1 on, a share below 1")
+    test: float = Field(0.1, gt=0.0, description="held-out movies: a number if at least 1, a share if below 1")
     seed: int = Field(0, description="seed of the draw")
 
     @model_validator(mode="after")
@@ -48,7 +48,7 @@ SnapshotConfig = Annotated[HalvesConfig | FilmsConfig, Field(discriminator="kind
 
 
 class FilmRow(BaseModel, frozen=True):
-    """What the split has to know of a film; `seconds` are its keyframes', `looks` how many of them say something."""
+    """The split's input for a film; `seconds` are those of its keyframes, `looks` the number of usable hashes."""
 
     film_id: str
     title: str
@@ -58,7 +58,7 @@ class FilmRow(BaseModel, frozen=True):
 
 
 class Audit(BaseModel, frozen=True, extra="forbid"):
-    """What was found on each side by an audit that found no leak.
+    """The result of an audit without leaks: counts of each side.
 
     Args:
         shared: pairs of films that share a passage, which is on one side.
@@ -72,17 +72,17 @@ class Audit(BaseModel, frozen=True, extra="forbid"):
 
 
 class LeakError(MovieDreamerError):
-    """What is learnt from is also held out; the message names it."""
+    """Training data is also held out; the message names it."""
 
 
 def split(config: SnapshotConfig, films: Sequence[FilmRow], shared: Sequence[Passage] = ()) -> tuple[SnapshotFilm, ...]:
-    """The films with what of each trains and what is held out, in their order.
+    """The films in their order, each with its training and held-out seconds.
 
     Args:
         shared: passages of two of the films, which are held out together.
 
     Raises:
-        ConfigError: when fewer movies are there than the split needs.
+        ConfigError: there are fewer movies than the split needs.
     """
     match config:
         case HalvesConfig():
@@ -95,7 +95,7 @@ def split(config: SnapshotConfig, films: Sequence[FilmRow], shared: Sequence[Pas
 def far_off(
     config: SnapshotConfig, snapshot: Snapshot, films: Sequence[FilmRow], shared: Sequence[Passage] = ()
 ) -> str:
-    """What to say when another share of the movies is held out than was asked for; "" when it is about that."""
+    """A message if the held-out share of movies differs much from the requested one, otherwise ""."""
     if isinstance(config, HalvesConfig) or config.test >= 1:
         return ""
     movies, tested = _movies(films, shared), {film.film_id for film in snapshot.of_part("test")}
@@ -118,12 +118,12 @@ def far_off(
 
 
 def audit(snapshot: Snapshot, films: Sequence[FilmRow], shared: Sequence[Passage] = ()) -> Audit:
-    """Makes sure that no film, movie, shared passage or keyframe is on both sides.
+    """Checks that no film, movie, shared passage or keyframe is on both sides.
 
-    Where each film has two halves its movie is on both sides by design; the others still are not.
+    With halves, each movie is on both sides by design; the other checks still hold.
 
     Raises:
-        LeakError: naming what leaks.
+        LeakError: something is on both sides; the message names it.
     """
     parts = {film.film_id: film for film in snapshot.films}
     leaks = [f"film {film.title!r} is there twice" for film in snapshot.films if parts[film.film_id] is not film]
@@ -160,7 +160,7 @@ def audit(snapshot: Snapshot, films: Sequence[FilmRow], shared: Sequence[Passage
 
 
 def _leaks(passage: Passage, parts: Mapping[str, SnapshotFilm]) -> bool:
-    """Whether a second of it is learnt from in one film and held out in the other."""
+    """Whether a second of it is for training in one film and held out in the other."""
     one, other = parts[passage.one], parts[passage.other]
 
     def meet(mine: Span | None, others: Span | None) -> bool:
@@ -182,7 +182,7 @@ def _told(passage: Passage, parts: Mapping[str, SnapshotFilm]) -> str:
 
 
 def _halves(film: FilmRow, fraction: float) -> SnapshotFilm:
-    """Each half has one keyframe at least."""
+    """The film with two halves, each with at least one keyframe."""
     seconds = film.seconds
     middle = min(max(round(len(seconds) * fraction), 1), len(seconds) - 1)
     return SnapshotFilm(
@@ -206,7 +206,7 @@ def _whole(film: FilmRow, held_out: bool) -> SnapshotFilm:
 
 
 def _movies(films: Sequence[FilmRow], shared: Sequence[Passage]) -> dict[str, list[str]]:
-    """What names a movie -> its films; movies that share a passage count as one."""
+    """A movie's name -> its films; movies that share a passage count as one."""
     import networkx
 
     named = [film.movie or film.film_id for film in films]
@@ -222,7 +222,7 @@ def _movies(films: Sequence[FilmRow], shared: Sequence[Passage]) -> dict[str, li
 
 
 def _drawn(config: FilmsConfig, movies: Mapping[str, Sequence[str]]) -> set[str]:
-    """The films of the movies that are held out."""
+    """The films of the held-out movies."""
     wanted, there = (int(config.test) if config.test >= 1 else 1), len(movies)
     if there <= wanted:
         raise ConfigError(
@@ -238,5 +238,5 @@ def _drawn(config: FilmsConfig, movies: Mapping[str, Sequence[str]]) -> set[str]
 
 
 def _draw(seed: int, movie: str) -> float:
-    """In 0-1, the same for a movie whatever others there are."""
+    """A number in 0-1 that depends only on the seed and the movie."""
     return int(hashlib.sha256(f"{seed} {movie}".encode()).hexdigest()[:13], 16) / 16**13

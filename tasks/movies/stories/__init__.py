@@ -1,1 +1,1 @@
-"""Renders stories: plans what each needs, makes it piece by piece, judges it, and assembles the movie and its page."""
+"""Renders stories: plans the pieces of each story, makes and judges them, and assembles the movie and its page."""

@@ -24,12 +24,12 @@ from tasks.progress import Progress
 class AcceptConfig(BaseModel, frozen=True, extra="forbid"):
     """Thresholds of metrics (docs/metrics.md) over all movies of one run of the queue; none: nothing is measured."""
 
-    least: Mapping[str, float] = Field({}, description='metric -> its least value, such as {"occm": 60}')
+    least: Mapping[str, float] = Field({}, description='metric -> its smallest value, such as {"occm": 60}')
     most: Mapping[str, float] = Field({}, description='metric -> its largest value, such as {"copy_paste": 0.2}')
 
     @property
     def given(self) -> bool:
-        """Whether there is a threshold."""
+        """Whether any threshold is set."""
         return bool(self.least or self.most)
 
 
@@ -51,7 +51,7 @@ def measure(
     """The report of the keyframes of some movies, with their stories.
 
     Args:
-        stories: the movies of these exist.
+        stories: their movies must exist.
     """
     began = datetime.now(UTC)
     named = dict(zip(file_names([one.plan.story.title for one in stories]), stories, strict=True))
@@ -75,13 +75,13 @@ def measure(
 
 
 def faults(config: AcceptConfig, report: Report) -> list[str]:
-    """Missed thresholds, in words; a metric without a value counts as missed."""
+    """Messages about violated thresholds; a metric without a value is a violation."""
     told = []
     limits = [(name, limit, "least") for name, limit in config.least.items()]
     for name, limit, kind in [*limits, *((name, limit, "most") for name, limit in config.most.items())]:
         figure = report.figures[name]
         if figure.value is None:
-            told.append(f"{name} can't be told: {figure.reason}")
+            told.append(f"{name} has no value: {figure.reason}")
         elif figure.value < limit if kind == "least" else figure.value > limit:
-            told.append(f"{name} is {figure.value:.4g}, at {kind} {limit:g} is wanted")
+            told.append(f"{name} is {figure.value:.4g}, expected at {kind} {limit:g}")
     return told

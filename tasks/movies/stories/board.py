@@ -1,4 +1,4 @@
-"""The page of a story: its movie, and for each keyframe its inputs, how it was judged, and its takes."""
+"""The page of a story: its movie, and for each keyframe its inputs, its judgement, and its takes."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from tasks.movies.stories.places import judgement, movie_place, notes, page_plac
 from tasks.movies.stories.plan import Drawn, Plan, PlannedShot
 from tasks.shown import clock, counted, picture, webp
 
-_WIDTH = 480  # pixels of a picture
+_WIDTH = 480  # width of a picture in pixels
 _PORTRAIT = 96
 _END_BYTES = 1 << 14
 
@@ -22,13 +22,13 @@ def write(plan: Plan, files: Mapping[str, str], storage: Storage) -> None:
     """Writes the page of a finished movie beside it.
 
     Args:
-        files: where the story's pictures are, by hash.
+        files: hash -> path of the story's pictures.
     """
     storage.write_bytes(page_place(plan), "".join(render(_page(plan, files, storage))).encode())
 
 
 def is_there(plan: Plan, storage: Storage) -> bool:
-    """Whether the page is up to date: its end names what it was made from."""
+    """Whether the page is up to date: its footer names its inputs."""
     rel = page_place(plan)
     if not storage.exists(rel):
         return False

@@ -1,6 +1,6 @@
-"""The quality gate: a keyframe that falls below a threshold is drawn again, and the best of all tries is kept.
+"""The quality gate: a keyframe below a threshold is drawn again, and the best try is kept.
 
-Drawing ends early where it doesn't help: when only the cast's faces are wrong and a try came no nearer to them.
+Drawing stops early if it doesn't help: if only the cast's faces are wrong and a try was not more similar to them.
 """
 
 import math
@@ -18,34 +18,34 @@ from storage.decoding.pictures import Pixels
 class GateConfig(BaseModel, frozen=True, extra="forbid"):
     """When a keyframe is drawn again, with another seed."""
 
-    tries: int = Field(3, ge=1, description="times that a keyframe is drawn at most; the best is kept")
-    light: float = Field(8.0, ge=0, description="least mean grey level, 0 to 255: no black frames")
-    spread: float = Field(6.0, ge=0, description="least standard deviation of the grey levels: no flat frames")
+    tries: int = Field(3, ge=1, description="maximum number of tries per keyframe; the best is kept")
+    light: float = Field(8.0, ge=0, description="smallest mean grey level, 0 to 255: no black frames")
+    spread: float = Field(6.0, ge=0, description="smallest standard deviation of the grey levels: no flat frames")
     sharpness: float = Field(
-        3.0, ge=0, description="least variance of the Laplacian of the grey levels: no blurred frames"
+        3.0, ge=0, description="smallest variance of the Laplacian of the grey levels: no blurred frames"
     )
-    faces: bool = Field(True, description="look whether those of the cast who have photographs are recognised")
+    faces: bool = Field(True, description="check that members of the cast with photographs are recognised")
     same_face: float = Field(
         0.6,
         gt=0,
-        description="largest Euclidean distance of two faces of one person: 0.55 to 0.6 for dlib, 0.7 for FaRL",
+        description="largest Euclidean distance between two faces of one person: 0.55 to 0.6 for dlib, 0.7 for FaRL",
     )
-    people: bool = Field(False, description="look whether as many faces are seen as the shot names people")
+    people: bool = Field(False, description="check that the picture has as many faces as the shot names people")
 
     @property
     def revision(self) -> str:
-        """Of the rule that decides whether a keyframe is drawn again, see `again`."""
+        """Version of the rule that decides whether a keyframe is drawn again, see `again`."""
         return "2"
 
 
 class Look(BaseModel, frozen=True, extra="forbid"):
-    """What was measured in one try.
+    """The measurements of one try.
 
     Attributes:
-        faces: for each member of the cast with photographs the distance of the nearest face; null if there is none.
-        strangers: how many of the cast's faces are not recognised.
-        people: number of faces; null if they were not looked for.
-        faults: what falls below its threshold, in words.
+        faces: for each member of the cast with photographs, the distance of the nearest face; null if there is none.
+        strangers: number of the cast's faces that are not recognised.
+        people: number of faces; null if it was not measured.
+        faults: messages about violated thresholds.
     """
 
     light: float
@@ -75,12 +75,12 @@ class Judgement(BaseModel, frozen=True, extra="forbid"):
 
     @classmethod
     def of(cls, tries: Sequence[Look]) -> "Judgement":
-        """Keeps the best try; of equal ones the first."""
+        """Keeps the best try, the first of equal ones."""
         return cls(kept=min(range(len(tries)), key=lambda place: tries[place].rank) + 1, tries=tuple(tries))
 
 
 def again(tries: Sequence[Look]) -> bool:
-    """Whether drawing a keyframe once more may help.
+    """Whether drawing a keyframe again may help.
 
     Args:
         tries: at least one, in order.
@@ -92,7 +92,7 @@ def again(tries: Sequence[Look]) -> bool:
 
 
 class Gate:
-    """Judges keyframes; looks for faces only if asked to."""
+    """Judges keyframes; detects faces only if the config asks for it."""
 
     def __init__(self, config: GateConfig, embedder: FaceConfig) -> None:
         self.config, self._config = config, embedder
@@ -102,8 +102,8 @@ class Gate:
         """Measures a picture.
 
         Args:
-            cast_FG: embeddings of the faces that should be seen.
-            people: how many people should be seen.
+            cast_FG: embeddings of the expected faces.
+            people: expected number of people.
         """
         import cv2
 

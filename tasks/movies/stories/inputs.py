@@ -1,4 +1,4 @@
-"""Checks of the pictures and music that a story brings, before anything is made from them."""
+"""Checks the pictures and music of a story before anything is made from them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -22,22 +22,22 @@ from tasks.movies.stories.plan import Plan
 
 
 class Faces:
-    """The faces of people in photographs; models are loaded for the first of them."""
+    """Embeds the faces of people in photographs; models are loaded at the first call."""
 
     def __init__(self, config: FaceConfig) -> None:
         self._config = config
         self._known: dict[tuple[str, ...], NDArray[np.float32]] = {}
 
     def of(self, who: str, files: Mapping[str, str]) -> NDArray[np.float32]:
-        """The embedding of a person's face: of the largest face in each photograph, the most typical.
+        """The embedding of a person's face: the most typical one of the largest faces in each photograph.
 
         Args:
-            files: where the photographs are, by hash.
+            files: hash -> path of the photographs.
 
         Raises:
-            ConfigError: for a photograph that is no picture, when none shows a face, without the person's consent, or
-                for a `face.consent.folder` that can't be used.
-            FilmError: for a file that is missing or can't be reached.
+            ConfigError: a photograph is not a picture, none shows a face, the person has not consented, or
+                `face.consent.folder` can't be used.
+            FilmError: a file is missing or can't be reached.
         """
         key = tuple(files)
         if key not in self._known:
@@ -68,19 +68,19 @@ def read(file: str) -> Pixels:
     """A picture by path or URI.
 
     Raises:
-        ConfigError: for a file that is not a picture, or one that is too small or too large.
-        FilmError: for a file that is missing or can't be reached.
+        ConfigError: the file is not a picture, or the picture is too small or too large.
+        FilmError: the file is missing or can't be reached.
     """
     return photographs.decoded(read_bytes(file), printable(file))
 
 
 def faults(plan: Plan, files: Mapping[str, str], faces: Faces, storage: Storage) -> Iterator[str]:
-    """Yields why pictures or music of a story can't be used.
+    """Yields the reasons why pictures or music of a story can't be used.
 
-    Files from which a storage already has the encoded scripts, or the movie, are not read again.
+    Files are not read again if the storage already has the scripts, or the movie, made from them.
 
     Args:
-        files: where they are, by hash.
+        files: hash -> path.
     """
     story = plan.story
     if not storage.exists(place(("scripts", plan.key))):

@@ -1,4 +1,4 @@
-"""Where the pieces of stories are in a storage."""
+"""Paths of the pieces of stories in a storage."""
 
 import json
 
@@ -51,5 +51,5 @@ def judged_place(keyframe: str) -> str:
 
 
 def judgement(storage: Storage, keyframe: str) -> Judgement:
-    """How a keyframe was judged."""
+    """The judgement of a keyframe."""
     return Judgement.model_validate_json(storage.read_bytes(judged_place(keyframe)))

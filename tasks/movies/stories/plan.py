@@ -1,19 +1,19 @@
-"""The plan of a story: each piece that it needs, with a key that depends on exactly what the piece depends on.
+"""The plan of a story: all pieces that it needs. A piece's key is a hash of exactly the inputs of the piece.
 
-    scripts    sentences and faces of a whole story as vectors; what its reference pictures look like as tokens
-    tokens     of one keyframe: of its own script, its seed, pictures of who and what is seen, and its history
-    keyframes  of one keyframe: of its tokens, its script and the thresholds by which it is judged
-    enlarged   a keyframe at the size of the movie
-    clips      of one keyframe, and of its neighbours where no cut stands between them
-    movies     of all clips, and of what is heard and written
-    pages      of a movie, and of all takes of its shots
+scripts    sentences and faces of a whole story as vectors; its reference pictures as tokens
+tokens     of one keyframe; inputs: its script, its seed, reference pictures of people and things in it, its history
+keyframes  one keyframe; inputs: its tokens, its script and the thresholds of the quality gate
+enlarged   a keyframe at the size of the movie
+clips      of one keyframe; inputs: its picture, and its neighbours' unless a cut is between them
+movies     inputs: all clips, sound and text
+pages      inputs: a movie, and all takes of its shots
 
-The history of a keyframe are the keyframes before it in its scene, as many as a window holds; a film that the story
-continues stands before the first scene. So an edited line changes its own keyframe and those that follow in its scene,
-and nothing in other scenes.
+The history of a keyframe is the previous keyframes of its scene, up to the size of a window; a film that the story
+continues precedes the first scene. So an edited line changes its own keyframe and the later ones of its scene, and
+nothing in other scenes.
 
-A take is a shot drawn with another seed. Shots that follow go on from the first take whichever is chosen, so a new take
-changes no shot but its own.
+A take is a shot drawn with another seed. Later shots always continue from the first take, whichever take is chosen, so
+a new take changes only its own shot.
 """
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
@@ -36,10 +36,10 @@ from tasks.movies.stories.stream import Name, Piece
 from tasks.training.frozen import FrozenConfig
 
 STAGES = ("scripts", "tokens", "keyframes", "enlarged", "clips", "movies", "pages")
-"""In the order of the work."""
+"""In processing order."""
 
 Pictures = Mapping[str, str]
-"""Name of a picture in the story -> the hash of its bytes."""
+"""Name of a picture in the story -> hash of its bytes."""
 
 
 class StoriesConfig(BaseModel, frozen=True, extra="forbid"):
@@ -47,20 +47,20 @@ class StoriesConfig(BaseModel, frozen=True, extra="forbid"):
 
     folder: str = Field("", description="folder of stories to render, a path or URI: the queue of render_stories")
     history: Literal["shot", "scene", "movie"] = Field(
-        "scene", description="how far back a keyframe looks, within its window; an edit reaches as far forward"
+        "scene", description="how far back a keyframe's history goes, within its window, and how far an edit reaches"
     )
     autoencoder: str = Field("", description="folder of the autoencoder in the storage; empty: the newest")
     decoder: str = Field("", description="folder of the decoder in the storage; empty: the newest")
     autoregressive: str = Field("", description="folder of the autoregressive model in the storage; empty: the newest")
-    batch: int = Field(16, ge=1, description="pieces that an actor is given together; the pictures don't depend on it")
-    gate: GateConfig = Field(GateConfig(), description="when a keyframe is drawn again")
-    max_hours: float | None = Field(None, gt=0, description="hours after which no piece begins; null: no limit")
-    price: float | None = Field(None, ge=0, description="price of an hour, for the estimate; null: none is told")
+    batch: int = Field(16, ge=1, description="pieces per call of an actor; the pictures don't depend on it")
+    gate: GateConfig = Field(GateConfig(), description="the quality gate: when a keyframe is drawn again")
+    max_hours: float | None = Field(None, gt=0, description="hours after which no piece is started; null: no limit")
+    price: float | None = Field(None, ge=0, description="price per hour, for the estimate; null: not shown")
 
 
 @dataclass(frozen=True)
 class Models:
-    """The trained models' folders in the storage."""
+    """Folders of the trained models in the storage."""
 
     autoencoder: str
     decoder: str
@@ -69,7 +69,7 @@ class Models:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that movies depend on besides their stories."""
+    """All inputs of movies besides their stories."""
 
     models: Models
     sentence: SentenceConfig
@@ -86,24 +86,24 @@ class Settings:
 
 
 class Takes(BaseModel, frozen=True, extra="forbid"):
-    """Takes of a shot: the first is the story's own, the others have these seeds; `chosen` counts from 1."""
+    """Takes of a shot: the first has the story's seed, the others have these seeds; `chosen` counts from 1."""
 
     seeds: tuple[int, ...] = ()
     chosen: int = Field(1, ge=1)
 
     @property
     def seed(self) -> int | None:
-        """Of the chosen take; None for the first."""
+        """Seed of the chosen take; None for the first."""
         return self.seeds[self.chosen - 2] if self.chosen > 1 else None
 
 
 Before = tuple[str, int]
-"""Tokens of an earlier keyframe by their key, and the place of its script; below 0 those of a continued film."""
+"""Key of the tokens of an earlier keyframe, and index of its script; below 0 for a continued film."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """The last keyframes of a film of a snapshot, that a story goes on from; `tokens` is the fingerprint of theirs."""
+    """The last keyframes of a film that a story continues; `tokens` is the fingerprint of their tokens."""
 
     snapshot: str
     film_id: str
@@ -116,16 +116,16 @@ class Past:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A keyframe with all that it depends on; its names are the keys of its pieces.
+    """A keyframe with all its inputs, by the keys of its pieces.
 
     Attributes:
-        scripts, place: where its script is.
-        frames: of its clip.
-        references: pictures of what is seen, by their places among the story's.
-        people: how many are named.
-        enlarged: "" where the movie has the size of the keyframes.
+        scripts, place: key of the story's scripts, and index of its script.
+        frames: length of its clip.
+        references: indices of its reference pictures among the story's.
+        people: number of named people.
+        enlarged: "" if the movie has the size of the keyframes.
         before, after: pictures of its neighbours, "" at a cut.
-        anchor: picture that its shot begins with.
+        anchor: first picture of its shot.
     """
 
     scripts: str
@@ -154,11 +154,11 @@ class Drawn:
 
 @dataclass(frozen=True)
 class PlannedShot:
-    """A shot in the take that was chosen.
+    """A shot in its chosen take.
 
     Attributes:
-        id: of what it shows, by which its takes are kept: it stays when shots before it come or go.
-        first: keyframes of the first take, which the next shots go on from.
+        id: hash of its content, under which its takes are stored; it doesn't change when earlier shots come or go.
+        first: keyframes of the first take, from which the next shots continue.
     """
 
     id: str
@@ -170,11 +170,11 @@ class PlannedShot:
 
 @dataclass(frozen=True)
 class Scripts:
-    """What the scripts of a story are made of.
+    """The inputs of a story's scripts.
 
     Attributes:
-        faces: photographs of each member of the cast who has some, by hash.
-        references: pictures of what is seen, by hash.
+        faces: hashes of the photographs of each member of the cast who has some.
+        references: hashes of the reference pictures.
     """
 
     screenplay: Screenplay
@@ -197,7 +197,7 @@ class Plan:
     movie: str
 
     def only(self, numbers: Collection[int]) -> "Plan":
-        """A movie of these shots alone."""
+        """The plan of a movie with only these shots."""
         shown = tuple(shot for shot in self.shots if shot.placed.number in numbers)
         return replace(self, shown=shown, movie=fingerprint("part", self.movie, [shot.placed.number for shot in shown]))
 
@@ -212,17 +212,17 @@ class Plan:
         return fingerprint("story page", self.movie, takes, self.story, self.pictures)
 
     def keyframes(self) -> Iterator[Drawn]:
-        """Of the movie, in its order."""
+        """The movie's keyframes, in order."""
         for shot in self.shown:
             yield from shot.keyframes
 
     def lasts(self) -> list[tuple[Placed, float]]:
-        """The movie's shots, and the seconds that each lasts."""
+        """The movie's shots, with their lengths in seconds."""
         fps = self.settings.movie.fps
         return [(shot.placed, sum(one.frames for one in shot.keyframes) / fps) for shot in self.shown]
 
     def pieces(self) -> Iterator[Piece]:
-        """Each after what it needs; the movie last."""
+        """All pieces, each after its inputs; the movie is last."""
         scripts = Piece("scripts", self.key, self.scripts)
         yield scripts
         for shot in self.shots:
@@ -244,11 +244,11 @@ class Plan:
 
 
 def missing(pieces: Iterable[Piece], there: Container[Name]) -> list[Piece]:
-    """The pieces that must be made so that the movies among them exist.
+    """The pieces that must be made for the movies among them.
 
     Args:
-        pieces: each after what it needs.
-        there: names of the pieces that exist.
+        pieces: each after its inputs.
+        there: names of the existing pieces.
     """
     found: dict[Name, Piece] = {}
     needed: set[Name] = set()

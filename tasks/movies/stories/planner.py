@@ -1,7 +1,7 @@
-"""Plans a story: gives each piece a key that depends on exactly what the piece depends on. Reads and makes nothing.
+"""Plans a story: computes the key of each piece from exactly its inputs. Reads no files and makes nothing.
 
-Keys are chained: that of a keyframe's tokens holds the keys of its history, that of a picture the key of its tokens,
-that of a clip the keys of its pictures.
+Keys are chained: the key of a keyframe's tokens includes the keys of its history, the key of a picture that of its
+tokens, the key of a clip those of its pictures.
 """
 
 import math
@@ -35,11 +35,11 @@ def plan(
     takes: Mapping[str, Takes] | None = None,
     past: Past | None = None,
 ) -> Plan:
-    """Keys of all pieces of a story; reads and makes nothing.
+    """The plan with the keys of all pieces of a story; reads no files and makes nothing.
 
     Args:
-        takes: by the shots' ids.
-        past: what the story goes on from, at most as many keyframes as a window holds.
+        takes: shot id -> takes.
+        past: the keyframes that the story continues, at most as many as a window holds.
     """
     planner = _Planner(story, settings, pictures, past.keys() if past else [])
     shots = tuple(_clipped(planner.shots(takes or {}), settings))
@@ -50,9 +50,9 @@ def plan(
 
 
 def beats(shot: Shot, movie: MovieConfig, sound: SoundConfig) -> list[tuple[str, int]]:
-    """(plot line, frames) of each keyframe of a shot: one a line or, where it says its seconds, as many as these hold.
+    """(plot line, frames) of each keyframe of a shot: one per line or, if the shot has `seconds`, as many as fit.
 
-    Where it does not, the shot lasts at least as long as what is said in it.
+    Without `seconds`, the shot is at least as long as its spoken lines.
     """
     lines = shot.plots or ("",)
     seconds = shot.seconds or max(len(lines) * movie.clip, seconds_of_lines(shot, sound))
@@ -72,7 +72,7 @@ def _told(name: str, known: Mapping[str, Named]) -> str:
 
 
 class _Planner:
-    """Goes through the shots in order, and knows what stands before each."""
+    """Goes through the shots in order, and tracks their history."""
 
     def __init__(self, story: Story, settings: Settings, pictures: Pictures, past: Sequence[str]) -> None:
         self.story, self.settings, self.pictures = story, settings, pictures
@@ -119,7 +119,7 @@ class _Planner:
             past = [] if reach == "scene" else past
 
     def _script(self, scene: Scene, shot: Shot, plot: str) -> Keyframe:
-        """What a keyframe of a shot shows."""
+        """The script of a keyframe of a shot."""
         cast = self.cast
         characters = tuple(
             Character(description=_told(name, cast), face=name if name in cast and cast[name].pictures else "")
@@ -172,7 +172,7 @@ class _Planner:
         return tuple(drawn)
 
     def _references(self, scene: Scene, shot: Shot) -> tuple[str, ...]:
-        """Pictures of the place, the props and the cast of a shot, each once."""
+        """Pictures of the place, the props and the cast of a shot, without duplicates."""
         seen = [(self.places, scene.place), *((self.props, name) for name in shot.props)]
         seen += [(self.cast, name) for name in shot.characters]
         files = [self.pictures[file] for known, name in seen if name in known for file in known[name].pictures]
@@ -180,7 +180,7 @@ class _Planner:
 
 
 def _clipped(shots: Iterable[PlannedShot], settings: Settings) -> list[PlannedShot]:
-    """The same with the keys of pictures at the movie's size and of clips, which know what is beside them."""
+    """The shots with the keys of enlarged pictures and of clips, which depend on their neighbours."""
     movie, planned = settings.movie, list(shots)
     size = [movie.upscaler, movie.width, movie.height]
     sized = [[replace(one, enlarged=_enlarged_key(one, size, movie)) for one in shot.keyframes] for shot in planned]

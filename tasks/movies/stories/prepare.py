@@ -30,12 +30,12 @@ _CURE = "train them there with `moviedreamer run studio`, or name another --stor
 
 @dataclass(frozen=True)
 class Order:
-    """What the command asks for besides the stories; shots by their numbers.
+    """The options of the command; shots are given by number.
 
     Attributes:
-        only: shots that the movie shows; none for all.
-        redo: shots that get a new take, with `seed` or, when that is None, one that they have not had.
-        take: number of the take that a shot is shown in.
+        only: shots that the movie shows; empty for all.
+        redo: shots that get a new take, with `seed` or, if that is None, with an unused seed.
+        take: shot -> number of the take to show.
     """
 
     only: frozenset[int] = frozenset()
@@ -52,9 +52,9 @@ class Planned:
     """A story that is ready to be rendered.
 
     Attributes:
-        name: of its file, as the user gave it.
-        files: where its pictures are, by hash.
-        takes: that change when it is made.
+        name: of its file, as given by the user.
+        files: hash -> path of its pictures.
+        takes: new takes to store when it is rendered.
     """
 
     name: str
@@ -64,15 +64,15 @@ class Planned:
 
 
 def models(config: StoriesConfig, storage: Storage, frozen: FrozenConfig, autoregressive: str) -> Models:
-    """The given models, else the newest of the storage, else the weights that trainings start from.
+    """The given models, otherwise the newest ones of the storage, otherwise the weights that trainings start from.
 
-    Writes nothing; `keep` puts these weights into the storage.
+    Writes nothing; `keep` copies these weights into the storage.
 
     Args:
-        frozen, autoregressive: as tasks.training.pretrained takes them.
+        frozen, autoregressive: as in tasks.training.pretrained.
 
     Raises:
-        ConfigError: when one is missing.
+        ConfigError: a model is missing.
     """
     given = {name: getattr(config, name) for name in Models.__annotations__}
     found = {name: folder or checkpoints.newest(storage, name) for name, folder in given.items()}
@@ -86,7 +86,7 @@ def models(config: StoriesConfig, storage: Storage, frozen: FrozenConfig, autore
 
 
 def keep(models: Models, frozen: FrozenConfig, autoregressive: str, storage: Storage) -> None:
-    """Puts the weights that trainings start from into the storage, if `models` found no others."""
+    """Copies the weights that trainings start from into the storage, if `models` found no others."""
     if not all(storage.exists(f"{folder}/{checkpoints.MARKER}") for folder in astuple(models)):
         pretrained(frozen, autoregressive, storage)
 
@@ -95,7 +95,7 @@ def prepare(source: str, settings: Settings, storage: Storage, order: Order = AS
     """The plan of a story file, a path or URI.
 
     Raises:
-        ConfigError: for a file that is not a story, and for a picture, film, shot or take that does not exist.
+        ConfigError: the file is not a story, or a picture, film, shot or take does not exist.
     """
     story = _read(source)
     places = {name: _beside(source, name) for name in _names(story)}
@@ -113,7 +113,7 @@ def prepare(source: str, settings: Settings, storage: Storage, order: Order = AS
 
 
 def is_story(name: str) -> bool:
-    """Whether a file is a story, by its ending."""
+    """Whether a file is a story, by its extension."""
     return PurePosixPath(name).suffix.lower() in reading.ENDINGS
 
 
@@ -127,7 +127,7 @@ def _read(source: str) -> Story:
 
 
 def _names(story: Story) -> list[str]:
-    """Files that the story names, each once."""
+    """Files that the story names, without duplicates."""
     named = (*story.cast, *story.places, *story.props)
     return list(
         dict.fromkeys([file for one in named for file in one.pictures] + ([story.music] if story.music else []))

@@ -1,7 +1,7 @@
-"""A folder of stories as a queue: the outcome of each is stored by the story's content, so that it is rendered once.
+"""A folder of stories as a queue. Outcomes are stored by the story's content, so each story is rendered once.
 
-Stories are rendered in the order of their names. An edited story, or one with another photograph, is new. A story that
-failed is not tried again until it changes; one that ran out of time continues the next time.
+Stories are rendered in the order of their names. An edited story, or one with another photograph, counts as new. A
+failed story is not retried until it changes; one that ran out of time continues in the next run.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def sources(folder: str) -> list[str]:
     """The story files directly in a folder (a path or URI), sorted by name.
 
     Raises:
-        FilmError: for a folder that does not exist or cannot be read.
+        FilmError: the folder does not exist or cannot be read.
     """
     if is_remote(folder):
         depth = folder.partition("?")[0].rstrip("/").count("/") + 1
@@ -47,7 +47,7 @@ def sources(folder: str) -> list[str]:
 
 
 def key(story: Planned | Outcome) -> str:
-    """Names a story by its content, or by its bytes if it cannot be read."""
+    """A hash of the story's content, or of its bytes if it cannot be read."""
     if isinstance(story, Planned):
         return fingerprint("queued", story.plan.story, story.plan.pictures)
     try:

@@ -1,4 +1,4 @@
-"""Measures how long pieces take, stores it in the storage, and estimates the time of further pieces."""
+"""Measures the time per piece, stores it, and estimates the time of further pieces."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,14 +11,14 @@ from tasks.movies.stories.plan import Settings
 from tasks.movies.stories.stream import Answer, Crew, Piece
 
 STARTING = Piece("start", "")
-"""What a run does before its first piece: starting Ray and its actors, loading models."""
+"""The start-up of a run before its first piece: starting Ray and its actors, loading models."""
 
 _REL = "stories/rates.json"
 _MEMORY = 200  # pieces of a stage after which older ones count less
 
 
 class Rate(BaseModel, frozen=True, extra="forbid"):
-    """Seconds that pieces of a stage took with the same settings."""
+    """Seconds of a stage's pieces with the same settings."""
 
     stage: str
     pieces: float
@@ -30,13 +30,13 @@ class Rate(BaseModel, frozen=True, extra="forbid"):
 
 
 class Rates(BaseModel, frozen=True, extra="forbid"):
-    """Rates by a key of everything that affects a stage's cost."""
+    """Rates by a key of everything that affects a stage's time."""
 
     known: dict[str, Rate] = Field(default_factory=dict)
 
     @classmethod
     def load(cls, storage: Storage) -> "Rates":
-        """The measured rates; none if there is no such file, or it is somebody else's."""
+        """The measured rates; none if the file is missing or not a run's."""
         if not storage.exists(_REL):
             return cls()
         try:
@@ -60,7 +60,7 @@ class Rates(BaseModel, frozen=True, extra="forbid"):
         return Rates(known=known)
 
     def hours(self, pieces: Iterable[Piece], settings: Settings, crews: Iterable[Crew]) -> float | None:
-        """Hours that some pieces will take: those of the slowest pool. None if a stage was never measured."""
+        """Estimated hours for some pieces: those of the slowest pool. None if a stage was never measured."""
         counts = Counter(piece.stage for piece in pieces)
         counts += Counter([STARTING.stage] if counts else [])
         rates = {stage: self.known.get(_key(stage, settings)) for stage in counts}

@@ -1,7 +1,7 @@
-"""Renders stories: planned, then made piece by piece by pools that work in parallel.
+"""Renders stories: plans them, then makes their pieces in pools that work in parallel.
 
-A story that fails does not stop the others; its outcome says why. After a run that was stopped or killed, the next one
-makes what is missing.
+A story that fails does not stop the others; its outcome gives the reason. After a run was stopped or killed, the next
+run makes the missing pieces.
 """
 
 import time
@@ -32,10 +32,11 @@ class Outcome:
     """The outcome of a story.
 
     Attributes:
-        made, kept: pieces of each stage that this run made, or would make, and that existed before.
+        made: pieces of each stage that this run made, or would make.
+        kept: pieces of each stage that existed before.
         error: why it failed.
         movie, page: their URLs.
-        notes: what was not rendered as the story says.
+        notes: deviations of the movie from the story.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will make and how long it takes; None if a stage was never measured in this storage."""
+    """The pieces that a run will make, and its hours; None if a stage was never measured in this storage."""
 
     pieces: Mapping[str, int]
     hours: float | None
@@ -59,9 +60,9 @@ class Estimate:
 
 
 def crews(settings: Settings, files: Mapping[str, str], storage: Storage, cluster: ClusterConfig) -> list[Crew]:
-    """Two pools, which share slots and GPUs evenly: one draws keyframes, the other animates them.
+    """Two pools that share slots and GPUs evenly: one draws keyframes, the other animates them.
 
-    More pools would load the same libraries more often and get no more GPUs.
+    More pools would load the same libraries more often without getting more GPUs.
     """
     draw = {
         "scripts": partial(work.scripts, settings, dict(files), storage),
@@ -118,7 +119,7 @@ def usable(stories: Sequence[Planned], settings: Settings, storage: Storage) -> 
 
 
 def look(stories: Sequence[Planned], storage: Storage) -> list[Outcome]:
-    """What would be made of each story, without making it."""
+    """The pieces that would be made of each story, without making them."""
     there = places.there(storage)
     return [_outcome(one, _lacks(one.plan, storage, there), {}, there, False, storage) for one in stories]
 
@@ -131,14 +132,14 @@ def run(
     progress: Progress,
     hours: float | None = None,
 ) -> list[Outcome]:
-    """Makes the missing pieces of all stories, those of the first stories first.
+    """Makes the missing pieces of all stories, in the order of the stories.
 
     Args:
-        hours: after which no piece begins.
+        hours: after which no piece is started.
 
     Raises:
-        StageError: when a model cannot be loaded.
-        StorageError: when the storage cannot be read or written.
+        StageError: a model cannot be loaded.
+        StorageError: the storage cannot be read or written.
     """
     began = time.monotonic()
     until = float("inf") if hours is None else began + 3600 * hours

@@ -1,4 +1,4 @@
-"""The music of a story: scene by scene in the key of its place and the mood that its author names.
+"""The music of a story: each scene has the key of its place and the mood that its author names.
 
 Words are English; an unknown mood is neutral, and an unknown place gets a key derived from its name.
 """
@@ -11,7 +11,7 @@ from drawn.sound import PLAIN, SCALES, Feeling, Part
 from storage.stories.story import Scene, Story
 
 VERSION = 1
-"""Of what a story's words mean for its music: part of what a sound is named by."""
+"""Version of the mapping from words to music; part of the key of a sound."""
 
 LONGEST = 24.0
 """Seconds after which the music goes over into another part in the same key."""
@@ -26,7 +26,7 @@ FEELINGS: Mapping[str, Feeling] = {
     "myster|strange|eerie|uncanny|curious|magic|wonder|secret": Feeling((0, 2, 3, 6, 9), -2, 1.0, 0.5),
     "grand|epic|majest|solemn|heroic|vast|noble": Feeling((0, 4, 5, 7, 11), -7, 0.6, 0.5),
 }
-"""Beginnings of words -> what they do to music."""
+"""Beginnings of words -> their effect on the music."""
 
 PLACES: Mapping[str, str] = {
     "harbour": "harbou?r|port|docks?|piers?|quays?|ships?|boats?|wharf|ferry",
@@ -38,7 +38,7 @@ PLACES: Mapping[str, str] = {
     "desert": "desert|dunes?|canyon|wasteland|mars",
     "room": "rooms?|house|home|kitchen|office|hall|attic|cellar|library|school|caf[eé]|bar|shop|studio|bedroom|lab",
 }
-"""Kind of place of the composer -> words that name it."""
+"""The composer's kind of place -> words for it."""
 
 
 def parts(story: Story, scenes: Sequence[tuple[Scene, float]]) -> list[Part]:
@@ -66,7 +66,7 @@ def _feeling(mood: str) -> Feeling:
 
 
 def _place(words: str) -> tuple[str, bool]:
-    """Kind of place, and whether the words name it, so that it may be heard."""
+    """Kind of place, and whether the words name it, so that its sounds are added."""
     found = {
         match.start(): kind
         for kind, names in PLACES.items()

@@ -1,8 +1,8 @@
 """The sound and texts of a story's movie: spoken lines, music, subtitles and chapters.
 
-A line begins with its shot, or a moment after the line before it has ended. No line is cut short or hurried for a shot:
-`seconds_of_lines` says beforehand how long a shot has to be for its lines, and what runs over into a later shot
-nevertheless, or over the movie's end, is told.
+A line begins with its shot, or shortly after the end of the previous line. No line is cut or sped up to fit its shot:
+`seconds_of_lines` estimates beforehand how long a shot must be for its lines. A line that still runs over into a later
+shot, or beyond the movie's end, is reported.
 """
 
 import hashlib
@@ -33,37 +33,37 @@ from tasks.movies.stories import score as scores
 PAUSE = 0.25
 """Seconds between two lines."""
 
-_BATCH = 16  # lines spoken at a time, so that not all of a long film is held
+_BATCH = 16  # lines spoken at a time, to limit memory
 _GLANCE = 90  # characters of a subtitle
-_LATE = 0.5  # seconds that a line may reach into the next shot without being mentioned
+_LATE = 0.5  # seconds that a line may run into the next shot without a note
 
 
 class SoundConfig(BaseModel, frozen=True, extra="forbid"):
     """The sound of a movie."""
 
-    voice: VoiceConfig = Field(HibariConfig(), description="voice of narrator and cast; of kind none, nobody speaks")
+    voice: VoiceConfig = Field(HibariConfig(), description="voice of narrator and cast; kind=none: no speech")
     spoken: Literal["lines", "plots"] = Field(
         "lines", description="lines: dialogue and narration; plots: also the plots of shots without lines"
     )
     music: bool = Field(True, description="music: the story's own track, or composed; false: none")
     loudness: float = Field(-16, ge=-40, le=-10, description="integrated loudness in LUFS (EBU R128)")
     subtitles: tuple[Literal["lines", "plots"], ...] = Field(
-        ("lines", "plots"), description="tracks of subtitles, the first one is shown"
+        ("lines", "plots"), description="subtitle tracks; the first is the default"
     )
 
     @property
     def revision(self) -> str:
-        """Of what words mean for music, and how sound is mixed."""
+        """Version of the score and of the mix."""
         return f"score {scores.VERSION}, mix 1"
 
 
 Shown = Sequence[tuple[Placed, float]]
-"""The shots of a movie in their order, and the seconds that each lasts."""
+"""The shots of a movie in order, with their lengths in seconds."""
 
 
 @dataclass(frozen=True)
 class _Said:
-    """A line and how long it is heard; without a file nobody speaks it. Its start is in seconds of the movie."""
+    """A line and its length; without a file it is not spoken. Its start is in seconds of the movie."""
 
     shot: int
     line: Line
@@ -78,11 +78,11 @@ class _Said:
 
 @dataclass(frozen=True)
 class Soundtrack:
-    """Everything that a movie has besides its pictures.
+    """Everything in a movie besides its pictures.
 
     Attributes:
         path: of the sound; None for a silent movie.
-        notes: what was left out or runs over, a sentence each.
+        notes: one sentence for each omission or overrun.
     """
 
     path: Path | None
@@ -101,14 +101,14 @@ def lines_of(shot: Shot, config: SoundConfig) -> tuple[Line, ...]:
 
 
 def speech_name(config: SoundConfig, line: Line) -> str:
-    """Name of the file that holds a spoken line, in the cache that `write` uses."""
+    """Name of a spoken line's file, in the cache that `write` uses."""
     return f"{fingerprint('speech', config.voice, line.speaker, line.text)}.wav"
 
 
 def seconds_of_lines(shot: Shot, config: SoundConfig) -> float:
     """Estimated seconds of a shot's lines, so that the shot can be made long enough; 0 without lines.
 
-    The estimate depends on the words alone, so that equal words give equal shots and nothing has to be spoken for it.
+    The estimate depends only on the words, so equal words give equal shots and no speech is needed for planning.
     """
     each = [estimate(line.text[:LINE]) for line in lines_of(shot, config)]
     return sum(each) + PAUSE * sum(1 for seconds in each if seconds)
@@ -117,16 +117,16 @@ def seconds_of_lines(shot: Shot, config: SoundConfig) -> float:
 def write(
     config: SoundConfig, story: Story, shown: Shown, path: Path, cache: Path, music: Path | None = None
 ) -> Soundtrack:
-    """Writes the sound at `path`, and says what goes with it.
+    """Writes the sound to `path`, and returns the soundtrack with its texts and notes.
 
     Args:
-        cache: folder of spoken lines, each named by what it depends on; one that is there is not spoken again.
+        cache: folder of spoken lines, each named by a hash of its inputs; existing ones are reused.
         music: the story's own track; None for a composed score.
 
     Raises:
-        ConfigError: for a track without sound.
-        ModelError: for a voice that cannot be used.
-        StorageError: for a file that cannot be read or written.
+        ConfigError: the track has no sound.
+        ModelError: the voice cannot be used.
+        StorageError: a file cannot be read or written.
     """
     speaker = voice.build(config.voice)
     mute = _mute(story, speaker)
@@ -168,12 +168,12 @@ def _mute(story: Story, speaker: Voice) -> str:
         return ""
     return (
         f"the voice {speaker.name!r} speaks {', '.join(sorted(speaker.languages))}, not {story.language!r}: the lines "
-        "stand in the subtitles only; set sound.voice.kind to one that does"
+        "appear only in the subtitles; set sound.voice.kind to one that does"
     )
 
 
 def _spoken(config: SoundConfig, shown: Shown, speaker: Voice | None, cache: Path) -> list[_Said]:
-    """All that is said in its order, spoken where it is not kept; without a speaker it only takes its time."""
+    """All lines in order, spoken unless they are cached; without a speaker they only have a length."""
     said = [(placed.number, line) for placed, _ in shown for line in lines_of(placed.shot, config)]
     said = [(number, line) for number, line in said if estimate(line.text[:LINE])]
     if speaker is None:
@@ -190,7 +190,7 @@ def _spoken(config: SoundConfig, shown: Shown, speaker: Voice | None, cache: Pat
 
 
 def _keep(path: Path, speech: Speech) -> None:
-    """As WAV of 16 bits."""
+    """Writes a 16-bit WAV file."""
     with guarded("write", str(path)), beside(path) as part, wave.open(str(part), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -204,7 +204,7 @@ def _length(path: Path) -> float:
 
 
 def _timed(said: Sequence[_Said], shown: Shown) -> list[_Said]:
-    """Each line at the start of its shot, or after the line before it."""
+    """Places each line at the start of its shot, or after the previous line."""
     starts, free, found = _starts(shown), 0.0, []
     for one in said:
         start = max(starts[one.shot], free)
@@ -214,23 +214,23 @@ def _timed(said: Sequence[_Said], shown: Shown) -> list[_Said]:
 
 
 def _overruns(said: Sequence[_Said], shown: Shown) -> list[str]:
-    """What does not fit: lines cut to their most, and those that are heard behind their shot."""
+    """Notes on lines that do not fit: truncated ones, and those that end after their shot."""
     starts, notes = _starts(shown), list[str]()
     ends = {placed.number: starts[placed.number] + length for placed, length in shown}
     whole = _seconds(shown)
     for one in said:
         name, late = f"shot {one.shot}: {printable(one.line.text, 40)!r}", one.end - ends[one.shot]
         if len(one.line.text) > LINE:
-            notes.append(f"{name} has {len(one.line.text)} characters: {LINE} of them are said")
+            notes.append(f"{name} has {len(one.line.text)} characters: only {LINE} of them are spoken")
         if one.end > whole + 0.05:
             notes.append(f"{name} ends {one.end - whole:.1f} s after the movie, and is cut: make its last shot longer")
         elif late > _LATE:
-            notes.append(f"{name} ends {late:.1f} s after its shot: make that longer, or the line shorter")
+            notes.append(f"{name} ends {late:.1f} s after its shot: make the shot longer or the line shorter")
     return notes
 
 
 def _subtitles(said: Sequence[_Said], seconds: float) -> list[Timed]:
-    """Lines in pieces that can be read at a glance, while they are said."""
+    """Lines in short pieces, shown while they are spoken."""
     found: list[Timed] = []
     for one in said:
         parts = pieces(one.line.text[:LINE], _GLANCE)
@@ -245,7 +245,7 @@ def _subtitles(said: Sequence[_Said], seconds: float) -> list[Timed]:
 
 
 def _plots(shown: Shown) -> list[Timed]:
-    """Each plot line while its keyframe is seen; a line that stays the same within a shot stays on the screen."""
+    """Each plot line while its keyframe is shown; equal consecutive lines of a shot are merged."""
     starts, found = _starts(shown), list[Timed]()
     for placed, length in shown:
         plots, start = placed.shot.plots, starts[placed.number]

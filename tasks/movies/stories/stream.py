@@ -1,10 +1,10 @@
-"""Pieces of work through pools of Ray actors, each piece as soon as what it needs is made.
+"""Makes pieces in pools of Ray actors, each piece as soon as its inputs exist.
 
-A piece is a file, named by the hash of what makes it, that an actor writes into the storage: only names cross Ray, a
-killed run loses what was in flight, and nothing is made twice. Each pool works on what is ready for it, so that none
-waits for another; while an actor is at work, the next pieces wait in it.
+A piece is a file, named by a hash of its inputs, that an actor writes into the storage. Only names are sent through
+Ray, a killed run loses only the pieces in flight, and nothing is made twice. Each pool works on any ready piece, so
+pools don't wait for each other; while an actor works, its next pieces are already queued in it.
 
-A piece that fails takes along what needs it, and nothing else. One that ends its actor is tried again, alone, and fails
+If a piece fails, only the pieces that need it fail too. A piece that crashes its actor is retried alone, and fails
 after three attempts.
 """
 
@@ -27,7 +27,7 @@ from tasks.made import ATTEMPTS
 from tasks.stage import StageError
 
 _LOOK_EVERY = 1.0  # seconds
-_IN_AN_ACTOR = 2  # calls: one at work, one that waits
+_IN_AN_ACTOR = 2  # calls per actor: one running, one queued
 
 Name = tuple[str, str]
 """Stage and key of a piece."""
@@ -38,10 +38,10 @@ class Piece:
     """One file to make.
 
     Attributes:
-        stage: whose pool makes it.
-        key: names it among those of its stage.
-        job: what the pool has to know; is pickled.
-        needs: pieces that must be there before.
+        stage: its stage, which determines the pool.
+        key: identifies it within its stage.
+        job: the input of the stage's function; pickled.
+        needs: pieces that must exist before.
     """
 
     stage: str
@@ -55,7 +55,7 @@ class Piece:
 
 
 Work = Callable[[Sequence[Piece]], None]
-"""Makes some pieces of one stage; what it raises is a fault of theirs, unless it is a StorageError."""
+"""Makes some pieces of one stage; an error counts as their failure, unless it is a StorageError."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Crew:
     """The pool of some stages.
 
     Attributes:
-        makes: stage -> what loads its models, in the actor; is pickled. Stages are in the order of the work.
-        size: actors at most.
-        batch: pieces of one stage that an actor is given together at most.
+        makes: stage -> function that loads its models in the actor; pickled. Stages are in processing order.
+        size: maximum number of actors.
+        batch: maximum number of pieces of one stage per call.
         cpus, gpus: of each actor.
     """
 
@@ -78,7 +78,7 @@ class Crew:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a piece: the seconds that it took, or why it failed."""
+    """The result of a piece: the seconds that it took, or why it failed."""
 
     piece: Piece
     seconds: float = 0.0
@@ -88,15 +88,15 @@ class Answer:
 def stream(
     pieces: Iterable[Piece], crews: Sequence[Crew], cluster: ClusterConfig, until: float = math.inf
 ) -> Generator[Answer]:
-    """Makes all pieces; says of each what became of it, as it comes.
+    """Makes all pieces, and yields the answer of each when it is done.
 
     Args:
-        pieces: the missing ones, first things first; what else they need is there.
-        until: time.monotonic() from which on no piece begins; those that were not made then have no answer.
+        pieces: the missing ones, by priority; their other inputs must exist.
+        until: time.monotonic() after which no piece is started; pieces that are not made have no answer.
 
     Raises:
-        StageError: when models cannot be loaded.
-        StorageError: when the storage cannot be read or written.
+        StageError: models cannot be loaded.
+        StorageError: the storage cannot be read or written.
     """
     pending = {piece.name: piece for piece in pieces}
     if not pending:
@@ -107,7 +107,7 @@ def stream(
     gpus = max(crew.gpus for crew in hall.crews)
     require_gpus(cluster, gpus, f"one actor of cluster.gpus_a_worker={cluster.gpus_a_worker:g}")
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # where Ray says that a worker died; stdout is for answers
+        with contextlib.redirect_stdout(sys.stderr):  # Ray reports dead workers there; stdout is for results
             yield from hall.work_off()
     finally:
         hall.close()
@@ -115,7 +115,7 @@ def stream(
 
 @dataclass
 class _Call:
-    """Pieces that an actor was given, and since when they are at work."""
+    """Pieces that were sent to an actor, and the time since they are being made."""
 
     ref: Any
     pieces: Sequence[Piece]
@@ -124,20 +124,20 @@ class _Call:
 
 @dataclass
 class _Member:
-    """An actor; `calls` are answered in their order."""
+    """An actor; `calls` are answered in order."""
 
     crew: Crew
     actor: Any
-    starting: Any  # a reference that is there when the actor is
+    starting: Any  # a reference that is ready when the actor is
     calls: "deque[_Call]" = field(default_factory=deque)
-    alone: bool = False  # with a piece that may end it
+    alone: bool = False  # has only a piece that may crash it
 
     def room(self) -> bool:
         return self.starting is None and not self.alone and len(self.calls) < _IN_AN_ACTOR
 
 
 class _Hall:
-    """All pools at work."""
+    """All running pools."""
 
     def __init__(self, pending: Mapping[Name, Piece], crews: Sequence[Crew], patience: float, until: float) -> None:
         self.pieces, self.crews = dict(pending), crews
@@ -148,11 +148,11 @@ class _Hall:
         for name, needs in self.lacks.items():
             for need in needs:
                 self.needed_by.setdefault(need, []).append(name)
-        self.left = Counter(stage for stage, _ in pending)  # pieces that are not made
+        self.left = Counter(stage for stage, _ in pending)  # pieces that are not made yet
         self.ready: dict[str, list[tuple[int, Name]]] = {stage: [] for crew in crews for stage in crew.makes}
-        self.attempts: dict[Name, int] = {}  # of those that may have ended an actor
-        self.failed: set[Name] = set()  # with what they need
-        self.starts = 0  # that failed
+        self.attempts: dict[Name, int] = {}  # of pieces that may have crashed an actor
+        self.failed: set[Name] = set()  # including pieces whose inputs failed
+        self.starts = 0  # failed starts of actors
         self.members: list[_Member] = []
         for name, lacks in self.lacks.items():
             if not lacks:
@@ -187,7 +187,7 @@ class _Hall:
         self.members.clear()
 
     def _start(self) -> None:
-        """One actor of each pool, then the second of each, so that all stages begin where not all find room."""
+        """Starts one actor of each pool, then a second of each, so that all stages run even if not all actors fit."""
         pools = ([crew] * min(crew.size, math.ceil(self._left(crew) / crew.batch)) for crew in self.crews)
         for crew in filter(None, chain.from_iterable(zip_longest(*pools))):
             self._enlist(crew)
@@ -213,7 +213,7 @@ class _Hall:
         member.starting = None
 
     def _put(self, name: Name) -> None:
-        """Ready to be made; one that may end its actor comes last."""
+        """Queues a piece that is ready; one that may crash its actor comes last."""
         last = len(self.order) if name in self.attempts else 0
         heapq.heappush(self.ready[name[0]], (self.order[name] + last, name))
 
@@ -221,14 +221,14 @@ class _Hall:
         return sum(self.left[stage] for stage in crew.makes)
 
     def _hand_out(self) -> None:
-        """Work for all who have room, those who have none first."""
+        """Gives work to all actors with a free slot, idle ones first."""
         for waiting in range(_IN_AN_ACTOR):
             for member in self.members:
                 if member.room() and len(member.calls) == waiting and (stage := self._next(member.crew)):
                     self._give(member, self.ready[stage])
 
     def _next(self, crew: Crew) -> str:
-        """The last stage of which a whole batch is ready, else the first of which anything is."""
+        """The last stage with a full batch ready, otherwise the first stage with anything ready."""
         full = [stage for stage in crew.makes if len(self.ready[stage]) >= crew.batch]
         some = [stage for stage in crew.makes if self.ready[stage]]
         return full[-1] if full else some[0] if some else ""
@@ -263,7 +263,7 @@ class _Hall:
             yield from self._done(answer)
 
     def _done(self, answer: Answer) -> Generator[Answer]:
-        """What needs the piece goes on, or fails with it."""
+        """Queues the pieces that waited for it, or fails them with it."""
         answers = deque([answer])
         while answers:
             answer = answers.popleft()
@@ -281,7 +281,7 @@ class _Hall:
                     self._put(other)
 
     def _lost(self, member: _Member, how: str) -> Generator[Answer]:
-        """The actor is gone: its first call is to blame, the others lose nothing."""
+        """Handles a dead actor: its first call is blamed, the others are queued again."""
         import ray
 
         ray.kill(member.actor)
@@ -299,7 +299,7 @@ class _Hall:
                 yield from self._done(Answer(piece, failure=text))
 
     def _dismiss(self) -> None:
-        """Actors of pools whose work is done leave their place to others."""
+        """Stops actors of finished pools, so that others can use their resources."""
         import ray
 
         for member in [member for member in self.members if not self._left(member.crew)]:
@@ -308,21 +308,21 @@ class _Hall:
 
 
 class _Actor:
-    """Lives in Ray. The models of a stage are loaded at its first piece."""
+    """The Ray actor. The models of a stage are loaded at its first piece."""
 
     def __init__(self, makes: Mapping[str, Callable[[], Work]]) -> None:
         self._makes = makes
         self._works: dict[str, Work] = {}
 
     def ping(self) -> None:
-        """Answers when the actor is there."""
+        """Returns when the actor has started."""
 
     def work(self, pieces: Sequence[Piece]) -> list[Answer]:
-        """What became of each piece.
+        """Makes the pieces, and returns the result of each.
 
         Raises:
-            StageError: when the models cannot be loaded.
-            StorageError: when the storage cannot be read or written.
+            StageError: the models cannot be loaded.
+            StorageError: the storage cannot be read or written.
         """
         stage = pieces[0].stage
         if stage not in self._works:

@@ -1,6 +1,6 @@
-"""The takes of a story's shots, and which of them the movie shows; stored under the story's title.
+"""The takes of a story's shots, and the chosen ones; stored under the story's title.
 
-Takes are stored by the content of their shot, so they stay valid when earlier shots are inserted or removed, and an
+Takes are stored by the content of their shot. So they stay valid when earlier shots are inserted or removed, and an
 edited shot starts again with its first take.
 """
 
@@ -17,7 +17,7 @@ _FOLDER = "stories/takes"
 
 
 class Kept(BaseModel, frozen=True, extra="forbid"):
-    """The file: takes by the ids of the shots, and where the newest movie is."""
+    """The file: takes by shot id, and the path of the newest movie."""
 
     title: str
     movie: str = ""
@@ -25,15 +25,15 @@ class Kept(BaseModel, frozen=True, extra="forbid"):
 
 
 def load(storage: Storage, title: str) -> dict[str, Takes]:
-    """Of the story of that title; those of shots that it no longer has are among them."""
+    """The takes of the story with that title, including those of shots that it no longer has."""
     return _kept(storage, _rel(title), title).shots
 
 
 def save(storage: Storage, title: str, takes: Mapping[str, Takes], movie: str = "") -> None:
-    """Keeps some takes beside those of other shots; writes nothing when that was done.
+    """Stores some takes in addition to those of other shots; writes nothing if nothing changes.
 
     Args:
-        movie: the story's newest movie, as a path in the storage; "" leaves the one that is known.
+        movie: the story's newest movie, as a path in the storage; "" keeps the stored one.
     """
     known = _kept(storage, _rel(title), title)
     kept = Kept(title=title, movie=movie or known.movie, shots={**known.shots, **takes})
@@ -61,10 +61,10 @@ def redone(plan: Plan, numbers: Collection[int], seed: int | None) -> dict[str, 
 
     Args:
         numbers: of the shots.
-        seed: of the new take; None for one that the shot has not had.
+        seed: of the new take; None for an unused one.
 
     Raises:
-        ConfigError: for a number that no shot has.
+        ConfigError: no shot has such a number.
     """
     require(plan, numbers)
     made: dict[str, Takes] = {}
@@ -78,10 +78,10 @@ def redone(plan: Plan, numbers: Collection[int], seed: int | None) -> dict[str, 
 
 
 def picked(plan: Plan, chosen: Mapping[int, int]) -> dict[str, Takes]:
-    """Takes that are there: number of the shot -> number of the take.
+    """Selects existing takes: number of the shot -> number of the take.
 
     Raises:
-        ConfigError: for a shot or a take that does not exist.
+        ConfigError: a shot or a take does not exist.
     """
     require(plan, chosen)
     made: dict[str, Takes] = {}
@@ -110,7 +110,7 @@ def _own_seed(plan: Plan, seed: int | None) -> int:
 
 
 def require(plan: Plan, numbers: Collection[int]) -> None:
-    """Raises a ConfigError for a number that no shot has."""
+    """Raises a ConfigError if a number is not that of a shot."""
     known = {shot.placed.number for shot in plan.shots}
     if lost := sorted(set(numbers) - known):
         raise ConfigError(f"{plan.story.title!r} has no shot {lost[0]}: its shots are 1 to {max(known)}")

@@ -1,10 +1,10 @@
-"""What the pools do: one function per stage, which loads its models and makes pieces.
+"""The work of the pools: one function per stage, which loads its models and makes pieces.
 
-Tokens are made one keyframe at a time, which costs little beside drawing it. Pictures are drawn alone on a CPU, and on
-a GPU always beside the same number of others. So neither depends on how many pieces an actor is given together, or on
-the number of actors.
+Tokens are generated one keyframe at a time, which costs little compared with drawing. On a CPU pictures are drawn one
+by one, on a GPU in batches of constant size. So neither depends on the number of pieces per call or on the number of
+actors.
 
-Shapes: T keyframes, H of them past, R references, L tokens, D token width, N sentences of width E, M faces of width G.
+Shapes: T keyframes, H past ones, R references, L tokens, D token width, N sentences of width E, M faces of width G.
 """
 
 import json
@@ -45,10 +45,9 @@ from tasks.training import tokens as film_tokens
 
 Arrays = Mapping[str, NDArray[Any]]
 Files = Mapping[str, str]
-"""Hash of a picture -> where it is."""
-
-_QUALITY = 95  # of pictures that are encoded once more before they are seen
-_HELD = 512  # tokens of keyframes that an actor remembers
+"""Hash of a picture -> its path."""
+_QUALITY = 95  # of pictures that will be encoded again
+_HELD = 512  # keyframes whose tokens an actor caches
 
 
 def scripts(settings: Settings, files: Files, storage: Storage) -> Work:
@@ -75,7 +74,7 @@ def scripts(settings: Settings, files: Files, storage: Storage) -> Work:
 
 
 def tokens(settings: Settings, storage: Storage) -> Work:
-    """Tokens that the autoregressive model generates from a script and its history."""
+    """Generates tokens with the autoregressive model from a script and its history."""
     import torch
 
     from models.autoregressive.generate import Request, generate
@@ -106,7 +105,7 @@ def tokens(settings: Settings, storage: Storage) -> Work:
 
 
 def keyframes(settings: Settings, storage: Storage) -> Work:
-    """Draws pictures from tokens; again if one falls below a threshold."""
+    """Draws pictures from tokens, and again if one is below a threshold."""
     import torch
 
     on_gpu = device().type == "cuda"
@@ -155,7 +154,7 @@ def enlarged(settings: Settings, storage: Storage) -> Work:
 
 
 def clips(settings: Settings, storage: Storage) -> Work:
-    """Moving pictures of a keyframe and its neighbours."""
+    """Animates a keyframe and its neighbours."""
     movie, fps = settings.movie, settings.movie.fps
     camera = animator.build(movie.animator)
     picture = lru_cache(8)(lambda name: decode(storage.read_bytes(place(name))))
@@ -217,13 +216,13 @@ def _assemble(plan: Plan, files: Files, storage: Storage) -> None:
         assemble(path, clips, _about(plan, heard), heard.path, heard.subtitles, heard.chapters)
         notes = [*_notes(plan, storage), *heard.notes]
         storage.write_bytes(notes_place(plan), json.dumps(notes, ensure_ascii=False, indent=1).encode())
-        for file in (poster_path(path), about_path(path), path):  # the movie makes the others count
+        for file in (poster_path(path), about_path(path), path):  # the movie is last: it marks the others complete
             storage.upload(file, f"{Path(rel).parent}/{file.name}")
 
 
 @contextmanager
 def _spoken(plan: Plan, storage: Storage, folder: Path) -> Iterator[Path]:
-    """The spoken lines of a story that are known, in a local folder; new ones are kept when the block ends."""
+    """A local folder with the story's cached spoken lines; new ones are stored when the block ends."""
     config = plan.settings.sound
     lines = [line for placed, _ in plan.lasts() for line in soundtrack.lines_of(placed.shot, config)]
     names = {soundtrack.speech_name(config, line) for line in lines}
@@ -253,13 +252,13 @@ def _about(plan: Plan, heard: Soundtrack) -> About:
 
 
 def _notes(plan: Plan, storage: Storage) -> list[str]:
-    """Notes on what of the scripts was not rendered as written."""
+    """Notes on parts of the scripts that were not rendered as written."""
     told: list[str] = json.loads(bytes(_read(storage, ("scripts", plan.key))["notes"]))
     return told
 
 
 class _Told:
-    """The scripts of a story as the pool of that name wrote them."""
+    """The encoded scripts of a story."""
 
     def __init__(self, arrays: Arrays) -> None:
         self.past_HLD = arrays.get("past", np.zeros((0, 0, 0), np.float32))
@@ -268,7 +267,7 @@ class _Told:
         self._ends = {name: np.concatenate([[0], np.cumsum(arrays[f"{name}_T"])]) for name in ("sentences", "faces")}
 
     def script(self, place: int) -> FrameScript:
-        """Of a keyframe by its place; below 0 of the film that stands before."""
+        """The script of a keyframe by index; below 0 of the continued film."""
         at = place + len(self.past_HLD)
         some = {name: slice(int(ends[at]), int(ends[at + 1])) for name, ends in self._ends.items()}
         arrays = self._arrays
@@ -281,7 +280,7 @@ class _Told:
 
 
 class _Reader:
-    """Scripts and tokens of a storage; the newest are remembered."""
+    """Reads scripts and tokens from a storage, with a cache."""
 
     def __init__(self, storage: Storage) -> None:
         self.scripts = lru_cache(4)(lambda key: _Told(_read(storage, ("scripts", key))))
@@ -313,7 +312,7 @@ def _read(storage: Storage, name: Name) -> Arrays:
 
 
 def _past(storage: Storage, past: Past) -> tuple[list[FrameScript], NDArray[np.float32]]:
-    """Scripts and tokens_HLD of what a story goes on from."""
+    """Scripts and tokens_HLD of the film that a story continues."""
     snapshot = snapshots.load(storage, past.snapshot)
     (film,) = (film for film in snapshot.films if film.film_id == past.film_id)
     parts = [dataset.of_film(dataset.feature_rows(storage, snapshot), film, part) for part in ("train", "test")]

@@ -59,7 +59,7 @@ def test_it_counts_what_the_snapshot_holds(storage):
     assert card["shares"]["template"] == 1.0
     (reject,) = card["rejected"]
     assert (reject["reason"], reject["count"], reject["examples"]) == ("truncated", 1, ["films/x.mp4 <b>"])
-    assert any("50 % of the keyframes show nobody" in bias for bias in card["known_biases"])
+    assert any("In 50 % of the keyframes the detector finds nobody" in bias for bias in card["known_biases"])
     assert "films/x.mp4 &lt;b&gt;" in page
 
 
@@ -85,7 +85,7 @@ def test_the_page_stands_alone(storage):
     assert "@import" not in page
     assert page.count("<svg") == 6
     assert "prefers-color-scheme: dark" in page
-    assert "learnt from: its figures say nothing of unseen films" in page
+    assert "from the training films: their figures say nothing about unseen films" in page
 
 
 def test_the_newest_snapshot_is_taken_unless_another_is_named(storage):

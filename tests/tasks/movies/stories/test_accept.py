@@ -35,9 +35,9 @@ def batch():
 def test_what_is_beyond_its_threshold_is_told_with_both_numbers():
     assert accept.faults(AcceptConfig(least={"occm": 50}, most={"copy_paste": 0.4}), batch()) == []
     assert accept.faults(AcceptConfig(least={"occm": 60, "clip_score": 20}, most={"copy_paste": 0.2}), batch()) == [
-        "occm is 50, at least 60 is wanted",
-        "clip_score can't be told: no weights",
-        "copy_paste is 0.4, at most 0.2 is wanted",
+        "occm is 50, expected at least 60",
+        "clip_score has no value: no weights",
+        "copy_paste is 0.4, expected at most 0.2",
     ]
 
 

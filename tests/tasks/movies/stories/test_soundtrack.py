@@ -87,7 +87,7 @@ def test_lines_that_outlast_their_shot_run_over_and_are_told(tmp_path, beeps):
     story = told(Shot(lines=(HELLO,)), Shot(lines=(WHO,)))
     made = write(QUIET, story, shown(story, 1, 1.5), tmp_path / "sound.m4a", tmp_path)
     assert made.notes == (
-        "shot 1: 'Once there was a letter.' ends 1.4 s after its shot: make that longer, or the line shorter",
+        "shot 1: 'Once there was a letter.' ends 1.4 s after its shot: make the shot longer or the line shorter",
         "shot 2: 'Who wrote this?' ends 1.7 s after the movie, and is cut: make its last shot longer",
     )
     assert len(lines(made)) == 1  # the other one is never heard
@@ -125,7 +125,7 @@ def test_a_language_that_the_voice_does_not_speak_is_told(tmp_path, beeps):
         story = told(Shot(lines=(Line(text="Qui est là ?"),)), language=language)
         made = write(QUIET, story, shown(story, 3), tmp_path / "sound.m4a", tmp_path)
         assert made.notes[0].startswith(
-            f"the voice 'beeps' speaks en, not '{language}': the lines stand in the subtitles"
+            f"the voice 'beeps' speaks en, not '{language}': the lines appear only in the subtitles"
         )
         assert [text for _, _, text in lines(made)] == ["Qui est là ?"]
     story = told(Shot(lines=(HELLO,)), language="eng")
@@ -140,7 +140,8 @@ def test_long_lines_are_subtitles_that_can_be_read_and_the_longest_are_cut(tmp_p
     )
     made = write(QUIET, story, shown(story, 30), tmp_path / "sound.m4a", tmp_path)
     assert (
-        made.notes[0] == "shot 1: 'One word, and another. One word, and an…' has 460 characters: 200 of them are said"
+        made.notes[0]
+        == "shot 1: 'One word, and another. One word, and an…' has 460 characters: only 200 of them are spoken"
     )
     assert max(len(text) for _, _, text in lines(made)) < 100
     assert [text.startswith("Ann: ") for _, _, text in lines(made)].count(True) == 1
