@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from storage.stories import nodes
 from storage.stories.names import finder
-from storage.stories.nodes import Fields, Items, Node, Text
+from storage.stories.nodes import Fields, Items, Node, Text, fields
 from storage.stories.text import fault, normal
 from storage.stories.values import LONGEST_NAME
 
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+(.+)")
 _QUOTATION = re.compile(r" {0,3}> ?(.*)")
 _RULE = re.compile(r" {0,3}([-*_])[ \t]*(\1[ \t]*){2,}")
@@ -28,7 +28,11 @@ class _Block:
 
     line: int
     kind: str  # "#" to "######", "paragraph", "list" or "quotation"
-    texts: list[Text] = field(default_factory=list)
+    said: list[tuple[int, list[str]]] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[Text]:
+        return [Text(line, "\n".join(said)) for line, said in self.said]
 
 
 def tree(text: str, name: str) -> Node:
@@ -56,8 +60,8 @@ def tree(text: str, name: str) -> Node:
     if blocks and blocks[0].kind == "#" and not any(key.text == "title" for key, _ in pairs):
         heading = blocks.pop(0)
         pairs.append((Text(heading.line, "title"), heading.texts[0]))
-    known = {key.text: _names(node) for key, node in pairs}
-    scenes = _scenes(blocks, known.get("cast", []), known.get("places", []))
+    known = {key.text: frozenset(_names(node)) for key, node in pairs}
+    scenes = _scenes(blocks, known.get("cast", frozenset()), known.get("places", frozenset()))
     return Fields(top.line, (*pairs, (Text(body + 1, "scenes"), Items(body + 1, scenes))))
 
 
@@ -70,7 +74,7 @@ def _blocks(text: str, line: int) -> list[_Block]:
         if not said.strip() or _RULE.fullmatch(said):
             open_ = False
         elif heading := _HEADING.fullmatch(said):
-            blocks.append(_Block(number, heading[1], [Text(number, heading[2])]))
+            blocks.append(_Block(number, heading[1], [(number, [_title(heading[2])])]))
             open_ = False
         else:
             item, quotation = _ITEM.fullmatch(said), _QUOTATION.fullmatch(said)
@@ -80,20 +84,23 @@ def _blocks(text: str, line: int) -> list[_Block]:
                     pass  # a list whose items have blank lines between them
                 else:
                     blocks.append(_Block(number, kind or "paragraph"))
-            if item:
-                blocks[-1].texts.append(Text(number, item[1]))
-            elif quotation:
-                blocks[-1].texts.append(Text(number, quotation[1]))
-            elif blocks[-1].texts:
-                last = blocks[-1].texts[-1]
-                blocks[-1].texts[-1] = Text(last.line, f"{last.text}\n{said}")
+            begins = item or quotation
+            if begins or not blocks[-1].said:
+                blocks[-1].said.append((number, [begins[1] if begins else said]))
             else:
-                blocks[-1].texts.append(Text(number, said))
+                blocks[-1].said[-1][1].append(said)
             open_ = True
     return blocks
 
 
-def _scenes(blocks: list[_Block], cast: list[str], places: list[str]) -> tuple[Node, ...]:
+def _title(heading: str) -> str:
+    """Without the signs that close it."""
+    heading = heading.rstrip(" \t")
+    bare = heading.rstrip("#")
+    return heading if bare and bare[-1] not in " \t" else bare.rstrip(" \t")
+
+
+def _scenes(blocks: list[_Block], cast: frozenset[str], places: frozenset[str]) -> tuple[Node, ...]:
     scenes: list[tuple[Text | None, list[Node]]] = []
     seen_in = finder(cast)
     waiting: list[Node] = []  # lines that are heard before the scene's first shot
@@ -120,7 +127,7 @@ def _scenes(blocks: list[_Block], cast: list[str], places: list[str]) -> tuple[N
     return tuple(_scene(title, shots, places) for title, shots in scenes if shots or title)
 
 
-def _scene(title: Text | None, shots: list[Node], places: list[str]) -> Node:
+def _scene(title: Text | None, shots: list[Node], places: frozenset[str]) -> Node:
     line = title.line if title else shots[0].line
     pairs: list[tuple[Text, Node]] = []
     if title:
@@ -130,24 +137,22 @@ def _scene(title: Text | None, shots: list[Node], places: list[str]) -> Node:
     return Fields(line, (*pairs, (Text(line, "shots"), Items(line, tuple(shots)))))
 
 
-def _heard(block: _Block, cast: list[str]) -> list[Node]:
+def _heard(block: _Block, cast: frozenset[str]) -> list[Node]:
     """The lines of a quotation: one for each speaker, and one for the narration between them."""
-    heard: list[Node] = []
+    heard: list[tuple[int, str, list[str]]] = []
     goes_on = False
     for text in block.texts:
         speaker, said = _spoken(text.text, cast)
-        if speaker:
-            heard.append(Fields(text.line, ((Text(text.line, speaker), Text(text.line, said)),)))
-            goes_on = False
-        elif goes_on and isinstance(heard[-1], Text):
-            heard[-1] = Text(heard[-1].line, f"{heard[-1].text}\n{text.text}")
-        elif text.text.strip():
-            heard.append(text)
-            goes_on = True
-    return heard
+        if goes_on and not speaker:
+            heard[-1][2].append(said)
+        elif speaker or said.strip():
+            heard.append((text.line, speaker, [said]))
+            goes_on = not speaker
+    told = ((speaker, Text(line, "\n".join(said))) for line, speaker, said in heard)
+    return [fields(text.line, [(speaker, text)]) if speaker else text for speaker, text in told]
 
 
-def _spoken(text: str, cast: list[str]) -> tuple[str, str]:
+def _spoken(text: str, cast: frozenset[str]) -> tuple[str, str]:
     """Speaker and words of a line; the longest name before a colon counts, since names may have colons themselves."""
     for colon in reversed([place for place, letter in enumerate(text[: LONGEST_NAME + 1]) if letter == ":"]):
         if (name := normal(text[:colon])) in cast:

@@ -58,7 +58,13 @@ def test_headings_are_scenes_paragraphs_and_lists_shots_and_quotations_lines():
 
 
 @pytest.mark.parametrize(
-    ("heading", "title"), [("# The C#", "The C#"), ("# Room # 5 ##", "Room # 5"), ("###### 1984 #\t", "1984")]
+    ("heading", "title"),
+    [
+        ("# The C#", "The C#"),
+        ("# Room # 5 ##", "Room # 5"),
+        ("###### 1984 #\t", "1984"),
+        ("# a" + " " * 200_000 + "b", "a b"),
+    ],
 )
 def test_only_signs_that_close_a_heading_are_not_part_of_it(heading, title):
     assert parse(f"---\ntitle: x\n---\n{heading}\n\nRain.\n".encode(), "story.md").scenes[0].title == title
