@@ -1,4 +1,4 @@
-"""Latent codecs: images to a small grid of channels and back, frozen while everything else trains."""
+"""Latent codecs: images to a small grid of channels and back, frozen during all training."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ CodecConfig = Annotated[PCACodecConfig | SdxlVaeConfig, Field(discriminator="kin
 
 
 def build_codec(config: CodecConfig) -> Codec:
-    """The codec of a config; one that learns from pictures is not fitted yet."""
+    """The codec of a config; a codec that needs fitting is not fitted yet."""
     match config:
         case PCACodecConfig():
             return PCACodec(config)
@@ -23,7 +23,7 @@ def build_codec(config: CodecConfig) -> Codec:
 
 
 def load_codec(folder: Path) -> Codec:
-    """The codec that was saved in a folder."""
+    """The codec in a folder of `save_pretrained`."""
     kind = json.loads((folder / "config.json").read_text()).get("kind")
     match kind:
         case "pca":

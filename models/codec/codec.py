@@ -1,4 +1,4 @@
-"""What every codec is: a frozen torch module between pictures and latents.
+"""The interface of codecs: frozen torch modules between pictures and latents.
 
 Shapes: B images, C latent channels, H x W latent grid, 3 colours.
 """
@@ -23,7 +23,7 @@ class Codec(nn.Module, ABC):
 
     @abstractmethod
     def fit(self, images_B3HW: Tensor) -> Self:
-        """Learns what it has to learn of pictures in 0-1; a pretrained codec does nothing."""
+        """Fits the codec to pictures in 0-1; a pretrained codec does nothing."""
 
     @abstractmethod
     def encode(self, images_B3HW: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class Codec(nn.Module, ABC):
 
     @abstractmethod
     def pixels(self, latents_BCHW: Tensor) -> Tensor:
-        """As `decode`, but gradients flow and values may leave 0-1: for losses on pictures."""
+        """The same as `decode`, but differentiable and not clipped to 0-1: for losses on pictures."""
 
     @abstractmethod
     def resized(self, width: int, height: int) -> Self:
@@ -43,17 +43,17 @@ class Codec(nn.Module, ABC):
 
     @abstractmethod
     def same_as(self, other: "Codec") -> bool:
-        """Whether both make the same latents of a picture of their size."""
+        """Whether both give the same latents for a picture of their size."""
 
     @abstractmethod
     def save_pretrained(self, folder: Path) -> None:
-        """Write a folder that `load_codec` opens."""
+        """Writes a folder for `load_codec`."""
 
     def sized(self, images_B3HW: Tensor) -> Tensor:
-        """Images of the codec's size.
+        """Images resized to the codec's size.
 
         Raises:
-            ValueError: for another shape than [B, 3, H, W].
+            ValueError: the shape is not [B, 3, H, W].
         """
         if images_B3HW.ndim != 4 or images_B3HW.shape[1] != 3:
             raise ValueError(f"the codec takes images of shape [B, 3, H, W], got {list(images_B3HW.shape)}")

@@ -17,7 +17,7 @@ from models.codec.codec import Codec
 
 
 class SdxlVaeConfig(SdxlPartConfig, frozen=True, extra="forbid"):
-    """SDXL's autoencoder, the paper's: four channels at an eighth of the picture, scaled to about unit variance."""
+    """SDXL's VAE, as in the paper: four channels at an eighth of the picture's size, scaled to about unit variance."""
 
     origin: ClassVar[Origin] = Origin(
         name="SDXL base's VAE",
@@ -36,9 +36,9 @@ class SdxlVaeConfig(SdxlPartConfig, frozen=True, extra="forbid"):
 
 
 class SdxlVae(Codec):
-    """Latents are the mean of the posterior times the checkpoint's scaling factor; pictures go one at a time.
+    """Latents are the mean of the posterior times the checkpoint's scaling factor; pictures are encoded one by one.
 
-    The arithmetic is `config.dtype` whatever autocast is on around it, latents and pictures are float32.
+    The arithmetic is `config.dtype`, even inside autocast; latents and pictures are float32.
     """
 
     def __init__(self, config: SdxlVaeConfig, vae: Any) -> None:
@@ -90,7 +90,7 @@ class SdxlVae(Codec):
         return type(self)(SdxlVaeConfig(**self.config.model_dump() | {"width": width, "height": height}), self.vae)
 
     def same_as(self, other: Codec) -> bool:
-        """The same weights and size, wherever they were loaded from."""
+        """Whether weights and size are the same, independent of their source."""
         if not isinstance(other, SdxlVae) or self.grid != other.grid:
             return False
         ours, theirs = self.vae.state_dict(), other.vae.state_dict()
@@ -98,18 +98,18 @@ class SdxlVae(Codec):
         return scale and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
     def save_pretrained(self, folder: Path) -> None:
-        """Write config.json and vae/, which opens in diffusers."""
+        """Writes config.json and vae/, which diffusers can load."""
         self.vae.save_pretrained(folder / "vae")
         (folder / "config.json").write_text(self.config.model_dump_json(indent=2))
 
     @classmethod
     def from_pretrained(cls, folder: Path) -> Self:
-        """Read what `save_pretrained` wrote; where the weights once came from is not looked at."""
+        """Reads a folder of `save_pretrained`; ignores the original source of the weights."""
         from diffusers import AutoencoderKL
 
         config = SdxlVaeConfig(**json.loads((folder / "config.json").read_text()))
         return cls(config, AutoencoderKL.from_pretrained(folder / "vae", low_cpu_mem_usage=False))
 
     def train(self, mode: bool = True) -> Self:
-        """Stays in evaluation mode."""
+        """Stays in eval mode."""
         return nn.Module.train(self, False)

@@ -1,4 +1,4 @@
-"""People in a picture: who stands where. The paper keeps at most five a frame (Appendix C).
+"""Person detectors. The paper keeps at most five people per frame (Appendix C).
 
 To add one, write a file with a class and a config, and add it to the union and to `build`.
 """

@@ -1,4 +1,4 @@
-"""BERT as groundingdino-py calls it, on the layers of transformers 5.
+"""BERT with the interface that groundingdino-py expects, on the layers of transformers 5.
 
 Shapes: B pictures, S text tokens, D hidden width.
 """
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class BertAdapter(nn.Module):
-    """In place of the package's BertModelWarper: BERT whose tokens see those of their own phrase only."""
+    """Replaces the package's BertModelWarper: BERT whose tokens attend only to those of their own phrase."""
 
     def __init__(self, bert_model: Any) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class BertAdapter(nn.Module):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, token_type_ids: Tensor
     ) -> dict[str, Tensor]:
-        """`attention_mask` [B, S, S] says which token sees which."""
+        """`attention_mask` [B, S, S] says which token attends to which."""
         hidden_BSD = self.embeddings(input_ids=input_ids, position_ids=position_ids, token_type_ids=token_type_ids)
         hidden = torch.zeros_like(attention_mask, dtype=hidden_BSD.dtype).masked_fill(
             ~attention_mask.bool(), torch.finfo(hidden_BSD.dtype).min

@@ -1,4 +1,4 @@
-"""GroundingDINO's original checkpoint as a folder that transformers opens; names as those on the hub.
+"""Converts GroundingDINO's original checkpoint to a folder for transformers, with the same names as on the hub.
 
     python -m models.detector.convert groundingdino_swint_ogc.pth FOLDER
 
@@ -69,7 +69,7 @@ _LEFT_OUT = re.compile(r"relative_position_index|attn_mask|^bert\.pooler|positio
 
 
 def renamed(weights: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
-    """The tensors under transformers' names; what transformers computes itself or doesn't use falls away."""
+    """The tensors under transformers' names, without those that transformers computes or doesn't use."""
     made: dict[str, Tensor] = {}
     for old, tensor in weights.items():
         if _LEFT_OUT.search(old):
@@ -88,7 +88,7 @@ def renamed(weights: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
 
 
 def convert(config: GroundingDinoPyConfig, folder: Path) -> None:
-    """Writes model, config and tokenizer of the original checkpoint that `config` means into `folder`."""
+    """Writes model, config and tokenizer of the original checkpoint of `config` to `folder`."""
     from transformers import AutoConfig, GroundingDinoConfig, GroundingDinoForObjectDetection
 
     settings, original = architecture(config.architecture), build_model(config)

@@ -1,4 +1,4 @@
-"""What every person detector is: from pictures to who stands where."""
+"""The interface of person detectors: from pictures to people and their positions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Protocol
 
 from models.face import Face, Image
 
-MOST_PERSONS = 5  # of a frame (Appendix C)
+MOST_PERSONS = 5  # per frame (Appendix C)
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person; the box is x0, y0, x1, y1 as fractions of the picture, `face` is None where none is seen."""
+    """One person; the box is x0, y0, x1, y1 as fractions of the picture; `face` is None if none is detected."""
 
     box: tuple[float, float, float, float]
     score: float
@@ -26,5 +26,5 @@ class PersonDetector(Protocol):
     licence: str
 
     def detect(self, images: Sequence[Image]) -> list[list[Person]]:
-        """The people of each picture: at most five, the weightiest first; each backend says how it weighs them."""
+        """The people of each picture, at most five, in the order that the backend defines."""
         ...

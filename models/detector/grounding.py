@@ -1,4 +1,4 @@
-"""What both GroundingDINO backends share: what is asked, how pictures come in, and which boxes go out.
+"""Shared by both GroundingDINO backends: the prompt, preprocessing of pictures, and selection of boxes.
 
 Shapes: B pictures of one size, H x W pixels as given, h x w as the model sees them, Q queries, T text tokens.
 """
@@ -15,8 +15,8 @@ from models.face import Image
 if TYPE_CHECKING:
     from torch import Tensor
 
-PROMPT = "person."  # the paper's "Person" as the model reads it: in small letters, with a full stop
-SHORTER, LONGER = 800, 1333  # pixels of a picture's sides as the model sees it, at most
+PROMPT = "person."  # the paper's "Person" in the model's format: lower case, with a full stop
+SHORTER, LONGER = 800, 1333  # maximum sides of the model's input in pixels
 MEAN_3 = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION_3 = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -25,9 +25,9 @@ Look = Callable[["Tensor"], "tuple[Tensor, Tensor]"]
 
 
 def detect(look: Look, images: Sequence[Image], batch: int, threshold: float, overlap: float) -> list[list[Person]]:
-    """The people of each picture: at most five, the surest first (Appendix C).
+    """The people of each picture: at most five, the most confident first (Appendix C).
 
-    Only pictures of one size run together, so that none is padded and no answer depends on the company.
+    Only pictures of one size are batched, so that none is padded and no result depends on the rest of the batch.
     """
     import torch
 
@@ -44,7 +44,7 @@ def detect(look: Look, images: Sequence[Image], batch: int, threshold: float, ov
 
 
 def prepare(image: Image) -> "Tensor":
-    """RGB uint8 [H, W, 3] -> normalised [3, h, w]; raises ValueError for a picture of another kind."""
+    """RGB uint8 [H, W, 3] -> normalised [3, h, w]; raises ValueError for other arrays."""
     import torch
     from PIL import Image as Pillow
 
@@ -57,13 +57,13 @@ def prepare(image: Image) -> "Tensor":
 
 
 def seen_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width as the model sees them: the shorter side is `SHORTER`, unless the longer would pass `LONGER`."""
+    """Height and width of the model's input: the shorter side is `SHORTER`, unless the longer would exceed `LONGER`."""
     scale = min(SHORTER / min(height, width), LONGER / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def persons(logits_QT: "Tensor", boxes_Q4: "Tensor", threshold: float, overlap: float) -> list[Person]:
-    """A query is as sure as its surest text token; of two boxes that overlap more than `overlap` the surer stays."""
+    """A query's score is that of its best token; of two boxes that overlap more than `overlap`, the better is kept."""
     from torchvision.ops import box_convert, nms
 
     scores_Q = logits_QT.sigmoid().amax(-1)

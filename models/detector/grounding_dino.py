@@ -33,18 +33,18 @@ class GroundingDinoConfig(CheckpointConfig, frozen=True, extra="forbid"):
 
     kind: Literal["grounding_dino"] = "grounding_dino"
     source: str = Field("IDEA-Research/grounding-dino-base", description="checkpoint: a file, a folder or a hub id")
-    threshold: float = Field(0.35, ge=0, lt=1, description="least confidence of a box; the authors' demo uses 0.35")
+    threshold: float = Field(0.35, ge=0, lt=1, description="smallest confidence of a box; the authors' demo uses 0.35")
     overlap: float = Field(
-        0.8, gt=0, le=1, description="intersection over union from which on the less confident of two boxes is dropped"
+        0.8, gt=0, le=1, description="intersection over union above which the less confident of two boxes is dropped"
     )
-    batch: int = Field(4, ge=1, description="pictures that run together")
+    batch: int = Field(4, ge=1, description="pictures per batch")
     dtype: Literal["float32", "float16", "bfloat16"] = Field(
         "float32", description="number format of weights and arithmetic"
     )
 
 
 def network(config: GroundingDinoConfig) -> Any:
-    """The network of a checkpoint; raises CheckpointError when it is missing or of another kind."""
+    """The network of a checkpoint; raises CheckpointError if it is missing or of another kind."""
     import torch
     from transformers import GroundingDinoForObjectDetection
 
@@ -59,7 +59,7 @@ def network(config: GroundingDinoConfig) -> Any:
 
 
 class GroundingDino:
-    """GroundingDinoForObjectDetection on the GPU where there is one."""
+    """GroundingDinoForObjectDetection, on the GPU if there is one."""
 
     name = "grounding_dino"
 
@@ -73,12 +73,12 @@ class GroundingDino:
         self._words = words([PROMPT], return_tensors="pt").to(self.device)
 
     def detect(self, images: Sequence[Image]) -> list[list[Person]]:
-        """The people of each picture: at most five, the surest first."""
+        """The people of each picture: at most five, the most confident first."""
         config = self.config
         return detect(self.look, images, config.batch, config.threshold, config.overlap)
 
     def look(self, pixels_B3hw: "Tensor") -> "tuple[Tensor, Tensor]":
-        """(logits_BQT, boxes_BQ4); logits of places without a token are -inf."""
+        """(logits_BQT, boxes_BQ4); logits of positions without a token are -inf."""
         batch = len(pixels_B3hw)
         words = {name: ids.expand(batch, -1) for name, ids in self._words.items()}
         found = self.model(pixel_values=pixels_B3hw.to(self.device, self.model.dtype), **words)

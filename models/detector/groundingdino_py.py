@@ -1,8 +1,8 @@
 """GroundingDINO through its authors' package groundingdino-py, adapted to transformers 5.
 
 The package's wrapper around BERT calls methods that transformers 5 no longer has, and loads BERT's own weights, which
-the checkpoint replaces anyway. While the model is built, two names of the package's module stand for our
-adapters; afterwards the package is as it was. Names of tensors stay the checkpoint's.
+the checkpoint replaces anyway. While the model is built, two names of the package's module are patched with our
+adapters, and restored afterwards. Tensors keep the names of the checkpoint.
 Shapes: as in grounding.py; S text tokens.
 """
 
@@ -25,7 +25,7 @@ from models.face import Image
 if TYPE_CHECKING:
     from torch import Tensor
 
-UNUSED = ("bert.embeddings.position_ids", "label_enc.weight")  # in the authors' files, read by no layer
+UNUSED = ("bert.embeddings.position_ids", "label_enc.weight")  # in the authors' files, but not used by any layer
 _building = threading.Lock()
 
 
@@ -56,21 +56,21 @@ class GroundingDinoPyConfig(CheckpointConfig, frozen=True, extra="forbid"):
         "google-bert/bert-base-uncased",
         description="folder or hub id of BERT's config and tokenizer; its weights are in the checkpoint file",
     )
-    threshold: float = Field(0.35, ge=0, lt=1, description="least confidence of a box")
+    threshold: float = Field(0.35, ge=0, lt=1, description="smallest confidence of a box")
     overlap: float = Field(
-        0.8, gt=0, le=1, description="intersection over union from which on the less confident of two boxes is dropped"
+        0.8, gt=0, le=1, description="intersection over union above which the less confident of two boxes is dropped"
     )
-    batch: int = Field(4, ge=1, description="pictures that run together")
+    batch: int = Field(4, ge=1, description="pictures per batch")
 
     @property
     def revision(self) -> str:
-        """Of the file; with it counts what reads it."""
+        """Revision of the file and of the code that reads it."""
         words = identity(self.words, self.text_encoder, self.hub_revision)
         return f"{super().revision}, groundingdino-py 0.4.0 {self.architecture.rsplit('/', 1)[-1]}, {words}"
 
 
 class GroundingDinoPy:
-    """The package's model by its pure PyTorch path, which also serves GPUs."""
+    """The package's model with its pure PyTorch implementation, which also runs on GPUs."""
 
     name = "groundingdino_py"
 
@@ -92,12 +92,12 @@ class GroundingDinoPy:
         self.model.to(self.device)
 
     def detect(self, images: Sequence[Image]) -> list[list[Person]]:
-        """The people of each picture: at most five, the surest first."""
+        """The people of each picture: at most five, the most confident first."""
         config = self.config
         return detect(self.look, images, config.batch, config.threshold, config.overlap)
 
     def look(self, pixels_B3hw: "Tensor") -> "tuple[Tensor, Tensor]":
-        """(logits_BQT, boxes_BQ4); logits of places without a token are -inf."""
+        """(logits_BQT, boxes_BQ4); logits of positions without a token are -inf."""
         found = self.model(pixels_B3hw.to(self.device), captions=[PROMPT] * len(pixels_B3hw))
         return found["pred_logits"], found["pred_boxes"]
 

@@ -17,10 +17,10 @@ ASIDE = 1.35  # from the middle of the face to the end of an arm
 
 
 class MtcnnConfig(BaseModel, frozen=True, extra="forbid"):
-    """Face first: MTCNN finds faces, human proportions give the body; someone seen from behind is missed."""
+    """MTCNN detects faces, and human proportions give the bodies; people seen from behind are missed."""
 
     kind: Literal["mtcnn"] = "mtcnn"
-    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
+    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are detected")
 
     @property
     def revision(self) -> str:
@@ -29,7 +29,7 @@ class MtcnnConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class MtcnnDetector:
-    """Boxes are as sure as the faces in them; a lying or leaning body is not followed."""
+    """A box has the score of its face; boxes of lying or leaning bodies are wrong."""
 
     name = "mtcnn"
 

@@ -1,4 +1,4 @@
-"""Faces: found (MTCNN), embedded (dlib, FaRL), judged (quality.py), grouped (cluster.py), looked up again (bank.py).
+"""Faces: detection (MTCNN), embedding (dlib, FaRL), quality (quality.py), clustering (cluster.py), bank (bank.py).
 
 To add one, write a file with a class and a config, and add it to the union and to `build`.
 """

@@ -1,7 +1,8 @@
-"""The face bank (Appendix C): from a character to a face of theirs in another frame.
+"""The face bank (Appendix C): looks up a character's face in another frame.
 
-The autoregressive model would otherwise copy the very face that it is to draw ("face embedding randomization", §3.4).
-Shapes: N faces of a film, F of a character, E numbers an embedding.
+Otherwise the autoregressive model would copy the face of its target ("face embedding randomization", §3.4).
+
+Shapes: N faces of a film, F of a character, E numbers per embedding.
 """
 
 from collections import Counter, defaultdict
@@ -12,19 +13,19 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-_TOGETHER = 512  # faces whose distances to all others are in memory at once
+_TOGETHER = 512  # faces per block of distances
 
 
 class Purity(NamedTuple):
-    """How well characters agree with the truth, over the faces that have a character and a truth."""
+    """Agreement of characters with the ground truth, over faces that have both."""
 
-    purity: float  # share of faces that show the person whom most of their character's faces show
-    coverage: float  # share of faces with a truth that have a character at all
+    purity: float  # share of faces that show the majority person of their character
+    coverage: float  # share of faces with a ground truth that have a character
     faces: int
 
 
 def medoid(embeddings_FE: NDArray[np.float32]) -> int:
-    """The place of the face that lies nearest to all the others: the most typical one."""
+    """Index of the face that is nearest to all others."""
     faces_FE = embeddings_FE.astype(np.float64)
     squares_F = (faces_FE**2).sum(1)
     apart = []
@@ -37,11 +38,11 @@ def medoid(embeddings_FE: NDArray[np.float32]) -> int:
 
 @dataclass(frozen=True)
 class Others(Sequence[NDArray[np.float32]]):
-    """The embeddings [E] of a character's faces in other frames than one, looked up when they are asked for.
+    """The embeddings [E] of a character's faces outside one frame, looked up lazily.
 
     Args:
-        places_F: all faces of the character.
-        own: where among them those of the one frame stand, in order.
+        places_F: indices of all faces of the character.
+        own: sorted positions in `places_F` of the frame's faces.
     """
 
     embeddings_NE: NDArray[np.float32]
@@ -66,7 +67,7 @@ class Others(Sequence[NDArray[np.float32]]):
 
 
 class FaceBank:
-    """All faces of a film with the character that clustering gave them; -1 marks a face like no other."""
+    """All faces of a film with their character from clustering; -1 marks a face without a similar one."""
 
     def __init__(
         self,
@@ -101,11 +102,11 @@ class FaceBank:
         return [index for index in self._faces_of.get(character, ()) if self.row_ids[index] != not_row]
 
     def choices(self, character: int, not_row: str) -> Others:
-        """Their embeddings, without a copy of each."""
+        """Their embeddings, without copies."""
         return Others(self.embeddings_NE, self._faces_of.get(character, ()), self._own.get((character, not_row), ()))
 
     def typical(self, character: int, not_row: str) -> int | None:
-        """The place of the most typical face of `character` in frames other than `not_row`; None when there is none."""
+        """Index of the most typical face of `character` in frames other than `not_row`; None if there is none."""
         if character not in self._typical and (mine := self._faces_of.get(character)):
             self._typical[character] = mine[medoid(self.embeddings_NE[mine])]
         best = self._typical.get(character)
@@ -115,14 +116,14 @@ class FaceBank:
         return best
 
     def purity(self, truth: Sequence[str | None]) -> Purity:
-        """Agreement with `truth`, one name for each face; None where nobody knows (such faces don't count)."""
+        """Agreement with `truth`, one name per face, None if unknown (such faces don't count)."""
         agreeing = agreement(self.characters, truth)
         faces, known = len(agreeing), sum(name is not None for name in truth)
         return Purity(sum(agreeing) / faces if faces else 0.0, faces / known if known else 0.0, faces)
 
 
 def agreement(characters: Sequence[int], truth: Sequence[str | None]) -> list[bool]:
-    """For each face with a character and a truth: does it show the person whom most of its character's faces show?"""
+    """For each face with a character and a ground truth: whether it shows the majority person of its character."""
     if len(truth) != len(characters):
         raise ValueError(f"purity needs one truth for each of {len(characters)} faces, got {len(truth)}")
     names = defaultdict(list)

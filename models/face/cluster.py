@@ -1,9 +1,10 @@
-"""Which faces of a film show the same character: Chinese whispers (Biemann 2006) on distances of embeddings.
+"""Clusters a film's faces by character: Chinese whispers (Biemann 2006) on distances of embeddings.
 
-When two faces are alike is the embedder's to say: see the `clustering` of its config. dlib's own
-`chinese_whispers_clustering` gives all pairs below the threshold the same weight, which joins different people in drawn
-films, knows no cosines, keeps all pairs in memory and takes 20 times as long.
-Shapes: N faces, M some of them, E numbers an embedding.
+Metric and threshold depend on the embedder: see `clustering` of its config. dlib's own `chinese_whispers_clustering`
+gives all pairs below the threshold the same weight, which joins different people in drawn films; it has no cosine
+distance, keeps all pairs in memory and takes 20 times as long.
+
+Shapes: N faces, M some of them, E numbers per embedding.
 """
 
 from typing import Literal
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-ROUNDS = 50  # the labels usually stand still after five
-BLOCK = 256  # faces whose distances to all others are in memory at a time
+ROUNDS = 50  # labels usually converge after five
+BLOCK = 256  # faces per block of distances
 
 
 class ClusteringConfig(BaseModel, frozen=True, extra="forbid"):
-    """When two faces count as alike."""
+    """When two faces count as the same person's."""
 
     metric: Literal["euclidean", "cosine"] = Field(
         description="distance between embeddings; cosine: 1 minus the cosine"
@@ -26,12 +27,12 @@ class ClusteringConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def chinese_whispers(embeddings_NE: NDArray[np.float32], config: ClusteringConfig, seed: int = 0) -> NDArray[np.int32]:
-    """Labels [N]: 0 for the most frequent character, 1 for the next, ...; -1 for a face that is like no other.
+    """Labels [N]: 0 for the most frequent character, 1 for the next, ...; -1 for a face without a similar one.
 
-    Two faces are neighbours when their distance is below the threshold; every face takes again and again the label
-    with the greatest weight among its neighbours, in an order drawn from `seed`. Ties go to the lower label, so the
-    same faces in the same order give the same characters. Distances are computed anew in each round, a block of faces
-    at a time: memory grows with the number of faces, not with its square.
+    Two faces are neighbours if their distance is below the threshold. In each round every face takes the label with
+    the greatest weight among its neighbours, in an order drawn from `seed`. Ties go to the lower label, so the same
+    faces in the same order give the same characters. Distances are recomputed in each round, a block of faces at a
+    time, so memory grows linearly with the number of faces.
     """
     points_NE = _points(embeddings_NE, config)
     count = len(points_NE)

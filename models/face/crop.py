@@ -1,4 +1,4 @@
-"""A face cut out upright: the similarity that brings its landmarks to fixed places.
+"""Aligned crops of faces, by the similarity transform that maps landmarks to fixed positions.
 
 Shapes: 5 landmarks of 2 numbers each (left eye, right eye, nose, mouth corners), H x W pixels.
 """
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from models.face.face import Face, Image
 
-IN_BOX_52 = np.array(  # where MTCNN's landmarks lie in its box, for faces that come without
+IN_BOX_52 = np.array(  # positions of MTCNN's landmarks in its box, for faces without landmarks
     [[0.31, 0.40], [0.69, 0.40], [0.50, 0.58], [0.35, 0.77], [0.65, 0.77]], np.float32
 )
 
 
 def similarity(from_52: NDArray[np.float32], to_52: NDArray[np.float32]) -> NDArray[np.float64]:
-    """[2, 3]: the turn, scale and shift that bring points nearest to others by least squares (no mirroring)."""
+    """[2, 3]: rotation, scale and shift that map points to others by least squares (no mirroring)."""
     from_mean_2, to_mean_2 = from_52.mean(0, dtype=np.float64), to_52.mean(0, dtype=np.float64)
     from_5, to_5 = (from_52 - from_mean_2) @ [1, 1j], (to_52 - to_mean_2) @ [1, 1j]
     spread = (np.abs(from_5) ** 2).sum()
@@ -24,7 +24,7 @@ def similarity(from_52: NDArray[np.float32], to_52: NDArray[np.float32]) -> NDAr
 
 
 def landmarks(face: Face) -> NDArray[np.float32]:
-    """[5, 2] in fractions of the picture: measured ones, or those of an upright face in its box."""
+    """[5, 2] in fractions of the picture: detected ones, or those of an upright face in its box."""
     if face.landmarks_52 is not None:
         return face.landmarks_52
     low, high = np.array(face.box[:2], np.float32), np.array(face.box[2:], np.float32)
@@ -35,7 +35,7 @@ def landmarks(face: Face) -> NDArray[np.float32]:
 def aligned(image: Image, face: Face, places_52: NDArray[np.float32], side: int) -> Image:
     """RGB uint8 [side, side, 3] with the landmarks at `places_52` (fractions); black beyond the picture's border.
 
-    A face much larger than the chip is shrunk by a whole factor first, so that no pixel is skipped.
+    A face much larger than the crop is first reduced by an integer factor, to avoid aliasing.
     """
     from PIL import Image as Pillow
 

@@ -1,7 +1,7 @@
 """Face embeddings by dlib: an aligned 150x150 chip, a ResNet, 128 numbers (Euclidean distance; CC0 weights).
 
-MTCNN's five landmarks align better than dlib's own predictor on film stills (median distance of one person to another
-minus that to oneself: 0.21 against 0.19), so the predictor serves only faces that come without landmarks.
+MTCNN's five landmarks align better than dlib's own predictor on film stills (median distance between persons minus that
+within a person: 0.21 against 0.19), so the predictor is used only for faces without landmarks.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from models.face.face import ConsentConfig, Face, Image, MtcnnFinderConfig
 from models.face.quality import QualityConfig
 from models.packaged import MODELS, packaged
 
-CHIP = 150  # pixels; what the ResNet was trained on
+CHIP = 150  # pixels, as in the ResNet's training
 PADDING = 0.25  # of the face's size on each side
 MEAN_FACE_52 = np.array(  # eyes, nose tip, mouth corners in dlib's mean face, where 0 to 1 spans jaw and brows
     [[0.226, 0.216], [0.754, 0.216], [0.490, 0.516], [0.254, 0.780], [0.726, 0.780]], dtype=np.float32
@@ -24,18 +24,18 @@ MEAN_FACE_52 = np.array(  # eyes, nose tip, mouth corners in dlib's mean face, w
 
 
 class DlibConfig(BaseModel, frozen=True, extra="forbid"):
-    """MTCNN finds, dlib's 5-point predictor aligns, dlib's ResNet embeds (distances of one person mostly below 0.5).
+    """MTCNN detects, dlib's 5-point predictor aligns, dlib's ResNet embeds (a person's distances mostly below 0.5).
 
-    With MTCNN's landmarks 0.5 kept apart what 0.55 joined (two actors in one kind of hat, a machine taken for a face)
-    on three real films, and 0.46 tore single actors apart.
+    On three real films with MTCNN's landmarks, a threshold of 0.55 joined different faces (two actors in the same kind
+    of hat, a machine detected as a face), 0.46 split single actors, and 0.5 did neither.
     """
 
     kind: Literal["dlib"] = "dlib"
-    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
+    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are detected")
     quality: QualityConfig = Field(QualityConfig(), description="which faces enter the face bank")
     consent: ConsentConfig = Field(ConsentConfig(), description="whose faces may be used")
     clustering: ClusteringConfig = Field(
-        ClusteringConfig(metric="euclidean", threshold=0.5), description="when two faces show one person"
+        ClusteringConfig(metric="euclidean", threshold=0.5), description="when two faces count as the same person's"
     )
 
     @property
@@ -50,7 +50,7 @@ class DlibConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class DlibFaceEmbedder:
-    """MTCNN finds, dlib embeds. Identity is decided by distance: see cluster.py for the threshold."""
+    """MTCNN detects, dlib embeds. Identity is decided by distance; cluster.py applies the threshold."""
 
     name = "dlib"
 
@@ -73,7 +73,7 @@ class DlibFaceEmbedder:
         return [self.embed(image, faces) for image, faces in zip(images, found, strict=True)]
 
     def embed(self, image: Image, faces: Sequence[Face]) -> list[Face]:
-        """The same faces in the same order, with embeddings [128]; aligned by their landmarks where they have them."""
+        """The same faces in the same order, with embeddings [128]; aligned by their landmarks if they have some."""
         if not faces:
             return []
         pixels = np.ascontiguousarray(image)

@@ -1,4 +1,4 @@
-"""What every face embedder is: from pictures to faces and vectors that tell who they show."""
+"""The interface of face embedders: from pictures to faces and identity vectors."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 Image = NDArray[np.uint8]  # RGB, height x width x 3
 
-MOST_FACES = 5  # of a frame (Appendix A)
+MOST_FACES = 5  # per frame (Appendix A)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Face:
 
 
 class FaceEmbedder(Protocol):
-    """Finds faces and describes who they show."""
+    """Detects faces and embeds their identity."""
 
     name: str
     revision: str
@@ -37,21 +37,21 @@ class FaceEmbedder(Protocol):
         ...
 
     def embed(self, image: Image, faces: Sequence[Face]) -> list[Face]:
-        """The same faces in the same order, with embeddings; for a caller whose detector has already found them."""
+        """The same faces in the same order, with embeddings; for faces that are already detected."""
         ...
 
 
 class MtcnnFinderConfig(BaseModel, frozen=True, extra="forbid"):
-    """Which faces MTCNN searches for."""
+    """Which faces MTCNN detects."""
 
     smallest: int = Field(32, ge=12, description="height of the smallest face in pixels")
     thresholds: tuple[float, float, float] = Field(
-        (0.6, 0.7, 0.9), description="least confidence in each of the three networks"
+        (0.6, 0.7, 0.9), description="smallest confidence in each of the three networks"
     )
 
 
 class ConsentConfig(BaseModel, frozen=True, extra="forbid"):
-    """Whose faces may be used: if pictures of people who agreed are given, nobody else's face is."""
+    """Whose faces may be used: if pictures of consenting people are given, no other face is used."""
 
     not_identity: ClassVar[tuple[str, ...]] = ("folder",)
 
@@ -61,7 +61,7 @@ class ConsentConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def pictures(self) -> list[Path]:
-        """The files in the folder, sorted; hidden ones are passed over."""
+        """The files in the folder, sorted, without hidden ones."""
         if not self.folder:
             return []
         return sorted(path for path in Path(self.folder).iterdir() if path.is_file() and path.name[0] != ".")

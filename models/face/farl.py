@@ -1,7 +1,7 @@
 """Face embeddings by FaRL-B/16 (Zheng et al. 2022): CLIP's image tower, trained on faces and their captions.
 
-The crop is that of the authors' own attribute model for 224 pixels: the eyes a sixth of the side apart, so that hair
-and chin are seen. Shapes: N faces, C numbers of an embedding.
+The crop is that of the authors' attribute model for 224 pixels: the eyes are a sixth of the side apart, so that it
+includes hair and chin. Shapes: N faces, C numbers of an embedding.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ PLACES_52 = np.array(  # eyes, nose, mouth corners in fractions of the crop
 
 
 class FarlConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """MTCNN finds and aligns, FaRL-B/16 embeds: the paper's face embedding.
+    """MTCNN detects and aligns, FaRL-B/16 embeds: the paper's face embedding.
 
-    FaRL learnt faces and their captions, not identities; `clustering.threshold` is a start, to be chosen with
+    FaRL was trained on faces and their captions, not on identities. Choose `clustering.threshold` with
     benchmarks/face_purity.py.
     """
 
@@ -53,29 +53,29 @@ class FarlConfig(CheckpointConfig, frozen=True, extra="forbid"):
         "projection",
         description="projection: CLIP's joint space (512 numbers); pooled: the class token before it (768 numbers)",
     )
-    width: int = Field(512, ge=1, description="numbers of an embedding; read from the checkpoint where it is at hand")
-    batch: int = Field(32, ge=1, description="faces that run together")
-    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are searched for")
+    width: int = Field(512, ge=1, description="numbers of an embedding; read from the checkpoint if it is available")
+    batch: int = Field(32, ge=1, description="faces per batch")
+    finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are detected")
     quality: QualityConfig = Field(QualityConfig(), description="which faces enter the face bank")
     consent: ConsentConfig = Field(ConsentConfig(), description="whose faces may be used")
     clustering: ClusteringConfig = Field(
-        ClusteringConfig(metric="cosine", threshold=0.25), description="when two faces show one person"
+        ClusteringConfig(metric="cosine", threshold=0.25), description="when two faces count as the same person's"
     )
 
     @property
     def revision(self) -> str:
-        """Of the finder's pinned weights and of the checkpoint."""
+        """Revision of the detector's pinned weights and of the checkpoint."""
         return f"{MODELS['mtcnn'].revision}, {super().revision}"
 
     def checkpoint_width(self) -> int | None:
-        """Numbers of the checkpoint's embeddings, None where it isn't on this machine."""
+        """Width of the checkpoint's embeddings, None if it isn't on this machine."""
         if self.feature == "projection":
             return saved_width(self.origin, self.source, "projection_dim", "visual.proj", axis=1)
         return saved_width(self.origin, self.source, "hidden_size", "visual.conv1.weight", axis=0)
 
 
 class FarlFaceEmbedder:
-    """MTCNN finds and aligns, FaRL embeds; vectors are of unit length, so that cosines compare them."""
+    """MTCNN detects and aligns, FaRL embeds; vectors have unit length for cosine distances."""
 
     name = "farl"
 
@@ -103,7 +103,7 @@ class FarlFaceEmbedder:
         return [[replace(face, embedding=next(vectors)) for face in faces] for faces in found]
 
     def embed(self, image: Image, faces: Sequence[Face]) -> list[Face]:
-        """The same faces in the same order, with embeddings [C]; aligned by their landmarks where they have them."""
+        """The same faces in the same order, with embeddings [C]; aligned by their landmarks if they have some."""
         vectors_NC = self._embed([self._chip(image, face) for face in faces])
         return [replace(face, embedding=row_C) for face, row_C in zip(faces, vectors_NC, strict=True)]
 
@@ -132,7 +132,7 @@ class FarlFaceEmbedder:
 
 
 def network(config: FarlConfig) -> Any:
-    """FaRL's tower; raises CheckpointError when it is missing or of another kind."""
+    """FaRL's image tower; raises CheckpointError if it is missing or of another kind."""
     if config.feature == "projection":
         return load_vision(config.origin, config.source, config.hub_revision)
     if is_file(config.source):

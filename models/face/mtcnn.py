@@ -1,7 +1,7 @@
-"""Finding faces with MTCNN: proposals over a pyramid of scales, then two networks that judge and refine.
+"""Face detection with MTCNN: proposals over a pyramid of scales, then two networks that classify and refine.
 
-The networks are facenet_pytorch's. Its own detection is not used: it shrinks the whole picture anew for each level of
-the pyramid, which takes 1.7 times as long, and opens its pickled weights without a look at their digests.
+The networks are facenet_pytorch's. Its own detection code is not used: it rescales the full picture for each level of
+the pyramid, which takes 1.7 times as long, and loads its pickled weights without checking their hashes.
 Shapes: N candidates; boxes are x0, y0, x1, y1 in pixels of the given picture until the very end.
 """
 
@@ -17,16 +17,16 @@ from torchvision.ops import nms
 from models.face.face import Face, Image, MtcnnFinderConfig
 from models.packaged import MODELS, packaged
 
-PYRAMID = 0.709  # each level shows half the area of the one before
-FIELD = 12  # pixels that the proposal network sees
+PYRAMID = 0.709  # each level has half the area of the previous one
+FIELD = 12  # receptive field of the proposal network in pixels
 STRIDE = 2
 
 
 class FaceFinder:
     """MTCNN as a function from pictures to faces without embeddings.
 
-    Of a picture 896x512, faces of at least `config.smallest` pixels are found; the first level of the pyramid is
-    FIELD / smallest of the picture, which is what makes it fast.
+    It detects faces of at least `config.smallest` pixels in a picture of 896x512. The first level of the pyramid is
+    FIELD / smallest of the picture's size, which makes it fast.
     """
 
     def __init__(self, config: MtcnnFinderConfig) -> None:
@@ -39,7 +39,7 @@ class FaceFinder:
         parts = {"pnet": PNet(pretrained=False), "rnet": RNet(pretrained=False), "onet": ONet(pretrained=False)}
         networks = nn.ModuleDict(parts).eval()
         networks.load_state_dict(load_file(packaged("mtcnn") / "model.safetensors"))
-        self.networks = networks.to(memory_format=torch.channels_last)  # pooling is much faster so
+        self.networks = networks.to(memory_format=torch.channels_last)  # makes pooling much faster
 
     def find(self, images: Sequence[Image]) -> list[list[Face]]:
         """All faces of each picture, largest first."""
@@ -129,7 +129,7 @@ def _corrected(boxes_N4: Tensor, correction_N4: Tensor) -> Tensor:
 
 
 def _crops(pixels_1CHW: Tensor, boxes_N4: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Squares around the boxes, cut at the picture's border, shrunk to `size`; boxes with nothing inside fall away."""
+    """Squares around the boxes, clipped at the picture's border, resized to `size`; empty boxes are dropped."""
     height, width = pixels_1CHW.shape[2:]
     centre_N2 = (boxes_N4[:, :2] + boxes_N4[:, 2:]) / 2
     half_N1 = (boxes_N4[:, 2:] - boxes_N4[:, :2]).amax(1, keepdim=True) / 2
@@ -144,7 +144,7 @@ def _crops(pixels_1CHW: Tensor, boxes_N4: Tensor, size: int) -> tuple[Tensor, Te
 
 
 def _without_nested(boxes_N4: Tensor, scores_N: Tensor) -> list[int]:
-    """Indices without those boxes that lie mostly (0.7) inside a better one or hold one."""
+    """Indices without boxes that are mostly (0.7) inside a better box or contain one."""
     kept: list[int] = []
     for i in torch.argsort(scores_N, descending=True, stable=True).tolist():
         low_N2 = torch.maximum(boxes_N4[kept, :2], boxes_N4[i, :2])

@@ -1,6 +1,6 @@
-"""Which faces are good enough for the bank: large, sharp, seen from the front; of those the five largest of a frame.
+"""Selects faces for the bank: large, sharp and frontal ones, at most the five largest of a frame.
 
-A face that is left out keeps its row with a reason, which is counted. Shapes: as in crop.py.
+A rejected face keeps its row, with a reason, which is counted. Shapes: as in crop.py.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ REASONS: dict[str, str] = {
     "turned": "seen too much from the side",
     "beyond_five": f"a frame's {MOST_FACES} largest good faces are kept",
 }
-SIDE = 64  # pixels of the chip on which sharpness is measured
+SIDE = 64  # side in pixels of the crop on which sharpness is measured
 PLACES_52 = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.58], [0.34, 0.8], [0.66, 0.8]], np.float32)
 
 
 class QualityConfig(BaseModel, frozen=True, extra="forbid"):
-    """Which faces enter the bank; see the measures below."""
+    """Which faces enter the bank; the functions below define the measures."""
 
-    smallest: float = Field(32, ge=0, description="least height of a face's box in pixels")
+    smallest: float = Field(32, ge=0, description="smallest height of a face's box in pixels")
     least_sharpness: float = Field(
-        0.02, ge=0, description="least sharpness of a face; drawn faces have 0.05 to 0.16, blurred ones 0.006 to 0.018"
+        0.02, ge=0, description="smallest sharpness; drawn faces have 0.05 to 0.16, blurred ones 0.006 to 0.018"
     )
     largest_turn: float = Field(
         0.6,
@@ -38,7 +38,7 @@ class QualityConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 def reasons(image: Image, faces: Sequence[Face], config: QualityConfig) -> list[str]:
-    """For each face "" or why it stays out; `faces` come largest first, as embedders give them."""
+    """For each face "" or the reason for its rejection; `faces` are sorted, largest first."""
     found = [_reason(image, face, config) for face in faces]
     good = [place for place, reason in enumerate(found) if reason == GOOD]
     for place in good[MOST_FACES:]:
@@ -65,7 +65,7 @@ def sharpness(image: Image, face: Face) -> float:
 
 
 def turn(face: Face, aspect: float) -> float:
-    """How far the nose stands from the middle of the eyes, along the line through them, in distances of the eyes.
+    """Offset of the nose from the middle of the eyes, along the line through them, in distances of the eyes.
 
     0 from the front, about 0.5 in half profile; 0 for a face without landmarks. `aspect`: width over height.
     """
