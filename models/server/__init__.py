@@ -1,4 +1,4 @@
-"""Models that any OpenAI-compatible server serves (vLLM, SGLang): what is asked, what is answered, what goes wrong."""
+"""Models behind an OpenAI-compatible server (vLLM, SGLang): config, questions, answers and errors."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,38 +9,38 @@ from pydantic import BaseModel, Field, field_validator
 
 from models.errors import ModelError
 
-Message = Mapping[str, Any]  # as the chat completions API has it: role and content
+Message = Mapping[str, Any]  # of the chat completions API: role and content
 
 
 class ServerError(ModelError):
-    """A server that can't be used; the message names the URL that was tried and how to start one."""
+    """The server can't be used; the message names its URL and says how to start one."""
 
 
 class BudgetError(ModelError):
-    """The requests or tokens that a film may cost are used up; the message names the setting."""
+    """A film's budget of requests or tokens is used up; the message names the setting."""
 
 
 class ServerConfig(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
-    """Which model of which server, and its limits.
+    """A server, its model and limits.
 
-    The key is read from the environment, and stands in no config, fingerprint, row or log.
+    The key is read from the environment; it is never in a config, fingerprint, row or log.
     """
 
     not_identity: ClassVar[tuple[str, ...]] = (
         *("base_url", "key_variable", "concurrency", "timeout_s", "attempts", "backoff_s", "longest_wait_s"),
         *("requests_a_film", "tokens_a_film"),
     )
-    """Where the work is done, how fast and how much of it: no part of a fingerprint."""
+    """Fields about address, speed and limits: not part of a fingerprint."""
 
     base_url: str = Field("http://localhost:8000/v1", description="URL of the OpenAI-compatible API")
     model: str = Field(description="name of the served model")
     key_variable: str = Field("", description='environment variable that holds the API key; "": no key')
-    concurrency: int = Field(16, ge=1, description="requests under way at a time")
+    concurrency: int = Field(16, ge=1, description="concurrent requests")
     timeout_s: float = Field(120, gt=0, description="seconds to wait for an answer")
     attempts: int = Field(
         6,
         ge=1,
-        description="attempts at a request that fails in a way that may pass (connection, HTTP 408, 425, 429, 5xx)",
+        description="attempts at a request after transient errors (connection, HTTP 408, 425, 429, 5xx)",
     )
     backoff_s: float = Field(
         1,
@@ -49,10 +49,10 @@ class ServerConfig(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=
         "otherwise",
     )
     longest_wait_s: float = Field(120, ge=0, description="longest wait between two attempts in seconds")
-    answers: int = Field(3, ge=1, description="attempts at an answer that can be used")
-    requests_a_film: int | None = Field(None, ge=1, description="most requests for one film; null: no limit")
+    answers: int = Field(3, ge=1, description="attempts at a usable answer")
+    requests_a_film: int | None = Field(None, ge=1, description="maximum requests per film; null: no limit")
     tokens_a_film: int | None = Field(
-        None, ge=1, description="most tokens for one film, prompts included, as the server counts them; null: no limit"
+        None, ge=1, description="maximum tokens per film, including prompts, as counted by the server; null: no limit"
     )
 
     @field_validator("base_url")
@@ -66,7 +66,7 @@ class ServerConfig(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=
         return url.rstrip("/")
 
     def key(self) -> str:
-        """The API key, or empty; raises ServerError when its environment variable is not set."""
+        """The API key, or ""; raises ServerError if its environment variable is not set."""
         if self.key_variable and not os.environ.get(self.key_variable):
             raise ServerError(
                 f"the environment variable {self.key_variable!r} is not set: it has to hold the key of {self.base_url}"
@@ -74,7 +74,7 @@ class ServerConfig(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=
         return os.environ.get(self.key_variable, "") if self.key_variable else ""
 
     def error(self, url: str, problem: str) -> ServerError:
-        """What to raise when the server can't be used, with the cure."""
+        """The error to raise if the server can't be used, with the cure."""
         return ServerError(
             f"{url}: {problem}. Start a server with `vllm serve {self.model}` or "
             f"`python -m sglang.launch_server --model-path {self.model} --port 8000`, or set "
@@ -84,7 +84,7 @@ class ServerConfig(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=
 
 @dataclass(frozen=True)
 class Question:
-    """One chat. `key` names its row and subject, and comes back with the answer; `schema` is the JSON to be held to."""
+    """One chat. `key` identifies its row and subject and is returned with the answer; `schema` constrains the JSON."""
 
     key: str
     film_id: str
@@ -95,7 +95,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said; `cut` when it was stopped at `most_tokens`."""
+    """A model's output; `cut`: it was stopped at `most_tokens`."""
 
     text: str
     cut: bool = False
@@ -103,7 +103,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Answer:
-    """The last reply to a question, under the question's key; `reason` says why it can't be used, "" when it can."""
+    """The last reply to a question, with the question's key; `reason` says why it is unusable, "" if it is usable."""
 
     key: str
     reply: Reply

@@ -1,9 +1,9 @@
-"""Many questions to one OpenAI-compatible server: bounded, repeated where it helps, and answered by key.
+"""Asks one OpenAI-compatible server many questions: with limited concurrency and retries; answers are joined by key.
 
-Each question is a coroutine of its own that keeps its key from the request to the accepted answer, so neither the order
-of completion nor a retry nor two equal pictures can exchange answers. What a server gets wrong on its side is looked
-for too: when replies to different requests have the same id, all of those questions are asked again. (A reply that only
-the wrong question gets can't be told from a right one.)
+Each question is a coroutine that keeps its key from the request to the accepted answer. So the order of completion,
+retries and equal pictures can't exchange answers. Mistakes of the server are detected too: if replies to different
+requests have the same id, all of those questions are asked again. (A reply that only the wrong question gets can't be
+detected.)
 """
 
 import asyncio
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     import httpx
 
 REPEATED = "the server gave the same answer to another question"
-REMEMBERED = 10_000  # replies whose ids are known
-Fault = Callable[[Question, Reply], str]  # why a reply can't be used, "" when it can
+REMEMBERED = 10_000  # replies whose ids are remembered
+Fault = Callable[[Question, Reply], str]  # why a reply is unusable, "" if it is usable
 
 
 class Client:
-    """Asks one server. `again` is what it is told when a reply can't be used, with {reason} in it."""
+    """Asks one server. `again` is the follow-up message after an unusable reply; it contains {reason}."""
 
     def __init__(self, config: ServerConfig, again: str, clock: Clock | None = None) -> None:
         self._config = config
         self._again = again
         self._sender = Sender(config, "chat/completions", clock)
         self._seen: OrderedDict[str, str] = OrderedDict()  # id of a reply -> hash of the request that it answered
-        self._shared: set[str] = set()  # ids that answered several requests: whose the reply is can't be told
+        self._shared: set[str] = set()  # ids that answered several requests: it is unknown which one is right
         self.budget = self._sender.budget
 
     def ask(self, questions: Sequence[Question], fault: Fault) -> dict[str, Answer]:
         """An answer for each question, by key.
 
         Raises:
-            ValueError: when two questions have the same key.
-            ServerError: when the server gives no answer, or refuses all.
-            BudgetError: when a film's budget is used up.
+            ValueError: two questions have the same key.
+            ServerError: the server gives no answer, or refuses all requests.
+            BudgetError: a film's budget is used up.
         """
         keys = [question.key for question in questions]
         if len(set(keys)) != len(keys):
@@ -56,7 +56,7 @@ class Client:
         return answers
 
     async def _ask_all(self, questions: Sequence[Question], fault: Fault) -> dict[str, Answer]:
-        """Asks all, and those again whose answer has turned out to be shared with another question."""
+        """Asks all questions, and asks again those whose answer was shared with another question."""
         answers: dict[str, Answer] = {}
         for _ in range(self._config.answers):
             left = [one for one in questions if one.key not in answers or answers[one.key].reason == REPEATED]
@@ -78,7 +78,7 @@ class Client:
     async def _answer(
         self, http: "httpx.AsyncClient", gate: asyncio.Semaphore, question: Question, fault: Fault
     ) -> tuple[Answer, str]:
-        """Asks until a reply can be used, and tells the model what was wrong with the last one; and the reply's id."""
+        """Asks until a reply is usable, each time with the reason of the last failure; returns also the reply's id."""
         messages: list[Message] = [*question.messages]
         for _ in range(self._config.answers):
             body = self._body(question, messages)
@@ -115,7 +115,7 @@ class Client:
         return json.dumps(body, ensure_ascii=False).encode()
 
     async def _said(self, http: "httpx.AsyncClient", question: Question, body: bytes) -> Mapping[str, Any]:
-        """The server's JSON; sends the request again while the error may pass."""
+        """The server's JSON; retries after transient errors."""
         return await self._sender.send(
             http, question.film_id, question.key, body, lambda response: self._paid(question, response.json())
         )
@@ -128,7 +128,7 @@ class Client:
         return answer
 
     def _repeated(self, name: str, body: bytes) -> bool:
-        """Whether a reply's id came before, with another request. Equal requests may share a cached reply."""
+        """Whether a reply's id was already used for another request. Equal requests may share a cached reply."""
         if not name:
             return False
         request = hashlib.sha256(body).hexdigest()
@@ -140,14 +140,14 @@ class Client:
 
 
 def _reply(said: Mapping[str, Any]) -> Reply:
-    """What the first choice says; empty where the server's JSON has none, or a filter took it away."""
+    """The text of the first choice; empty if the server's JSON has none, or a filter removed it."""
     try:
         choice = said["choices"][0]
         text = choice["message"]["content"]
-        if isinstance(text, list):  # of parts, as some servers send it
+        if isinstance(text, list):  # some servers send a list of parts
             text = "".join(part["text"] for part in text if part.get("type") == "text")
     except (KeyError, IndexError, TypeError, AttributeError):
         return Reply("")
     end = choice.get("finish_reason")
     told = text if isinstance(text, str) and end != "content_filter" else ""
-    return Reply(told.encode(errors="replace").decode(), end == "length")  # half a character can't be sent or kept
+    return Reply(told.encode(errors="replace").decode(), end == "length")  # without lone surrogates

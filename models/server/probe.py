@@ -1,4 +1,4 @@
-"""One cheap question to a server before hours are spent on what is to be sent to it: is it there, and does it fit?"""
+"""A cheap check of a server before a long run: whether it answers and has the model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,10 @@ PATIENCE = 10  # seconds
 
 
 def probe(config: ServerConfig) -> None:
-    """Asks which models there are. A server that doesn't list them is taken as it is.
+    """Asks for the list of models. A server without such a list is accepted.
 
     Raises:
-        ServerError: when nobody answers, the key is refused, or the model is not among those that are listed.
+        ServerError: the server does not answer, refuses the key, or does not list the model.
     """
     import httpx
 

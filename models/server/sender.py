@@ -1,4 +1,4 @@
-"""Sends requests to one server until they are answered: repeated while the error may pass, and counted."""
+"""Sends requests to one server, retries after transient errors, and counts the budget."""
 
 import asyncio
 import time
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     import httpx
 
 MAY_PASS = {408, 425, 429, *range(500, 600)}
-THIS_REQUEST = {400, 413, 422}  # the server refuses this request, others may be fine
+THIS_REQUEST = {400, 413, 422}  # the server refuses only this request
 
 T = TypeVar("T")
 
 
 class RefusedError(ModelError):
-    """The server will not answer this request."""
+    """The server refuses this request."""
 
 
 class Budget:
-    """What films may cost, counted before a request goes out. Tokens are known once an answer is there, so those
-    under way may exceed the budget."""
+    """The budget per film, checked before each request. Tokens are known only after the answer, so concurrent requests
+    may exceed the budget."""
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
@@ -36,7 +36,7 @@ class Budget:
         self.tokens: Counter[str] = Counter()
 
     def request(self, film_id: str) -> None:
-        """One more request; raises BudgetError when the film has no more left."""
+        """Counts a request; raises BudgetError if the film's budget is used up."""
         for unit, used, most in (
             ("requests", self.requests[film_id], self._config.requests_a_film),
             ("tokens", self.tokens[film_id], self._config.tokens_a_film),
@@ -49,13 +49,13 @@ class Budget:
         self.requests[film_id] += 1
 
     def spent(self, film_id: str, tokens: int) -> None:
-        """What an answer cost."""
+        """Counts the tokens of an answer."""
         self.tokens[film_id] += tokens
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Time in seconds, waiting, and the jitter; a test has its own."""
+    """Time in seconds, sleeping, and jitter; tests replace it."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -63,18 +63,18 @@ class Clock:
 
 
 class Sender:
-    """Sends to the server's address `path`; what it asks of one request, such as a pause, holds for all."""
+    """Sends requests to the server's `path`; a pause that it asks for after one request applies to all."""
 
     def __init__(self, config: ServerConfig, path: str, clock: Clock | None = None) -> None:
         self._config = config
         self._clock = clock or Clock()
         self._key = config.key()
         self.url = f"{config.base_url}/{path}"
-        self._not_before = 0.0  # the clock's time until which the server asked to be left alone
+        self._not_before = 0.0  # the clock's time until which the server asked for a pause
         self.budget = Budget(config)
 
     def http(self) -> "httpx.AsyncClient":
-        """A new connection pool. The whole request has a time limit, its parts have none."""
+        """A new connection pool. The time limit applies to whole requests, not to their parts."""
         import httpx
 
         return httpx.AsyncClient(headers={"Authorization": f"Bearer {self._key}"} if self._key else {}, timeout=None)
@@ -82,17 +82,17 @@ class Sender:
     async def send(
         self, http: "httpx.AsyncClient", film_id: str, key: str, body: bytes, read: "Callable[[httpx.Response], T]"
     ) -> T:
-        """What `read` makes of the server's answer.
+        """The server's answer, parsed by `read`.
 
         Args:
-            film_id: whose budget pays.
-            key: names the request, for the server's log.
-            read: raises ValueError for an answer that can't be read, which is then asked for again.
+            film_id: the film whose budget is charged.
+            key: identifies the request in the server's log.
+            read: raises ValueError for an unreadable answer, which is then requested again.
 
         Raises:
-            RefusedError: when the server refuses this request.
-            ServerError: when it gives no answer, or refuses all.
-            BudgetError: when the film's budget is used up.
+            RefusedError: the server refuses this request.
+            ServerError: it gives no answer, or refuses all requests.
+            BudgetError: the film's budget is used up.
         """
         import httpx
 
@@ -129,7 +129,7 @@ class Sender:
         self._give_up(f"no answer in {self._config.attempts} attempts, the last time {problem}")
 
     async def _hold(self) -> None:
-        """Waits until the time is over for which the server asked all of its clients to leave it alone."""
+        """Waits until the pause that the server asked for is over."""
         while (left := self._not_before - self._clock.now()) > 0:
             await self._clock.sleep(left)
 
@@ -144,7 +144,7 @@ class Sender:
         return asked
 
     def _quoted(self, response: "httpx.Response") -> str:
-        """Status and the beginning of what the server says, without the key that some servers quote."""
+        """Status and the beginning of the server's message, without the key, which some servers quote."""
         text = " ".join(response.text.split())[:300]
         return f"HTTP {response.status_code}: {text.replace(self._key, '***') if self._key else text}"
 
@@ -158,13 +158,13 @@ def first_error(error: BaseException) -> BaseException:
 
 
 def backoff(attempt: int, first_s: float, longest_s: float, random: Random) -> float:
-    """Seconds before attempt `attempt` + 1 (from 1): doubled each time, then any share of its upper half."""
+    """Seconds before attempt `attempt` + 1 (from 1): doubled each time, then a random value in the upper half."""
     whole: float = min(longest_s, first_s * 2 ** (attempt - 1))
     return whole * random.uniform(0.5, 1)
 
 
 def retry_after(header: str | None) -> float:
-    """Seconds that a Retry-After header asks for, whether it holds a number or a date; 0 without one."""
+    """Seconds of a Retry-After header, a number or a date; 0 without one."""
     if not header:
         return 0.0
     try:

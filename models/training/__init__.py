@@ -1,8 +1,8 @@
-"""Training runs as plain objects: what to train, on which batch, with which loss; the loop stands elsewhere.
+"""Trainables: parameters, batches and losses of each model; the loop is in tasks/training/engine.
 
-A step averages `world` batches, however many workers share them. All randomness comes from (seed, step, rank of the
-batch), so that a run restored from `module`'s and the optimiser's state at a step goes on exactly as if it had never
-stopped, on as many workers or on others.
+A step averages `world` batches, for any number of workers. All randomness is derived from (seed, step, rank of the
+batch), so a run that is restored from the states of `module` and optimizer continues exactly as if it had never
+stopped, on any number of workers.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 Schedule = Literal["constant", "linear", "cosine"]
-POOL = 8  # windows of rows that are mixed
+POOL = 8  # windows of rows that are shuffled together
 
 
 class Trainable(Protocol):
-    """One run of AdamW over `steps` steps. `module` holds all state that a checkpoint must save."""
+    """One run of AdamW over `steps` steps. `module` has all state that a checkpoint must save."""
 
     steps: int
     weight_decay: float
@@ -28,7 +28,7 @@ class Trainable(Protocol):
     def module(self) -> nn.Module: ...
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
-        """Those that this step trains; all others keep still and need no gradient."""
+        """The parameters that this step trains; all others are unchanged and need no gradient."""
         ...
 
     def lr(self, step: int) -> float: ...
@@ -38,41 +38,40 @@ class Trainable(Protocol):
         ...
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Any:
-        """Data and noise of one of the `world` batches of a step: a function of (seed, step, rank) alone.
+        """Data and noise of one of the `world` batches of a step, derived only from (seed, step, rank).
 
-        Called in a thread ahead of the step, so it reads and decodes off the step's path; its tensors are moved to
-        the device before `loss` sees them.
+        The dataloader calls it in a thread to prefetch, and moves its tensors to the device.
         """
         ...
 
     def loss(self, batch: Any, step: int) -> tuple[Tensor, Mapping[str, float | Tensor]]:
-        """The scalar to minimise, and its terms by name: as detached tensors they don't make the loop wait for a GPU.
+        """The scalar to minimise, and its terms by name, as detached tensors so that the loop doesn't wait for a GPU.
 
-        Gradients are the caller's to average over batches and workers.
+        The caller averages gradients over batches and workers.
         """
         ...
 
     def stepped(self, step: int) -> None:
-        """Called once after the optimiser's step, for moving averages."""
+        """Called after the optimizer's step, to update the EMA."""
         ...
 
     def export(self, path: Path) -> None:
-        """Write the trained model as a folder that `from_pretrained` opens."""
+        """Writes the trained model as a folder for `from_pretrained`."""
         ...
 
 
 @runtime_checkable
 class Validated(Protocol):
-    """A Trainable that has held-out rows."""
+    """A Trainable with held-out rows."""
 
     def validate(self) -> Mapping[str, float | Tensor]:
-        """Figures of the held-out rows, with the same seeds at each call; "loss" picks the best checkpoint."""
+        """Figures of the held-out rows, with the same seeds at each call; "loss" selects the best checkpoint."""
         ...
 
 
 @runtime_checkable
 class Pictured(Protocol):
-    """A Trainable that can be looked at."""
+    """A Trainable with sample pictures."""
 
     def pictures(self) -> Tensor:
         """Samples at fixed seeds as one picture, [3, H, W] in 0-1."""
@@ -86,11 +85,11 @@ def generator(*parts: int) -> torch.Generator:
 
 
 def rows_of_step(count: int, batch: int, seed: int, step: int, rank: int, world: int, window: int = 1) -> Tensor:
-    """Which of `count` rows one of the `world` batches of a step reads: each epoch is a new order, dealt out.
+    """The rows, of `count`, of one of the `world` batches of a step. Each epoch has a new order, without replacement.
 
     Args:
-        window: consecutive rows that are read together. The windows are shuffled, then the rows within each POOL of
-            them; rows that fit in one such pool are shuffled as a whole.
+        window: consecutive rows that are read together. Windows are shuffled, then the rows within each POOL of
+            windows; if all rows fit into one pool, they are shuffled together.
     """
     first = (step * world + rank) * batch
     places = torch.arange(first, first + batch)

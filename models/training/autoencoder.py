@@ -1,4 +1,4 @@
-"""Stages 1 and 2: compressor and decoder learn to rebuild keyframes from tokens (section 3.2, Appendix A).
+"""Stages 1 and 2: trains compressor and decoder to rebuild keyframes from tokens (section 3.2, Appendix A).
 
 Shapes: F pictures of the training set, B of a batch, N positions and C channels of the image encoder, L tokens,
 D token width; latents_BCHW are the codec's.
@@ -24,46 +24,46 @@ from models.training.ema import Averaged, learning_rate
 from models.training.sheet import SHOWN, VALIDATED, even, sheet, windows
 from models.training.views import Drawn, Views
 
-_MEASURED = 10_000  # pictures whose tokens' mean and deviation are kept
-_COMPONENTS = 512  # pictures whose principal components a code starts from
+_MEASURED = 10_000  # pictures for mean and standard deviation of the tokens
+_COMPONENTS = 512  # pictures for the principal components that initialise a code
 
 
 class StageConfig(BaseModel, frozen=True, extra="forbid"):
-    """The defaults are the laptop's: fine-tuning on the keyframes of one film, a few minutes of one CPU core.
+    """The defaults are those of the recipe `laptop`: fine-tuning on one film's keyframes, minutes on one CPU core.
 
-    The paper: two stages (images, then films) of 120k steps, of which the first 20k train the compressor alone.
+    The paper: two stages (images, then films) of 120k steps; the first 20k train only the compressor.
     """
 
     warmup_steps: int = Field(800, ge=0, description="first steps, with the U-Net frozen; the paper: 20,000")
-    warmup_batch: int = Field(16, gt=0, description="keyframes a step while the U-Net is frozen")
+    warmup_batch: int = Field(16, gt=0, description="keyframes per step while the U-Net is frozen")
     warmup_learning_rate: float | None = Field(
         1e-3, gt=0, description="learning rate while the U-Net is frozen; null: one schedule over all steps"
     )
-    steps: int = Field(1050, gt=0, description="all steps, the frozen ones included; the paper: 120,000")
+    steps: int = Field(1050, gt=0, description="all steps, including those with a frozen U-Net; the paper: 120,000")
     batch: int = Field(8, gt=0, description="keyframes a step")
     learning_rate: float = Field(
         6e-4, gt=0, description="highest learning rate; the paper: 1e-4 falling to 2e-5, then 2e-5"
     )
-    schedule: Schedule = Field("cosine", description="how the learning rate goes on after its warm-up")
-    falls_to: float = Field(0.05, ge=0, le=1, description="share of the learning rate that is left at the end")
+    schedule: Schedule = Field("cosine", description="learning rate schedule after the warm-up")
+    falls_to: float = Field(0.05, ge=0, le=1, description="final learning rate, as a share of the highest")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
     token_noise: float = Field(
         0.4,
         ge=0,
-        description="std of the noise on tokens, which have unit variance: what lies near a known keyframe's "
-        "tokens decodes to that keyframe, not to a blend",
+        description="std of the noise on tokens, which have unit variance: tokens near a known keyframe's then decode "
+        "to that keyframe, not to a blend",
     )
     flip: float = Field(0.5, ge=0, le=1, description="share of mirrored keyframes")
     coarse_weight: float = Field(1.0, ge=0, description="weight of the coarse head's loss")
     pixel_weight: float = Field(
-        0.0, ge=0, description="weight of l1 in pixels beside l2 in latents, in the coarse head's loss"
+        0.0, ge=0, description="weight of l1 in pixels, added to l2 in latents, in the coarse head's loss"
     )
-    average: float = Field(0.98, ge=0, lt=1, description="decay of the weights' exported moving average; 0: none")
+    average: float = Field(0.98, ge=0, lt=1, description="decay of the exported EMA of the weights; 0: none")
     seed: int = Field(0, description="seed of all random draws")
 
 
 class AutoencoderTrainingConfig(StageConfig, frozen=True, extra="forbid"):
-    """How long and on what the whole autoencoder learns, and its sizes."""
+    """The training of the whole autoencoder, and its sizes."""
 
     model: AutoencoderConfig = Field(AutoencoderConfig(), description="sizes of the autoencoder")
 
@@ -80,10 +80,10 @@ class Batch(NamedTuple):
 class AutoencoderTraining:
     """Trains compressor, coarse head and decoder; the image encoder and the codec are frozen.
 
-    The first `warmup_steps` leave the U-Net as it is. Without a coarse head they minimise eq. 1 through the frozen
-    decoder, as the paper does with a pretrained one; with a coarse head they minimise its l2 loss alone, which
-    doesn't run the U-Net and costs little. With `init`, a folder that `export` wrote, training goes on from there, at
-    whatever size of pictures; the latents must come from that folder's codec.
+    The U-Net is frozen in the first `warmup_steps`. Without a coarse head they minimise eq. 1 through the frozen
+    decoder, as the paper does with a pretrained one; with a coarse head they minimise only its l2 loss, which
+    doesn't run the U-Net and is cheap. With `init`, a folder of `export`, training starts from its weights, at any
+    size of pictures; the latents must be from that folder's codec.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class AutoencoderTraining:
         model = self._random(codec) if init is None else self._initialised(codec, init)
         for part in (model.compressor, model.decoder.coarse):
             if part is not None:
-                part.to(memory_format=torch.channels_last)  # a third faster on CPUs
+                part.to(memory_format=torch.channels_last)  # faster by a third on CPUs
         self.module = Averaged(model.train(), config.average)
 
     def _model(self, codec: Codec, unet: Any = None) -> DiffusionAutoencoder:
@@ -110,7 +110,7 @@ class AutoencoderTraining:
             return DiffusionAutoencoder(self.config.model, codec, unet)
 
     def _random(self, codec: Codec) -> DiffusionAutoencoder:
-        """Random weights, but for a compressor's code, which starts from principal components."""
+        """Random weights, except that a compressor's code starts from principal components."""
         model = self._model(codec)
         coarse, compressor = model.decoder.coarse, model.compressor
         if next(model.parameters()).is_meta:  # there are no pictures
@@ -125,13 +125,13 @@ class AutoencoderTraining:
         return model
 
     def _initialised(self, codec: Codec, init: Path) -> DiffusionAutoencoder:
-        """The weights of `init`, for pictures of this training's size."""
+        """The model of `init`, for pictures of this training's size."""
         first = DiffusionAutoencoder.from_pretrained(init)
         wanted, kept = self.config.model.decoder, first.config.decoder
         own: dict[str, Any] = {"image_size": wanted.image_size}
-        if wanted.unet.kind == kept.unet.kind == "sdxl":  # its weights are here, wherever they once lay
+        if wanted.unet.kind == kept.unet.kind == "sdxl":  # the weights are in `init`, wherever they came from
             own["unet"] = wanted.unet
-        known = {} if wanted.identity else {"identity": kept.identity}  # of stage 3: it goes on knowing scripts
+        known = {} if wanted.identity else {"identity": kept.identity}  # a model of stage 3 keeps its identity input
         model = self.config.model.model_copy(update={"decoder": wanted.model_copy(update=known)})
         if first.config.model_copy(update={"decoder": kept.model_copy(update=own)}) != model:
             raise ValueError(f"{str(init)!r} holds an autoencoder of another config: {first.config!r}")
@@ -147,17 +147,17 @@ class AutoencoderTraining:
         return made
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
-        """Compressor (and coarse head), and after the warm-up the decoder too."""
+        """Compressor (and coarse head); after the warm-up also the decoder."""
         model = self.module.live
         if step >= self.config.warmup_steps:
-            unused = ("sentence_mlp.", "face_mlp.")  # of a decoder that knows scripts; stages 1 and 2 give it none
+            unused = ("sentence_mlp.", "face_mlp.")  # of a decoder of stage 3; stages 1 and 2 don't use them
             decoder = (p for name, p in model.decoder.named_parameters() if not name.startswith(unused))
             return [*model.compressor.parameters(), *decoder]
         coarse = [] if model.decoder.coarse is None else list(model.decoder.coarse.parameters())
         return [*model.compressor.parameters(), *coarse]
 
     def lr(self, step: int) -> float:
-        """Each phase rises over its first steps and falls by `schedule`, or all steps are one phase."""
+        """Each phase warms up and then follows `schedule`, or all steps are one phase."""
         config = self.config
         if config.warmup_learning_rate is None:
             return config.learning_rate * learning_rate(config.schedule, step, config.steps, config.falls_to)
@@ -186,12 +186,12 @@ class AutoencoderTraining:
         return Batch(drawn, config.token_noise * token_noise_BLD, noise_BCHW, timestep_B)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Eq. 1, plus the coarse head's l2 loss where there is one."""
+        """Eq. 1, plus the loss of the coarse head if there is one."""
         return self._loss(self.module.live, self.views, batch, step)
 
     @torch.no_grad()
     def validate(self) -> dict[str, Tensor]:
-        """The averaged weights' losses on held-out pictures, with the same noise at each call; none: no figures."""
+        """The EMA weights' losses on held-out pictures, with the same noise at each call; {} without such pictures."""
         if self.held_out is None:
             return {}
         rows_F = even(len(self.held_out), VALIDATED)
@@ -205,10 +205,10 @@ class AutoencoderTraining:
 
     @torch.no_grad()
     def pictures(self) -> Tensor:
-        """A row of pictures, held-out ones where there are any, and below them what their tokens rebuild."""
+        """A row of pictures, held-out ones if there are any, above their reconstructions."""
         views, model = self.held_out or self.views, self.module.average
         shapes = list(views.batches(even(len(views), SHOWN), SHOWN))
-        rows_B = max(shapes, key=len)  # of one shape, that which most have
+        rows_B = max(shapes, key=len)  # the most frequent shape
         seen = views.see(views.draw(rows_B, torch.zeros_like(rows_B)), model.token_mean_LD.device)
         assert seen.features_BNC is not None
         drawn_BCHW = model.reconstruct(model.encode(seen.features_BNC), seeds=range(len(rows_B)))
@@ -242,17 +242,17 @@ class AutoencoderTraining:
 
     @torch.no_grad()
     def export(self, path: Path) -> None:
-        """The averaged weights, with the statistics of the training keyframes' tokens."""
-        model = self.module.average.eval().to(device())  # of shards put together it lies on the CPU
+        """Exports the EMA weights, with the statistics of the training keyframes' tokens."""
+        model = self.module.average.eval().to(device())  # gathered shards are on the CPU
         model.measure_tokens(self._tokens(model))
         model.save_pretrained(path)
 
     def _tokens(self, model: DiffusionAutoencoder) -> Tensor:
-        """Of the training pictures, then of their mirror images; of very many, windows that are evenly spread."""
+        """Tokens of the training pictures, then of their mirror images; of evenly spread windows if there are many."""
         rows_F = windows(len(self.views), _MEASURED)
         tokens: tuple[list[Tensor], list[Tensor]] = ([], [])
         for rows_B in self.views.batches(rows_F, 64):
-            for mirrored, made in enumerate(tokens):  # side by side, while their window is in memory
+            for mirrored, made in enumerate(tokens):  # both together, while their window is in memory
                 drawn = self.views.draw(rows_B, torch.full_like(rows_B, mirrored))
                 made.append(model.encode(self.views.features_of(drawn, model.token_mean_LD.device)))
         return torch.cat([*tokens[0], *tokens[1]])

@@ -1,4 +1,4 @@
-"""The repeated blocks of a model: what is sharded, compiled and recomputed as a unit."""
+"""The repeated blocks of a model, the units of sharding, compilation and activation checkpointing."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,15 +18,15 @@ def blocks(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def recompute_activations(module: nn.Module) -> None:
-    """Makes each block keep only its inputs for the backward pass and run its forward pass again there.
+    """Activation checkpointing: each block stores only its inputs and repeats its forward pass in the backward pass.
 
-    Same gradients, dropout included; about a third more time, and memory for one block's activations at a time.
+    Gradients are the same, also with dropout. It takes a third more time, and memory for one block's activations.
     """
     for block in blocks(module):
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
 
 
 def compile_blocks(module: nn.Module) -> None:
-    """Compiles each block's forward pass; before `recompute_activations`, whose calls dynamo would leave alone."""
+    """Compiles each block's forward pass; call it before `recompute_activations`, which dynamo doesn't compile."""
     for block in blocks(module):
         block.forward = torch.compile(block.forward)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Aspect buckets: pictures of many shapes in batches of one shape each.
+"""Aspect ratio buckets: batches of one shape from pictures of many shapes.
 
 Shapes: F pictures, B of a batch.
 """
@@ -13,11 +13,11 @@ from models.training import generator
 
 
 class Buckets:
-    """Each picture goes to the size whose shape is nearest its own, by the ratio of the sides.
+    """Assigns each picture to the size with the nearest aspect ratio.
 
     Args:
-        shapes: height and width of each of F pictures; of one size nobody needs to know them.
-        sizes: height and width of the batches to be.
+        shapes: height and width of each of F pictures; not needed for a single size.
+        sizes: heights and widths of the batches.
     """
 
     def __init__(self, shapes: Sequence[tuple[int, int]], sizes: Sequence[tuple[int, int]]) -> None:
@@ -32,7 +32,7 @@ class Buckets:
     def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
         """The pictures of a worker's step, all of one bucket.
 
-        In an epoch each picture comes once; a bucket that `batch` doesn't divide fills its last batch from its start.
+        Each epoch has each picture once; if `batch` doesn't divide a bucket, its last batch is filled from its start.
         """
         per_epoch = sum(-(-int(count) // batch) for count in self.bucket_F.bincount() if count)
         epoch, place = divmod(step * world + rank, per_epoch)
@@ -41,7 +41,7 @@ class Buckets:
         return self._dealt[1][place]
 
     def batches(self, rows_F: Tensor, most: int) -> list[Tensor]:
-        """These pictures, bucket by bucket, at most so many at a time."""
+        """These pictures, bucket by bucket, in batches of at most `most`."""
         if len(self.sizes) == 1:
             return list(torch.split(rows_F, most))
         of_each = [rows_F[self.bucket_F[rows_F] == bucket] for bucket in range(len(self.sizes))]

@@ -1,4 +1,4 @@
-"""Stage 3: the decoder learns to read descriptions and faces too (section 3.3, eq. 2, Appendix A).
+"""Stage 3: trains the decoder to read descriptions and faces too (section 3.3, eq. 2, Appendix A).
 
 Shapes: B keyframes of a batch, L tokens, D token width, S sentences of width E, P places for F faces of width G,
 K = L + S + P.
@@ -28,23 +28,23 @@ from models.training.views import Drawn, Views
 
 
 class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
-    """The defaults are the laptop's. The paper: 120k steps at a constant 2e-5."""
+    """The defaults are those of the recipe `laptop`. The paper: 120k steps at a constant 2e-5."""
 
     steps: int = Field(200, gt=0, description="all steps; the paper: 120,000")
     warmup_steps: int = Field(0, ge=0, description="first steps, which train the coarse head without the U-Net")
     batch: int = Field(8, gt=0, description="keyframes a step")
     learning_rate: float = Field(3e-4, gt=0, description="highest learning rate; the paper: 2e-5")
-    schedule: Schedule = Field("cosine", description="how the learning rate goes on after its warm-up")
+    schedule: Schedule = Field("cosine", description="learning rate schedule after the warm-up")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
-    masked: float = Field(0.2, ge=0, le=1, description="chance of each context vector to become zero; the paper: 0.2")
-    dropped: float = Field(0.05, ge=0, le=1, description="chance of a keyframe to lose everything, for guidance")
-    other_face: float = Field(0.5, ge=0, le=1, description="chance of a face to come from another of its keyframes")
+    masked: float = Field(0.2, ge=0, le=1, description="probability of masking each context vector; the paper: 0.2")
+    dropped: float = Field(0.05, ge=0, le=1, description="probability of dropping the whole condition, for guidance")
+    other_face: float = Field(0.5, ge=0, le=1, description="probability of taking a face from another keyframe")
     token_noise: float = Field(0.4, ge=0, description="highest std of the noise on tokens, which have unit variance")
     flip: float = Field(0.0, ge=0, le=1, description="share of mirrored keyframes, with mirrored scripts")
     coarse_weight: float = Field(1.0, ge=0, description="weight of the coarse head's loss")
     pixel_weight: float = Field(0.0, ge=0, description="weight of l1 in pixels in the coarse head's loss")
     face_weight: float = Field(0.0, ge=0, description="extra weight of faces in the coarse head's loss")
-    average: float = Field(0.95, ge=0, lt=1, description="decay of the weights' exported moving average; 0: none")
+    average: float = Field(0.95, ge=0, lt=1, description="decay of the exported EMA of the weights; 0: none")
     seed: int = Field(0, description="seed of all random draws")
 
 
@@ -63,20 +63,20 @@ class Batch(NamedTuple):
 
 
 class Told(NamedTuple):
-    """Keyframes as pictures, and with the same numbers their scripts and tokens."""
+    """Keyframes as pictures, with their scripts and tokens under the same indices."""
 
     views: Views
     scripted: Scripted
 
 
 class DecoderTraining:
-    """Trains decoder and the two projections; the compressor is frozen, so its tokens come ready-made.
+    """Trains the decoder and the two projections; the compressor is frozen, so tokens are precomputed.
 
     `init` is the autoencoder of stage 2, or its folder.
 
     Raises:
-        ValueError: without keyframes or with another number of scripts, and for `warmup_steps` that exceed `steps` or
-            have no coarse head to train.
+        ValueError: there are no keyframes, or another number of scripts; or `warmup_steps` exceeds `steps`, or there
+            is no coarse head for it.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class DecoderTraining:
         self.module = Averaged(autoencoder.train(), config.average)
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
-        """The decoder with its projections, in the warm-up without its U-Net; the compressor is frozen."""
+        """The decoder with its projections, without the U-Net in the warm-up; the compressor is frozen."""
         decoder = self.module.live.decoder.named_parameters()
         unused = ("unet.", "pooled.", "widen.") if step < self.config.warmup_steps else ()
         return [parameter for name, parameter in decoder if not name.startswith(unused)]
@@ -139,13 +139,13 @@ class DecoderTraining:
         )
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Eq. 2, plus the coarse head's loss where there is one; in the warm-up the latter alone."""
+        """Eq. 2, plus the coarse head's loss if there is one; in the warm-up only the latter."""
         return self._loss(self.module.live, self.told.views, batch, step)
 
     @torch.no_grad()
     def validate(self) -> dict[str, Tensor]:
-        """The averaged weights' losses on held-out keyframes and their whole scripts, with the same noise at each call;
-        none: no figures."""
+        """The EMA weights' losses on held-out keyframes with their whole scripts, with the same noise at each call;
+        {} without such keyframes."""
         if self.held_out is None:
             return {}
         rows_F = even(len(self.held_out.views), VALIDATED)
@@ -158,12 +158,12 @@ class DecoderTraining:
         return dict(zip(("loss", *terms), torch.stack(losses).sum(0), strict=True))
 
     def _token_noise(self, tokens_BLD: Tensor, random: torch.Generator) -> Tensor:
-        """Noise with a std drawn for each keyframe, since dreamt tokens are more or less certain."""
+        """Noise with a random std per keyframe, because generated tokens differ in certainty."""
         std_B11 = self.config.token_noise * torch.rand(len(tokens_BLD), 1, 1, generator=random)
         return std_B11 * torch.randn(tokens_BLD.shape, generator=random)
 
     def _whole(self, told: Told, rows_B: Tensor, random: torch.Generator) -> Batch:
-        """Keyframes with all that their scripts hold, nothing masked."""
+        """Keyframes with their whole scripts, nothing masked."""
         model = self.module.live
         drawn = told.views.draw(rows_B, torch.zeros_like(rows_B))
         scripts, tokens_BLD = told.scripted.read(rows_B.tolist())
