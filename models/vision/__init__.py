@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 VisionConfig = Annotated[EfficientNetLite0Config | ClipConfig, Field(discriminator="kind")]
 FeaturesConfig = Annotated[EfficientNetLite0Config | ClipConfig | LatentsConfig, Field(discriminator="kind")]
-"""What the compressor can read; latents tell too little of a picture to compare pictures by."""
+"""Inputs of the compressor; latents are not suitable for comparing pictures."""
 
 
 def build(config: VisionConfig) -> "ImageEncoder":
-    """The image encoder that `config` describes, with its weights, frozen and in evaluation mode."""
+    """The image encoder of `config`, with its weights, frozen and in eval mode."""
     match config:
         case EfficientNetLite0Config():
             from models.vision.efficientnet_lite0 import EfficientNetLite0
@@ -32,7 +32,7 @@ def build(config: VisionConfig) -> "ImageEncoder":
 
 
 def build_features(config: FeaturesConfig, codec: "Codec") -> "ImageEncoder":
-    """What makes the compressor's features of a picture; `codec` is the autoencoder's."""
+    """The encoder that makes the compressor's features; `codec` is the autoencoder's."""
     if isinstance(config, LatentsConfig):
         from models.vision.latents import Latents
 

@@ -18,7 +18,7 @@ from models.vision.encoder import ImageEncoder
 class Clip(ImageEncoder):
     """Features [B, N, C] of the last hidden layer without the class token; retrieval vectors [B, E].
 
-    It runs on the GPU where there is one; what it gives lies where the pictures lie.
+    It runs on the GPU if there is one; results are on the device of the pictures.
     """
 
     name = "clip"
@@ -41,12 +41,12 @@ class Clip(ImageEncoder):
         self.to(device())
 
     def forward(self, images_B3HW: Tensor) -> Tensor:
-        """RGB 0-1 -> features [B, N, C], row by row; of another size than CLIP's own with interpolated positions."""
+        """RGB 0-1 -> features [B, N, C], row by row; positions are interpolated for other sizes than CLIP's own."""
         features_BNC: Tensor = self._look(images_B3HW).last_hidden_state[:, 1:]
         return features_BNC.to(images_B3HW.device)
 
     def embed(self, images_B3HW: Tensor) -> Tensor:
-        """RGB 0-1 -> vectors of unit length [B, E] of the centre square, at the size that CLIP was trained on."""
+        """RGB 0-1 -> vectors of unit length [B, E] of the centre square, at the size of CLIP's training."""
         height, width = images_B3HW.shape[-2:]
         scale = self.side / min(height, width)
         size = (max(self.side, round(height * scale)), max(self.side, round(width * scale)))
@@ -56,7 +56,7 @@ class Clip(ImageEncoder):
         return F.normalize(self._look(square_B3HW).image_embeds, dim=-1).to(images_B3HW.device)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns: whole patches; what is left at the right and at the bottom is not seen."""
+        """Rows and columns of whole patches; the remainder at the right and at the bottom is ignored."""
         return height // self.patch, width // self.patch
 
     def _look(self, images_B3HW: Tensor) -> Any:

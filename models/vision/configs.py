@@ -1,4 +1,4 @@
-"""The settings of image encoders, apart from the encoders, which are torch modules: settings are read without torch."""
+"""The configs of image encoders, separate from the encoders so that configs are read without torch."""
 
 from typing import ClassVar, Literal
 
@@ -13,7 +13,7 @@ class EfficientNetLite0Config(BaseModel, frozen=True, extra="forbid"):
     """EfficientNet-Lite0 (ImageNet): a grid of 1280 channels at 1/32 of the picture."""
 
     kind: Literal["efficientnet_lite0"] = "efficientnet_lite0"
-    middle: bool = Field(True, description="add 112 channels of the stage before, which keep more of where things are")
+    middle: bool = Field(True, description="add 112 channels of the previous stage, which keep more spatial detail")
 
     @property
     def revision(self) -> str:
@@ -37,7 +37,7 @@ class ClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
         description="a folder or hub id of transformers, or a checkpoint file of open_clip",
     )
     activation: Activation = Field(
-        "quick_gelu", description="of a checkpoint file: quick_gelu for OpenAI's weights, gelu for most of open_clip's"
+        "quick_gelu", description="of a checkpoint file: quick_gelu for OpenAI's weights, gelu for most of open_clip"
     )
 
 

@@ -1,4 +1,4 @@
-"""What every image encoder is: a frozen torch module from pictures to a grid of features.
+"""The interface of image encoders: frozen torch modules from pictures to a grid of features.
 
 Shapes: B pictures, H and W pixels, N grid positions, C channels, E numbers of the retrieval vector.
 """
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class ImageEncoder(nn.Module, ABC):
-    """Frozen: its parameters need no gradient and it stays in evaluation mode, whatever its owner does."""
+    """Frozen: its parameters need no gradient, and it always stays in eval mode."""
 
     name: str
     revision: str
@@ -36,5 +36,5 @@ class ImageEncoder(nn.Module, ABC):
         return rows * columns
 
     def train(self, mode: bool = True) -> Self:
-        """Stays in evaluation mode: batch norms keep ImageNet's statistics."""
+        """Stays in eval mode: batch norms keep ImageNet's statistics."""
         return super().train(False)

@@ -1,7 +1,7 @@
-"""The codec's latents in patches, as the features that the compressor reads: nothing is learnt before the compressor.
+"""Patches of the codec's latents as the compressor's features, without an image encoder.
 
-On a laptop a frozen encoder of photographs costs more than it tells: the compressor learns what it needs from the
-latents themselves, and no features have to be kept beside them.
+On a laptop a frozen encoder trained on photographs costs more than it gains: the compressor learns directly from the
+latents, and no features have to be stored.
 
 Shapes: B pictures, C latent channels, H x W latent grid, P cells of a patch's side, N patches.
 """
@@ -18,7 +18,7 @@ def patches(latents_BCHW: Tensor, side: int) -> Tensor:
     """latents_BCHW to features_BNC of N = H/P x W/P patches with C x P x P channels, row by row.
 
     Raises:
-        ValueError: when the grid does not divide into such patches.
+        ValueError: the grid does not divide into such patches.
     """
     height, width = latents_BCHW.shape[-2:]
     if height % side or width % side:
@@ -27,7 +27,7 @@ def patches(latents_BCHW: Tensor, side: int) -> Tensor:
 
 
 class Latents(ImageEncoder):
-    """Patches of the latents that `codec` makes of a picture."""
+    """Patches of the latents that `codec` computes for a picture."""
 
     name = "latents"
     revision = "1"
@@ -47,6 +47,6 @@ class Latents(ImageEncoder):
         return F.normalize(self.codec.encode(images_B3HW).flatten(1), dim=-1)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """That of the codec's own size, to which it brings every picture."""
+        """The grid of the codec's own size, to which it resizes every picture."""
         _, rows, columns = self.codec.grid
         return rows // self.side, columns // self.side

@@ -1,4 +1,4 @@
-"""Voices: the lines of a story are spoken.
+"""Voices speak the lines of a story.
 
 To add one, write a file with a class and a config, and add it to the union and to `build`.
 """
@@ -19,7 +19,7 @@ def build(config: VoiceConfig) -> Voice:
     """The voice that `config` names.
 
     Raises:
-        ServerError: when the key of a server is not set.
+        ServerError: the key of a server is not set.
     """
     match config:
         case HibariConfig():

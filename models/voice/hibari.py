@@ -1,7 +1,7 @@
 """hibari: an American English voice of 6 million parameters inside a package, 60 times real time on one thread.
 
-It is one voice. Members of the cast are told apart by their pitch: spoken slower and played faster, or the other way
-round, so the pace stays and pitch and timbre move.
+It has one voice. Members of the cast differ by pitch: they are spoken slower and played faster, or the other way
+round, which changes pitch and timbre but not the pace.
 """
 
 import zlib
@@ -18,7 +18,7 @@ from models.voice.voice import Speech, Words, nothing, pieces
 if TYPE_CHECKING:
     from hibari import Hibari
 
-_PITCHES = (0.84, 0.92, 1.07, 1.14)  # of members of the cast, by their names
+_PITCHES = (0.84, 0.92, 1.07, 1.14)  # of members of the cast, chosen by a hash of the name
 _SEED = 0  # of the noise in breath and consonants
 _RATE = 24_000
 
@@ -30,7 +30,7 @@ class HibariConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["hibari"] = "hibari"
     pitches: Mapping[str, Pitch] = Field(
-        {}, description="pitch of members of the cast by name, 0.7 to 1.4; others get one that follows from their name"
+        {}, description="pitch of members of the cast by name, 0.7 to 1.4; for others it is derived from the name"
     )
 
     @property
@@ -40,7 +40,7 @@ class HibariConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class HibariVoice:
-    """The voice of `HibariConfig`; the model is loaded with the first words."""
+    """The voice of `HibariConfig`; the model is loaded at the first call."""
 
     name = "hibari"
     languages = frozenset({"en"})
@@ -50,15 +50,15 @@ class HibariVoice:
         self.revision, self.licence = config.revision, MODELS["hibari"].licence
 
     def speak(self, words: Sequence[Words]) -> list[Speech]:
-        """See `Voice.speak`; words that aren't English may sound like nothing.
+        """See `Voice.speak`; words that aren't English may be unintelligible.
 
         Raises:
-            PackagedModelError: when the model is not installed.
+            PackagedModelError: the model is not installed.
         """
         return [self._speak(one) for one in words]
 
     def _speak(self, words: Words) -> Speech:
-        parts = pieces(words.text.replace("](", "] ("))  # where links give phonemes
+        parts = pieces(words.text.replace("](", "] ("))  # the model reads links as phonemes
         if not parts:
             return nothing(_RATE)
         pitch = self._pitch(words.speaker)

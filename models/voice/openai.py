@@ -1,4 +1,4 @@
-"""A voice behind any server with the speech part of OpenAI's API (POST /v1/audio/speech)."""
+"""A voice behind any server with OpenAI's speech API (POST /v1/audio/speech)."""
 
 import asyncio
 import hashlib
@@ -17,20 +17,20 @@ from models.voice.voice import Samples, Speech, Words, nothing, pieces
 if TYPE_CHECKING:
     import httpx
 
-_FILM = "story"  # whose budget pays: a voice speaks for one story
-_LONGEST = 2000  # characters a request; most servers take 4096
+_FILM = "story"  # key of the budget: a voice speaks for one story
+_LONGEST = 2000  # characters per request; most servers accept 4096
 _RATE = 24_000
 _FORMATS = "wav,mp3,flac,ogg,aac,mov,matroska"
 
 
 class SpeechServerConfig(ServerConfig, frozen=True, extra="forbid"):
-    """As `ServerConfig`, of a server that speaks."""
+    """The config of a speech server."""
 
     def error(self, url: str, problem: str) -> ServerError:
-        """What to raise when the server can't be used, with the cure."""
+        """The error to raise if the server can't be used, with the cure."""
         return ServerError(
             f"{url}: {problem}. Start a server with OpenAI's speech API for {self.model!r}, set sound.voice.server "
-            "base_url, model and key_variable to one that runs, or take another voice with sound.voice.kind"
+            "base_url, model and key_variable to a running one, or select another voice with sound.voice.kind"
         )
 
 
@@ -40,8 +40,8 @@ class OpenAiVoiceConfig(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["openai"] = "openai"
     server: SpeechServerConfig = Field(SpeechServerConfig(model="kokoro"), description="the server and its limits")
     voice: str = Field("af_heart", min_length=1, description="name of the server's voice, the narrator's")
-    voices: Mapping[str, str] = Field({}, description="name of the server's voice of members of the cast, by name")
-    weights: str = Field("as served", description="commit of the served weights, where the operator knows it")
+    voices: Mapping[str, str] = Field({}, description="member of the cast -> name of the server's voice")
+    weights: str = Field("as served", description="commit of the served weights, if the operator knows it")
     licence: str = Field("see the served model", description="licence of the weights, for cards and movies")
 
     @property
@@ -51,7 +51,7 @@ class OpenAiVoiceConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class OpenAiVoice:
-    """One request a part of at most 2,000 characters; speeches come back in the order of their words."""
+    """One request per part of at most 2,000 characters; speeches are in the order of their words."""
 
     name = "openai"
     languages: frozenset[str] = frozenset()
@@ -66,8 +66,8 @@ class OpenAiVoice:
         """See `Voice.speak`.
 
         Raises:
-            ServerError: when the server gives no answer, or refuses words.
-            BudgetError: when requests_a_film is used up.
+            ServerError: the server gives no answer, or refuses words.
+            BudgetError: requests_a_film is used up.
         """
         try:
             return asyncio.run(self._speak(words))
@@ -100,7 +100,7 @@ class OpenAiVoice:
 
 
 def _heard(response: "httpx.Response") -> Samples:
-    """The samples of an answer, whatever kind of file it is; ValueError for one without sound."""
+    """The samples of an answer in any file format; ValueError if it has no sound."""
     import av
 
     parts = []

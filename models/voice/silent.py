@@ -1,4 +1,4 @@
-"""No voice: what is said stands in the subtitles."""
+"""No voice: spoken lines appear only in the subtitles."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What every voice is: words in, speech out; and how long words take."""
+"""The interface of voices, from words to speech, and an estimate of the length of speech."""
 
 import re
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ Samples = NDArray[np.float32]
 LONGEST = 300
 """Characters that are spoken in one piece: longer texts are split at sentences, clauses or words."""
 
-_PACE = 14.5  # characters a second, as people and the embedded voice read English
-_DENSE_PACE = 4.5  # of scripts whose characters are syllables or words
+_PACE = 14.5  # characters per second of English, for people and the embedded voice
+_DENSE_PACE = 4.5  # for writing systems whose characters are syllables or words
 _DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _UNSPOKEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 
 
 @dataclass(frozen=True)
 class Words:
-    """What somebody says; without a speaker it is the narrator."""
+    """A text and its speaker; without a speaker it is the narrator."""
 
     text: str
     speaker: str = ""
@@ -31,7 +31,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Speech:
-    """Mono samples within -1..1, float32 [N], so many a second; none where there is nothing to say."""
+    """Mono samples within -1..1, float32 [N], and their rate; empty if there is nothing to say."""
 
     samples: Samples
     rate: int
@@ -42,10 +42,10 @@ class Speech:
 
 
 class Voice(Protocol):
-    """Speaks; equal words sound equal, whatever else is asked.
+    """Speaks words; equal words always sound the same.
 
     Attributes:
-        languages: ISO 639-1 codes of those that it speaks; empty: not known, so any may be asked.
+        languages: ISO 639-1 codes of its languages; empty: unknown, so any language is tried.
     """
 
     name: str
@@ -54,30 +54,30 @@ class Voice(Protocol):
     languages: frozenset[str]
 
     def speak(self, words: Sequence[Words]) -> list[Speech]:
-        """One speech for each, in their order.
+        """One speech for each, in order.
 
         Raises:
-            ModelError: when the model or the server can't be used.
+            ModelError: the model or the server can't be used.
         """
         ...
 
 
 def nothing(rate: int = 24_000) -> Speech:
-    """Speech of no length."""
+    """An empty speech."""
     return Speech(np.zeros(0, np.float32), rate)
 
 
 def pieces(text: str, most: int = LONGEST) -> list[str]:
-    """The text in parts of at most `most` characters that can be spoken one after the other.
+    """The text in parts of at most `most` characters, to be spoken one after the other.
 
-    Control characters are left out, and so are parts without a letter or a digit.
+    Control characters are dropped, and so are parts without a letter or a digit.
     """
     parts = [part for sentence in split(_UNSPOKEN.sub(" ", text)) for part in _cut(sentence, most)]
     return [part for part in parts if any(letter.isalnum() for letter in part)]
 
 
 def _cut(sentence: str, most: int) -> list[str]:
-    """At the last clause that fits, or the last word, or anywhere."""
+    """Splits at the last clause that fits, otherwise at the last word, otherwise anywhere."""
     parts = []
     rest = sentence.strip()
     while len(rest) > most:
@@ -91,7 +91,7 @@ def _cut(sentence: str, most: int) -> list[str]:
 
 
 def estimate(text: str) -> float:
-    """Seconds that these words take about, known without speaking them."""
+    """Estimated seconds of these words, without speaking them."""
     letters = sum(len(part) for part in pieces(text))
     dense = len(_DENSE.findall(text))
     return (letters - dense) / _PACE + dense / _DENSE_PACE + 0.6 if letters else 0.0

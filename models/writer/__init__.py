@@ -1,4 +1,4 @@
-"""Scripts: captions arranged as Characters, Scene Elements and Plots (the paper's Fig. 16).
+"""Script writers arrange captions as Characters, Scene Elements and Plots (the paper's Fig. 16).
 
 To add one, write a file with a class and a config, and add it to the union and to `build`.
 """

@@ -1,4 +1,4 @@
-"""What a language model is asked for a keyframe, in which JSON it answers, and when an answer is a script."""
+"""The prompt for a keyframe's script, the JSON schema of the answer, and its validation."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +12,9 @@ from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENT
 from models.writer.writer import PROMPTS, ScriptFacts
 
 LONGEST = 300  # characters of a sentence
-STEM = 5  # first letters that make two words the same: walks, walking
-SHORTEST = 3  # letters of a word that counts; shorter ones are grammar
-MANY_CAPITALS = 0.15  # share of words with a capital from which a language doesn't keep capitals for names
+STEM = 5  # words with the same first letters count as equal: walks, walking
+SHORTEST = 3  # letters of a word that counts; shorter ones are function words
+MANY_CAPITALS = 0.15  # share of capitalised words above which a language capitalises more than names
 SECTIONS = {"scene_elements": MOST_SCENE_ELEMENTS, "plots": MOST_PLOTS}
 
 
@@ -40,8 +40,8 @@ def script(facts: ScriptFacts, text: str, cut: bool, grounded: float) -> Script:
     """The script in an answer; its characters are the captions of the persons (app. C).
 
     Raises:
-        AnswerError: as models.answers.json_value does; not the JSON that was asked for; too many, no, over-long or
-            ungrounded sentences, invented names, refusals, the prompt's own sentences.
+        AnswerError: as models.answers.json_value; the JSON doesn't match the schema; there are no, too many, too long
+            or ungrounded sentences, invented names, a refusal, or sentences of the prompt.
     """
     lists = _lists(text, cut)
     captions = " ".join([facts.frame_caption, *facts.character_captions])
@@ -69,7 +69,7 @@ def _lists(text: str, cut: bool) -> Mapping[str, list[str]]:
 
 
 def _sentences(name: str, entries: Sequence[str], most: int) -> tuple[str, ...]:
-    """Each sentence once, though an entry may hold several."""
+    """The sentences of all entries, without duplicates; an entry may have several."""
     if any(not any(letter.isalpha() for letter in entry) for entry in entries):
         raise AnswerError(f"{name} has an entry without words")
     instructions = texts.read(PROMPTS).values()
@@ -90,14 +90,14 @@ def _check(sentence: str, captions: str, grounded: float) -> None:
 
 
 def support(sentence: str, captions: str) -> float:
-    """The share of a sentence's words that the captions have too, 0-1; of its pairs of letters where no spaces part
-    words (Chinese, Japanese, Thai). 1 where there are none to count."""
+    """The share of a sentence's words that are in the captions, 0-1; for languages without spaces (Chinese, Japanese,
+    Thai) of its pairs of letters. 1 if there is nothing to count."""
     mine, theirs = _stems(sentence), _stems(captions)
     return sum(stem in theirs for stem in mine) / len(mine) if mine else 1.0
 
 
 def invented_names(sentence: str, captions: str) -> list[str]:
-    """Words with a capital inside a sentence that no caption has; [] where a language gives other words capitals."""
+    """Capitalised words inside a sentence that no caption has; [] if the language capitalises other words too."""
     inside = _inside(captions)
     capitals = sum(word[0].isupper() for word in inside)
     if inside and capitals > MANY_CAPITALS * len(inside):
@@ -112,7 +112,7 @@ def _words(text: str) -> list[str]:
 
 
 def _inside(text: str) -> list[str]:
-    """The words that don't open a sentence or a quotation."""
+    """Words that don't begin a sentence or a quotation."""
     return re.findall(r"(?<=[^\s.!?…\"“«'‘(] )[^\W\d_][\w'’-]*", text)
 
 
@@ -127,5 +127,5 @@ def _stems(text: str) -> set[str]:
 
 
 def _without_spaces(letters: Iterable[str]) -> bool:
-    """Thai, Lao, kana and Chinese characters."""
+    """Whether there are Thai, Lao, kana or Chinese characters."""
     return any("\u0e00" <= one <= "\u0eff" or "\u3040" <= one <= "\u9fff" for one in letters)

@@ -1,7 +1,7 @@
-"""A language model that chooses among given options: it can pick badly, but it can't invent.
+"""A language model that chooses among given options: it may choose badly, but it can't invent.
 
-Checkpoints of transformers choose the option that the question makes likelier, token by token, than it is without one:
-so no option wins by being a common word. Servers are held to a JSON schema of the options.
+Checkpoints of transformers choose the option whose likelihood per token the question raises most, so no option wins
+only because its words are common. Servers are constrained by a JSON schema of the options.
 Shapes: O options, T tokens, V vocabulary.
 """
 
@@ -27,7 +27,7 @@ from models.writer.writer import PROMPTS
 
 @dataclass(frozen=True)
 class Choice:
-    """A text about something, what is asked about it, and what may be answered."""
+    """A text, a question about it, and the possible answers."""
 
     text: str
     question: str
@@ -45,7 +45,7 @@ class Chooser(Protocol):
 
 
 def build(config: WriterConfig) -> Chooser | None:
-    """The chooser of the same model that writes scripts; None for a writer without a model."""
+    """A chooser with the writer's model; None for a writer without a model."""
     match config:
         case TemplateConfig() | FilmWriterConfig():
             return None

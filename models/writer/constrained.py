@@ -1,7 +1,7 @@
-"""Decoding held to a JSON schema by llguidance: tokens that would leave the schema are not there to be chosen.
+"""Decoding constrained to a JSON schema by llguidance: tokens that would violate the schema are masked.
 
-Of the structured-generation libraries that vLLM and SGLang build on, llguidance alone needs no other package, and knows
-neither torch nor transformers, so it doesn't break when they change.
+Of the structured-generation libraries that vLLM and SGLang use, only llguidance needs no other package; it doesn't
+depend on torch or transformers, so it doesn't break when they change.
 Shapes: B sequences, T tokens, V vocabulary.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 class Grammar:
-    """A JSON schema, compiled once for a tokenizer; raises ValueError for a schema that llguidance can't hold to."""
+    """A JSON schema, compiled once for a tokenizer; raises ValueError if llguidance can't compile it."""
 
     def __init__(self, tokenizer: Any, vocabulary: int, schema: Mapping[str, Any]) -> None:
         try:
@@ -44,7 +44,7 @@ class Constraint:
         self._bits_BW = allocate_token_bitmask(count, grammar.tokenizer.vocab_size)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """scores_BV with -inf where the schema doesn't allow a token; a finished sequence may only end again."""
+        """scores_BV with -inf for tokens that the schema forbids; a finished sequence allows only the end token."""
         from llguidance.numpy import fill_next_token_bitmask
 
         allowed_BV = np.zeros(tuple(scores.shape), dtype=bool)

@@ -1,4 +1,4 @@
-"""The film's own words: scripts of films of which somebody knows what they show, beside those of the captions."""
+"""Scripts in the film's own words, for films with known ground truth, mixed with scripts from captions."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,9 +12,9 @@ from models.writer.writer import ScriptFacts
 
 
 class FilmWriterConfig(BaseModel, frozen=True, extra="forbid"):
-    """Drawn films in their own words: names, looks, places and what happens, as a person would write them.
+    """Drawn films in their own words: names, looks, places and events, as a person would write them.
 
-    The template writes the films of which nothing is known.
+    The template writes the scripts of other films.
     """
 
     kind: Literal["film"] = "film"
@@ -33,7 +33,7 @@ class FilmWriterConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class FilmWriter:
-    """Writes down what is known of a keyframe; where nothing is, or the captions' turn has come, the template does."""
+    """Writes the ground truth of a keyframe; if there is none, or the shot is not selected, the template writes."""
 
     name = "film"
     revision = FilmWriterConfig().revision

@@ -1,4 +1,4 @@
-"""Scripts by a causal language model of transformers, held to a JSON schema while it writes.
+"""Scripts by a causal language model of transformers, with decoding constrained to a JSON schema.
 
 Shapes: B keyframes written together, T tokens.
 """
@@ -21,9 +21,9 @@ from models.writer.writer import PROMPTS, ScriptFacts
 
 
 class LlmConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """A causal language model of transformers writes scene elements and plots, held to a JSON schema (app. C).
+    """A causal language model of transformers writes scene elements and plots, constrained to a JSON schema (app. C).
 
-    The paper doesn't name its model. It answers greedily.
+    The paper doesn't name its model. Decoding is greedy.
     """
 
     origin: ClassVar[Origin] = Origin(
@@ -41,26 +41,26 @@ class LlmConfig(CheckpointConfig, frozen=True, extra="forbid"):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "bfloat16", description="number format of weights and arithmetic"
     )
-    batch: int = Field(16, ge=1, description="keyframes that are written together")
+    batch: int = Field(16, ge=1, description="keyframes per batch")
     most_tokens: int = Field(512, ge=16, description="longest answer in tokens")
-    answers: int = Field(3, ge=1, description="attempts at an answer that can be used, before the template writes")
+    answers: int = Field(3, ge=1, description="attempts at a usable answer, before the template writes")
     grounded: float = Field(
-        0.5, ge=0, le=1, description="least share of a sentence's words that stand in the captions; 0: any"
+        0.5, ge=0, le=1, description="smallest share of a sentence's words that must be in the captions; 0: any"
     )
 
     @property
     def revision(self) -> str:
-        """Of the weights, the prompts and how answers are read.
+        """Revision of weights, prompts and parser of answers.
 
         Raises:
-            CheckpointError: when `source` is a folder that is not there.
+            CheckpointError: `source` is a folder that does not exist.
         """
         weights = MODELS[self.source].revision if self.source in MODELS else super().revision
         return f"{weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
 
 
 def network(config: LlmConfig) -> Any:
-    """The model alone; raises CheckpointError when it is missing."""
+    """Only the model; raises CheckpointError if it is missing."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -73,7 +73,7 @@ def _source(config: LlmConfig) -> str:
 
 
 class LlmWriter:
-    """Scene elements and plots are the model's where they hold, the template's with the reason where they don't."""
+    """Scene elements and plots are the model's if they are valid, otherwise the template's, with the reason."""
 
     name = "llm"
 
@@ -93,7 +93,7 @@ class LlmWriter:
         self._prompts = prompts.read(PROMPTS)
 
     def write(self, facts: Sequence[ScriptFacts]) -> list[Script]:
-        """One script for each keyframe, in order; raises ValueError when two have the same row id."""
+        """One script for each keyframe, in order; raises ValueError if two have the same row id."""
         if len({one.row_id for one in facts}) != len(facts):
             raise ValueError(f"{len(facts)} keyframes don't have {len(facts)} ids: {[one.row_id for one in facts]}")
         written: dict[str, Script] = {}
@@ -114,7 +114,7 @@ class LlmWriter:
             return arrange(facts, str(error))
 
     def _again(self, facts: ScriptFacts, reply: Reply, reason: str) -> list[Message]:
-        """The chat that tells the model what was wrong with its last answer."""
+        """The chat that tells the model the fault of its last answer."""
         return [
             *messages(facts, self._prompts),
             {"role": "assistant", "content": reply.text},
@@ -122,7 +122,7 @@ class LlmWriter:
         ]
 
     def _replies(self, chats: Sequence[Sequence[Message]]) -> list[Reply]:
-        """One answer to each chat, greedily; prompts are padded on the left."""
+        """One answer per chat, with greedy decoding; prompts are padded on the left."""
         import torch
         from transformers import LogitsProcessorList
 
@@ -148,7 +148,7 @@ class LlmWriter:
         return Reply(text, cut=end not in tokens)
 
     def _text(self, chat: Sequence[Message]) -> str:
-        """A chat as the model knows it, or, for one that has no template, as plain lines."""
+        """A chat in the model's template, or as plain lines if it has none."""
         if self._tokenizer.chat_template:
             text: str = self._tokenizer.apply_chat_template(list(chat), tokenize=False, add_generation_prompt=True)
             return text

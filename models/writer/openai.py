@@ -1,4 +1,4 @@
-"""Scripts by a language model behind an OpenAI-compatible server that holds its answers to a JSON schema."""
+"""Scripts by a language model behind an OpenAI-compatible server that constrains answers to a JSON schema."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -17,17 +17,17 @@ from models.writer.writer import PROMPTS, ScriptFacts
 
 
 class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
-    """As LlmConfig, by a language model behind an OpenAI-compatible server that takes a JSON schema (vLLM, SGLang)."""
+    """The same as LlmConfig, behind an OpenAI-compatible server that supports JSON schemas (vLLM, SGLang)."""
 
     kind: Literal["openai"] = "openai"
     server: ServerConfig = Field(
         ServerConfig(model="Qwen/Qwen2.5-7B-Instruct"), description="the server and its limits"
     )
-    weights: str = Field("as served", description="commit of the served weights, where the operator knows it")
+    weights: str = Field("as served", description="commit of the served weights, if the operator knows it")
     licence: str = Field("see the served model", description="licence of the weights, for cards and exports")
     most_tokens: int = Field(512, ge=16, description="longest answer in tokens")
     grounded: float = Field(
-        0.5, ge=0, le=1, description="least share of a sentence's words that stand in the captions; 0: any"
+        0.5, ge=0, le=1, description="smallest share of a sentence's words that must be in the captions; 0: any"
     )
 
     @property
@@ -37,7 +37,7 @@ class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class OpenAiWriter:
-    """One request a keyframe; the answers are joined by row id, and what can't be used is left to the template."""
+    """One request per keyframe; answers are joined by row id, and the template replaces unusable ones."""
 
     name = "openai"
 

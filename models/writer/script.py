@@ -1,4 +1,4 @@
-"""The multimodal script of one keyframe: as text (Fig. 16), and as identifiers apart from descriptions (§3.4)."""
+"""The multimodal script of one keyframe: as text (Fig. 16), and as identifiers and descriptions (§3.4)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,9 +9,9 @@ SECTIONS = ("Characters:", "Scene Elements:", "Plots:")
 
 @dataclass(frozen=True)
 class Script:
-    """Descriptions in three sections; `reason` says why the template wrote it, and is empty elsewhere.
+    """Descriptions in three sections; `reason` says why the template wrote it, otherwise it is empty.
 
-    Raises ValueError when a section holds more descriptions than the decoder's 15 places allow.
+    Raises ValueError if a section has more descriptions than the decoder's 15 places allow.
     """
 
     row_id: str
@@ -45,5 +45,5 @@ def parts(script: Script) -> list[tuple[Literal["identifier", "description"], st
 
 
 def render(script: Script) -> str:
-    """The script as people read it: a heading and a dash for each description."""
+    """The script for people: headings, and a dash before each description."""
     return "\n".join(text if kind == "identifier" else f"- {text}" for kind, text in parts(script))

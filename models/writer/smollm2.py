@@ -1,8 +1,8 @@
 """SmolLM2-135M-Instruct writes the plot: one sentence that joins the measured facts about people and motion.
 
-A model this small invents when it is left free, so it is not: it chooses the order of the facts and the words between
-them. While it writes, only the facts' own tokens (each as often as it stands there) and a few connecting words may
-follow, and the sentence may end only when all facts' tokens are used. `invention` then checks the words once more.
+Without constraints such a small model hallucinates, so it only chooses the order of the facts and the words between
+them. Decoding allows only the facts' own tokens (each as often as it occurs) and a few connecting words, and the
+sentence may end only when all tokens of the facts are used. `invention` then checks the words again.
 Shapes: B sentences written together, T tokens, V vocabulary.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CONNECTORS = (" while", " as", " and", " with", " in", ",")
 MOST_CONNECTORS = 3
-MOST_KNOWN = 20_000  # plots whose sentences a process keeps
+MOST_KNOWN = 20_000  # plots whose sentences a process caches
 PROMPT = """Write one simple sentence from the facts.
 
 Facts: a new shot begins; a wide shot of three people in the centre
@@ -40,12 +40,12 @@ Sentence: no people are seen and almost nothing moves.
 
 
 class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
-    """The packaged SmolLM2-135M-Instruct writes the plot; what it gets wrong is left to the template."""
+    """The packaged SmolLM2-135M-Instruct writes the plot; the template replaces wrong sentences."""
 
     not_identity: ClassVar[tuple[str, ...]] = ("batch",)
 
     kind: Literal["smollm2"] = "smollm2"
-    batch: int = Field(16, ge=1, description="keyframes that are written together")
+    batch: int = Field(16, ge=1, description="keyframes per batch")
     longest: int = Field(48, ge=8, description="longest facts given to the model, in tokens")
 
     @property
@@ -55,7 +55,7 @@ class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
 
 
 class SmolLm2Writer:
-    """Characters and scene elements are the captions' own sentences; the plot is the model's where it holds."""
+    """Characters and scene elements are the captions' own sentences; the plot is the model's if it is valid."""
 
     name = "smollm2"
 
@@ -105,7 +105,7 @@ class SmolLm2Writer:
                 self._written[plots] = (text, invention(text, plots))
 
     def _generate(self, batch: Sequence[tuple[str, ...]]) -> list[str]:
-        """One sentence for each tuple of facts, greedily, under the rules of this file's head."""
+        """One sentence for each tuple of facts, by greedy decoding under the rules above."""
         import torch
 
         rules = [_Rules(self._fact_tokens(plots), self._connectors, self._stop) for plots in batch]
@@ -147,7 +147,7 @@ class SmolLm2Writer:
 
 
 class _Rules:
-    """What may follow in one sentence: unused tokens of the facts, a few connectors, and the stop when all are used."""
+    """The allowed tokens of a sentence: unused tokens of the facts, connectors, and the stop when all are used."""
 
     def __init__(self, facts: Sequence[int], connectors: Sequence[int], stop: int) -> None:
         self._left = Counter(facts)
@@ -157,7 +157,7 @@ class _Rules:
         self.finished = False
 
     def choose(self, logits_V: "Tensor") -> int:
-        """The likeliest token that may follow; the stop again once finished."""
+        """The likeliest allowed token; once finished, the stop again."""
         if self.finished:
             return self._stop
         allowed = [token for token, count in self._left.items() if count > 0] or [self._stop]
@@ -187,7 +187,7 @@ def _sentence(text: str) -> str:
 
 
 def invention(sentence: str, plots: Sequence[str]) -> str:
-    """Why a sentence is not accepted, or empty: it must hold every fact word for word, and else only connectors."""
+    """Why a sentence is invalid, or "": it must have every fact word for word, and otherwise only connectors."""
     rest = _words(sentence)
     for fact in sorted(_facts(plots), key=len, reverse=True):
         if _words(fact) not in rest:
@@ -200,6 +200,6 @@ def invention(sentence: str, plots: Sequence[str]) -> str:
 
 
 def _words(text: str) -> str:
-    """The bare words of a text, with a space on both ends so that they are found whole."""
+    """The bare words of a text, with a space at both ends so that only whole words are found."""
     words = re.findall(r"[a-z0-9'-]+", text.lower())
     return f" {' '.join(words)} "

@@ -1,4 +1,4 @@
-"""The template writer: it sorts the captions' own sentences into the script's sections, and adds no word."""
+"""The template writer: sorts the captions' own sentences into the script's sections, without adding words."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def sentences(text: str) -> list[str]:
 
 
 class TemplateConfig(BaseModel, frozen=True, extra="forbid"):
-    """Sorts the captions' sentences into the three sections and writes nothing of its own."""
+    """Sorts the captions' sentences into the three sections, without adding words."""
 
     kind: Literal["template"] = "template"
 
@@ -44,7 +44,7 @@ class TemplateWriter:
 
 
 def arrange(facts: ScriptFacts, reason: str) -> Script:
-    """The template's script; `reason` says why no model wrote it. What exceeds a section's places is left out."""
+    """The template's script; `reason` says why no model wrote it. Sentences beyond a section's places are dropped."""
     said = sentences(facts.frame_caption)
     return Script(
         row_id=facts.row_id,

@@ -1,4 +1,4 @@
-"""What every script writer is: from the captions of a keyframe to its script."""
+"""The interface of script writers: from the captions of a keyframe to its script."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ PROMPTS = Path(__file__).parent / "prompts"
 
 @dataclass(frozen=True)
 class OwnWords:
-    """What the film itself knows of a keyframe, in the sections of a script."""
+    """The ground truth of a keyframe, in the sections of a script."""
 
     characters: tuple[str, ...]
     scene_elements: tuple[str, ...]
@@ -21,7 +21,7 @@ class OwnWords:
 
 @dataclass(frozen=True)
 class ScriptFacts:
-    """The captions of one keyframe, of the whole picture and of each of its persons; and the film's own words."""
+    """The captions of one keyframe (the whole picture and each person), and the film's own words."""
 
     row_id: str
     frame_caption: str
@@ -37,5 +37,5 @@ class ScriptWriter(Protocol):
     licence: str
 
     def write(self, facts: Sequence[ScriptFacts]) -> list[Script]:
-        """One script for each keyframe, in order, each with the id of its row and who wrote it."""
+        """One script for each keyframe, in order, each with its row id and writer."""
         ...
