@@ -1,4 +1,4 @@
-"""Metrics by which systems are compared: definitions as pure functions of arrays, and the networks behind the arrays.
+"""Metrics for comparing systems: definitions as pure functions of arrays, and the networks that make the arrays.
 
 | file | metrics |
 |---|---|
@@ -6,10 +6,10 @@
 | `characters.py` | OCCM, CIDS, copy-paste |
 | `consistency.py` | ST, LT, drift |
 | `sound.py` | sound against picture, loudness against target |
-| `figure.py` | what all return: a value, its interval, n, and the reason where there is none |
+| `figure.py` | the result of all metrics: a value, its interval, n, and the reason if there is none |
 | `keyframes.py` | all metrics of keyframes in one call |
-| `networks.py` | the networks that look at pictures and listen to videos, and their settings |
+| `networks.py` | the networks that embed pictures and sound, and their settings |
 | `clip.py`, `inception.py`, `aesthetic.py`, `style.py` | networks, with weights from local files |
 
-docs/metrics.md defines each. Adding one = a function in one of these files that returns a Figure, and a row there.
+docs/metrics.md defines each. To add one, write a function that returns a Figure in one of these files, and a row there.
 """

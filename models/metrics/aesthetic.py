@@ -17,7 +17,7 @@ _LAYER = re.compile(r"(?:layers\.(\d+)\.)?weight")
 
 
 class AestheticConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """The head that was trained on SAC, Logos and AVA1 by the mean squared error."""
+    """The head that was trained on SAC, Logos and AVA1 with the mean squared error."""
 
     origin: ClassVar[Origin] = Origin(
         name="LAION's aesthetic head",
@@ -49,7 +49,7 @@ class AestheticHead:
         """[N] of CLIP ViT-L/14's vectors of unit length.
 
         Raises:
-            ValueError: for vectors of another width than the head's.
+            ValueError: the vectors' width is not the head's.
         """
         import torch
 

@@ -1,4 +1,4 @@
-"""Metrics of characters: how many there are, who they are, whether they are pasted from their references.
+"""Metrics of characters: their number, their identity, and whether they are copied from their references.
 
 Definitions follow ViStoryBench 1.3. Shapes: T shots, D detected people, E expected characters, R reference pictures,
 C numbers of an identity vector.
@@ -32,12 +32,12 @@ _EPS = 1e-6
 
 @dataclass(frozen=True)
 class Cast:
-    """Who was detected in the shots of one story, and who should be.
+    """The detected and the expected characters of the shots of one story.
 
     Args:
         detected: for each shot the identity vectors [D, C] of its crops, D may be 0.
         expected: for each shot the names of its characters.
-        references: name -> identity vectors [R, C] of reference pictures; the first is what the model was given.
+        references: name -> identity vectors [R, C] of reference pictures; the first one is the model's input.
     """
 
     detected: Sequence[Floats]
@@ -93,7 +93,7 @@ def identity_samples(stories: Mapping[str, Cast]) -> dict[str, Samples]:
     Returns:
         cids_cross: cosine of matched crops and references; 0 for a character that no shot shows.
         cids_self: cosine of two matched crops of one character; 1 for a single crop, 0 for none.
-        copy_paste: how much nearer crops are to the first reference than to the others, for characters with several.
+        copy_paste: how much more similar crops are to the first reference than to the others, if there are several.
     """
     cross, own, pasted = Samples(), Samples(), Samples()
     for story, cast in stories.items():

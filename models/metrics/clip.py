@@ -1,7 +1,7 @@
 """CLIP's joint space of pictures and plots, with the preprocessing of its authors, for metrics.
 
-models/vision/clip.py reads the same weights as an encoder of tensors on the GPU; here bytes go through transformers'
-own resizing, so that scores equal those of the reference implementations.
+models/vision/clip.py uses the same weights as an encoder of tensors on the GPU. Here pictures are resized by
+transformers, so that scores equal those of the reference implementations.
 Shapes: N pictures or plots, E numbers of the joint space.
 """
 
@@ -22,7 +22,7 @@ _LONGEST = 77  # tokens that CLIP reads
 
 
 class ClipMetricConfig(ClipConfig, frozen=True, extra="forbid"):
-    """CLIP ViT-L/14, of which CLIP score, CLIP-sim, ST and the aesthetic score are taken."""
+    """CLIP ViT-L/14, for CLIP score, CLIP-sim, ST and the aesthetic score."""
 
     origin: ClassVar[Origin] = ClipConfig.origin._replace(setting="evaluate.metrics.clip.source")
 
@@ -53,7 +53,7 @@ class PictureTower:
 
 
 class JointSpace(PictureTower):
-    """Pictures and plots as vectors that a cosine compares."""
+    """Pictures and plots as vectors for cosine similarity."""
 
     def __init__(self, config: ClipConfig) -> None:
         super().__init__(load_vision(config.origin, config.source, config.hub_revision, config.activation))
@@ -62,7 +62,7 @@ class JointSpace(PictureTower):
         self._tokenizer = _tokenizer(config, self._text.config.max_position_embeddings)
 
     def read(self, plots: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of unit length [N, E]; of a plot longer than 77 tokens its beginning."""
+        """Vectors of unit length [N, E]; plots are truncated to 77 tokens."""
         import torch
 
         made = [np.zeros((0, self._text.config.projection_dim), np.float32)]
@@ -86,7 +86,7 @@ def _text(config: ClipConfig) -> Any:
 
 
 def _tokenizer(config: ClipConfig, longest: int) -> Any:
-    """A function from plots to what the text tower takes."""
+    """A function from plots to the input of the text tower."""
     if is_file(config.source):
         from open_clip.tokenizer import SimpleTokenizer
 

@@ -22,12 +22,12 @@ def long_term(
     generated: Mapping[Character, Bools],
     reading: Literal["appendix_b", "section_4_2"] = "appendix_b",
 ) -> Figure:
-    """LT: whether a character is where it should be.
+    """LT: whether characters appear in the same keyframes as in the original.
 
     Args:
         original, generated: character -> [T] whether a keyframe shows it. Characters are pooled, frame by frame.
-        reading: appendix_b: of the original frames with the character the share that shows it when generated, as the
-            paper's author tells it; section_4_2: generated frames with the character as a share of all frames.
+        reading: appendix_b: share of the original frames with the character whose generated versions show it, as the
+            paper's author defines it; section_4_2: generated frames with the character as a share of all frames.
     """
     what = "LT: share of keyframes in which a character appears as in the original, more is better"
     if lost := sorted(str(one) for one in original if one not in generated):
@@ -45,7 +45,7 @@ def long_term(
 def appearances(
     original: Mapping[Character, Bools], generated: Mapping[Character, Bools]
 ) -> dict[tuple[Character, int], bool]:
-    """(character, place of a frame that originally shows it) -> whether it is there when generated."""
+    """(character, index of an original frame with it) -> whether the generated frame shows it."""
     return {
         (one, place): bool(generated[one][place])
         for one, shown_T in original.items()
@@ -64,9 +64,9 @@ def short_term(
     Args:
         features_TC: of one movie.
         shown: character -> [T] whether a keyframe shows it.
-        reading: selected: of each keyframe with the character and the next one that has it, as the paper's author
-            tells it; adjacent: only where that is the very next keyframe (section 4.2).
-        times_T: when the keyframes are, in steps from one to the next, where some in between are missing.
+        reading: selected: each keyframe with the character and the next one with it, as the paper's author defines
+            it; adjacent: only if that is the directly next keyframe (section 4.2).
+        times_T: times of the keyframes in steps, if keyframes are missing in between.
     """
     what = "ST: cosine of consecutive keyframes with the same character, more is better"
     if unfit := unusable(what, keyframes=features_TC):
@@ -96,10 +96,10 @@ def presence(faces: Sequence[Floats], reference_D: Floats, threshold: float) -> 
 
 
 def drift(movies: Sequence[Floats]) -> Figure:
-    """How a movie departs from its opening: the slope of the cosine with its first keyframe, per 100 keyframes.
+    """Drift from a movie's first keyframe: the slope of the cosine with it, per 100 keyframes.
 
     0: no drift; -0.1: the cosine falls by a tenth over 100 keyframes. Fitted by least squares, without the first
-    keyframe, whose cosine is always 1. A movie of fewer than three keyframes is left out.
+    keyframe, whose cosine is always 1. Movies of fewer than three keyframes are ignored.
 
     Args:
         movies: for each its features [T, C].
@@ -112,7 +112,7 @@ def drift(movies: Sequence[Floats]) -> Figure:
 
 
 def slope(rows_TC: Floats) -> float:
-    """The drift of one movie of three keyframes or more."""
+    """The drift of one movie of at least three keyframes."""
     alike_T = unit(rows_TC[1:]) @ unit(rows_TC[0])
     time_T = np.arange(len(alike_T)) - (len(alike_T) - 1) / 2
     return float(100 * (time_T @ alike_T) / (time_T @ time_T))

@@ -1,4 +1,4 @@
-"""What a metric returns: a value with its bootstrap interval, or the reason why there is none.
+"""The result of a metric: a value with its bootstrap interval, or the reason why there is none.
 
 Shapes: N samples, U units that are resampled together (samples, or the stories that they belong to).
 """
@@ -25,10 +25,10 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
     """One computed figure.
 
     Args:
-        value: None where it can't be computed.
-        n: number of samples behind it.
+        value: None if it can't be computed.
+        n: number of samples.
         what: one line for people.
-        interval: lower and upper end of the 95 % bootstrap interval, None where it can't be computed.
+        interval: lower and upper end of the 95 % bootstrap interval, None if it can't be computed.
         reason: why there is no value, or no interval.
     """
 
@@ -40,7 +40,7 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
 
 
 class Measured(NamedTuple):
-    """The figure of each metric and, where it is a mean, the value of each sample."""
+    """The figure of each metric and, if it is a mean, the value of each sample."""
 
     figures: dict[str, Figure]
     samples: dict[str, Samples]
@@ -66,7 +66,7 @@ def mean(values_N: Sequence[float] | Floats | Bools, what: str, stories: Sequenc
     Args:
         values_N: samples.
         what: one line for people.
-        stories: the story of each sample. Whole stories are resampled then, as samples of one story are alike.
+        stories: the story of each sample. If given, whole stories are resampled, because their samples are similar.
     """
     values = np.asarray(values_N, dtype=np.float64)
     if len(values) == 0:
@@ -97,7 +97,7 @@ def mean(values_N: Sequence[float] | Floats | Bools, what: str, stories: Sequenc
 
 
 def means_by_sample(words: Mapping[str, str], samples: Mapping[str, Mapping[str, Any]]) -> Measured:
-    """The mean of each metric, with an interval for which single samples are resampled.
+    """The mean of each metric, with an interval from resampled samples.
 
     Args:
         words: metric -> one line for people.
@@ -108,7 +108,7 @@ def means_by_sample(words: Mapping[str, str], samples: Mapping[str, Mapping[str,
 
 
 def means_by_story(words: Mapping[str, str], samples: Mapping[str, Samples], reasons: Mapping[str, str]) -> Measured:
-    """The mean of each metric, with an interval for which whole stories are resampled.
+    """The mean of each metric, with an interval from resampled stories.
 
     Args:
         words: metric -> one line for people.
@@ -131,10 +131,10 @@ def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, 
     """A statistic of one or more sets and its basic interval, which corrects for the bias of repeated samples.
 
     Args:
-        statistic: given the rows [n] of each set, returns the value.
+        statistic: function from the rows [n] of each set to the value.
         sizes: number of rows of each set.
         what: one line for people.
-        resamples: 0 leaves the interval out.
+        resamples: 0: no interval.
     """
     rows = tuple(np.arange(size) for size in sizes)
     value = statistic(*rows)
@@ -150,7 +150,7 @@ def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, 
 
 
 def unusable(what: str, **arrays: NDArray[Any]) -> Figure | None:
-    """A figure that says why not, when one of some arrays of rows is empty, not finite, or longer than the others.
+    """A figure with the reason, if an array of rows is empty, not finite, or of another length than the others.
 
     Args:
         what: one line for people.

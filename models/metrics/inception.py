@@ -1,4 +1,4 @@
-"""FID's Inception: torchvision's network with the blocks of pytorch-fid; features of its layers and logits.
+"""FID's Inception: torchvision's network with pytorch-fid's blocks; gives features of its layers, and logits.
 
 Shapes: N pictures, C numbers of a layer.
 """
@@ -30,7 +30,7 @@ _NODES: dict[Layer, str] = {
 
 
 class InceptionConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """The Inception v3 of 2015 that FID and the Inception Score are defined with; torchvision's is another network."""
+    """The Inception v3 of 2015 that defines FID and the Inception Score; torchvision's weights are others."""
 
     origin: ClassVar[Origin] = Origin(
         name="FID's Inception v3",
@@ -40,11 +40,11 @@ class InceptionConfig(CheckpointConfig, frozen=True, extra="forbid"):
     )
 
     source: str = Field("pt_inception-2015-12-05-6726825d.pth", description="the .pth file that pytorch-fid publishes")
-    batch: int = Field(16, ge=1, description="pictures that run together")
+    batch: int = Field(16, ge=1, description="pictures per batch")
 
 
 class Inception:
-    """Pictures through FID's Inception, resized and scaled as pytorch-fid does."""
+    """Runs FID's Inception on pictures, resized and scaled as in pytorch-fid."""
 
     def __init__(self, config: InceptionConfig, layers: Sequence[Layer] = tuple(_NODES)) -> None:
         from torchvision.models.feature_extraction import create_feature_extractor
@@ -63,7 +63,7 @@ class Inception:
         self._network = create_feature_extractor(network, nodes).to(self.device)
 
     def embed(self, images: Sequence[Image]) -> dict[str, NDArray[np.float32]]:
-        """RGB [H, W, 3], of any sizes -> layer -> [N, C], the mean over the places of a layer."""
+        """RGB [H, W, 3], of any sizes -> layer -> [N, C], the mean over the positions of a layer."""
         import torch
         from torch.nn.functional import interpolate
 
@@ -81,7 +81,7 @@ class Inception:
 
 
 def graph() -> "Inception3":
-    """FID's Inception without weights: 1008 classes, and pooling that leaves out the padding."""
+    """FID's Inception without weights: 1008 classes, and pooling that excludes the padding."""
     from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
     from torchvision.models import inception
 
@@ -103,7 +103,7 @@ def graph() -> "Inception3":
 
 
 def alike(images: Sequence[Image], most: int) -> list[list[Image]]:
-    """Runs of images of one size, in order; where one begins after `most` images depends on nothing before these."""
+    """Batches of consecutive images of one size; a new batch also begins at every multiple of `most` images."""
     batches: list[list[Image]] = []
     for number, image in enumerate(images):
         if number % most == 0 or batches[-1][0].shape != image.shape:

@@ -1,7 +1,7 @@
-"""All metrics of any system's keyframes. A metric whose weights are missing says what to fetch.
+"""All metrics of any system's keyframes. If weights are missing, the metric's reason says what to fetch.
 
 Networks embed the keyframes (models/metrics/networks.py), and the metrics are computed from these vectors, story by
-story. A caller with many keyframes embeds them in parts, stores the vectors and hands them over one story at a time.
+story. A caller with many keyframes embeds them in parts, stores the vectors, and passes one story at a time.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,12 +20,12 @@ from models.metrics.networks import HELD, PLAIN, Encoder, KeyframeMetricsConfig,
 
 @dataclass(frozen=True)
 class Keyframes:
-    """The keyframes of a story, or some real pictures, as networks see them.
+    """The vectors of a story's keyframes, or of real pictures.
 
     Args:
         story: its name.
         ids: of each keyframe, in order of time.
-        load: module -> its vectors, which are asked for when they are needed.
+        load: module -> its vectors, called on demand.
     """
 
     story: str
@@ -34,7 +34,7 @@ class Keyframes:
 
 
 def words(config: KeyframeMetricsConfig, module: Module) -> Mapping[str, str]:
-    """Metric -> one line for people, of those that a module's vectors give."""
+    """Metric -> one line for people, for the metrics of a module's vectors."""
     match module:
         case "clip":
             names = ("clip_score", "clip_sim", "aesthetic_score")
@@ -69,16 +69,16 @@ def measure(
     plots: Sequence[str] = (),
     real: Sequence[Image] = (),
 ) -> dict[str, Figure]:
-    """Every metric by its name, of pictures in memory.
+    """Every metric by its name, for pictures in memory.
 
     Args:
-        keyframes: RGB [H, W, 3], those of one story one after the other.
+        keyframes: RGB [H, W, 3], grouped by story.
         stories: the story of each.
         plots: of each, for the CLIP score.
         real: pictures of real films, for FID.
 
     Raises:
-        ValueError: when keyframes and stories don't match, or a picture is not RGB in bytes.
+        ValueError: keyframes and stories don't match, or a picture is not RGB in bytes.
     """
     if len(keyframes) != len(stories):
         raise ValueError(f"{len(keyframes)} keyframes, and the stories of {len(stories)}")
@@ -117,11 +117,11 @@ def figures(
     gone: Mapping[str, str],
     modules: Sequence[Module] = PLAIN,
 ) -> Measured:
-    """Every metric, of vectors. However many keyframes there are, those of one story and one module are in memory.
+    """Every metric, from vectors. Only those of one story and one module are in memory at once.
 
     Args:
         real: pictures of real films, for FID.
-        gone: module -> why it isn't there.
+        gone: module -> why it is missing.
     """
     return joined(figures_of(module, config, stories, real, gone) for module in modules)
 
@@ -133,7 +133,7 @@ def figures_of(
     real: Sequence[Keyframes],
     gone: Mapping[str, str],
 ) -> Measured:
-    """The metrics that one module's vectors give."""
+    """The metrics of one module's vectors."""
     if module in gone:
         return Measured({name: absent(what, gone[module]) for name, what in words(config, module).items()}, {})
     match module:

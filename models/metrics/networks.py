@@ -1,4 +1,4 @@
-"""Networks that look at keyframes or listen to videos, with their settings: pictures in, arrays out.
+"""Networks that embed keyframes or the sound of videos, with their settings.
 
 Shapes: N keyframes, E numbers of an embedding.
 """
@@ -27,55 +27,55 @@ if TYPE_CHECKING:
 
 Module = Literal["clip", "inception", "style", "vision", "faces", "sound", "speech", "camera"]
 MODULES: tuple[Module, ...] = get_args(Module)
-"""Networks that see pictures, and what takes whole videos."""
+"""Networks for pictures, and modules for whole videos."""
 
 OF_VIDEOS: tuple[Module, ...] = ("sound", "speech", "camera")
-"""Those that take whole videos: sound, speech, and how the camera moves."""
+"""Modules for whole videos: sound, speech and camera motion."""
 
 PLAIN: tuple[Module, ...] = ("clip", "inception", "style", "vision", "sound")
-"""Those whose vectors need no story beside them."""
+"""Modules whose metrics need no story."""
 
 Vectors = Mapping[str, NDArray[np.float32]]
 Encoder = Callable[[Sequence[Image], Sequence[str]], Vectors]
 """Pictures, RGB [H, W, 3], and their plots, or none -> arrays with a row for each picture or plot."""
 
-_SIDE = 224  # pixels at which stand-ins look
+_SIDE = 224  # side of the stand-ins' input in pixels
 
 HELD = 1000
 """Pictures whose features are held at once, and resampled."""
 
 
 class SoundMetricsConfig(BaseModel, frozen=True, extra="forbid"):
-    """How movies are listened to."""
+    """Metrics of sound."""
 
     revision: ClassVar[str] = "1"
 
-    loudness: float = Field(-16.0, description="integrated loudness that movies should have, in LUFS")
+    loudness: float = Field(-16.0, description="target of the integrated loudness in LUFS")
 
 
 class CameraMetricsConfig(BaseModel, frozen=True, extra="forbid"):
-    """How the moves of a camera are followed, where stories are given."""
+    """Estimation of camera moves, if stories are given."""
 
     revision: ClassVar[str] = "1"
 
 
 class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
-    """What keyframes are measured with. A metric whose weights are missing is left out, with the reason."""
+    """The networks of the metrics. A metric whose weights are missing has no value, but a reason."""
 
     clip: ClipMetricConfig = Field(ClipMetricConfig(), description="of CLIP score, CLIP-sim, aesthetic score and drift")
     aesthetic: AestheticConfig = Field(AestheticConfig(), description="of the aesthetic score")
     inception: InceptionConfig = Field(InceptionConfig(), description="of FID and Inception Score")
     style: StyleConfig = Field(StyleConfig(), description="of CSD")
     vision: VisionConfig = Field(
-        EfficientNetLite0Config(), description="image encoder of stand-ins, which bear its name and not the metrics'"
+        EfficientNetLite0Config(), description="image encoder of the stand-ins, which have its name in theirs"
     )
     faces: FaceConfig = Field(
-        DlibConfig(), description="face detector and embedder of the metrics of characters, where stories are given"
+        DlibConfig(), description="face detector and embedder for metrics of characters, if stories are given"
     )
     sound: SoundMetricsConfig = Field(SoundMetricsConfig(), description="of videos' sound")
-    speech: SpeechConfig = Field(SpeechConfig(), description="recogniser of narration, where stories are given")
+    speech: SpeechConfig = Field(SpeechConfig(), description="recogniser of narration, if stories are given")
     camera: CameraMetricsConfig = Field(
-        CameraMetricsConfig(), description="of videos' camera moves, where stories are given"
+        CameraMetricsConfig(), description="of videos' camera moves, if stories are given"
     )
     splits: int = Field(10, ge=1, description="parts over which the Inception Score is averaged")
     resamples: int = Field(
@@ -83,12 +83,12 @@ class KeyframeMetricsConfig(BaseModel, frozen=True, extra="forbid"):
     )
 
     def network(self, module: Module) -> "Network":
-        """What a module loads."""
+        """The config of a module's network."""
         network: Network = getattr(self, module)
         return network
 
     def of_pictures(self, module: Module) -> str:
-        """Which of a module's arrays has a row for each picture."""
+        """Name of the array of a module that has one row per picture."""
         names = {"clip": "pictures", "inception": "2048", "style": "style", "faces": "counts"}
         return names.get(module, self.vision.kind)
 
@@ -134,7 +134,7 @@ def _vision(kind: str, network: "ImageEncoder", images: Sequence[Image], plots: 
 
 
 def _faces(width: int, embedder: FaceEmbedder, images: Sequence[Image], plots: Sequence[str]) -> Vectors:
-    """Of each picture how many faces it has; of each face its box, its vector, and the colour of the clothes below."""
+    """For each picture its number of faces; for each face its box, its vector, and the colour of the clothes below."""
     found = embedder.faces(images)
     known = [[one for one in faces if one.embedding is not None] for faces in found]
     every = [(image, one) for image, faces in zip(images, known, strict=True) for one in faces]
@@ -148,7 +148,7 @@ def _faces(width: int, embedder: FaceEmbedder, images: Sequence[Image], plots: S
 
 
 def _clothes(image: Image, box: tuple[float, float, float, float]) -> int:
-    """Number of the most frequent colour of what is one face below a face, -1 where that is not in the picture."""
+    """Index of the most frequent colour one face height below a face, -1 if that is outside the picture."""
     height, width = image.shape[:2]
     x0, y0, x1, y1 = box
     tall = y1 - y0

@@ -12,7 +12,7 @@ import numpy as np
 from models.metrics.figure import Floats, Samples
 
 SIZES = ("wide", "full", "medium", "close-up", "extreme close-up")
-"""Of shots, from far to near."""
+"""Sizes of shots, from far to near."""
 
 ANGLES = (
     "a low-angle shot, the camera looks up from below",
@@ -20,7 +20,7 @@ ANGLES = (
     "a high-angle shot, the camera looks down from above",
     "an overhead shot, seen from directly above",
 )
-"""Of the camera, from below to above, in words that CLIP reads."""
+"""Camera angles from below to above, as sentences for CLIP."""
 
 MOVES = ("still", "pan right", "pan left", "tilt up", "tilt down", "zoom in", "zoom out")
 """Of the camera."""
@@ -74,28 +74,28 @@ _MOVES = {
 
 
 def size_named(words: str) -> int | None:
-    """Which of SIZES a script's words name, None where they name none."""
+    """The size that a script's words name, as an index into SIZES; None if they name none."""
     return next((size for size, pattern in _NAMES if re.search(pattern, words, re.IGNORECASE)), None)
 
 
 def size_seen(faces_F4: Floats) -> int | None:
-    """Which of SIZES a picture has, by its tallest face (boxes x0, y0, x1, y1 in 0-1); None without a face."""
+    """A picture's size by its tallest face (boxes x0, y0, x1, y1 in 0-1), an index into SIZES; None without a face."""
     if not len(faces_F4):
         return None
     return int(np.searchsorted(_BOUNDS, (faces_F4[:, 3] - faces_F4[:, 1]).max(), side="right"))
 
 
 def shot_sizes(named: Mapping[str, int | None], seen: Mapping[str, int | None]) -> Samples:
-    """1 where a shot has the size that the script names, 0 where it could not be farther from it.
+    """1 if a shot has the size that the script names, 0 if it is as far from it as possible.
 
     Args:
-        named, seen: "story/shot" -> place in SIZES.
+        named, seen: "story/shot" -> index into SIZES.
     """
     return _near(named, seen, len(SIZES))
 
 
 def angle_named(words: str) -> int | None:
-    """Which of ANGLES a script's words name, None where they name none."""
+    """The angle that a script's words name, as an index into ANGLES; None if they name none."""
     return next((angle for angle, pattern in _ANGLES if re.search(pattern, words, re.IGNORECASE)), None)
 
 
@@ -105,10 +105,10 @@ def angle_seen(picture_E: Floats, told_AE: Floats) -> int:
 
 
 def camera_angles(named: Mapping[str, int | None], seen: Mapping[str, int | None]) -> Samples:
-    """1 where a shot has the angle that the script names, 0 where it could not be farther from it.
+    """1 if a shot has the angle that the script names, 0 if it is as far from it as possible.
 
     Args:
-        named, seen: "story/shot" -> place in ANGLES.
+        named, seen: "story/shot" -> index into ANGLES.
     """
     return _near(named, seen, len(ANGLES))
 
@@ -123,12 +123,12 @@ def _near(named: Mapping[str, int | None], seen: Mapping[str, int | None], steps
 
 
 def move_named(words: str) -> str | None:
-    """Which of MOVES a script's words name, None where they name none."""
+    """The one of MOVES that a script's words name, None if they name none."""
     return next((move for move, pattern in _MOVES.items() if re.search(pattern, words, re.IGNORECASE)), None)
 
 
 def move_seen(camera_3: Floats) -> str:
-    """Which of MOVES a camera makes: the one that moves the edges of the picture most.
+    """The camera's move, one of MOVES: the one that shifts the edges of the picture most.
 
     Args:
         camera_3: motion to the right in picture widths, up in picture heights, and the logarithm of the zoom.
@@ -140,7 +140,7 @@ def move_seen(camera_3: Floats) -> str:
 
 
 def camera(named: Mapping[str, str | None], seen: Mapping[str, str]) -> Samples:
-    """1 where the camera moves as the script says, 0 where it doesn't.
+    """1 if the camera moves as the script says, otherwise 0.
 
     Args:
         named, seen: "story/shot" -> one of MOVES.
@@ -175,12 +175,12 @@ def relative_sizes(ratios: Mapping[tuple[str, str, str], Sequence[float]]) -> Sa
 
 
 def narration(heard: Mapping[str, str], told: Mapping[str, str]) -> Samples:
-    """Word error rate of what a recogniser hears of each story's movie, beside the words of its script."""
+    """Word error rate of a recogniser on each story's movie, against the words of its script."""
     return {story: word_error_rate(words, told[story]) for story, words in heard.items() if told[story]}
 
 
 def word_error_rate(heard: str, told: str) -> float:
-    """Words to insert, leave out or exchange in what is heard, as a share of the words told; case and marks aside."""
+    """Insertions, deletions and substitutions as a share of the words told, ignoring case and punctuation."""
     mine, theirs = (re.findall(r"[\w']+", text.lower()) for text in (heard, told))
     if not theirs:
         raise ValueError("there are no words that should be heard")

@@ -1,4 +1,4 @@
-"""Metrics of sound: whether it is in step with the picture, and as loud as it should be.
+"""Metrics of sound: its synchrony with the picture, and its loudness.
 
 Shapes: T moments of a movie, at `rate` a second.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from models.metrics.figure import Figure, Floats, absent, mean
 
 RATE = 10
-"""Moments a second at which movies are listened to."""
+"""Moments per second at which sound is measured."""
 
 STEP = "sound: seconds between sound and picture, less is better"
 """One line for people."""
@@ -25,16 +25,16 @@ def lag(sound_T: Floats, picture_T: Floats, rate: float, most: float = 2.0) -> f
     """Seconds by which sound comes after the picture: where their cross-correlation is largest, within `most`.
 
     Args:
-        sound_T: how loud each moment is, such as the RMS of speech.
+        sound_T: loudness of each moment, such as the RMS of speech.
         picture_T: what the sound should follow, such as 1 where the script has speech, or where the picture cuts.
         rate: moments a second.
-        most: longest lag in seconds that is searched for.
+        most: longest lag in seconds.
 
     Returns:
-        None where one of the two never changes, so that there is nothing to follow.
+        None if one of the two never changes.
 
     Raises:
-        ValueError: when the two have different lengths.
+        ValueError: the two have different lengths.
     """
     from scipy.signal import correlate, correlation_lags
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from transformers import Pipeline
 
 RATE = 16_000
-"""Samples a second that it takes."""
+"""Its sample rate in Hz."""
 
 
 class SpeechConfig(CheckpointConfig, frozen=True, extra="forbid"):
-    """Whisper, or another recogniser that transformers knows."""
+    """Whisper, or another recogniser of transformers."""
 
     origin: ClassVar[Origin] = Origin(
         name="the speech recogniser",
@@ -45,7 +45,7 @@ class Recogniser:
             raise checkpoint.missing(config.origin, config.source, str(error).splitlines()[0]) from error
 
     def hear(self, samples: NDArray[np.float32]) -> str:
-        """What is said in mono samples at RATE; "" of silence."""
+        """The text of mono samples at RATE; "" for silence."""
         if not samples.any():
             return ""
         found: dict[str, Any] = self._pipeline({"raw": samples, "sampling_rate": RATE})

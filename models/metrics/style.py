@@ -1,4 +1,4 @@
-"""CSD (Somepalli et al. 2024): style vectors of a CLIP ViT-L/14 trained to tell styles apart.
+"""CSD (Somepalli et al. 2024): style vectors of a CLIP ViT-L/14 that was trained to distinguish styles.
 
 Its checkpoint is CLIP's image tower without the projection, `backbone.*`, and two projections in its place.
 """

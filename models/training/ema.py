@@ -1,4 +1,4 @@
-"""The moving average of a model's weights, and learning rates over a phase of training."""
+"""The exponential moving average (EMA) of a model's weights, and learning rate schedules."""
 
 import copy
 import math
@@ -11,10 +11,10 @@ from models.training import Schedule
 
 
 class Averaged(nn.Module):
-    """A model in training (`live`) and the exponential moving average of its weights (`average`).
+    """A model in training (`live`) and the EMA of its weights (`average`).
 
-    Early on the decay is (1 + n) / (10 + n) after n steps, so that the first weights are soon forgotten. Where the
-    decay is 0 the average is the model itself, and no second copy is held.
+    The decay after n steps is at most (1 + n) / (10 + n), so that the first weights are soon forgotten. If the decay is
+    0, the average is the model itself, without a second copy.
     """
 
     def __init__(self, model: DiffusionAutoencoder, decay: float) -> None:
@@ -23,12 +23,12 @@ class Averaged(nn.Module):
         if decay:
             self.average = copy.deepcopy(model).requires_grad_(False)
         else:
-            self.__dict__["average"] = model  # beside the modules, so that no weight is listed twice
+            self.__dict__["average"] = model  # not registered as a module, so that no weight is listed twice
         self.decay = decay
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move the average towards the live weights; called after each of the optimiser's steps, from 0 on."""
+        """Moves the average towards the live weights; called after each step of the optimizer, from 0 on."""
         if not self.decay:
             return
         share = 1 - min(self.decay, (2 + step) / (11 + step))
@@ -36,7 +36,7 @@ class Averaged(nn.Module):
 
 
 def learning_rate(schedule: Schedule, step: int, steps: int, falls_to: float = 0.05) -> float:
-    """A factor in 0-1: ten steps of rise (or a tenth of few steps), then constant or falling to `falls_to`."""
+    """A factor in 0-1: ten steps of warm-up (or a tenth of few steps), then constant or decaying to `falls_to`."""
     rise = min(1.0, (step + 1) / max(1, min(10, steps // 10)))
     done = min(step / max(1, steps), 1.0)
     match schedule:

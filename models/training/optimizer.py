@@ -1,4 +1,4 @@
-"""AdamW, with its moments in 32 bits or in 8."""
+"""AdamW with moments in 32 or 8 bits."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -19,10 +19,10 @@ class MissingLibraryError(ModelError, ValueError):
 def build(
     kind: Kind, parameters: Iterable[nn.Parameter], betas: tuple[float, float], weight_decay: float
 ) -> torch.optim.Optimizer:
-    """An AdamW over the parameters, whose learning rate is the caller's to set before each step.
+    """An AdamW over the parameters; the caller sets the learning rate before each step.
 
     Raises:
-        MissingLibraryError: for adamw8bit without torchao.
+        MissingLibraryError: adamw8bit without torchao.
     """
     if kind == "adamw":
         return torch.optim.AdamW(parameters, betas=betas, weight_decay=weight_decay, fused=True)
@@ -38,7 +38,7 @@ def build(
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """The learning rate of its next step; torchao's keep theirs in a tensor."""
+    """Sets the learning rate of the next step; torchao's optimizers have it in a tensor."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -47,10 +47,10 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def step(optimizer: Any, sound: Tensor) -> None:
-    """One step, in which no gradient counts where `sound`, a boolean on the parameters' device, is false.
+    """One step, which ignores all gradients if `sound`, a boolean on the parameters' device, is false.
 
-    The device decides it, so the host needn't wait until it knows. Torch's fused optimizers leave the step out, as they
-    do for a GradScaler; others, which know no such thing, take it with gradients of zero.
+    The decision is made on the device, so the host doesn't wait for it. Torch's fused optimizers skip the step, as for
+    a GradScaler; others, which can't, do it with gradients of zero.
     """
     if getattr(optimizer, "_step_supports_amp_scaling", False):
         optimizer.found_inf = sound.logical_not().float()
@@ -62,7 +62,7 @@ def step(optimizer: Any, sound: Tensor) -> None:
 
 
 def in_32_bits(value: Tensor) -> Tensor:
-    """A moment of 8 bits as a plain tensor, whole or this worker's shard; other tensors as they are."""
+    """A moment of 8 bits as a plain tensor, full or this worker's shard; other tensors unchanged."""
     if isinstance(value, DTensor):
         local = value.to_local()
         plain, mesh, places = in_32_bits(local), value.device_mesh, value.placements
@@ -74,8 +74,8 @@ def in_32_bits(value: Tensor) -> Tensor:
 
 
 def in_8_bits_again(optimizer: Any) -> None:
-    """Gives an optimizer that keeps its moments in 8 bits, and took up plain ones, its own kind of them: the same but
-    for a few that lie between two codes."""
+    """Converts plain moments, loaded into an optimizer with moments of 8 bits, to its own format; a few values between
+    two codes change."""
     if not hasattr(optimizer, "_new_buffer"):
         return
     for parameter, state in optimizer.state.items():

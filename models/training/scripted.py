@@ -1,6 +1,6 @@
-"""Keyframes with their scripts and tokens: in memory, or read when a step asks for them.
+"""Keyframes with their scripts and tokens, in memory or read on demand.
 
-Shapes: T keyframes, L tokens a keyframe, D token width.
+Shapes: T keyframes, L tokens per keyframe, D token width.
 """
 
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ class Scripted(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, frames: Sequence[int], flipped: bool = False) -> tuple[Sequence[FrameScript], Tensor]:
-        """Scripts and tokens_TLD of some keyframes, or of their mirror images."""
+        """Scripts and tokens_TLD of keyframes, or of their mirror images."""
         ...
 
 
 class Episode(Scripted, Protocol):
-    """One film, or the part of it that may be used: keyframes in order of time."""
+    """One film, or a part of it: keyframes in order of time."""
 
     @property
     def film_id(self) -> str: ...
 
     @property
     def mirrored(self) -> bool:
-        """Whether its mirror image can be read."""
+        """Whether mirror images are available."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A look at a training: some pictures, and below them what is rebuilt of them.
+"""A sheet of samples of a training: pictures above their reconstructions.
 
 Shapes: B pictures, C latent channels, H x W their grid; in pixels 3 x P x Q.
 """
@@ -11,8 +11,8 @@ from torch import Tensor
 from models.codec import Codec
 
 SHOWN = 6  # pictures
-VALIDATED = 64  # held-out pictures whose loss is measured
-_HEIGHT = 160  # pixels of each
+VALIDATED = 64  # held-out pictures for the loss
+_HEIGHT = 160  # height of each picture in pixels
 
 
 def even(count: int, most: int) -> Tensor:
@@ -21,9 +21,9 @@ def even(count: int, most: int) -> Tensor:
 
 
 def windows(count: int, most: int, length: int = 128) -> Tensor:
-    """At most `most` of `count` rows: all, or whole windows of so many consecutive ones, evenly spread.
+    """At most `most` of `count` rows: all, or evenly spread windows of `length` consecutive rows.
 
-    Tables are read a window at a time: as many single rows, spread over all, would be 128 times the reading.
+    Tables are read a window at a time: the same number of single rows would need 128 times as much reading.
     """
     if count <= most:
         return torch.arange(count, device="cpu")
@@ -33,7 +33,7 @@ def windows(count: int, most: int, length: int = 128) -> Tensor:
 
 
 def sheet(codec: Codec, latents_BCHW: Tensor, rebuilt_BCHW: Tensor) -> Tensor:
-    """The pictures of latents above those rebuilt, [3, P, Q] in 0-1."""
+    """The decoded latents above their reconstructions, [3, P, Q] in 0-1."""
     rows, width = [], round(_HEIGHT * latents_BCHW.shape[-1] / latents_BCHW.shape[-2])
     for some_BCHW in (latents_BCHW, rebuilt_BCHW):
         images_B3HW = codec.decode(some_BCHW)

@@ -1,7 +1,7 @@
-"""Features and latents of training pictures, which a stage has stored, or which are computed in each step.
+"""Features and latents of training pictures, stored by a stage or computed in each step.
 
-Pictures that are seen often are encoded once and stored. Of millions of pictures, each is seen about once: their pixels
-are read ahead of the step, and image encoder and codec run in the step (`FrozenModels`).
+Pictures that are used often are encoded once and stored. With millions of pictures, each is used about once: their
+pixels are prefetched, and image encoder and codec run in the step (`FrozenModels`).
 
 Shapes: F pictures, B of a batch, 3 colours, N positions and C channels of the image encoder; latents_BCHW the codec's.
 """
@@ -27,7 +27,7 @@ _READERS = 2  # threads that read and decode pictures of a batch
 
 
 class Drawn(NamedTuple):
-    """A batch as drawn: stored latents and features, or pixels_B3HW (uint8) and sizes_B6 (`decoder.Condition`)."""
+    """A batch of a source: stored latents and features, or pixels_B3HW (uint8) and sizes_B6 (`decoder.Condition`)."""
 
     latents_BCHW: Tensor | None = None
     features_BNC: Tensor | None = None
@@ -36,7 +36,7 @@ class Drawn(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A batch as compressor and decoder take it."""
+    """A batch for compressor and decoder."""
 
     features_BNC: Tensor | None
     latents_BCHW: Tensor
@@ -44,27 +44,27 @@ class Seen(NamedTuple):
 
 
 class Source(Protocol):
-    """Pictures that are read in any order."""
+    """Pictures with random access."""
 
     def __len__(self) -> int: ...
 
     @property
     def window(self) -> int:
-        """How many consecutive pictures are read together; 1 where each is read by itself."""
+        """Number of consecutive pictures that are read together; 1 if each is read alone."""
         ...
 
     @property
     def buckets(self) -> Buckets | None:
-        """Their sizes in pixels, where they are read as pixels."""
+        """The pictures' sizes, if they are read as pixels."""
         ...
 
     def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
-        """These pictures, mirrored where that is 1; on the CPU, in whatever thread."""
+        """These pictures, mirrored where `mirrored_B` is 1; on the CPU, in any thread."""
         ...
 
 
 class Pictures(Protocol):
-    """Encoded pictures that can be read in any order, by several threads; `window` is as in `Source`."""
+    """Encoded pictures with random access from several threads; `window` is as in `Source`."""
 
     window: int
 
@@ -76,11 +76,11 @@ class Pictures(Protocol):
 
 
 class Views:
-    """The training pictures, as the frozen models see them.
+    """The training pictures as features and latents.
 
     Args:
-        frozen: the models, where the source reads pixels; None where it reads stored latents and features.
-        patch: where the compressor reads patches of stored latents instead of features: their side in cells.
+        frozen: the models, if the source reads pixels; None if it reads stored latents and features.
+        patch: side of a patch in cells, if the compressor reads patches of stored latents instead of features.
     """
 
     def __init__(self, source: Source, frozen: "FrozenModels | None" = None, *, patch: int | None = None) -> None:
@@ -101,19 +101,19 @@ class Views:
         return features_BNC.shape[1], features_BNC.shape[2]
 
     def rows_of_step(self, batch: int, seed: int, step: int, rank: int, world: int) -> Tensor:
-        """Which pictures a worker's step is made of."""
+        """The pictures of a worker's step."""
         buckets = self.source.buckets
         if buckets is None or len(buckets.sizes) == 1:
             return rows_of_step(len(self), batch, seed, step, rank, world, self.source.window)
         return buckets.rows_of_step(batch, seed, step, rank, world)
 
     def batches(self, rows_F: Tensor, most: int) -> Iterable[Tensor]:
-        """These pictures, at most so many at a time, each time of one size."""
+        """These pictures, in batches of at most `most` of one size."""
         buckets = self.source.buckets
         return torch.split(rows_F, most) if buckets is None else buckets.batches(rows_F, most)
 
     def draw(self, rows_B: Tensor, mirrored_B: Tensor) -> Drawn:
-        """These pictures, mirrored where that is 1; on the CPU, in whatever thread."""
+        """These pictures, mirrored where `mirrored_B` is 1; on the CPU, in any thread."""
         drawn = self.source.draw(rows_B, mirrored_B)
         if self.patch is None or drawn.latents_BCHW is None:
             return drawn
@@ -130,7 +130,7 @@ class Views:
         return self.frozen.codecs[height, width].grid
 
     def see(self, drawn: Drawn, device: torch.device) -> Seen:
-        """What the frozen models see of them, on `device`."""
+        """Their features and latents, on `device`."""
         latents_BCHW, features_BNC, pixels_B3HW, sizes_B6 = (
             None if part is None else part.to(device, non_blocking=True) for part in drawn
         )
@@ -150,11 +150,11 @@ class Views:
 
 
 class FrozenModels:
-    """Codec and image encoder, which run on pictures in 0-1, on the device of these.
+    """Codec and image encoder; they run on pictures in 0-1, on the pictures' device.
 
     Args:
-        encoder: None where no features are needed (stage 3).
-        look: height and width at which the image encoder sees a picture, whatever its shape.
+        encoder: None if no features are needed (stage 3).
+        look: height and width of the image encoder's input, for pictures of any shape.
         sizes: heights and widths of the pictures.
     """
 
@@ -207,7 +207,7 @@ class Kept:
 
 
 class Pixels:
-    """Pictures as pixels, each cut to the size of its bucket; one that is asked for twice is read once."""
+    """Pictures as pixels, each cropped to the size of its bucket; duplicates in a batch are read once."""
 
     def __init__(self, pictures: Pictures, buckets: Buckets) -> None:
         self.pictures, self.buckets, self.window = pictures, buckets, pictures.window
@@ -227,7 +227,7 @@ class Pixels:
 
 
 def features(encoder: ImageEncoder, images_B3HW: Tensor, look: tuple[int, int]) -> Tensor:
-    """features_BNC of pictures in 0-1, seen at `look` (height, width), whatever autocast is on around it."""
+    """features_BNC of pictures in 0-1, resized to `look` (height, width), without autocast."""
     with torch.autocast(images_B3HW.device.type, enabled=False):
         small_B3HW = F.interpolate(images_B3HW, look, mode="bilinear", antialias=True).clamp(0, 1)
         seen_BNC: Tensor = encoder(small_B3HW)
@@ -235,9 +235,9 @@ def features(encoder: ImageEncoder, images_B3HW: Tensor, look: tuple[int, int]) 
 
 
 def cut(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uint8], Sequence[int]]:
-    """The largest centred part of the shape of `size`, resized to it, and SDXL's six numbers that say so.
+    """The largest centred crop with the aspect ratio of `size`, resized to it, and SDXL's six conditioning numbers.
 
-    These are: original height and width; top and left of the cut in the resized picture; height and width of the cut.
+    These are: original height and width; top and left of the crop in the resized picture; height and width of the crop.
     """
     height, width = image.shape[:2]
     scale = max(size[0] / height, size[1] / width)

@@ -1,4 +1,4 @@
-"""Enlarging without a model: smooth, and faithful to what was drawn."""
+"""Enlarges without a model: smooth, without invented detail."""
 
 from typing import Literal
 
@@ -23,7 +23,7 @@ class LanczosConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class LanczosUpscaler:
-    """Pillow's Lanczos filter, milliseconds a picture."""
+    """Pillow's Lanczos filter, milliseconds per picture."""
 
     name = "lanczos"
     revision = "1"
@@ -35,7 +35,7 @@ class LanczosUpscaler:
 
 
 def lanczos(image_HWC: Image, width: int, height: int) -> Image:
-    """RGB uint8 [height, width, 3]; a picture of that size stays as it is."""
+    """RGB uint8 [height, width, 3]; a picture of that size is unchanged."""
     from PIL import Image
 
     return np.asarray(Image.fromarray(image_HWC).resize((width, height), Image.Resampling.LANCZOS))

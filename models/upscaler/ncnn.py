@@ -1,6 +1,6 @@
-"""Networks in ncnn's format, read into torch: a text that lists the layers (.param), and their weights (.bin).
+"""Reads networks in ncnn's format into torch: a text with the layers (.param), and their weights (.bin).
 
-Only the layers of picture networks such as Real-ESRGAN's are known; any other is an error, never skipped.
+Only the layers of picture networks such as Real-ESRGAN's are supported; any other layer is an error.
 """
 
 import operator
@@ -20,7 +20,7 @@ Options = Mapping[int, str]
 
 @dataclass(frozen=True)
 class _Layer:
-    """Takes the blobs `inputs` and makes the blobs `outputs`, all of them the same tensor."""
+    """Reads the blobs `inputs` and writes the same tensor to all blobs `outputs`."""
 
     apply: Callable[..., Tensor]
     inputs: Sequence[str]
@@ -28,14 +28,14 @@ class _Layer:
 
 
 class NcnnNetwork(nn.Module):
-    """A network of one input [B, C, H, W] and one output.
+    """A network with one input [B, C, H, W] and one output.
 
     Args:
         param: text of the .param file.
         weights: bytes of the .bin file.
 
     Raises:
-        ValueError: for another format, a layer that isn't known, or weights of another network.
+        ValueError: another format, an unsupported layer, or weights of another network.
     """
 
     def __init__(self, param: str, weights: bytes) -> None:
@@ -63,7 +63,7 @@ class NcnnNetwork(nn.Module):
 
 
 class _Numbers:
-    """What the .bin file holds, in the order in which the layers read it."""
+    """Reads the .bin file in the order of the layers."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -73,12 +73,12 @@ class _Numbers:
         return len(self._data) - self._at
 
     def array(self, count: int, dtype: type[np.generic] = np.float32) -> Tensor:
-        """float32 [count]; what is stored ends at a whole word of four bytes."""
+        """float32 [count]; stored arrays are padded to four bytes."""
         size = -(-count * np.dtype(dtype).itemsize // 4) * 4
         return torch.from_numpy(np.frombuffer(self._take(size), dtype, count).astype(np.float32))
 
     def kernel(self, count: int) -> Tensor:
-        """The same of weights that say before them how they are stored."""
+        """The same for weights with a tag of their format in front."""
         tag = int.from_bytes(self._take(4), "little")
         if tag not in _TAGS:
             raise ValueError(f"weights are stored as {tag:#010x}: only floats of 16 and 32 bits can be read")

@@ -1,7 +1,7 @@
-"""Real-ESRGAN: a network that draws a picture four times larger, with crisp edges (Wang et al. 2021).
+"""Real-ESRGAN: a network that enlarges a picture four times, with crisp edges (Wang et al. 2021).
 
-It takes noise for texture, and noise in a face becomes shards: a light bilateral filter goes before it. What it draws
-is blended with Lanczos, so that face detectors go on finding what they found.
+It mistakes noise for texture, which distorts faces, so a light bilateral filter is applied first. Its output is blended
+with Lanczos, so that face detectors still find the same faces.
 
 Shapes: H, W picture, C colours.
 """
@@ -24,7 +24,7 @@ class RealEsrganConfig(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["realesrgan"] = "realesrgan"
     weights: Literal["animevideov3", "x4plus"] = Field(
         "animevideov3",
-        description="animevideov3 for drawn pictures, x4plus for photographs (16.7 million parameters, 12 s a picture)",
+        description="animevideov3 for drawn pictures, x4plus for photographs (16.7 M parameters, 12 s per picture)",
     )
     blend: float = Field(0.6, ge=0, le=1, description="share of the network's picture; the rest is Lanczos")
 
@@ -35,7 +35,7 @@ class RealEsrganConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def licence(self) -> str:
-        """Of the package and of the network."""
+        """Licence of the package and of the network."""
         return self.packaged.licence
 
     @property
@@ -59,10 +59,10 @@ class RealEsrganUpscaler:
         folder = packaged(f"realesrgan-{config.weights}")
         numbers, layers = (folder / file for file in sorted(config.packaged.files))
         network = NcnnNetwork(layers.read_text(), numbers.read_bytes()).to(device()).requires_grad_(False)
-        self.network = network.to(memory_format=torch.channels_last)  # a fifth faster so
+        self.network = network.to(memory_format=torch.channels_last)  # faster by a fifth
 
     def upscale(self, image_HWC: Image, width: int, height: int) -> Image:
-        """See `Upscaler.upscale`; pictures that aren't smaller than that go through Lanczos alone."""
+        """See `Upscaler.upscale`; pictures that need no enlargement are resized only by Lanczos."""
         import cv2
 
         plain_HWC = lanczos(image_HWC, width, height)

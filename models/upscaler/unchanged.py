@@ -1,4 +1,4 @@
-"""No super-resolution: the movie has the size in which its pictures were drawn."""
+"""No super-resolution: the movie has the size of its drawn pictures."""
 
 from typing import Literal
 
@@ -29,5 +29,5 @@ class Unchanged:
     licence = "Apache-2.0"
 
     def upscale(self, image_HWC: Image, width: int, height: int) -> Image:
-        """See `Upscaler.upscale`; width and height don't count."""
+        """See `Upscaler.upscale`; ignores width and height."""
         return image_HWC

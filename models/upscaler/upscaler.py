@@ -1,4 +1,4 @@
-"""What every upscaler is: one picture in, the same picture at the wanted size out."""
+"""The interface of upscalers, which resize a picture."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ Image = NDArray[np.uint8]
 
 
 class Upscaler(Protocol):
-    """Brings one picture to size; what comes out depends on that picture alone."""
+    """Resizes pictures; each result depends only on its own picture."""
 
     name: str
     revision: str
