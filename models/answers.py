@@ -127,7 +127,7 @@ _IN_OTHER_LANGUAGES = (
     *("無法", "我無法", "无法", "我无法", "我不能", "申し訳", "すみません", "죄송", "मुझे खेद", "عذر", "آسف"),
 )
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”')
-_OFTEN = 3  # times that a sentence stands in the answer of a model that repeats itself
+_OFTEN = 3  # repetitions of a sentence that show that the model repeats itself
 _FEWEST = 4  # a sentence with at least this many words of the prompt must be copied from it
 
 _COMMAS = re.compile(r'("(?:\\.|[^"\\])*"?)|,(?=\s*[\]}])', re.S)

@@ -93,7 +93,7 @@ class Moments:
 
     @classmethod
     def of(cls, parts: Iterable[Floats]) -> "Moments":
-        """Those of some parts [N, C], of which one is in memory at a time."""
+        """The moments of parts [N, C]; only one part is in memory at a time."""
         found = cls(0, np.zeros(0), np.zeros((0, 0)))
         for part_NC in parts:
             rows_NC = part_NC.astype(np.float64)
