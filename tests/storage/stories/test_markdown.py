@@ -65,6 +65,7 @@ def test_headings_are_scenes_paragraphs_and_lists_shots_and_quotations_lines():
         ("###### 1984 #\t", "1984"),
         ("# a" + " " * 200_000 + "b", "a b"),
     ],
+    ids=["sign", "closed", "short", "blanks"],
 )
 def test_only_signs_that_close_a_heading_are_not_part_of_it(heading, title):
     assert parse(f"---\ntitle: x\n---\n{heading}\n\nRain.\n".encode(), "story.md").scenes[0].title == title
