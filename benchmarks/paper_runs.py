@@ -74,11 +74,13 @@ SMALL = (
     "autoregressive.short_windows=0",
     "autoregressive.references=6",
     "autoregressive.reference_probability=0.3",
+    "autoregressive.untold=0",
     "autoregressive.learning_rate=4e-3",
     "render.references=6",
     "render.generation.keep=3",
     "render.generation.window=6",
     "render.generation.temperature=0",
+    "render.generation.guidance=1",
 )
 ANEW = (
     "frozen.init=",

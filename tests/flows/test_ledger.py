@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.settings.assignments import fields
-from flows.settings.recipes import laptop
+from flows.settings.recipes import laptop, smoke
 
 LEDGER = Path(__file__).parents[2] / "docs" / "paper.md"
 SILENT, DEPARTURES = "## What the paper leaves unsaid", "## Where the laptop departs from the paper"
@@ -30,25 +30,25 @@ def switches() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("question", "words", "name"), switches())
 def test_each_switch_is_there(question, words, name):
-    settings = fields(laptop())
+    settings = [*fields(laptop()), *fields(smoke())]  # which have different heads
     assert any(key == name or key.startswith(f"{name}.") for key in settings), (question, name)
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("autoregressive.model.head.components", r"^(\d+) on a laptop"),
+        ("autoregressive.model.head.components", r"^(\d+) by default"),
         ("autoregressive.model.head.sigma_floor", r"floor ([\d.]+) of a standard deviation"),
         ("autoregressive.model.dropout", r"^(\d+) %"),
         ("autoregressive.model.noise", r"noise of ([\d.]+) of a deviation"),
-        ("render.generation.temperature", r"on sigma, ([\d.]+) on a laptop"),
+        ("render.generation.temperature", r"by it, ([\d.]+) on a laptop"),
     ],
 )
 def test_each_number_is_the_default(name, says):
     (said,) = {
         float(found[1]) for _, words, switch in switches() if switch == name and (found := re.search(says, words))
     }
-    assert said / (100 if "%" in says else 1) == fields(laptop())[name]
+    assert said / (100 if "%" in says else 1) == (fields(smoke()) | fields(laptop()))[name]
 
 
 def test_the_losses_the_masking_and_the_references_are_the_papers():

@@ -113,7 +113,8 @@ def test_prompts_and_model_name_the_rows(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("A man walks along the", True, "it was cut off"),
         ("A man walks. He wea", True, "it was cut off"),
         (" ".join(f"Wall number {n} is red." for n in range(200)), False, "longer than 2000"),
-        ("A wall. " * 900, False, ""),
+        ("A wall. " * 900, False, "it says the same again and again"),
+        ("- A man walks.\n- He is tall.", False, "it is a list of 2"),
     ],
 )
 def test_what_is_no_caption(text: str, cut: bool, reason: str) -> None:
@@ -121,7 +122,7 @@ def test_what_is_no_caption(text: str, cut: bool, reason: str) -> None:
 
 
 def test_captions_are_tidied() -> None:
-    assert caption("- A man walks.\n- A man walks.\n\nHe is  tall.", cut=False) == "A man walks. He is  tall."
+    assert caption("- A man walks.\n\nA man walks. He is  tall.", cut=False) == "A man walks. He is  tall."
 
 
 @given(st.tuples(*[st.floats(-0.2, 1.2)] * 4), st.integers(SMALLEST, 90), st.integers(SMALLEST, 90))

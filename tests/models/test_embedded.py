@@ -22,8 +22,8 @@ PINNED = {  # name -> the first half of its SHA-256
     "autoencoder/decoder.safetensors": "9d70396912b85d3eee29d6a0b6c34c8c",
     "autoencoder/tokens.safetensors": "42f5bafdcb48236d36e12f1b677a7998",
     "autoencoder/unet/diffusion_pytorch_model.safetensors": "9c2588546ea0108a4749b5402cd28fa1",
-    "autoregressive/backbone/model.safetensors": "0179be594a16d52ccfe2899c6303574b",
-    "autoregressive/model.safetensors": "fef3f5176340b2ddf42193e3a20344e8",
+    "autoregressive/backbone/model.safetensors": "ae4730d89be9cc0212e5ea71a5a158fb",
+    "autoregressive/model.safetensors": "ac796be5691d5e48bb8fa97d55f8eda1",
 }
 
 

@@ -77,7 +77,7 @@ def test_of_two_that_make_a_place_a_storage_the_first_counts(storage: Storage) -
 
 def test_a_run_of_another_machine_keeps_this_one_out(storage: Storage) -> None:
     Lease(storage, OTHER).take()
-    with pytest.raises(StorageError, match=r"process 7 on other.*ends in 1\d\d s"), alone(storage):
+    with pytest.raises(StorageError, match=r"process 7 on other.*expires in 1\d\d s"), alone(storage):
         pass
     Lease(storage, OTHER).release()
     with alone(storage), pytest.raises(StorageError, match="is at work in"):
