@@ -207,9 +207,8 @@ class FlowHead(Head):
 
     def forward(self, hidden_NH: Tensor, recalled: Recalled | None = None) -> Flow:
         condition_NC = self.norm(hidden_NH.float())
-        if recalled is not None:
-            means_NE = recalled[0].flatten(-2).expand(*hidden_NH.shape[:-1], -1)
-            condition_NC = torch.cat([condition_NC, means_NE], -1)
+        means_NE = condition_NC.new_zeros(self.recalled * self.width) if recalled is None else recalled[0].flatten(-2)
+        condition_NC = torch.cat([condition_NC, means_NE.expand(*hidden_NH.shape[:-1], -1)], -1)
         shift_D, scale_D = condition_NC.new_zeros(self.width), condition_NC.new_ones(self.width)
         velocity = _Conditioned(self.network, condition_NC)
         return Flow(velocity, condition_NC, self.config.steps, self.config.draws, shift_D, scale_D)
