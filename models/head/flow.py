@@ -43,8 +43,8 @@ class Flow:
     def cost(self, tokens_ND: Tensor) -> Tensor:
         """Squared error of the velocity between noise and token, from the global generator.
 
-        The backbone's output costs far more than this network, so that each token is used `draws` times: each time with
-        other noise, and at a time from a logit-normal distribution.
+        The backbone costs far more than this network, so each token is used `draws` times, each with other noise and
+        another time from a logit-normal distribution.
         """
         x_RND = ((tokens_ND - self.shift) / self.scale).expand(self.draws, *self._width().shape)
         noise_RND, time_RN1 = torch.randn_like(x_RND), torch.randn_like(x_RND[..., :1]).sigmoid()

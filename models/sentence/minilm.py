@@ -1,9 +1,10 @@
 """all-MiniLM-L6-v2 from its package, phrase by phrase.
 
-The mean over a long sentence's word pieces no longer tells what goes with what: in "black hair, a blue dress with a red
-belt" it has three colours and nobody's. So a sentence is cut into phrases, each is encoded alone, and the sentence
-becomes the mean of random Fourier features of their vectors (Rahimi and Recht 2007): two sentences are as alike as
-their phrases are under a Gaussian kernel, and each phrase can be read out of the mean.
+The mean over a long sentence's word pieces loses what belongs together: of "black hair, a blue dress with a red belt"
+it keeps three colours, but not which thing has which. So each sentence is split into phrases, each phrase is encoded
+alone, and the sentence's vector is the mean of random Fourier features of the phrases' vectors (Rahimi and Recht 2007).
+Two sentences are then as similar as their phrases are under a Gaussian kernel, and single phrases can be read out of
+the mean.
 
 Shapes: N sentences or phrases, T word pieces, D=384, F=192 frequencies.
 """
@@ -20,7 +21,7 @@ from models.packaged import MODELS, packaged
 
 MOST_KNOWN = 20_000  # sentences or phrases whose vectors a process keeps
 LONGEST = 256  # word pieces; what the model was trained on
-FREQUENCY = 2.0  # standard deviation of the frequencies: phrases at a distance of 0.5 are half alike
+FREQUENCY = 2.0  # standard deviation of the frequencies: the kernel of phrases at a distance of 0.6 is 0.5
 _CUTS = re.compile(
     r"[,.;:!?]\s+|\b(?:and|with|wears?|wearing|has|have|is|are)\b|\bin (?=an?\b)", re.IGNORECASE
 )  # between phrases
