@@ -11,11 +11,11 @@ Shapes: N sentences or phrases, T word pieces, D=384, F=192 frequencies.
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from models.packaged import MODELS, packaged
 
@@ -31,10 +31,7 @@ _EDGES = " \t\n.,;:!?"
 class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
     """all-MiniLM-L6-v2: 384 numbers, random Fourier features of the phrases."""
 
-    not_identity: ClassVar[tuple[str, ...]] = ("batch",)
-
     kind: Literal["minilm"] = "minilm"
-    batch: int = Field(32, ge=1, description="distinct phrases that run together")
 
     @property
     def revision(self) -> str:
@@ -48,7 +45,10 @@ class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class MiniLm:
-    """Unit vectors [N, 384]. Scripts repeat themselves, so each distinct sentence and phrase is encoded once."""
+    """Unit vectors [N, 384]. Scripts repeat themselves, so each distinct sentence and phrase is encoded once.
+
+    A phrase is encoded alone: beside others its vector would differ in the last bits.
+    """
 
     name = "minilm"
     width = 384
@@ -58,7 +58,6 @@ class MiniLm:
         from transformers import AutoModel, AutoTokenizer
 
         folder = packaged("minilm")
-        self.config = config
         self.revision = config.revision
         self.licence = MODELS["minilm"].licence
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -77,7 +76,9 @@ class MiniLm:
             if len(known) > MOST_KNOWN:
                 known.clear()
         new = {one: phrases(one) for one in sentences if one not in self._sentences}
-        self._read(sorted({phrase for some in new.values() for phrase in some} - self._phrases.keys(), key=len))
+        for phrase in sorted({phrase for some in new.values() for phrase in some} - self._phrases.keys()):
+            angles_F = self.means([phrase])[0] @ self._frequencies_DF
+            self._phrases[phrase] = np.concatenate([np.cos(angles_F), np.sin(angles_F)])
         for sentence, some in new.items():
             mean_D = np.mean([self._phrases[phrase] for phrase in some], axis=0)
             self._sentences[sentence] = mean_D / np.linalg.norm(mean_D)
@@ -91,13 +92,6 @@ class MiniLm:
         pieces = iter(self._tokenizer([phrase for some in split for phrase in some]).input_ids)
         most = [max(len(next(pieces)) for _ in some) for some in split]
         return [sentence for sentence, count in zip(sentences, most, strict=True) if count > LONGEST]
-
-    def _read(self, new: Sequence[str]) -> None:
-        for start in range(0, len(new), self.config.batch):
-            batch = list(new[start : start + self.config.batch])
-            angles_NF = self.means(batch) @ self._frequencies_DF
-            features_ND = np.concatenate([np.cos(angles_NF), np.sin(angles_NF)], axis=1)
-            self._phrases.update(zip(batch, features_ND, strict=True))
 
     def means(self, batch: list[str]) -> NDArray[np.float32]:
         """Unit vectors [N, 384]: the mean over the word pieces, as sentence-transformers computes it."""
