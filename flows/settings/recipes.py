@@ -63,7 +63,7 @@ def laptop() -> Recipe:
             steps=200, warmup_steps=200, learning_rate=1e-4, token_noise=0.4, pixel_weight=4.0, face_weight=8.0
         ),
         autoregressive=AutoregressiveTrainingConfig(
-            model=_autoregressive(), init="embedded/autoregressive", steps=300, learning_rate=3e-4, untold=0.1
+            model=_autoregressive(), init="embedded/autoregressive", steps=300, learning_rate=1e-4, untold=0.1
         ),
         render=_render(),
     )
