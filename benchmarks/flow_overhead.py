@@ -54,7 +54,7 @@ def main() -> None:
             if child.returncode:
                 raise SystemExit(f"{what} ended with exit code {child.returncode}")
             took[what] = time.monotonic() - began
-            print(f"{what}: {took[what]:.1f} s, of which the model sleeps {count * _EACH * _MODEL:.0f} s", flush=True)
+            print(f"{what}: {took[what]:.1f} s; the model sleeps for {count * _EACH * _MODEL:.0f} s of it", flush=True)
     result = {"name": "flow_overhead", "value": round(took["flow"], 1), "unit": "s", "baseline": round(took["loop"], 1)}
     print(json.dumps(result | {"ratio": round(took["flow"] / took["loop"], 3), "n": 1}))
 

@@ -212,10 +212,7 @@ def write(
     from flows.commands import writing
 
     written = writing.write_story(synopsis, output, recipe, set_ or [], keyframes, verbatim)
-    if json_:
-        print(written.json())
-    else:
-        writing.show(written, out)
+    writing.show(written, out, json_)
 
 
 @app.command()
@@ -231,10 +228,7 @@ def export(
     from flows.commands import writing
 
     written = writing.export_film(film, storage, snapshot, output)
-    if json_:
-        print(written.json())
-    else:
-        writing.show(written, out)
+    writing.show(written, out, json_)
 
 
 @app.command()

@@ -105,8 +105,11 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
     return _told(path, made.story, ())
 
 
-def show(written: Written, console: Console) -> None:
+def show(written: Written, console: Console, as_json: bool) -> None:
     """Prints where a story is and what it contains."""
+    if as_json:
+        print(written.json())
+        return
     for line in written.added:
         console.print(printable_lines(line), markup=False, soft_wrap=True, style="dim")
     counted = f"{written.scenes} scenes, {written.shots} shots, {written.keyframes} keyframes"

@@ -85,7 +85,7 @@ class DeepseekVl:
         return joined(frames, captions)
 
     def _caption(self, subject: Subject, reply: Reply) -> Caption:
-        """The reply or, while it is unusable, the model's next answer after it is told why."""
+        """The reply. If it is unusable, the model is told why and asked again."""
         for _ in range(self.config.answers - 1):
             if not (reason := fault(reply.text, reply.cut)):
                 break

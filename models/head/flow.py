@@ -182,7 +182,7 @@ class FlowConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def recalls(self) -> int:
-        """Components K of what is recalled, all of which the network reads."""
+        """Number K of recalled means; the network reads all of them."""
         return 4
 
 

@@ -16,7 +16,7 @@ def file_names(titles: Sequence[str]) -> list[str]:
     """One name without ending for each title, of at most MOST_BYTES in UTF-8, in the order of the titles.
 
     Names differ in more than case or the way in which accents are written: equal ones get " (2)", " (3)" and so on. A
-    title of which nothing can be kept becomes "movie".
+    title without any usable character becomes "movie".
     """
     names: list[str] = []
     taken: set[str] = set()

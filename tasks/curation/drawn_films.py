@@ -56,7 +56,7 @@ def drawn_film(source: str) -> DrawnFilm | None:
 
 
 def known_truth(storage: Storage, source: str) -> Truth | None:
-    """The ground truth of a drawn film, or of a film with a file <film>.truth.json beside it, None if unknown."""
+    """The ground truth of a drawn film, or of a film that has a file <film>.truth.json; None if unknown."""
     if drawn := drawn_film(source):
         return drawn.truth
     here = address(storage.source(""))

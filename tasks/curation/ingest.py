@@ -145,7 +145,7 @@ def require_films(film_ids: Sequence[str], rejects: Sequence[Reject]) -> None:
 
 
 def drawn_film(config: DrawnConfig, storage: Storage, progress: Progress) -> str:
-    """Path or URI of the project's own film, drawn once per storage; its ground truth is beside it as .truth.json."""
+    """Path or URI of the project's own film, drawn once per storage; a .truth.json has its ground truth."""
     truth = str(Path(config.rel).with_suffix(".truth.json"))
     if not (storage.exists(config.rel) and storage.exists(truth)):
         with tempfile.TemporaryDirectory(prefix="moviedreamer-") as folder:

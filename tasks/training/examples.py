@@ -1,7 +1,7 @@
 """Keyframes of a snapshot with their features, as training data: addressed by number, read window by window.
 
-The sampler shuffles within a pool of windows of consecutive keyframes (models.training.rows_of_step). So the rows of a
-step are in a few windows, most of which the previous step used too, and each window is read only once.
+The sampler shuffles within a pool of windows of consecutive keyframes (models.training.rows_of_step). The rows of a
+step are in a few windows. Consecutive steps share most of their windows, and each window is read only once.
 """
 
 import threading

@@ -19,7 +19,7 @@ _END_BYTES = 1 << 14
 
 
 def write(plan: Plan, files: Mapping[str, str], storage: Storage) -> None:
-    """Writes the page of a finished movie beside it.
+    """Writes the page of a finished movie into the movie's folder.
 
     Args:
         files: hash -> path of the story's pictures.

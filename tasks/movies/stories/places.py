@@ -25,7 +25,7 @@ def there(storage: Storage) -> set[Name]:
 
 
 def movie_place(plan: Plan) -> str:
-    """The path of a movie, named after its title; its poster and its provenance are beside it."""
+    """The path of a movie, named after its title; poster and provenance are in the same folder."""
     return f"movies/{plan.movie}/{file_names([plan.story.title])[0]}.mp4"
 
 
