@@ -4,7 +4,7 @@
 
 Curates films of evaluation seeds with scripts in the films' own words, and dreams each from its scripts alone with the
 weights that the recipe `laptop` starts from, without any fine-tuning. An oracle that knows colours and shapes, and no
-learned model, tells places and people (drawn.oracle). LT is Appendix B's: of the faces of at least 96 of 512 rows that
+learned model, tells places and people (oracle.py). LT is Appendix B's: of the faces of at least 96 of 512 rows that
 the film shows, the share that is recognised as the same person in the dream, brought to the film's size by Lanczos and
 not by super-resolution. Each figure is one JSON line with its 95 % interval, from resampled films; the baseline of a
 dream is the same film dreamt under scripts that were exchanged among its keyframes.
@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from embedded import SHOWN, SIZE, SMALLEST, Pictures, tell
 from numpy.typing import NDArray
+from oracle import Oracle
 
-from drawn.oracle import Oracle
 from drawn.truth import Truth
 from drawn.worlds import HELD_OUT
 from flows.settings.recipe import Recipe

@@ -22,9 +22,9 @@ from typing import Literal
 
 import numpy as np
 import torch
+from oracle import SIZE, Oracle
 from pydantic import BaseModel
 
-from drawn.oracle import SIZE, Oracle
 from drawn.truth import Second
 from drawn.worlds import HELD_OUT
 from flows.settings.recipe import Recipe

@@ -4,7 +4,7 @@
 
 Dreams benchmarks/story.yaml, which plays in the places of an evaluation film, with the recipe `laptop` and without any
 training. An oracle that knows colours and shapes, and no learned model, tells of each keyframe whether the place is
-right, how many people are there, and whether the colour that each of them wears is seen on them (drawn.oracle). The
+right, how many people are there, and whether the colour that each of them wears is seen on them (oracle.py). The
 last line is JSON: the share of all these facts that are right, with its 95 % interval from resampled keyframes; the
 baseline is the same pictures under the facts of other keyframes.
 """
@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from embedded import Pictures, tell
 from numpy.typing import NDArray
+from oracle import Oracle, Verdict
 
 from drawn.film import truth
-from drawn.oracle import Oracle, Verdict
 from drawn.truth import Truth
 from flows.rendering import settings as story_settings
 from flows.settings.recipe import Recipe

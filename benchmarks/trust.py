@@ -25,12 +25,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from oracle import Oracle
 from paper import FILMS, LESS
 from paper_runs import VARIANTS, Runs, Samples, facts
 from scipy.stats import bootstrap, spearmanr
 
 from drawn.film import truth
-from drawn.oracle import Oracle
 from drawn.script import write
 from drawn.stage import Stage
 from drawn.truth import Truth

@@ -275,13 +275,13 @@ def compare_(
     json_: AsJson = False,
 ) -> None:
     """Compares reports of evaluations, metric by metric, on the samples that they share, with paired significance."""
-    from flows.commands import comparing
+    from flows.commands import evaluation
 
-    found = comparing.compared(reports)
+    found = evaluation.compared(reports)
     if json_:
         print(json_text([one.model_dump(mode="json") for one in found]))
     else:
-        comparing.show(found, out)
+        evaluation.show_compared(found, out)
 
 
 @app.command()

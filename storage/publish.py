@@ -46,8 +46,3 @@ def told(storage: Storage, movie_id: str) -> list[str]:
         f"{storage.url(f'movies/{movie_id}/{name}')!r}"
         for name in in_the_way(storage, movie_id)
     ]
-
-
-def movies(storage: Storage) -> list[str]:
-    """Ids of the complete movies, sorted."""
-    return [name for name in storage.list("movies") if storage.exists(f"movies/{name}/{PUBLISHED[-1]}")]

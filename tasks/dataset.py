@@ -5,14 +5,19 @@ Shapes: T keyframes, S sentences of width E and F faces of width G of a keyframe
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.autoregressive.script_tokens import CHARACTER, FrameScript
 from models.face.bank import FaceBank
+from storage.errors import ConfigError
+from storage.printable import printable
 from storage.root import Storage
 from storage.snapshot import Part, Snapshot, SnapshotFilm
+from storage.stories.files import nearest
+from storage.stories.text import normal
 from storage.tables.evolve import check_columns
 from storage.tables.filmrows import FilmRows
 from storage.tables.tables import Tables
@@ -42,6 +47,26 @@ class FilmData:
     scripts: tuple[FrameScript, ...]
     scripts_flipped: tuple[FrameScript, ...]
     face_characters: tuple[NDArray[np.int32], ...]
+
+
+def film_called(storage: Storage, snapshot: Snapshot, name: str) -> SnapshotFilm:
+    """The film of a snapshot with this id, title or file name.
+
+    Raises:
+        ConfigError: when no film has this name, or several have.
+    """
+    sources = Tables(storage).sources(snapshot.work["keyframes"])
+    names = {
+        film.film_id: set(map(normal, (film.film_id, film.title, PurePosixPath(sources.get(film.film_id, "")).name)))
+        for film in snapshot.films
+    }
+    found = [film for film in snapshot.films if normal(name) in names[film.film_id]]
+    if len(found) != 1:
+        of = f"of the snapshot {snapshot.id}"
+        what = f"no film {of} is" if not found else f"{len(found)} films {of} are"
+        known = sorted({film.name for film in snapshot.films} | {film.film_id for film in found})
+        raise ConfigError(f"{what} called {printable(name)!r}{nearest(name, known)}")
+    return found[0]
 
 
 def load(storage: Storage, snapshot: Snapshot, split: Part) -> list[FilmData]:

@@ -4,6 +4,7 @@ Artifacts are for people; a run continues without them. The run's log names arti
 """
 
 import base64
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 
-from flows.display.charts import chart
 from flows.settings.explained import explained
 from flows.settings.recipes import resolve
 from storage.printable import LINE, json_text, printable
@@ -25,6 +25,12 @@ from tasks.training.engine.fit import curve, sample_sheets
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+_WIDTH, _HEIGHT, _MARGIN, _LINE = 320, 160, 8, 14  # pixels of a panel
+_COLUMNS = 3
+
+Curve = Sequence[tuple[int, float]]
+"""Steps and values."""
 
 
 class ProgressArtifact:
@@ -148,6 +154,35 @@ def contact_sheet(rows: Sequence[Sequence[bytes]], width: int) -> bytes:
     out = BytesIO()
     sheet.save(out, "JPEG", quality=80)
     return out.getvalue()
+
+
+def chart(curves: Mapping[str, Curve]) -> bytes:
+    """A PNG: each curve with its name, its last value and its range; many steps are averaged to one point per pixel."""
+    from PIL import Image, ImageDraw
+
+    columns = min(_COLUMNS, len(curves))
+    size = columns * _WIDTH, math.ceil(len(curves) / columns) * _HEIGHT
+    picture = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(picture)
+    for place, (name, line) in enumerate(curves.items()):
+        left, top = place % columns * _WIDTH + _MARGIN, place // columns * _HEIGHT + _MARGIN
+        low, high = min(value for _, value in line), max(value for _, value in line)
+        draw.text((left, top), f"{name}: {line[-1][1]:.4g}  ({low:.4g} to {high:.4g})", fill="black")
+        draw.line(_points(line, left, top + _LINE), fill=(31, 98, 180), width=2)
+    out = BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+def _points(line: Curve, left: int, top: int) -> list[tuple[float, float]]:
+    width, height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN - _LINE
+    first, last = line[0][0], line[-1][0]
+    bins: dict[int, list[float]] = {}
+    for step, value in line:
+        bins.setdefault(round((step - first) / max(1, last - first) * width), []).append(value)
+    means = {x: sum(values) / len(values) for x, values in bins.items()}
+    low, high = min(means.values()), max(means.values())
+    return [(left + x, top + height * (1 - (y - low) / ((high - low) or 1))) for x, y in sorted(means.items())]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Shapes: H, W picture, C colours.
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -25,23 +25,16 @@ class CameraConfig(BaseModel, frozen=True, extra="forbid"):
     )
     fade: float = Field(0.6, ge=0, description="seconds of a cross-fade between keyframes of one shot")
 
-    @property
-    def revision(self) -> str:
-        """Version of the code; part of every fingerprint of this config."""
-        return CameraAnimator.revision
-
-    @property
-    def licence(self) -> str:
-        """Of the code."""
-        return CameraAnimator.licence
+    revision: ClassVar[str] = "1"
+    licence: ClassVar[str] = "Apache-2.0"
 
 
 class CameraAnimator:
     """The animator of `CameraConfig`: no model, deterministic, a few milliseconds per frame."""
 
     name = "camera"
-    revision = "1"
-    licence = "Apache-2.0"
+    revision = CameraConfig.revision
+    licence = CameraConfig.licence
 
     def __init__(self, config: CameraConfig) -> None:
         self.config = config

@@ -8,7 +8,7 @@ Shapes: H, W picture, h, w small grid, M moments, C colours, 4 flow (x, y to the
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -36,20 +36,9 @@ class InterpolateConfig(BaseModel, frozen=True, extra="forbid"):
     )
     fade: float = Field(0.6, ge=0, description="seconds of such a fade")
 
-    @property
-    def revision(self) -> str:
-        """Version of code and weights; part of every fingerprint of this config."""
-        return ", ".join(["1", *(MODELS[name].revision for name in _WEIGHTS)])
-
-    @property
-    def licence(self) -> str:
-        """Of both models."""
-        return ", ".join(f"{name} {MODELS[name].licence}" for name in _WEIGHTS)
-
-    @property
-    def packages(self) -> list[str]:
-        """Packages with the weights."""
-        return [MODELS[name].package for name in _WEIGHTS]
+    revision: ClassVar[str] = ", ".join(["1", *(MODELS[name].revision for name in _WEIGHTS)])
+    licence: ClassVar[str] = ", ".join(f"{name} {MODELS[name].licence}" for name in _WEIGHTS)
+    packages: ClassVar[list[str]] = [MODELS[name].package for name in _WEIGHTS]
 
 
 class InterpolateAnimator:

@@ -67,14 +67,17 @@ def corrupt(
     """z_t = alpha_t x + sigma_t noise, and the decoder's target."""
     alpha_B, sigma_B = alpha_sigma(config, timestep_B)
     alpha, sigma = alpha_B[:, None, None, None], sigma_B[:, None, None, None]
-    noisy_BCHW = alpha * latents_BCHW + sigma * noise_BCHW
+    return alpha * latents_BCHW + sigma * noise_BCHW, _target(config, latents_BCHW, noise_BCHW, alpha, sigma)
+
+
+def _target(config: DiffusionConfig, latents_BCHW: Tensor, noise_BCHW: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
     match config.prediction:
         case "epsilon":
-            return noisy_BCHW, noise_BCHW
+            return noise_BCHW
         case "v":
-            return noisy_BCHW, alpha * noise_BCHW - sigma * latents_BCHW
+            return alpha * noise_BCHW - sigma * latents_BCHW
         case "flow":
-            return noisy_BCHW, noise_BCHW - latents_BCHW
+            return noise_BCHW - latents_BCHW
 
 
 def alpha_sigma(config: DiffusionConfig, timestep_B: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,15 +132,8 @@ def predict(
     total = sigma**2 + alpha**2 * variance
     noise_BCHW = sigma * (noisy_BCHW - alpha * map_BCHW) / total
     latents_BCHW = (sigma**2 * map_BCHW + alpha * variance * noisy_BCHW) / total
-    match config.prediction:
-        case "epsilon":
-            guess_BCHW = noise_BCHW
-        case "v":
-            guess_BCHW = alpha * noise_BCHW - sigma * latents_BCHW
-        case "flow":
-            guess_BCHW = noise_BCHW - latents_BCHW
     known = map_BCHW.flatten(1).any(1)[:, None, None, None]
-    return prediction_BCHW + guess_BCHW * known
+    return prediction_BCHW + _target(config, latents_BCHW, noise_BCHW, alpha, sigma) * known
 
 
 @torch.no_grad()

@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from models.autoencoder.decoder import Condition, DecoderConfig, DiffusionDecoder
+from models.graphs import Graphed
 
-_WARM_UP = 3  # calls before a graph is captured
 _LARGEST = 448.0  # of float8_e4m3fn
 _MULTIPLE = 16  # of K and N, for the GPU's kernel
 
@@ -62,8 +62,7 @@ class FastDecoder:
         self._call: Callable[..., Any] = unet
         if config.compile:
             self._call = torch.compile(unet, dynamic=False, mode="max-autotune-no-cudagraphs")
-        self._graphs: dict[tuple[torch.Size, torch.Size], tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]] = {}
-        self._graph = config.graph
+        self._graphed = Graphed(self._run) if config.graph else None
 
     @torch.no_grad()
     def __call__(self, noisy_BCHW: Tensor, timesteps_B: Tensor, condition: Condition) -> Tensor:
@@ -71,46 +70,25 @@ class FastDecoder:
         sizes_B6 = self._sizes_6.expand(len(noisy_BCHW), 6) if condition.sizes_B6 is None else condition.sizes_B6
         if condition.coarse_BCHW is not None:
             noisy_BCHW = torch.cat([noisy_BCHW, condition.coarse_BCHW], dim=1)
-        given = [
-            noisy_BCHW.to(self._dtype, memory_format=torch.channels_last),
-            timesteps_B.float(),
-            condition.context_BKX.to(self._dtype),
-            condition.pooled_BP.to(self._dtype),
-            sizes_B6.float(),
-        ]
-        if self._graph and noisy_BCHW.is_cuda:
-            return self._replayed(given).float()
-        return self._run(given).float()
+        given = {
+            "noisy_BCHW": noisy_BCHW.to(self._dtype, memory_format=torch.channels_last),
+            "timesteps_B": timesteps_B.float(),
+            "context_BKX": condition.context_BKX.to(self._dtype),
+            "pooled_BP": condition.pooled_BP.to(self._dtype),
+            "sizes_B6": sizes_B6.float(),
+        }
+        if self._graphed and noisy_BCHW.is_cuda:
+            return self._graphed(None, **given).clone().float()  # the next call overwrites the graph's output
+        return self._run(**given).float()
 
-    def _run(self, given: list[Tensor]) -> Tensor:
-        noisy_BCHW, timesteps_B, context_BKX, pooled_BP, sizes_B6 = given
+    def _run(
+        self, noisy_BCHW: Tensor, timesteps_B: Tensor, context_BKX: Tensor, pooled_BP: Tensor, sizes_B6: Tensor
+    ) -> Tensor:
         added = {"text_embeds": pooled_BP, "time_ids": sizes_B6}
         drawn_BCHW: Tensor = self._call(
             noisy_BCHW, timesteps_B, encoder_hidden_states=context_BKX, added_cond_kwargs=added, return_dict=False
         )[0]
         return drawn_BCHW
-
-    def _replayed(self, given: list[Tensor]) -> Tensor:
-        key = given[0].shape, given[2].shape
-        if key not in self._graphs:
-            self._graphs[key] = self._captured([part.clone() for part in given])
-        graph, kept, out_BCHW = self._graphs[key]
-        for place, part in zip(kept, given, strict=True):
-            place.copy_(part)
-        graph.replay()
-        return out_BCHW.clone()  # the next replay overwrites it
-
-    def _captured(self, kept: list[Tensor]) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]:
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UP):
-                self._run(kept)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            out_BCHW = self._run(kept)
-        return graph, kept, out_BCHW
 
 
 class Fp8Linear(nn.Module):

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models import head
 from models.autoregressive.masks import attention, block_mask, dense_mask
 from models.autoregressive.packing import Packed, Window, pack
 from models.autoregressive.recall import STARTS, TIMELESS, Recall
@@ -25,7 +26,6 @@ from models.autoregressive.script_tokens import FrameScript, Layout, Slot
 from models.backbone import Backbone, BackboneConfig, SmolLM2Backbone, build
 from models.backbone.lora import LoraConfig, adapt, merged
 from models.head import GmmConfig, Head, HeadConfig, Prediction
-from models.head import build as build_head
 from models.head.head import Recalled
 from models.head.mixture import MixtureHead
 
@@ -86,10 +86,10 @@ class AutoregressiveModel(nn.Module):
         self.face_mlp = _mlp(config.face_width, hidden)
         self.token_mlp = _mlp(config.width, hidden)
         self.markers_2H = nn.Parameter(torch.zeros(2, hidden))
-        recalls = config.head.recalls if config.recall else 0
+        recalls = head.recalls(config.head) if config.recall else 0
         if config.recall and not recalls:
             raise ValueError(f"head.kind={config.head.kind!r} can't read what is recalled: set recall=false")
-        self.head: Head = build_head(config.head, hidden, config.width, recalls)
+        self.head: Head = head.build(config.head, hidden, config.width, recalls)
         self.recall = Recall(recalls, config.sentence_width, config.face_width) if recalls else None
         self.register_buffer("sentence_mean_C", torch.zeros(config.sentence_width))
         self.register_buffer("face_mean_C", torch.zeros(config.face_width))

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.autoregressive.autoregressive import AutoregressiveModel
-from models.autoregressive.graphs import Graphed
 from models.autoregressive.keyvalues import KeyValues
 from models.autoregressive.packing import Window
 from models.autoregressive.script_tokens import FrameScript, Slot, lay_out
+from models.graphs import Graphed
 
 BUCKET = 8  # keyframes by which the part of the cache that is looked at grows where each part has a graph of its own
 

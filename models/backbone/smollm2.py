@@ -1,6 +1,6 @@
 """The first layers of SmolLM2-135M-Instruct, from a Python package: the backbone of the recipe `laptop`."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
@@ -15,10 +15,7 @@ class SmolLM2Backbone(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["smollm2"] = "smollm2"
     layers: int = Field(2, ge=1, le=30, description="number of first layers to keep, of 30")
 
-    @property
-    def revision(self) -> str:
-        """Hash of the pinned weights; part of every fingerprint of this config."""
-        return MODELS["smollm2"].revision
+    revision: ClassVar[str] = MODELS["smollm2"].revision
 
 
 def load(config: SmolLM2Backbone) -> Backbone:

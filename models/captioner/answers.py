@@ -1,9 +1,9 @@
 """Turns a vision-language model's answer into a caption, or says why it is unusable."""
 
-from models import prompts
-from models.answers import AnswerError, prose
 from models.captioner.captioner import PROMPTS
-from models.sentences import split
+from models.text import prompts
+from models.text.answers import AnswerError, prose
+from models.text.sentences import split
 
 LONGEST = 2000  # characters
 
@@ -12,7 +12,7 @@ def caption(text: str, cut: bool) -> str:
     """The caption as one line without repeated sentences; `cut`: whether the model was stopped.
 
     Raises:
-        AnswerError: as models.answers.prose, and if it is too long.
+        AnswerError: as models.text.answers.prose, and if it is too long.
     """
     said = prose(text, cut, prompts.read(PROMPTS).values())
     tidied = " ".join(dict.fromkeys(split(said)))

@@ -11,14 +11,13 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from models import prompts
-from models.answers import VERSION
 from models.captioner.answers import caption, fault
 from models.captioner.captioner import PROMPTS, Caption, FrameFacts
 from models.captioner.subjects import Subject, joined, subjects
 from models.checkpoint import CheckpointConfig, Origin, missing, place, pretrained
 from models.device import device
 from models.server import Message, Reply
+from models.text import prompts
 
 CLASSES = {
     "deepseek_vl": "DeepseekVLForConditionalGeneration",
@@ -56,7 +55,7 @@ class DeepseekVlConfig(CheckpointConfig, frozen=True, extra="forbid"):
         Raises:
             CheckpointError: `source` is a folder that does not exist.
         """
-        return f"{super().revision}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
+        return f"{super().revision}, {prompts.revision(PROMPTS)}"
 
 
 class DeepseekVl:

@@ -6,7 +6,7 @@ Shapes: pictures are measured at H=64 by W=112, in CIELAB; `index` holds each pi
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +27,14 @@ class DescriberConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["describer"] = "describer"
 
-    @property
-    def revision(self) -> str:
-        """Version of the code; part of every fingerprint of this config."""
-        return Describer.revision
+    revision: ClassVar[str] = "1"
 
 
 class Describer:
     """Derives each sentence from measurements; no model, nothing invented."""
 
     name = "describer"
-    revision = "1"
+    revision = DescriberConfig.revision
     licence = "Apache-2.0"
 
     def caption(self, frames: Sequence[FrameFacts]) -> list[list[Caption]]:

@@ -7,8 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from models import prompts
-from models.answers import VERSION
 from models.captioner.answers import caption, fault
 from models.captioner.captioner import PROMPTS, Caption, FrameFacts
 from models.captioner.subjects import Subject, joined, subjects
@@ -16,6 +14,7 @@ from models.face import Image
 from models.server import Answer, Question, Reply, ServerConfig
 from models.server.client import Client
 from models.server.sender import Clock
+from models.text import prompts
 
 JPEG_QUALITY = 95
 
@@ -38,7 +37,7 @@ class OpenAiConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def revision(self) -> str:
         """Revision of model, prompts and parser of answers; part of every fingerprint of this config."""
-        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
+        return f"{self.server.model} {self.weights}, {prompts.revision(PROMPTS)}"
 
 
 class OpenAiCaptioner:

@@ -1,7 +1,7 @@
 """People by their faces: MTCNN's face box, extended to a body by human proportions and cut at the picture's border."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
@@ -22,10 +22,7 @@ class MtcnnConfig(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["mtcnn"] = "mtcnn"
     finder: MtcnnFinderConfig = Field(MtcnnFinderConfig(), description="which faces are detected")
 
-    @property
-    def revision(self) -> str:
-        """Hash of the pinned weights; part of every fingerprint of this config."""
-        return MODELS["mtcnn"].revision
+    revision: ClassVar[str] = MODELS["mtcnn"].revision
 
 
 class MtcnnDetector:

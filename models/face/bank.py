@@ -8,20 +8,12 @@ Shapes: N faces of a film, F of a character, E numbers per embedding.
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 _TOGETHER = 512  # faces per block of distances
-
-
-class Purity(NamedTuple):
-    """Agreement of characters with the ground truth, over faces that have both."""
-
-    purity: float  # share of faces that show the majority person of their character
-    coverage: float  # share of faces with a ground truth that have a character
-    faces: int
 
 
 def medoid(embeddings_FE: NDArray[np.float32]) -> int:
@@ -114,12 +106,6 @@ class FaceBank:
             others = self.others(character, not_row)
             return others[medoid(self.embeddings_NE[others])] if others else None
         return best
-
-    def purity(self, truth: Sequence[str | None]) -> Purity:
-        """Agreement with `truth`, one name per face, None if unknown (such faces don't count)."""
-        agreeing = agreement(self.characters, truth)
-        faces, known = len(agreeing), sum(name is not None for name in truth)
-        return Purity(sum(agreeing) / faces if faces else 0.0, faces / known if known else 0.0, faces)
 
 
 def agreement(characters: Sequence[int], truth: Sequence[str | None]) -> list[bool]:

@@ -6,7 +6,7 @@ within a person: 0.21 against 0.19), so the predictor is used only for faces wit
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -38,15 +38,8 @@ class DlibConfig(BaseModel, frozen=True, extra="forbid"):
         ClusteringConfig(metric="euclidean", threshold=0.5), description="when two faces count as the same person's"
     )
 
-    @property
-    def revision(self) -> str:
-        """Hash of the pinned weights; part of every fingerprint of this config."""
-        return f"{MODELS['mtcnn'].revision}, {MODELS['dlib-face'].revision}"
-
-    @property
-    def width(self) -> int:
-        """Numbers of an embedding."""
-        return 128
+    revision: ClassVar[str] = f"{MODELS['mtcnn'].revision}, {MODELS['dlib-face'].revision}"
+    width: ClassVar[int] = 128
 
 
 class DlibFaceEmbedder:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
-from torchvision.ops import nms
+from torchvision.ops import box_area, nms
 
 from models.face.face import Face, Image, MtcnnFinderConfig
 from models.packaged import MODELS, packaged
@@ -58,7 +58,7 @@ class FaceFinder:
         scale_4 = torch.tensor([width, height, width, height])
         boxes_N4 = (boxes_N4 / scale_4).clamp(0, 1)
         landmarks_N52 = landmarks_N52 / scale_4[:2]
-        order = torch.argsort(_area(boxes_N4), descending=True).tolist()
+        order = torch.argsort(box_area(boxes_N4), descending=True).tolist()
         return [
             Face(
                 box=tuple(boxes_N4[i].tolist()),
@@ -119,10 +119,6 @@ class FaceFinder:
         return boxes_N4[keep], score_N[keep], landmarks_N52[keep]
 
 
-def _area(boxes_N4: Tensor) -> Tensor:
-    return (boxes_N4[:, 2] - boxes_N4[:, 0]) * (boxes_N4[:, 3] - boxes_N4[:, 1])
-
-
 def _corrected(boxes_N4: Tensor, correction_N4: Tensor) -> Tensor:
     size_N2 = boxes_N4[:, 2:] - boxes_N4[:, :2]
     return boxes_N4 + correction_N4 * size_N2.repeat(1, 2)
@@ -150,7 +146,7 @@ def _without_nested(boxes_N4: Tensor, scores_N: Tensor) -> list[int]:
         low_N2 = torch.maximum(boxes_N4[kept, :2], boxes_N4[i, :2])
         high_N2 = torch.minimum(boxes_N4[kept, 2:], boxes_N4[i, 2:])
         shared_N = (high_N2 - low_N2).clamp(min=0).prod(1)
-        smaller_N = torch.minimum(_area(boxes_N4[kept]), _area(boxes_N4[i : i + 1]))
+        smaller_N = torch.minimum(box_area(boxes_N4[kept]), box_area(boxes_N4[i : i + 1]))
         if not bool((shared_N > 0.7 * smaller_N).any()):
             kept.append(i)
     return kept

@@ -12,12 +12,6 @@ from models.face.crop import aligned
 from models.face.face import MOST_FACES, Face, Image
 
 GOOD = ""
-REASONS: dict[str, str] = {
-    "small": "lower than the smallest height",
-    "blurred": "too few fine details",
-    "turned": "seen too much from the side",
-    "beyond_five": f"a frame's {MOST_FACES} largest good faces are kept",
-}
 SIDE = 64  # side in pixels of the crop on which sharpness is measured
 PLACES_52 = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.58], [0.34, 0.8], [0.66, 0.8]], np.float32)
 

@@ -19,7 +19,7 @@ def build(config: HeadConfig, hidden: int, width: int, recalled: int = 0) -> Hea
     """The head of that config for outputs of width `hidden` and tokens of width `width`.
 
     Args:
-        recalled: means that it is given beside; 0 or `config.recalls`.
+        recalled: number of recalled means that it is given too; 0 or `recalls(config)`.
     """
     match config:
         case GmmConfig():
@@ -30,4 +30,15 @@ def build(config: HeadConfig, hidden: int, width: int, recalled: int = 0) -> Hea
             return FlowHead(config, hidden, width, recalled)
 
 
-__all__ = ["FlowConfig", "GmmConfig", "Head", "HeadConfig", "Prediction", "RegressionConfig", "build"]
+def recalls(config: HeadConfig) -> int:
+    """Number K of recalled means that such a head can read."""
+    match config:
+        case GmmConfig():
+            return config.components  # each component has its own
+        case FlowConfig():
+            return 4
+        case RegressionConfig():
+            return 0
+
+
+__all__ = ["FlowConfig", "GmmConfig", "Head", "HeadConfig", "Prediction", "RegressionConfig", "build", "recalls"]

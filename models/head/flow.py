@@ -38,7 +38,8 @@ class Flow:
     @property
     def mean(self) -> Tensor:
         """At time 0 the best velocity from the origin is the token's mean."""
-        return self.velocity(*self._start(torch.zeros_like(self._width()))) * self.scale + self.shift
+        origin_ND = self.condition_NC.new_zeros(*self.condition_NC.shape[:-1], self.shift.shape[-1])
+        return self.velocity(origin_ND, origin_ND[..., :1]) * self.scale + self.shift
 
     def cost(self, tokens_ND: Tensor) -> Tensor:
         """Squared error of the velocity between noise and token, from the global generator.
@@ -46,7 +47,7 @@ class Flow:
         The backbone costs far more than this network, so each token is used `draws` times, each with other noise and
         another time from a logit-normal distribution.
         """
-        x_RND = ((tokens_ND - self.shift) / self.scale).expand(self.draws, *self._width().shape)
+        x_RND = ((tokens_ND - self.shift) / self.scale).expand(self.draws, *tokens_ND.shape)
         noise_RND, time_RN1 = torch.randn_like(x_RND), torch.randn_like(x_RND[..., :1]).sigmoid()
         between_RND = noise_RND + time_RN1 * (x_RND - noise_RND)
         return (self.velocity(between_RND, time_RN1) - (x_RND - noise_RND)).square().mean((0, -1))
@@ -70,7 +71,7 @@ class Flow:
         self, uniform_N: Tensor, normal_ND: Tensor, temperature: float = 1.0, weight_temperature: float = 1.0
     ) -> Tensor:
         """Where the noise, scaled by the temperature, is carried; there are no weights to draw from."""
-        x_ND, time_N1 = self._start(temperature * normal_ND)
+        x_ND, time_N1 = temperature * normal_ND, torch.zeros_like(normal_ND[..., :1])
         for step in range(self.steps):
             x_ND = x_ND + self.velocity(x_ND, time_N1 + step / self.steps) / self.steps
         return x_ND * self.scale + self.shift
@@ -89,12 +90,6 @@ class Flow:
             for part in self.condition_NC.chunk(2)
         )
         return first, second
-
-    def _width(self) -> Tensor:
-        return torch.broadcast_to(self.shift, (*self.condition_NC.shape[:-1], self.shift.shape[-1]))
-
-    def _start(self, x_ND: Tensor) -> tuple[Tensor, Tensor]:
-        return x_ND, torch.zeros_like(x_ND[..., :1])
 
     def _divergence(self, x_ND: Tensor, time_N1: Tensor, probes_PD: Tensor) -> Tensor:
         """Trace of the velocity's Jacobian by central differences: the network is smooth."""
@@ -179,11 +174,6 @@ class FlowConfig(BaseModel, frozen=True, extra="forbid"):
     blocks: int = Field(2, ge=1, description="residual blocks")
     steps: int = Field(16, ge=1, description="steps of Euler's method in sampling")
     draws: int = Field(12, ge=1, description="draws of noise and time that each token is used for in a training step")
-
-    @property
-    def recalls(self) -> int:
-        """Number K of recalled means; the network reads all of them."""
-        return 4
 
 
 class FlowHead(Head):

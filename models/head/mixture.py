@@ -86,11 +86,6 @@ class GmmConfig(BaseModel, frozen=True, extra="forbid"):
     components: int = Field(4, ge=1, description="Gaussians of the mixture; the paper: k")
     sigma_floor: float = Field(0.3, ge=0, description="least sigma, in the token's standard deviations")
 
-    @property
-    def recalls(self) -> int:
-        """Components K of what is recalled: each recalls in its own way."""
-        return self.components
-
 
 class MixtureHead(Head):
     """The linear layer of 2kd + k outputs that replaces the language model's logits (Appendix A).

@@ -27,11 +27,6 @@ class RegressionConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["regression"] = "regression"
 
-    @property
-    def recalls(self) -> int:
-        """Nothing can be recalled."""
-        return 0
-
 
 class RegressionHead(Head):
     """A linear layer of d outputs."""

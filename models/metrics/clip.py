@@ -15,7 +15,7 @@ from models import checkpoint
 from models.checkpoint import Origin
 from models.clip_layout import is_file, load_vision, text_tower
 from models.device import device
-from models.vision.configs import ClipConfig
+from models.vision import ClipConfig
 
 Image = NDArray[np.uint8]
 _LONGEST = 77  # tokens that CLIP reads

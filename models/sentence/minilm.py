@@ -11,7 +11,7 @@ Shapes: N sentences or phrases, T word pieces, D=384, F=192 frequencies.
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,15 +33,8 @@ class MiniLmConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["minilm"] = "minilm"
 
-    @property
-    def revision(self) -> str:
-        """Of the pinned weights and of how phrases are read; part of every fingerprint that this config is in."""
-        return f"{MODELS['minilm'].revision}, phrases 1"
-
-    @property
-    def width(self) -> int:
-        """Numbers of a vector."""
-        return 384
+    revision: ClassVar[str] = f"{MODELS['minilm'].revision}, phrases 1"
+    width: ClassVar[int] = 384
 
 
 class MiniLm:

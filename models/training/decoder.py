@@ -121,22 +121,7 @@ class DecoderTraining:
         random = generator(config.seed, step, rank)
         rows_B = self.told.views.rows_of_step(size, config.seed, step, rank, world)
         mirrored_B = (torch.rand(size, generator=random) < config.flip).long()
-        drawn = self.told.views.draw(rows_B, mirrored_B)
-        scripts, tokens_BLD = self._read(rows_B, mirrored_B)
-        tokens_BLD = tokens_BLD + self._token_noise(tokens_BLD, random)
-        length, diffusion = self.module.live.decoder.context_length, self.module.live.config.diffusion
-        grid = self.told.views.grid(drawn)
-        noise_BCHW, timestep_B = draw_noise(diffusion, (size, *grid), random)
-        return Batch(
-            tokens_BLD,
-            *self._padded([self._with_other_faces(script, random) for script in scripts]),
-            random_keep((size, length), config.masked, random),
-            random_keep((size,), config.dropped, random),
-            drawn,
-            noise_BCHW,
-            timestep_B,
-            face_map(scripts, grid[1:], drawn.sizes_B6),
-        )
+        return self._batch(self.told, rows_B, mirrored_B, random, whole=False)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2, plus the coarse head's loss if there is one; in the warm-up only the latter."""
@@ -152,44 +137,36 @@ class DecoderTraining:
         random = generator(self.config.seed, 0, 0xE7A1)
         losses = []
         for rows_B in self.held_out.views.batches(rows_F, self.config.batch):
-            batch = self._whole(self.held_out, rows_B, random)
+            batch = self._batch(self.held_out, rows_B, torch.zeros_like(rows_B), random, whole=True)
             loss, terms = self._loss(self.module.average, self.held_out.views, batch, self.steps)
             losses.append(torch.stack([loss, *terms.values()]) * len(rows_B) / len(rows_F))
         return dict(zip(("loss", *terms), torch.stack(losses).sum(0), strict=True))
 
-    def _token_noise(self, tokens_BLD: Tensor, random: torch.Generator) -> Tensor:
-        """Noise with a random std per keyframe, because generated tokens differ in certainty."""
-        std_B11 = self.config.token_noise * torch.rand(len(tokens_BLD), 1, 1, generator=random)
-        return std_B11 * torch.randn(tokens_BLD.shape, generator=random)
-
-    def _whole(self, told: Told, rows_B: Tensor, random: torch.Generator) -> Batch:
-        """Keyframes with their whole scripts, nothing masked."""
-        model = self.module.live
-        drawn = told.views.draw(rows_B, torch.zeros_like(rows_B))
-        scripts, tokens_BLD = told.scripted.read(rows_B.tolist())
-        tokens_BLD = tokens_BLD + self._token_noise(tokens_BLD, random)
+    def _batch(self, told: Told, rows_B: Tensor, mirrored_B: Tensor, random: torch.Generator, whole: bool) -> Batch:
+        """Keyframes and their scripts: whole ones, or partly masked ones with some faces of other keyframes."""
+        config, model, size = self.config, self.module.live, len(rows_B)
+        drawn = told.views.draw(rows_B, mirrored_B)
+        scripts, tokens_BLD = _read(told.scripted, rows_B.tolist(), mirrored_B)
+        # each keyframe has noise of its own std, because generated tokens differ in certainty
+        std_B11 = config.token_noise * torch.rand(size, 1, 1, generator=random)
+        tokens_BLD = tokens_BLD + std_B11 * torch.randn(tokens_BLD.shape, generator=random)
         grid = told.views.grid(drawn)
-        noise_BCHW, timestep_B = draw_noise(model.config.diffusion, (len(rows_B), *grid), random)
+        noise_BCHW, timestep_B = draw_noise(model.config.diffusion, (size, *grid), random)
+        read, keep_BK, keep_B = scripts, torch.ones(size, model.decoder.context_length), torch.ones(size)
+        if not whole:
+            read = [self._with_other_faces(script, random) for script in scripts]
+            keep_BK = random_keep(keep_BK.shape, config.masked, random)
+            keep_B = random_keep(keep_B.shape, config.dropped, random)
         return Batch(
             tokens_BLD,
-            *self._padded(scripts),
-            torch.ones(len(rows_B), model.decoder.context_length),
-            torch.ones(len(rows_B)),
+            *self._padded(read),
+            keep_BK,
+            keep_B,
             drawn,
             noise_BCHW,
             timestep_B,
             face_map(scripts, grid[1:], drawn.sizes_B6),
         )
-
-    def _read(self, rows_B: Tensor, mirrored_B: Tensor) -> tuple[list[FrameScript], Tensor]:
-        """Scripts and tokens_BLD of keyframes, some of which are mirrored."""
-        rows = rows_B.tolist()
-        scripts, tokens_BLD = self.told.scripted.read(rows)
-        if not mirrored_B.any():
-            return list(scripts), tokens_BLD
-        flipped, flipped_BLD = self.told.scripted.read(rows, flipped=True)
-        both = [pair[mirrored] for *pair, mirrored in zip(scripts, flipped, mirrored_B.tolist(), strict=True)]
-        return both, torch.where(mirrored_B[:, None, None].bool(), flipped_BLD, tokens_BLD)
 
     def _padded(self, scripts: Sequence[FrameScript]) -> tuple[Tensor, Tensor]:
         """Descriptions and faces, [B, S, E] and [B, P, G]."""
@@ -246,6 +223,16 @@ class DecoderTraining:
             if len(choices) and float(torch.rand((), generator=random)) < self.config.other_face:
                 faces_FG[place] = choices[int(torch.randint(len(choices), (), generator=random))]
         return replace(script, faces=faces_FG)
+
+
+def _read(scripted: Scripted, rows: Sequence[int], mirrored_B: Tensor) -> tuple[Sequence[FrameScript], Tensor]:
+    """Scripts and tokens_BLD of keyframes, some of which are mirrored."""
+    scripts, tokens_BLD = scripted.read(rows)
+    if not mirrored_B.any():
+        return scripts, tokens_BLD
+    flipped, flipped_BLD = scripted.read(rows, flipped=True)
+    both = [pair[mirrored] for *pair, mirrored in zip(scripts, flipped, mirrored_B.tolist(), strict=True)]
+    return both, torch.where(mirrored_B[:, None, None].bool(), flipped_BLD, tokens_BLD)
 
 
 def face_map(scripts: Sequence[FrameScript], grid: tuple[int, int], sizes_B6: Tensor | None = None) -> Tensor:

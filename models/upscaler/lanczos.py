@@ -1,6 +1,6 @@
 """Enlarges without a model: smooth, without invented detail."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel
@@ -13,21 +13,16 @@ class LanczosConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["lanczos"] = "lanczos"
 
-    @property
-    def revision(self) -> str:
-        return LanczosUpscaler.revision
-
-    @property
-    def licence(self) -> str:
-        return LanczosUpscaler.licence
+    revision: ClassVar[str] = "1"
+    licence: ClassVar[str] = "Apache-2.0"
 
 
 class LanczosUpscaler:
     """Pillow's Lanczos filter, milliseconds per picture."""
 
     name = "lanczos"
-    revision = "1"
-    licence = "Apache-2.0"
+    revision = LanczosConfig.revision
+    licence = LanczosConfig.licence
 
     def upscale(self, image_HWC: Image, width: int, height: int) -> Image:
         """See `Upscaler.upscale`."""

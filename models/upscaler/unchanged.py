@@ -1,6 +1,6 @@
 """No super-resolution: the movie has the size of its drawn pictures."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel
 
@@ -12,21 +12,16 @@ class UnchangedConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["none"] = "none"
 
-    @property
-    def revision(self) -> str:
-        return Unchanged.revision
-
-    @property
-    def licence(self) -> str:
-        return Unchanged.licence
+    revision: ClassVar[str] = "1"
+    licence: ClassVar[str] = "Apache-2.0"
 
 
 class Unchanged:
     """Leaves pictures alone."""
 
     name = "none"
-    revision = "1"
-    licence = "Apache-2.0"
+    revision = UnchangedConfig.revision
+    licence = UnchangedConfig.licence
 
     def upscale(self, image_HWC: Image, width: int, height: int) -> Image:
         """See `Upscaler.upscale`; ignores width and height."""

@@ -3,16 +3,37 @@
 Shapes: B pictures, H and W pixels, N = rows times columns of patches, C channels, E numbers of the joint space.
 """
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from models.clip_layout import DEVIATION, MEAN, load_vision
+from models.checkpoint import CheckpointConfig, Origin
+from models.clip_layout import DEVIATION, MEAN, Activation, load_vision
 from models.device import device
-from models.vision.configs import ClipConfig
 from models.vision.encoder import ImageEncoder
+
+
+class ClipConfig(CheckpointConfig, frozen=True, extra="forbid"):
+    """CLIP ViT-L/14, the paper's encoder E: 1024 channels at 1/14 of the picture, retrieval vectors of 768."""
+
+    origin: ClassVar[Origin] = Origin(
+        name="CLIP ViT-L/14",
+        licence="MIT",
+        fetch="the folder openai/clip-vit-large-patch14, or an open_clip checkpoint, from the Hugging Face hub",
+        setting="frozen.vision.source",
+    )
+
+    kind: Literal["clip"] = "clip"
+    source: str = Field(
+        "openai/clip-vit-large-patch14",
+        description="a folder or hub id of transformers, or a checkpoint file of open_clip",
+    )
+    activation: Activation = Field(
+        "quick_gelu", description="of a checkpoint file: quick_gelu for OpenAI's weights, gelu for most of open_clip"
+    )
 
 
 class Clip(ImageEncoder):

@@ -3,17 +3,28 @@
 Shapes: B pictures, H and W pixels, h and w = 1/32 of them, C channels.
 """
 
+from typing import ClassVar, Literal
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 from models.packaged import MODELS, packaged
-from models.vision.configs import EfficientNetLite0Config
 from models.vision.encoder import ImageEncoder
 
 LAST, MIDDLE, MIDDLE_STAGE = 1280, 112, 4
 STRIDE = 32
+
+
+class EfficientNetLite0Config(BaseModel, frozen=True, extra="forbid"):
+    """EfficientNet-Lite0 (ImageNet): a grid of 1280 channels at 1/32 of the picture."""
+
+    kind: Literal["efficientnet_lite0"] = "efficientnet_lite0"
+    middle: bool = Field(True, description="add 112 channels of the previous stage, which keep more spatial detail")
+
+    revision: ClassVar[str] = MODELS["efficientnet-lite0"].revision
 
 
 class EfficientNetLite0(ImageEncoder):
@@ -28,7 +39,7 @@ class EfficientNetLite0(ImageEncoder):
         from safetensors.torch import load_file
 
         self.config = config
-        self.revision = MODELS["efficientnet-lite0"].revision
+        self.revision = config.revision
         self.licence = MODELS["efficientnet-lite0"].licence
         self.channels = LAST + MIDDLE * config.middle
         self.network = timm.create_model("tf_efficientnet_lite0", pretrained=False)

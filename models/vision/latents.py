@@ -6,12 +6,22 @@ latents, and no features have to be stored.
 Shapes: B pictures, C latent channels, H x W latent grid, P cells of a patch's side, N patches.
 """
 
+from typing import Literal
+
 import torch.nn.functional as F
 from einops import rearrange
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 from models.codec import Codec
 from models.vision.encoder import ImageEncoder
+
+
+class LatentsConfig(BaseModel, frozen=True, extra="forbid"):
+    """No image encoder: the codec's own latents, in patches."""
+
+    kind: Literal["latents"] = "latents"
+    patch: int = Field(1, gt=0, description="side of a patch in cells of the latent grid")
 
 
 def patches(latents_BCHW: Tensor, side: int) -> Tensor:

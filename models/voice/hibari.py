@@ -7,7 +7,7 @@ round, which changes pitch and timbre but not the pace.
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -33,10 +33,7 @@ class HibariConfig(BaseModel, frozen=True, extra="forbid"):
         {}, description="pitch of members of the cast by name, 0.7 to 1.4; for others it is derived from the name"
     )
 
-    @property
-    def revision(self) -> str:
-        """Revision of weights and text processing; part of every fingerprint of this config."""
-        return f"{MODELS['hibari'].revision}, words 1"
+    revision: ClassVar[str] = f"{MODELS['hibari'].revision}, words 1"
 
 
 class HibariVoice:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.sentences import split
+from models.text.sentences import split
 
 Samples = NDArray[np.float32]
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from models import prompts as texts
-from models.answers import AnswerError, json_value, prose
-from models.sentences import MOST_TOKENS, fitted, split, tokens
 from models.server import Message
+from models.text import prompts as texts
+from models.text.answers import AnswerError, json_value, prose
+from models.text.sentences import MOST_TOKENS, fitted, split, tokens
 from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS, Script
 from models.writer.writer import PROMPTS, ScriptFacts
 
@@ -40,8 +40,8 @@ def script(facts: ScriptFacts, text: str, cut: bool, grounded: float) -> Script:
     """The script in an answer; its characters are the captions of the persons (app. C).
 
     Raises:
-        AnswerError: as models.answers.json_value; the JSON doesn't match the schema; there are no, too many, too long
-            or ungrounded sentences, invented names, a refusal, or sentences of the prompt.
+        AnswerError: as models.text.answers.json_value; the JSON doesn't match the schema; there are no, too many, too
+            long or ungrounded sentences, invented names, a refusal, or sentences of the prompt.
     """
     lists = _lists(text, cut)
     captions = " ".join([facts.frame_caption, *facts.character_captions])

@@ -9,16 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from models import prompts
-from models.answers import AnswerError, json_value
-from models.checkpoint import pretrained, tokenizer
 from models.device import device
-from models.packaged import MODELS, packaged
 from models.server import Question, Reply
 from models.server.client import Client
+from models.text import prompts
+from models.text.answers import AnswerError, json_value
 from models.writer import WriterConfig
 from models.writer.film import FilmWriterConfig
-from models.writer.llm import LlmConfig
+from models.writer.llm import LlmConfig, network, words
 from models.writer.openai import OpenAiWriterConfig
 from models.writer.smollm2 import SmolLm2Config
 from models.writer.template import TemplateConfig
@@ -50,31 +48,20 @@ def build(config: WriterConfig) -> Chooser | None:
         case TemplateConfig() | FilmWriterConfig():
             return None
         case SmolLm2Config():
-            return LikelihoodChooser("smollm2")
+            return LikelihoodChooser(LlmConfig(source="smollm2", dtype="float32"))
         case LlmConfig():
-            return LikelihoodChooser(config.source, config)
+            return LikelihoodChooser(config)
         case OpenAiWriterConfig():
             return ServerChooser(config)
 
 
 class LikelihoodChooser:
-    """A causal language model of transformers.
+    """A causal language model of transformers."""
 
-    Args:
-        source: a packaged model, or the checkpoint of `config`.
-    """
-
-    def __init__(self, source: str, config: LlmConfig | None = None) -> None:
-        import torch
-        from transformers import AutoModelForCausalLM
-
-        config = config or LlmConfig(source=source, dtype="float32")
-        self.name = source
-        place = str(packaged(source)) if source in MODELS else source
-        dtype = getattr(torch, config.dtype)
-        model = pretrained(config.origin, AutoModelForCausalLM, place, config.hub_revision, dtype=dtype)
-        self._model = model.to(device()).eval()
-        self._tokenizer: Any = tokenizer(config.origin, place, config.hub_revision)
+    def __init__(self, config: LlmConfig) -> None:
+        self.name = config.source
+        self._model = network(config).to(device())
+        self._tokenizer = words(config)
         self._prior: dict[tuple[str, tuple[str, ...]], list[float]] = {}
 
     def choose(self, choices: Sequence[Choice]) -> list[str]:

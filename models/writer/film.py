@@ -1,11 +1,11 @@
 """Scripts in the film's own words, for films with known ground truth, mixed with scripts from captions."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from models.sentences import fitted
+from models.text.sentences import fitted
 from models.writer.script import Script
 from models.writer.template import TemplateWriter, arrange
 from models.writer.writer import ScriptFacts
@@ -26,10 +26,7 @@ class FilmWriterConfig(BaseModel, frozen=True, extra="forbid"):
     )
     seed: int = Field(0, ge=0, description="seed of the choice among phrasings")
 
-    @property
-    def revision(self) -> str:
-        """Version of the code; part of every fingerprint of this config."""
-        return f"1, template {TemplateWriter.revision}"
+    revision: ClassVar[str] = f"1, template {TemplateWriter.revision}"
 
 
 class FilmWriter:

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from models import prompts
-from models.answers import VERSION, AnswerError
 from models.checkpoint import CheckpointConfig, Origin, missing, pretrained, tokenizer
 from models.device import device
 from models.packaged import MODELS, packaged
 from models.server import Message, Reply
+from models.text import prompts
+from models.text.answers import AnswerError
 from models.writer.answers import messages, schema, script
 from models.writer.script import Script
 from models.writer.template import arrange
@@ -56,7 +56,7 @@ class LlmConfig(CheckpointConfig, frozen=True, extra="forbid"):
             CheckpointError: `source` is a folder that does not exist.
         """
         weights = MODELS[self.source].revision if self.source in MODELS else super().revision
-        return f"{weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
+        return f"{weights}, {prompts.revision(PROMPTS)}"
 
 
 def network(config: LlmConfig) -> Any:
@@ -66,6 +66,11 @@ def network(config: LlmConfig) -> Any:
 
     dtype = getattr(torch, config.dtype)
     return pretrained(config.origin, AutoModelForCausalLM, _source(config), config.hub_revision, dtype=dtype)
+
+
+def words(config: LlmConfig) -> Any:
+    """Only the tokenizer; raises CheckpointError if it is missing."""
+    return tokenizer(config.origin, _source(config), config.hub_revision)
 
 
 def _source(config: LlmConfig) -> str:
@@ -84,7 +89,7 @@ class LlmWriter:
         self.revision = config.revision
         self.licence = MODELS[config.source].licence if config.source in MODELS else config.licence
         self._model = network(config).to(device())
-        self._tokenizer = tokenizer(config.origin, _source(config), config.hub_revision)
+        self._tokenizer = words(config)
         self._tokenizer.padding_side = "left"
         if self._tokenizer.eos_token_id is None:
             raise missing(config.origin, config.source, "its tokenizer has no token that ends a text")

@@ -5,11 +5,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from models import prompts
-from models.answers import VERSION, AnswerError
 from models.server import Answer, Question, Reply, ServerConfig
 from models.server.client import Client
 from models.server.sender import Clock
+from models.text import prompts
+from models.text.answers import AnswerError
 from models.writer.answers import messages, schema, script
 from models.writer.script import Script
 from models.writer.template import arrange
@@ -33,7 +33,7 @@ class OpenAiWriterConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def revision(self) -> str:
         """Revision of model, prompts and parser of answers; part of every fingerprint of this config."""
-        return f"{self.server.model} {self.weights}, prompts {prompts.digest(prompts.read(PROMPTS))}, answers {VERSION}"
+        return f"{self.server.model} {self.weights}, {prompts.revision(PROMPTS)}"
 
 
 class OpenAiWriter:

@@ -48,10 +48,7 @@ class SmolLm2Config(BaseModel, frozen=True, extra="forbid"):
     batch: int = Field(16, ge=1, description="keyframes per batch")
     longest: int = Field(48, ge=8, description="longest facts given to the model, in tokens")
 
-    @property
-    def revision(self) -> str:
-        """Hash of the pinned weights; part of every fingerprint of this config."""
-        return MODELS["smollm2"].revision
+    revision: ClassVar[str] = MODELS["smollm2"].revision
 
 
 class SmolLm2Writer:

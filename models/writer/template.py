@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel
 
-from models.sentences import fitted, split
+from models.text.sentences import fitted, split
 from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS, Script
 from models.writer.writer import ScriptFacts
 
@@ -25,17 +25,14 @@ class TemplateConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["template"] = "template"
 
-    @property
-    def revision(self) -> str:
-        """Version of the code; part of every fingerprint of this config."""
-        return TemplateWriter.revision
+    revision: ClassVar[str] = "1"
 
 
 class TemplateWriter:
     """Sentences about people, shots and motion are plots; all others are scene elements."""
 
     name = "template"
-    revision = "1"
+    revision = TemplateConfig.revision
     licence = "Apache-2.0"
 
     def write(self, facts: Sequence[ScriptFacts]) -> list[Script]:

@@ -8,10 +8,9 @@ first keyframe: the first is its place, the others are props.
 import io
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import PurePosixPath
 
 from PIL import Image
 
@@ -19,9 +18,8 @@ from storage.decoding.pictures import decode
 from storage.errors import ConfigError
 from storage.printable import cut, printable
 from storage.root import Storage
-from storage.snapshot import Snapshot, SnapshotFilm
-from storage.stories.files import nearest
-from storage.stories.names import short_name
+from storage.snapshot import Snapshot
+from storage.stories.names import Names
 from storage.stories.story import Named, Scene, Shot, Story
 from storage.stories.text import normal, require_readable
 from storage.tables.evolve import check_columns
@@ -55,7 +53,7 @@ def film_story(storage: Storage, snapshot: Snapshot, film: str) -> FilmStory:
         ConfigError: when no film of the snapshot has this name, or several have.
         StorageError: when the table `features` is not that of this version.
     """
-    found = _found(storage, snapshot, film)
+    found = dataset.film_called(storage, snapshot, film)
     rows = _rows(storage, snapshot, found.film_id)
     people, described = _people(rows)
     pictures = _pictures(storage, snapshot, found.film_id, people)
@@ -63,9 +61,11 @@ def film_story(storage: Storage, snapshot: Snapshot, film: str) -> FilmStory:
         Named(name=name, description=described[number], pictures=(file,) if (file := _file(number)) in pictures else ())
         for number, name in people.items()
     )
-    places, props = _Names(), _Names()
     scenes = []
     shots = [list(of_shot) for _, of_shot in groupby(rows, key=lambda row: row["shot"])]
+    elements = [_elements(shot) for shot in shots]
+    places = _names(text for texts in elements for text in texts[:1])
+    props = _names(text for texts in elements for text in texts[1:])
     for _, of_scene in groupby(shots, key=lambda shot: _elements(shot)[:1]):
         made = []
         for shot in of_scene:
@@ -75,29 +75,14 @@ def film_story(storage: Storage, snapshot: Snapshot, film: str) -> FilmStory:
             made.append(
                 Shot(
                     characters=tuple(people[number] for number, _ in seen.most_common()),
-                    props=tuple(dict.fromkeys(props.of(text) for text in others)),
+                    props=tuple(dict.fromkeys(props[text] for text in others)),
                     plots=tuple(filter(None, plots)),
                 )
             )
-        scenes.append(Scene(place=places.of(first), shots=tuple(made)))
+        scenes.append(Scene(place=places.get(first, ""), shots=tuple(made)))
     title = cut(normal(printable(found.title)), 200) or found.film_id
-    story = Story(title=title, cast=cast, places=places.named(), props=props.named(), scenes=tuple(scenes))
+    story = Story(title=title, cast=cast, places=_named(places), props=_named(props), scenes=tuple(scenes))
     return FilmStory(story, pictures)
-
-
-def _found(storage: Storage, snapshot: Snapshot, film: str) -> SnapshotFilm:
-    sources = Tables(storage).sources(snapshot.work["keyframes"])
-    names = {
-        one.film_id: {one.film_id, one.title, PurePosixPath(sources.get(one.film_id, "")).name}
-        for one in snapshot.films
-    }
-    found = [one for one in snapshot.films if film in names[one.film_id]]
-    if len(found) != 1:
-        of = f"of the snapshot {snapshot.id}"
-        what = f"no film {of} is" if not found else f"{len(found)} films {of} are"
-        known = sorted({one.title for one in snapshot.films} | {one.film_id for one in found})
-        raise ConfigError(f"{what} called {printable(film)!r}{nearest(film, known)}")
-    return found[0]
 
 
 def _rows(storage: Storage, snapshot: Snapshot, film_id: str) -> list[Row]:
@@ -180,19 +165,12 @@ def _elements(shot: Sequence[Row]) -> list[str]:
     return [text for one in shot[0]["scene_elements"] if (text := normal(one))]
 
 
-class _Names:
+def _names(descriptions: Iterable[str]) -> dict[str, str]:
     """A name for each description, made of its beginning."""
+    keys = {(text, ""): 0 for text in descriptions}
+    names = Names(keys)
+    return {key[0]: names.of(key) for key in keys}
 
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
 
-    def of(self, description: str) -> str:
-        if description and description not in self._names:
-            base = short_name(description) or description
-            taken = set(self._names.values())
-            numbered = (f"{base} ({number})" for number in range(2, len(taken) + 3))
-            self._names[description] = base if base not in taken else next(one for one in numbered if one not in taken)
-        return self._names.get(description, "")
-
-    def named(self) -> tuple[Named, ...]:
-        return tuple(Named(name=name, description=description) for description, name in self._names.items())
+def _named(names: Mapping[str, str]) -> tuple[Named, ...]:
+    return tuple(Named(name=name, description=description) for description, name in names.items())

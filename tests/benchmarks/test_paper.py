@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from drawn.film import draw_frames, truth
-from drawn.oracle import SIZE, Oracle
 from drawn.script import write
 from drawn.stage import Stage
 from flows.settings.recipes import resolve
@@ -19,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import paper
 import paper_runs
 import trust
+from oracle import SIZE, Oracle
 
 KEYFRAMES = [f"seed-{film}.0/{second}" for film in range(40, 50) for second in range(2)]
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from drawn.film import draw_frames
 from models.face import ClusteringConfig, DlibConfig, Face, FarlConfig, MtcnnFinderConfig, QualityConfig, build
-from models.face.bank import FaceBank, medoid
+from models.face.bank import FaceBank, agreement, medoid
 from models.face.cluster import chinese_whispers, distances
 from models.face.mtcnn import FaceFinder
-from models.face.quality import REASONS, reasons, sharpness, turn
+from models.face.quality import reasons, sharpness, turn
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,6 @@ def test_each_reason_to_stay_out_of_the_bank():
     smooth = np.linspace(0, 255, 400)[None, :, None].repeat(400, 0).repeat(3, 2).astype(np.uint8)
     assert reasons(smooth, [frontal()], config) == ["blurred"]
     assert reasons(smooth, [frontal()], config.model_copy(update={"least_sharpness": 0})) == [""]
-    assert set(REASONS) == {"small", "turned", "blurred", "beyond_five"}
 
 
 def test_the_five_largest_good_faces_of_a_frame_enter_the_bank():
@@ -205,9 +204,9 @@ def test_the_most_typical_face_lies_in_the_middle_and_in_another_frame():
     assert bank().typical(-1, "a-000001") is bank().typical(7, "a-000001") is None
 
 
-def test_purity_counts_only_faces_with_a_character_and_a_truth():
-    assert bank().purity(["tom", "tom", "ann", "ann", "ann"]) == (0.75, 0.8, 4)
-    assert bank().purity([None] * 5) == (0.0, 0.0, 0)
+def test_only_faces_with_a_character_and_a_truth_can_agree():
+    assert sorted(agreement(bank().characters, ["tom", "tom", "ann", "ann", "ann"])) == [False, True, True, True]
+    assert agreement(bank().characters, [None] * 5) == []
 
 
 def test_a_bank_refuses_what_does_not_belong_together():

@@ -12,9 +12,9 @@ pytest.importorskip("groundingdino", reason="the extra groundingdino is not inst
 
 from models.checkpoint import CheckpointError
 from models.detector import GroundingDinoConfig, GroundingDinoPyConfig, build
-from models.detector.convert import convert, renamed
 from models.detector.grounding import persons, prepare, seen_size
 from models.detector.groundingdino_py import architecture, build_model
+from tests.models.grounding_dino_port import convert, renamed
 
 PLACES = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029, "person": 1030}
 WORDS = {f"word{i}": i for i in range(1031) if i not in PLACES.values()} | PLACES  # transformers' port knows the ids

@@ -47,4 +47,5 @@ def test_a_server_is_held_to_the_options_and_says_nothing_where_it_does_not_keep
 
 @pytest.mark.slow
 def test_the_packaged_model_answers_with_an_option() -> None:
-    assert LikelihoodChooser("smollm2").choose([asked("Tears run down her face.")])[0] in SIZES
+    chooser = LikelihoodChooser(LlmConfig(source="smollm2", dtype="float32"))
+    assert chooser.choose([asked("Tears run down her face.")])[0] in SIZES

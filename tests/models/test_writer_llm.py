@@ -8,10 +8,10 @@ import jsonschema
 import pytest
 import torch
 
-from models.answers import AnswerError
 from models.checkpoint import CheckpointError
-from models.sentences import tokens
 from models.server import ServerConfig
+from models.text.answers import AnswerError
+from models.text.sentences import tokens
 from models.writer import LlmConfig, OpenAiWriterConfig, ScriptFacts
 from models.writer.answers import invented_names, messages, schema, script, support
 from models.writer.llm import LlmWriter

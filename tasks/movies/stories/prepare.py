@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from storage import checkpoints
 from storage import snapshot as snapshots
@@ -11,11 +11,10 @@ from storage.errors import ConfigError, FilmError
 from storage.printable import printable
 from storage.remote import is_remote, local_path, read_bytes, split
 from storage.root import Storage
-from storage.snapshot import Part, Snapshot, SnapshotFilm
+from storage.snapshot import Part
 from storage.stories import files as story_files
 from storage.stories import reading
 from storage.stories.story import Story
-from storage.stories.text import normal
 from storage.tables.tables import Tables
 from tasks import dataset
 from tasks.movies.stories import takes
@@ -162,7 +161,10 @@ def _past(story: Story, settings: Settings, storage: Storage) -> Past | None:
     if not snapshots.ids(storage):
         raise ConfigError(f"{story.title!r} continues {story.continues!r}, and {storage.base!r} has no films: {_CURE}")
     snapshot = snapshots.load(storage, snapshots.newest(storage))
-    film = _film(story, storage, snapshot)
+    try:
+        film = dataset.film_called(storage, snapshot, story.continues)
+    except ConfigError as error:
+        raise ConfigError(f"{story.title!r} continues a film, but {error}") from error
     keys = tokens.STAGE.keys([settings.frozen, snapshot, settings.models.autoencoder], snapshot.work)
     if (film.film_id, keys.get(film.film_id, "")) not in Tables(storage).done("tokens"):
         raise ConfigError(
@@ -172,18 +174,3 @@ def _past(story: Story, settings: Settings, storage: Storage) -> Past | None:
     row_ids = dataset.of_film(dataset.feature_rows(storage, snapshot), film, part).row_ids
     count = settings.render.generation.window - 1
     return Past(snapshot.id, film.film_id, tuple(row_ids[-count:]), keys[film.film_id])
-
-
-def _film(story: Story, storage: Storage, snapshot: Snapshot) -> SnapshotFilm:
-    sources = Tables(storage).sources(snapshot.work["keyframes"])
-    names = {
-        film.film_id: set(map(normal, (film.film_id, film.title, Path(sources[film.film_id]).name)))
-        for film in snapshot.films
-    }
-    found = [film for film in snapshot.films if story.continues in names[film.film_id]]
-    if len(found) != 1:
-        what = "no film of the storage has" if not found else f"{len(found)} films of the storage have"
-        known = sorted(film.name for film in snapshot.films)
-        near = story_files.nearest(story.continues, known)
-        raise ConfigError(f"{story.title!r} continues {story.continues!r}, but {what} that name{near}")
-    return found[0]

@@ -9,7 +9,7 @@ Shapes: T keyframes, H past ones, R references, L tokens, D token width, N sente
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -66,11 +66,7 @@ def scripts(settings: Settings, files: Files, storage: Storage) -> Work:
             arrays["references"] = watch()([inputs.read(files[key]) for key in job.references]).numpy()
         return arrays | _packed(told)
 
-    def work(pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            _write(storage, piece.name, encoded(piece.job))
-
-    return work
+    return _each(lambda piece: _write(storage, piece.name, encoded(piece.job)))
 
 
 def tokens(settings: Settings, storage: Storage) -> Work:
@@ -94,14 +90,13 @@ def tokens(settings: Settings, storage: Storage) -> Work:
             history_TLD=torch.from_numpy(np.stack(history)) if history else None,
         )
 
-    def work(pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            one: Drawn = piece.job
-            config = generation.model_copy(update={"temperature": one.temperature, "guidance": one.guidance})
-            (made_1LD,) = generate(model, [request(one)], config, graphs=False)
-            _write(storage, piece.name, {"tokens": made_1LD[0].numpy()})
+    def work(piece: Piece) -> None:
+        one: Drawn = piece.job
+        config = generation.model_copy(update={"temperature": one.temperature, "guidance": one.guidance})
+        (made_1LD,) = generate(model, [request(one)], config, graphs=False)
+        _write(storage, piece.name, {"tokens": made_1LD[0].numpy()})
 
-    return work
+    return _each(work)
 
 
 def keyframes(settings: Settings, storage: Storage) -> Work:
@@ -118,7 +113,7 @@ def keyframes(settings: Settings, storage: Storage) -> Work:
         return list(painter.paint(Draft("dreamt", told, drawn_TLD)))
 
     def work(pieces: Sequence[Piece]) -> None:
-        for some in _batched(pieces, len(pieces) if on_gpu else 1):
+        for some in [pieces] if on_gpu else [[piece] for piece in pieces]:
             left = {piece.key: piece.job for piece in some}
             images: dict[str, list[bytes]] = {key: [] for key in left}
             looks: dict[str, list[Look]] = {key: [] for key in left}
@@ -144,13 +139,12 @@ def enlarged(settings: Settings, storage: Storage) -> Work:
     movie = settings.movie
     enlarger = upscaler.build(movie.upscaler)
 
-    def work(pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            small = decode(storage.read_bytes(place(("keyframes", piece.job.keyframe))))
-            large = enlarger.upscale(small, movie.width, movie.height)
-            storage.write_bytes(place(piece.name), encode(large, _QUALITY))
+    def work(piece: Piece) -> None:
+        small = decode(storage.read_bytes(place(("keyframes", piece.job.keyframe))))
+        large = enlarger.upscale(small, movie.width, movie.height)
+        storage.write_bytes(place(piece.name), encode(large, _QUALITY))
 
-    return work
+    return _each(work)
 
 
 def clips(settings: Settings, storage: Storage) -> Work:
@@ -159,46 +153,43 @@ def clips(settings: Settings, storage: Storage) -> Work:
     camera = animator.build(movie.animator)
     picture = lru_cache(8)(lambda name: decode(storage.read_bytes(place(name))))
 
-    def work(pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            one: Drawn = piece.job
-            stage = one.picture[0]
-            shown = picture(one.picture)
-            clip = Clip(
-                shown,
-                one.frames / fps,
-                fps,
-                seed=one.seed,
-                previous=picture((stage, one.before)) if one.before else None,
-                next=picture((stage, one.after)) if one.after else None,
-                anchor=picture((stage, one.anchor)),
-                prompt=one.plot,
-            )
-            frames = camera.animate(clip)
-            with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
-                path = Path(scratch) / "clip.mp4"
-                write_clip(path, frames, (shown.shape[1], shown.shape[0]), fps, movie.codec, movie.mark)
-                storage.upload(path, place(piece.name))
+    def work(piece: Piece) -> None:
+        one: Drawn = piece.job
+        stage = one.picture[0]
+        shown = picture(one.picture)
+        clip = Clip(
+            shown,
+            one.frames / fps,
+            fps,
+            seed=one.seed,
+            previous=picture((stage, one.before)) if one.before else None,
+            next=picture((stage, one.after)) if one.after else None,
+            anchor=picture((stage, one.anchor)),
+            prompt=one.plot,
+        )
+        frames = camera.animate(clip)
+        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as scratch:
+            path = Path(scratch) / "clip.mp4"
+            write_clip(path, frames, (shown.shape[1], shown.shape[0]), fps, movie.codec, movie.mark)
+            storage.upload(path, place(piece.name))
 
-    return work
+    return _each(work)
 
 
 def movies(files: Files, storage: Storage) -> Work:
     """Joins clips to movies, with sound and subtitles."""
-
-    def work(pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            _assemble(piece.job, files, storage)
-
-    return work
+    return _each(lambda piece: _assemble(piece.job, files, storage))
 
 
 def pages(files: Files, storage: Storage) -> Work:
     """The page beside each movie."""
+    return _each(lambda piece: board.write(piece.job, files, storage))
 
+
+def _each(make: Callable[[Piece], None]) -> Work:
     def work(pieces: Sequence[Piece]) -> None:
         for piece in pieces:
-            board.write(piece.job, files, storage)
+            make(piece)
 
     return work
 
@@ -319,7 +310,3 @@ def _past(storage: Storage, past: Past) -> tuple[list[FrameScript], NDArray[np.f
     told = {script.row_id: script for part in parts for script in part.scripts}
     read = film_tokens.read(storage, {"tokens": {past.film_id: past.tokens}}, past.row_ids)[0]
     return [told[row_id] for row_id in past.row_ids], read.numpy()
-
-
-def _batched(items: Sequence[Piece], size: int) -> Iterator[Sequence[Piece]]:
-    return (items[start : start + size] for start in range(0, len(items), size))

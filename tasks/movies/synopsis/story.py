@@ -14,7 +14,7 @@ from heapq import heapify, heapreplace
 from itertools import count
 
 from drawn.places import KINDS
-from models.sentences import split
+from models.text.sentences import split
 from models.writer.choices import Choice, Chooser
 from storage.errors import ConfigError
 from storage.printable import cut, printable

@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from flows.display.artifacts import ProgressArtifact, contact_sheet
-from flows.display.charts import chart
+from flows.display.artifacts import ProgressArtifact, chart, contact_sheet
 from flows.display.console import Terminal
 from flows.display.reporting import Stage, clock, label, listening, pace, reported, warn
 from flows.training import _side_by_side

@@ -1,11 +1,8 @@
-"""Converts GroundingDINO's original checkpoint to a folder for transformers, with the same names as on the hub.
+"""GroundingDINO's original checkpoint as a folder for transformers, to compare the two backends.
 
-    python -m models.detector.convert groundingdino_swint_ogc.pth FOLDER
-
-Shapes: none; tensors are renamed and the joint projections of query, key and value split.
+Tensors are renamed, and the joint projections of query, key and value split.
 """
 
-import argparse
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,20 +120,3 @@ def convert(config: GroundingDinoPyConfig, folder: Path) -> None:
     )
     model.save_pretrained(folder)
     original.tokenizer.save_pretrained(folder)
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", help="groundingdino_swint_ogc.pth or its like")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--architecture", default=GroundingDinoPyConfig().architecture)
-    parser.add_argument("--text-encoder", default=GroundingDinoPyConfig().text_encoder)
-    args = parser.parse_args()
-    config = GroundingDinoPyConfig(source=args.source, architecture=args.architecture, text_encoder=args.text_encoder)
-    convert(config, args.folder)
-    print(f"{args.folder}: opens with detector.kind=grounding_dino detector.source={args.folder}")
-
-
-if __name__ == "__main__":
-    main()

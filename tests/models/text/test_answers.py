@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import prompts
-from models.answers import AnswerError, json_value, plain
 from models.captioner import PROMPTS as CAPTIONER_PROMPTS
 from models.captioner import Caption, DeepseekVlConfig, FrameFacts, OpenAiConfig
 from models.captioner.answers import caption
 from models.captioner.deepseek_vl import DeepseekVl
 from models.captioner.openai import OpenAiCaptioner
 from models.server import Reply, ServerConfig
+from models.text import prompts
+from models.text.answers import AnswerError, json_value, plain
 from models.writer import PROMPTS as WRITER_PROMPTS
 from models.writer import LlmConfig, OpenAiWriterConfig, ScriptFacts
 from models.writer.llm import LlmWriter

@@ -1,13 +1,17 @@
 """The oracle against the truth, on frames as they are drawn and on spoilt ones."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from drawn.film import draw_frames, truth
-from drawn.oracle import SIZE, Oracle
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from oracle import SIZE, Oracle
 
 
 def blurred(frame: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.sentences import MOST_TOKENS, fitted, split, tokens
+from models.text.sentences import MOST_TOKENS, fitted, split, tokens
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from models.errors import ModelError
-from models.sentences import split
+from models.text.sentences import split
 
 VERSION = 3  # of this module: part of the revision of every backend whose answers it reads
 

@@ -1,0 +1,1 @@
+"""Text for language models and from them: prompts, answers, sentences."""
