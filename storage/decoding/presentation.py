@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from heapq import heappop, heappush
 from math import ceil, inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -55,6 +55,20 @@ class Presentation:
             first = not self._recent and packet.pts == packet.dts
             self._undelayed = packet.dts if first and self._stream.codec_context.name in _DELAYED else None
             self._recent.append(packet.pts)
+
+    def unhidden(self, packet: "Packet[VideoStream]") -> "Packet[Any]":
+        """The packet for the decoder, which leaves out what an edit list hides.
+
+        The edit list of an MP4 that was copied from a bare stream is meant for times of presentation; by those of
+        decoding, the only ones there, it hides the first frames, at most as many as the decoder holds back.
+        """
+        hidden = packet.is_discard and packet.pts == packet.dts
+        depth = self._stream.codec_context.reorder_depth if hidden else 0
+        if packet.pts is None or not -depth * self._length <= packet.pts < 0:
+            return packet
+        plain = type(packet)(bytes(packet))
+        plain.pts, plain.dts, plain.time_base = packet.pts, packet.dts, packet.time_base
+        return plain
 
     def in_order(self, frames: Iterable["VideoFrame"]) -> Iterator["VideoFrame"]:
         """The frames of a decoder, each with a time."""
