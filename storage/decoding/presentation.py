@@ -74,10 +74,14 @@ class Presentation:
         """The frames of a decoder, each with a time."""
         waiting = _Waiting(self._length)
         following, newest = 0, -inf
+        moved: int | None = None  # ticks, for the first frames to have room that have no times, as Matroska's before 0
         for frame in self._with_first(frames):
             may_be_of_decoding = frame.pts is not None and self._stream.codec_context.has_b_frames and not self.told
             if frame.pts is None:
                 frame.pts = following
+            else:
+                moved = moved if moved is not None else following - frame.pts if newest > -inf else 0
+                frame.pts += moved
             joined = frame.pts < min(newest - self._back, waiting.end)
             while waiting and (not may_be_of_decoding or joined or len(waiting) >= _DEEPEST + self._early):
                 yield waiting.first(self._early)

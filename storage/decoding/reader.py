@@ -56,7 +56,7 @@ class FilmReader:
         start: seconds of the first frame, as the file counts them.
 
     Raises:
-        FilmError: encrypted.
+        FilmError: encrypted; decode_failed for colours that cannot be converted.
         PlanError: with a step, when the film can't be read in this way: read all of it.
     """
 
@@ -90,7 +90,7 @@ class FilmReader:
         self._path = Path(self.container.name.removeprefix("file:"))
         self._stills = Stills(self.stream.time_base or Fraction(1), counted)
         self._presentation = Presentation(self.stream, frame_rate(self.container, self.stream))
-        self._views = Views(self.stream)
+        self._views = Views(self.stream, str(self._path))
 
     def __iter__(self) -> Iterator[Timed]:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side

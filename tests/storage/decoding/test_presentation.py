@@ -106,3 +106,8 @@ def test_the_frame_after_a_held_one_keeps_its_time(tmp_path, ramp, ffmpeg, name)
         assert film.frames == FRAMES
         greys = [decode(data).mean() for data in film.rows()["image"].to_pylist()]
     assert greys == pytest.approx([20, 50, 80, 107, 107, 107, 110, 140, 170], abs=2)
+
+
+def test_frames_before_the_first_time_that_is_told_come_before_it(ramp):
+    late = ("-output_ts_offset", -1.5, "-avoid_negative_ts", "disabled")  # Matroska has no times below 0
+    assert greys(ramp("film.mkv", (*X264, *late))) == RIGHT
