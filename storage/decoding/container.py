@@ -129,11 +129,13 @@ def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
 
 
 def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
-    """The default one, of several the largest; in an animated AVIF not the still picture that stands for it."""
+    """The default one, of several the largest; a still picture, as of an animated AVIF, where there is nothing else."""
     from av.stream import Disposition
 
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not films:
+        if lost := missing_end(path):
+            raise FilmError("truncated", f"{str(path)!r} has no video stream that can be read: {lost}")
         types = {stream.type.replace("video", "a cover's picture") for stream in container.streams}
         kinds = ", ".join(sorted(types)) or "nothing"
         raise FilmError("no_video_stream", f"{str(path)!r} has no video stream, only: {kinds}")
@@ -141,7 +143,7 @@ def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
     if not films:
         raise FilmError("unknown_codec", f"the video codec of {str(path)!r} is unknown: convert it to H.264")
     stream = max(
-        films, key=lambda film: (film.disposition & Disposition.default, film.frames != 1, film.width * film.height)
+        films, key=lambda film: (film.frames != 1, film.disposition & Disposition.default, film.width * film.height)
     )
     if not (stream.width and stream.height):
         raise FilmError("decode_failed", f"the header of {str(path)!r} does not give the picture's size")

@@ -106,6 +106,23 @@ def test_what_a_file_holds_that_is_no_film_is_named(tmp_path, data, kind):
         decode_film(path, SMALL)
 
 
+def test_an_index_that_is_cut_off_is_no_missing_stream(tmp_path, clips):
+    data = clips(tmp_path / "film.mp4", [number / 10 for number in range(30)]).read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(data[: data.index(b"moov") + 200])
+    with pytest.raises(
+        FilmError, match=r"truncated: .*cut.mp4' has no video stream that can be read: its end is missing"
+    ):
+        decode_film(path, SMALL)
+
+
+def test_of_several_streams_a_still_picture_is_the_last_choice(tmp_path, ffmpeg):
+    still, film = (("-f", "lavfi", "-i", source) for source in ("color=s=640x360:r=1:d=1", "testsrc2=s=96x64:r=10:d=3"))
+    path = ffmpeg(*still, *film, "-map", 0, "-map", 1, "-c:v", "mpeg4", tmp_path / "film.mp4")
+    with opened(path) as (_, stream):
+        assert stream.width == 96
+
+
 @pytest.mark.parametrize("name", ["music.mkv", "music.mov"])
 def test_music_with_a_cover_is_no_film(tmp_path, ffmpeg, name):
     sources = ("-f", "lavfi", "-i", "sine=d=5", "-f", "lavfi", "-i", "testsrc2=s=96x96:r=25:d=0.04")
