@@ -108,7 +108,7 @@ def _is_anothers(storage: Storage, table: str) -> bool:
         delta = open_table(storage, table)
     except StorageError:
         return True
-    return delta is None or not storage.record.exists or not is_own(storage, delta)
+    return delta is None or not storage.record.exists or not is_own(storage, delta, table)
 
 
 def _earlier_tables(storage: Storage) -> "dict[str, DeltaTable]":

@@ -10,6 +10,7 @@ write at the same time, on any storage.
 """
 
 import hashlib
+import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from storage.layout import RECORD
 
 _IDENTITY = f"{RECORD}/storage.json"
 _MADE = f"{RECORD}/made"
+_SETTLED_NS = 1_000_000_000  # from a file's last byte until it is in its place, or it is looked into
 _LOOKED_INTO = 1 << 20  # bytes; larger remote files are compared only by size
 
 
@@ -171,12 +173,20 @@ class Record:
                 return False
             return stamp.size > _LOOKED_INTO or _digest(self.files.read_bytes(rel)) == stamp.sha256
         file = Path(self.files.uri) / rel
-        if file.is_symlink() or not file.is_file():
+        if file.is_symlink() or not file.is_file() or self.is_elsewhere(str(PurePosixPath(rel).parent)):
             return False
         found = file.stat()
         if found.st_size != stamp.size:
             return False
-        return found.st_mtime_ns == stamp.modified_ns or Stamp.of(file).sha256 == stamp.sha256
+        settled = found.st_ctime_ns - stamp.modified_ns < _SETTLED_NS  # tools can set the other time back, not this one
+        return (settled and found.st_mtime_ns == stamp.modified_ns) or Stamp.of(file).sha256 == stamp.sha256
+
+    def is_elsewhere(self, rel: str) -> bool:
+        """Whether a user's link leads from the folder `rel` into another storage, such as the one this is a copy of."""
+        if not self.files.is_local:
+            return False
+        root, folder = (Path(os.path.realpath(Path(self.files.uri) / name)) for name in ("", rel))
+        return not folder.is_relative_to(root) and any((up / _IDENTITY).exists() for up in (folder, *folder.parents))
 
 
 def new_id() -> str:

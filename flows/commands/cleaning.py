@@ -39,8 +39,10 @@ class Found:
 def clean(storage: Storage) -> Found:
     """Removes what runs made, and returns it; call it again if it was interrupted. Raises what `look` raises."""
     found = look(storage)
-    for rel in (*found.others, *found.made):
+    for rel in found.others:
         storage.delete_file(rel)
+    for rel in found.made:  # unless it was changed meanwhile
+        storage.record.remove(rel)
     storage.delete_empty(found.folders)
     storage.record.end()
     return found
@@ -51,7 +53,7 @@ def clean_unused(storage: Storage) -> list[str]:
     removed = []
     for table in SCHEMAS:
         delta = open_table(storage, table)
-        if delta and is_own(storage, delta):
+        if delta and is_own(storage, delta, table):
             with guarded("clean", storage.url(f"tables/{table}")):
                 removed += [f"tables/{table}/{name}" for name in remove_unused(storage, delta, table)]
     return removed
@@ -101,7 +103,7 @@ def _files_of(storage: Storage, table: str) -> list[str]:
     """The files of a table; none if the table is not the storage's own or cannot be read."""
     try:
         delta = open_table(storage, table)
-        return files_of(storage, delta, table) if delta and is_own(storage, delta) else []
+        return files_of(storage, delta, table) if delta and is_own(storage, delta, table) else []
     except (StorageError, ValueError):
         return []
 

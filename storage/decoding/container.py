@@ -44,6 +44,25 @@ _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns 
 )
 _PICTURES = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "PSD", "TIFF", "WEBP")  # formats of Pillow
 _JPEG = b"\xff\xd8\xff"
+_OTHER_KINDS = {  # no films, but libav plays the pictures inside some of them
+    "a PDF document": rb"%PDF-",
+    "an Office document": rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    "a ZIP archive or document": rb"PK[\x03\x05]",
+    "a RAR archive": rb"Rar!\x1a\x07",
+    "a 7z archive": rb"7z\xbc\xaf\x27\x1c",
+    "a gzip archive": rb"\x1f\x8b\x08",
+    "a tar archive": rb".{257}ustar",
+    "only sound (MP3)": rb"ID3",
+    "only sound (FLAC)": rb"fLaC",
+    "only sound (WAV)": rb"RIFF.{4}WAVE",
+}
+_BEGINNING = re.compile(  # of a film in a format that libav reads no further than one film
+    rb"\0\0\0[\x10-\x7f]ftyp|FLV\x01[\0-\5]\0\0\0\x09|DKIF\0\0 \0|\.RMF\0\0\0|YUV4MPEG2 |nut/multimedia container\0"
+    rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9|\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e"  # ASF, WTV
+    rb"|\x89PNG\r\n\x1a\n.{29,99}acTL",
+    re.DOTALL,
+)
+_TAIL = 1 << 26  # bytes behind the last picture that are searched for another film
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d\.\d+)")
 OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 """With which files from outside are opened."""
@@ -62,8 +81,9 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     import av
 
     try:
+        _refuse_other_kinds(path)
         container = _container(path)
-    except MemoryError:  # says nothing of the file
+    except (MemoryError, FilmError):  # the first says nothing of the file
         raise
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _unopenable(path, error) from error
@@ -71,6 +91,13 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
         if scheme := encryption(path, container):
             raise FilmError("encrypted", f"{str(path)!r} is encrypted ({scheme})")
         yield container, _moving_picture(path, container)
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    head = _head(path)
+    for kind, beginning in _OTHER_KINDS.items():
+        if re.match(beginning, head, re.DOTALL):
+            raise FilmError("not_a_video", f"{str(path)!r} is not a video: it holds {kind}")
 
 
 def _container(path: Path) -> "InputContainer":
@@ -102,18 +129,21 @@ def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
 
 
 def _moving_picture(path: Path, container: "InputContainer") -> "VideoStream":
-    """The default one, of several the largest; in an animated AVIF not the still picture that stands for it."""
+    """The default one, of several the largest; a still picture, as of an animated AVIF, where there is nothing else."""
     from av.stream import Disposition
 
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not films:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        if lost := missing_end(path):
+            raise FilmError("truncated", f"{str(path)!r} has no video stream that can be read: {lost}")
+        types = {stream.type.replace("video", "a cover's picture") for stream in container.streams}
+        kinds = ", ".join(sorted(types)) or "nothing"
         raise FilmError("no_video_stream", f"{str(path)!r} has no video stream, only: {kinds}")
     films = [stream for stream in films if stream.codec_context]
     if not films:
         raise FilmError("unknown_codec", f"the video codec of {str(path)!r} is unknown: convert it to H.264")
     stream = max(
-        films, key=lambda film: (film.disposition & Disposition.default, film.frames != 1, film.width * film.height)
+        films, key=lambda film: (film.frames != 1, film.disposition & Disposition.default, film.width * film.height)
     )
     if not (stream.width and stream.height):
         raise FilmError("decode_failed", f"the header of {str(path)!r} does not give the picture's size")
@@ -159,10 +189,13 @@ def _unopenable(path: Path, error: Exception) -> FilmError:
         return FilmError("not_a_video", f"{str(path)!r} is empty (0 bytes)")
     if lost := missing_end(path):
         return FilmError("truncated", f"{str(path)!r} cannot be opened: {lost}")
-    if is_blu_ray(path):
-        return FilmError("encrypted", f"{str(path)!r} is encrypted (AACS)")
-    if _is_text(_head(path)):
+    head = _head(path)
+    if not any(head):
+        kind = "zeros, as a download does that did not finish"
+    elif _is_text(head):
         kind = "text"
+    elif is_blu_ray(path):
+        return FilmError("encrypted", f"{str(path)!r} is encrypted (AACS)")
     elif picture := picture_instead(path):
         return picture
     else:
@@ -195,6 +228,19 @@ def missing_end(path: Path) -> str:
     return f"its end is missing: no index ('moov') in its {size} bytes"
 
 
+def joined_on(path: Path, place: int) -> str:
+    """What is said of a film that begins behind a place of the file, as `cat` joins files; "" if there is none."""
+    with path.open("rb") as file:
+        file.seek(place)
+        found = _BEGINNING.search(file.read(_TAIL), 1)
+    at = place + found.start() if found else 0
+    return (
+        f"another film is joined on at byte {at} of {path.stat().st_size} and left out: split the file there"
+        if at
+        else ""
+    )
+
+
 def _head(path: Path) -> bytes:
     if not path.is_file():
         return b""
@@ -221,4 +267,4 @@ def picture_instead(path: Path) -> FilmError | None:
 
 
 def _is_text(head: bytes) -> bool:
-    return bool(head) and b"\0" not in head and sum(byte < 9 for byte in head) == 0
+    return min(head, default=0) >= 9 and head.decode(errors="replace").count("\ufffd") < len(head) / 2

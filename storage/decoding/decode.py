@@ -290,8 +290,12 @@ def _too_few(path: Path, config: KeyframesConfig, reader: FilmReader, made: int,
     what = f"only {left} keyframes of {name} decode, at least two are needed"
     if lost := missing_end(path):
         return FilmError("truncated", f"{what}: {lost}")
-    if made < FEWEST_KEYFRAMES and reader.frames == 1 and (picture := picture_instead(path)):
-        return picture
+    if made < FEWEST_KEYFRAMES and reader.frames == 1:
+        if picture := picture_instead(path):
+            return picture
+        if not damage and reader.last_end > reader.end + config.every:
+            shows = f"{name} shows one picture to {reader.last_end:.1f} s of sound"
+            return FilmError("no_video_stream", f"{shows}, as music with a cover does")
     if damage or not reader.frames:
         return FilmError("decode_failed", f"{what}: {damage or 'it holds no picture'}")
     return _too_short(str(path), config, reader.end, made, left)

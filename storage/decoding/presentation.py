@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from heapq import heappop, heappush
 from math import ceil, inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -56,14 +56,32 @@ class Presentation:
             self._undelayed = packet.dts if first and self._stream.codec_context.name in _DELAYED else None
             self._recent.append(packet.pts)
 
+    def unhidden(self, packet: "Packet[VideoStream]") -> "Packet[Any]":
+        """The packet for the decoder, which leaves out what an edit list hides.
+
+        The edit list of an MP4 that was copied from a bare stream is meant for times of presentation; by those of
+        decoding, the only ones there, it hides the first frames, at most as many as the decoder holds back.
+        """
+        hidden = packet.is_discard and packet.pts == packet.dts
+        depth = self._stream.codec_context.reorder_depth if hidden else 0
+        if packet.pts is None or not -depth * self._length <= packet.pts < 0:
+            return packet
+        plain = type(packet)(bytes(packet))
+        plain.pts, plain.dts, plain.time_base = packet.pts, packet.dts, packet.time_base
+        return plain
+
     def in_order(self, frames: Iterable["VideoFrame"]) -> Iterator["VideoFrame"]:
         """The frames of a decoder, each with a time."""
         waiting = _Waiting(self._length)
         following, newest = 0, -inf
+        moved: int | None = None  # ticks, for the first frames to have room that have no times, as Matroska's before 0
         for frame in self._with_first(frames):
             may_be_of_decoding = frame.pts is not None and self._stream.codec_context.has_b_frames and not self.told
             if frame.pts is None:
                 frame.pts = following
+            else:
+                moved = moved if moved is not None else following - frame.pts if newest > -inf else 0
+                frame.pts += moved
             joined = frame.pts < min(newest - self._back, waiting.end)
             while waiting and (not may_be_of_decoding or joined or len(waiting) >= _DEEPEST + self._early):
                 yield waiting.first(self._early)

@@ -1,13 +1,15 @@
 """The frames of a film in order of presentation, whatever state its file is in."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heappop, heappush
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.decoding.container import LONGEST, frame_rate, seconds_of
+from storage.decoding.container import LONGEST, frame_rate, joined_on, seconds_of
 from storage.decoding.encryption import is_encrypted
 from storage.decoding.plan import PlanError, planned
 from storage.decoding.presentation import BACK, Presentation
@@ -50,10 +52,11 @@ class FilmReader:
         gaps: seconds without a frame inside the film, but for held frames, and what the last one is held for
             beyond a minute.
         stopped: why reading ended before the file did, "" otherwise.
+        joined: a film behind this one in the file that was left out, in words, "" if there is none.
         start: seconds of the first frame, as the file counts them.
 
     Raises:
-        FilmError: encrypted.
+        FilmError: encrypted; decode_failed for colours that cannot be converted.
         PlanError: with a step, when the film can't be read in this way: read all of it.
     """
 
@@ -65,6 +68,7 @@ class FilmReader:
     bad: int = 0
     gaps: float = 0.0
     stopped: str = ""
+    joined: str = ""
     start: float = 0.0
     _seconds: float = field(default=-1.0, init=False)  # of the last frame
     _ticks: int = field(default=0, init=False)  # that it is shown
@@ -72,6 +76,9 @@ class FilmReader:
     _repeated: int | None = field(default=None, init=False)  # ticks at which the last repeat of a frame ends
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
     _late: float | None = field(default=None, init=False)  # seconds by which it comes later than the header says
+    _places: deque[int] = field(
+        default_factory=lambda: deque([0], 2), init=False
+    )  # of the last two packets in the file
     _others: "dict[int, Packet[Any]]" = field(default_factory=dict, init=False)  # the last one of each other stream
     _last: "VideoFrame | None" = field(default=None, init=False)
 
@@ -80,14 +87,15 @@ class FilmReader:
         if context.name not in _SKIPPABLE or not context.has_b_frames:  # hardly anything to skip
             self.step = None
         counted = self.container.format.name == "avi" or context.name == "theora"
+        self._path = Path(self.container.name.removeprefix("file:"))
         self._stills = Stills(self.stream.time_base or Fraction(1), counted)
         self._presentation = Presentation(self.stream, frame_rate(self.container, self.stream))
-        self._views = Views(self.stream)
+        self._views = Views(self.stream, str(self._path))
 
     def __iter__(self) -> Iterator[Timed]:
         self.stream.codec_context.thread_count = 1  # damaged films decode alike each time; films run side by side
         self._tick = float(self.stream.time_base or 1)
-        strayed = False  # the last frame stood far back: one alone is damage, two are a new beginning
+        strayed: VideoFrame | None = None  # the last frame stood far back: one alone is damage, two are a new beginning
         for frame in self._presentation.in_order(self._decoded()) if self.step is None else self._needed(self.step):
             if frame.is_corrupt or (time := frame.time) is None:
                 self._fail()
@@ -97,9 +105,13 @@ class FilmReader:
             if time - self.start > LONGEST:
                 self._fail()
                 continue
-            if (back := time - self.start < self._seconds - BACK) and strayed:
-                self.start, self._repeated = time - self.end, None
-            strayed = back
+            back = time - self.start < self._seconds - BACK
+            if back and strayed and strayed.time is not None:
+                begins = self.end
+                self.start, self._repeated = strayed.time - begins, None
+                self._see(strayed, begins)
+                yield begins, strayed
+            strayed = frame if back else None
             if (seconds := time - self.start) > self._seconds:
                 if seconds - self._seconds > LEAST:
                     yield from self._held(frame, seconds)
@@ -109,6 +121,7 @@ class FilmReader:
                 raise PlanError
         if self._due:
             raise PlanError
+        self.joined = joined_on(self._path, min(self._places))
         if self._last is not None and (lasts := self.end - self._seconds) > LEAST:
             yield from ((time, self._last) for time in again(self._seconds, self._seconds + min(lasts, MOST)))
             self.gaps += max(0.0, lasts - MOST)
@@ -116,14 +129,12 @@ class FilmReader:
     def damage(self) -> str:
         """What did not decode, in words, "" when all did."""
         told = self.probe.seconds - (self._late or 0.0) if self.probe and self.probe.seconds else None
-        faults = [self.stopped] * bool(self.stopped)
+        faults = [fault for fault in (self.stopped, self.joined) if fault]
         if self.bad:
             faults.append(f"{self.bad} damaged packet{'s' * (self.bad > 1)}")
         if self.gaps:
             faults.append(f"{self.gaps:.1f} s without a picture")
-        others = [seconds_of(packet.pts, packet) for packet in self._others.values()]
-        there = max([self.end, *(end - self.start for end in others)])  # sound behind it shows that the file is whole
-        if told is not None and there < told - max(_MISSED, 0.02 * told):
+        if told is not None and self.last_end < told - max(_MISSED, 0.02 * told):
             faults.append(f"{self.end:.1f} s of the {told:.1f} s that its header declares")
         return ", ".join(faults)
 
@@ -134,6 +145,12 @@ class FilmReader:
             return 0.0
         repeated = -inf if self._repeated is None else self._repeated * self._tick - self.start
         return max(self._seconds + (self._ticks * self._tick or 1 / self.probe.fps), repeated)
+
+    @property
+    def last_end(self) -> float:
+        """Seconds at which the last stream ends: sound behind the picture shows that the file is whole."""
+        others = [seconds_of(packet.pts, packet) for packet in self._others.values()]
+        return max([self.end, *(end - self.start for end in others)])
 
     def _held(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
         """The last frame again while it is held, until this one; what is missing between them is counted."""
@@ -183,7 +200,7 @@ class FilmReader:
         import av
 
         try:
-            frames = packet.decode()
+            frames = self.stream.codec_context.decode(self._presentation.unhidden(packet))
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError:
@@ -205,13 +222,14 @@ class FilmReader:
         try:
             every: Iterator[Packet[Any]] = self.container.demux()
             for packet in every:
+                if packet.pos is not None:
+                    self._places.append(packet.pos)
                 if packet.stream is not self.stream:  # the last packet of each has the index 0
                     if packet.pts is not None:
                         self._others[packet.stream_index] = packet
                     continue
                 if is_encrypted(packet):
-                    detail = f"{self.container.name.removeprefix('file:')!r} is encrypted (CENC)"
-                    raise FilmError("encrypted", detail)
+                    raise FilmError("encrypted", f"{str(self._path)!r} is encrypted (CENC)")
                 if self._late is None and packet.pts is not None:
                     told = seconds_of(self.stream.start_time, self.stream)
                     self._late = max(0.0, packet.pts * self._tick - told)

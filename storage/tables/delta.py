@@ -67,9 +67,10 @@ def create_table(storage: Storage, table: str) -> "DeltaTable":
         raise
 
 
-def is_own(storage: Storage, delta: "DeltaTable") -> bool:
-    """Whether a run in this storage made the table."""
-    return bool(delta.metadata().description == storage.record.id)
+def is_own(storage: Storage, delta: "DeltaTable", table: str) -> bool:
+    """Whether a run in this storage made the table, and no user's link leads to that of another storage."""
+    mine = delta.metadata().description == storage.record.id
+    return bool(mine) and not storage.record.is_elsewhere(f"tables/{table}")
 
 
 def files_of(storage: Storage, delta: "DeltaTable", table: str) -> list[str]:

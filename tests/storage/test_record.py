@@ -1,6 +1,7 @@
 """A storage knows what runs made in it: nothing else is overwritten or removed, whatever is done and killed."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from storage import layout
 from storage.checkpoints import save
 from storage.claim import claim
 from storage.errors import ConfigError, StorageError
+from storage.layout import RECORD
 from storage.record import Stamp
 from storage.root import Storage
+from storage.tables.delta import create_table
 from tests.storage.placed import put
 
 ID = "0123456789abcdef"
@@ -106,6 +109,31 @@ def test_a_copy_of_a_storage_is_known_by_its_bytes(storage: Storage) -> None:
     assert storage.record.made("movie.mp4")
     storage.write_bytes("movie.mp4", b"new")
     assert storage.read_bytes("movie.mp4") == b"new"
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.write_bytes("movie.mp4", b"ours")
+    movie = Path(storage.uri) / "movie.mp4"
+    made = movie.stat()
+    movie.write_bytes(b"cut!")
+    os.utime(movie, ns=(made.st_atime_ns, made.st_mtime_ns))
+    monkeypatch.setattr("storage.record._SETTLED_NS", 0)  # as later than a second after it was made
+    assert not storage.record.made("movie.mp4")
+
+
+def test_what_a_link_leads_to_in_another_storage_is_that_one_s(storage: Storage, tmp_path: Path) -> None:
+    storage.write_bytes("movies/x.mp4", b"ours")
+    create_table(storage, "films")
+    copy = Storage(str(tmp_path / "copy"))
+    shutil.copytree(Path(storage.uri) / RECORD, Path(copy.uri) / RECORD)
+    for name in ("movies", "tables"):
+        (Path(copy.uri) / name).symlink_to(Path(storage.uri) / name)
+    with pytest.raises(StorageError, match="in the way"):
+        copy.write_bytes("movies/x.mp4", b"another")
+    with pytest.raises(ConfigError, match="tables/films"):
+        claim(copy)
+    assert not copy.record.remove("movies/x.mp4")
+    assert storage.record.made("movies/x.mp4")
 
 
 def test_a_link_that_a_user_put_there_stays(storage: Storage, tmp_path: Path) -> None:

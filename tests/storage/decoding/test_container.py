@@ -74,6 +74,63 @@ def test_a_pattern_of_pictures_is_a_file_name(tmp_path, ffmpeg):
         decode_film(tmp_path / "1.png", SMALL)
 
 
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        ("a PDF document", b"%PDF-1.7\n"),
+        ("a ZIP archive or document", b"PK\x03\x04"),
+        ("a tar archive", b"a.ts".ljust(257, b"\0") + b"ustar\0" + bytes(249)),
+    ],
+)
+def test_pictures_inside_of_something_else_are_no_film(tmp_path, ffmpeg, kind, head):
+    film = ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=3", "-f", "mjpeg", tmp_path / "film.mjpeg")
+    path = tmp_path / "scans.mp4"
+    path.write_bytes(head + film.read_bytes())
+    with pytest.raises(FilmError, match=f"not_a_video: .*scans.mp4' is not a video: it holds {kind}"):
+        decode_film(path, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (bytes(5000), "zeros, as a download does that did not finish"),
+        (b"\xff" * 5000, "no media format"),
+        ("Жанна ".encode() * 900, "text"),
+        (b"ID3\x03" + bytes(5000), r"only sound \(MP3\)"),
+    ],
+)
+def test_what_a_file_holds_that_is_no_film_is_named(tmp_path, data, kind):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(data)
+    with pytest.raises(FilmError, match=f"not_a_video: .*it holds {kind}"):
+        decode_film(path, SMALL)
+
+
+def test_an_index_that_is_cut_off_is_no_missing_stream(tmp_path, clips):
+    data = clips(tmp_path / "film.mp4", [number / 10 for number in range(30)]).read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(data[: data.index(b"moov") + 200])
+    with pytest.raises(
+        FilmError, match=r"truncated: .*cut.mp4' has no video stream that can be read: its end is missing"
+    ):
+        decode_film(path, SMALL)
+
+
+def test_of_several_streams_a_still_picture_is_the_last_choice(tmp_path, ffmpeg):
+    still, film = (("-f", "lavfi", "-i", source) for source in ("color=s=640x360:r=1:d=1", "testsrc2=s=96x64:r=10:d=3"))
+    path = ffmpeg(*still, *film, "-map", 0, "-map", 1, "-c:v", "mpeg4", tmp_path / "film.mp4")
+    with opened(path) as (_, stream):
+        assert stream.width == 96
+
+
+@pytest.mark.parametrize("name", ["music.mkv", "music.mov"])
+def test_music_with_a_cover_is_no_film(tmp_path, ffmpeg, name):
+    sources = ("-f", "lavfi", "-i", "sine=d=5", "-f", "lavfi", "-i", "testsrc2=s=96x96:r=25:d=0.04")
+    path = ffmpeg(*sources, "-c:v", "mjpeg", "-c:a", "aac", tmp_path / name)
+    with pytest.raises(FilmError, match=r"no_video_stream: .* shows one picture to 5\.0 s of sound"):
+        decode_film(path, SMALL)
+
+
 def test_a_file_named_like_an_address_is_a_file(tmp_path, clips, monkeypatch):
     clips(tmp_path / "film.mp4", [number / 10 for number in range(30)])
     (tmp_path / "film.mp4").rename(tmp_path / "http:film.mp4")

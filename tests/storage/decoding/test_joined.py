@@ -112,3 +112,41 @@ def test_bars_are_found_for_each_size(tmp_path, clips):
     assert min(image[line].mean() for image in images for line in (0, -1)) > 60
     whole = lit(0, 7)
     assert np.abs(images[7].astype(int) - whole[2::4, 2::4]).mean() < 12  # nothing of the other part's bars
+
+
+@pytest.fixture
+def doubled(tmp_path, ffmpeg):
+    """A film of three seconds, twice in one file, and the bytes of one."""
+
+    def double(name, *options):
+        options = options or ("-c:v", "mpeg4", "-g", 10)
+        one = ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=3", *options, tmp_path / name).read_bytes()
+        path = tmp_path / f"twice-{name}"
+        path.write_bytes(one + one)
+        return path, len(one)
+
+    return double
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.ts", "film.mpg"])
+def test_all_frames_of_films_that_were_joined_are_there(doubled, name):
+    path, _ = doubled(name, "-c:v", "mpeg2video" if name == "film.mpg" else "mpeg4", "-r", 25)
+    with decode_film(path, SMALL) as film:
+        assert (film.frames, film.damage) == (150, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((name, ()) for name in ("film.mp4", "film.mov", "film.asf", "film.wtv")),
+        *((name, ("-an",)) for name in ("film.y4m", "film.apng")),
+        ("planned.mp4", ("-c:v", "libx264", "-bf", 2)),
+        ("film.flv", ("-c:v", "flv1")),
+        ("film.ivf", ("-c:v", "libvpx")),
+    ],
+)
+def test_a_film_that_is_joined_on_and_not_read_is_named_with_its_place(doubled, name, options):
+    path, size = doubled(name, *options)
+    with decode_film(path, SMALL) as film:
+        assert film.numbers.num_rows == 3
+        assert f"another film is joined on at byte {size} of {2 * size} and left out" in film.damage

@@ -9,6 +9,7 @@ from storage.decoding.bars import Bars
 from storage.decoding.decode import KeyframesConfig, decode_film
 from storage.decoding.hdr import HLG, PQ, to_sdr
 from storage.decoding.pictures import Developer, decode
+from storage.errors import FilmError
 
 SMALL = KeyframesConfig(width=448, height=256)
 
@@ -58,6 +59,25 @@ def test_a_wide_range_film_looks_like_the_ordinary_one(tmp_path, ffmpeg):
     linear = light / 203
     want = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
     assert np.abs(images(path)[0].mean(axis=(0, 1)) - want).max() < 6
+
+
+def tagged(ffmpeg, path, tag):
+    options = ("-c:v", "libx264", "-bsf:v", f"h264_metadata={tag}")
+    return ffmpeg("-f", "lavfi", "-i", "color=0x40a0c0:s=128x72:r=10:d=2", "-pix_fmt", "yuv420p", *options, path)
+
+
+@pytest.mark.parametrize("tag", ["matrix_coefficients=3", "transfer_characteristics=0", "colour_primaries=3"])
+def test_tags_of_colours_that_mean_nothing_count_as_none(tmp_path, ffmpeg, tag):
+    plain, odd = (
+        decode_film(tagged(ffmpeg, tmp_path / name, tags), SMALL).rows()["image"].to_pylist()
+        for name, tags in (("plain.mp4", "matrix_coefficients=2"), ("odd.mp4", tag))
+    )
+    assert odd == plain
+
+
+def test_colours_that_cannot_be_converted_are_named(tmp_path, ffmpeg):
+    with pytest.raises(FilmError, match=r"decode_failed: the colours of .* \(matrix 14 of H.273\)"):
+        decode_film(tagged(ffmpeg, tmp_path / "ictcp.mp4", "matrix_coefficients=14"), SMALL)
 
 
 def test_what_is_transparent_is_black(tmp_path, ffmpeg):

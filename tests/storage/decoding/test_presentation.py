@@ -77,6 +77,13 @@ def test_what_was_copied_out_of_or_into_an_avi_keeps_its_keyframes(tmp_path, ram
         assert greys(ffmpeg(*options, "-i", source, "-c", "copy", tmp_path / f"{number}-{name}")) == RIGHT
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("bare.h264", X264), ("deepest.h264", (*X264, "-bf", 16)), ("bare.hevc", X265)]
+)
+def test_an_edit_list_that_was_made_for_other_times_hides_no_frame(tmp_path, ramp, ffmpeg, name, codec):
+    assert greys(ffmpeg("-i", ramp(name, codec), "-c", "copy", tmp_path / "copied.mp4")) == RIGHT
+
+
 @pytest.mark.parametrize(("name", "frames"), [("packed.avi", FRAMES - 1), ("packed.m4v", FRAMES)])
 def test_packed_pairs_of_frames_are_two_frames(ramp, name, frames):
     codec = ("-c:v", "libxvid", "-q:v", 2, "-bf", 2, "-g", 30, "-f", name[-3:])  # into an AVI it writes one frame less
@@ -99,3 +106,8 @@ def test_the_frame_after_a_held_one_keeps_its_time(tmp_path, ramp, ffmpeg, name)
         assert film.frames == FRAMES
         greys = [decode(data).mean() for data in film.rows()["image"].to_pylist()]
     assert greys == pytest.approx([20, 50, 80, 107, 107, 107, 110, 140, 170], abs=2)
+
+
+def test_frames_before_the_first_time_that_is_told_come_before_it(ramp):
+    late = ("-output_ts_offset", -1.5, "-avoid_negative_ts", "disabled")  # Matroska has no times below 0
+    assert greys(ramp("film.mkv", (*X264, *late))) == RIGHT
