@@ -44,6 +44,7 @@ from tasks.progress import Progress
 from tasks.stage import StageError
 
 STAGE = "evaluate"
+_REVISION = 2  # of the vectors that are kept
 _TOGETHER = 32  # pictures that are in memory at a time; networks take them in batches that this is a multiple of
 
 
@@ -65,7 +66,7 @@ class Looks:
         for module in modules:
             network = config.network(module)
             try:
-                self.keys[module] = fingerprint("vectors", module, network)
+                self.keys[module] = fingerprint("vectors", _REVISION, module, network)
                 if not isinstance(network, SoundMetricsConfig | CameraMetricsConfig):
                     self.models[module] = _model(network)
             except ModelError as error:
@@ -73,9 +74,7 @@ class Looks:
 
     def place(self, shard: Shard, module: Module) -> str:
         """Where the vectors of a shard are in the storage."""
-        return (
-            f"evaluations/vectors/{fingerprint('vectors', module, self.config.network(module), shard.id)}.safetensors"
-        )
+        return f"evaluations/vectors/{fingerprint(self.keys[module], shard.id)}.safetensors"
 
     def missing(self, shards: Sequence[Shard]) -> dict[str, dict[Module, str]]:
         """Shard -> module -> where its vectors are to be."""
@@ -188,7 +187,7 @@ def looking(
         made: dict[Module, list[Vectors]] = {module: [] for module in places[shard_id] if module not in OF_VIDEOS}
         pictures, seen = shard.pictures(storage), 0
         for some in ahead(iter(lambda: list(islice(pictures, _TOGETHER)), [])) if made else ():
-            images, plots = [image for image, _ in some], [plot for _, plot in some if plot]
+            images, plots = [image for image, _ in some], [plot for _, plot in some]
             for module, parts in made.items():
                 parts.append(network(module)(images, plots))
             seen += len(images)
@@ -202,6 +201,8 @@ def looking(
             made["camera"] = [{"moves": motion.camera_motion(shard.video)[None]}]
         for module, parts in made.items():
             arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            if module != "sound" and not all(np.isfinite(rows).all() for rows in arrays.values()):
+                raise FilmError("unreadable", f"the network of {module} answers with numbers that are not finite")
             storage.write_bytes(places[shard_id][module], save(arrays))
         yield Made({})
 

@@ -74,14 +74,19 @@ def test_actors_see_what_one_process_sees_bit_for_bit(config, folder, tmp_path, 
     assert all(figure.value is not None or figure.reason for figure in report.figures.values())
 
 
-def test_a_story_with_a_keyframe_without_plot_has_no_clip_score(config, folder, tmp_path):
+def test_a_keyframe_without_a_plot_has_no_clip_score_and_the_others_of_its_story_have(config, folder, tmp_path):
     (folder / "b" / "plots.txt").write_text("Rose waits.\n\nRose leaves.\n")
     (folder / "a" / "plots.txt").unlink()
     storage, some = Storage(str(tmp_path / "s")), shards.of_results(results.read(folder), 1.0)
     looks = in_one_process(config, some, storage)
-    found = figures_of("clip", config, looks.keyframes(some), [], looks.gone).figures
-    assert found["clip_score"].reason == "no story has a plot for each of its keyframes"
-    assert found["clip_sim"].n == 41
+    found = figures_of("clip", config, looks.keyframes(some), [], looks.gone)
+    assert list(found.samples["clip_score"]) == ["b/1", "b/3"]
+    assert found.figures["clip_sim"].n == 41
+    (folder / "b" / "plots.txt").unlink()
+    some = shards.of_results(results.read(folder), 1.0)
+    looks = in_one_process(config, some, storage)
+    none = figures_of("clip", config, looks.keyframes(some), [], looks.gone).figures["clip_score"]
+    assert none.reason == "no keyframe has a plot"
 
 
 def test_a_network_that_is_added_looks_alone(config, folder, tmp_path):
@@ -198,6 +203,28 @@ def test_what_cannot_be_read_is_left_out_with_its_reason_and_the_others_are_meas
     assert "bytes.mp4' can't be read as a video: Invalid data" in said[2]
     assert "2.png'" in said[4]
     assert "ann.png' is not a picture" in said[6]
+
+
+def test_a_network_that_answers_with_no_numbers_spoils_no_metric(config, folder, tmp_path, cluster, monkeypatch):
+    monkeypatch.setattr(stage, "answers", here)
+    whole = stage.encoder
+
+    def encoder(config, module):
+        look = whole(config, module)
+        if module != "vision":
+            return look
+        return lambda images, plots: {
+            name: rows if len(images) > 3 else rows * np.nan for name, rows in look(images, plots).items()
+        }
+
+    monkeypatch.setattr(stage, "encoder", encoder)
+    (found,) = systems.reports(
+        config, {"ours": results.read(folder)}, [], {}, 0.6, Storage(str(tmp_path / "s")), cluster, silent
+    )
+    assert [note for note in found.notes if "'b'" in note] == [
+        "the story 'b' is left out: the network of vision answers with numbers that are not finite"
+    ]
+    assert found.figures["clip_score"].n == 40
 
 
 def test_sound_half_a_second_late_is_told_and_pictures_have_none(config, folder, tmp_path):
