@@ -54,7 +54,7 @@ def measured(
     parts = [
         _by_faces(looks, fitting, scripts, references, same_face, "; ".join(notes)),
         _by_angle(looks, fitting, scripts),
-        _by_camera(results, scripts),
+        _by_camera(stories, scripts),
         _by_speech(looks, stories, scripts),
         _by_style(looks, stories, references),
     ]
@@ -117,13 +117,13 @@ def _by_angle(
     return means_by_story(what, {"camera_angle": script.camera_angles(named, seen) if seen else {}}, script.REASONS)
 
 
-def _by_camera(results: Sequence[tuple[Keyframes, Sequence[int]]], scripts: Mapping[str, Story]) -> Measured:
+def _by_camera(stories: Sequence[Keyframes], scripts: Mapping[str, Story]) -> Measured:
     """Whether the camera moves as the script says, of stories that have a video for each shot."""
     named, seen = dict[str, str | None](), dict[str, str]()
-    for one, clips in results:
+    for one in stories:
         moves = one.load("camera")
         shots = list(scripts[one.story].shots()) if one.story in scripts else []
-        if moves and len(clips) == len(shots):
+        if moves and len(moves["moves"]) == len(shots):
             named |= {f"{one.story}/{placed.number}": script.move_named(placed.shot.size) for placed in shots}
             seen |= {
                 f"{one.story}/{number}": script.move_seen(camera_3) for number, camera_3 in enumerate(moves["moves"], 1)

@@ -1,6 +1,5 @@
 """Results become a report: the same in one process as in many, done once, and with a reason for what can't be told."""
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -17,6 +16,7 @@ from tasks.evaluation import shards, stage, systems
 from tasks.made import Answer
 from tasks.progress import silent
 from tests.tasks import tiny_metrics
+from tests.tasks.clips import beeping
 
 
 @pytest.fixture(scope="module")
@@ -132,26 +132,6 @@ def test_a_stand_in_sees_blur_and_noise_and_bears_its_own_name(config, tmp_path)
     assert min(values["blur"], values["noise"]) > 0.05
 
 
-def filmed(path, cuts, late):
-    """Four seconds of grey with cuts at some seconds, and a beep so much after each."""
-    with av.open(str(path), "w") as container:
-        picture, voice = container.add_stream("mpeg4", rate=10), container.add_stream("aac", rate=16_000)
-        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
-        for number in range(40):
-            grey = np.full((48, 64, 3), 40 + 150 * (sum(number / 10 >= cut for cut in cuts) % 2), np.uint8)
-            container.mux(picture.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
-        container.mux(picture.encode())
-        times = np.arange(4 * 16_000) / 16_000
-        on = np.any([(times >= cut + late) & (times < cut + late + 0.3) for cut in cuts], axis=0)
-        samples = (on * np.sin(2 * np.pi * 440 * times) * 0.3).astype(np.float32)
-        for start in range(0, len(samples), 1024):
-            frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = 16_000, start
-            container.mux(voice.encode(frame))
-        container.mux(voice.encode())
-    return path
-
-
 def here(storage, keys, make, pool, cluster):
     """As tasks.pool.answers, in this process."""
     work = make()
@@ -170,7 +150,7 @@ def test_what_cannot_be_read_is_left_out_with_its_reason_and_the_others_are_meas
     storage, films = Storage(str(tmp_path / "s")), tmp_path / "films"
     (films / "film").mkdir(parents=True)
     (films / "film" / "1.png").write_bytes((folder / "b" / "0001.png").read_bytes())
-    filmed(folder / "movie.mp4", (0.8, 1.5, 3.0), 0)
+    beeping(folder / "movie.mp4", (0.8, 1.5, 3.0), 0)
     script = reading.parse(
         b"title: b\ncast: [{name: Ann, pictures: [ann.png]}]\nscenes: [{shots: [{plot: Rain.}]}]", "b.yaml"
     )
@@ -231,7 +211,7 @@ def test_sound_half_a_second_late_is_told_and_pictures_have_none(config, folder,
     storage = Storage(str(tmp_path / "s"))
     for late in (0, 0.5):
         (tmp_path / str(late)).mkdir()
-        filmed(tmp_path / str(late) / "a.mp4", (0.8, 1.5, 3.0), late)
+        beeping(tmp_path / str(late) / "a.mp4", (0.8, 1.5, 3.0), late)
         some = shards.of_results(results.read(tmp_path / str(late)), 1.0)
         looks = stage.Looks(config, storage, ("sound",))
         missing = looks.missing(some)
