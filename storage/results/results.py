@@ -90,11 +90,13 @@ def entries(folder: Path) -> list[Path]:
 
 
 def in_order(files: Sequence[Path]) -> tuple[Path, ...]:
-    """Files in order of the last number in their names.
+    """Files in order of the last number in their names; a single file needs none.
 
     Raises:
-        ConfigError: where one has no number, or two have the same.
+        ConfigError: where one of several has no number, or two have the same.
     """
+    if len(files) == 1:
+        return tuple(files)
     by_number: dict[int, Path] = {}
     for file in files:
         number = _LAST_NUMBER.search(file.stem)

@@ -147,14 +147,14 @@ def test_pictures_of_real_films_need_no_order(tmp_path):
 
 
 def test_a_video_a_story_is_read(tmp_path):
-    (found,) = results.read(fill(tmp_path, "story.mp4", "notes.md"))
-    assert (found.story, found.videos) == ("story", True)
+    found = results.read(fill(tmp_path, "story.mp4", "titanic/sample.mp4", "notes.md"))
+    assert [(one.story, one.videos) for one in found] == [("story", True), ("titanic", True)]
 
 
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["a/first.png"], r"first\.png' has no number in its name"),
+        (["a/first.png", "a/2.png"], r"first\.png' has no number in its name"),
         (["a/x1.png", "a/y01.png"], "have the same number"),
         (["a/1.png", "a/2.mp4"], "'a' mixes pictures and videos"),
         (["a/1.png", "a.mp4"], "'a' as a folder and as a video"),
