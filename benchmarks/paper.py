@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}")
     parser.add_argument("--storage", default="out-paper", help="folder of films, models and pictures, to go on from")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("out-paper/tables"), help="folder of the tables and the page")
+    parser.add_argument("--out", type=Path, default=Path("out-paper-tables"), help="folder of the tables and the page")
     args = parser.parse_args()
     if unknown := [name for name in args.tables if name not in TABLES]:
         parser.error(f"unknown table {unknown[0]!r}; there are: {', '.join(TABLES)}")

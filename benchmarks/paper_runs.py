@@ -288,19 +288,21 @@ class Runs:
             autoencoder = self._autoencoder(settings)
             models = models._replace(autoencoder=autoencoder, decoder=autoencoder)
         artist = Artist(variant, settings, self.storage, models)
+        known, asked = self.films.data("train"), self.films.data("test")
+        drafts = artist.drafts(known, asked, self.films.pictures)
         found: Samples = {}
-        for known, asked in zip(self.films.data("train"), self.films.data("test"), strict=True):
-            judge = self.films.judges[asked.film.film_id]
-            draft, likelihoods = artist.draft(known, asked, self.films.pictures)
-            some = list(range(0, len(asked.row_ids), EVERY))
+        for film, draft in zip(asked, drafts, strict=True):
+            judge = self.films.judges[film.film.film_id]
+            some = list(range(0, len(film.row_ids), EVERY))
             shown = Draft(draft.variant, [draft.scripts[t] for t in some], draft.tokens[some])
-            drawn, seconds = list(artist.painter.paint(shown)), asked.seconds[some].tolist()
+            drawn, seconds = list(artist.painter.paint(shown)), film.seconds[some].tolist()
             for second, page in zip(seconds, drawn, strict=True):
                 self.storage.write_bytes(f"{self._folder(name, seed)}/{judge.name}/{second:04d}.webp", page)
             story = f"{judge.name}.{seed}"
             judged = judge(seconds, [decode(page) for page in drawn], story)
-            values = zip(asked.seconds.tolist(), likelihoods, strict=False)
-            judged["nll"] = {f"{story}/{second}": value for second, value in values}
+            if variant.trains or seed == 0:  # the embedded weights are the same for every seed
+                values = zip(film.seconds.tolist(), artist.likelihoods(film.film.film_id), strict=False)
+                judged["nll"] = {f"{story}/{second}": value for second, value in values}
             for metric, samples in judged.items():
                 found.setdefault(metric, {}).update(samples)
         return found
@@ -343,7 +345,7 @@ class Runs:
 
 
 class Artist:
-    """Makes tokens of a film's held-out half as a variant does; `painter` draws them."""
+    """Makes tokens of films' held-out halves as a variant does; `painter` draws them."""
 
     def __init__(self, variant: Variant, settings: Recipe, storage: Storage, models: Pretrained) -> None:
         self._draws, self._settings = variant.draws, settings
@@ -351,30 +353,55 @@ class Artist:
         self._watch = watcher(settings.frozen, storage, models.autoencoder)
         generation = settings.render.generation
         self._model = dreamer(generation, storage, models.autoregressive) if models.autoregressive else None
+        self._asked: dict[str, tuple[Request, torch.Tensor]] = {}
 
-    def draft(
-        self, known: dataset.FilmData, asked: dataset.FilmData, pictures: Mapping[str, Pixels]
-    ) -> tuple[Draft, list[float]]:
-        """What is to be drawn, and where the model has likelihoods those of the true tokens."""
-        settings, scripts = self._settings, list(asked.scripts)
-        true_TLD = self._watch([pictures[row_id] for row_id in asked.row_ids]).clone()
+    def drafts(
+        self, known: Sequence[dataset.FilmData], asked: Sequence[dataset.FilmData], pictures: Mapping[str, Pixels]
+    ) -> list[Draft]:
+        """What is to be drawn of each film; those that are dreamt go through the model side by side."""
+        true = [self._watched(film, pictures) for film in asked]
         if self._model is None:
-            if self._draws == "unscripted":
-                scripts = [script.untold() for script in scripts]
-            return Draft("rebuilt", scripts, true_TLD), []
+            told = [
+                [script.untold() if self._draws == "unscripted" else script for script in film.scripts]
+                for film in asked
+            ]
+            return [Draft("rebuilt", *one) for one in zip(told, true, strict=True)]
+        requests = [
+            self._request(learnt, film, tokens_TLD, pictures)
+            for learnt, film, tokens_TLD in zip(known, asked, true, strict=True)
+        ]
+        names = [film.film.film_id for film in asked]
+        self._asked = dict(zip(names, zip(requests, true, strict=True), strict=True))
+        made = generate(self._model, requests, self._settings.render.generation)
+        return [Draft("dreamt", one.scripts, made_TLD) for one, made_TLD in zip(requests, made, strict=True)]
+
+    def likelihoods(self, film_id: str) -> list[float]:
+        """Of a dreamt film's true tokens, in nats per dimension; none where the model has no likelihood."""
+        if self._model is None or self._settings.autoregressive.model.head.kind == "regression":
+            return []
+        (request, true_TLD), generation = self._asked[film_id], self._settings.render.generation
+        shown = request.references_RLD, request.reference_scripts
+        nll_T = held_out_nll(
+            self._model, request.scripts, true_TLD, *shown, window=generation.window, keep=generation.keep
+        )
+        return nll_T.tolist()
+
+    def _request(
+        self,
+        known: dataset.FilmData,
+        asked: dataset.FilmData,
+        true_TLD: torch.Tensor,
+        pictures: Mapping[str, Pixels],
+    ) -> Request:
+        settings, scripts = self._settings, list(asked.scripts)
         if not settings.autoregressive.faces:
             scripts = [script.without_faces() for script in scripts]
         given = References((), None, [])
         if self._draws == "few_shot":
-            learnt_TLD = self._watch([pictures[row_id] for row_id in known.row_ids]).clone()
+            learnt_TLD = self._watched(known, pictures)
             (given,) = references(known.scripts, learnt_TLD, scripts, true_TLD, settings.render.references)
         seed = settings.render.seed + zlib.crc32(scripts[0].row_id.encode())
-        generation = settings.render.generation
-        request = Request(scripts, seed, given.tokens_RLD, given.scripts)
-        (made_TLD,) = generate(self._model, [request], generation)
-        draft = Draft("dreamt", scripts, made_TLD)
-        if settings.autoregressive.model.head.kind == "regression":
-            return draft, []
-        shown = given.tokens_RLD, given.scripts
-        nll_T = held_out_nll(self._model, scripts, true_TLD, *shown, window=generation.window, keep=generation.keep)
-        return draft, nll_T.tolist()
+        return Request(scripts, seed, given.tokens_RLD, given.scripts)
+
+    def _watched(self, film: dataset.FilmData, pictures: Mapping[str, Pixels]) -> torch.Tensor:
+        return self._watch([pictures[row_id] for row_id in film.row_ids]).clone()

@@ -50,6 +50,11 @@ class Cast:
         named = {name for names in self.expected for name in names}
         if unknown := sorted(name for name in named if len(self.references.get(name, ())) == 0):
             raise ValueError(f"{unknown[0]!r} has no reference picture, add one or leave the character out")
+        vectors = [rows_NC for rows_NC in (*self.detected, *self.references.values()) if len(rows_NC)]
+        if len(widths := {rows_NC.shape[1] for rows_NC in vectors}) > 1:
+            raise ValueError(f"identity vectors have {' and '.join(map(str, sorted(widths)))} numbers")
+        if not all(np.isfinite(rows_NC).all() for rows_NC in vectors):
+            raise ValueError("identity vectors have numbers that are not finite")
 
 
 def ensemble(embedders: Sequence[Floats]) -> Floats:
@@ -106,15 +111,24 @@ def identity_samples(stories: Mapping[str, Cast]) -> dict[str, Samples]:
     return {"cids_cross": cross, "cids_self": own, "copy_paste": pasted}
 
 
+def matches(cast: Cast) -> list[dict[str, int]]:
+    """For each shot the characters that it shows -> the number of the detected crop, by `assigned`."""
+    found: list[dict[str, int]] = []
+    for crops_DC, names in zip(cast.detected, (list(dict.fromkeys(names)) for names in cast.expected), strict=True):
+        if not len(crops_DC) or not names:
+            found.append({})
+            continue
+        alike_DE = np.stack([(unit(crops_DC) @ unit(cast.references[name]).T).max(axis=1) for name in names], axis=1)
+        found.append({names[column]: crop for crop, column in assigned(alike_DE)})
+    return found
+
+
 def _matched(cast: Cast) -> dict[str, Floats]:
     """name -> unit vectors [N, C] of the crops that were matched with it."""
     found: dict[str, list[Floats]] = {name: [] for names in cast.expected for name in names}
-    for crops_DC, names in zip(cast.detected, cast.expected, strict=True):
-        if not len(crops_DC) or not names:
-            continue
-        alike_DE = np.stack([(unit(crops_DC) @ unit(cast.references[name]).T).max(axis=1) for name in names], axis=1)
-        for crop, name in assigned(alike_DE):
-            found[names[name]].append(unit(crops_DC[crop]))
+    for crops_DC, seen in zip(cast.detected, matches(cast), strict=True):
+        for name, crop in seen.items():
+            found[name].append(unit(crops_DC[crop]))
     width = {name: cast.references[name].shape[1] for name in found}
     return {name: np.array(crops, dtype=np.float64).reshape(-1, width[name]) for name, crops in found.items()}
 

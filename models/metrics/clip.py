@@ -62,16 +62,18 @@ class JointSpace(PictureTower):
         self._tokenizer = _tokenizer(config, self._text.config.max_position_embeddings)
 
     def read(self, plots: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors of unit length [N, E]; plots are truncated to 77 tokens."""
+        """Vectors of unit length [N, E], zeros for an empty plot; plots are truncated to 77 tokens."""
         import torch
 
-        made = [np.zeros((0, self._text.config.projection_dim), np.float32)]
-        for start in range(0, len(plots), self.batch):
+        made_NE = np.zeros((len(plots), self._text.config.projection_dim), np.float32)
+        told = [number for number, plot in enumerate(plots) if plot]
+        for start in range(0, len(told), self.batch):
+            some = told[start : start + self.batch]
             with torch.inference_mode():
-                tokens = self._tokenizer(plots[start : start + self.batch])
+                tokens = self._tokenizer([plots[number] for number in some])
                 vectors_NE = self._text(**{name: ids.to(self.device) for name, ids in tokens.items()}).text_embeds
-                made.append(torch.nn.functional.normalize(vectors_NE, dim=-1).cpu().numpy())
-        return np.concatenate(made)
+                made_NE[some] = torch.nn.functional.normalize(vectors_NE, dim=-1).cpu().numpy()
+        return made_NE
 
 
 def _text(config: ClipConfig) -> Any:

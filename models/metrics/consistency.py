@@ -69,9 +69,9 @@ def short_term(
         times_T: times of the keyframes in steps, if keyframes are missing in between.
     """
     what = "ST: cosine of consecutive keyframes with the same character, more is better"
-    if unfit := unusable(what, keyframes=features_TC):
-        return unfit
     times_T = np.arange(len(features_TC)) if times_T is None else times_T
+    if unfit := unusable(what, keyframes=features_TC, times=times_T):
+        return unfit
     values: list[float] = []
     for shown_T in shown.values():
         if len(shown_T) != len(features_TC):

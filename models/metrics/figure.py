@@ -104,7 +104,7 @@ def means_by_sample(words: Mapping[str, str], samples: Mapping[str, Mapping[str,
         samples: metric -> sample -> value.
     """
     plain = {name: {str(sample): float(value) for sample, value in values.items()} for name, values in samples.items()}
-    return Measured({name: mean(list(values.values()), words[name]) for name, values in plain.items()}, plain)
+    return _with_values({name: mean(list(values.values()), words[name]) for name, values in plain.items()}, plain)
 
 
 def means_by_story(words: Mapping[str, str], samples: Mapping[str, Samples], reasons: Mapping[str, str]) -> Measured:
@@ -124,7 +124,12 @@ def means_by_story(words: Mapping[str, str], samples: Mapping[str, Samples], rea
             if values
             else absent(what, reasons.get(name, "there are no keyframes"))
         )
-    return Measured(found, {name: dict(values) for name, values in samples.items() if values})
+    return _with_values(found, samples)
+
+
+def _with_values(figures: dict[str, Figure], samples: Mapping[str, Samples]) -> Measured:
+    """Without the samples of a metric that has no value: some of them may not be finite."""
+    return Measured(figures, {name: dict(samples[name]) for name, one in figures.items() if one.value is not None})
 
 
 def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, resamples: int) -> Figure:
@@ -149,18 +154,21 @@ def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, 
     return whole.model_copy(update={"interval": (float(found.low), float(found.high))})
 
 
-def unusable(what: str, **arrays: NDArray[Any]) -> Figure | None:
-    """A figure with the reason, if an array of rows is empty, not finite, or of another length than the others.
+def unusable(what: str, paired: bool = True, **arrays: NDArray[Any]) -> Figure | None:
+    """A figure with the reason, if an array of rows is empty, not finite, or doesn't fit the others.
 
     Args:
         what: one line for people.
-        arrays: arrays [N, ...] under the name that the reason quotes.
+        paired: whether rows of all arrays belong together, so that there must be equally many.
+        arrays: arrays [N] or [N, C] under the name that the reason quotes.
     """
     lengths = {name.replace("_", " "): len(rows) for name, rows in arrays.items()}
     if empty := [name for name, length in lengths.items() if length == 0]:
         return absent(what, f"there are no {empty[0]}")
-    if len(set(lengths.values())) > 1:
+    if paired and len(set(lengths.values())) > 1:
         return absent(what, " and ".join(f"{length} {name}" for name, length in lengths.items()) + " don't match")
+    if len(widths := {rows.shape[1] for rows in arrays.values() if rows.ndim == 2}) > 1:
+        return absent(what, f"vectors have {' and '.join(map(str, sorted(widths)))} numbers: embed all by one network")
     for name, rows in arrays.items():
         if rows.dtype.kind == "f" and (broken := _not_finite(rows)):
             return absent(what, f"{name.replace('_', ' ')}: {broken}")

@@ -154,7 +154,7 @@ def figures_of(
 def _by_clip(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Measured:
     samples: dict[str, dict[str, float]] = {name: {} for name in words(config, "clip")}
     reasons = {
-        "clip_score": "no story has a plot for each of its keyframes",
+        "clip_score": "no keyframe has a plot",
         "clip_sim": "no story has two keyframes",
         "drift": f"a slope takes three keyframes, none of {len(stories)} stories has them",
     }
@@ -165,11 +165,14 @@ def _by_clip(config: KeyframeMetricsConfig, stories: Sequence[Keyframes]) -> Mea
     for one in stories:
         vectors = one.load("clip")
         seen_NE, told_NE = vectors["pictures"], vectors["plots"]
-        if len(told_NE) == len(seen_NE):  # not where a keyframe has no plot
-            samples["clip_score"] |= _named(one.ids, pictures.clip_scores(seen_NE, told_NE))
+        told = np.flatnonzero(told_NE.any(axis=1)).tolist()  # zeros: a keyframe without a plot
+        samples["clip_score"] |= _named([one.ids[t] for t in told], pictures.clip_scores(seen_NE[told], told_NE[told]))
         samples["clip_sim"] |= _named(one.ids, pictures.cosine(seen_NE[:-1], seen_NE[1:]))
-        if head:
-            samples["aesthetic_score"] |= _named(one.ids, head.score(seen_NE))
+        if head and len(seen_NE):
+            try:
+                samples["aesthetic_score"] |= _named(one.ids, head.score(seen_NE))
+            except ValueError as error:  # the head of another CLIP
+                head, reasons["aesthetic_score"] = None, str(error)
         if len(seen_NE) >= 3:
             samples["drift"][one.story] = consistency.slope(seen_NE)
     return means_by_story(words(config, "clip"), samples, reasons)

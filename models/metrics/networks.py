@@ -37,7 +37,7 @@ PLAIN: tuple[Module, ...] = ("clip", "inception", "style", "vision", "sound")
 
 Vectors = Mapping[str, NDArray[np.float32]]
 Encoder = Callable[[Sequence[Image], Sequence[str]], Vectors]
-"""Pictures, RGB [H, W, 3], and their plots, or none -> arrays with a row for each picture or plot."""
+"""Pictures, RGB [H, W, 3], and their plots, "" where there is none -> arrays with a row for each picture or plot."""
 
 _SIDE = 224  # side of the stand-ins' input in pixels
 

@@ -43,13 +43,10 @@ def frechet(generated_NC: Floats, real_MC: Floats, features: str, resamples: int
         resamples: of the interval. It grows with few pictures: compare sets of equal size only.
     """
     what = frechet_words(features)
-    for name, rows in (("generated pictures", generated_NC), ("real pictures", real_MC)):
-        if len(rows) < 2:
-            return absent(what, f"a covariance takes two pictures, there is {len(rows)} among {name}")
-        if unfit := unusable(what, **{name.replace(" ", "_"): rows}):
-            return unfit
-    if generated_NC.shape[1] != real_MC.shape[1]:
-        return absent(what, f"features have {generated_NC.shape[1]} and {real_MC.shape[1]} numbers")
+    if min(len(generated_NC), len(real_MC)) < 2:
+        return absent(what, _too_few(len(generated_NC), len(real_MC)))
+    if unfit := unusable(what, paired=False, generated_pictures=generated_NC, real_pictures=real_MC):
+        return unfit
     left_NC, right_MC = generated_NC.astype(np.float64), real_MC.astype(np.float64)
     return resampled(
         lambda left_N, right_M: frechet_distance(left_NC[left_N], right_MC[right_M]),
@@ -115,13 +112,20 @@ class Moments:
 
 def frechet_of_many(generated: Moments, real: Moments, features: str) -> Figure:
     """As `frechet` of too many pictures to hold at once; its interval would take hours and is narrow."""
+    what = frechet_words(features)
     if min(generated.n, real.n) < 2:
-        what = frechet_words(features)
-        return absent(what, f"a covariance takes two pictures, there are {generated.n} generated and {real.n} real")
+        return absent(what, _too_few(generated.n, real.n))
+    sums = {"generated_pictures": generated.products_CC, "real_pictures": real.products_CC}
+    if unfit := unusable(what, paired=False, **sums):
+        return unfit
     shift_C = generated.sum_C / generated.n - real.sum_C / real.n
     value = _distance(shift_C, generated.half(), real.half())
     reason = f"no interval: {generated.n} and {real.n} pictures are too many to resample"
-    return Figure(value=value, n=generated.n, what=frechet_words(features), reason=reason)
+    return Figure(value=value, n=generated.n, what=what, reason=reason)
+
+
+def _too_few(generated: int, real: int) -> str:
+    return f"a covariance takes two pictures, there are {generated} generated and {real} real"
 
 
 def inception_score(logits_NK: Floats, splits: int = 10, resamples: int = 0) -> Figure:
@@ -129,8 +133,8 @@ def inception_score(logits_NK: Floats, splits: int = 10, resamples: int = 0) -> 
     what = _inception_words(splits)
     if unfit := unusable(what, pictures=logits_NK):
         return unfit
-    if len(logits_NK) < splits:
-        return absent(what, f"{len(logits_NK)} pictures can't be split into {splits} parts")
+    if unfit := _unsplit(len(logits_NK), splits):
+        return unfit
     from scipy.special import rel_entr, softmax
 
     classes_NK = softmax(logits_NK.astype(np.float64), axis=1)
@@ -147,6 +151,8 @@ def inception_score_of_many(parts: Iterable[Floats], n: int, splits: int = 10) -
     """As `inception_score` of too many pictures to hold at once: logits [N, K] in parts, `n` rows in all."""
     from scipy.special import log_softmax, xlogy
 
+    if unfit := _unsplit(n, splits):
+        return unfit
     split_N = np.empty(n, np.int64)
     for split, rows in enumerate(np.array_split(np.random.default_rng(0).permutation(n), splits)):
         split_N[rows] = split
@@ -159,6 +165,8 @@ def inception_score_of_many(parts: Iterable[Floats], n: int, splits: int = 10) -
         np.add.at(certain_S, part_N, (np.exp(logs_NK) * logs_NK).sum(axis=1))
     if classes_SK is None or start != n:
         raise ValueError(f"{start} rows of logits, {n} were told")
+    if unfit := unusable(_inception_words(splits), splits=classes_SK):
+        return unfit
     mean_SK = classes_SK / counts_S[:, None]
     value = float(np.mean(np.exp(certain_S / counts_S - xlogy(mean_SK, mean_SK).sum(axis=1))))
     return Figure(value=value, n=n, what=_inception_words(splits), reason=f"no interval: {n} pictures are too many")
@@ -166,6 +174,12 @@ def inception_score_of_many(parts: Iterable[Floats], n: int, splits: int = 10) -
 
 def _inception_words(splits: int) -> str:
     return f"Inception Score over {splits} splits, more is better"
+
+
+def _unsplit(count: int, splits: int) -> Figure | None:
+    if count >= splits:
+        return None
+    return absent(_inception_words(splits), f"{count} pictures can't be split into {splits} parts")
 
 
 def clip_scores(pictures_NC: Floats, plots_NC: Floats) -> Floats:
@@ -197,9 +211,8 @@ def aesthetic_score(scores_N: Floats, stories: Sequence[str] | None = None) -> F
 def style_cross(shots_NC: Floats, references_MC: Floats) -> Figure:
     """CSD cross: the cosine of a shot's style and that of each reference, averaged over references."""
     what = WHAT["csd_cross"]
-    for name, rows in (("shots", shots_NC), ("references", references_MC)):
-        if unfit := unusable(what, **{name: rows}):
-            return unfit
+    if unfit := unusable(what, paired=False, shots=shots_NC, references=references_MC):
+        return unfit
     return mean((unit(shots_NC) @ unit(references_MC).T).mean(axis=1), what)
 
 

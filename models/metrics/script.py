@@ -31,7 +31,7 @@ WHAT = {
     "camera_angle": "camera angle: 1 where it is the script's, a third less for each angle between, more is better",
     "camera": "camera: share of shots in which it moves as the script says, more is better",
     "clothes": "clothes: share of pairs of a character's shots in which they have the same colour, more is better",
-    "relative_size": "relative size: 1 where two characters keep the ratio of their sizes in all shots, less otherwise",
+    "relative_size": "relative size: 1 where characters keep the ratios of their sizes in all shots, less otherwise",
     "narration": "narration: words of the script that are heard otherwise, as a share (WER), less is better",
 }
 """Metric -> one line for people."""
@@ -162,16 +162,17 @@ def clothes(colours: Mapping[tuple[str, str], Sequence[str]]) -> Samples:
 
 
 def relative_sizes(ratios: Mapping[tuple[str, str, str], Sequence[float]]) -> Samples:
-    """Relative size of two characters from shot to shot, by MSVBench's formula: 1 - (largest / smallest ratio - 1).
+    """How constant the relative sizes of a story's characters are, by MSVBench's formula, at least 0: 1 - the mean over
+    pairs of characters of (largest / smallest ratio - 1).
 
     Args:
         ratios: (story, character, other) -> how many times as tall as the other's face it is, in each shot of both.
     """
-    return {
-        f"{story}/{who} and {other}": max(0.0, 2 - max(seen) / min(seen))
-        for (story, who, other), seen in ratios.items()
-        if len(seen) > 1
-    }
+    deviations: dict[str, list[float]] = {}
+    for (story, _, _), seen in ratios.items():
+        if len(seen) > 1:
+            deviations.setdefault(story, []).append(max(seen) / min(seen) - 1)
+    return {story: max(0.0, 1 - float(np.mean(apart))) for story, apart in deviations.items()}
 
 
 def narration(heard: Mapping[str, str], told: Mapping[str, str]) -> Samples:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.metrics.figure import Figure, Floats, absent, mean
+from models.metrics.figure import Figure, Floats, absent, mean, unusable
 
 RATE = 10
 """Moments per second at which sound is measured."""
@@ -56,8 +56,9 @@ def sound_step(movies: Sequence[tuple[Floats, Floats]], rate: float) -> Figure:
         rate: moments a second.
     """
     what = STEP
-    if unequal := [(len(sound_T), len(picture_T)) for sound_T, picture_T in movies if len(sound_T) != len(picture_T)]:
-        return absent(what, f"{unequal[0][0]} moments of sound and {unequal[0][1]} of the picture")
+    for sound_T, picture_T in movies:
+        if unfit := unusable(what, moments_of_sound=sound_T, moments_of_the_picture=picture_T):
+            return unfit
     found = [lag(sound_T, picture_T, rate) for sound_T, picture_T in movies]
     lags = [abs(one) for one in found if one is not None]
     if not lags:

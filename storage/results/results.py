@@ -15,6 +15,7 @@ from pathlib import Path
 
 from storage.atomic import beside, write_new
 from storage.errors import ConfigError
+from storage.stories.text import decoded
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi")
@@ -89,11 +90,13 @@ def entries(folder: Path) -> list[Path]:
 
 
 def in_order(files: Sequence[Path]) -> tuple[Path, ...]:
-    """Files in order of the last number in their names.
+    """Files in order of the last number in their names; a single file needs none.
 
     Raises:
-        ConfigError: where one has no number, or two have the same.
+        ConfigError: where one of several has no number, or two have the same.
     """
+    if len(files) == 1:
+        return tuple(files)
     by_number: dict[int, Path] = {}
     for file in files:
         number = _LAST_NUMBER.search(file.stem)
@@ -141,11 +144,8 @@ def _stories(folder: Path) -> list[Result]:
 def _story(folder: Path) -> Result:
     files = [entry for entry in entries(folder) if entry.suffix.lower() in (*PICTURES, *VIDEOS)]
     plots = folder / "plots.txt"
-    try:
-        lines = tuple(plots.read_text(encoding="utf-8").splitlines()) if plots.is_file() else ()
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{str(plots)!r} is not UTF-8: save it as UTF-8") from error
-    return Result(folder.name, in_order(files), lines)
+    told = decoded(plots.read_bytes(), str(plots)).removesuffix("\n") if plots.is_file() else ""
+    return Result(folder.name, in_order(files), tuple(told.split("\n")) if told else ())
 
 
 def _line(plot: str) -> str:

@@ -76,7 +76,10 @@ def _loud(path: Path) -> Floats:
 
 
 def samples(path: Path) -> Floats:
-    """Its sound as mono samples at RATE; none of a video without sound; raises ConfigError as `heard` does."""
+    """Its sound as mono samples at RATE; none of a video without sound; raises ConfigError as `heard` does.
+
+    Samples that are not finite, as floats in a damaged file may be, are silent.
+    """
     import av
 
     resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
@@ -85,4 +88,4 @@ def samples(path: Path) -> Floats:
             return np.zeros(0, np.float32)
         parts = [part.to_ndarray()[0] for frame in container.decode(audio=0) for part in resampler.resample(frame)]
         parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return np.nan_to_num(np.concatenate(parts), posinf=0, neginf=0) if parts else np.zeros(0, np.float32)

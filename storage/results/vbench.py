@@ -40,6 +40,4 @@ def read(folder: Path) -> list[Result]:
             prompts.setdefault(named[1] if named else file.stem, []).append(file)
     if not prompts:
         raise ConfigError(f"{str(folder)!r} holds no mp4")
-    return [
-        Result(prompt, in_order(files) if len(files) > 1 else tuple(files)) for prompt, files in sorted(prompts.items())
-    ]
+    return [Result(prompt, in_order(files)) for prompt, files in sorted(prompts.items())]

@@ -72,8 +72,9 @@ def write(run: Run, outputs: Path) -> Path:
             raise ConfigError(f"story {result.story!r} is a video, ViStoryBench takes a picture a shot")
         stories = folder / "shots" / story_name(result.story)
         stories.mkdir(parents=True, exist_ok=True)
+        numbered = all(_NUMBERED.fullmatch(file.stem) for file in result.files)
         for number, file in enumerate(result.files, 1):
-            stem = file.stem if _NUMBERED.fullmatch(file.stem) else f"{result.story}_{number:02d}"
+            stem = file.stem if numbered else f"{result.story}_{number:02d}"
             copy(file, stories / f"{stem}{file.suffix}")
     return folder
 

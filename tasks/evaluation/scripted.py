@@ -1,33 +1,20 @@
 """Metrics of results beside the stories that they were made of: who should be seen, how near, and alike whom.
 
 One picture of each shot counts: the picture itself, the middle frame of its clip, or the middle one of its plots.
-Shapes: T shots, F faces of D numbers, R reference pictures.
+Shapes: A angles, N keyframes, R reference pictures, E numbers of an embedding.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.captioner.colours import NAMES
-from models.metrics import consistency, pictures, script
-from models.metrics.characters import REASONS, Cast, assigned, identity_samples, occms
+from models.metrics import pictures, script
 from models.metrics.clip import JointSpace
-from models.metrics.figure import Floats, Measured, Samples, absent, joined, means_by_story
+from models.metrics.figure import Measured, Samples, absent, joined, means_by_story
 from models.metrics.keyframes import Keyframes, words
-from models.metrics.networks import Vectors
-from storage.stories.story import Placed, Story
+from storage.stories.story import Story
+from tasks.evaluation import faces
 from tasks.evaluation.stage import Looks
-
-
-@dataclass(frozen=True)
-class _Shot:
-    """What one picture of a shot shows, and what it should."""
-
-    placed: Placed
-    boxes_F4: Floats
-    vectors_FD: Floats
-    clothes_F: Floats
 
 
 def picked(story: Story, clips: Sequence[int]) -> list[int] | str:
@@ -67,7 +54,7 @@ def measured(
     parts = [
         _by_faces(looks, fitting, scripts, references, same_face, "; ".join(notes)),
         _by_angle(looks, fitting, scripts),
-        _by_camera(results, scripts),
+        _by_camera(stories, scripts),
         _by_speech(looks, stories, scripts),
         _by_style(looks, stories, references),
     ]
@@ -101,30 +88,12 @@ def _by_faces(
     said = words(looks.config, "faces")
     if reason := looks.gone.get("faces") or ("" if fitting else notes or "there are no results"):
         return Measured({name: absent(what, reason) for name, what in said.items()}, {})
-    shots: dict[str, list[_Shot]] = {}
+    shots: dict[str, list[faces.Shot]] = {}
     for keyframes, rows in fitting:
-        seen = list(_faces(keyframes.load("faces")))
+        seen = list(faces.of_pictures(keyframes.load("faces")))
         placed = scripts[keyframes.story].shots()
-        shots[keyframes.story] = [_Shot(shot, *seen[row]) for shot, row in zip(placed, rows, strict=True)]
-    every = {f"{story}/{shot.placed.number}": shot for story, some in shots.items() for shot in some}
-    counts = [(len(shot.boxes_F4), len(shot.placed.shot.characters)) for shot in every.values()]
-    samples: dict[str, Samples] = {name: {} for name in said}
-    samples["occm"] = dict(zip(every, occms(*np.array(counts).reshape(-1, 2).T).tolist(), strict=True))
-    samples["shot_size"] = script.shot_sizes(
-        {name: script.size_named(shot.placed.shot.size) for name, shot in every.items()},
-        {name: script.size_seen(shot.boxes_F4) for name, shot in every.items()},
-    )
-    known = {key: _known(one) for key, one in references.items()}
-    known = {key: vectors_RD for key, vectors_RD in known.items() if len(vectors_RD)}
-    reasons = {**REASONS, **script.REASONS}
-    if not known:
-        nobody = "no member of the cast has a photograph with a face"
-        return means_by_story(said, samples, reasons | {name: nobody for name in said if name != "shot_size"})
-    samples |= identity_samples({story: _cast(story, some, known) for story, some in shots.items()})
-    samples["lt_script"] = _appearances(shots, known, same_face)
-    colours, ratios = _matches(shots, known)
-    samples["clothes"], samples["relative_size"] = script.clothes(colours), script.relative_sizes(ratios)
-    return means_by_story(said, samples, reasons)
+        shots[keyframes.story] = [faces.Shot(shot, *seen[row]) for shot, row in zip(placed, rows, strict=True)]
+    return faces.measured(said, shots, references, same_face)
 
 
 def _by_angle(
@@ -148,13 +117,13 @@ def _by_angle(
     return means_by_story(what, {"camera_angle": script.camera_angles(named, seen) if seen else {}}, script.REASONS)
 
 
-def _by_camera(results: Sequence[tuple[Keyframes, Sequence[int]]], scripts: Mapping[str, Story]) -> Measured:
+def _by_camera(stories: Sequence[Keyframes], scripts: Mapping[str, Story]) -> Measured:
     """Whether the camera moves as the script says, of stories that have a video for each shot."""
     named, seen = dict[str, str | None](), dict[str, str]()
-    for one, clips in results:
+    for one in stories:
         moves = one.load("camera")
         shots = list(scripts[one.story].shots()) if one.story in scripts else []
-        if moves and len(clips) == len(shots):
+        if moves and len(moves["moves"]) == len(shots):
             named |= {f"{one.story}/{placed.number}": script.move_named(placed.shot.size) for placed in shots}
             seen |= {
                 f"{one.story}/{number}": script.move_seen(camera_3) for number, camera_3 in enumerate(moves["moves"], 1)
@@ -189,73 +158,3 @@ def _by_style(looks: Looks, stories: Sequence[Keyframes], references: Mapping[tu
             alike_NR = pictures.unit(one.load("style")["style"]) @ pictures.unit(np.concatenate(given)).T
             samples |= dict(zip(one.ids, alike_NR.mean(axis=1).tolist(), strict=True))
     return means_by_story({"csd_cross": what}, {"csd_cross": samples}, {"csd_cross": "no story has photographs"})
-
-
-def _faces(vectors: Vectors) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """Boxes, vectors and clothes of each picture's faces."""
-    ends = np.cumsum(vectors["counts"].astype(np.int64))
-    for start, end in zip(np.concatenate([[0], ends[:-1]]), ends, strict=True):
-        yield vectors["boxes"][start:end], vectors["faces"][start:end], vectors["clothes"][start:end]
-
-
-def _known(references: Keyframes) -> Floats:
-    """[R, D] the largest face of each photograph."""
-    faces = [vectors_FD[0] for _, vectors_FD, _ in _faces(references.load("faces")) if len(vectors_FD)]
-    return np.stack(faces) if faces else np.zeros((0, 1), np.float32)
-
-
-def _cast(story: str, shots: Sequence[_Shot], known: Mapping[tuple[str, str], Floats]) -> Cast:
-    return Cast(
-        [shot.vectors_FD for shot in shots],
-        [_expected(story, shot, known) for shot in shots],
-        {name: vectors_RD for (other, name), vectors_RD in known.items() if other == story},
-    )
-
-
-def _expected(story: str, shot: _Shot, known: Mapping[tuple[str, str], Floats]) -> list[str]:
-    return [name for name in dict.fromkeys(shot.placed.shot.characters) if (story, name) in known]
-
-
-def _appearances(
-    shots: Mapping[str, Sequence[_Shot]], known: Mapping[tuple[str, str], Floats], same_face: float
-) -> Samples:
-    """ "story/shot.character" of each shot in which the script has a character -> whether it is shown."""
-    told = {
-        (story, name): np.array([name in shot.placed.shot.characters for shot in shots[story]], dtype=np.bool_)
-        for story, name in known
-        if story in shots
-    }
-    shown = {
-        (story, name): consistency.presence(
-            [shot.vectors_FD for shot in shots[story]], known[story, name][0], same_face
-        )
-        for story, name in told
-    }
-    return {
-        f"{story}/{place + 1}.{name}": float(there)
-        for ((story, name), place), there in consistency.appearances(told, shown).items()
-    }
-
-
-def _matches(
-    shots: Mapping[str, Sequence[_Shot]], known: Mapping[tuple[str, str], Floats]
-) -> tuple[dict[tuple[str, str], list[str]], dict[tuple[str, str, str], list[float]]]:
-    """Colours of clothes, and ratios of the heights of two faces, of the characters that shots show."""
-    colours: dict[tuple[str, str], list[str]] = {}
-    ratios: dict[tuple[str, str, str], list[float]] = {}
-    for story, some in shots.items():
-        for shot in some:
-            names = _expected(story, shot, known)
-            if not names or not len(shot.vectors_FD):
-                continue
-            vectors_FD = pictures.unit(shot.vectors_FD)
-            alike_FE = np.stack([(vectors_FD @ pictures.unit(known[story, one]).T).max(axis=1) for one in names], 1)
-            places = sorted((names[column], row) for row, column in assigned(alike_FE))
-            for name, row in places:
-                if shot.clothes_F[row] >= 0:
-                    colours.setdefault((story, name), []).append(NAMES[int(shot.clothes_F[row])])
-            tall_F = shot.boxes_F4[:, 3] - shot.boxes_F4[:, 1]
-            for place, (name, row) in enumerate(places):
-                for other, second in places[place + 1 :]:
-                    ratios.setdefault((story, name, other), []).append(float(tall_F[row] / tall_F[second]))
-    return colours, ratios

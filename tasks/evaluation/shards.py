@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from storage.decoding.pictures import Pixels, decode
 from storage.errors import ConfigError
 from storage.fingerprint import fingerprint
 from storage.printable import printable
-from storage.remote import read_bytes
+from storage.remote import as_source, read_bytes
 from storage.results.keyframes import keyframes
 from storage.results.results import Result
 from storage.root import Storage
@@ -30,8 +30,13 @@ class Shard(Protocol):
     def story(self) -> str: ...
 
     @property
-    def video(self) -> Path | None:
-        """The one whose frames its pictures are; None for pictures."""
+    def video(self) -> str:
+        """The video whose sound and motion belong to it, as storage.remote reads it; "" for pictures alone."""
+        ...
+
+    @property
+    def clip(self) -> bool:
+        """Whether its pictures are the frames of one video."""
         ...
 
     def pictures(self, storage: Storage) -> Iterator[tuple[Pixels, str]]:
@@ -56,8 +61,12 @@ class Files:
         return self.result.story
 
     @property
-    def video(self) -> Path | None:
-        return self.result.files[0] if self.result.videos else None
+    def video(self) -> str:
+        return as_source(self.result.files[0]) if self.clip else ""
+
+    @property
+    def clip(self) -> bool:
+        return self.result.videos
 
     def pictures(self, storage: Storage) -> Iterator[tuple[Pixels, str]]:
         for place, file in enumerate(self.result.files):
@@ -68,13 +77,14 @@ class Files:
 
 @dataclass(frozen=True)
 class Sources:
-    """Pictures by path or URI, as storage.remote reads them; `id` stands for their content."""
+    """Pictures by path or URI, as storage.remote reads them, and their movie; `id` stands for their content."""
 
     id: str
     story: str
     sources: tuple[str, ...]
     plots: tuple[str, ...] = ()
-    video: None = None
+    video: str = ""
+    clip: Literal[False] = False
 
     def pictures(self, storage: Storage) -> Iterator[tuple[Pixels, str]]:
         for place, source in enumerate(self.sources):
@@ -99,7 +109,8 @@ class Rows:
     variant: str
     row_ids: tuple[str, ...]
     plots: tuple[str, ...] = ()
-    video: None = None
+    video: Literal[""] = ""
+    clip: Literal[False] = False
 
     @property
     def id(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cache, partial
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load, save
@@ -31,6 +32,7 @@ from models.packaged import MODELS
 from models.vision import VisionConfig
 from storage.errors import ConfigError, FilmError
 from storage.fingerprint import fingerprint
+from storage.remote import fetched
 from storage.results import motion, soundtrack
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
@@ -44,6 +46,7 @@ from tasks.progress import Progress
 from tasks.stage import StageError
 
 STAGE = "evaluate"
+_REVISION = 2  # of the vectors that are kept
 _TOGETHER = 32  # pictures that are in memory at a time; networks take them in batches that this is a multiple of
 
 
@@ -65,7 +68,7 @@ class Looks:
         for module in modules:
             network = config.network(module)
             try:
-                self.keys[module] = fingerprint("vectors", module, network)
+                self.keys[module] = fingerprint("vectors", _REVISION, module, network)
                 if not isinstance(network, SoundMetricsConfig | CameraMetricsConfig):
                     self.models[module] = _model(network)
             except ModelError as error:
@@ -73,9 +76,7 @@ class Looks:
 
     def place(self, shard: Shard, module: Module) -> str:
         """Where the vectors of a shard are in the storage."""
-        return (
-            f"evaluations/vectors/{fingerprint('vectors', module, self.config.network(module), shard.id)}.safetensors"
-        )
+        return f"evaluations/vectors/{fingerprint(self.keys[module], shard.id)}.safetensors"
 
     def missing(self, shards: Sequence[Shard]) -> dict[str, dict[Module, str]]:
         """Shard -> module -> where its vectors are to be."""
@@ -183,25 +184,33 @@ def looking(
         except ConfigError as error:
             raise FilmError("unreadable", str(error)) from error
 
+    def watched(module: Module, file: Path) -> Vectors:
+        match module:
+            case "sound":
+                return soundtrack.heard(file)
+            case "speech":
+                letters = recogniser().hear(soundtrack.samples(file)).encode()
+                return {"words": np.frombuffer(letters + b"\n", np.uint8).astype(np.float32)}
+            case _:
+                return {"moves": motion.camera_motion(file)[None]}
+
     def looked(shard_id: str) -> Iterator[Step | Made]:
         shard = shards[shard_id]
         made: dict[Module, list[Vectors]] = {module: [] for module in places[shard_id] if module not in OF_VIDEOS}
         pictures, seen = shard.pictures(storage), 0
         for some in ahead(iter(lambda: list(islice(pictures, _TOGETHER)), [])) if made else ():
-            images, plots = [image for image, _ in some], [plot for _, plot in some if plot]
+            images, plots = [image for image, _ in some], [plot for _, plot in some]
             for module, parts in made.items():
                 parts.append(network(module)(images, plots))
             seen += len(images)
             yield Step(seen, seen)
-        if shard.video and "sound" in places[shard_id]:
-            made["sound"] = [soundtrack.heard(shard.video)]
-        if shard.video and "speech" in places[shard_id]:
-            letters = recogniser().hear(soundtrack.samples(shard.video)).encode()
-            made["speech"] = [{"words": np.frombuffer(letters + b"\n", np.uint8).astype(np.float32)}]
-        if shard.video and "camera" in places[shard_id]:
-            made["camera"] = [{"moves": motion.camera_motion(shard.video)[None]}]
+        if of_video := [module for module in places[shard_id] if module in OF_VIDEOS]:
+            with fetched(shard.video) as file:
+                made |= {module: [watched(module, file)] for module in of_video}
         for module, parts in made.items():
             arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            if module != "sound" and not all(np.isfinite(rows).all() for rows in arrays.values()):
+                raise FilmError("unreadable", f"the network of {module} answers with numbers that are not finite")
             storage.write_bytes(places[shard_id][module], save(arrays))
         yield Made({})
 

@@ -129,5 +129,5 @@ def _clips(looks: Looks, shards: Sequence[Shard]) -> dict[str, list[int]]:
     clips: dict[str, list[int]] = {}
     for shard in shards:
         count = looks.count(shard)
-        clips.setdefault(shard.story, []).extend([count] if shard.video else [1] * count)
+        clips.setdefault(shard.story, []).extend([count] if shard.clip else [1] * count)
     return clips

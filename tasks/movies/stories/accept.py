@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, FiniteFloat
 
 from models.metrics.keyframes import words
 from models.metrics.networks import MODULES, KeyframeMetricsConfig
@@ -16,7 +16,7 @@ from tasks.evaluation.report import Report
 from tasks.evaluation.shards import Sources
 from tasks.evaluation.stage import look
 from tasks.evaluation.systems import measured
-from tasks.movies.stories.places import place
+from tasks.movies.stories.places import movie_place, place
 from tasks.movies.stories.prepare import Planned
 from tasks.progress import Progress
 
@@ -24,8 +24,8 @@ from tasks.progress import Progress
 class AcceptConfig(BaseModel, frozen=True, extra="forbid"):
     """Thresholds of metrics (docs/metrics.md) over all movies of one run of the queue; none: nothing is measured."""
 
-    least: Mapping[str, float] = Field({}, description='metric -> its smallest value, such as {"occm": 60}')
-    most: Mapping[str, float] = Field({}, description='metric -> its largest value, such as {"copy_paste": 0.2}')
+    least: Mapping[str, FiniteFloat] = Field({}, description='metric -> its smallest value, such as {"occm": 60}')
+    most: Mapping[str, FiniteFloat] = Field({}, description='metric -> its largest value, such as {"copy_paste": 0.2}')
 
     @property
     def given(self) -> bool:
@@ -48,7 +48,7 @@ def measure(
     cluster: ClusterConfig,
     progress: Progress,
 ) -> Report:
-    """The report of the keyframes of some movies, with their stories.
+    """The report of some movies with their stories: of their keyframes, and of their sound.
 
     Args:
         stories: their movies must exist.
@@ -61,7 +61,8 @@ def measure(
         files = tuple(storage.source(place(("keyframes", frame.keyframe))) for frame in frames)
         keys = [frame.keyframe for frame in frames]
         plots = tuple(frame.plot for frame in frames)
-        drawn.append(Sources(fingerprint("drawn", name, keys, plots), name, files, plots))
+        movie = fingerprint("drawn", name, keys, plots, one.plan.movie)
+        drawn.append(Sources(movie, name, files, plots, storage.source(movie_place(one.plan))))
         for who in one.plan.story.cast:
             hashes = [one.plan.pictures[picture] for picture in who.pictures]
             if hashes:

@@ -160,6 +160,7 @@ def test_the_interval_of_a_mean_is_scipys_and_stories_are_resampled_whole():
 
 def test_every_metric_without_input_says_why():
     none, one, two = np.zeros((0, 8)), features(1), features(2)
+    moments, broken = pictures.Moments.of([features(9)]), pictures.Moments.of([features(9) * np.nan])
     nobody = Cast([none], [[]], {})
     found = [
         pictures.clip_score(none, none), pictures.clip_score(one, two), pictures.clip_sim(two, one),
@@ -174,6 +175,13 @@ def test_every_metric_without_input_says_why():
         consistency.drift([]), consistency.drift([two]), sound.sound_step([], 10),
         sound.sound_step([(np.zeros(5), np.arange(5.0))], 10), sound.sound_step([(np.zeros(5), np.zeros(4))], 10),
         sound.loudness_gap([], -16), figure.mean([1, float("nan")], "it"), pictures.clip_sim(two * np.nan, two),
+        sound.sound_step([(np.array([0, np.nan, 1]), np.array([0, 1.0, 0]))], 10),
+        consistency.short_term(two, {"A": np.ones(2, bool)}, "adjacent", np.arange(3)),
+        pictures.clip_score(two, features(2, 9)), pictures.style_cross(two, features(2, 9)),
+        pictures.frechet(two, features(2, 9), "2048"), pictures.frechet_of_many(broken, moments, "2048"),
+        pictures.frechet_of_many(moments, pictures.Moments.of([features(9, 3)]), "2048"),
+        pictures.inception_score_of_many([features(9) * np.nan], 9, 3),
+        pictures.inception_score_of_many([two], 2, 10), pictures.inception_score(features(9) * np.inf, 3),
     ]  # fmt: skip
     assert [one for one in found if one.value is not None or one.n or not one.reason] == []
     assert pictures.clip_score(one, two).reason == "1 keyframes and 2 plots don't match"
@@ -197,6 +205,43 @@ def test_a_character_without_a_reference_is_named():
         Cast([np.eye(3)], [["Bob"]], {"Ann": np.eye(3)})
     with pytest.raises(ValueError, match="2 shots were looked at, 1 are in the script"):
         Cast([np.eye(3)] * 2, [[]], {})
+    with pytest.raises(ValueError, match="identity vectors have 2 and 3 numbers"):
+        Cast([np.eye(2)], [["Ann"]], {"Ann": np.eye(3)})
+    with pytest.raises(ValueError, match="numbers that are not finite"):
+        Cast([np.eye(3) * np.nan], [["Ann"]], {"Ann": np.eye(3)})
+
+
+def test_a_metric_without_a_value_has_no_samples():
+    samples = {"good": {"a/1": 1.0, "b/1": 2.0}, "broken": {"a/1": 1.0, "b/1": float("nan")}, "none": {}}
+    for found in (
+        figure.means_by_story(dict.fromkeys(samples, "it"), samples, {}),
+        figure.means_by_sample(dict.fromkeys(samples, "it"), samples),
+    ):
+        assert set(found.samples) == {"good"}
+        assert found.figures["broken"].reason == "1 of 2 numbers are not finite"
+
+
+@pytest.mark.parametrize("rows", [np.ones((12, 8)), np.zeros((12, 8))], ids=["identical", "zeros"])
+def test_pictures_that_are_all_alike_have_values(rows):
+    found = {
+        "fid": pictures.frechet(rows, rows, "2048", 20), "inception_score": pictures.inception_score(rows, 4, 20),
+        "clip_sim": pictures.clip_sim(rows[:-1], rows[1:]), "csd_self": pictures.style_self(rows),
+        "drift": consistency.drift([rows]), "st": consistency.short_term(rows, {"A": np.ones(12, bool)}),
+    }  # fmt: skip
+    alike = float(rows.any())
+    expected = {"fid": 0, "inception_score": 1, "clip_sim": alike, "csd_self": alike, "drift": 0, "st": alike}
+    assert {name: one.value for name, one in found.items()} == pytest.approx(expected)
+
+
+def test_the_cosines_equal_torchs():
+    from torch.nn.functional import cosine_similarity
+
+    left, right = features(5), features(5, seed=1)
+    theirs = cosine_similarity(torch.from_numpy(left), torch.from_numpy(right)).mean()
+    assert pictures.clip_sim(left, right).value == pytest.approx(float(theirs), abs=1e-6)
+    shown = {"Jack": np.ones(5, bool)}
+    theirs = cosine_similarity(torch.from_numpy(left[:-1]), torch.from_numpy(left[1:])).mean()
+    assert consistency.short_term(left, shown).value == pytest.approx(float(theirs), abs=1e-6)
 
 
 def test_a_figure_is_written_without_what_it_lacks():

@@ -210,6 +210,18 @@ def test_a_metric_whose_weights_are_missing_is_absent_and_the_others_are_there(o
         assert "Fetch" in found[name].reason
 
 
+def test_a_keyframe_without_a_plot_and_the_head_of_another_clip_cost_nothing_else(open_clip, tmp_path):
+    head = tmp_path / "head.pth"
+    torch.save(nn.Linear(768, 1).state_dict(), head)
+    config = configured(tmp_path, open_clip[1]).model_copy(update={"aesthetic": AestheticConfig(source=str(head))})
+    given = images(*[(SIDE, SIDE)] * 3)
+    whole = measure(config, given, ["a"] * 3, PLOTS)["clip_score"]
+    found = measure(config, given, ["a"] * 3, [PLOTS[0], "", PLOTS[2]])
+    assert (found["clip_score"].n, whole.n) == (2, 3)
+    assert found["aesthetic_score"].reason == "vectors have 16 numbers, the aesthetic head takes 768"
+    assert measure(config, given, ["a"] * 3)["clip_score"].reason == "no keyframe has a plot"
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_an_empty_movie_and_one_keyframe_give_reasons(open_clip, tmp_path, count):
     given = images(*[(SIDE, SIDE)] * count)

@@ -49,6 +49,14 @@ def test_the_latest_run_of_vistorybench_counts(tmp_path):
     assert run.time == times[0]
 
 
+def test_files_keep_their_order_in_vistorybench_whatever_they_are_called(tmp_path):
+    (given,) = results.read(fill(tmp_path / "given", "s/x_2.png", "s/5.png", "s/cut 10.png"))
+    run = vistorybench.Run("m", "base", "en", "20261130_093000", (given,))
+    vistorybench.write(run, tmp_path / "made")
+    (again,) = vistorybench.read(tmp_path / "made")
+    assert [file.read_bytes() for file in again.results[0].files] == [b"s/x_2.png", b"s/5.png", b"s/cut 10.png"]
+
+
 def test_what_vistorybench_does_not_read_is_refused(tmp_path):
     file = fill(tmp_path, "a.mp4") / "a.mp4"
     with pytest.raises(ConfigError, match="languages are en and ch, not 'de'"):
@@ -139,14 +147,14 @@ def test_pictures_of_real_films_need_no_order(tmp_path):
 
 
 def test_a_video_a_story_is_read(tmp_path):
-    (found,) = results.read(fill(tmp_path, "story.mp4", "notes.md"))
-    assert (found.story, found.videos) == ("story", True)
+    found = results.read(fill(tmp_path, "story.mp4", "titanic/sample.mp4", "notes.md"))
+    assert [(one.story, one.videos) for one in found] == [("story", True), ("titanic", True)]
 
 
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["a/first.png"], r"first\.png' has no number in its name"),
+        (["a/first.png", "a/2.png"], r"first\.png' has no number in its name"),
         (["a/x1.png", "a/y01.png"], "have the same number"),
         (["a/1.png", "a/2.mp4"], "'a' mixes pictures and videos"),
         (["a/1.png", "a.mp4"], "'a' as a folder and as a video"),
@@ -156,6 +164,18 @@ def test_a_video_a_story_is_read(tmp_path):
 def test_files_without_a_place_are_named(tmp_path, names, said):
     with pytest.raises(ConfigError, match=said):
         results.read(fill(tmp_path, *names))
+
+
+def test_plots_are_read_as_editors_write_them(tmp_path):
+    fill(tmp_path, *(f"a/{number}.png" for number in (1, 2, 3)))
+    plots = tmp_path / "a" / "plots.txt"
+    for text in ("Rose stands.\r\n\r\nJack draws.\r\n", "Rose stands.\n\nJack draws."):
+        for encoding in ("utf-8-sig", "utf-16", "utf-8"):
+            plots.write_bytes(text.encode(encoding))
+            assert results.read(tmp_path)[0].plots == ("Rose stands.", "", "Jack draws.")
+    plots.write_bytes(b"Rose\nstands\xe9\n")
+    with pytest.raises(ConfigError, match="line 2: bytes e9 are not UTF-8: save the file as UTF-8"):
+        results.read(tmp_path)
 
 
 def test_plots_that_do_not_match_and_names_that_leave_the_folder_are_refused(tmp_path):

@@ -120,7 +120,7 @@ def test_samples_have_names_by_which_two_reports_are_paired(looks):
     shots = [f"a/{shot}" for shot in range(1, SHOTS + 1)]
     assert names["occm"] == names["shot_size"] == names["csd_cross"] == shots
     assert names["cids_cross"] == names["cids_self"] == names["copy_paste"] == names["clothes"] == ["a/Ann", "a/Bob"]
-    assert names["relative_size"] == ["a/Ann and Bob"]
+    assert names["relative_size"] == ["a"]
     assert sorted(names["lt_script"]) == sorted(f"{shot}.{who}" for shot in shots for who in WHO)
     assert notes == []
     for metric, samples in found.samples.items():
@@ -204,7 +204,8 @@ def test_sizes_are_read_from_the_script():
 
 def test_relative_size_is_msvbenchs_formula():
     found = script.relative_sizes({("s", "a", "b"): [1.0, 1.1], ("s", "a", "c"): [2.0, 1.0], ("s", "b", "c"): [1.0]})
-    assert found == pytest.approx({"s/a and b": 0.9, "s/a and c": 0.0})
+    assert found == pytest.approx({"s": 1 - (0.1 + 1) / 2})
+    assert script.relative_sizes({("s", "a", "b"): [1.0, 3.0]}) == {"s": 0}
 
 
 def test_the_word_error_rate_equals_torchmetrics():

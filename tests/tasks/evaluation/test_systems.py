@@ -1,6 +1,5 @@
 """Results become a report: the same in one process as in many, done once, and with a reason for what can't be told."""
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -17,6 +16,7 @@ from tasks.evaluation import shards, stage, systems
 from tasks.made import Answer
 from tasks.progress import silent
 from tests.tasks import tiny_metrics
+from tests.tasks.clips import beeping
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +74,19 @@ def test_actors_see_what_one_process_sees_bit_for_bit(config, folder, tmp_path, 
     assert all(figure.value is not None or figure.reason for figure in report.figures.values())
 
 
-def test_a_story_with_a_keyframe_without_plot_has_no_clip_score(config, folder, tmp_path):
+def test_a_keyframe_without_a_plot_has_no_clip_score_and_the_others_of_its_story_have(config, folder, tmp_path):
     (folder / "b" / "plots.txt").write_text("Rose waits.\n\nRose leaves.\n")
     (folder / "a" / "plots.txt").unlink()
     storage, some = Storage(str(tmp_path / "s")), shards.of_results(results.read(folder), 1.0)
     looks = in_one_process(config, some, storage)
-    found = figures_of("clip", config, looks.keyframes(some), [], looks.gone).figures
-    assert found["clip_score"].reason == "no story has a plot for each of its keyframes"
-    assert found["clip_sim"].n == 41
+    found = figures_of("clip", config, looks.keyframes(some), [], looks.gone)
+    assert list(found.samples["clip_score"]) == ["b/1", "b/3"]
+    assert found.figures["clip_sim"].n == 41
+    (folder / "b" / "plots.txt").unlink()
+    some = shards.of_results(results.read(folder), 1.0)
+    looks = in_one_process(config, some, storage)
+    none = figures_of("clip", config, looks.keyframes(some), [], looks.gone).figures["clip_score"]
+    assert none.reason == "no keyframe has a plot"
 
 
 def test_a_network_that_is_added_looks_alone(config, folder, tmp_path):
@@ -127,26 +132,6 @@ def test_a_stand_in_sees_blur_and_noise_and_bears_its_own_name(config, tmp_path)
     assert min(values["blur"], values["noise"]) > 0.05
 
 
-def filmed(path, cuts, late):
-    """Four seconds of grey with cuts at some seconds, and a beep so much after each."""
-    with av.open(str(path), "w") as container:
-        picture, voice = container.add_stream("mpeg4", rate=10), container.add_stream("aac", rate=16_000)
-        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
-        for number in range(40):
-            grey = np.full((48, 64, 3), 40 + 150 * (sum(number / 10 >= cut for cut in cuts) % 2), np.uint8)
-            container.mux(picture.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
-        container.mux(picture.encode())
-        times = np.arange(4 * 16_000) / 16_000
-        on = np.any([(times >= cut + late) & (times < cut + late + 0.3) for cut in cuts], axis=0)
-        samples = (on * np.sin(2 * np.pi * 440 * times) * 0.3).astype(np.float32)
-        for start in range(0, len(samples), 1024):
-            frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = 16_000, start
-            container.mux(voice.encode(frame))
-        container.mux(voice.encode())
-    return path
-
-
 def here(storage, keys, make, pool, cluster):
     """As tasks.pool.answers, in this process."""
     work = make()
@@ -165,7 +150,7 @@ def test_what_cannot_be_read_is_left_out_with_its_reason_and_the_others_are_meas
     storage, films = Storage(str(tmp_path / "s")), tmp_path / "films"
     (films / "film").mkdir(parents=True)
     (films / "film" / "1.png").write_bytes((folder / "b" / "0001.png").read_bytes())
-    filmed(folder / "movie.mp4", (0.8, 1.5, 3.0), 0)
+    beeping(folder / "movie.mp4", (0.8, 1.5, 3.0), 0)
     script = reading.parse(
         b"title: b\ncast: [{name: Ann, pictures: [ann.png]}]\nscenes: [{shots: [{plot: Rain.}]}]", "b.yaml"
     )
@@ -200,11 +185,33 @@ def test_what_cannot_be_read_is_left_out_with_its_reason_and_the_others_are_meas
     assert "ann.png' is not a picture" in said[6]
 
 
+def test_a_network_that_answers_with_no_numbers_spoils_no_metric(config, folder, tmp_path, cluster, monkeypatch):
+    monkeypatch.setattr(stage, "answers", here)
+    whole = stage.encoder
+
+    def encoder(config, module):
+        look = whole(config, module)
+        if module != "vision":
+            return look
+        return lambda images, plots: {
+            name: rows if len(images) > 3 else rows * np.nan for name, rows in look(images, plots).items()
+        }
+
+    monkeypatch.setattr(stage, "encoder", encoder)
+    (found,) = systems.reports(
+        config, {"ours": results.read(folder)}, [], {}, 0.6, Storage(str(tmp_path / "s")), cluster, silent
+    )
+    assert [note for note in found.notes if "'b'" in note] == [
+        "the story 'b' is left out: the network of vision answers with numbers that are not finite"
+    ]
+    assert found.figures["clip_score"].n == 40
+
+
 def test_sound_half_a_second_late_is_told_and_pictures_have_none(config, folder, tmp_path):
     storage = Storage(str(tmp_path / "s"))
     for late in (0, 0.5):
         (tmp_path / str(late)).mkdir()
-        filmed(tmp_path / str(late) / "a.mp4", (0.8, 1.5, 3.0), late)
+        beeping(tmp_path / str(late) / "a.mp4", (0.8, 1.5, 3.0), late)
         some = shards.of_results(results.read(tmp_path / str(late)), 1.0)
         looks = stage.Looks(config, storage, ("sound",))
         missing = looks.missing(some)

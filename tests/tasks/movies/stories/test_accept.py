@@ -17,8 +17,10 @@ from tasks.evaluation import report, stage
 from tasks.movies.quality import of_report
 from tasks.movies.stories import accept
 from tasks.movies.stories.accept import AcceptConfig
+from tasks.movies.stories.places import movie_place
 from tasks.movies.stories.prepare import Planned
 from tasks.progress import silent
+from tests.tasks.clips import beeping
 from tests.tasks.in_process import in_process
 
 FIGURES = {
@@ -45,6 +47,8 @@ def test_a_threshold_of_no_metric_is_an_error():
     accept.require_known(AcceptConfig(least={"occm": 1, "similarity_efficientnet_lite0": 0.5}), KeyframeMetricsConfig())
     with pytest.raises(ConfigError, match="unknown metric 'ocm'; there are: clip_score"):
         accept.require_known(AcceptConfig(least={"ocm": 1}), KeyframeMetricsConfig())
+    with pytest.raises(ValueError, match="finite number"):
+        AcceptConfig(most={"copy_paste": float("nan")})
 
 
 def test_a_quality_report_is_a_page_with_values_and_reasons(tmp_path):
@@ -64,9 +68,13 @@ def test_keyframes_of_movies_are_measured_with_their_stories(tmp_path, monkeypat
     for frame in frames:
         picture = random.integers(0, 256, (48, 64, 3)).astype(np.uint8)
         storage.write_bytes(f"pieces/keyframes/{frame.keyframe}.webp", encode(picture, 90))
-    plan = SimpleNamespace(story=story, keyframes=lambda: iter(frames), pictures={})
+    plan = SimpleNamespace(story=story, keyframes=lambda: iter(frames), pictures={}, movie="0123456789abcdef")
+    beeping(tmp_path / "movie.mp4", (0.8, 1.5, 3.0), late=0.5)
+    storage.write_bytes(movie_place(plan), (tmp_path / "movie.mp4").read_bytes())
     found = accept.measure([Planned("a.yaml", plan)], KeyframeMetricsConfig(), 0.6, storage, ClusterConfig(), silent)
     assert (found.n, found.figures["occm"].value) == (2, 100)
     assert found.figures["similarity_efficientnet_lite0"].n == 1
     assert found.figures["shot_size"].reason == "no shot with a face has a size in the script"
     assert found.figures["cids_cross"].reason == "no member of the cast has a photograph with a face"
+    assert found.figures["sound_step"].value == pytest.approx(0.5, abs=0.11)
+    assert "the script names no camera move" in found.figures["camera"].reason
