@@ -8,7 +8,10 @@ from contextlib import contextmanager
 
 from storage.errors import StorageError
 
-KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (gs: GOOGLE_APPLICATION_CREDENTIALS)"
+KEYS = (
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (gs: GOOGLE_APPLICATION_CREDENTIALS, az: AZURE_STORAGE_ACCOUNT_NAME "
+    "and AZURE_STORAGE_ACCOUNT_KEY)"
+)
 """Where object stores look for keys."""
 
 _FULL = re.compile(r"no space left|disk quota exceeded|file too large|not enough space", re.IGNORECASE)

@@ -24,7 +24,7 @@ err = Console(stderr=True, highlight=False)
 _TERMINATED = 128 + signal.SIGTERM
 
 RecipeName = Annotated[str, typer.Option("--recipe", help="Where the settings come from; see `moviedreamer list`.")]
-StorageUri = Annotated[str, typer.Option("--storage", metavar="URI", help="Folder, file://, s3:// or gs://.")]
+StorageUri = Annotated[str, typer.Option("--storage", metavar="URI", help="Folder, file://, s3://, gs:// or az://.")]
 Into = Annotated[bool, typer.Option("--into", help="Use a folder that is not empty; its files are left alone.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
