@@ -110,7 +110,7 @@ def arrow(uri: str) -> "tuple[FileSystem, str]":
     if not account:
         raise ValueError("AZURE_STORAGE_ACCOUNT_NAME is not set: export the name of the storage account")
     keys = {name: os.environ.get(f"AZURE_STORAGE_{name.upper()}") for name in ("account_key", "sas_token")}
-    options: dict[str, Any] = dict([(name, key) for name, key in keys.items() if key][:1])  # else the machine's identity
+    options: dict[str, Any] = dict([(name, key) for name, key in keys.items() if key][:1])
     if endpoint := os.environ.get("AZURE_STORAGE_ENDPOINT"):
         server = urlsplit(endpoint)
         host = server.netloc.removeprefix(account)  # from a "." on it is a domain of accounts
