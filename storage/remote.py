@@ -19,6 +19,7 @@ from pydantic import BeforeValidator
 
 from storage.errors import FilmError
 from storage.guard import KEYS, lacks_keys
+from storage.masked import PASSWORD, SIGNED, masked
 from storage.printable import is_utf8, printable
 
 if TYPE_CHECKING:
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
 
 OBJECT_STORES = ("s3", "gs", "az")
 _PLACE_AND_OPTIONS = re.compile(r"(?P<place>.*?)(\?(?P<options>[a-z_]+=[^?]*))?", re.DOTALL)
-_PASSWORD = re.compile(r"://[^/@:]*:(?!\d*/)[^@]*@")  # a port is none; keys may hold "/"
-_SIGNED = re.compile(  # by Amazon, Google, CloudFront, Azure and others
-    r"(?<=[?&])(X-(Amz|Goog)-[\w-]+|Signature|Expires|Policy|Key-Pair-Id|AWSAccessKeyId|GoogleAccessId|sig|se|st|sp|sv|sr"
-    r"|spr|sip|ske|skt|sks|skv|skoid|sktid|((access|auth)_?)?token|api_?key|password)=[^&\s'\"]*&?",
-    re.IGNORECASE,
-)
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
@@ -66,14 +61,9 @@ def address(source: str) -> str:
         return source
     scheme, place, _ = split(source)
     if scheme in OBJECT_STORES:
-        return _masked(f"{scheme}://{place}")
-    bare = _SIGNED.sub("", source)
-    return _masked(source if bare == source else bare.rstrip("?&"))
-
-
-def masked(text: str) -> str:
-    """A text, as a setting, without the keys and signatures of the addresses in it."""
-    return _masked(_SIGNED.sub("", text))
+        return masked(f"{scheme}://{place}")
+    bare = masked(source)
+    return bare.rstrip("?&") if SIGNED.search(source) else bare
 
 
 def reached(source: str, known: Iterable[str]) -> str:
@@ -109,8 +99,11 @@ def arrow(uri: str) -> "tuple[FileSystem, str]":
     account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME")
     if not account:
         raise ValueError("AZURE_STORAGE_ACCOUNT_NAME is not set: export the name of the storage account")
-    keys = {name: os.environ.get(f"AZURE_STORAGE_{name.upper()}") for name in ("account_key", "sas_token")}
-    options: dict[str, Any] = dict([(name, key) for name, key in keys.items() if key][:1])
+    options: dict[str, Any] = {}  # without either, the machine's identity
+    if key := os.environ.get("AZURE_STORAGE_ACCOUNT_KEY"):
+        options["account_key"] = key
+    elif token := os.environ.get("AZURE_STORAGE_SAS_TOKEN"):
+        options["sas_token"] = f"?{token.removeprefix('?')}"
     if endpoint := os.environ.get("AZURE_STORAGE_ENDPOINT"):
         server = urlsplit(endpoint)
         host = server.netloc.removeprefix(account)  # from a "." on it is a domain of accounts
@@ -240,7 +233,7 @@ def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
     import fsspec
 
     scheme, place, options = split(uri)
-    if _PASSWORD.search(uri):
+    if PASSWORD.search(uri):
         raise ValueError("a password stands in it: give keys in the environment, which is never shown or kept")
     if scheme in OBJECT_STORES:
         from fsspec.implementations.arrow import ArrowFSWrapper
@@ -280,7 +273,3 @@ def _explained(source: str) -> Iterator[None]:
         said = getattr(error, "strerror", None) or " ".join(text.split())[:300]
         reason = "unreachable" if is_remote(source) else "unreadable"
         raise FilmError(reason, f"{shown!r} cannot be read: {said}") from error
-
-
-def _masked(source: str) -> str:
-    return _PASSWORD.sub("://***@", source)

@@ -34,6 +34,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({}, {}),
         ({"ACCOUNT_KEY": "a2V5"}, {"account_key": "a2V5"}),
+        ({"SAS_TOKEN": "sv=1&sig=2"}, {"sas_token": "?sv=1&sig=2"}),
         ({"SAS_TOKEN": "?sv=1&sig=2"}, {"sas_token": "?sv=1&sig=2"}),
         (
             {"ENDPOINT": "http://127.0.0.1:10000/films"},
