@@ -7,7 +7,8 @@ A flow run curates films through all stages of the curation, with fake models: i
 two nodes, its states are in a Prefect server on Postgres (benchmarks/stack.py). In each round every fault strikes once,
 in random order, in runs of its kind (a Ray job, one with its tables in S3, ...). When a run has ended, each row of each
 table is compared with that of a run that nobody disturbed. Runs that hang are cancelled, until nothing is left of them.
-The outcome of each strike is appended to a file when its run has ended, and the same command goes on with the rest.
+The outcome of each strike is appended to a file when its run has ended. The same command goes on with the rest, and
+prints the table of all. The faults are in benchmarks/strikes.py.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -35,6 +36,7 @@ import fakes
 import stack as stacks
 from killed import difference
 from prefect import flow
+from strikes import CANCELS, STRIKES
 
 from flows.server.home import home
 from flows.server.keeper import kept
@@ -129,46 +131,6 @@ def row(fault: str, outcomes: Sequence[Outcome]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def worker(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    stacks.until(parts.ray_workers, "a Ray worker")
-    kill(draw.choice(parts.ray_workers()))
-
-
-def node(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    address = draw.choice(stacks.NODES)
-    for process in stacks.family(parts.raylets()[address]):
-        kill(process)
-    parts.kill(address, group=True)
-    parts.start_node(address)
-
-
-def driver(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    stacks.until(lambda: parts.drivers(run), "the driver")
-    for process in parts.drivers(run):
-        kill(process)
-
-
-def submitter(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    """The process that waits for the Ray job."""
-    stacks.until(lambda: parts.waiting(run), "the process that waits for the Ray job")
-    for process in parts.waiting(run):
-        kill(process)
-
-
-def prefect_worker(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    parts.kill("worker")
-    parts.start_worker()
-
-
-def machine(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    """The Prefect worker and the flow's process at once."""
-    stacks.until(lambda: parts.drivers(run), "the driver")
-    parts.kill("worker")
-    for process in parts.drivers(run):
-        kill(process)
-    parts.start_worker()
-
-
 def rescue(parts: stacks.Stack) -> None:
     """What cron does: calls flows.server.rescue every minute, for which the benchmark's flow is one of ours."""
     code = "from flows.server import rescue; rescue._ours = lambda client, run: True; print(*rescue.reap())"
@@ -177,86 +139,31 @@ def rescue(parts: stacks.Stack) -> None:
         subprocess.run([sys.executable, "-c", code], env=parts.environment, capture_output=True, check=False)
 
 
-def prefect_server(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    parts.kill("server", group=True)
-    parts.start_prefect()
-
-
-def postgres(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    parts.control_postgres("restart", "-m", "immediate")
-
-
-def s3(mood: str) -> "Strike":
-    """The object store behaves so for 20 s."""
-
-    def strike(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-        parts.proxy.mood = mood
-        time.sleep(20)
-        parts.proxy.mood = ""
-
-    return strike
-
-
-def full(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    """The disk that holds the storage is full for 20 s."""
-    ballast = parts.small_disk / "ballast"
-    with suppress(OSError), ballast.open("wb") as file:
-        while True:
-            file.write(bytes(1 << 16))
-            file.flush()
-    time.sleep(20)
-    ballast.unlink()
-
-
-def clock(parts: stacks.Stack, run: str, draw: random.Random) -> None:
-    """The clock of all processes of the run jumps by up to a day, back or forth (benchmarks/jumping_clock.c)."""
-    with (parts.folder / "clock").open("r+b") as offset:
-        offset.write(draw.randint(-86400, 86400).to_bytes(8, sys.byteorder, signed=True))
-
-
-Strike = Callable[[stacks.Stack, str, random.Random], None]
-STRIKES: Mapping[str, tuple[Strike, str]] = {
-    "SIGKILL of a Ray worker": (worker, "job"),
-    "SIGKILL of a Ray node": (node, "job"),
-    "SIGKILL of the job's driver": (driver, "job"),
-    "SIGKILL of the process that waits for the job": (submitter, "job"),
-    "SIGKILL of the Prefect worker": (prefect_worker, "job"),
-    "SIGKILL of the Prefect worker, flow in its process": (prefect_worker, "process"),
-    "SIGKILL of the flow's process": (driver, "process"),
-    "SIGKILL of Prefect worker and flow's process at once": (machine, "process"),
-    "restart of the Prefect server": (prefect_server, "job"),
-    "restart of Postgres": (postgres, "job"),
-    "S3 answers 500": (s3("500"), "s3"),
-    "S3 answers 503": (s3("503"), "s3"),
-    "S3 drops connections": (s3("silent"), "s3"),
-    "S3 drops every third request": (s3("unheard"), "s3"),
-    "S3 drops every third answer of a commit": (s3("unanswered"), "s3"),
-    "full disk": (full, "disk"),
-    "clock jump": (clock, "clock"),
-}
-"""Fault -> who strikes, and what kind of run: a Ray job, with its storage in a folder, in S3 or on a small disk; or a
-process of the Prefect worker, which is a driver on the cluster, or has a Ray of its own and a clock that can jump."""
-
-CANCELS: Mapping[str, tuple[str, str]] = {
-    "cancel of a hung flow, Ray job": ("work", "job"),
-    "cancel of a hung training, Ray job": ("training", "job"),
-    "cancel of a hung flow, process": ("work", "process"),
-    "cancel of a flow that hangs before Ray, process": ("start", "process"),
-}
-
-
 def main() -> None:
     """Prints the table line by line, and the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=5, help="of each fault")
+    parser.add_argument("--times", type=int, default=5, help="of each fault; 0 only prints the table")
     parser.add_argument("--fault", default="", help="only those whose name has this in it")
     parser.add_argument("--films", type=int, default=12)
     parser.add_argument("--keyframes", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=Path("faults.jsonl"), help="gets a line for each strike")
     args = parser.parse_args()
-    faults = [fault for fault in [*STRIKES, *CANCELS] if args.fault in fault]
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    if any(lacking(of, kind, args.times, args) for of in (STRIKES, CANCELS) for kind in stacks.KINDS):
+        strike(args)
+    told = [outcome for outcome in read(args.results) if args.fault in outcome.fault]
+    print(_HEAD)
+    for fault in (*STRIKES, *CANCELS):
+        if found := [outcome for outcome in told if outcome.fault == fault]:
+            print(row(fault, found))
+    bad = sum(outcome.bad for outcome in told)
+    result = {"name": "faults_lost_doubled_and_left", "value": bad, "unit": "rows and left-overs", "baseline": None}
+    print(json.dumps(result | {"ratio": None, "n": len(told)}))
+
+
+def strike(args: argparse.Namespace) -> None:
+    """Strikes until every fault wanted has struck so often, in rounds."""
     folder = tempfile.TemporaryDirectory(prefix="md", ignore_cleanup_errors=True)
     with folder as name, stacks.stack(Path(name)) as parts:
         os.environ.update((name, value) for name, value in parts.environment.items() if name.startswith("AWS_"))
@@ -267,13 +174,6 @@ def main() -> None:
                 append(args.results, bench.struck(strikes, kind))
             for fault in lacking(CANCELS, kind, times, args):
                 append(args.results, [bench.cancelled(fault)])
-    found = [outcome for outcome in read(args.results) if outcome.fault in faults]
-    print(_HEAD)
-    for fault in faults:
-        print(row(fault, [outcome for outcome in found if outcome.fault == fault]))
-    bad = sum(outcome.bad for outcome in found)
-    result = {"name": "faults_lost_doubled_and_left", "value": bad, "unit": "rows and left-overs", "baseline": None}
-    print(json.dumps(result | {"ratio": None, "n": len(found)}))
 
 
 def lacking(faults: Mapping[str, tuple[object, str]], kind: str, times: int, args: argparse.Namespace) -> list[str]:
@@ -412,11 +312,6 @@ class Bench:
         with suppress(TimeoutError):
             stacks.until(lambda: self.over(run), "the end of the run", _RUN_LIMIT)
         return self.parts.state(run) == "COMPLETED"
-
-
-def kill(process: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
 
 
 def begun(log: str) -> list[Work]:

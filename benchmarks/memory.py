@@ -92,10 +92,10 @@ def resident(process: int) -> float:
     found = [process]
     for one in found:
         found += children.get(one, [])
-    return sum(map(_proportional, found)) / 1024
+    return sum(map(proportional, found)) / 1024
 
 
-def _proportional(process: int) -> int:
+def proportional(process: int) -> int:
     """KiB, each shared page divided by how many processes share it."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()

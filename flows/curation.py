@@ -35,7 +35,7 @@ def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Seque
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3:// or gs://.
+        storage: folder, file://, s3://, gs:// or az://.
         overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
@@ -51,7 +51,7 @@ def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3:// or gs://.
+        storage: folder, file://, s3://, gs:// or az://.
         overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
@@ -67,7 +67,7 @@ def export_webdataset(recipe: str = "laptop", storage: str = "out", overrides: S
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3:// or gs://.
+        storage: folder, file://, s3://, gs:// or az://.
         overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:

@@ -41,7 +41,7 @@ def render_movies(
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3:// or gs://.
+        storage: folder, file://, s3://, gs:// or az://.
         overrides: settings to change, `a.b=c` each, as `--set` on the command line.
         snapshot: id; "" for the recipe's own films.
         autoencoder: the model's folder in the storage; "" for the recipe's own.
@@ -70,7 +70,7 @@ def evaluate(
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3:// or gs://.
+        storage: folder, file://, s3://, gs:// or az://.
         overrides: settings to change, `a.b=c` each, as `--set` on the command line.
         snapshot: id; "" for the recipe's own films.
         autoencoder: the model's folder in the storage; "" for the recipe's own.

@@ -27,7 +27,7 @@ def render_stories(recipe: str = "laptop", storage: str = "out", overrides: Sequ
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3:// or gs://.
+        storage: folder, file://, s3://, gs:// or az://.
         overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:

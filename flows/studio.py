@@ -17,7 +17,7 @@ def studio(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3:// or gs://.
+        storage: folder, file://, s3://, gs:// or az://.
         overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:

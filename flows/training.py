@@ -33,7 +33,7 @@ def train_autoencoder(
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3:// or gs://.
+        storage: folder, file://, s3://, gs:// or az://.
         overrides: settings to change, `a.b=c` each, as `--set` on the command line.
         snapshot: id of what to learn from; "" for the recipe's own films.
 
@@ -59,7 +59,7 @@ def train_decoder(
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3:// or gs://.
+        storage: folder, file://, s3://, gs:// or az://.
         overrides: settings to change, `a.b=c` each, as `--set` on the command line.
         snapshot: id of what to learn from; "" for the recipe's own films.
         autoencoder: the model's folder in the storage; "" for the recipe's own.
@@ -85,7 +85,7 @@ def train_autoregressive(
 
     Args:
         recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3:// or gs://.
+        storage: folder, file://, s3://, gs:// or az://.
         overrides: settings to change, `a.b=c` each, as `--set` on the command line.
         snapshot: id of what to learn from; "" for the recipe's own films.
         autoencoder: folder of the model that makes the tokens; "" for the recipe's own.

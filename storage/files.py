@@ -20,7 +20,7 @@ from storage.errors import StorageError
 from storage.guard import guarded, storage_error
 from storage.layout import RECORD
 from storage.printable import is_utf8
-from storage.remote import address, split
+from storage.remote import address, arrow, split
 from storage.tree import walk
 from storage.uri import delta_options, escaped, root_uri
 
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Files:
-    """A folder, `file://`, `s3://` or `gs://`; relative folders are resolved where the object is made.
+    """A folder, `file://`, `s3://`, `gs://` or `az://`; relative folders are resolved where the object is made.
 
     In a remote URI "%20" stands for a blank, as for Delta and Arrow; a blank itself may stand there too.
 
@@ -68,17 +68,17 @@ class Files:
         return None if self.is_local else delta_options(self.uri)
 
     @cached_property
-    def _fs(self) -> tuple["FileSystem", str]:
+    def filesystem(self) -> tuple["FileSystem", str]:
+        """Arrow's file system, and the root's path in it."""
         from pyarrow import ArrowException
-        from pyarrow.fs import FileSystem, LocalFileSystem
+        from pyarrow.fs import LocalFileSystem
 
         if self.is_local:
             return LocalFileSystem(), self.uri
         try:
-            filesystem, path = FileSystem.from_uri(self.uri)
-        except (ArrowException, OSError) as error:
+            return arrow(self.uri)
+        except (ArrowException, ValueError, OSError) as error:
             raise storage_error(error, "open", self.base) from error
-        return filesystem, str(path)
 
     @property
     def objects(self) -> "ObjectStore":
@@ -86,13 +86,14 @@ class Files:
         from obstore.store import from_url
 
         options: Any = dict(self.delta_options or {})
-        plain: Any = {"allow_http": options.pop("AWS_ALLOW_HTTP", os.environ.get("AWS_ALLOW_HTTP", "")) == "true"}
+        http = (options.pop("AWS_ALLOW_HTTP", ""), *(os.environ.get(f"{of}_ALLOW_HTTP") for of in ("AWS", "AZURE")))
+        plain: Any = {"allow_http": "true" in http}
         with guarded("open", self.base):
             store: ObjectStore = from_url(self.base, config=options, client_options=plain)
         return store
 
     def _at(self, rel: str) -> tuple["FileSystem", str]:
-        filesystem, root = self._fs
+        filesystem, root = self.filesystem
         if rel.startswith("/") or ".." in PurePosixPath(rel).parts:
             raise ValueError(f"{rel!r} is not a path below the storage root")
         return filesystem, f"{root.rstrip('/')}/{rel}".rstrip("/") or "/"
@@ -129,7 +130,7 @@ class Files:
             )
 
     def check_room(self, size: int) -> None:
-        """Raises StorageError when a folder has no room for `size` more bytes; nobody can tell of s3:// and gs://."""
+        """Raises StorageError when a folder has no room for `size` more bytes; nobody can tell of an object store."""
         if not self.is_local:
             return
         with guarded("write to", self.base):
@@ -227,7 +228,7 @@ class Files:
 
     def delete_empty(self, folders: Iterable[str]) -> None:
         """Removes those of the folders in which nothing is, the deeper ones first; a link to one is a user's."""
-        filesystem, _ = self._fs
+        filesystem, _ = self.filesystem
         for folder in sorted(set(folders), key=lambda one: one.count("/"), reverse=True):
             path = self._at(folder)[1]
             with guarded("delete", self.url(folder)):

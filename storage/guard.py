@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from storage.errors import StorageError
+from storage.masked import masked
 
-KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (gs: GOOGLE_APPLICATION_CREDENTIALS)"
+KEYS = (
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (gs: GOOGLE_APPLICATION_CREDENTIALS, az: AZURE_STORAGE_ACCOUNT_NAME "
+    "and AZURE_STORAGE_ACCOUNT_KEY)"
+)
 """Where object stores look for keys."""
 
 _FULL = re.compile(r"no space left|disk quota exceeded|file too large|not enough space", re.IGNORECASE)
@@ -20,7 +24,7 @@ _CLOSED_CODES = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 def storage_error(error: Exception, doing: str, url: str) -> StorageError:
     """The StorageError for `error`, met while `doing` (such as "write") at `url`."""
-    code, text = getattr(error, "errno", None), str(error)
+    code, text = getattr(error, "errno", None), masked(str(error))
     if code in _FULL_CODES or _FULL.search(text):
         return StorageError(
             f"cannot {doing} {url!r}: no space left there; free some or name another place with --storage, "

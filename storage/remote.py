@@ -1,7 +1,7 @@
 """Films by path or URI: looked up where they are, and copied here only while somebody works on them.
 
-s3:// and gs:// are read as storages are (storage.root says how keys and options are given); everything else that fsspec
-knows is read by fsspec, with the package that it asks for.
+s3://, gs:// and az:// are read as storages are (storage.root says how keys and options are given); everything else that
+fsspec knows is read by fsspec, with the package that it asks for.
 """
 
 import os
@@ -12,26 +12,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from pydantic import BeforeValidator
 
 from storage.errors import FilmError
 from storage.guard import KEYS, lacks_keys
+from storage.masked import PASSWORD, SIGNED, masked
 from storage.printable import is_utf8, printable
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+    from pyarrow.fs import FileSystem
 
-_PYARROW = ("s3", "gs")
+OBJECT_STORES = ("s3", "gs", "az")
 _PLACE_AND_OPTIONS = re.compile(r"(?P<place>.*?)(\?(?P<options>[a-z_]+=[^?]*))?", re.DOTALL)
-_PASSWORD = re.compile(r"://[^/@:]*:(?!\d*/)[^@]*@")  # a port is none; keys may hold "/"
-_SIGNED = re.compile(  # by Amazon, Google, CloudFront, Azure and others
-    r"(?<=[?&])(X-(Amz|Goog)-[\w-]+|Signature|Expires|Policy|Key-Pair-Id|AWSAccessKeyId|GoogleAccessId|sig|se|st|sp|sv|sr"
-    r"|spr|sip|ske|skt|sks|skv|skoid|sktid|((access|auth)_?)?token|api_?key|password)=[^&\s'\"]*&?",
-    re.IGNORECASE,
-)
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
@@ -64,15 +60,10 @@ def address(source: str) -> str:
     if not is_remote(source):
         return source
     scheme, place, _ = split(source)
-    if scheme in _PYARROW:
-        return _masked(f"{scheme}://{place}")
-    bare = _SIGNED.sub("", source)
-    return _masked(source if bare == source else bare.rstrip("?&"))
-
-
-def masked(text: str) -> str:
-    """A text, as a setting, without the keys and signatures of the addresses in it."""
-    return _masked(_SIGNED.sub("", text))
+    if scheme in OBJECT_STORES:
+        return masked(f"{scheme}://{place}")
+    bare = masked(source)
+    return bare.rstrip("?&") if SIGNED.search(source) else bare
 
 
 def reached(source: str, known: Iterable[str]) -> str:
@@ -82,15 +73,43 @@ def reached(source: str, known: Iterable[str]) -> str:
     scheme, place, options = split(source)
     for uri in known:
         theirs, other, how = split(uri)
-        if scheme not in _PYARROW and address(uri) == source:
+        if scheme not in OBJECT_STORES and address(uri) == source:
             return uri
-        if scheme in _PYARROW and how and not options and _bucket(theirs, other) == _bucket(scheme, place):
+        if scheme in OBJECT_STORES and how and not options and _bucket(theirs, other) == _bucket(scheme, place):
             return f"{source}?{how}"
     return source
 
 
 def _bucket(scheme: str, place: str) -> tuple[str, str]:
     return scheme, place.partition("/")[0]
+
+
+def arrow(uri: str) -> "tuple[FileSystem, str]":
+    """Arrow's file system of an object store's URI, and the URI's path in it.
+
+    Raises:
+        ValueError: no AZURE_STORAGE_ACCOUNT_NAME.
+    """
+    from pyarrow.fs import AzureFileSystem, FileSystem
+
+    scheme, place, _ = split(uri)
+    if scheme != "az":
+        filesystem, path = FileSystem.from_uri(uri)
+        return filesystem, str(path)
+    account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME")
+    if not account:
+        raise ValueError("AZURE_STORAGE_ACCOUNT_NAME is not set: export the name of the storage account")
+    options: dict[str, Any] = {}  # without either, the machine's identity
+    if key := os.environ.get("AZURE_STORAGE_ACCOUNT_KEY"):
+        options["account_key"] = key
+    elif token := os.environ.get("AZURE_STORAGE_SAS_TOKEN"):
+        options["sas_token"] = f"?{token.removeprefix('?')}"
+    if endpoint := os.environ.get("AZURE_STORAGE_ENDPOINT"):
+        server = urlsplit(endpoint)
+        host = server.netloc.removeprefix(account)  # from a "." on it is a domain of accounts
+        for part in ("blob_storage", "dfs_storage"):
+            options |= {f"{part}_authority": host, f"{part}_scheme": server.scheme}
+    return AzureFileSystem(account, **options), unquote(place)
 
 
 def local_path(source: str) -> Path:
@@ -139,7 +158,7 @@ def listed(pattern: str) -> list[str]:
             files += sorted(filesystem.find(folder))
     scheme, _, options = split(pattern)
     ending = f"?{options}" if options else ""
-    if scheme in _PYARROW:
+    if scheme in OBJECT_STORES:
         return [f"{scheme}://{name}{ending}" for name in files]
     return [filesystem.unstrip_protocol(name) for name in files]
 
@@ -214,15 +233,13 @@ def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
     import fsspec
 
     scheme, place, options = split(uri)
-    if _PASSWORD.search(uri):
+    if PASSWORD.search(uri):
         raise ValueError("a password stands in it: give keys in the environment, which is never shown or kept")
-    if scheme in _PYARROW:
+    if scheme in OBJECT_STORES:
         from fsspec.implementations.arrow import ArrowFSWrapper
-        from pyarrow.fs import FileSystem
 
         bucket = f"{scheme}://{place.partition('/')[0]}" + (f"?{options}" if options else "")
-        filesystem, _ = FileSystem.from_uri(bucket)
-        return ArrowFSWrapper(filesystem), place.rstrip("/")
+        return ArrowFSWrapper(arrow(bucket)[0]), place.rstrip("/")
     filesystem, path = fsspec.core.url_to_fs(uri)
     return filesystem, str(path)
 
@@ -232,7 +249,7 @@ def _explained(source: str) -> Iterator[None]:
     """Raises FilmError in place of what file systems raise."""
     shown = address(source)
     keys = f"{shown!r} may not be read, access denied: export {KEYS} for an account that has access"
-    in_store = is_remote(source) and split(source)[0] in _PYARROW
+    in_store = is_remote(source) and split(source)[0] in OBJECT_STORES
     try:
         yield
     except FileNotFoundError as error:
@@ -256,7 +273,3 @@ def _explained(source: str) -> Iterator[None]:
         said = getattr(error, "strerror", None) or " ".join(text.split())[:300]
         reason = "unreachable" if is_remote(source) else "unreadable"
         raise FilmError(reason, f"{shown!r} cannot be read: {said}") from error
-
-
-def _masked(source: str) -> str:
-    return _PASSWORD.sub("://***@", source)

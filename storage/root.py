@@ -48,7 +48,7 @@ class Storage(Files):
             yield part
 
     def upload(self, source: Path, rel: str) -> None:
-        """Copies a local file, or a folder's files, to `rel`; each file whole or not at all.
+        """Copies a local file, or a folder's files, which nobody changes meanwhile, to `rel`; each whole or not at all.
 
         An object that is there already, as an upload that broke off left it, isn't sent again.
         """

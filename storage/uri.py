@@ -8,9 +8,8 @@ from urllib.parse import parse_qsl, quote
 from storage.errors import ConfigError
 from storage.guard import KEYS
 from storage.printable import is_utf8
-from storage.remote import address, local_path, split
+from storage.remote import OBJECT_STORES, address, local_path, split
 
-_REMOTE = ("s3", "gs")
 _NOT_FOR_DELTA = set("[]|^%\\\x7f") | set(map(chr, range(32)))
 _STAYS = "/!$&'()*+,;=:@~"  # of what may stand in a URI as it is
 _DELTA_KEYS = {
@@ -28,17 +27,22 @@ def root_uri(uri: str) -> str:
     """
     scheme, place, options = split(uri)
     if not uri.strip():
-        raise ConfigError("the storage is empty: name a folder, file://, s3:// or gs:// with --storage")
+        raise ConfigError("the storage is empty: name a folder, file://, s3://, gs:// or az:// with --storage")
     if "://" not in uri or uri.startswith("file:///"):
         return _folder(str(local_path(uri).absolute()))
+    if scheme not in OBJECT_STORES or place.startswith("/") or not place:
+        raise ConfigError(
+            f"unknown storage {address(uri)!r}: name a folder, file://, s3://bucket/.., gs://bucket/.. or "
+            "az://container/.. (with AZURE_STORAGE_ACCOUNT_NAME in the environment)"
+        )
     bucket = place.partition("/")[0]
     if "@" in bucket or (":" in bucket and "@" in place) or _KEYS & dict(parse_qsl(options)).keys():
         bare = f"{scheme}://{place.rpartition('@')[2]}"
         raise ConfigError(
             f"keys stand in the storage {bare!r}: leave them out and export {KEYS}, which are never shown or kept"
         )
-    if scheme not in _REMOTE or place.startswith("/") or not place:
-        raise ConfigError(f"unknown storage {address(uri)!r}: name a folder, file://, s3://bucket/.. or gs://bucket/..")
+    if options and scheme != "s3":
+        raise ConfigError(f"storage {address(uri)!r}: {scheme}:// takes no options ({options!r}): leave them out")
     stray = re.sub("%(?![0-9A-Fa-f]{2})", "%25", place)  # a "%" that escapes stays
     return _in_utf8(f"{scheme}://{quote(stray, f'{_STAYS}%')}" + (f"?{options}" if options else ""))
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 
 from storage.errors import MovieDreamerError
+from storage.masked import masked
 
 _LOOK_EVERY = 1.0  # seconds
 _PATIENCE = 600.0  # seconds in which the cluster answers nothing before its job is given up
@@ -33,12 +34,12 @@ class Jobs:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         from ray.job_submission import JobSubmissionClient
 
-        self.address = address
+        self.address = masked(address)
         try:
             self._client = JobSubmissionClient(address)
         except (RuntimeError, OSError) as error:
             raise JobError(
-                f"no Ray cluster answers at {address!r}, where RAY_ADDRESS has a dashboard: {error}"
+                f"no Ray cluster answers at {self.address!r}, where RAY_ADDRESS has a dashboard: {masked(str(error))}"
             ) from error
 
     def alive(self, name: str = "") -> list[str]:
@@ -64,7 +65,8 @@ class Jobs:
                 return job, False
             except (RuntimeError, OSError) as error:
                 if job not in self._all():
-                    raise JobError(f"the cluster at {self.address!r} does not take the job {job}: {error}") from error
+                    said = masked(str(error))
+                    raise JobError(f"the cluster at {self.address!r} does not take the job {job}: {said}") from error
                 # somebody else was first, or the answer was lost
 
     def wait(self, job: str) -> None:
@@ -102,7 +104,7 @@ class Jobs:
         try:
             jobs = self._client.list_jobs()
         except (RuntimeError, OSError) as error:
-            raise JobError(f"the cluster at {self.address!r} does not answer: {error}") from error
+            raise JobError(f"the cluster at {self.address!r} does not answer: {masked(str(error))}") from error
         return {job.submission_id: job.status.is_terminal() for job in jobs if job.submission_id}
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from storage.errors import ConfigError
+from storage.masked import masked
 from storage.printable import printable_lines
 from tasks.errors import FOR_USERS
 
@@ -24,7 +25,7 @@ err = Console(stderr=True, highlight=False)
 _TERMINATED = 128 + signal.SIGTERM
 
 RecipeName = Annotated[str, typer.Option("--recipe", help="Where the settings come from; see `moviedreamer list`.")]
-StorageUri = Annotated[str, typer.Option("--storage", metavar="URI", help="Folder, file://, s3:// or gs://.")]
+StorageUri = Annotated[str, typer.Option("--storage", metavar="URI", help="Folder, file://, s3://, gs:// or az://.")]
 Into = Annotated[bool, typer.Option("--into", help="Use a folder that is not empty; its files are left alone.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated.")
@@ -67,5 +68,5 @@ def exit_codes() -> Iterator[None]:
 def _end(error: Exception) -> NoReturn:
     known = isinstance(error, FOR_USERS)
     text = str(error) if known else f"{type(error).__name__}: {error} (MOVIEDREAMER_DEBUG=1 shows where)"
-    err.print(f"[bold red]error[/] {escape(printable_lines(text))}", soft_wrap=True)
+    err.print(f"[bold red]error[/] {escape(printable_lines(masked(text)))}", soft_wrap=True)
     raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error

@@ -15,7 +15,7 @@ from flows.display.shown import show_figures, shown
 from flows.server.local_api import local_api
 from flows.settings.assignments import in_utf8
 from models.metrics.figure import Figure
-from storage.remote import masked
+from storage.masked import masked
 from storage.root import Storage
 from storage.tables.rejects import NOTES, Reject
 from tasks.progress import telling

@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from flows.settings.explained import explained
 from flows.settings.recipes import resolve
+from storage.masked import masked
 from storage.printable import LINE, json_text, printable
-from storage.remote import masked
 from storage.root import Storage
 from tasks.movies.quality import of_training
 from tasks.training.engine.fit import curve, sample_sheets

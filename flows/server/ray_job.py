@@ -17,6 +17,7 @@ from prefect.states import Running
 from flows.server.keeper import kept
 from flows.server.rescue import ATTACHED, STOPPED, job_name, stop, take_up
 from storage.errors import ConfigError
+from storage.masked import masked
 from tasks.cluster import cluster_address
 from tasks.jobs import JobError, Jobs
 
@@ -43,7 +44,14 @@ def main() -> int:
     """
     flow_run, address = UUID(os.environ["PREFECT__FLOW_RUN_ID"]), cluster_address()
     if not address.startswith("http"):
-        raise ConfigError(f"RAY_ADDRESS={address!r} has no dashboard of a Ray cluster: set it to http://HEAD:8265")
+        raise ConfigError(
+            f"RAY_ADDRESS={masked(address)!r} has no dashboard of a Ray cluster: set it to http://HEAD:8265"
+        )
+    if masked(url := os.environ.get("PREFECT_API_URL", "")) != url:
+        raise ConfigError(
+            f"PREFECT_API_URL={masked(url)!r} holds a password, which Ray's dashboard would show: leave it out and set "
+            "PREFECT_API_AUTH_STRING, here and in the cluster's environment"
+        )
     signal.signal(signal.SIGTERM, _stop)
     handed_on = {name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)}
     with kept(), get_client(sync_client=True) as client:

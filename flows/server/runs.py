@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.display.shown import shown
+from storage.masked import masked
 from storage.printable import LINE, printable
 from tasks.shown import clock
 
@@ -50,7 +51,7 @@ def runs() -> list[FlowRun]:
         assert run.start_time is not None
         end = run.end_time or datetime.now(UTC)
         state = run.state_name or ""
-        said = (run.state.message or "") if run.state and not run.state.is_completed() else ""
+        said = masked(run.state.message or "") if run.state and not run.state.is_completed() else ""
         seconds = (end - run.start_time).total_seconds()
         listed.append(FlowRun(names[run.flow_id], run.name, state, seconds, tuple(stages.get(run.id, ())), said))
     return sorted(listed, key=lambda run: run.state != "Running")

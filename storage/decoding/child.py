@@ -24,6 +24,7 @@ import pyarrow as pa
 from storage.decoding.decode import DecodedFilm, KeyframesConfig
 from storage.errors import FilmError, StorageError
 from storage.films.films import FilmProbe
+from storage.masked import without_secrets
 
 _GRACE = 5  # seconds in which a server leaves
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1")
@@ -185,7 +186,8 @@ def _received(source: socket.socket, deadline: float, until: bytes = b"") -> Ite
 def _environment() -> dict[str, str]:
     home = str(Path(__file__).parents[2])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, **ONE_THREAD, **_NO_THREAD, "PYTHONPATH": os.pathsep.join(paths)}
+    bare = without_secrets(os.environ)  # a film that takes the child over could hand them out as pictures
+    return {**bare, **ONE_THREAD, **_NO_THREAD, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _folder() -> str:

@@ -99,13 +99,12 @@ def _run(job: Job, config: FitConfig, cluster: ClusterConfig) -> str:
         least = config.min_workers or config.workers
         require_gpus(cluster, least * config.gpus, f"fit.workers={least} of fit.gpus={config.gpus:g}")
     os.environ.update(_QUIET)
-    from pyarrow.fs import FileSystem
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
 
     logging.getLogger("ray.train").setLevel(logging.ERROR)
-    filesystem, root = FileSystem.from_uri(job.storage.uri)
+    filesystem, root = job.storage.filesystem
     job.storage.write_bytes(f"{job.folder}/{RAY}", b"")  # Ray Train overwrites it in any case
     trainer = TorchTrainer(
         _train,

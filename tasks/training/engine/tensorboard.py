@@ -1,5 +1,6 @@
 """The curves of a training run as event files for TensorBoard, in the run's folder in the storage."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,9 +37,11 @@ class Board:
         self._storage.write_bytes(f"{self._run}/{SAMPLES}/{step:06d}.webp", image)
 
     def upload(self) -> None:
-        """Uploads all events so far to the storage."""
+        """Uploads all events so far to the storage: a copy, because the training goes on and writes more."""
         self._writer.flush()  # type: ignore[no-untyped-call]
-        self._storage.upload(Path(self._scratch.name), self._rel)
+        with tempfile.TemporaryDirectory(prefix="moviedreamer-") as copy:
+            shutil.copytree(self._scratch.name, copy, dirs_exist_ok=True)
+            self._storage.upload(Path(copy), self._rel)
 
     def close(self) -> None:
         self._writer.close()  # type: ignore[no-untyped-call]

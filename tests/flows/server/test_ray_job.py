@@ -113,3 +113,12 @@ def test_an_address_without_a_dashboard_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     with pytest.raises(ConfigError, match="RAY_ADDRESS='head:6379' has no dashboard"):
         ray_job.main()
+
+
+def test_a_password_is_not_handed_on_to_where_everybody_sees_it(run, monkeypatch) -> None:
+    both = Both(Pending())
+    monkeypatch.setenv("PREFECT_API_URL", "https://admin:hidden@prefect/api")
+    with pytest.raises(ConfigError, match="PREFECT_API_AUTH_STRING") as caught:
+        run(both)
+    assert "hidden" not in str(caught.value)
+    assert both.handed_on == {}
