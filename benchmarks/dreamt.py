@@ -4,7 +4,8 @@
 
 Curates films of evaluation seeds with scripts in the films' own words, and dreams each from its scripts alone with the
 weights that the recipe `laptop` starts from, without any fine-tuning. An oracle that knows colours and shapes, and no
-learned model, tells places and people (oracle.py). LT is Appendix B's: of the faces of at least 96 of 512 rows that
+learned model, tells places (oracle.py); a network that learnt from drawn pictures alone counts people (counting.py),
+and the oracle's count stands beside it. LT is Appendix B's: of the faces of at least 96 of 512 rows that
 the film shows, the share that is recognised as the same person in the dream, brought to the film's size by Lanczos and
 not by super-resolution. Each figure is one JSON line with its 95 % interval, from resampled films; the baseline of a
 dream is the same film dreamt under scripts that were exchanged among its keyframes.
@@ -21,9 +22,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from embedded import SHOWN, SIZE, SMALLEST, Pictures, tell
+from counting import Counter
 from numpy.typing import NDArray
 from oracle import Oracle
+from rebuilt_films import SHOWN, SIZE, SMALLEST, Pictures, tell
 
 from drawn.truth import Truth
 from drawn.worlds import HELD_OUT
@@ -57,6 +59,7 @@ class Dreamt:
     pictures: Pictures
     place: Values
     people: Values
+    people_by_oracle: Values
     faces: Values
 
 
@@ -84,6 +87,7 @@ def measure(films: int, uri: str, path: Path | None = None) -> None:
         "few_shot_place": ("few_shot", "dreamt", "place"),
         "rebuilt_place": ("rebuilt", "dreamt", "place"),
         "rebuilt_people": ("rebuilt", "dreamt", "people"),
+        "dreamt_people_by_oracle": ("dreamt", "exchanged", "people_by_oracle"),
         "lt_rebuilt": ("rebuilt", "dreamt", "faces"),
         "lt_faces": ("dreamt", "exchanged", "faces"),
         "lt_no_faces": ("no_faces", "dreamt", "faces"),
@@ -190,15 +194,17 @@ class Judge:
     def __init__(self, truth: Truth, seconds: Sequence[int], embedder: FaceEmbedder, originals: Pictures) -> None:
         timeline = {second.second: second for second in truth.timeline}
         self.shown = [timeline[int(second)] for second in seconds]
-        self.oracle, self.embedder = Oracle(truth), embedder
+        self.oracle, self.embedder, self.counter = Oracle(truth), embedder, Counter.trained()
         self.typical = self._typical(originals)
 
     def __call__(self, pictures: Pictures) -> Dreamt:
         scenes = [t for t, second in enumerate(self.shown) if second.kind == "scene"]
         verdicts = {t: self.oracle(pictures[t]) for t in scenes}
         place = np.array([verdicts[t].place == self.shown[t].place for t in scenes], float)
-        people = np.array([verdicts[t].people == len(self.shown[t].appearances) for t in scenes], float)
-        return Dreamt(pictures, place, people, self._recognised(pictures))
+        there = np.array([len(self.shown[t].appearances) for t in scenes])
+        counted, seen = self.counter.count(pictures[scenes]), np.array([verdicts[t].people for t in scenes])
+        people, by_oracle = (counted == there).astype(float), (seen == there).astype(float)
+        return Dreamt(pictures, place, people, by_oracle, self._recognised(pictures))
 
     def _large(self, t: int) -> list[str]:
         """Characters whose face is large in a keyframe."""

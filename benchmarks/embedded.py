@@ -1,201 +1,35 @@
-"""What does an autoencoder that learnt a world of drawn films know of films that it never saw?
+"""What do the embedded models know of a world of drawn films, and of films that they never saw?
 
-    python benchmarks/embedded.py FOLDER [--films 8]
+    python benchmarks/embedded.py [WEIGHTS] [--films 8]
 
-Draws films of evaluation seeds, and as many with the looks and the place that no training film has, and rebuilds every
-keyframe from its two tokens at 224x128, without any fine-tuning. Each figure is one JSON line with its 95 % interval,
-from resampled films; the baseline is a principal component analysis of whole keyframes with as many numbers, fitted to
-films of training seeds. Faces of at least 96 of 512 rows are brought to 896x512 by Lanczos, without super-resolution,
-and count when dlib's network finds their own person nearest among the film's.
+Prints one JSON line a figure, with its baseline and the 95 % interval from resampled films: keyframes rebuilt from
+their own tokens (rebuilt_films.py), films dreamt from their scripts alone (dreamt.py), and a story in plain words
+(story.py). Nothing is fine-tuned. WEIGHTS is the folder of another autoencoder, such as the recipe `world` trains; then
+only rebuilt keyframes are measured.
 """
 
 import argparse
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import tempfile
 from pathlib import Path
 
-import cv2
-import numpy as np
-import torch
-from numpy.typing import NDArray
+import dreamt
+import rebuilt_films
+import story
 
-from drawn.film import draw_frames, truth
-from drawn.truth import Second
-from drawn.worlds import EVALUATION, HELD_OUT, TRAINING
-from models.autoencoder.autoencoder import DiffusionAutoencoder
-from models.face import DlibConfig, Face, FaceEmbedder, build
-from models.vision import LatentsConfig, build_features
-
-SIZE, SHOWN = (224, 128), (896, 512)
-SECONDS, TRIM = 96, 4
-SMALLEST = 96  # rows of a face, of 512
-BASELINE_FILMS = 12
-_THERE = 0.3  # intersection over union of a face that was found with the true one
-
-Pictures = NDArray[np.uint8]  # T x height x width x 3
-
-
-@dataclass(frozen=True)
-class Film:
-    """A drawn film's keyframes, and what they show."""
-
-    seed: int
-    pictures: Pictures
-    seconds: Sequence[Second]
-
-    @classmethod
-    def draw(cls, seed: int) -> "Film":
-        times = range(TRIM, SECONDS - TRIM)
-        told = truth(seed, SECONDS, SIZE).timeline
-        return cls(seed, np.stack(list(draw_frames(seed, times, SECONDS, SIZE))), [told[t] for t in times])
-
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """What came of a film: one value a keyframe, or a face."""
-
-    psnr: NDArray[np.float64]
-    first: NDArray[np.float64]
-    near: NDArray[np.float64]
-    faces: NDArray[np.float64]
+EMBEDDED = Path(__file__).parent.parent / "models" / "embedded" / "autoencoder"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--films", type=int, default=8)
-    parser.add_argument("weights", type=Path, help="folder of an autoencoder, such as the recipe world trains")
-    parser.add_argument("--steps", type=int, default=1, help="of the decoder's diffusion")
+    parser.add_argument("weights", type=Path, nargs="?", help="folder of another autoencoder than the embedded one")
     parser.add_argument("--sheet", type=Path, help="write originals and rebuilt keyframes to this PNG")
     args = parser.parse_args()
-    model = DiffusionAutoencoder.from_pretrained(args.weights)
-    embedder = build(DlibConfig())
-    ordinary = [seed for seed in EVALUATION if seed not in HELD_OUT]
-    sets = {"": ordinary[-args.films :], "_held_out": list(HELD_OUT)[: args.films]}
-    components = Components(model.config.compressor.tokens * model.config.compressor.token_width)
-    for suffix, seeds in sets.items():
-        films = [Film.draw(seed) for seed in seeds]
-        mine, theirs, drawn = [], [], []
-        for film in films:
-            rebuilt = rebuild(model, film.pictures, args.steps)
-            drawn.append(rebuilt)
-            mine.append(compare(film, rebuilt, embedder))
-            theirs.append(compare(film, components(film.pictures), embedder))
-        for name, unit, pick in FIGURES:
-            tell(name + suffix, unit, [pick(one) for one in mine], [pick(one) for one in theirs], seeds)
-        if args.sheet:
-            path = args.sheet.with_stem(args.sheet.stem + suffix)
-            cv2.imwrite(str(path), cv2.cvtColor(sheet(films, drawn), cv2.COLOR_RGB2BGR))
-
-
-def rebuild(model: DiffusionAutoencoder, pictures: Pictures, steps: int) -> Pictures:
-    """Keyframes from their own two tokens."""
-    encoder = build_features(LatentsConfig(), model.codec)
-    images_T3HW = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-    with torch.inference_mode():
-        tokens_TLD = torch.cat([model.encode(encoder(some)) for some in torch.split(images_T3HW, 32)])
-        latents = model.reconstruct(tokens_TLD, seeds=range(len(tokens_TLD)), steps=steps)
-        drawn_T3HW = torch.cat([model.codec.decode(some) for some in torch.split(latents, 32)])
-    made: Pictures = (drawn_T3HW * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    return made
-
-
-class Components:
-    """Whole keyframes by their principal components, fitted to films of training seeds."""
-
-    def __init__(self, numbers: int) -> None:
-        times = range(TRIM, SECONDS - TRIM, 2)
-        films = (draw_frames(seed, times, SECONDS, SIZE) for seed in range(TRAINING, TRAINING + BASELINE_FILMS))
-        rows_TP = np.stack([frame for frames in films for frame in frames]).reshape(BASELINE_FILMS * len(times), -1)
-        rows_TP = rows_TP.astype(np.float32) / 255
-        self.mean_P = rows_TP.mean(0)
-        self.basis_CP = np.linalg.svd(rows_TP - self.mean_P, full_matrices=False)[2][:numbers]
-
-    def __call__(self, pictures: Pictures) -> Pictures:
-        rows_TP = pictures.reshape(len(pictures), -1) / 255 - self.mean_P
-        made = self.mean_P + rows_TP @ self.basis_CP.T @ self.basis_CP
-        rounded: Pictures = (made.clip(0, 1) * 255).round().astype(np.uint8).reshape(pictures.shape)
-        return rounded
-
-
-def compare(film: Film, made: Pictures, embedder: FaceEmbedder) -> Rebuilt:
-    """Rebuilt keyframes against all originals of their film."""
-    own_TP, made_TP = (some.reshape(len(some), -1).astype(np.float64) / 255 for some in (film.pictures, made))
-    errors_TT = np.stack([((own_TP - row_P) ** 2).mean(1) for row_P in made_TP])
-    places_T, found_T = np.arange(len(errors_TT)), errors_TT.argmin(1)
-    return Rebuilt(
-        -10 * np.log10(errors_TT.diagonal().clip(min=1e-6)),
-        (found_T == places_T).astype(float),
-        (abs(found_T - places_T) <= 2).astype(float),
-        recognised(film, made, embedder),
-    )
-
-
-def recognised(film: Film, made: Pictures, embedder: FaceEmbedder) -> NDArray[np.float64]:
-    """For each large face whether it is there and its own person's is the nearest in the film."""
-    seen = dict[str, list[NDArray[np.float32]]]()
-    for name, face in _faces(film, film.pictures, embedder):
-        if face is not None and face.embedding is not None:
-            seen.setdefault(name, []).append(face.embedding)
-    names = sorted(seen)
-    typical = np.stack([np.mean(seen[name], axis=0) for name in names])
-    right = []
-    for name, face in _faces(film, made, embedder):
-        embedding = face.embedding if face else None
-        right.append(embedding is not None and names[int(np.linalg.norm(typical - embedding, axis=1).argmin())] == name)
-    return np.array(right, float)
-
-
-def _faces(film: Film, pictures: Pictures, embedder: FaceEmbedder) -> Iterator[tuple[str, Face | None]]:
-    """(person, the face that was found where theirs should be) of each face of at least SMALLEST rows."""
-    for second, picture in zip(film.seconds, pictures, strict=True):
-        wanted = [one for one in second.appearances if one.face_pixels * SHOWN[1] / SIZE[1] >= SMALLEST]
-        if not wanted:
-            continue
-        found = embedder.faces([cv2.resize(picture, SHOWN, interpolation=cv2.INTER_LANCZOS4)])[0]
-        for one in wanted:
-            near = max(found, key=lambda face: _overlap(face.box, one.face), default=None)
-            yield one.character, near if near and _overlap(near.box, one.face) >= _THERE else None
-
-
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
-    """Intersection over union of two boxes x0, y0, x1, y1."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    both = max(0.0, width) * max(0.0, height)
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
-
-
-FIGURES: Sequence[tuple[str, str, Callable[[Rebuilt], NDArray[np.float64]]]] = (
-    ("rebuilt_psnr", "dB", lambda one: one.psnr),
-    ("rebuilt_top1", "share", lambda one: one.first),
-    ("rebuilt_within_2", "share", lambda one: one.near),
-    ("rebuilt_faces", "share", lambda one: one.faces),
-)
-
-
-def tell(
-    name: str, unit: str, mine: list[NDArray[np.float64]], theirs: list[NDArray[np.float64]], seeds: Sequence[int]
-) -> None:
-    """One JSON line: the mean over all, and its interval from 2,000 resamplings of films."""
-    random = np.random.default_rng(0)
-    value, baseline = (float(np.concatenate(some).mean()) for some in (mine, theirs))
-    drawn = [np.concatenate([mine[i] for i in random.integers(0, len(mine), len(mine))]).mean() for _ in range(2000)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    line = {"name": name, "value": round(value, 4), "unit": unit, "baseline": round(baseline, 4)}
-    line |= {"ratio": round(value / baseline, 3) if baseline else None, "n": int(sum(map(len, mine)))}
-    print(
-        json.dumps(line | {"low": round(float(low), 4), "high": round(float(high), 4), "seeds": list(seeds)}),
-        flush=True,
-    )
-
-
-def sheet(films: Sequence[Film], drawn: Sequence[Pictures], columns: int = 8) -> Pictures:
-    """Some keyframes of each film, originals above and rebuilt ones below."""
-    rows = []
-    for film, made in zip(films, drawn, strict=True):
-        some = np.linspace(0, len(made) - 1, columns).astype(int)
-        rows += [np.concatenate(list(pictures[some]), axis=1) for pictures in (film.pictures, made)]
-    return np.concatenate(rows)
+    rebuilt_films.measure(args.weights or EMBEDDED, args.films, args.sheet)
+    if args.weights is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            dreamt.measure(args.films, scratch)
+        story.measure()
 
 
 if __name__ == "__main__":

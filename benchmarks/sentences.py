@@ -9,8 +9,8 @@ sentence-transformers has them. The last line is JSON.
 """
 
 import numpy as np
-from embedded import tell
 from numpy.typing import NDArray
+from rebuilt_films import tell
 
 from drawn.film import truth
 from drawn.words import told

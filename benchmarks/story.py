@@ -4,9 +4,9 @@
 
 Dreams benchmarks/story.yaml, which plays in the places of an evaluation film, with the recipe `laptop` and without any
 training. An oracle that knows colours and shapes, and no learned model, tells of each keyframe whether the place is
-right, how many people are there, and whether the colour that each of them wears is seen on them (oracle.py). The
-last line is JSON: the share of all these facts that are right, with its 95 % interval from resampled keyframes; the
-baseline is the same pictures under the facts of other keyframes.
+right and whether the colour that each person wears is seen on somebody (oracle.py); a network that learnt from drawn
+pictures alone counts people (counting.py). The last line is JSON: the share of all these facts that are right, with its
+95 % interval from resampled keyframes; the baseline is the same pictures under the facts of other keyframes.
 """
 
 import argparse
@@ -16,9 +16,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from embedded import Pictures, tell
+from counting import Counter
 from numpy.typing import NDArray
 from oracle import Oracle, Verdict
+from rebuilt_films import Pictures, tell
 
 from drawn.film import truth
 from drawn.truth import Truth
@@ -46,18 +47,27 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="write the keyframes to this picture")
     parser.add_argument("--set", action="append", default=[], help="a setting of the recipe laptop, as the program's")
     args = parser.parse_args()
+    measure(args.set, args.sheet)
+
+
+def measure(changes: Sequence[str] = (), path: Path | None = None) -> None:
+    """Prints all figures; `path` is a picture of the keyframes."""
     story, film = reading.read(STORY), truth(SEED)
     with tempfile.TemporaryDirectory() as scratch:
-        pictures = dreamt(story, resolve("laptop", args.set), Storage(scratch))
-    verdicts, shots = [*map(Oracle(film), pictures)], list(story.shots())
-    others = [*verdicts[ELSEWHERE:], *verdicts[:ELSEWHERE]]
-    mine, theirs = ([right(*each, film) for each in zip(some, shots, strict=True)] for some in (verdicts, others))
+        pictures = dreamt(story, resolve("laptop", changes), Storage(scratch))
+    counts = Counter.trained().count(pictures).tolist()
+    seen, shots = list(zip(map(Oracle(film), pictures), counts, strict=True)), list(story.shots())
+    others = [*seen[ELSEWHERE:], *seen[:ELSEWHERE]]
+    mine, theirs = (
+        [right(verdict, count, shown, film) for (verdict, count), shown in zip(some, shots, strict=True)]
+        for some in (seen, others)
+    )
     for name, part in (("story_place", slice(0, 1)), ("story_people", slice(1, 2)), ("story_clothes", slice(2, None))):
         tell(name, "share", [one[part] for one in mine], [one[part] for one in theirs], [SEED])
     tell("story_facts", "share", mine, theirs, [SEED])
-    if args.sheet:
+    if path:
         rows = [np.concatenate(list(pictures[start : start + 6]), axis=1) for start in range(0, len(pictures), 6)]
-        cv2.imwrite(str(args.sheet), cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR))
+        cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR))
 
 
 def dreamt(story: Story, recipe: Recipe, storage: Storage) -> Pictures:
@@ -76,11 +86,11 @@ def dreamt(story: Story, recipe: Recipe, storage: Storage) -> Pictures:
     return np.stack(pictures)
 
 
-def right(verdict: Verdict, shown: Placed, film: Truth) -> NDArray[np.float64]:
+def right(verdict: Verdict, people: int, shown: Placed, film: Truth) -> NDArray[np.float64]:
     """Whether the place, the number of people, and each one's colour are what a shot says."""
     names: Sequence[str] = shown.shot.characters
     worn = [film.who[name].top in verdict.clothes for name in names]
-    return np.array([verdict.place == shown.scene.place, verdict.people == len(names), *worn], float)
+    return np.array([verdict.place == shown.scene.place, people == len(names), *worn], float)
 
 
 if __name__ == "__main__":

@@ -13,18 +13,74 @@ import numpy as np
 from drawn.people import BEARDS, CLOTHES, GLASSES, STYLES, article, listed
 from drawn.truth import Second, Truth, Where, Who
 
-REVISION = "1"  # of the phrases
+REVISION = "2"  # of the phrases
 
 NUMBERS = ("Nobody", "One person", "Two people", "Three people")
 PLACES = {
-    "harbour": ("the harbour", "the quay", "the old harbour with its lighthouse", "a harbour with boats"),
-    "forest": ("the forest", "the woods", "a forest of tall trees", "a path in the forest"),
-    "street": ("the street", "a street of old houses", "the old town", "a cobbled street with lamps"),
-    "room": ("the room", "a room full of books", "a room with a window and a bookshelf", "the library room"),
-    "mountain": ("the mountains", "a meadow in the mountains", "the high meadow", "a meadow below snowy peaks"),
-    "village": ("the snowy village", "a village in the snow", "the village", "snow-covered houses"),
-    "beach": ("the beach", "a sandy beach", "the beach with its palms", "the seaside"),
-    "desert": ("the desert", "the dunes", "a desert with red rocks", "a desert with cacti"),
+    "harbour": (
+        "the harbour",
+        "the quay",
+        "the old harbour with its lighthouse",
+        "a harbour with boats",
+        "a harbour with a lighthouse and moored boats",
+        "the port, with a lighthouse",
+    ),
+    "forest": (
+        "the forest",
+        "the woods",
+        "a forest of tall trees",
+        "a path in the forest",
+        "a forest with a path between the trunks",
+        "tall trees",
+    ),
+    "street": (
+        "the street",
+        "a street of old houses",
+        "the old town",
+        "a cobbled street with lamps",
+        "an old street with houses and lamps",
+        "the lane",
+    ),
+    "room": (
+        "the room",
+        "a room full of books",
+        "a room with a window and a bookshelf",
+        "the library room",
+        "a library",
+        "a study with bookshelves and red curtains",
+    ),
+    "mountain": (
+        "the mountains",
+        "a meadow in the mountains",
+        "the high meadow",
+        "a meadow below snowy peaks",
+        "a mountain meadow with firs",
+        "a green slope in the mountains",
+    ),
+    "village": (
+        "the snowy village",
+        "a village in the snow",
+        "the village",
+        "snow-covered houses",
+        "a village under snow with lit windows",
+        "small houses in deep snow",
+    ),
+    "beach": (
+        "the beach",
+        "a sandy beach",
+        "the beach with its palms",
+        "the seaside",
+        "a beach with palms by the sea",
+        "the sand under the palms",
+    ),
+    "desert": (
+        "the desert",
+        "the dunes",
+        "a desert with red rocks",
+        "a desert with cacti",
+        "a sandy desert with rocks",
+        "red rocks in the sand",
+    ),
 }
 TIMES = {
     "at dawn": ("It is dawn.", "At dawn.", "The sun rises.", "Early in the morning, at sunrise."),
@@ -55,6 +111,7 @@ FRAMES = {
     "extreme close-up": ("An extreme close-up of {w}.", "The face of {w} fills the picture.", "{w}, very close."),
 }
 PLAIN = {"stripes": "striped jumper"}
+SHORTER = {"afro": "{1} {0} afro", "bob": "{1} {0} bob", "curls": "{} curls", "fringe": "{1} {0} fringe"}  # than STYLES
 EMPTY = ("Nobody is there.", "No people.", "{p}, empty.", "The place lies empty.")
 
 
@@ -80,10 +137,11 @@ def told(truth: Truth, second: int, seed: int) -> Told:
     names = [one.character for one in shown]
     where = truth.where[moment.place]
     place = _one(rng, PLACES[where.kind])
+    sheet = rng.random() < 0.5
     return Told(
-        tuple(_character(rng, name, truth.who[name]) for name in names),
-        tuple(_scene(rng, moment.place, place, where)),
-        tuple(_plots(rng, moment, names, place)),
+        tuple((_looks if sheet else _character)(rng, name, truth.who[name]) for name in names),
+        (*_scene(rng, moment.place, place, where), *([_one(rng, _size(moment.shot_size))] if sheet else [])),
+        tuple(_plots(rng, moment, names, place, named=sheet)),
     )
 
 
@@ -91,25 +149,73 @@ def _one(rng: np.random.Generator, choices: Sequence[str]) -> str:
     return choices[int(rng.integers(len(choices)))]
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """A person's looks, as parts of a sentence."""
+
+    sex: str
+    grown: str
+    skin: str
+    head: list[str]
+    wear: str
+    plain: str
+
+    @classmethod
+    def of(cls, rng: np.random.Generator, who: Who) -> _Parts:
+        hair = STYLES[who.style] if rng.random() < 0.5 else SHORTER.get(who.style, STYLES[who.style])
+        more = [BEARDS[who.beard].format(who.hair), GLASSES[who.glasses]]
+        sex = "woman" if who.woman else "man"
+        return cls(
+            sex,
+            f"{article(who.years)} {who.years} {sex}",
+            f"{who.skin} skin",
+            [hair.format(who.hair, article(who.hair)), *filter(None, more)],
+            f"{article(who.top)} {CLOTHES[who.clothes].format(who.top, who.accent, article(who.accent))}",
+            f"{article(who.top)} {who.top} {PLAIN.get(who.clothes, who.clothes)}",
+        )
+
+
 def _character(rng: np.random.Generator, name: str, who: Who) -> str:
-    hair = STYLES[who.style].format(who.hair, article(who.hair))
-    more = [BEARDS[who.beard].format(who.hair), GLASSES[who.glasses]]
-    skin = f"{who.skin} skin"
-    head = [hair, *filter(None, more)]
-    wear = f"{article(who.top)} {CLOTHES[who.clothes].format(who.top, who.accent, article(who.accent))}"
-    plain = f"{article(who.top)} {who.top} {PLAIN.get(who.clothes, who.clothes)}"
-    sex = "woman" if who.woman else "man"
-    grown = f"{article(who.years)} {who.years} {sex}"
+    """A person by name."""
+    one = _Parts.of(rng, who)
     return _one(
         rng,
         (
-            f"{name} is {grown} with {listed([skin, *head])}, in {wear}.",
-            f"{name}, {grown} with {listed(head)}, wears {wear}.",
-            f"{name}: {', '.join([who.years + ' ' + sex, skin, *head, wear])}.",
-            f"{name} has {listed(head)} and wears {wear}.",
-            f"{name}, a {sex} with {skin} and {listed(head)}, in {plain}.",
-            f"{name} wears {plain}. {'She' if who.woman else 'He'} has {listed([*head, skin])}.",
+            f"{name} is {one.grown} with {listed([one.skin, *one.head])}, in {one.wear}.",
+            f"{name}, {one.grown} with {listed(one.head)}, wears {one.wear}.",
+            f"{name}: {', '.join([who.years + ' ' + one.sex, one.skin, *one.head, one.wear])}.",
+            f"{name} has {listed(one.head)} and wears {one.wear}.",
+            f"{name}, a {one.sex} with {one.skin} and {listed(one.head)}, in {one.plain}.",
+            f"{name} wears {one.plain}. {'She' if who.woman else 'He'} has {listed([*one.head, one.skin])}.",
         ),
+    )
+
+
+def _looks(rng: np.random.Generator, name: str, who: Who) -> str:
+    """A person as in a list of the cast, mostly without the name."""
+    one = _Parts.of(rng, who)
+    said = _one(
+        rng,
+        (
+            f"{one.grown} with {listed([one.skin, *one.head])}, in {one.wear}.",
+            f"{one.grown} with {listed([one.skin, *one.head])}, in {one.plain}.",
+            f"{one.grown} with {listed([*one.head, one.skin])}, wearing {one.wear}.",
+            f"{one.grown} in {one.wear}, with {listed([one.skin, *one.head])}.",
+            f"{one.grown} in {one.plain}, with {listed(one.head)}.",
+            f"a {one.sex} with {listed([one.skin, *one.head])}, in {one.wear}.",
+            f"{who.years} {one.sex}, {', '.join([one.skin, *one.head, one.wear])}.",
+        ),
+    )
+    return f"{name}: {said}" if rng.random() < 0.2 else _upper(said)
+
+
+def _size(size: str) -> tuple[str, ...]:
+    """The framing as a note, as in a shot list."""
+    return (
+        size,
+        size,
+        f"{_upper(size)}.",
+        f"{size} shot" if "wide" in size or size == "medium" else f"{size} of the face",
     )
 
 
@@ -133,9 +239,12 @@ def _scene(rng: np.random.Generator, name: str, place: str, where: Where) -> lis
     return said
 
 
-def _plots(rng: np.random.Generator, moment: Second, names: list[str], place: str) -> list[str]:
+def _plots(rng: np.random.Generator, moment: Second, names: list[str], place: str, named: bool) -> list[str]:
+    """What happens; the framing may be missing where a note names it already."""
     if not names:
-        return [moment.plot, _one(rng, EMPTY).format(p=_upper(place))]
+        return [moment.plot, *([] if named and rng.random() < 0.5 else [_one(rng, EMPTY).format(p=_upper(place))])]
+    if named and rng.random() < 0.6:
+        return [moment.plot]
     frame = _one(rng, FRAMES[moment.shot_size]).format(w=listed(names))
     there = "is" if len(names) == 1 else "are"
     extra = (

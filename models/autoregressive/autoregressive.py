@@ -70,6 +70,11 @@ _TRAINING = ("frozen_layers", "lora", "dropout", "masking", "noise", "forgetting
 """Fields of the config that only training uses."""
 
 
+def _weights(config: AutoregressiveConfig) -> dict[str, Any]:
+    """What decides the weights' names and shapes."""
+    return config.model_dump(exclude={**dict.fromkeys(_TRAINING, True), "head": {"draws", "steps"}})
+
+
 class AutoregressiveModel(nn.Module):
     """Standardises keyframe tokens on the way in and returns distributions in the tokens' own units."""
 
@@ -282,10 +287,9 @@ class AutoregressiveModel(nn.Module):
         identifiers = {text: tuple(rows) for text, rows in about["identifiers"].items()}
         kept = AutoregressiveConfig(**about["config"])
         if config is not None:
-            free = {name: getattr(config, name) for name in _TRAINING}
-            if (wanted := kept.model_copy(update=free)) != config:
+            if _weights(kept) != _weights(config):
                 raise ValueError(f"{str(folder)!r} holds an autoregressive model of another config: {kept!r}")
-            kept = wanted
+            kept = config
         model = cls(kept, Backbone(backbone, identifiers, **about["source"]))
         state = load_file(folder / "model.safetensors")
         missing, unexpected = model.load_state_dict(state, strict=False)

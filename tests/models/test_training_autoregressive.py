@@ -10,6 +10,7 @@ from models.autoregressive.autoregressive import AutoregressiveConfig, Autoregre
 from models.autoregressive.likelihood import held_out_nll, shuffled
 from models.autoregressive.script_tokens import FrameScript
 from models.backbone import LlamaTinyBackbone
+from models.head import FlowConfig
 from models.training import autoregressive as module
 from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig
 from models.training.scripted import KeptEpisode
@@ -81,6 +82,10 @@ def test_training_goes_on_from_a_trained_model_in_its_own_units(tmp_path):
     half = AutoregressiveTraining(CONFIG, [film(seed=5)], init=tmp_path / "half")
     assert all(value.dtype == torch.float32 for value in half.module.state_dict().values())
     assert torch.allclose(weights(first), weights(half), rtol=2e-3, atol=1e-3)
+    flow = CONFIG.model_copy(update={"model": MODEL.model_copy(update={"head": FlowConfig(width=16, draws=2)})})
+    AutoregressiveTraining(flow, [film()]).export(tmp_path / "flow")
+    more = flow.model_copy(update={"model": MODEL.model_copy(update={"head": FlowConfig(width=16, draws=3)})})
+    assert AutoregressiveTraining(more, [film()], init=tmp_path / "flow").module.config.head == more.model.head
     wider = CONFIG.model_copy(update={"model": MODEL.model_copy(update={"width": 2 * D})})
     with pytest.raises(ValueError, match="holds an autoregressive model of another config"):
         AutoregressiveTraining(wider, [film()], init=tmp_path / "whole")
