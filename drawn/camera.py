@@ -40,14 +40,14 @@ class Camera:
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A place made ready for one focus: what lies behind and before the people, nearest last."""
+    """A place prepared for one focus: the layers behind and in front of the people, nearest last."""
 
     behind: tuple[tuple[Sprite, float], ...]
     before: tuple[tuple[Sprite, float], ...]
 
     @classmethod
     def of(cls, layers: Layers, focus: str) -> Backdrop:
-        """Wide shots keep every depth apart; nearer shots merge them and lose focus."""
+        """Wide shots keep all depths separate; nearer shots merge and blur them."""
         c = layers.canvas
         ground = (_cut(c, layers.ground), PARALLAX["ground"])
         if focus == "sharp":
@@ -60,7 +60,7 @@ class Backdrop:
         return cls(((_cut(c, c.blur(whole, 0.014)), 0.5),), ())
 
     def paint(self, frame: Array, camera: Camera, before: bool = False) -> None:
-        """Paint what lies behind (or before) the people onto frame uint8 [H, W, 3]."""
+        """Paints the layers behind (or in front of) the people onto frame uint8 [H, W, 3]."""
         h, w = frame.shape[:2]
         bx, by, bz = camera.view
         for sprite, depth in self.before if before else self.behind:

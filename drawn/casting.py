@@ -1,4 +1,4 @@
-"""Who plays in the film of a seed: people drawn from ranges, none of whom can be taken for another."""
+"""The cast of a seed's film: people with random looks, different enough not to be confused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HIS_NAMES = (
 )
 TROUSERS: tuple[Colour, ...] = ((0.20, 0.22, 0.28), (0.16, 0.20, 0.36), (0.33, 0.25, 0.18), (0.55, 0.48, 0.38))
 LEAST_APART = 0.47
-TELLING = {  # by how much a face's lengths hold it apart
+TELLING = {  # weights in `apart`: how well a length of the face distinguishes people
     "nose_width": 1.5,
     "eye_gap": 0.75,
     "brow_lift": 0.48,
@@ -39,9 +39,9 @@ def held_out(look: Look) -> bool:
 
 
 def apart(a: Look, b: Look) -> float:
-    """About how far dlib's recogniser holds two faces apart, from a fit to drawn ones (r = 0.7).
+    """Approximate distance between two faces for dlib's recogniser, fitted to drawn faces (r = 0.7).
 
-    Two poses of one person lie up to 0.35 apart; from LEAST_APART on two people share a film.
+    Two poses of one person are up to 0.35 apart. People in one film are at least LEAST_APART apart.
     """
     covers = {"none": 0, "stubble": 0, "moustache": 1, "full": 2}
     return (
@@ -59,7 +59,7 @@ def apart(a: Look, b: Look) -> float:
 
 
 def seen(look: Look) -> tuple[object, ...]:
-    """What words say of a person, but for the clothes."""
+    """What a description says about a person, except for the clothes."""
     return look.woman, look.years, look.head, named(look.skin, SKINS)
 
 
@@ -79,7 +79,7 @@ def cast(seed: int, most: int = MOST) -> tuple[Person, ...]:
 
 
 def _another(rng: np.random.Generator, looks: list[Look], held: bool) -> Look:
-    """Somebody unlike all who are there; the longer that takes, the less unlike."""
+    """A person who differs from all others; after many attempts, a smaller difference is enough."""
     for tries in count():
         look = draw(rng)
         if held:

@@ -26,7 +26,7 @@ __all__ = ["Appearance", "Second", "Truth", "draw_film", "draw_frames", "truth"]
 
 REVISION = 2  # of what a seed draws
 SIZE = (896, 512)
-ENCODER = {  # with x264's faster arithmetic one seed gives other bytes now and then, and so another film
+ENCODER = {  # x264's faster arithmetic sometimes gives other bytes for one seed, and so another film
     "preset": "veryfast",
     "crf": "18",
     "threads": "1",

@@ -209,7 +209,7 @@ def over(picture: Array, rgb: Array, mask: Array) -> None:
 
 @dataclass(frozen=True)
 class Sprite:
-    """A cut-out: uint8 [H, W, 4] premultiplied, and its halves; `canvas` says what units the largest is in."""
+    """A cut-out, uint8 [H, W, 4] premultiplied, with smaller copies; `canvas` gives the units of the largest."""
 
     canvas: Canvas
     levels: tuple[Array, ...]

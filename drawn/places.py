@@ -50,7 +50,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class Kind:
-    """What all places of a kind have in common, and what each picks one of."""
+    """What all places of a kind have in common, and the variants that each place picks from."""
 
     words: str
     where: str

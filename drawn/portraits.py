@@ -1,4 +1,4 @@
-"""Photographs of people for story files: whoever is described, drawn before a wall, as a film would draw them.
+"""Photographs of people for story files: the described person in front of a wall, drawn as in a film.
 
 python -m drawn.portraits examples/faces
 """

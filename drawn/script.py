@@ -1,4 +1,4 @@
-"""Who is where and when, and how the camera looks at it: a film as a list of shots, from nothing but a seed.
+"""A film as a list of shots, made from a seed: who is where and when, and how the camera moves.
 
 The film falls into two halves that play in the same places with the same people, framed anew.
 Positions are in frame heights, x = 0 in the frame's middle; scales are half a head's height in frame heights.

@@ -98,7 +98,7 @@ def score(parts: Sequence[Part]) -> Iterator[Array]:
 
     Only one part is held at a time. Together they have round(seconds * RATE) samples, seconds being those of all parts.
     """
-    over = np.zeros((2, 0), np.float32)  # what of the parts before is still to be heard
+    over = np.zeros((2, 0), np.float32)  # the end of earlier parts that is still audible
     end, at = 0.0, 0
     for number, part in enumerate(parts):
         end += part.seconds

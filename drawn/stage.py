@@ -1,4 +1,4 @@
-"""The stage: puts people before a place at one moment, and says where they are; keeps what it has painted."""
+"""The stage: draws people in front of a place at a moment, returns their boxes, and caches what it paints."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Who:
-    """A person in words, a fact each, and the colours behind the words as RGB in 0..1; "none" is what is not there."""
+    """A person's look in words, one fact per field, and the exact colours as RGB in 0..1; "none" if there is none."""
 
     woman: bool
     years: str
@@ -51,7 +51,7 @@ class Where:
 
 @dataclass(frozen=True)
 class Second:
-    """The frame at `second` seconds, exactly; `shot` counts from 0, the title and the end being shots too."""
+    """The frame at `second` seconds, exactly; `shot` counts from 0 and includes the title and the end."""
 
     second: int
     shot: int

@@ -1,4 +1,4 @@
-"""Which seeds are for what: no film that a figure is taken on, and nothing held out, is ever trained on.
+"""Seeds of training and of evaluation: evaluated films, held-out looks and places are never trained on.
 
 Seeds 1-49 evaluate and show, 50-99 do so with the looks and the place that no other seed draws, and seeds from 1000 on
 train. Any other seed draws as the first ones do and is for trials.

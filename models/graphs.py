@@ -1,4 +1,4 @@
-"""CUDA graphs: a function of tensors recorded once for each set of shapes and replayed, without a launch a kernel."""
+"""CUDA graphs: a function of tensors is recorded once per set of shapes, and replayed in one launch."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 class Graphed:
-    """Calls `function(**tensors)`, whose work must depend on its tensors and on state that stays in place.
+    """Calls `function(**tensors)`, which must depend only on these tensors and on state at fixed addresses.
 
-    Results are overwritten by the next call of the same shapes.
+    The next call with the same shapes overwrites the result.
     """
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
@@ -17,7 +17,7 @@ class Graphed:
         self._recorded: dict[tuple[object, ...], tuple[torch.cuda.CUDAGraph, dict[str, Tensor], Tensor]] = {}
 
     def __call__(self, key: object, **tensors: Tensor) -> Tensor:
-        """`key` names whatever else the work depends on."""
+        """`key` stands for everything else that the function depends on."""
         shapes = (key, *((name, tensor.shape, tensor.dtype) for name, tensor in tensors.items()))
         if shapes not in self._recorded:
             self._recorded[shapes] = self._record(tensors)
@@ -31,7 +31,7 @@ class Graphed:
         inputs = {name: tensor.clone() for name, tensor in tensors.items()}
         beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):  # libraries set themselves up outside of a recording
+        with torch.cuda.stream(beside):  # libraries initialise outside of a recording
             for _ in range(3):
                 self.function(**inputs)
         torch.cuda.current_stream().wait_stream(beside)

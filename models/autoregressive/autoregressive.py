@@ -1,10 +1,10 @@
-"""The autoregressive model: multimodal scripts and earlier keyframes in, a distribution of each keyframe token out.
+"""The autoregressive model: multimodal scripts and earlier keyframes in, distributions of keyframe tokens out.
 
-Section 3.4 and Appendix A: a LLaMA-type backbone, three two-layer MLPs with GELU that bring sentences, faces and
-keyframe tokens into its input space, and a mixture head. e_{t,1} is predicted at [END_OF_FRAME] of keyframe t,
-e_{t,l} at e_{t,l-1}.
+Section 3.4 and Appendix A: a LLaMA-type backbone; three two-layer MLPs with GELU, which project sentences, faces and
+keyframe tokens to its input space; and a head. The output at [END_OF_FRAME] of keyframe t predicts e_{t,1}, the output
+at e_{t,l-1} predicts e_{t,l}.
 
-Shapes: P rows of S slots (Q in all), B windows, T keyframes, L tokens a keyframe, D token width, H hidden width.
+Shapes: P rows of S slots (Q in all), B windows, T keyframes, L tokens per keyframe, D token width, H hidden width.
 """
 
 import json
@@ -34,35 +34,35 @@ if TYPE_CHECKING:
 
 
 class AutoregressiveConfig(BaseModel, frozen=True, extra="forbid"):
-    """Sizes and regularisation. The defaults are the laptop's.
+    """Sizes and regularisation. The defaults are those of the recipe `laptop`.
 
     `paper`: backbone LLaMA-2-7B (kind "llama", all 32 layers), a mixture of 16, layout "paper", context of 128
     keyframes (about 5,000 slots), dropout 0.5, masking 0.15, width 64-256 through the autoencoder's bottleneck (at
     2,048 the components' responsibilities saturate), recall off, attention "flex".
     """
 
-    backbone: BackboneConfig = Field(SmolLM2Backbone(), description="language model that is trained on")
+    backbone: BackboneConfig = Field(SmolLM2Backbone(), description="language model that training starts from")
     layout: Layout = Field(
         "compact",
-        description="paper: a '-' before each sentence, as the paper has it; compact: without, a quarter of the "
-        "slots less",
+        description="paper: a '-' before each sentence, as in the paper; compact: without it, which saves a "
+        "quarter of the slots",
     )
-    tokens: int = Field(2, ge=1, description="tokens L a keyframe")
-    width: int = Field(64, ge=1, description="token width D")
+    tokens: int = Field(2, ge=1, description="tokens per keyframe")
+    width: int = Field(64, ge=1, description="width of a token")
     sentence_width: int = Field(384, ge=1, description="width of a sentence's vector")
     face_width: int = Field(128, ge=1, description="width of a face's embedding")
     head: HeadConfig = Field(GmmConfig(), description="head that predicts a token")
     frozen_layers: int = Field(0, ge=0, description="first layers of the backbone that are not trained")
-    lora: LoraConfig | None = Field(None, description="low-rank adapters in place of full training; null: none")
+    lora: LoraConfig | None = Field(None, description="low-rank adapters instead of full training; null: none")
     dropout: float = Field(
-        0.2, ge=0, lt=1, description="dropout of inputs, residual branches and before the head, in training"
+        0.2, ge=0, lt=1, description="dropout of inputs, of residual branches and before the head, in training"
     )
     masking: float = Field(0.15, ge=0, lt=1, description="share of input slots that are masked in training")
     noise: float = Field(0.3, ge=0, description="noise on the tokens read in training, in their standard deviations")
     recall: bool = Field(True, description="let the head recall tokens of earlier keyframes with a similar script")
-    forgetting: float = Field(0.5, ge=0, le=1, description="share of keyframes that must do without recall in training")
+    forgetting: float = Field(0.5, ge=0, le=1, description="share of keyframes that recall nothing in training")
     attention: Literal["dense", "flex"] = Field(
-        "dense", description="flex: without a dense mask, on GPUs; on CPUs the mask is dense all the same"
+        "dense", description="flex: no dense mask on GPUs; on CPUs the mask is dense in either case"
     )
 
 
@@ -76,7 +76,7 @@ def _weights(config: AutoregressiveConfig) -> dict[str, Any]:
 
 
 class AutoregressiveModel(nn.Module):
-    """Standardises keyframe tokens on the way in and returns distributions in the tokens' own units."""
+    """Standardises the tokens that it reads; predictions are in the tokens' own units."""
 
     def __init__(self, config: AutoregressiveConfig, backbone: Backbone) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class AutoregressiveModel(nn.Module):
         self.markers_2H = nn.Parameter(torch.zeros(2, hidden))
         recalls = head.recalls(config.head) if config.recall else 0
         if config.recall and not recalls:
-            raise ValueError(f"head.kind={config.head.kind!r} can't read what is recalled: set recall=false")
+            raise ValueError(f"head.kind={config.head.kind!r} can't use recalled tokens: set recall=false")
         self.head: Head = head.build(config.head, hidden, config.width, recalls)
         self.recall = Recall(recalls, config.sentence_width, config.face_width) if recalls else None
         self.register_buffer("sentence_mean_C", torch.zeros(config.sentence_width))
@@ -111,7 +111,7 @@ class AutoregressiveModel(nn.Module):
 
     @classmethod
     def create(cls, config: AutoregressiveConfig, seed: int = 0) -> Self:
-        """A model around the pretrained (or random) backbone, everything else freshly initialised."""
+        """A model with the pretrained (or random) backbone; all other weights are initialised."""
         model = cls(config, build(config.backbone))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -126,7 +126,7 @@ class AutoregressiveModel(nn.Module):
         return self
 
     def initialise(self) -> None:
-        """MLPs whose outputs are as large as the backbone's own embeddings, small markers, a jittered head."""
+        """Initialises markers, head and MLPs; the MLPs' outputs are as large as the backbone's embeddings."""
         weight = self.backbone.embed_tokens.weight
         scale = 1.0 if weight.is_meta else float(weight.std())
         for mlp in (self.sentence_mlp, self.face_mlp, self.token_mlp):
@@ -144,8 +144,8 @@ class AutoregressiveModel(nn.Module):
             self.head.initialise()
 
     def standardise_by(self, tokens_NLD: Tensor, scripts: Sequence[FrameScript]) -> None:
-        """Takes mean and deviation of each channel of the training tokens (flipped copies included), and the mean of
-        the training scripts' sentences and faces, which have more in common than apart."""
+        """Stores mean and standard deviation of each channel of the training tokens (including mirrored copies), and
+        the mean sentence and face of the training scripts, which are subtracted because all vectors are similar."""
         self.token_mean_LD.copy_(tokens_NLD.mean(0))
         self.token_std_LD.copy_(tokens_NLD.std(0, unbiased=False).clamp_min(1e-3))
         for mean_C, rows in (
@@ -158,8 +158,7 @@ class AutoregressiveModel(nn.Module):
             self.recall.centre_C.copy_(torch.from_numpy(np.stack([script.summary() for script in scripts])).mean(0))
 
     def pack(self, windows: Sequence[Window], room: int | None = None) -> Packed:
-        """The windows as one batch on this model's device, in this model's layout; see
-        models.autoregressive.packing.pack."""
+        """The windows as one batch in this model's layout, on its device; see models.autoregressive.packing.pack."""
         return pack(windows, self.identifiers, self.config.layout, room).to(self.markers_2H.device)
 
     def embed(self, packed: Packed) -> Tensor:
@@ -176,14 +175,14 @@ class AutoregressiveModel(nn.Module):
         for kind, values in made:
             places_N = packed.places[kind]
             if len(places_N):
-                values_NH = values(rows_Q[places_N]).to(embeds_QH.dtype)  # which autocast may have made another
+                values_NH = values(rows_Q[places_N]).to(embeds_QH.dtype)  # autocast may have changed it
                 embeds_QH = embeds_QH.index_copy(0, places_N, values_NH)
         return embeds_QH.view(*packed.kinds_PS.shape, -1)
 
     def embed_tokens(self, tokens_ND: Tensor, rows_N: Tensor) -> Tensor:
-        """Keyframe tokens (row n is token `rows_N[n]` modulo L of its keyframe) in the backbone's space.
+        """Keyframe tokens in the backbone's input space; row n is token `rows_N[n]` modulo L of its keyframe.
 
-        In training they carry noise, so that the model learns to continue from tokens that are not quite right.
+        In training noise is added, so that the model learns to continue from inexact tokens.
         """
         place_N = rows_N % self.config.tokens
         z_ND = (tokens_ND - self.token_mean_LD[place_N]) / self.token_std_LD[place_N]
@@ -192,8 +191,8 @@ class AutoregressiveModel(nn.Module):
         return self._project(self.token_mlp, z_ND)
 
     def run(self, embeds_BQH: Tensor, mask: "Tensor | BlockMask", positions_BQ: Tensor, cache: Any = None) -> Tensor:
-        """The backbone's normalised output_BQH under an additive float mask_B1QS or a block mask; `cache` is a
-        transformers Cache."""
+        """output_BQH of the backbone, normalised; `mask` is an additive float mask_B1QS or a block mask, `cache` a
+        Cache of transformers."""
         self.backbone.set_attn_implementation(attention(mask))
         output = self.backbone(
             inputs_embeds=embeds_BQH,
@@ -208,7 +207,8 @@ class AutoregressiveModel(nn.Module):
     def predict(self, hidden: Tensor, place: Tensor | int, recalled: Recalled | None = None) -> Prediction:
         """The distribution of token `place` (0 to L-1) of a keyframe, in the tokens' own units.
 
-        `recalled`: means and logits for the head, of the same batch shape as `hidden`.
+        Args:
+            recalled: means and logits for the head, of the same batch shape as `hidden`.
         """
         made: Prediction = self.head(self._drop(hidden), recalled)
         return made.affine(self.token_mean_LD[place], self.token_std_LD[place])
@@ -216,7 +216,7 @@ class AutoregressiveModel(nn.Module):
     def recalled(self, packed: Packed) -> Recalled | None:
         """(means_BTLKD, logits_BT1K) recalled from the earlier keyframes of each window and its references.
 
-        In training the recalled tokens carry noise, and a keyframe recalls nothing with probability `forgetting`.
+        In training noise is added to the recalled tokens, and a keyframe recalls nothing with probability `forgetting`.
         """
         if self.recall is None:
             return None
@@ -235,7 +235,7 @@ class AutoregressiveModel(nn.Module):
         return means_BTLKD, logits_BTK.unsqueeze(2)
 
     def forward(self, packed: Packed) -> Prediction:
-        """The distribution of every keyframe token given all before it in its window: batch shape (B, T, L)."""
+        """The distribution of each keyframe token, given everything before it in its window: batch shape (B, T, L)."""
         mask = self.mask(packed.windows_PS)
         hidden_PSH = self.run(self.embed(packed), mask, packed.positions_PS)
         places_L = torch.arange(self.config.tokens, device=hidden_PSH.device)
@@ -243,9 +243,9 @@ class AutoregressiveModel(nn.Module):
         return self.predict(hidden_BTLH, places_L, self.recalled(packed))
 
     def mask(self, windows_PS: Tensor) -> "Tensor | BlockMask":
-        """What each slot sees: itself and what stands before it in its window.
+        """The attention mask: each slot sees itself and the earlier slots of its window.
 
-        In training each slot is hidden from all later ones with probability `masking`; a slot always sees itself.
+        In training each slot is hidden from all later ones with probability `masking`.
         """
         hidden_PS = torch.zeros_like(windows_PS, dtype=torch.bool)
         if self.training and self.config.masking:
@@ -254,7 +254,7 @@ class AutoregressiveModel(nn.Module):
         return rule(windows_PS, hidden_PS)
 
     def save_pretrained(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-        """`backbone/` opens in plain transformers (LlamaModel); the rest is model.safetensors and config.json."""
+        """Writes `backbone/`, which plain transformers opens (LlamaModel), model.safetensors and config.json."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -272,10 +272,10 @@ class AutoregressiveModel(nn.Module):
         """The model of a folder that `save_pretrained` wrote, in 32 bits.
 
         Args:
-            config: to train on with; may differ from the folder's in what only training uses.
+            config: for further training; may differ from the folder's only in fields that only training uses.
 
         Raises:
-            ValueError: when the folder has no such model, or `config` asks for another.
+            ValueError: the folder has no such model, or `config` describes another one.
         """
         from safetensors.torch import load_file
         from transformers import LlamaModel
@@ -313,7 +313,7 @@ class AutoregressiveModel(nn.Module):
         return F.dropout(x, self.config.dropout, self.training)
 
     def _drop_residual(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
-        """Dropout on what attention and MLP add to the residual stream; LLaMA has none of its own."""
+        """Dropout of what attention and MLP add to the residual stream; LLaMA itself has no dropout."""
         if isinstance(output, tuple):
             return (self._drop(output[0]), *output[1:])
         return self._drop(output)

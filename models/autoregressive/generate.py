@@ -1,13 +1,13 @@
-"""Keyframe by keyframe, tokens from scripts: "similar to a multi-turn dialogue model" (Appendix D).
+"""Generates tokens from scripts, keyframe by keyframe, "similar to a multi-turn dialogue model" (Appendix D).
 
-More keyframes than a window holds are made in one of two modes. `windowed`: when the window is full, the cache is
-rebuilt from the references and the last `keep` keyframes, so that all stands as in training. `streaming`: the
-references and the first `sink` keyframes stay in the cache for ever and the last `window` slide over them, in constant
-memory and time a keyframe, however long the movie.
+A movie may have more keyframes than a window. There are two modes. `windowed`: when the window is full, the cache is
+rebuilt from the references and the last `keep` keyframes, so the model always reads a sequence as in training.
+`streaming`: the references and the first `sink` keyframes stay in the cache, and the last `window` keyframes slide, so
+memory, and time per keyframe, are constant for movies of any length.
 
-Several movies go through the model side by side; each one's result is the same as alone.
+Several movies are generated in one batch; the result of each is the same as if it were alone.
 
-Shapes: B movies, T keyframes, R reference frames, L tokens a keyframe, D token width, K components.
+Shapes: B movies, T keyframes, R reference frames, L tokens per keyframe, D token width, K components.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from models.autoregressive.packing import Window
 from models.autoregressive.script_tokens import FrameScript
 from models.autoregressive.turns import Drawing, Turns
 
-AHEAD = 32  # scripts of a movie that are embedded at once
+AHEAD = 32  # scripts of a movie that are embedded together
 
 
 class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
@@ -62,14 +62,19 @@ class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def stays(self) -> int:
-        """Keyframes that the cache never forgets."""
+        """Number of keyframes that are never removed from the cache."""
         return self.sink if self.mode == "streaming" else 0
 
 
 @dataclass(frozen=True)
 class Request:
-    """One movie to dream: its scripts, and for few-shot the references_RLD (with the scripts of what they show, where
-    known), for a continuation what went before."""
+    """One movie to generate.
+
+    Attributes:
+        references_RLD: reference frames, for few-shot generation.
+        reference_scripts: their scripts, or none if they are unknown.
+        history_scripts, history_TLD: the keyframes that the movie continues.
+    """
 
     scripts: Sequence[FrameScript]
     seed: int = 0
@@ -85,10 +90,10 @@ def generate(
     """tokens_TLD of each request, on the CPU. Keyframe t of a request depends on its seed and t, not on the batch.
 
     Args:
-        graphs: record a turn's work as a CUDA graph; unless told otherwise, on GPUs.
+        graphs: record the work of a turn as a CUDA graph; None: on GPUs.
 
     Raises:
-        ValueError: for tokens, scripts or faces of other sizes than the model's, or not finite; before any is made.
+        ValueError: tokens, sentences or faces don't have the model's sizes, or are not finite.
     """
     made: list[list[Tensor]] = [[] for _ in requests]
     for number, tokens_LD in stream(model, requests, config, graphs):
@@ -100,7 +105,7 @@ def generate(
 def stream(
     model: AutoregressiveModel, requests: Sequence[Request], config: GenerationConfig, graphs: bool | None = None
 ) -> Iterator[tuple[int, Tensor]]:
-    """(number of the request, tokens_LD on the model's device) of each keyframe as soon as it is made."""
+    """Yields (index of the request, tokens_LD on the model's device) for each keyframe, as soon as it is generated."""
     movies = [_Movie(model, request) for request in requests]
     was_training = model.training
     model.eval()
@@ -116,7 +121,7 @@ def stream(
 
 
 def _fits(model: AutoregressiveModel, request: Request, history_TLD: Tensor) -> None:
-    """Raises a ValueError for tokens and scripts that the model can't read."""
+    """Raises ValueError for tokens and scripts that the model can't read."""
     if len(history_TLD) != len(request.history_scripts):
         raise ValueError(f"{len(request.history_scripts)} history scripts but tokens of {len(history_TLD)} keyframes")
     tokens, width = model.config.tokens, model.config.width
@@ -142,7 +147,7 @@ def _fits(model: AutoregressiveModel, request: Request, history_TLD: Tensor) -> 
 
 
 class _Movie:
-    """What one request has so far: history and generated keyframes in one run."""
+    """The state of a request: its history, followed by the keyframes generated so far."""
 
     def __init__(self, model: AutoregressiveModel, request: Request) -> None:
         length, width = model.config.tokens, model.config.width
@@ -160,7 +165,7 @@ class _Movie:
         return len(self.tokens) == len(self.scripts)
 
     def script(self, turns: Turns, told: bool = True) -> tuple[Tensor, Tensor]:
-        """(embeds_PH, how many slots) of the keyframe in work; `untold` says nothing."""
+        """(embeds_PH, number of slots) of the next keyframe's script; of the empty script if `told` is false."""
         t = len(self.tokens)
         if not told:
             embeds_1PH, count_1 = turns.embed([self.scripts[t].untold()])
@@ -170,7 +175,7 @@ class _Movie:
         return self._embedded.pop(0)
 
     def window(self, kept: int) -> Window:
-        """The last `kept` keyframes and the script of the one in work; when all is done, of the last one."""
+        """The last `kept` keyframes and the next script; for a finished movie, the last script alone."""
         known = len(self.tokens)
         if self.done:
             return Window(self.scripts[-1:], torch.zeros(0, self.length, self.width))
@@ -179,7 +184,7 @@ class _Movie:
         return Window(self.scripts[known - kept : known + 1], run_TLD, self.references_RLD, self.reference_scripts)
 
     def noise(self) -> tuple[Tensor, Tensor]:
-        """The randomness of the keyframe in work: (uniform_L, normal_LD)."""
+        """(uniform_L, normal_LD): the random numbers of the next keyframe."""
         t, uniform, normal = len(self.tokens) - self.start, [], []
         for place in range(self.length):
             generator = torch.Generator().manual_seed((self.seed * 1_000_003 + t) * self.length + place)
@@ -189,8 +194,10 @@ class _Movie:
 
 
 class _Play:
-    """All turns of all movies, side by side; those that are over stand still. With guidance each has a twin, behind
-    all movies, whose scripts say nothing."""
+    """All turns of all movies; finished movies are skipped.
+
+    With guidance each movie has a copy with empty scripts; the copies follow after all movies.
+    """
 
     @torch.inference_mode()
     def __init__(
@@ -207,7 +214,7 @@ class _Play:
 
     @torch.inference_mode()
     def turn(self) -> None:
-        """Each movie that is not over gets its next keyframe."""
+        """Generates the next keyframe of each movie that is not finished."""
         for i, movie in enumerate(self.movies):
             full = self.turns.rows[i].frames == self.config.window
             if self.config.mode == "windowed" and full and not movie.done:
@@ -218,7 +225,7 @@ class _Play:
                 movie.tokens.append(tokens_LD)
 
     def _fill(self, row: int) -> None:
-        """The cache of a movie from what is known of it: all while it fits, else the last keyframes and what stays."""
+        """Fills the cache of a movie with its keyframes: all if they fit, otherwise the last ones and the sink."""
         movie, config = self.movies[row], self.config
         known = len(movie.tokens)
         if known < config.stays + config.window:
@@ -234,7 +241,7 @@ class _Play:
             self.turns.start(row + twin * len(self.movies), said, tokens_TLD, movie.references_RLD)
 
     def _inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(embeds_BPH, counts_B, uniform_BL, normal_BLD) of a turn."""
+        """(embeds_BPH, counts_B, uniform_BL, normal_BLD) for a turn."""
         turns, movies = self.turns, self.movies
         nothing = turns.last_BH.new_zeros(turns.script_slots, turns.last_BH.shape[1]), turns.position_B.new_zeros(())
         still = torch.zeros(turns.length), torch.zeros(turns.length, movies[0].width)
@@ -245,7 +252,7 @@ class _Play:
         return embeds_BPH, counts_B, uniform_BL, normal_BLD
 
     def _recalled(self) -> tuple[Tensor, Tensor] | None:
-        """(means_BLKD, logits_BK) for the keyframe in work of each movie, from those that slide in its cache."""
+        """(means_BLKD, logits_BK) for the next keyframe of each movie, recalled from the keyframes of its window."""
         if self.model.recall is None:
             return None
         most, rows = self.config.window - 1, self.turns.rows

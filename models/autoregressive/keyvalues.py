@@ -1,11 +1,11 @@
 """A key-value cache of fixed size for many movies, and the backbone's forward pass over it.
 
-Keys carry their rotary position, so slots may lie anywhere: what a query sees follows from the positions alone.
-Slot 0 is where padding is written and never read; behind it stands what stays for ever (the sink), then all that
-comes and goes.
+Keys are stored with their rotary position, so the order of the slots doesn't matter: only positions decide what a
+query sees. Padding is written to slot 0, which is never read. The sink, whose keyframes stay, comes next, and after it
+the slots that are reused.
 
-Shapes: B movies, Q new slots, C slots of the cache, S slots of the sink, H hidden width, G key heads, A query heads a
-key head, E width of a head.
+Shapes: B movies, Q new slots, C slots of the cache, S slots of the sink, H hidden width, G key heads, A query heads
+per key head, E width of a head.
 """
 
 from copy import copy
@@ -16,7 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FAR = 16_384  # positions beyond it lose digits in the angles of float32
+FAR = 16_384  # beyond this position, rotary angles in float32 lose precision
 
 
 class KeyValues:
@@ -39,13 +39,14 @@ class KeyValues:
         self.rows_B1 = torch.arange(rows, device=weight.device)[:, None]
 
     def forward(self, embeds_BQH: Tensor, positions_BQ: Tensor, slots_BQ: Tensor, used: int) -> Tensor:
-        """The normalised output_BH of the last of some new slots, which see each other and the cache's first `used`.
+        """output_BH: the normalised output of the last new slot.
 
-        The others are done with when the last layer has their keys and values.
+        New slots attend to each other and to the first `used` slots of the cache. Only the last one passes through the
+        whole last layer; of the others, that layer needs keys and values alone.
 
         Args:
-            positions_BQ: -1 for padding, whose output means nothing.
-            slots_BQ: where they are kept; 0 for padding.
+            positions_BQ: -1 for padding, whose output is meaningless.
+            slots_BQ: where keys and values are stored; 0 for padding.
         """
         self.positions_BC.scatter_(1, slots_BQ, positions_BQ)
         self.positions_BC[:, 0] = -1
@@ -66,7 +67,7 @@ class KeyValues:
     def _attend(
         self, n: int, layer: Any, x_BQH: Tensor, turn: tuple[Tensor, Tensor], slots_BQ: Tensor, mask_B1XC: Tensor
     ) -> Tensor:
-        """What attention adds to the last slots, as many as the mask is for; all are kept."""
+        """Attention's output for the last slots, as many as the mask has; keys and values of all slots are stored."""
         attention, asked, used = layer.self_attn, mask_B1XC.shape[2] // self.group, mask_B1XC.shape[3]
         x_BQH = _normalised(layer.input_layernorm, x_BQH)
         heads = {"e": self.keys_NBGCE.shape[-1]}
@@ -76,7 +77,7 @@ class KeyValues:
         q = _turned(q, *(part[:, :, -asked:] for part in turn))
         self.keys_NBGCE[n][self.rows_B1, :, slots_BQ] = _turned(k, *turn).transpose(1, 2)
         self.values_NBGCE[n][self.rows_B1, :, slots_BQ] = v
-        q_BGXE = rearrange(q, "b (g a) q e -> b g (a q) e", a=self.group)  # a key head serves its A query heads at once
+        q_BGXE = rearrange(q, "b (g a) q e -> b g (a q) e", a=self.group)  # query heads by key head
         keys_BGCE, values_BGCE = self.keys_NBGCE[n][:, :, :used], self.values_NBGCE[n][:, :, :used]
         made_BGXE = F.scaled_dot_product_attention(
             q_BGXE, keys_BGCE, values_BGCE, attn_mask=mask_B1XC, scale=attention.scaling
@@ -86,7 +87,7 @@ class KeyValues:
         return output_BQH
 
     def of(self, row: int) -> "KeyValues":
-        """The part of one movie; what is written there is written here."""
+        """A view of one movie's part; writing to it changes this cache."""
         alone, here = copy(self), slice(row, row + 1)
         alone.keys_NBGCE, alone.values_NBGCE = self.keys_NBGCE[:, here], self.values_NBGCE[:, here]
         alone.positions_BC, alone.rows_B1 = self.positions_BC[here], self.rows_B1[:1]
@@ -98,8 +99,11 @@ class KeyValues:
         self.evicted_B[row] = 0
 
     def evict(self, slots_BX: Tensor) -> Tensor:
-        """Forgets some slots (0: none), lets the sink stand directly before what is left, and returns how far
-        positions have moved back, shape (B,): by nothing, unless they had come too far."""
+        """Empties some slots (0: none), and moves the sink's positions directly before the remaining slots.
+
+        Returns:
+            by how much all positions were reduced, shape (B,): 0 unless they exceeded `FAR`.
+        """
         gone_B = (self.positions_BC.gather(1, slots_BX) >= 0).sum(1)
         self.positions_BC.scatter_(1, slots_BX, -1)
         first_B = (self.evicted_B == 0) & (gone_B > 0)
@@ -118,22 +122,22 @@ class KeyValues:
         return back_B
 
     def _moved(self, keys_NBGXE: Tensor, by_B: Tensor) -> Tensor:
-        """Keys as they would be at positions so much later: rotary embeddings turn once more."""
+        """The keys with their positions increased by `by_B`, by another rotation."""
         exact_NBGXE = keys_NBGXE.float()
         cos_B1E, sin_B1E = self.backbone.rotary_emb(exact_NBGXE, position_ids=by_B[:, None])
         return _turned(exact_NBGXE, cos_B1E[:, None], sin_B1E[:, None]).to(keys_NBGXE.dtype)
 
 
 def _lay_columns_together(layers: nn.Module) -> None:
-    """The same weights in the order in which a CPU multiplies a few rows by them a quarter faster."""
-    with torch.inference_mode(False):  # or they could not be trained any more
+    """Stores the weights column by column: a CPU then multiplies a few rows by them a quarter faster."""
+    with torch.inference_mode(False):  # weights made in inference mode could not be trained
         for module in layers.modules():
             if isinstance(module, nn.Linear):
                 module.weight.data = module.weight.data.t().contiguous().t()
 
 
 def _normalised(norm: Any, x_BQH: Tensor) -> Tensor:
-    """What a LlamaRMSNorm makes of it, in one kernel."""
+    """The same as LlamaRMSNorm, in one kernel."""
     return F.rms_norm(x_BQH, x_BQH.shape[-1:], norm.weight, norm.variance_epsilon)
 
 

@@ -1,4 +1,4 @@
-"""What each slot of a batch sees, as a backbone's attention takes it: dense, or block by block.
+"""Attention masks of a batch of windows: dense, or by blocks for flex attention.
 
 Shapes: B or P rows, Q queries, S slots.
 """
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def additive(seen_BQS: Tensor) -> Tensor:
-    """A boolean mask as an additive float mask_B1QS (boolean ones are silently wrong in some attention backends)."""
+    """A boolean mask as an additive float mask_B1QS (some attention backends silently misread boolean masks)."""
     zero = torch.zeros((), dtype=torch.float32, device=seen_BQS.device)
     return torch.where(seen_BQS, zero, torch.finfo(torch.float32).min).unsqueeze(1)
 
 
 def dense_mask(windows_PS: Tensor, hidden_PS: Tensor) -> Tensor:
-    """A slot sees itself, and what stands before it in its window and is not hidden: additive, mask_P1SS."""
+    """mask_P1SS, additive: a slot sees itself and the earlier slots of its window that are not hidden."""
     slots_S = torch.arange(windows_PS.shape[1], device=windows_PS.device)
     earlier_SS = slots_S[None, :] < slots_S[:, None]
     seen_PSS = earlier_SS & (windows_PS[:, None, :] == windows_PS[:, :, None]) & ~hidden_PS[:, None, :]
@@ -27,7 +27,7 @@ def dense_mask(windows_PS: Tensor, hidden_PS: Tensor) -> Tensor:
 
 
 def block_mask(windows_PS: Tensor, hidden_PS: Tensor) -> "BlockMask":
-    """The same as a rule of two places, which flex attention asks block by block: no P x S x S numbers are kept."""
+    """The same as a rule for flex attention, which evaluates it by blocks, so no mask of P x S x S is stored."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     def sees(p: Tensor, _head: Tensor, q: Tensor, k: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def block_mask(windows_PS: Tensor, hidden_PS: Tensor) -> "BlockMask":
 
 
 def attention(mask: "Tensor | BlockMask") -> str:
-    """The name that transformers knows the attention by that takes such a mask."""
+    """The name, in transformers, of the attention that takes such a mask."""
     if isinstance(mask, Tensor):
         return "sdpa"
     from transformers import AttentionInterface
@@ -51,7 +51,7 @@ def attention(mask: "Tensor | BlockMask") -> str:
 def _by_blocks(
     module: Any, query: Tensor, key: Tensor, value: Tensor, mask: "BlockMask", **settings: Any
 ) -> tuple[Tensor, Tensor | None]:
-    """Flex attention, all in one precision: under autocast rotary positions turn queries and keys to float32."""
+    """Flex attention in one precision: under autocast, rotary positions make queries and keys float32."""
     from transformers.integrations.flex_attention import flex_attention_forward
 
     query, key = query.to(value.dtype), key.to(value.dtype)

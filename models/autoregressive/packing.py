@@ -1,9 +1,9 @@
-"""Windows of keyframes as a batch of sequences, with short ones of several films in one row (section 3.4).
+"""Packs windows of keyframes into a batch of sequences; short windows of several films share a row (section 3.4).
 
-Windows that share a row don't see each other: attention and positions start anew with each.
+Windows in one row don't attend to each other, and each has its own positions.
 
-Shapes: P rows of S slots, B windows, T keyframes, R reference frames, L tokens a keyframe, D token width, N rows of
-one modality over the whole batch, C width of a summary.
+Shapes: P rows of S slots, B windows, T keyframes, R reference frames, L tokens per keyframe, D token width, N rows
+of one modality in the whole batch, C width of a summary.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,10 @@ from models.autoregressive.script_tokens import FrameScript, Layout, Piece, Slot
 
 @dataclass(frozen=True)
 class Window:
-    """A run of keyframes as the model sees it: references_RLD first, then scripts with their tokens_TLD.
+    """Consecutive keyframes as the model reads them: references_RLD first, then scripts with their tokens_TLD.
 
-    There may be one script more than keyframes: the last one is then still to be predicted. `reference_scripts` say
-    what the references show, where that is known; the backbone sees the references' tokens alone.
+    There may be one more script than keyframes: the last keyframe is then the one to predict. `reference_scripts`
+    describe the references, if they are known; only recall reads them, the backbone reads the references' tokens.
     """
 
     scripts: Sequence[FrameScript]
@@ -40,14 +40,19 @@ class Window:
 
 @dataclass(frozen=True)
 class Packed:
-    """A batch of sequences. Rows of each modality stand in (row, slot) order.
+    """A batch of sequences. Rows of each modality are in (row, slot) order.
 
-    kinds_PS holds `Slot`s, places where in the flattened kinds_PS each kind stands, so that no GPU has to be asked;
-    rows_PS the row of each identifier or marker, windows_PS the window of each slot (-1 for
-    padding, which stands at the end), positions_PS the place in that window. Window b lies in row row_B; predict_BTL
-    is the slot in it whose output predicts token l of keyframe t (the slot before it), valid_BT which keyframes'
-    tokens are known, summaries_BTC the scripts' `summary`; references_BRLD with their summaries_BRC are those whose
-    scripts are known (known_BR).
+    Attributes:
+        kinds_PS: a `Slot` each.
+        places: indices of each kind in the flattened kinds_PS, computed here so that a GPU need not be waited for.
+        rows_PS: the row of each slot in its modality.
+        windows_PS: the window of each slot; -1 for padding, which is at the end.
+        positions_PS: the position of each slot in its window.
+        row_B: the row of each window.
+        predict_BTL: the slot whose output predicts token l of keyframe t: the one before the token.
+        valid_BT: whether the keyframe's tokens are known.
+        summaries_BTC: `summary` of the scripts.
+        references_BRLD, reference_summaries_BRC: references whose scripts are known (known_BR).
     """
 
     kinds_PS: Tensor
@@ -76,12 +81,12 @@ register_dataclass(Packed)
 
 
 def slots(window: Window, identifiers: Mapping[str, Sequence[int]], layout: Layout) -> int:
-    """How many slots a window takes."""
+    """Number of slots of a window."""
     return len(_sequence(window, identifiers, layout).pieces)
 
 
 def cut(window: Window, room: int, identifiers: Mapping[str, Sequence[int]], layout: Layout) -> Window | None:
-    """As many of the window's keyframes as fit into `room` slots; None when not one does."""
+    """The first keyframes of the window, as many as fit into `room` slots; None if none fits."""
     length = window.tokens_TLD.shape[1]
     fitting = [t for t, end in enumerate(_sequence(window, identifiers, layout).ends) if end + 1 + length <= room]
     count = len(fitting)
@@ -96,9 +101,8 @@ def pack(
     """The windows in rows, padded at the end; shorter windows get keyframes with valid_BT false.
 
     Args:
-        room: slots of a row, which windows share as long as they fit, in their order, and which are padded to the
-            end, so that rows are as long in each batch; without it, or when a window takes more, it has a row of its
-            own.
+        room: length of a row in slots. Windows share a row, in order, as long as they fit, and all rows are padded to
+            this length. A longer window has its own row; so has each window if `room` is None.
     """
     if not windows:
         raise ValueError("pack needs at least one window, got none")
@@ -150,7 +154,7 @@ def pack(
 
 @dataclass(frozen=True)
 class _Sequence:
-    """A window's slots, the place of each keyframe's [END_OF_FRAME], and the rows of its modalities in order."""
+    """A window's slots, the index of each keyframe's [END_OF_FRAME], and the rows of each modality in order."""
 
     pieces: list[Piece]
     ends: list[int]
@@ -212,5 +216,5 @@ def _summaries(scripts: Sequence[FrameScript]) -> Tensor:
 
 
 def _stack(rows: Sequence[np.ndarray]) -> Tensor:
-    """[N, width] float32; an empty modality has no rows and no width, and no slot asks for it."""
+    """[N, width] float32; [0, 0] for an empty modality, which no slot refers to."""
     return torch.from_numpy(np.stack(rows).astype(np.float32)) if rows else torch.zeros(0, 0)

@@ -1,14 +1,14 @@
-"""Recall: the mixture's means start from earlier keyframes whose scripts resemble the one at hand.
+"""Recall: adds tokens of earlier keyframes with a similar script to the means that the head predicts.
 
-Not in the paper. With one film and minutes of training the backbone has no time to learn what a pretrained 7B model
-learns from 5 M keyframes, that a keyframe looks like the last one with a similar script. This part says so from the
-start with a few dozen numbers: each component k of the mixture recalls
+Not in the paper. A keyframe looks like the last one with a similar script. A pretrained 7B model learns that from 5 M
+keyframes; in minutes, on one film, the backbone can't. This module has the rule built in, with a few dozen parameters:
+each component k of the mixture recalls
 
     recalled_k = sum_j softmax_j( closeness_k . similarity(script_t, script_j) - recency_k * (t - j) ) e_j,   j < t
 
-(for a reference frame, which has no place in time, distance_k stands for recency_k * (t - j)) and adds a share of it
-to the mean that the head predicts; the similarity to the previous script shifts the mixing weights. Off in `paper`
-(`AutoregressiveConfig.recall`).
+and adds a share of it to the mean that the head predicts. A reference frame has no place in time: for it, distance_k
+replaces recency_k * (t - j). The similarity to the previous script also shifts the mixing weights. Off in the recipe
+`paper` (`AutoregressiveConfig.recall`).
 
 Shapes: B sequences, T keyframes, J keyframes to recall from, A aspects of a script, K components, L tokens, D token
 width, C width of a summary.
@@ -20,13 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-ASPECTS = 4  # of FrameScript.summary(): characters, scene elements and plots in words, and faces
+ASPECTS = 4  # parts of FrameScript.summary(): sentences of characters, scene elements and plots, and faces
 TIMELESS = 1_000_000
-QUICK = 20.0  # these few numbers are learnt so many times faster than the weights of the layers
+QUICK = 20.0  # factor of these parameters' learning rate
 
 
 class Start(NamedTuple):
-    """Where a component starts."""
+    """Initial values of a component."""
 
     closeness: float
     recency: float
@@ -36,15 +36,15 @@ class Start(NamedTuple):
 
 
 STARTS = (
-    Start(closeness=0.0, recency=0.0, distance=0.0, share=0.0, sigma=1.0),  # nothing is recalled
+    Start(closeness=0.0, recency=0.0, distance=0.0, share=0.0, sigma=1.0),  # recalls nothing
     Start(closeness=1.0, recency=2.0, distance=8.0, share=0.9, sigma=0.6),  # the last keyframe
-    Start(closeness=4.0, recency=0.3, distance=1.0, share=0.9, sigma=0.7),  # the likest one
+    Start(closeness=4.0, recency=0.3, distance=1.0, share=0.9, sigma=0.7),  # the most similar one
     Start(closeness=2.0, recency=0.7, distance=2.0, share=0.6, sigma=0.8),  # a blend
 )
 
 
 class Recall(nn.Module):
-    """Means and mixing weights for the head to start from; `centre_C` is the training scripts' mean summary."""
+    """What the head adds to its means and mixing weights; `centre_C` is the mean summary of the training scripts."""
 
     def __init__(self, components: int, sentence_width: int, face_width: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Recall(nn.Module):
         self.centre_C: Tensor
 
     def similarity(self, summaries_BTC: Tensor, others_BJC: Tensor) -> Tensor:
-        """Cosine of the centred summaries, one an aspect: (B, T, J, A)."""
+        """Cosine similarity of the centred summaries, for each aspect: (B, T, J, A)."""
 
         def aspects(summaries: Tensor) -> list[Tensor]:
             missing = [part.abs().amax(-1, keepdim=True) == 0 for part in torch.split(summaries, self.widths, -1)]
@@ -73,7 +73,7 @@ class Recall(nn.Module):
     def forward(
         self, summaries_BTC: Tensor, others_BJC: Tensor, tokens_BJLD: Tensor, ages_BTJ: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(means_BTLKD to add, logits_BTK to add).
+        """(means_BTLKD, logits_BTK), both to be added.
 
         Keyframe t may recall keyframe j where the age t - j is above 0; a reference frame's age is `TIMELESS`.
         """

@@ -1,7 +1,7 @@
-"""A user's own script, keyframe by keyframe, as what the autoregressive model reads; and what was done with the rest.
+"""Reads a user's own script and encodes it for the autoregressive model, keyframe by keyframe.
 
-Nothing that a user writes is dropped in silence: whatever does not enter the script as it stands is told in a note
-that names its keyframes and the cure. What is no script at all is a ValueError.
+Nothing is dropped silently: whatever can't be used as it is written is reported in a note, which names the keyframes
+and what to do. A file that is not a script raises ValueError.
 """
 
 import json
@@ -21,25 +21,25 @@ from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENT
 
 SOMEBODY = "A person."
 _ENGLISH = re.compile("an?|the|in|on|of|with|and|is|are|to|at|by|from|for|as|its?|s?he|they|his|her|their")
-_FEWEST_WORDS = 8  # by which a language shows
-_ENGLISH_SHARE = 1 / 8  # of words that are in `_ENGLISH`, at least
+_FEWEST_WORDS = 8  # fewer words don't show a language
+_ENGLISH_SHARE = 1 / 8  # smallest share of words that are in `_ENGLISH`
 T = TypeVar("T")
 
 
 def _readable(text: object) -> object:
     for mark in text if isinstance(text, str) else "":
         if unicodedata.category(mark) in {"Cc", "Cs"} and mark not in "\t\n\r":
-            what = "a control character" if unicodedata.category(mark) == "Cc" else "half of a character"
-            raise ValueError(f"{mark!r} is {what}: leave it out")
+            what = "a control character" if unicodedata.category(mark) == "Cc" else "a lone surrogate"
+            raise ValueError(f"{mark!r} is {what}: remove it")
     return text
 
 
 Text = Annotated[str, BeforeValidator(_readable)]
-"""What can be shown and written: no control characters, no lone surrogates."""
+"""Text without control characters and lone surrogates."""
 
 
 class Character(BaseModel):
-    """Somebody who is seen; `face` names one of the faces that go with the script, "" is a face not given."""
+    """A person in a keyframe; `face` is the name of a face that is given with the script, or ""."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ class Character(BaseModel):
 
 
 class Keyframe(BaseModel):
-    """What one keyframe shows. Each description becomes one token, whatever its length."""
+    """What one keyframe shows. Each sentence takes one slot, whatever its length."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class Keyframe(BaseModel):
 
 
 class Screenplay(BaseModel):
-    """A whole movie; as JSON {"keyframes": [{"characters": [{"description": ..., "face": ...}], ...}, ...]}."""
+    """A whole movie. Its JSON is {"keyframes": [{"characters": [{"description": ..., "face": ...}], ...}, ...]}."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,17 +66,17 @@ class Screenplay(BaseModel):
 
 
 def read(text: str) -> Screenplay:
-    """The screenplay in a JSON text, which may start with a byte order mark.
+    """The screenplay of a JSON text, which may start with a byte order mark.
 
     Raises:
-        ValueError: quoting what is wrong, and where.
+        ValueError: quotes the fault and says where it is.
     """
     try:
         return Screenplay.model_validate(json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_object))
     except json.JSONDecodeError as error:
-        raise ValueError(f"a script is JSON, and this is not: {error}") from error
+        raise ValueError(f"this is not JSON: {error}") from error
     except RecursionError:
-        raise ValueError(f"its brackets stand too deep in each other, got {text[:40]!r}...") from None
+        raise ValueError(f"its brackets are nested too deeply: {text[:40]!r}...") from None
     except ValidationError as error:
         wrong = error.errors()[0]
         place = ".".join(map(str, wrong["loc"])) or "the script"
@@ -87,12 +87,12 @@ def read(text: str) -> Screenplay:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; json itself would keep the last of two values with one name and drop the first."""
+    """A JSON object without repeated names; json would silently keep the last value."""
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands twice in {pairs!r:.80}: join the two")
+        raise ValueError(f"{twice!r} appears twice in {pairs!r:.80}: join the two")
     return made
 
 
@@ -101,8 +101,8 @@ def encode(
 ) -> tuple[list[FrameScript], list[str]]:
     """(a script for each keyframe, notes for the user).
 
-    The first five characters enter, those with a face in front (the i-th face stands beside the i-th description),
-    then seven scene elements and three plots. A character without a face is told by its description alone.
+    Of each keyframe, the first five characters, seven scene elements and three plots are used. Characters with a face
+    come first, because the i-th face belongs to the i-th description.
 
     Args:
         faces: the embedding [face_width] of each face by its name.
@@ -140,7 +140,7 @@ def _encode(
 ) -> FrameScript:
     seen = [one for one in keyframe.characters if one.description.strip() or one.face]
     if len(seen) < len(keyframe.characters):
-        notes.append(f"{len(keyframe.characters) - len(seen)} characters without a word or a face are left out")
+        notes.append(f"{len(keyframe.characters) - len(seen)} characters without a description or a face are left out")
     characters = _first("characters", seen, MOST_CHARACTERS, notes)
     described = [(_description(one, notes), _face(one, faces, notes)) for one in characters]
     described.sort(key=lambda pair: pair[1] is None)
@@ -151,11 +151,11 @@ def _encode(
     sentences = [*(text for text, _ in described), *scene, *plots]
     kinds = [CHARACTER] * len(described) + [SCENE_ELEMENT] * len(scene) + [PLOT] * len(plots)
     if not sentences:
-        notes.append("nothing says what is seen, so what stands in the keyframes before alone decides")
+        notes.append("the script is empty, so this keyframe follows from the earlier ones alone")
     elif not described:
-        notes.append("no characters, so nothing says who is seen")
+        notes.append("no characters, so the script doesn't say who is seen")
     if sentences and not plots:
-        notes.append("no plots, so nothing says what happens, and no subtitle is shown")
+        notes.append("no plots, so the script doesn't say what happens, and there is no subtitle")
     notes.extend(note for text in sentences if (note := _doubt(text, encoder)))
     notes.extend(
         f"too long for {encoder.name}, only its first words are read: {text[:60]!r}...; write shorter sentences"
@@ -172,7 +172,7 @@ def _encode(
 
 def _first(what: str, items: Sequence[T], most: int, notes: list[str]) -> Sequence[T]:
     if len(items) > most:
-        notes.append(f"{len(items)} {what}, of which the first {most} enter: put the most important ones first")
+        notes.append(f"{len(items)} {what}, of which only the first {most} are used: put the most important ones first")
     return items[:most]
 
 
@@ -186,7 +186,7 @@ def _said(what: str, texts: Sequence[str], notes: list[str]) -> list[str]:
 def _description(character: Character, notes: list[str]) -> str:
     if character.description.strip():
         return character.description
-    notes.append(f"{character.face!r} has no description, {SOMEBODY!r} stands in for it")
+    notes.append(f"{character.face!r} has no description: {SOMEBODY!r} is used")
     return SOMEBODY
 
 
@@ -197,18 +197,18 @@ def _face(
         return faces[character.face]
     if character.face:
         given = ", ".join(sorted(faces)[:10]) or "none"
-        notes.append(f"nobody is called {character.face!r}; words alone describe them. Faces given: {given}")
+        notes.append(f"no face is called {character.face!r}: only the description is used. Given faces: {given}")
     else:
         who = textwrap.shorten(character.description, 60, placeholder=" ...")
-        notes.append(f"no face for {who!r}, words alone describe them")
+        notes.append(f"no face for {who!r}: only the description is used")
     return None
 
 
 def _doubt(text: str, encoder: SentenceEncoder) -> str:
-    """What an encoder that learnt from English captions may not understand; "" when nothing stands out."""
+    """Why an encoder that learnt from English captions may not understand a text; "" if it should."""
     letters = [mark for mark in text if mark.isalpha()]
     if not letters:
-        return f"{text[:60]!r} has no words, {encoder.name} can hardly tell what it means"
+        return f"{text[:60]!r} has no words, so {encoder.name} can't understand it"
     latin = sum(unicodedata.name(mark, "").startswith("LATIN") for mark in letters)
     if latin < len(letters) / 2:
         return f"{text[:60]!r} is not in Latin letters, and {encoder.name} learnt from English: translate it"
@@ -216,7 +216,7 @@ def _doubt(text: str, encoder: SentenceEncoder) -> str:
 
 
 def _foreign(screenplay: Screenplay, encoder: SentenceEncoder) -> list[str]:
-    """A note on a script in Latin letters that hardly has a word which no English text does without."""
+    """A note on a script in Latin letters with hardly any of the most frequent English words."""
     texts = [
         text
         for one in screenplay.keyframes
@@ -229,6 +229,6 @@ def _foreign(screenplay: Screenplay, encoder: SentenceEncoder) -> list[str]:
     ):
         return []
     return [
-        f"this doesn't look like English: {' '.join(words)[:60]!r}...; {encoder.name} learnt from English, and what it "
-        "doesn't understand the pictures won't show: translate it, or write whole sentences"
+        f"this doesn't look like English: {' '.join(words)[:60]!r}...; {encoder.name} learnt from English, and "
+        "pictures won't show what it doesn't understand: translate the script, or write whole sentences"
     ]

@@ -5,8 +5,8 @@ A keyframe is laid out as
     [START_OF_FRAME] Characters: (- sentence face?)* Scene Elements: (- sentence)* Plots: (- sentence)*
     [END_OF_FRAME] e_1 .. e_L
 
-where a sentence, a face and a keyframe token take one slot each and the identifiers ("Characters:", "-", ...) are
-text, tokenized as the language model does. Reference frames (few-shot) stand bare, L slots each, before all else.
+where a sentence, a face and a keyframe token take one slot each, and the identifiers ("Characters:", "-", ...) are
+text, tokenized by the language model's tokenizer. Reference frames (few-shot) come first, L slots each, no scripts.
 
 Shapes: S sentences, F faces.
 """
@@ -24,11 +24,11 @@ CHARACTER, SCENE_ELEMENT, PLOT = 0, 1, 2
 START_OF_FRAME, END_OF_FRAME = 0, 1
 
 Layout = Literal["paper", "compact"]
-"""`paper` as above; `compact` leaves out the "-" before each sentence, a quarter of the slots."""
+"""`paper` is the layout above; `compact` omits the "-" before each sentence, which saves a quarter of the slots."""
 
 
 class Slot(IntEnum):
-    """What stands in a slot of the sequence."""
+    """What a slot of the sequence holds."""
 
     PADDING = -1
     IDENTIFIER = 0
@@ -42,11 +42,13 @@ class Slot(IntEnum):
 class FrameScript:
     """One keyframe's multimodal script.
 
-    sentences [S, width of the sentence encoder] float32, kinds [S] int8 (0 character, 1 scene element, 2 plot),
-    faces [F, width of the face embedder] float32; the i-th character sentence goes with the i-th face.
-    face_choices: for each face the n embeddings [width] of the same character in other keyframes, from which
-    training draws (face embedding randomisation); empty when there are none.
-    face_boxes [F, 4] float32: where in the keyframe each face is, x0, y0, x1, y1 in 0-1; no rows where that is unknown.
+    Attributes:
+        sentences: [S, width of the sentence encoder] float32.
+        kinds: [S] int8: 0 character, 1 scene element, 2 plot.
+        faces: [F, width of the face embedder] float32; the i-th face belongs to the i-th sentence about a character.
+        face_choices: for each face the embeddings [width] of the same character in other keyframes, of which training
+            takes one at random (face embedding randomisation); empty if there are none.
+        face_boxes: [F, 4] float32: x0, y0, x1, y1 of each face in 0-1; no rows if they are unknown.
     """
 
     row_id: str
@@ -75,21 +77,21 @@ class FrameScript:
             raise ValueError(f"{self.row_id}: {len(self.faces)} faces but {len(self.face_choices)} face_choices")
 
     def summary(self) -> np.ndarray:
-        """The mean sentence of each kind (zero where there is none) and the mean face, side by side."""
+        """The mean sentence of each kind (zeros if there is none) and the mean face, concatenated."""
         parts = [self.sentences[self.kinds == kind] for kind in (CHARACTER, SCENE_ELEMENT, PLOT)] + [self.faces]
         means = [part.mean(0) if len(part) else np.zeros(part.shape[1]) for part in parts]
         return np.concatenate(means).astype(np.float32)
 
     def untold(self) -> "FrameScript":
-        """A script that says nothing: what guidance moves away from."""
+        """The empty script, which guidance moves away from."""
         return FrameScript(self.row_id, self.sentences[:0], self.kinds[:0], self.faces[:0])
 
     def without_faces(self) -> "FrameScript":
-        """The same script in words only (the ablation of Fig. 5)."""
+        """The same script without its faces (the ablation of Fig. 5)."""
         return replace(self, faces=self.faces[:0], face_choices=(), face_boxes=self.face_boxes[:0])
 
     def with_random_faces(self, random: np.random.Generator) -> "FrameScript":
-        """Each face replaced by one of the same character from another keyframe, where there is one."""
+        """Each face is replaced by one of the same character from another keyframe, if there is one."""
         if not self.face_choices:
             return self
         drawn = [

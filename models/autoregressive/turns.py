@@ -1,12 +1,12 @@
-"""Turns of the dialogue (Appendix D) for several movies side by side: a keyframe's script in, its L tokens out.
+"""Generates one keyframe of each of several movies: reads the keyframe's script, returns its L tokens (Appendix D).
 
-A turn costs L forwards: one over the token before and the script, which predicts e_1, and one for each further token.
-The cache holds a sink that stays (reference frames, and the first keyframes when streaming) and a ring of keyframes;
-each keyframe has a cell of fixed size, the script at its end, then the tokens. Movies have different scripts, lengths
-and references; each one's tokens are the same as alone.
+A turn takes L forward passes. The first one reads the previous token and the script, and predicts e_1; each further
+pass reads a token and predicts the next one. The cache has a sink, which stays (reference frames and, when streaming,
+the first keyframes), and a ring of keyframes. Each keyframe has a cell of fixed size: padding, its script, its tokens.
+Movies may differ in scripts, lengths and references. The tokens of a movie don't depend on the others in the batch.
 
-Shapes: B movies, R slots of reference frames, P slots of a script at most, X of a cell (P + L), L tokens a keyframe, D
-token width, H hidden width, K components.
+Shapes: B movies, P slots of the longest script, X slots of a cell (P + L), L tokens per keyframe, D token width, H
+hidden width, K components.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ from models.autoregressive.packing import Window
 from models.autoregressive.script_tokens import FrameScript, Slot, lay_out
 from models.graphs import Graphed
 
-BUCKET = 8  # keyframes by which the part of the cache that is looked at grows where each part has a graph of its own
+BUCKET = 8  # with CUDA graphs, the number of keyframes that attention reads is a multiple of this, for fewer graphs
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How a token is drawn from its distribution; see `GenerationConfig`."""
+    """How a token is sampled from its distribution; see `GenerationConfig`."""
 
     temperature: float = 0.0
     weight_temperature: float = 1.0
@@ -37,19 +37,20 @@ class Drawing:
 
 @dataclass
 class Row:
-    """A movie in the cache: its next keyframe is number `frames` there, its last slot holds its last token."""
+    """A movie in the cache: the number of its keyframes there, and the slot of its last token."""
 
     frames: int = 0
     last_slot: int = 0
 
 
 class Turns:
-    """`rows` movies, with guidance each followed by a twin without scripts at `rows` + its place.
+    """The cache of several movies, and the generation of their next keyframes.
 
     Args:
-        references: frames of reference at most.
-        sink, ring: keyframes that stay, and that come and go.
-        scripts: all that will come, for the size of a cell.
+        rows: number of movies. With guidance, movie i has a copy with empty scripts in row `rows + i`.
+        references: largest number of reference frames.
+        sink, ring: numbers of keyframes that stay in the cache, and of those that are replaced in turn.
+        scripts: all scripts that will be generated from; the longest one determines the size of a cell.
         graphs: record the work of a turn as a CUDA graph.
     """
 
@@ -79,7 +80,7 @@ class Turns:
         self._graphed = Graphed(partial(self._speak, used=0)) if graphs else None
 
     def embed(self, scripts: Sequence[FrameScript]) -> tuple[Tensor, Tensor]:
-        """Each script at the end of its P slots: (embeds_NPH, how many slots each takes)."""
+        """(embeds_NPH, counts_N): each script, aligned to the end of P slots, and its number of slots."""
         nothing_LD = torch.zeros(0, self.length, self.model.config.width)
         packed = self.model.pack([Window([script], nothing_LD) for script in scripts])
         embeds_NSH = self.model.embed(packed)
@@ -91,7 +92,7 @@ class Turns:
     def start(
         self, row: int, scripts: Sequence[FrameScript], tokens_TLD: Tensor, references_RLD: Tensor | None
     ) -> None:
-        """Fills a movie's part of the cache anew, with references and keyframes that are known."""
+        """Fills a movie's part of the cache with references and known keyframes; what it held before is discarded."""
         device = self.last_BH.device
         self.cache.clear(row)
         embeds, slots = [], []
@@ -123,11 +124,11 @@ class Turns:
         normal_BLD: Tensor,
         recalled: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """tokens_BLD of the next keyframe of each movie; a movie whose script takes no slots stands still.
+        """tokens_BLD of the next keyframe of each movie. A movie whose script has no slots is skipped.
 
         Args:
-            embeds_BPH, counts_B: the scripts, as `embed` gives them.
-            recalled: (means_BLKD, logits_BK) for the head to start from.
+            embeds_BPH, counts_B: the scripts, as `embed` returns them.
+            recalled: (means_BLKD, logits_BK), which the head adds to its own.
         """
         speaks = [count > 0 for count in counts_B.tolist()]
         cells = [self._cell(row.frames) if here else 0 for row, here in zip(self.rows, speaks, strict=True)]
@@ -179,7 +180,7 @@ class Turns:
         means_BLKD: Tensor | None = None,
         logits_BK: Tensor | None = None,
     ) -> Tensor:
-        """All forwards of a turn, of fixed shapes."""
+        """All forward passes of a turn. Shapes are constant, so that it can be recorded as a CUDA graph."""
         speaks_B1 = (counts_B > 0)[:, None]
         place_P = torch.arange(self.script_slots, device=cell_B.device) - self.script_slots
         there_BP = place_P >= -counts_B[:, None]
@@ -215,19 +216,19 @@ class Turns:
         return torch.cat([tokens_BD, tokens_BD])
 
     def _cell(self, frame: int) -> int:
-        """First slot of the cell of a keyframe."""
+        """The first slot of a keyframe's cell."""
         place = frame if frame < self.sink else self.sink + (frame - self.sink) % self.ring
         return 1 + self.reference_slots + place * self.cell
 
     def _used(self) -> int:
-        """How much of the cache is looked at: what may be filled, for graphs rounded up to whole buckets."""
+        """Number of slots that attention reads: all that may be filled; with graphs, rounded up to whole buckets."""
         frames = max(row.frames for row in self.rows) + 1
         bucket = 1 if self._graphed is None else BUCKET
         frames = min(-(-frames // bucket) * bucket, self.sink + self.ring)
         return _aligned(1 + self.reference_slots + frames * self.cell)
 
     def _embed_tokens(self, tokens_TLD: Tensor) -> Tensor:
-        """All tokens of some keyframes, one behind the other, in the backbone's space."""
+        """All tokens of some keyframes, in order, projected to the backbone's input space."""
         tokens_ND = tokens_TLD.flatten(0, 1)
         return self.model.embed_tokens(tokens_ND, torch.arange(len(tokens_ND), device=tokens_ND.device))
 
@@ -237,5 +238,5 @@ class Turns:
 
 
 def _aligned(slots: int) -> int:
-    """Rounded up to where attention kernels can read a mask."""
+    """Rounded up to a multiple of 8, which attention kernels require of a mask."""
     return -(-slots // 8) * 8

@@ -1,6 +1,6 @@
-"""Heads: from the backbone's output to what is known of the next keyframe token (section 3.4, Table 4).
+"""Heads, which predict the next keyframe token from the backbone's output (section 3.4, Table 4).
 
-Adding one = one file with the module, its prediction and its config, and one line in the union and in `build`.
+To add one, write a file with the module, its prediction and its config, and add it to the union and to `build`.
 """
 
 from typing import Annotated
@@ -16,10 +16,10 @@ HeadConfig = Annotated[GmmConfig | RegressionConfig | FlowConfig, Field(discrimi
 
 
 def build(config: HeadConfig, hidden: int, width: int, recalled: int = 0) -> Head:
-    """The head of that config for outputs of width `hidden` and tokens of width `width`.
+    """The head of a config, for a backbone of width `hidden` and tokens of width `width`.
 
     Args:
-        recalled: number of recalled means that it is given too; 0 or `recalls(config)`.
+        recalled: number of recalled means that the head also reads: 0 or `recalls(config)`.
     """
     match config:
         case GmmConfig():
@@ -31,7 +31,7 @@ def build(config: HeadConfig, hidden: int, width: int, recalled: int = 0) -> Hea
 
 
 def recalls(config: HeadConfig) -> int:
-    """Number K of recalled means that such a head can read."""
+    """Number K of recalled means that the head can read."""
     match config:
         case GmmConfig():
             return config.components  # each component has its own

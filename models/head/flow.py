@@ -1,8 +1,8 @@
-"""A small flow-matching head: a network that carries noise to the token, given the backbone's output.
+"""A flow-matching head: a small network that transports noise to tokens, conditioned on the backbone's output.
 
-A mixture of a few Gaussians draws averages where a keyframe may look in many ways; a flow draws one of these ways.
+If a keyframe may look in many ways, a mixture of a few Gaussians gives averages; a flow gives one of these ways.
 
-Shapes: N tokens, D token width, H hidden width, C width of the condition, W width of the network, R draws.
+Shapes: N tokens, D token width, H hidden width, C width of the condition, W width of the network, R draws of noise.
 """
 
 import math
@@ -18,15 +18,15 @@ from torch.nn import functional as F
 from models.head.head import Head, Recalled
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
-"""(x_ND, time_N1) -> velocity_ND, from noise at time 0 to the token at time 1."""
+"""(x_ND, time_N1) -> velocity_ND; noise is at time 0, the token at time 1."""
 
-_PROBES = 8  # random directions by which a divergence is estimated (Hutchinson), unless the token has fewer numbers
-_WAVES = 32  # pairs of sine and cosine that tell the time
+_PROBES = 8  # random directions that estimate a divergence (Hutchinson); for narrower tokens it is exact
+_WAVES = 32  # pairs of sine and cosine that encode the time
 
 
 @dataclass(frozen=True)
 class Flow:
-    """A distribution that is known by its velocity; the token is `x * scale + shift` of what flows."""
+    """A distribution that is defined by a velocity field; the token is `x * scale + shift`."""
 
     velocity: Velocity
     condition_NC: Tensor
@@ -37,15 +37,15 @@ class Flow:
 
     @property
     def mean(self) -> Tensor:
-        """At time 0 the best velocity from the origin is the token's mean."""
+        """The mean token: the velocity at the origin at time 0."""
         origin_ND = self.condition_NC.new_zeros(*self.condition_NC.shape[:-1], self.shift.shape[-1])
         return self.velocity(origin_ND, origin_ND[..., :1]) * self.scale + self.shift
 
     def cost(self, tokens_ND: Tensor) -> Tensor:
-        """Squared error of the velocity between noise and token, from the global generator.
+        """Squared error of the velocity; noise and times come from the global generator.
 
-        The backbone costs far more than this network, so each token is used `draws` times, each with other noise and
-        another time from a logit-normal distribution.
+        The backbone costs far more than this network, so each token is used `draws` times, each time with other noise
+        and another time from a logit-normal distribution.
         """
         x_RND = ((tokens_ND - self.shift) / self.scale).expand(self.draws, *tokens_ND.shape)
         noise_RND, time_RN1 = torch.randn_like(x_RND), torch.randn_like(x_RND[..., :1]).sigmoid()
@@ -53,7 +53,7 @@ class Flow:
         return (self.velocity(between_RND, time_RN1) - (x_RND - noise_RND)).square().mean((0, -1))
 
     def nll_per_dimension(self, tokens_ND: Tensor) -> Tensor:
-        """The flow run backwards, with the divergence of the velocity, by central differences, summed up on the way."""
+        """Runs the flow backwards and integrates the divergence of the velocity, by central differences."""
         x_ND = (tokens_ND - self.shift) / self.scale
         logarithm_N, probes_PD = torch.zeros_like(x_ND[..., 0]), _probes(x_ND)
         for step in reversed(range(self.steps)):
@@ -70,7 +70,7 @@ class Flow:
     def draw(
         self, uniform_N: Tensor, normal_ND: Tensor, temperature: float = 1.0, weight_temperature: float = 1.0
     ) -> Tensor:
-        """Where the noise, scaled by the temperature, is carried; there are no weights to draw from."""
+        """Transports the noise, scaled by the temperature; `uniform_N` and `weight_temperature` are not used."""
         x_ND, time_N1 = temperature * normal_ND, torch.zeros_like(normal_ND[..., :1])
         for step in range(self.steps):
             x_ND = x_ND + self.velocity(x_ND, time_N1 + step / self.steps) / self.steps
@@ -92,7 +92,7 @@ class Flow:
         return first, second
 
     def _divergence(self, x_ND: Tensor, time_N1: Tensor, probes_PD: Tensor) -> Tensor:
-        """Trace of the velocity's Jacobian by central differences: the network is smooth."""
+        """Trace of the velocity's Jacobian, by central differences, because the network is smooth."""
         step = 1e-2
         trace_N: Tensor = torch.zeros_like(x_ND[..., 0])
         for probe_D in probes_PD:
@@ -103,7 +103,7 @@ class Flow:
 
 
 def _probes(x_ND: Tensor) -> Tensor:
-    """Directions whose products with a Jacobian add up to its trace: all of them, or random signs, always the same."""
+    """Directions whose products with a Jacobian sum to its trace: the unit vectors, or random signs of a fixed seed."""
     width = x_ND.shape[-1]
     if width <= _PROBES:
         return torch.eye(width, device=x_ND.device)
@@ -114,7 +114,7 @@ def _probes(x_ND: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Conditioned:
-    """The head's network under given conditions."""
+    """The head's network with its condition."""
 
     network: "_Network"
     condition_NC: Tensor
@@ -125,14 +125,14 @@ class _Conditioned:
 
 
 class _Block(nn.Module):
-    """A residual MLP whose norm and share the condition sets; it adds nothing before it is trained."""
+    """A residual MLP; the condition gives shift, scale and gate. It starts as the identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation = nn.Linear(width, 3 * width)
         self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
-        _nothing(self.modulation)
+        _zero(self.modulation)
 
     def forward(self, x_NW: Tensor, condition_NW: Tensor) -> Tensor:
         shift_NW, scale_NW, share_NW = self.modulation(condition_NW).chunk(3, -1)
@@ -142,7 +142,7 @@ class _Block(nn.Module):
 
 
 class _Network(nn.Module):
-    """Residual blocks over the noisy token, under the time and the condition (as DiT's and MAR's)."""
+    """Residual blocks over the noisy token, conditioned on time and backbone as in DiT and MAR."""
 
     def __init__(self, width: int, condition: int, inner: int, blocks: int) -> None:
         super().__init__()
@@ -167,17 +167,17 @@ class _Network(nn.Module):
 
 
 class FlowConfig(BaseModel, frozen=True, extra="forbid"):
-    """A small flow-matching network a token."""
+    """A small flow-matching network, run once per token and step."""
 
     kind: Literal["flow"] = "flow"
     width: int = Field(384, ge=1, description="hidden width")
     blocks: int = Field(2, ge=1, description="residual blocks")
     steps: int = Field(16, ge=1, description="steps of Euler's method in sampling")
-    draws: int = Field(12, ge=1, description="draws of noise and time that each token is used for in a training step")
+    draws: int = Field(12, ge=1, description="draws of noise and time for each token in a training step")
 
 
 class FlowHead(Head):
-    """A network under the backbone's output, normalised, and under the means that are recalled, if any."""
+    """A network conditioned on the backbone's normalised output and, if there are any, on recalled means."""
 
     def __init__(self, config: FlowConfig, hidden: int, width: int, recalled: int) -> None:
         super().__init__()
@@ -186,14 +186,14 @@ class FlowHead(Head):
         self.network = _Network(width, hidden + recalled * width, config.width, config.blocks)
 
     def initialise(self) -> None:
-        """The blocks and the last layer start at nothing."""
+        """The modulations and the last layer start with zeros."""
         for layer in self.network.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
                 nn.init.zeros_(layer.bias)
         blocks = [block for block in self.network.blocks if isinstance(block, _Block)]
         for layer in (*(block.modulation for block in blocks), self.network.modulation, self.network.outward):
-            _nothing(layer)
+            _zero(layer)
 
     def forward(self, hidden_NH: Tensor, recalled: Recalled | None = None) -> Flow:
         condition_NC = self.norm(hidden_NH.float())
@@ -204,6 +204,6 @@ class FlowHead(Head):
         return Flow(velocity, condition_NC, self.config.steps, self.config.draws, shift_D, scale_D)
 
 
-def _nothing(layer: nn.Linear) -> None:
+def _zero(layer: nn.Linear) -> None:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -33,11 +33,11 @@ class Mixture(MixtureSameFamily):
         return -log_prob_N / tokens_ND.shape[-1]
 
     def cost(self, tokens_ND: Tensor) -> Tensor:
-        """What training minimises (eq. 3, 9)."""
+        """The loss of training (eq. 3, 9)."""
         return self.nll_per_dimension(tokens_ND)
 
     def used(self, tokens_BTLD: Tensor, valid_BT: Tensor) -> Tensor:
-        """How many components the valid keyframes' tokens need: the perplexity of their shares of them (1 to k)."""
+        """The number of components in use: perplexity of the components' shares of the valid tokens (1 to k)."""
         joint_BTLK = self.component_distribution.log_prob(tokens_BTLD.unsqueeze(-2)) + self.logits.log_softmax(-1)
         share_BTK = joint_BTLK.softmax(-1).mean(2)
         share_K = torch.where(valid_BT[..., None], share_BTK, 0.0).sum((0, 1)) / valid_BT.sum()
@@ -50,7 +50,7 @@ class Mixture(MixtureSameFamily):
         return type(self)(self.logits, self.means * scale + shift, self.scales * scale)
 
     def guided(self, other: Self, strength: float) -> Self:
-        """Means and mixing weights moved away from those of `other`, component by component (1: not at all)."""
+        """Means and mixing weights moved away from those of `other`, per component; 1 changes nothing."""
         logits_NK = other.logits + strength * (self.logits - other.logits)
         return type(self)(logits_NK, other.means + strength * (self.means - other.means), self.scales)
 
@@ -63,10 +63,10 @@ class Mixture(MixtureSameFamily):
     def draw(
         self, uniform_N: Tensor, normal_ND: Tensor, temperature: float = 1.0, weight_temperature: float = 1.0
     ) -> Tensor:
-        """A sample from noise that the caller drew, so that it does not depend on the batch around it.
+        """Samples made from the caller's noise, so that they don't depend on the rest of the batch.
 
-        `uniform_N` in [0, 1) chooses the component, whose logits are divided by `weight_temperature` (0: the likeliest
-        one); `normal_ND` is scaled by `temperature * sigma` (as GIVT does).
+        `uniform_N` in [0, 1) selects the component, after the logits are divided by `weight_temperature` (0: the most
+        likely component). `normal_ND` is multiplied by `temperature * sigma`, as in GIVT.
         """
         if temperature < 0 or weight_temperature < 0:
             raise ValueError(f"temperatures must be 0 or more, got {temperature} and {weight_temperature}")
@@ -83,15 +83,15 @@ class GmmConfig(BaseModel, frozen=True, extra="forbid"):
     """The paper's k-mixture of Gaussians."""
 
     kind: Literal["gmm"] = "gmm"
-    components: int = Field(4, ge=1, description="Gaussians of the mixture; the paper: k")
-    sigma_floor: float = Field(0.3, ge=0, description="least sigma, in the token's standard deviations")
+    components: int = Field(4, ge=1, description="number of Gaussians in the mixture (k in the paper)")
+    sigma_floor: float = Field(0.3, ge=0, description="smallest sigma, in standard deviations of the tokens")
 
 
 class MixtureHead(Head):
     """The linear layer of 2kd + k outputs that replaces the language model's logits (Appendix A).
 
-    The paper leaves the variance's form unsaid; here sigma = floor + (x + sqrt(x^2 + 4)) / 2, which is floor + 1
-    at x = 0, smooth, and falls no faster than 1/|x|. `floor` keeps a component from collapsing onto one keyframe.
+    The paper does not say how sigma is parametrised. Here it is floor + (x + sqrt(x^2 + 4)) / 2, which is smooth, floor
+    + 1 at x = 0, and falls no faster than 1/|x|. `floor` prevents a component from collapsing onto one keyframe.
     """
 
     def __init__(self, hidden: int, components: int, width: int, floor: float) -> None:
@@ -104,9 +104,9 @@ class MixtureHead(Head):
         self.linear = nn.Linear(hidden, 2 * components * width + components)
 
     def initialise(self, jitter: float = 0.1, sigmas: Sequence[float] | None = None) -> None:
-        """Small weights, means jittered by the biases: with zeros all components would stay identical for ever.
+        """Small weights, and biases that jitter the means: with zeros, all components would stay identical.
 
-        `sigmas` gives the k components' first sigma above the floor (1 where left out).
+        `sigmas` are the components' initial values of sigma above the floor; 1 by default.
         """
         kd = self.components * self.width
         nn.init.normal_(self.linear.weight, std=0.1 / self.linear.in_features**0.5)
@@ -117,9 +117,9 @@ class MixtureHead(Head):
             self.linear.bias.data[kd + k * self.width : kd + (k + 1) * self.width] = sigma - 1 / sigma
 
     def forward(self, hidden_NH: Tensor, recalled: Recalled | None = None) -> Mixture:
-        """What is recalled is added to the components' means and logits."""
+        """Recalled means and logits are added to those of the components."""
         kd = self.components * self.width
-        with torch.autocast(hidden_NH.device.type, enabled=False):  # always in the weights' own float32
+        with torch.autocast(hidden_NH.device.type, enabled=False):  # always in float32
             outputs = self.linear(hidden_NH.to(self.linear.weight.dtype))
         means, raw, logits_NK = outputs.split([kd, kd, self.components], dim=-1)
         means_NKD = rearrange(means, "... (k d) -> ... k d", k=self.components)
@@ -131,14 +131,14 @@ class MixtureHead(Head):
 
 
 class UnconditionalMixture:
-    """A mixture fitted to tokens alone, by expectation maximisation: the baseline that any script has to beat."""
+    """A mixture fitted to tokens alone, by expectation maximisation: the baseline for models that read scripts."""
 
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
 
     @classmethod
     def fit(cls, tokens_ND: Tensor, components: int, seed: int = 0, steps: int = 60, floor: float = 0.05) -> Self:
-        """EM with diagonal covariances; `floor` is the least variance as a share of each channel's variance."""
+        """EM with diagonal covariances; `floor` is the smallest variance, as a share of each channel's variance."""
         n = len(tokens_ND)
         if n < components:
             raise ValueError(f"cannot fit {components} components to {n} tokens: give more tokens or fewer components")

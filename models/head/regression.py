@@ -14,7 +14,7 @@ from models.head.mixture import Mixture
 
 
 class Point(Mixture):
-    """One Gaussian whose deviation is the token's own, so that it has a likelihood; it draws its mean."""
+    """One Gaussian with the standard deviation of the tokens, so that it has a likelihood; its samples are its mean."""
 
     def draw(
         self, uniform_N: Tensor, normal_ND: Tensor, temperature: float = 1.0, weight_temperature: float = 1.0
@@ -23,7 +23,7 @@ class Point(Mixture):
 
 
 class RegressionConfig(BaseModel, frozen=True, extra="forbid"):
-    """A point without a distribution: what l1 and l2 alone can teach (the paper's ablation)."""
+    """A point instead of a distribution, trained with l1 and l2 alone (the paper's ablation)."""
 
     kind: Literal["regression"] = "regression"
 
@@ -36,7 +36,7 @@ class RegressionHead(Head):
         self.linear = nn.Linear(hidden, width)
 
     def initialise(self) -> None:
-        """Nearly the mean token to begin with."""
+        """Small weights: the first predictions are near the mean token."""
         nn.init.normal_(self.linear.weight, std=0.1 / self.linear.in_features**0.5)
         nn.init.zeros_(self.linear.bias)
 

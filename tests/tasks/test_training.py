@@ -220,7 +220,7 @@ def test_a_script_of_ones_own_becomes_a_movie_once(run, tmp_path):
         assert len(container.streams.subtitles) == 1
     notes = script_movie.notes(run.storage, folder)
     assert "keyframes 1-3: 1 empty plots are left out" in notes
-    assert "keyframes 1-2: no face for 'A woman.', words alone describe them" in notes
+    assert "keyframes 1-2: no face for 'A woman.': only the description is used" in notes
     about = json.loads(run.storage.read_bytes(f"{folder}/about.json"))
     made_with = about.pop("upscaler"), about.pop("animator")
     assert made_with[0] == {"kind": "lanczos", "revision": "1", "licence": "Apache-2.0"}

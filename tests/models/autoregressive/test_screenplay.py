@@ -30,8 +30,8 @@ class Hashed:
 
 FACES = {name: np.random.default_rng(i).standard_normal(F).astype(np.float32) for i, name in enumerate(("Ann", "Bob"))}
 
-NOBODY = "keyframe 1: no characters, so nothing says who is seen"
-NO_PLOT = "keyframe 1: no plots, so nothing says what happens, and no subtitle is shown"
+NOBODY = "keyframe 1: no characters, so the script doesn't say who is seen"
+NO_PLOT = "keyframe 1: no plots, so the script doesn't say what happens, and there is no subtitle"
 
 
 def one(**parts):
@@ -60,7 +60,7 @@ def test_no_characters_and_no_plots_are_scripts_too():
 def test_an_empty_keyframe_is_told():
     script, notes = one()
     assert script.sentences.shape == (0, C)
-    assert notes == ["keyframe 1: nothing says what is seen, so what stands in the keyframes before alone decides"]
+    assert notes == ["keyframe 1: the script is empty, so this keyframe follows from the earlier ones alone"]
     blank, said = one(plots=("", "  "), scene_elements=("Rain.",))
     assert len(blank.sentences) == 1
     assert said == ["keyframe 1: 2 empty plots are left out", NOBODY, NO_PLOT]
@@ -70,7 +70,7 @@ def test_of_forty_characters_the_first_five_enter():
     script, notes = one(characters=people(40), plots=("They wait.",))
     assert (script.kinds == CHARACTER).sum() == len(script.faces) == 5
     assert np.array_equal(script.sentences[0], Hashed().encode(["He is person 0."])[0])
-    assert notes == ["keyframe 1: 40 characters, of which the first 5 enter: put the most important ones first"]
+    assert notes == ["keyframe 1: 40 characters, of which only the first 5 are used: put the most important ones first"]
 
 
 def test_too_many_scene_elements_and_plots():
@@ -107,8 +107,8 @@ def test_unknown_characters_and_missing_faces_are_told_by_words_behind_those_wit
     assert np.array_equal(script.sentences, Hashed().encode(["He is person 0.", "A guard.", "A cook."]))
     assert np.array_equal(script.faces, FACES["Bob"][None])
     assert notes == [
-        "keyframe 1: no face for 'A guard.', words alone describe them",
-        "keyframe 1: nobody is called 'Eve'; words alone describe them. Faces given: Ann, Bob",
+        "keyframe 1: no face for 'A guard.': only the description is used",
+        "keyframe 1: no face is called 'Eve': only the description is used. Given faces: Ann, Bob",
         NO_PLOT,
     ]
 
@@ -118,8 +118,8 @@ def test_a_face_without_words_gets_some():
     assert np.array_equal(script.sentences, Hashed().encode(["A person."]))
     assert len(script.faces) == 1
     assert notes == [
-        "keyframe 1: 1 characters without a word or a face are left out",
-        "keyframe 1: 'Ann' has no description, 'A person.' stands in for it",
+        "keyframe 1: 1 characters without a description or a face are left out",
+        "keyframe 1: 'Ann' has no description: 'A person.' is used",
         NO_PLOT,
     ]
 
@@ -129,10 +129,10 @@ def test_what_holds_for_many_keyframes_is_told_once():
     empty = Keyframe(scene_elements=("Rain.",))
     story = Screenplay(keyframes=(guard, guard, guard, empty, guard, empty, Keyframe()))
     assert encode(story, Hashed(), FACES, F)[1] == [
-        "keyframes 1-3, 5: no face for 'A guard.', words alone describe them",
-        "keyframes 4, 6: no characters, so nothing says who is seen",
-        "keyframes 4, 6: no plots, so nothing says what happens, and no subtitle is shown",
-        "keyframe 7: nothing says what is seen, so what stands in the keyframes before alone decides",
+        "keyframes 1-3, 5: no face for 'A guard.': only the description is used",
+        "keyframes 4, 6: no characters, so the script doesn't say who is seen",
+        "keyframes 4, 6: no plots, so the script doesn't say what happens, and there is no subtitle",
+        "keyframe 7: the script is empty, so this keyframe follows from the earlier ones alone",
     ]
 
 
@@ -154,26 +154,26 @@ def test_another_language_in_latin_letters_is_told_once(text, foreign):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "a script is JSON, and this is not"),
+        ("{", "this is not JSON"),
         ("{}", "keyframes: field required"),
         ('{"keyframes": []}', "keyframes: tuple should have at least 1 item"),
         ('{"keyframes": [{"plot": "x"}]}', r"keyframes\.0\.plot: extra inputs are not permitted, got 'x'"),
         ('{"keyframes": [{"plots": [7]}]}', r"keyframes\.0\.plots\.0: input should be a valid string, got 7"),
         (
             r'{"keyframes": [{}, {"plots": ["Rain \ud83d"]}]}',
-            r"keyframe 2, .*plots\.0: '\\ud83d' is half of a .*: leave it out, got 'Rain \\ud83d'",
+            r"keyframe 2, .*plots\.0: '\\ud83d' is a lone surrogate: remove it, got 'Rain \\ud83d'",
         ),
         (
             r'{"keyframes": [{"scene_elements": ["Rain\u0007"]}]}',
-            r"keyframe 1, .*'\\x07' is a control character: leave it out, got 'Rain\\x07'",
+            r"keyframe 1, .*'\\x07' is a control character: remove it, got 'Rain\\x07'",
         ),
         (r'{"keyframes": [{"characters": [{"face": "a\u0000"}]}]}', r"keyframe 1, .*face: '\\x00' is a control"),
         (r'{"keyframes": [{"\ud83d": 1}]}', r"keyframe 1, .*unicode string, got '\\ud83d'"),
-        ("[" * 100_000, r"brackets stand too deep in each other, got '\[\["),
+        ("[" * 100_000, r"brackets are nested too deeply: '\[\["),
         ('{"keyframes": ' + "[" * 900 + "]" * 900 + "}", r"keyframe 1, keyframes\.0: "),
-        ('{"keyframes": [{"plots": ["a"], "plots": ["b"]}]}', "'plots' stands twice in .*: join the two"),
-        ('{"keyframes": [{"characters": [{"face": "a", "face": null}]}]}', "'face' stands twice in .*: join the two"),
-        ('{"keyframes": [], "keyframes": [{}]}', "'keyframes' stands twice in .*: join the two"),
+        ('{"keyframes": [{"plots": ["a"], "plots": ["b"]}]}', "'plots' appears twice in .*: join the two"),
+        ('{"keyframes": [{"characters": [{"face": "a", "face": null}]}]}', "'face' appears twice in .*: join the two"),
+        ('{"keyframes": [], "keyframes": [{}]}', "'keyframes' appears twice in .*: join the two"),
     ],
 )
 def test_what_is_no_script_is_refused(text, says):
