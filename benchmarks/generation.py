@@ -22,7 +22,7 @@ import llamas
 import torch
 
 from models.autoregressive.autoregressive import AutoregressiveModel
-from models.autoregressive.turns import Drawing, Turns
+from models.autoregressive.turns import GenerationConfig, Turns
 
 
 def main() -> None:
@@ -63,7 +63,8 @@ def main() -> None:
 def ours(model: AutoregressiveModel, batch: int, keyframes: int, gpu: bool) -> Iterator[None]:
     """Stops when it is ready, which on a GPU is when all graphs are recorded, and then after each keyframe."""
     scripts = llamas.scripts(keyframes)
-    turns = Turns(model, batch, 0, 0, keyframes, scripts, Drawing(temperature=1.0), graphs=gpu)
+    config = GenerationConfig(window=keyframes, keep=1, temperature=1.0)
+    turns = Turns(model, batch, 0, scripts, config, graphs=gpu)
     embeds_TPH, counts_T = turns.embed(scripts)
     uniform_BL, normal_BLD = torch.rand(batch, 2), torch.randn(batch, 2, llamas.WIDTH)
     nothing_TLD = torch.zeros(0, 2, llamas.WIDTH)

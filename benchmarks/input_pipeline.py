@@ -34,7 +34,7 @@ from storage.decoding.pictures import decode, encode
 from storage.root import Storage
 from storage.snapshot import Snapshot, SnapshotFilm
 from storage.tables.batches import Batches
-from storage.tables.datafiles import Sheaf
+from storage.tables.datafiles import RowBuffer
 from storage.tables.delta import FILE_BYTES
 from storage.tables.schemas import SCHEMAS
 from tasks.training.engine import dataloader
@@ -139,14 +139,14 @@ def engine(folder: Path, tables: dict[str, pa.Table], args: argparse.Namespace) 
     storage = Storage(str(folder / "engine"))
     films = sorted(fakes.film_ids(args.films))
     for table, whole in tables.items():
-        run, sheaf = Batches(storage, table, [table]), Sheaf(storage, table, FILE_BYTES)
+        run, buffer = Batches(storage, table, [table]), RowBuffer(storage, table, FILE_BYTES)
         for start in range(0, whole.num_rows, args.keyframes):
-            sheaf.add(whole.slice(start, args.keyframes))
+            buffer.add(whole.slice(start, args.keyframes))
         done = [
             {"film_id": film_id, "stage": table, "fingerprint": "f", "rows": args.keyframes, "attempts": 1}
             for film_id in films
         ]
-        run.commit({table: sheaf.close()}, pa.Table.from_pylist(done, SCHEMAS["work"]))
+        run.commit({table: buffer.close()}, pa.Table.from_pylist(done, SCHEMAS["work"]))
     spans = (0, args.keyframes - 1)
     named = tuple(SnapshotFilm(film_id=film_id, title=film_id, train=spans, test=None) for film_id in films)
     snapshot = Snapshot.of(named, {table: dict.fromkeys(films, "f") for table in tables}, {})

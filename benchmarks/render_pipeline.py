@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from tasks.cluster import ClusterConfig
-from tasks.movies.stories.stream import Crew, Piece, Work, stream
+from tasks.movies.stories.stream import ActorPool, Piece, Work, stream
 
 CLUSTER = ClusterConfig(cpus=8, object_store_mb=128)
 SLOWEST = 0.2  # seconds a piece
@@ -38,7 +38,11 @@ def chains(stages: Sequence[str], count: int) -> list[Piece]:
 def seconds(stages: Mapping[str, float], count: int, together: bool) -> float:
     """Wall time from the first piece to the last, in a pool a stage, or in one actor for all stages."""
     makes: dict[str, Callable[[], Work]] = {name: partial(sleeping, each) for name, each in stages.items()}
-    crews = [Crew({name: make}, cpus=0.5) for name, make in makes.items()] if together else [Crew(makes, cpus=0.5)]
+    pools = (
+        [ActorPool({name: make}, cpus=0.5) for name, make in makes.items()]
+        if together
+        else [ActorPool(makes, cpus=0.5)]
+    )
     warm = [Piece(name, "warm") for name in stages]
     names = list(stages)
     pieces = [
@@ -46,7 +50,7 @@ def seconds(stages: Mapping[str, float], count: int, together: bool) -> float:
         *(Piece(one.stage, one.key, needs=(*one.needs, *(each.name for each in warm))) for one in chains(names, count)),
     ]
     began = 0.0
-    for answer in stream(pieces, crews, CLUSTER):
+    for answer in stream(pieces, pools, CLUSTER):
         if answer.piece.key == "warm":
             began = time.monotonic()
     return time.monotonic() - began

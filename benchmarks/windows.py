@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from storage.root import Storage
 from storage.tables.batches import Batches
-from storage.tables.datafiles import Sheaf
+from storage.tables.datafiles import RowBuffer
 from storage.tables.delta import FILE_BYTES
 from storage.tables.filmrows import FilmRows
 from storage.tables.schemas import SCHEMAS, row_id
@@ -82,12 +82,12 @@ def measure(readers: dict[str, Reader], films: list[str], args: argparse.Namespa
 
 def engine(folder: Path, table: str, whole: pa.Table, films: list[str]) -> Reader:
     storage = Storage(str(folder / "engine"))
-    run, sheaf = Batches(storage, table, [table]), Sheaf(storage, table, FILE_BYTES)
+    run, buffer = Batches(storage, table, [table]), RowBuffer(storage, table, FILE_BYTES)
     each = whole.num_rows // len(films)
     for start in range(0, whole.num_rows, each):
-        sheaf.add(whole.slice(start, each))
+        buffer.add(whole.slice(start, each))
     done = {"film_id": films[0], "stage": table, "fingerprint": "f", "rows": whole.num_rows, "attempts": 1}
-    run.commit({table: sheaf.close()}, pa.Table.from_pylist([done], SCHEMAS["work"]))
+    run.commit({table: buffer.close()}, pa.Table.from_pylist([done], SCHEMAS["work"]))
     rows = FilmRows(storage, table, dict.fromkeys(films, "f"))
     return lambda film_id, first: rows.window(film_id, first, WINDOW)
 

@@ -1,4 +1,4 @@
-"""Local files that appear whole or not at all."""
+"""Local files that are written atomically."""
 
 import shutil
 import uuid
@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 @contextmanager
 def beside(target: Path, owner: str = "", last: Callable[[Path], None] = lambda part: None) -> Iterator[Path]:
-    """A new file beside `target` that takes its place when the block ends well, and vanishes when it doesn't.
+    """A new file beside `target`, which replaces it if the block succeeds and is removed otherwise.
 
     Args:
-        owner: stands in the file's name, for storage.claim.sweep_parts.
-        last: is called with the new file before it takes its place, which an error of it prevents.
+        owner: part of the new file's name, for storage.claim.sweep_parts.
+        last: called with the new file before it replaces `target`; an error prevents that.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{owner}{uuid.uuid4().hex}.part")
@@ -27,7 +27,7 @@ def beside(target: Path, owner: str = "", last: Callable[[Path], None] = lambda 
 
 @contextmanager
 def workplace(path: Path) -> Iterator[Path]:
-    """A folder beside a file that is being made, emptied of what a killed run left there; gone when the block ends."""
+    """An empty folder beside a file that is being made; it is removed at the end of the block."""
     folder = path.with_name(f".{path.name}.part")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -38,7 +38,7 @@ def workplace(path: Path) -> Iterator[Path]:
 
 
 def write_new(target: Path, data: bytes) -> None:
-    """The file `target`, whole, unless there is one: that stays as it is."""
+    """Writes the file `target` atomically, unless it exists."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:
@@ -55,5 +55,5 @@ def write_new(target: Path, data: bytes) -> None:
 
 
 def is_part(path: PurePosixPath) -> bool:
-    """Whether a path is, or lies in, something unfinished."""
+    """Whether a path is that of an unfinished file, or inside an unfinished folder."""
     return any(name.startswith(".") and name.endswith(".part") for name in path.parts)

@@ -50,11 +50,11 @@ def save(
     samples: int = 0,
     loss: float | None = None,
 ) -> Checkpoint:
-    """Keeps the files (names to bytes, or a local folder) of a step, and drops all but the newest `keep` and the best.
+    """Saves the files of a step (names to bytes, or a local folder); keeps the newest `keep` checkpoints and the best.
 
     Raises:
-        StorageError: when they cannot be written; the earlier checkpoints then stand.
-        ValueError: for names that are no folder names, or no files.
+        StorageError: they cannot be written; the earlier checkpoints are kept.
+        ValueError: a name is not a folder name, or there are no files.
     """
     if keep < 1:
         raise ValueError(f"keep={keep}: at least one checkpoint stays")

@@ -1,4 +1,4 @@
-"""Makes a place a storage of moviedreamer, where nothing that lies there already can come to harm."""
+"""Makes a place a storage of moviedreamer, without harm to the files that are already there."""
 
 import re
 from pathlib import Path
@@ -20,16 +20,15 @@ _NAMED = 5  # files in an error
 
 
 def claim(storage: Storage, into: bool = False) -> None:
-    """Makes the place a storage, unless it is one; nothing is written where that can't be.
+    """Makes the place a storage, unless it is one. If it can't be one, nothing is written.
 
     Args:
-        into: whether a place that holds something else, or the storage of an earlier version, which kept no record of
-            its files, may be one.
+        into: whether the place may hold other files, or be a storage of an earlier version, which has no record.
 
     Raises:
-        ConfigError: for a place that is not empty and no storage, without `into`, and for files that no run made in
-            places where runs keep theirs; the message names them and the cure.
-        StorageError: when it cannot be read or written.
+        ConfigError: the place is neither empty nor a storage, and `into` is false; or files that no run made are in
+            places where runs keep files. The message names them and says what to do.
+        StorageError: it cannot be read or written.
     """
     if storage.record.exists:
         _require_free(storage, _in_the_way(storage))
@@ -59,7 +58,7 @@ def claim(storage: Storage, into: bool = False) -> None:
 
 
 def sweep_parts(storage: Storage) -> None:
-    """Removes what killed runs left unfinished in a storage; for whoever is alone in it. Other owners' files stay."""
+    """Removes the unfinished files of killed runs; only call it if no other run uses the storage."""
     if storage.is_local and storage.record.exists:
         for folder in ("", RECORD, *layout.FOLDERS):
             if folder != "tables":  # Delta's own
@@ -89,9 +88,9 @@ def _require_free(storage: Storage, strangers: list[str]) -> None:
 
 
 def _in_the_way(storage: Storage) -> list[str]:
-    """Files that no run made in places where runs keep theirs; tables, and folders in place of files, alike.
+    """Files that no run made in places where runs keep files; also tables, and folders in place of files.
 
-    Not those at the root: the movies that stand there are copies, without which a run can do.
+    Not those at the root, where runs only keep copies of movies.
     """
     there, _ = storage.look_into(layout.leads_on)
     names = [rel.removesuffix("/") for rel in there if not (rel.startswith("tables/") and rel.endswith("/"))]
@@ -112,7 +111,7 @@ def _is_anothers(storage: Storage, table: str) -> bool:
 
 
 def _earlier_tables(storage: Storage) -> "dict[str, DeltaTable]":
-    """Those that an earlier version made: they have no columns but ours."""
+    """The tables of an earlier version: they have no columns besides ours."""
     found = {}
     for name in SCHEMAS:
         try:

@@ -1,7 +1,6 @@
-"""A storage root: one URI under which everything that a run keeps has its place.
+"""A storage: one URI, below which a run keeps all its files.
 
-storage.layout says what lies where. A file is written, overwritten or removed only where no other than a run's own is
-lost: storage.record knows these.
+storage.layout lists the paths. Only files that runs made are ever overwritten or removed; storage.record knows them.
 """
 
 import shutil
@@ -19,18 +18,18 @@ from storage.record import Record, Stamp
 
 @dataclass(frozen=True)
 class Storage(Files):
-    """Files that runs made, beside which others may lie that are left alone."""
+    """The files that runs made; other files below the same URI are left alone."""
 
     @cached_property
     def record(self) -> Record:
-        """What runs made here."""
+        """The record of the files that runs made here."""
         return Record(self)
 
     def write_bytes(self, rel: str, data: bytes) -> None:
-        """Whole or not at all: nobody ever sees half of `data` under `rel`.
+        """Writes a file atomically: no reader ever sees a part of `data`.
 
         Raises:
-            StorageError: when it cannot be written, or a file is in the way that no run made.
+            StorageError: it cannot be written, or a file that no run made is at `rel`.
         """
         with guarded("write", self.url(rel)):
             if self.is_local:
@@ -42,15 +41,15 @@ class Storage(Files):
 
     @contextmanager
     def _new(self, rel: str) -> Iterator[Path]:
-        """A local file that is entered into the record and takes its place at `rel` when the block ends well."""
+        """A local file; if the block succeeds, it is entered into the record and moved to `rel`."""
         path = Path(self._at(rel)[1])
         with beside(path, self.record.id, lambda part: self.record.enter(rel, Stamp.of(part))) as part:
             yield part
 
     def upload(self, source: Path, rel: str) -> None:
-        """Copies a local file, or a folder's files, which nobody changes meanwhile, to `rel`; each whole or not at all.
+        """Copies a local file, or the files of a folder, to `rel`, each atomically; nobody may change them meanwhile.
 
-        An object that is there already, as an upload that broke off left it, isn't sent again.
+        Objects that an interrupted upload has already sent are not sent again.
         """
         if source.is_dir():
             for file in sorted(path for path in source.rglob("*") if path.is_file()):

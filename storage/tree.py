@@ -10,7 +10,7 @@ from pathlib import Path
 def walk(top: Path, onerror: Callable[[OSError], object] | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
     """As os.walk, but sorted, and it follows links to folders.
 
-    A folder is told by its device and inode, so links that lead in a ring end. One that lies below `top` is met by its
+    A folder is identified by device and inode, so circular links end. One that is below `top` is met by its
     own path; links are followed after that. Remove a name from the second list to pass a folder over.
     """
     seen: set[tuple[int, int]] = set()

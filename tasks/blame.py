@@ -1,4 +1,4 @@
-"""Which errors are a film's own, so that it leaves the chain and the others go on."""
+"""Decides whether an error is the fault of a film, which is then rejected while the others continue."""
 
 import sys
 import traceback
@@ -9,10 +9,10 @@ from tasks.errors import FOR_USERS
 
 
 def film_error(error: Exception, film_id: str) -> tuple[FilmError, bool]:
-    """Why the film is rejected, and whether another attempt may end better.
+    """Why the film is rejected, and whether another attempt may succeed.
 
     Raises:
-        Exception: `error` itself, when it is not the film's.
+        Exception: `error` itself, if it is not the film's fault.
     """
     match error:
         case FilmError():
@@ -26,12 +26,12 @@ def film_error(error: Exception, film_id: str) -> tuple[FilmError, bool]:
 
 
 def told(error: Exception) -> str:
-    """Why the stage stops: the message of an error that is made for people, else its traceback on lines of its own."""
+    """The message of an error for users; of any other error the traceback, starting on a new line."""
     if isinstance(error, FOR_USERS):
         return str(error)
     return "\n" + "".join(traceback.format_exception(error))
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    torch = sys.modules.get("torch")  # where it isn't loaded nothing can come from it
+    torch = sys.modules.get("torch")  # if it isn't loaded, the error is not from it
     return isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))

@@ -1,4 +1,4 @@
-"""Asks of a face whether it may be used: face.consent names a folder with pictures of the people who agreed."""
+"""Checks whether a face may be used: face.consent names a folder with pictures of the people who agreed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +9,14 @@ from storage.errors import ConfigError
 from storage.stories.photographs import photograph
 
 REFUSED = "no_consent"
-"""Why such a face is not in the face bank."""
+"""The reason for the rejection of a face."""
 
 
 class Consent:
-    """The faces of those who agreed, as an embedder knows them.
+    """The embeddings of the people who agreed.
 
     Raises:
-        ConfigError: for a folder that can't be read or holds no picture, and a picture without a face.
+        ConfigError: the folder can't be read or holds no picture, or a picture shows no face.
     """
 
     def __init__(self, config: FaceConfig, embedder: FaceEmbedder) -> None:
@@ -32,14 +32,16 @@ class Consent:
         for path in pictures:
             (found,) = embedder.faces([photograph(path)])
             if not found or found[0].embedding is None:
-                raise ConfigError(f"face.consent.folder: no face is found in {str(path)!r}: give a larger one of it")
+                raise ConfigError(
+                    f"face.consent.folder: no face is found in {str(path)!r}: give a picture with a larger face"
+                )
             known.append(found[0].embedding)
         if not known:
-            raise ConfigError(f"face.consent.folder={folder!r} holds no pictures: give one of each who agreed")
+            raise ConfigError(f"face.consent.folder={folder!r} holds no pictures: add one of each person who agreed")
         self._known_NE = np.stack(known)
 
     def given(self, embedding: NDArray[np.float32] | None) -> bool:
-        """Whether a face is like one of those who agreed; always where no folder is named."""
+        """Whether a face is similar to that of a person who agreed; always true without a folder."""
         if self._known_NE is None:
             return True
         if embedding is None:
@@ -48,9 +50,9 @@ class Consent:
         return bool(apart_1N.min() < self._clustering.threshold)
 
     def require(self, embedding: NDArray[np.float32], shown: str) -> None:
-        """Raises ConfigError, which quotes `shown`, for the face of somebody who has not agreed."""
+        """Raises ConfigError, which quotes `shown`, for the face of a person who has not agreed."""
         if not self.given(embedding):
             raise ConfigError(
-                f"the face in {shown} is like none of those in face.consent.folder: ask the person, and add a picture "
-                "of them there"
+                f"the face in {shown} is not similar to any in face.consent.folder: ask the person, and add their "
+                "picture to the folder"
             )

@@ -1,4 +1,4 @@
-"""The reading side of a snapshot: what models learn from and are asked about, film by film, without any pixels.
+"""Reads a snapshot for training and generation: scripts and faces, film by film, without pixels.
 
 Shapes: T keyframes, S sentences of width E and F faces of width G of a keyframe.
 """
@@ -24,7 +24,7 @@ from storage.tables.tables import Tables
 from tasks.rows import Row
 
 FACES = ("row_id", "second", "faces", "face_characters", "face_width")
-"""The columns of the table `features` that tell who is seen where."""
+"""Columns of the table `features` about faces."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def film_called(storage: Storage, snapshot: Snapshot, name: str) -> SnapshotFilm
 
 
 def load(storage: Storage, snapshot: Snapshot, split: Part) -> list[FilmData]:
-    """The films of a snapshot that have such a part; rows that a film's spans leave out are in none.
+    """The films of a snapshot that have this part.
 
     Raises:
         StorageError: when the table `features` is not that of this version.
@@ -80,7 +80,7 @@ def load(storage: Storage, snapshot: Snapshot, split: Part) -> list[FilmData]:
 
 
 def of_film(table: FilmRows, film: SnapshotFilm, split: Part) -> FilmData:
-    """A part of one film, empty where it has no such part; `table` as `feature_rows` gives it."""
+    """A part of one film, empty if the film has no such part; `table` is the result of `feature_rows`."""
     rows = _rows(table, film.film_id)
     mine = [row for row in rows if film.part(row["second"]) == split]
     scripts = Scripts(film, split, rows)
@@ -96,7 +96,7 @@ def of_film(table: FilmRows, film: SnapshotFilm, split: Part) -> FilmData:
 
 
 def feature_rows(storage: Storage, snapshot: Snapshot) -> FilmRows:
-    """The snapshot's rows of the table `features`; a StorageError when that is not that of this version."""
+    """The snapshot's rows of the table `features`; raises StorageError if the table is of another version."""
     check_columns(storage, "features")
     return FilmRows(storage, "features", snapshot.work["features"])
 
@@ -117,9 +117,9 @@ def images(storage: Storage, snapshot: Snapshot, row_ids: Sequence[str]) -> dict
 
 
 def characters(storage: Storage, snapshot: Snapshot, names: Collection[str] = ()) -> dict[str, NDArray[np.float32]]:
-    """The most typical face of characters of a snapshot's films, by their name <film_id>/<character>.
+    """The most typical face of each character, by its name <film_id>/<character>.
 
-    Those of the films that `names` speak of, or of all films when these have none of them.
+    Only of the films that `names` refer to or, if none of them is in the snapshot, of all films.
     """
     table, faces = feature_rows(storage, snapshot), dict[str, NDArray[np.float32]]()
     named = {name.rpartition("/")[0] for name in names} & set(table.work)
@@ -133,7 +133,7 @@ def characters(storage: Storage, snapshot: Snapshot, names: Collection[str] = ()
 
 
 class Scripts:
-    """Makes the scripts of one part of a film, with the faces that belong into them; see `FilmData`.
+    """Makes the scripts of one part of a film, with their faces; see `FilmData`.
 
     Args:
         rows: of the table `features`, all of the film's, with the columns FACES at least.
@@ -145,7 +145,7 @@ class Scripts:
         self._banks = [_bank(train)] if split == "train" else [_bank(train), _bank(mine)]
 
     def of(self, row: Row, flipped: bool = False) -> FrameScript:
-        """That of a keyframe, or of its mirror image, by its row of the table `features`."""
+        """The script of a keyframe, or of its mirror image; `row` is its row in the table `features`."""
         sentences_SE = _matrix(row["sentences_flipped" if flipped else "sentences"], row["sentence_width"])
         if self._split == "train":
             return _learnt_from(row, sentences_SE, self._banks[0], flipped)
@@ -170,7 +170,7 @@ def _bank(rows: Sequence[Row]) -> FaceBank:
 
 
 def _learnt_from(row: Row, sentences_SE: NDArray[np.float32], bank: FaceBank, flipped: bool) -> FrameScript:
-    """A script with its keyframe's own faces, where they are, and those in other keyframes to choose from."""
+    """A script with the faces of its own keyframe, their boxes, and the same characters' faces in other keyframes."""
     boxes_F4 = np.array(row["face_boxes"], np.float32).reshape(-1, 4)
     if flipped:
         boxes_F4[:, [0, 2]] = 1 - boxes_F4[:, [2, 0]]

@@ -1,8 +1,8 @@
-"""Starts this process's Ray with time limits for a busy machine; a failed start leaves no processes.
+"""Starts Ray on this machine with time limits for a busy machine; a failed start leaves no processes.
 
-Ray itself gives its node 30 seconds, which no setting changes, asks for it without a pause meanwhile, and forgets the
-processes of a node that did not start. It also ends a node whose agent takes more than 15 seconds to come up: the Ray
-of one process has no dashboard, so its agent is the small one, and a node that ended is started again.
+Ray waits 30 seconds for its node, which no setting changes, polls without a pause, and leaves the processes of a node
+that did not start. It also ends a node whose agent takes more than 15 seconds to start. Here Ray has no dashboard, so
+its agent is the small one, and a node that ended is started again.
 """
 
 import time
@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from typing import Any
 
 START_LIMIT = 600  # seconds
-_PAUSE = 0.25  # seconds between two questions
+_PAUSE = 0.25  # seconds between two polls
 
 
 @contextmanager
 def patient_head() -> Iterator[None]:
-    """In the block `ray.init` waits START_LIMIT seconds for its node, and ends its processes when that does not come.
+    """Inside the block, `ray.init` waits START_LIMIT seconds for its node, and ends its processes if it fails.
 
     Raises:
-        ChildProcessError: soon, when a process without which there is no node has ended.
+        ChildProcessError: an essential process of the node has ended.
     """
     from ray._private import node, services, utils
 

@@ -1,4 +1,4 @@
-"""What a stage's function says of a film while it works on it, and what of that the driver is told."""
+"""The types that a stage's function yields while it works on a film, and the answers that the driver receives."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,16 +7,16 @@ import pyarrow as pa
 
 from storage.errors import FilmError
 from storage.root import Storage
-from storage.tables.datafiles import DataFile, Sheaf
+from storage.tables.datafiles import DataFile, RowBuffer
 from storage.tables.schemas import KEYS, checked
 
-ATTEMPTS = 3  # at a film that crashes
-HELD_BYTES = 16 << 20  # of a film's rows in a table, that its worker keeps; longer films' go into files of their own
+ATTEMPTS = 3  # per film that crashes its worker
+HELD_BYTES = 16 << 20  # of a film's rows in one table; a worker writes more than that to a file
 
 
 @dataclass(frozen=True)
 class Made:
-    """Rows that a stage made of a film, for each table; a note when the film is damaged."""
+    """Rows of a film by table, and a note if the film is damaged."""
 
     tables: Mapping[str, pa.Table]
     note: FilmError | None = None
@@ -24,22 +24,22 @@ class Made:
 
 @dataclass(frozen=True)
 class Step:
-    """How far the work on one film is, in keyframes."""
+    """Progress on one film, in keyframes."""
 
     done: int
     total: int
 
 
 Work = Callable[[str], Made | Iterator[Step | Made]]
-"""Makes a film's rows, all at once or in parts as they come, or raises FilmError to reject the film.
+"""Makes a film's rows, all at once or in parts, or raises FilmError to reject the film.
 
-Work that takes long yields a Step now and then. Rows that were yielded count when the work has come to its end.
+Long work also yields Steps. Rows are committed only after the function has returned without an error.
 """
 
 
 @dataclass(frozen=True)
 class ReadsAhead:
-    """Work that begins to read of a film, in a thread of its own, when it is told to `expect` it next."""
+    """Work that starts to read the next film in a thread when `expect` is called."""
 
     work: Work
     expect: Callable[[str], None]
@@ -49,12 +49,12 @@ class ReadsAhead:
 
 
 Make = Callable[[], Work]
-"""Runs in the actor, where it loads models."""
+"""Called in the actor; loads the models."""
 
 
 @dataclass(frozen=True)
 class Film:
-    """A film to work on: the fingerprint of its rows, and how many attempts ended their worker."""
+    """A film to work on: the fingerprint of its rows, and the number of attempts that ended their worker."""
 
     film_id: str
     fingerprint: str
@@ -63,13 +63,13 @@ class Film:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker says of a film: how far it is or, last, its rows, why it is rejected, a failure's traceback.
+    """A worker's message about a film: its progress and, last, its rows, its reject, or the traceback of a failure.
 
     Attributes:
-        begins: whether it says only that the work begins.
-        files: of each table, that hold rows of this film alone, for a commit to name.
-        rest: of each table, the rows that are in none of them.
-        rows: of each table, how many there are.
+        begins: whether it only says that the work begins.
+        files: by table, written files with rows of only this film; a commit makes them count.
+        rest: by table, the rows that are not in these files.
+        rows: by table, the number of all rows.
     """
 
     film_id: str
@@ -89,13 +89,13 @@ class Answer:
 
 
 def answered(storage: Storage, film: Film, attempt: int, work: Work) -> Iterator[Answer]:
-    """One attempt: the steps, and last the rows. However long the film is, few of its rows are in memory.
+    """One attempt at a film: yields its steps and, last, its rows. Only few rows are in memory, even of a long film.
 
     Raises:
-        FilmError: as `work` does; the files that were written so far are removed then.
-        ValueError: when rows do not fit their table, or an id comes twice.
+        FilmError: from `work`; the files written so far are then removed.
+        ValueError: rows do not match the schema of their table, or have the same id.
     """
-    sheaves: dict[str, Sheaf] = {}
+    buffers: dict[str, RowBuffer] = {}
     known: dict[str, set[tuple[str, ...]]] = {}
     note: FilmError | None = None
     try:
@@ -109,16 +109,16 @@ def answered(storage: Storage, film: Film, attempt: int, work: Work) -> Iterator
                     for table, rows in part.tables.items():
                         rows = checked(table, film.film_id, film.fingerprint, rows)
                         _require_new(table, rows, known.setdefault(table, set()))
-                        sheaves.setdefault(table, Sheaf(storage, table, HELD_BYTES)).add(rows)
+                        buffers.setdefault(table, RowBuffer(storage, table, HELD_BYTES)).add(rows)
     except Exception:
-        for sheaf in sheaves.values():
-            sheaf.discard()
+        for buffer in buffers.values():
+            buffer.discard()
         raise
     yield Answer(
         film.film_id,
         attempt,
-        files={table: sheaf.files for table, sheaf in sheaves.items()},
-        rest={table: sheaf.rest() for table, sheaf in sheaves.items()},
+        files={table: buffer.files for table, buffer in buffers.items()},
+        rest={table: buffer.rest() for table, buffer in buffers.items()},
         rows={table: len(keys) for table, keys in known.items()},
         note=note,
     )
@@ -127,5 +127,7 @@ def answered(storage: Storage, film: Film, attempt: int, work: Work) -> Iterator
 def _require_new(table: str, rows: pa.Table, known: set[tuple[str, ...]]) -> None:
     keys = set(zip(*(rows[key].to_pylist() for key in KEYS[table]), strict=True))
     if twice := keys & known:
-        raise ValueError(f"{table} of one film come with the same {' + '.join(KEYS[table])} twice: {min(twice)}")
+        raise ValueError(
+            f"two rows of one film in the table {table} have the same {' + '.join(KEYS[table])}: {min(twice)}"
+        )
     known |= keys

@@ -1,7 +1,7 @@
-"""Figures of our own stages for Prometheus, on the page of each node where Ray shows its own.
+"""Metrics of our stages for Prometheus, exported by Ray on each node beside its own.
 
-Ray adds "ray_" in front of their names, and labels for node, session and version; it forgets what was not said for half
-a minute. Without a Ray they go nowhere.
+Ray prefixes the names with "ray_", adds labels for node, session and version, and drops a value that was not set for
+half a minute. Without Ray nothing is exported.
 """
 
 import threading
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 GAUGES = {
     "moviedreamer_stage_done": "films, steps or keyframes that a stage has finished; its rate is the stage's pace",
-    "moviedreamer_stage_waiting": "films, steps or keyframes that a stage has still to do: the depth of its queue",
-    "moviedreamer_worker_busy": "share of time, 0-1, that a worker of a stage was at work and not waiting for films",
+    "moviedreamer_stage_waiting": "films, steps or keyframes that are left in a stage: the depth of its queue",
+    "moviedreamer_worker_busy": "share of time, 0-1, that a worker of a stage works instead of waiting for films",
 }
 
 _EVERY = 10.0  # seconds
@@ -27,7 +27,7 @@ _EVERY = 10.0  # seconds
 
 @contextmanager
 def staged(stage: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields what says how far a stage is, (done, total); it is said again now and then until the block ends."""
+    """Yields a function that sets a stage's (done, total); the values are set again regularly until the block ends."""
     over = threading.Event()
     last: tuple[int, int] | None = None
 
@@ -52,7 +52,7 @@ def staged(stage: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class Busy:
-    """How much of its time a worker is at work, since it began."""
+    """The share of time that a worker has worked since its start."""
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
@@ -60,11 +60,11 @@ class Busy:
         self._worked = 0.0
 
     def waited(self) -> None:
-        """The time up to now was spent waiting."""
+        """Ends a time of waiting."""
         self._changed = time.monotonic()
 
     def worked(self) -> None:
-        """The time since then was work."""
+        """Ends a time of work."""
         now = time.monotonic()
         self._worked += now - self._changed
         self._changed = now

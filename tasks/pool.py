@@ -1,4 +1,4 @@
-"""Films through a pool of Ray actors: a chain of Ray Data that survives films which end their worker."""
+"""Runs films through a pool of Ray actors, with Ray Data; the other films survive if one ends its worker."""
 
 import contextlib
 import logging
@@ -18,19 +18,19 @@ from tasks.worker import Worker
 if TYPE_CHECKING:
     from ray.data import DataContext, Dataset
 
-_ROUNDS = 3 * ATTEMPTS  # of which a film may lose some without its own fault
+_ROUNDS = 3 * ATTEMPTS  # a film may lose some because of other films
 
 
 def answers(
     storage: Storage, keys: Mapping[str, str], make: Make, pool: Pool, cluster: ClusterConfig
 ) -> Generator[Answer]:
-    """The steps and the final answer of each film, as they come; last, those of films that ended their workers.
+    """Yields the steps and the final answer of each film as they arrive, and last the films that ended their workers.
 
-    A film that ends its worker is tried again when all others have had their turn, so it never holds them back. One
-    that was waiting for that worker loses no attempt.
+    A film that ends its worker is tried again after all others, so it does not delay them. A film that was waiting for
+    that worker loses no attempt.
 
     Args:
-        keys: film_id -> fingerprint of the rows that are wanted.
+        keys: film_id -> fingerprint of the wanted rows.
     """
     connect(cluster)
     require_gpus(cluster, pool.size * pool.gpus, f"cluster.workers={pool.size} of cluster.gpus_a_worker={pool.gpus:g}")
@@ -42,7 +42,7 @@ def answers(
         if not films:
             break
         with DataContext.current(_quiet(DataContext.get_current().copy())), contextlib.redirect_stdout(sys.stderr):
-            # When a worker dies Ray prints so, on stdout, which is for what a command answers.
+            # Ray reports dead workers on stdout, which is for a command's results.
             batches = _chain(films, storage, make, pool, alone=number > 0).iter_batches(
                 batch_size=None, batch_format="pyarrow", prefetch_batches=0
             )
@@ -72,8 +72,8 @@ def _chain(films: list[Film], storage: Storage, make: Make, pool: Pool, alone: b
             Worker,
             fn_constructor_args=(storage, make, pool.limits, pool.stage),
             batch_size=1,
-            # A second film waits in each actor, so that none is idle while Ray brings it the next; but not where a film
-            # may have ended a worker, so that none is blamed for what reading ahead did.
+            # A second film waits in each actor, so that no actor is idle; but not in later rounds, where reading ahead
+            # could end the worker of another film.
             compute=ray.data.ActorPoolStrategy(
                 size=min(pool.size, len(films)),
                 max_tasks_in_flight_per_actor=1 if alone else 2,
@@ -83,16 +83,16 @@ def _chain(films: list[Film], storage: Storage, make: Make, pool: Pool, alone: b
             num_cpus=pool.cpus,
             num_gpus=pool.gpus or None,
             max_restarts=len(films),
-            max_task_retries=0,  # the next round does
+            max_task_retries=0,  # the next round retries
         )
 
 
 def _quiet(context: "DataContext") -> "DataContext":
-    """Ray Data without bars and logs; a film that ends its worker doesn't end the others' work."""
+    """Ray Data without bars and logs, and without stopping if a film ends its worker."""
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_errored_blocks = -1
-    context.target_max_block_size = 1  # byte: each answer is a block of its own, and arrives at once
-    context._max_num_blocks_in_streaming_gen_buffer = 16  # a worker doesn't wait until its answers are taken
+    context.target_max_block_size = 1  # byte: each answer is its own block, and arrives immediately
+    context._max_num_blocks_in_streaming_gen_buffer = 16  # so that workers don't wait for the driver
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     return context

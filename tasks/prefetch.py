@@ -1,4 +1,4 @@
-"""Something that iterates, done in a thread ahead of whoever takes from it."""
+"""Iterates in a thread, ahead of the consumer."""
 
 import queue
 import threading
@@ -12,9 +12,9 @@ _Entry = tuple[T | None, BaseException | None]
 
 
 def ahead(items: Iterable[T], depth: int = 1) -> Iterator[T]:
-    """The items; up to `depth` of them lie ready, and one more is in the making, from now on and while one is taken.
+    """Yields the items. The thread starts now, and keeps up to `depth` items ready while it makes another one.
 
-    An error comes where its item would have come. When the taker stops early, so does the making.
+    An error is raised in place of its item. If the consumer stops early, so does the thread.
     """
     ready: queue.Queue[_Entry[T] | None] = queue.Queue(depth)
     stopped = threading.Event()
@@ -33,7 +33,7 @@ def ahead(items: Iterable[T], depth: int = 1) -> Iterator[T]:
                 if stopped.is_set():
                     return
             put(None)
-        except BaseException as error:  # the taker raises it
+        except BaseException as error:  # raised by the consumer
             put((None, error))
 
     threading.Thread(target=make, daemon=True).start()

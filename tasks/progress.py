@@ -1,4 +1,4 @@
-"""How a stage says how far it is: a function, so that tasks know nothing of bars, pages or Prefect."""
+"""Progress of stages, reported to a function, so that tasks/ doesn't depend on terminals or Prefect."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,22 +6,22 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 
 Progress = Callable[[str, int, int], None]
-"""(what, done, total): called now and then, from any thread; `done` only grows, up to `total`."""
+"""(what, done, total); called from any thread; `done` never decreases, and ends at `total`."""
 
 Voice = Callable[[], AbstractContextManager[None]]
-"""Wraps each word that `tell_while` says."""
+"""A context for each message of `tell_while`."""
 
 _SOON, _EVERY = 10.0, 20.0  # seconds
 _teller: ContextVar[Callable[[str], None]] = ContextVar("teller")
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Says nothing."""
+    """Reports nothing."""
 
 
 @contextmanager
 def telling(teller: Callable[[str], None]) -> Iterator[None]:
-    """Makes `teller` the one who hears what the block waits for, from a thread beside it."""
+    """Sends the messages of `tell_while` inside the block to `teller`, which is called from another thread."""
     token = _teller.set(teller)
     try:
         yield
@@ -31,7 +31,7 @@ def telling(teller: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def tell_while(waiting: str, limit: str, voice: Voice = nullcontext) -> Iterator[None]:
-    """If the block takes long, reports what it waits for and for how long: `<waiting> (<seconds> s <limit>)`."""
+    """If the block takes long, reports what it waits for and since when: `<waiting> (<seconds> s <limit>)`."""
     over, teller = threading.Event(), _teller.get(None)
 
     def tell(teller: Callable[[str], None]) -> None:

@@ -1,7 +1,7 @@
-"""Reference frames for few-shot generation (section 3.4): of the training half or, where there is none, of the film.
+"""Reference frames for few-shot generation (section 3.4): from a film's training half or, without one, from the film.
 
-A keyframe is never its own reference: a film that is held out as a whole gives two sets, each for the keyframes that
-the other one shows and for those that neither does.
+A keyframe is never its own reference. For a film that is held out as a whole there are two sets of references: each is
+used for the keyframes of the other set, and the first also for all other keyframes.
 
 Shapes: T held-out keyframes, R references, L tokens, D token width.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class References:
-    """What is put before a film's held-out keyframes, as far as it may be for those at `places`; nothing when alone."""
+    """Reference frames of the held-out keyframes at `places`; none for a single keyframe."""
 
     scripts: Sequence[FrameScript]
     tokens_RLD: "Tensor | None"
@@ -34,7 +34,7 @@ def references(
     test_TLD: "Tensor",
     count: int,
 ) -> list[References]:
-    """At most `count` references, evenly spread; every held-out keyframe is at the places of exactly one set."""
+    """Sets of at most `count` references, evenly spread; each held-out keyframe belongs to exactly one set."""
     if len(train):
         places = spread(len(train), count)
         return [References([train[place] for place in places], train_TLD[places], list(range(len(test))))]
@@ -50,5 +50,5 @@ def references(
 
 
 def spread(count: int, wanted: int) -> list[int]:
-    """At most `wanted` of `count` places, evenly spread, each once."""
+    """At most `wanted` of the indices below `count`, evenly spread, without repetition."""
     return sorted({round(place) for place in np.linspace(0, count - 1, min(count, wanted))})

@@ -1,4 +1,4 @@
-"""Rows of one film inside an actor: read and taken a few at a time, joined with a model's answers by their ids."""
+"""Rows of one film in an actor: read a few at a time, and joined with a model's answers by their ids."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,15 +19,15 @@ from tasks.prefetch import ahead
 Row = dict[str, Any]
 Picture = NDArray[np.uint8]
 Pictured = tuple[Step, list[Row], list[Picture]]
-"""How far the work is when these are done, some keyframes, and their pictures."""
+"""The progress after these keyframes, the keyframes, and their pictures."""
 T = TypeVar("T")
 
 _READERS = 4  # threads that decode pictures for one model
-CHUNK = 16  # keyframes that a model gets, and whose pictures are in memory, at a time
+CHUNK = 16  # keyframes that a model processes, and whose pictures are in memory, at a time
 
 
 class Backend(Protocol):
-    """A model that says what it is."""
+    """A model with its name, revision and licence."""
 
     name: str
     revision: str
@@ -35,17 +35,17 @@ class Backend(Protocol):
 
 
 def chunks(rows: Sequence[T]) -> Iterator[tuple[Step, Sequence[T]]]:
-    """A few at a time, and how far the work is when they are done."""
+    """Yields a few rows at a time, with the progress after them."""
     for start in range(0, len(rows), CHUNK):
         some = rows[start : start + CHUNK]
         yield Step(start + len(some), len(rows)), some
 
 
 class Pictures:
-    """Films' keyframes, without their encoded images, and their pictures, RGB [H, W, 3]; a few at a time.
+    """Keyframes of films, a few at a time: rows without the encoded images, and decoded pictures, RGB [H, W, 3].
 
-    The next ones are read and decoded while the taker is busy, and the first of the film that is expected next, so that
-    a model never waits for a file.
+    The next keyframes, also those of the next film (`expect`), are read and decoded while the model is busy, so that it
+    doesn't wait for files.
     """
 
     def __init__(self, keyframes: FilmRows) -> None:
@@ -54,7 +54,7 @@ class Pictures:
         self._begun: dict[str, Iterator[Pictured]] = {}
 
     def expect(self, film_id: str) -> None:
-        """Begins to read."""
+        """Starts to read a film."""
         if film_id not in self._begun:
             self._begun[film_id] = ahead(self._read(film_id))
 
@@ -75,7 +75,7 @@ class Pictures:
                     yield Step(done, total), some.drop_columns(["image"]).to_pylist(), images
 
     def _next(self, batches: Iterator[pa.Table]) -> pa.Table | None:
-        with self._reading:  # FilmRows serves one thread at a time
+        with self._reading:  # FilmRows is not thread-safe
             return next(batches, None)
 
 
@@ -88,7 +88,7 @@ def by_row(answers: Iterable[T], row_id: Callable[[T], str], wanted: Sequence[st
     """A model's answers by the id that each carries.
 
     Raises:
-        ValueError: when not each of `wanted` has exactly one answer.
+        ValueError: one of `wanted` has no answer, or several.
     """
     given = list(answers)
     joined = {row_id(answer): answer for answer in given}
@@ -109,7 +109,7 @@ def box(row: Row) -> tuple[float, float, float, float]:
 
 
 def table(name: str, film_id: str, rows: Sequence[Row], backend: Backend | None = None) -> pa.Table:
-    """Rows as the schema `name` has them, but for the fingerprint; each says which backend made it."""
+    """Rows in the schema of the table `name`, without the fingerprint; each names the backend that made it."""
     said = {"film_id": film_id}
     if backend is not None:
         said |= {"backend": backend.name, "revision": backend.revision, "licence": backend.licence}

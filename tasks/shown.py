@@ -1,12 +1,13 @@
-"""What pages show, as people read it: pictures in the text itself, numbers, times, lists of names."""
+"""Formats what pages show: inline pictures, numbers, times, lists of names."""
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from models.metrics.figure import Figure
 from storage.printable import LINE, printable
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _LISTED = 8  # names that a sentence holds
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a keyframe; `made` when a model made it."""
+    """One picture of a keyframe; `made` if a model made it."""
 
     label: str
     image: str
@@ -27,7 +28,7 @@ class Picture:
 
 
 def picture(label: str, image: bytes, width: int, height: int = 0, made: bool = False) -> Picture:
-    """`image` (any format that Pillow reads), `width` pixels wide, `height` high or 0 to keep its shape."""
+    """`image` (any format that Pillow reads), scaled to `width` and `height`; a height of 0 keeps the aspect ratio."""
     from PIL import Image
 
     with Image.open(io.BytesIO(image)) as opened:
@@ -63,7 +64,7 @@ def webp(image: "object") -> str:
 
 
 def template(package: str, name: str, **filters: Callable[..., str]) -> "Template":
-    """A page's template; every text that it shows is escaped, for HTML and as storage.printable says, and cut."""
+    """A page's template; every text is escaped for HTML, made printable (storage.printable) and truncated."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -82,8 +83,17 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
+def absences(figures: Mapping[str, Figure]) -> dict[str, list[str]]:
+    """Reason -> the names of the figures that have no value for this reason."""
+    reasons: dict[str, list[str]] = {}
+    for name, figure in figures.items():
+        if figure.value is None:
+            reasons.setdefault(figure.reason or "", []).append(name)
+    return reasons
+
+
 def listed(names: Sequence[str], last: str = " and ") -> str:
-    """ "A, B and C"; of many the first few, and how many more."""
+    """ "A, B and C"; for many names the first few and the number of the others."""
     if len(names) > _LISTED:
         return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"
     return ", ".join(names[:-1]) + last + names[-1] if len(names) > 1 else "".join(names)

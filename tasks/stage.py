@@ -1,9 +1,9 @@
-"""Stages that go film by film, and the code that runs them to completion: it makes and commits each film's rows.
+"""Stages that work film by film, and the code that runs them and commits their rows.
 
-A pool of actors makes the rows (tasks.pool). The driver gathers those of finished films into files of a sensible size
-and commits many films at a time (storage.tables.batches); a killed run loses what was in flight and what was
-finished since the last commit, normally less than a minute's work. A film that cannot be used leaves the chain with a
-reason; so does one that crashed its worker at each of three attempts.
+A pool of actors makes the rows (tasks.pool). The driver collects the rows of finished films in files of a suitable size
+and commits many films at once (storage.tables.batches). A killed run loses the films in progress and those finished
+since the last commit, normally less than a minute of work. A film that can't be used is rejected with a reason; so is
+a film that crashed its worker three times.
 """
 
 import time
@@ -19,7 +19,7 @@ from storage.errors import MovieDreamerError
 from storage.fingerprint import fingerprint
 from storage.root import Storage
 from storage.tables.batches import Batches
-from storage.tables.datafiles import Sheaf
+from storage.tables.datafiles import RowBuffer
 from storage.tables.delta import FILE_BYTES
 from storage.tables.rejects import NOTES, PASSING, Reject
 from storage.tables.schemas import SCHEMAS
@@ -31,11 +31,11 @@ from tasks.pool import answers
 from tasks.progress import Progress
 
 Work = Mapping[str, Mapping[str, str]]
-"""stage -> film_id -> fingerprint of what the stage made of that film: what stages hand on, and snapshots name."""
+"""stage -> film_id -> fingerprint of the film's rows: the result of stages, and the content of snapshots."""
 
 
 class StageError(MovieDreamerError):
-    """A stage that failed for another reason than its films; the message says why."""
+    """A stage failed, but not because of one of its films; the message says why."""
 
 
 def _all(*arguments: object) -> object:
@@ -44,16 +44,17 @@ def _all(*arguments: object) -> object:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a stage is, whatever the settings.
+    """The definition of a stage, independent of its settings.
 
     Attributes:
-        name: of its finished films and rejects, and of the table whose rows are counted.
+        name: under which finished films and rejects are stored; if it writes several tables, also the table whose rows
+            are counted.
         inputs: stages whose rows it reads; it works on the films that all of them have finished.
-        tables: that it writes; a stage that only rejects films writes none.
-        make: (*arguments, storage, work) -> what makes a film's rows; is pickled, and runs in the actor.
-        settings: the fields of a recipe that are its arguments; () when it gets others.
-        identity: *arguments -> what of them changes the rows; all of them by default.
-        decodes: whether it decodes films and runs no model: it gets the cluster's decoders, and no GPU.
+        tables: which it writes; none if it only rejects films.
+        make: (*arguments, storage, work) -> function that makes a film's rows; pickled, called in the actor.
+        settings: fields of the recipe that are its arguments; () if the arguments come from elsewhere.
+        identity: *arguments -> the part of them that changes the rows; all by default.
+        decodes: whether it decodes films instead of running a model: it then uses the cluster's decoders and no GPU.
     """
 
     name: str
@@ -65,11 +66,11 @@ class Stage:
     decodes: bool = False
 
     def arguments(self, recipe: object) -> list[Any]:
-        """Its settings, out of those of a run."""
+        """The stage's settings in a recipe."""
         return [getattr(recipe, name) for name in self.settings]
 
     def keys(self, arguments: Sequence[object], work: Work) -> dict[str, str]:
-        """film_id -> the fingerprint of what it makes of it, for all films that have all its inputs."""
+        """film_id -> fingerprint of the rows that the stage makes, for all films that have all inputs."""
         films = sorted(set.intersection(*(set(work[name]) for name in self.inputs)))
         identity = self.identity(*arguments)
         return {
@@ -87,21 +88,21 @@ def run_stage(
     progress: Progress,
     sources: Mapping[str, str] | None = None,
 ) -> Work:
-    """Brings a stage to its end for all films that have all its inputs; starts no Ray when nothing is left to do.
+    """Runs a stage for all films that have all its inputs. Ray is not started if nothing is left to do.
 
     Args:
         arguments: of `stage.make` and `stage.identity`; they are pickled, so they are configs and references.
-        work: what is done; the films of the stage's inputs in it are worked on.
-        progress: is told (stage, films that are done, films), first how many were done before, and, of long work,
-            (a film's source, keyframes done, keyframes).
-        sources: film_id -> where the film is, for the rejects; as the table `films` says when None.
+        work: the results of earlier stages.
+        progress: called with (stage, finished films, all films), first with the films that were finished before; for
+            long films also with (source of the film, finished keyframes, all keyframes).
+        sources: film_id -> place of the film, for the rejects; None: from the table `films`.
 
     Returns:
-        `work` and, under the stage's name, the films that are done; rejected ones are left out.
+        `work`, and under the stage's name the finished films, without the rejected ones.
 
     Raises:
-        StageError: when a worker failed for another reason than its film, or a model's stage rejected all films.
-        StorageError: when the storage cannot be read or written, or another run is at work on the same stage.
+        StageError: a worker failed, but not because of its film, or a stage with a model rejected all films.
+        StorageError: the storage cannot be read or written, or another run works on the same stage.
     """
     keys = stage.keys(arguments, work)
     store = Tables(storage)
@@ -109,11 +110,11 @@ def run_stage(
     unfinished = set(keys.items()) - finished
     rejects = store.given_up(stage.name) if unfinished else []
     if pending := dict(sorted(unfinished - given_up(rejects))):
-        bench = _Bench(
+        running = _Run(
             store,
             stage,
             Batches(storage, stage.name, stage.tables),
-            {table: Sheaf(storage, table, FILE_BYTES) for table in stage.tables},
+            {table: RowBuffer(storage, table, FILE_BYTES) for table in stage.tables},
             pending,
             len(finished),
             len(keys),
@@ -121,7 +122,7 @@ def run_stage(
             {source for _, _, source, _ in rejects},
             progress,
         )
-        bench.work_off(partial(stage.make, *arguments, storage, work), cluster)
+        running.work_off(partial(stage.make, *arguments, storage, work), cluster)
         finished = set(keys.items()) & store.done(stage.name)
     else:
         progress(stage.name, len(finished), len(keys))
@@ -131,13 +132,13 @@ def run_stage(
 
 
 def given_up(rejects: Sequence[tuple[str, str, str, str]]) -> set[tuple[str, str]]:
-    """(film_id, fingerprint) of those rejects of a stage that are not tried again."""
+    """(film_id, fingerprint) of the rejects that are not tried again."""
     return {(film_id, key) for film_id, key, _, reason in rejects if reason not in NOTES | PASSING}
 
 
 @dataclass
 class _Pace:
-    """How often to commit: seldom enough to cost little and to make few files, often enough to lose little."""
+    """When to commit: rarely enough to cost little and make few files, often enough to lose little."""
 
     began: float = field(default_factory=time.monotonic)
     last: float = field(default_factory=time.monotonic)
@@ -156,13 +157,13 @@ class _Pace:
 
 
 @dataclass
-class _Bench:
-    """One stage at work: takes the actors' answers and keeps them."""
+class _Run:
+    """A running stage: receives the actors' answers and commits the rows."""
 
     tables: Tables
     stage: Stage
     batches: Batches
-    sheaves: Mapping[str, Sheaf]
+    buffers: Mapping[str, RowBuffer]
     pending: Mapping[str, str]
     done: int  # films
     total: int
@@ -170,7 +171,7 @@ class _Bench:
     rejected: set[str]  # sources
     progress: Progress
     gathered: list[Answer] = field(default_factory=list)
-    judged: dict[str, list[Reject]] = field(default_factory=dict)  # source -> what is said of it now
+    judged: dict[str, list[Reject]] = field(default_factory=dict)  # source -> its new rejects and notes
     pace: _Pace = field(default_factory=_Pace)
 
     def work_off(self, make: Make, cluster: ClusterConfig) -> None:
@@ -200,14 +201,14 @@ class _Bench:
             self.judged[source] = []
         if answer.reject:
             return
-        for table, sheaf in self.sheaves.items():
-            sheaf.files += answer.files.get(table, [])
+        for table, buffer in self.buffers.items():
+            buffer.files += answer.files.get(table, [])
             if table in answer.rest:
-                sheaf.add(answer.rest[table])
+                buffer.add(answer.rest[table])
         self.gathered.append(answer)
 
     def _commit(self) -> None:
-        """Makes the gathered films count, after what is said of them and of those that are left out."""
+        """Commits the gathered films, after their rejects and notes."""
         if not (self.gathered or self.judged):
             return
         rows = [
@@ -225,7 +226,7 @@ class _Bench:
                 rejects = [one for said in self.judged.values() for one in said]
                 self.tables.judge(self.stage.name, list(self.judged), rejects)
             if rows:
-                files = {table: sheaf.close() for table, sheaf in self.sheaves.items()}
+                files = {table: buffer.close() for table, buffer in self.buffers.items()}
                 self.batches.commit(files, pa.Table.from_pylist(rows, schema=SCHEMAS["work"]))
         self.gathered.clear()
         self.judged.clear()
@@ -235,11 +236,11 @@ class _Bench:
 
 def _raise_for_all(tables: Tables, stage: str, keys: Mapping[str, str]) -> NoReturn:
     mine = [one for one in tables.rejects() if one.stage == stage and keys.get(one.film_id) == one.fingerprint]
-    raise StageError(f"{stage} rejected all films, {len(keys)}; {mine[0].source!r} for one: {mine[0].detail}")
+    raise StageError(f"{stage} rejected all {len(keys)} films; for example {mine[0].source!r}: {mine[0].detail}")
 
 
 def _sources(tables: Tables, films: Sequence[str]) -> dict[str, str]:
-    """Where the films came from, as the stage that decoded them wrote it down."""
+    """film_id -> place of the film, as recorded by the stage that decoded it."""
     wanted = set(films)
     decoded = {film_id: key for film_id, key in tables.done("keyframes") if film_id in wanted}
     return {film_id: film_id for film_id in films} | tables.sources(decoded)

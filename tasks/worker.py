@@ -1,4 +1,4 @@
-"""A stage's work in an actor, watched: a film on which it hangs, or that eats memory, ends no more than this worker."""
+"""Runs a stage in an actor and watches it: a film that hangs, or takes too much memory, ends only this worker."""
 
 import os
 import pickle
@@ -18,13 +18,13 @@ from tasks.made import ATTEMPTS, Answer, Film, Make, ReadsAhead, Work, answered
 from tasks.metrics import Busy
 
 _LOOK_EVERY = 0.25  # seconds
-_FAREWELL = 1.0  # seconds in which the last answer leaves the worker
+_FAREWELL = 1.0  # seconds for the last answer to leave the worker
 _GIB = 1 << 30
 
 
 @dataclass
 class _Turn:
-    """A film in the worker: what is said of it, None last, and when it was seen to come further."""
+    """A film in the worker: its answers, None last, and the time of its last progress."""
 
     film: Film
     answers: "queue.Queue[Answer | None]" = field(default_factory=queue.Queue)
@@ -38,10 +38,10 @@ class _Turn:
 
 @dataclass
 class Worker:
-    """Lives in an actor. The models are loaded at the first film: there a failure has a traceback to hand back.
+    """Runs in an actor. Models are loaded at the first film, where a failure can be returned with its traceback.
 
-    The work is done in a thread beside those in which Ray calls, which watch it. While a film is at work the next may
-    wait for its turn in a call of its own, and its first pictures are read.
+    One thread does the work; the threads of Ray's calls watch it. During a film, the next one may already wait in
+    another call, while its first pictures are read.
     """
 
     storage: Storage
@@ -73,10 +73,10 @@ class Worker:
                 if fault := self._fault(turn):
                     yield fault
                     time.sleep(_FAREWELL)
-                    os._exit(1)  # nothing else ends a thread
+                    os._exit(1)  # the only way to end a thread
                 continue
             while answer is not None and answer.step and not turn.answers.empty():
-                answer = turn.answers.get()  # the driver needs but the newest step, and takes long to take one
+                answer = turn.answers.get()  # the driver only needs the newest step
             if answer is None:
                 return
             yield answer
@@ -88,7 +88,7 @@ class Worker:
                 return Answer(film.film_id, attempt, failure=f"its models were not loaded within {patience:g} s")
             detail = f"work on film {film.film_id} came no further for {patience:g} s"
             return Answer(film.film_id, attempt, reject=FilmError("timed_out", detail))
-        base = self._base  # the other thread sets it to 0 when the film is done
+        base = self._base  # the other thread sets it to 0 after the film
         if base and _private_bytes() - base > self.limits.memory * _GIB:
             detail = f"work on film {film.film_id} takes more than {self.limits.memory:g} GiB"
             return Answer(film.film_id, attempt, reject=FilmError("out_of_memory", detail))
@@ -100,7 +100,7 @@ class Worker:
             turn = self._turns.get()
             busy.waited()
             turn.say(Answer(turn.film.film_id, turn.film.attempts + 1, begins=True))
-            turn.announced.wait()  # so the driver knows whose attempt it was, should the film end this worker
+            turn.announced.wait()  # the driver then knows which film ended this worker
             for answer in self._attempts(turn):
                 turn.say(answer)
                 self._expect_next()
@@ -125,7 +125,7 @@ class Worker:
                         yield Answer(film.film_id, attempt, reject=reject)
                         return
                 attempt += 1
-        except Exception as error:  # for the driver, which stops: Ray Data would drop the film
+        except Exception as error:  # returned, because Ray Data would drop the film; the driver stops
             yield Answer(film.film_id, attempt, failure=told(error))
 
     def _expect_next(self) -> None:
@@ -134,7 +134,7 @@ class Worker:
 
 
 def _private_bytes() -> int:
-    """Memory of this process that no file stands behind; 0 where the system doesn't tell."""
+    """Anonymous memory of this process; 0 if the system doesn't report it."""
     status = Path("/proc/self/status")
     if not status.exists():
         return 0

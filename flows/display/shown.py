@@ -8,6 +8,7 @@ from rich.table import Table
 
 from models.metrics.figure import Figure
 from storage.printable import LINE, printable
+from tasks.shown import absences
 
 
 def shown(text: str) -> str:
@@ -20,16 +21,13 @@ def show_figures(figures: Mapping[str, Figure], console: Console, title: str = "
     table = Table(title=shown(title) or None, title_justify="left")
     for heading in ("metric", "value", "95 % interval", "n"):
         table.add_column(heading, justify="left" if heading == "metric" else "right")
-    reasons: dict[str, list[str]] = {}
     for name, figure in figures.items():
-        if figure.value is None:
-            reasons.setdefault(figure.reason or "", []).append(name)
-            continue
-        interval = " to ".join(map(_number, figure.interval)) if figure.interval else ""
-        table.add_row(shown(name), _number(figure.value), interval, str(figure.n))
+        if figure.value is not None:
+            interval = " to ".join(map(_number, figure.interval)) if figure.interval else ""
+            table.add_row(shown(name), _number(figure.value), interval, str(figure.n))
     if table.row_count:
         console.print(table)
-    for reason, names in reasons.items():
+    for reason, names in absences(figures).items():
         console.print(f"no {shown(', '.join(names))}: {shown(reason)}", soft_wrap=True)
 
 

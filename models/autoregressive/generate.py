@@ -12,58 +12,17 @@ Shapes: B movies, T keyframes, R reference frames, L tokens per keyframe, D toke
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
 from models.autoregressive.autoregressive import AutoregressiveModel
 from models.autoregressive.packing import Window
 from models.autoregressive.script_tokens import FrameScript
-from models.autoregressive.turns import Drawing, Turns
+from models.autoregressive.turns import GenerationConfig, Turns
 
 AHEAD = 32  # scripts of a movie that are embedded together
-
-
-class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
-    """How tokens are generated."""
-
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="number format of the backbone; the head stays in 32 bits"
-    )
-    mode: Literal["windowed", "streaming"] = Field(
-        "windowed",
-        description="windowed: rebuild the cache when a window is full; streaming: let the window slide, in "
-        "constant memory",
-    )
-    window: int = Field(16, ge=2, description="keyframes of a window")
-    keep: int = Field(8, ge=1, description="windowed: keyframes that stay when the cache is rebuilt")
-    sink: int = Field(1, ge=0, description="streaming: first keyframes that stay in the cache")
-    temperature: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="factor of sigma; 0: the drawn component's mean"
-    )
-    weight_temperature: float = Field(
-        1.0, ge=0, allow_inf_nan=False, description="divides the components' logits; 0: the most likely component"
-    )
-    guidance: float = Field(
-        1.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="guidance by the script, for a model trained with untold scripts; 1: none",
-    )
-
-    @model_validator(mode="after")
-    def _keep_fits(self) -> "GenerationConfig":
-        if self.keep >= self.window:
-            raise ValueError(f"keep must be smaller than window, got {self.keep} and {self.window}")
-        return self
-
-    @property
-    def stays(self) -> int:
-        """Number of keyframes that are never removed from the cache."""
-        return self.sink if self.mode == "streaming" else 0
 
 
 @dataclass(frozen=True)
@@ -206,8 +165,7 @@ class _Play:
         self.model, self.movies, self.config = model, movies, config
         shown = max((len(movie.references_RLD) for movie in movies if movie.references_RLD is not None), default=0)
         scripts = [script for movie in movies for script in movie.scripts]
-        drawing = Drawing(config.temperature, config.weight_temperature, config.guidance)
-        self.turns = Turns(model, len(movies), shown, config.stays, config.window, scripts, drawing, graphs)
+        self.turns = Turns(model, len(movies), shown, scripts, config, graphs)
         self.tellings = (True,) if config.guidance == 1 else (True, False)
         for i in range(len(movies)):
             self._fill(i)
@@ -263,3 +221,6 @@ class _Play:
         assert recalled is not None
         places, last = torch.arange(len(windows)), torch.tensor([len(window.tokens_TLD) for window in windows])
         return recalled[0][places, last], recalled[1][places, last, 0]
+
+
+__all__ = ["GenerationConfig", "Request", "generate", "stream"]

@@ -12,8 +12,10 @@ hidden width, K components.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
+from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,13 +28,43 @@ from models.graphs import Graphed
 BUCKET = 8  # with CUDA graphs, the number of keyframes that attention reads is a multiple of this, for fewer graphs
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """How a token is sampled from its distribution; see `GenerationConfig`."""
+class GenerationConfig(BaseModel, frozen=True, extra="forbid"):
+    """How tokens are generated."""
 
-    temperature: float = 0.0
-    weight_temperature: float = 1.0
-    guidance: float = 1.0
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="number format of the backbone; the head stays in 32 bits"
+    )
+    mode: Literal["windowed", "streaming"] = Field(
+        "windowed",
+        description="windowed: rebuild the cache when a window is full; streaming: let the window slide, in "
+        "constant memory",
+    )
+    window: int = Field(16, ge=2, description="keyframes of a window")
+    keep: int = Field(8, ge=1, description="windowed: keyframes that stay when the cache is rebuilt")
+    sink: int = Field(1, ge=0, description="streaming: first keyframes that stay in the cache")
+    temperature: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="factor of sigma; 0: the drawn component's mean"
+    )
+    weight_temperature: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="divides the components' logits; 0: the most likely component"
+    )
+    guidance: float = Field(
+        1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="guidance by the script, for a model trained with untold scripts; 1: none",
+    )
+
+    @model_validator(mode="after")
+    def _keep_fits(self) -> "GenerationConfig":
+        if self.keep >= self.window:
+            raise ValueError(f"keep must be smaller than window, got {self.keep} and {self.window}")
+        return self
+
+    @property
+    def stays(self) -> int:
+        """Number of keyframes that are never removed from the cache."""
+        return self.sink if self.mode == "streaming" else 0
 
 
 @dataclass
@@ -49,7 +81,6 @@ class Turns:
     Args:
         rows: number of movies. With guidance, movie i has a copy with empty scripts in row `rows + i`.
         references: largest number of reference frames.
-        sink, ring: numbers of keyframes that stay in the cache, and of those that are replaced in turn.
         scripts: all scripts that will be generated from; the longest one determines the size of a cell.
         graphs: record the work of a turn as a CUDA graph.
     """
@@ -59,20 +90,18 @@ class Turns:
         model: AutoregressiveModel,
         rows: int,
         references: int,
-        sink: int,
-        ring: int,
         scripts: Sequence[FrameScript],
-        drawing: Drawing,
+        config: GenerationConfig,
         graphs: bool,
     ) -> None:
-        self.model, self.drawing, self.length = model, drawing, model.config.tokens
+        self.model, self.config, self.length = model, config, model.config.tokens
         sizes = [len(lay_out(script, model.identifiers, model.config.layout)) for script in scripts]
         self.script_slots = max(sizes, default=1)
         self.cell = self.script_slots + self.length
-        self.reference_slots, self.sink, self.ring = references * self.length, sink, ring
-        self.rows = [Row() for _ in range(rows * (1 if drawing.guidance == 1 else 2))]
-        stays = self.reference_slots + sink * self.cell
-        slots = _aligned(1 + stays + ring * self.cell) - 1
+        self.reference_slots, self.sink, self.ring = references * self.length, config.stays, config.window
+        self.rows = [Row() for _ in range(rows * (1 if config.guidance == 1 else 2))]
+        stays = self.reference_slots + self.sink * self.cell
+        slots = _aligned(1 + stays + self.ring * self.cell) - 1
         self.cache = KeyValues(model.backbone, len(self.rows), slots, stays)
         device = model.markers_2H.device
         self.position_B = torch.zeros(len(self.rows), dtype=torch.long, device=device)
@@ -207,12 +236,12 @@ class Turns:
         uniform_B: Tensor,
         normal_BD: Tensor,
     ) -> Tensor:
-        made, drawing = self.model.predict(hidden_BH, place, recalled), self.drawing
-        if drawing.guidance == 1:
-            return made.draw(uniform_B, normal_BD, drawing.temperature, drawing.weight_temperature)
+        made, config = self.model.predict(hidden_BH, place, recalled), self.config
+        if config.guidance == 1:
+            return made.draw(uniform_B, normal_BD, config.temperature, config.weight_temperature)
         told, untold = made.halves()
         noise = uniform_B.chunk(2)[0], normal_BD.chunk(2)[0]
-        tokens_BD = told.guided(untold, drawing.guidance).draw(*noise, drawing.temperature, drawing.weight_temperature)
+        tokens_BD = told.guided(untold, config.guidance).draw(*noise, config.temperature, config.weight_temperature)
         return torch.cat([tokens_BD, tokens_BD])
 
     def _cell(self, frame: int) -> int:

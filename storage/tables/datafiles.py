@@ -106,7 +106,7 @@ def _greatest(value: Value) -> Value:
 
 
 @dataclass
-class Sheaf:
+class RowBuffer:
     """A buffer of rows for a table, written as a file whenever it has `size` bytes, so memory is bounded."""
 
     storage: Storage

@@ -10,7 +10,7 @@ from storage.root import Storage
 from storage.snapshot import Snapshot
 from tasks.evaluation.report import Report
 from tasks.movies.page import MadeWith, Page, render, tile
-from tasks.shown import Picture, listed, picture
+from tasks.shown import Picture, absences, listed, picture
 from tasks.training.engine.fit import curve, sample_sheets
 
 _WIDTH = 960  # pixels of a picture on the page
@@ -102,10 +102,6 @@ def _write(
     notes: Sequence[str] = (),
     pictures: Sequence[Picture] = (),
 ) -> str:
-    reasons: dict[str, list[str]] = {}
-    for name, figure in figures.items():
-        if figure.value is None:
-            reasons.setdefault(figure.reason or "", []).append(name)
     page = Page(
         title=title,
         lead=lead,
@@ -113,7 +109,7 @@ def _write(
         eyebrow="Quality report",
         tiles=tuple(tile(name, figure) for name, figure in figures.items() if figure.value is not None),
         pictures=tuple(pictures),
-        notes=(*notes, *(f"No {listed(names)}: {reason}" for reason, names in reasons.items())),
+        notes=(*notes, *(f"No {listed(names)}: {reason}" for reason, names in absences(figures).items())),
         made_with=tuple(parts),
         footer=footer,
     )

@@ -12,7 +12,7 @@ from models.autoencoder.diffusion import alphas_cumprod, predict
 from models.autoencoder.fast import FastDecoder
 from models.autoregressive.autoregressive import AutoregressiveConfig, AutoregressiveModel
 from models.autoregressive.script_tokens import lay_out
-from models.autoregressive.turns import Drawing, Turns
+from models.autoregressive.turns import Turns
 from models.device import on
 from tasks.movies.render import BATCH, RenderConfig
 from tasks.plan.ledger import Ledger
@@ -44,10 +44,9 @@ def turn(model: AutoregressiveConfig, config: RenderConfig) -> Call:
     length, width, told = model.tokens, model.width, 1 if generation.guidance == 1 else 2
     noise = torch.zeros(told, length), torch.zeros(told, length, width)
     counts = torch.full((told,), len(lay_out(script, made.identifiers, model.layout)))
-    drawing = Drawing(generation.temperature, generation.weight_temperature, generation.guidance)
 
     def take(ledger: Ledger) -> int:
-        turns = Turns(made, 1, config.references, generation.stays, generation.window, [script], drawing, graphs=False)
+        turns = Turns(made, 1, config.references, [script], generation, graphs=False)
         embeds_BPH = made.markers_2H.new_zeros(told, turns.script_slots, made.markers_2H.shape[1])
         turns.turn(embeds_BPH, counts, *noise)
         return ledger.flops

@@ -45,7 +45,7 @@ def test_only_faces_like_those_in_the_folder_may_be_used(tmp_path: Path) -> None
     ann, nearly_ben, stranger = np.array([[1, 0, 0], [0.1, 0.9, 0], [0, 0, 1]], np.float32)
     assert [consent.given(one) for one in (ann, nearly_ben, stranger, None)] == [True, True, False, False]
     consent.require(ann, "'ann.jpg'")
-    with pytest.raises(ConfigError, match=r"'who\.jpg' is like none of those in face\.consent\.folder"):
+    with pytest.raises(ConfigError, match=r"'who\.jpg' is not similar to any in face\.consent\.folder"):
         consent.require(stranger, "'who.jpg'")
 
 

@@ -170,7 +170,7 @@ def test_a_stage_of_a_model_that_rejects_all_films_says_why(tmp_path: Path, monk
             yield Answer(film_id, 1, reject=FilmError("over_budget", "raise server.requests_a_film"))
 
     monkeypatch.setattr(tasks.stage, "answers", all_dear)
-    said = r"captions rejected all films, 2; 'films/a.mp4' for one: raise server\.requests_a_film"
+    said = r"captions rejected all 2 films; for example 'films/a.mp4': raise server\.requests_a_film"
     with pytest.raises(StageError, match=said):
         run(Storage(str(tmp_path / "out")), ["a", "b"], partial(captioner, tmp_path / "log"), ClusterConfig())
 

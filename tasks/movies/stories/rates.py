@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 from storage.fingerprint import fingerprint
 from storage.root import Storage
 from tasks.movies.stories.plan import Settings
-from tasks.movies.stories.stream import Answer, Crew, Piece
+from tasks.movies.stories.stream import ActorPool, Answer, Piece
 
 STARTING = Piece("start", "")
 """The start-up of a run before its first piece: starting Ray and its actors, loading models."""
@@ -59,7 +59,7 @@ class Rates(BaseModel, frozen=True, extra="forbid"):
             known[key] = known.get(key, Rate(stage=stage, pieces=0, seconds=0)).with_(pieces, seconds)
         return Rates(known=known)
 
-    def hours(self, pieces: Iterable[Piece], settings: Settings, crews: Iterable[Crew]) -> float | None:
+    def hours(self, pieces: Iterable[Piece], settings: Settings, pools: Iterable[ActorPool]) -> float | None:
         """Estimated hours for some pieces: those of the slowest pool. None if a stage was never measured."""
         counts = Counter(piece.stage for piece in pieces)
         counts += Counter([STARTING.stage] if counts else [])
@@ -67,8 +67,8 @@ class Rates(BaseModel, frozen=True, extra="forbid"):
         if None in rates.values():
             return None
         seconds = {stage: counts[stage] * rate.seconds / rate.pieces for stage, rate in rates.items() if rate}
-        pools = (sum(seconds.get(stage, 0) for stage in crew.makes) / crew.size for crew in crews)
-        return (seconds.get(STARTING.stage, 0) + max(pools)) / 3600
+        each = (sum(seconds.get(stage, 0) for stage in pool.makes) / pool.size for pool in pools)
+        return (seconds.get(STARTING.stage, 0) + max(each)) / 3600
 
 
 def _key(stage: str, settings: Settings) -> str:

@@ -19,7 +19,7 @@ from tasks.movies.stories.places import movie_place, page_place
 from tasks.movies.stories.plan import STAGES, Plan, Settings, missing
 from tasks.movies.stories.prepare import AS_TOLD, Order, Planned, prepare
 from tasks.movies.stories.rates import STARTING, Rates
-from tasks.movies.stories.stream import Answer, Crew, Name, Piece, stream
+from tasks.movies.stories.stream import ActorPool, Answer, Name, Piece, stream
 from tasks.progress import Progress
 
 STAGE = "stories"
@@ -59,7 +59,7 @@ class Estimate:
     price: float | None
 
 
-def crews(settings: Settings, files: Mapping[str, str], storage: Storage, cluster: ClusterConfig) -> list[Crew]:
+def pools(settings: Settings, files: Mapping[str, str], storage: Storage, cluster: ClusterConfig) -> list[ActorPool]:
     """Two pools that share slots and GPUs evenly: one draws keyframes, the other animates them.
 
     More pools would load the same libraries more often without getting more GPUs.
@@ -78,15 +78,15 @@ def crews(settings: Settings, files: Mapping[str, str], storage: Storage, cluste
     slots = min(1.0, cluster.cpus / (2 * cluster.workers))
     gpus = cluster.gpus_a_worker / 2
     return [
-        Crew(draw, cluster.workers, settings.stories.batch, slots, gpus),
-        Crew(film, cluster.workers, 1, slots, gpus),
+        ActorPool(draw, cluster.workers, settings.stories.batch, slots, gpus),
+        ActorPool(film, cluster.workers, 1, slots, gpus),
     ]
 
 
 def estimate(stories: Sequence[Planned], settings: Settings, storage: Storage, cluster: ClusterConfig) -> Estimate:
     """The estimate for the missing pieces of some stories."""
     pieces = _missing(stories, storage)
-    hours = Rates.load(storage).hours(pieces, settings, crews(settings, {}, storage, cluster))
+    hours = Rates.load(storage).hours(pieces, settings, pools(settings, {}, storage, cluster))
     price = settings.stories.price
     return Estimate(_counts(pieces), hours, None if hours is None or price is None else hours * price)
 
@@ -151,7 +151,7 @@ def run(
     start = 0.0
     progress(STAGE, 0, len(pending))
     try:
-        for answer in stream(pending.values(), crews(settings, files, storage, cluster), cluster, until):
+        for answer in stream(pending.values(), pools(settings, files, storage, cluster), cluster, until):
             start = start or time.monotonic() - began - answer.seconds
             answers[answer.piece.name] = answer
             progress(STAGE, len(answers), len(pending))

@@ -59,7 +59,7 @@ Work = Callable[[Sequence[Piece]], None]
 
 
 @dataclass(frozen=True)
-class Crew:
+class ActorPool:
     """The pool of some stages.
 
     Attributes:
@@ -86,7 +86,7 @@ class Answer:
 
 
 def stream(
-    pieces: Iterable[Piece], crews: Sequence[Crew], cluster: ClusterConfig, until: float = math.inf
+    pieces: Iterable[Piece], pools: Sequence[ActorPool], cluster: ClusterConfig, until: float = math.inf
 ) -> Generator[Answer]:
     """Makes all pieces, and yields the answer of each when it is done.
 
@@ -102,15 +102,15 @@ def stream(
     if not pending:
         return
     wanted = {stage for stage, _ in pending}
-    hall = _Hall(pending, [crew for crew in crews if wanted & set(crew.makes)], cluster.patience, until)
+    scheduler = _Scheduler(pending, [pool for pool in pools if wanted & set(pool.makes)], cluster.patience, until)
     connect(cluster)
-    gpus = max(crew.gpus for crew in hall.crews)
+    gpus = max(pool.gpus for pool in scheduler.pools)
     require_gpus(cluster, gpus, f"one actor of cluster.gpus_a_worker={cluster.gpus_a_worker:g}")
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Ray reports dead workers there; stdout is for results
-            yield from hall.work_off()
+            yield from scheduler.work_off()
     finally:
-        hall.close()
+        scheduler.close()
 
 
 @dataclass
@@ -123,10 +123,10 @@ class _Call:
 
 
 @dataclass
-class _Member:
+class _Worker:
     """An actor; `calls` are answered in order."""
 
-    crew: Crew
+    pool: ActorPool
     actor: Any
     starting: Any  # a reference that is ready when the actor is
     calls: "deque[_Call]" = field(default_factory=deque)
@@ -136,11 +136,13 @@ class _Member:
         return self.starting is None and not self.alone and len(self.calls) < _IN_AN_ACTOR
 
 
-class _Hall:
+class _Scheduler:
     """All running pools."""
 
-    def __init__(self, pending: Mapping[Name, Piece], crews: Sequence[Crew], patience: float, until: float) -> None:
-        self.pieces, self.crews = dict(pending), crews
+    def __init__(
+        self, pending: Mapping[Name, Piece], pools: Sequence[ActorPool], patience: float, until: float
+    ) -> None:
+        self.pieces, self.pools = dict(pending), pools
         self.patience, self.until = patience, until
         self.order = {name: number for number, name in enumerate(pending)}
         self.lacks = {name: {need for need in one.needs if need in pending} for name, one in pending.items()}
@@ -149,11 +151,11 @@ class _Hall:
             for need in needs:
                 self.needed_by.setdefault(need, []).append(name)
         self.left = Counter(stage for stage, _ in pending)  # pieces that are not made yet
-        self.ready: dict[str, list[tuple[int, Name]]] = {stage: [] for crew in crews for stage in crew.makes}
+        self.ready: dict[str, list[tuple[int, Name]]] = {stage: [] for pool in pools for stage in pool.makes}
         self.attempts: dict[Name, int] = {}  # of pieces that may have crashed an actor
         self.failed: set[Name] = set()  # including pieces whose inputs failed
         self.starts = 0  # failed starts of actors
-        self.members: list[_Member] = []
+        self.workers: list[_Worker] = []
         for name, lacks in self.lacks.items():
             if not lacks:
                 self._put(name)
@@ -161,104 +163,104 @@ class _Hall:
     def work_off(self) -> Generator[Answer]:
         import ray
 
-        self._start()
+        self._start_all()
         while True:
             if time.monotonic() < self.until:
                 self._hand_out()
-            self._dismiss()
-            calls = [member.calls[0].ref for member in self.members if member.calls]
+            self._stop_finished()
+            calls = [worker.calls[0].ref for worker in self.workers if worker.calls]
             if not calls and (not any(self.ready.values()) or time.monotonic() >= self.until):
                 return
-            starting = [member.starting for member in self.members if member.starting is not None]
+            starting = [worker.starting for worker in self.workers if worker.starting is not None]
             ready, _ = ray.wait([*calls, *starting], num_returns=1, timeout=_LOOK_EVERY)
-            for member in list(self.members):
-                if member.starting is not None and member.starting in ready:
-                    self._began(member)
-                elif member.calls and member.calls[0].ref in ready:
-                    yield from self._answered(member)
-                elif member.calls and time.monotonic() - member.calls[0].since > self.patience:
-                    yield from self._lost(member, f"came no further for {self.patience:g} s")
+            for worker in list(self.workers):
+                if worker.starting is not None and worker.starting in ready:
+                    self._started(worker)
+                elif worker.calls and worker.calls[0].ref in ready:
+                    yield from self._answered(worker)
+                elif worker.calls and time.monotonic() - worker.calls[0].since > self.patience:
+                    yield from self._lost(worker, f"came no further for {self.patience:g} s")
 
     def close(self) -> None:
         import ray
 
-        for member in self.members:
-            ray.kill(member.actor)
-        self.members.clear()
+        for worker in self.workers:
+            ray.kill(worker.actor)
+        self.workers.clear()
 
-    def _start(self) -> None:
+    def _start_all(self) -> None:
         """Starts one actor of each pool, then a second of each, so that all stages run even if not all actors fit."""
-        pools = ([crew] * min(crew.size, math.ceil(self._left(crew) / crew.batch)) for crew in self.crews)
-        for crew in filter(None, chain.from_iterable(zip_longest(*pools))):
-            self._enlist(crew)
+        pools = ([pool] * min(pool.size, math.ceil(self._left(pool) / pool.batch)) for pool in self.pools)
+        for pool in filter(None, chain.from_iterable(zip_longest(*pools))):
+            self._start_actor(pool)
 
-    def _enlist(self, crew: Crew) -> None:
+    def _start_actor(self, pool: ActorPool) -> None:
         import ray
 
-        actor = ray.remote(_Actor).options(num_cpus=crew.cpus, num_gpus=crew.gpus, max_restarts=0).remote(crew.makes)
-        self.members.append(_Member(crew, actor, actor.ping.remote()))
+        actor = ray.remote(_Actor).options(num_cpus=pool.cpus, num_gpus=pool.gpus, max_restarts=0).remote(pool.makes)
+        self.workers.append(_Worker(pool, actor, actor.ping.remote()))
 
-    def _began(self, member: _Member) -> None:
+    def _started(self, worker: _Worker) -> None:
         import ray
 
         try:
-            ray.get(member.starting)
+            ray.get(worker.starting)
         except ray.exceptions.RayError as error:
-            self.members.remove(member)
+            self.workers.remove(worker)
             self.starts += 1
             if self.starts >= ATTEMPTS:
-                raise StageError(f"no actor for {', '.join(member.crew.makes)} starts: {error}") from error
-            self._enlist(member.crew)
+                raise StageError(f"no actor for {', '.join(worker.pool.makes)} starts: {error}") from error
+            self._start_actor(worker.pool)
             return
-        member.starting = None
+        worker.starting = None
 
     def _put(self, name: Name) -> None:
         """Queues a piece that is ready; one that may crash its actor comes last."""
         last = len(self.order) if name in self.attempts else 0
         heapq.heappush(self.ready[name[0]], (self.order[name] + last, name))
 
-    def _left(self, crew: Crew) -> int:
-        return sum(self.left[stage] for stage in crew.makes)
+    def _left(self, pool: ActorPool) -> int:
+        return sum(self.left[stage] for stage in pool.makes)
 
     def _hand_out(self) -> None:
         """Gives work to all actors with a free slot, idle ones first."""
         for waiting in range(_IN_AN_ACTOR):
-            for member in self.members:
-                if member.room() and len(member.calls) == waiting and (stage := self._next(member.crew)):
-                    self._give(member, self.ready[stage])
+            for worker in self.workers:
+                if worker.room() and len(worker.calls) == waiting and (stage := self._next(worker.pool)):
+                    self._give(worker, self.ready[stage])
 
-    def _next(self, crew: Crew) -> str:
+    def _next(self, pool: ActorPool) -> str:
         """The last stage with a full batch ready, otherwise the first stage with anything ready."""
-        full = [stage for stage in crew.makes if len(self.ready[stage]) >= crew.batch]
-        some = [stage for stage in crew.makes if self.ready[stage]]
+        full = [stage for stage in pool.makes if len(self.ready[stage]) >= pool.batch]
+        some = [stage for stage in pool.makes if self.ready[stage]]
         return full[-1] if full else some[0] if some else ""
 
-    def _give(self, member: _Member, ready: list[tuple[int, Name]]) -> None:
-        if member.alone or ((suspect := ready[0][1] in self.attempts) and member.calls):
+    def _give(self, worker: _Worker, ready: list[tuple[int, Name]]) -> None:
+        if worker.alone or ((suspect := ready[0][1] in self.attempts) and worker.calls):
             return
-        member.alone = suspect
+        worker.alone = suspect
         names = [heapq.heappop(ready)[1]]
-        while ready and not suspect and ready[0][1] not in self.attempts and len(names) < member.crew.batch:
+        while ready and not suspect and ready[0][1] not in self.attempts and len(names) < worker.pool.batch:
             names.append(heapq.heappop(ready)[1])
         pieces = [self.pieces[name] for name in names]
-        member.calls.append(_Call(member.actor.work.remote(pieces), pieces, time.monotonic()))
+        worker.calls.append(_Call(worker.actor.work.remote(pieces), pieces, time.monotonic()))
 
-    def _answered(self, member: _Member) -> Generator[Answer]:
+    def _answered(self, worker: _Worker) -> Generator[Answer]:
         import ray
 
-        call = member.calls[0]
+        call = worker.calls[0]
         try:
             answers: list[Answer] = ray.get(call.ref)
         except ray.exceptions.RayActorError:
-            yield from self._lost(member, "ended its worker")
+            yield from self._lost(worker, "ended its worker")
             return
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
             raise cause if isinstance(cause, FOR_USERS) else StageError(str(error)) from error
-        member.calls.popleft()
-        member.alone = False
-        if member.calls:
-            member.calls[0].since = time.monotonic()
+        worker.calls.popleft()
+        worker.alone = False
+        if worker.calls:
+            worker.calls[0].since = time.monotonic()
         for answer in answers:
             yield from self._done(answer)
 
@@ -280,14 +282,14 @@ class _Hall:
                 elif not self.lacks[other] and other not in self.failed:
                     self._put(other)
 
-    def _lost(self, member: _Member, how: str) -> Generator[Answer]:
+    def _lost(self, worker: _Worker, how: str) -> Generator[Answer]:
         """Handles a dead actor: its first call is blamed, the others are queued again."""
         import ray
 
-        ray.kill(member.actor)
-        self.members.remove(member)
-        self._enlist(member.crew)
-        first, *others = member.calls
+        ray.kill(worker.actor)
+        self.workers.remove(worker)
+        self._start_actor(worker.pool)
+        first, *others = worker.calls
         for piece in chain.from_iterable(call.pieces for call in others):
             self._put(piece.name)
         for piece in first.pieces:
@@ -298,13 +300,13 @@ class _Hall:
                 text = f"{piece.stage} {how} at each of {ATTEMPTS} attempts"
                 yield from self._done(Answer(piece, failure=text))
 
-    def _dismiss(self) -> None:
+    def _stop_finished(self) -> None:
         """Stops actors of finished pools, so that others can use their resources."""
         import ray
 
-        for member in [member for member in self.members if not self._left(member.crew)]:
-            ray.kill(member.actor)
-            self.members.remove(member)
+        for worker in [worker for worker in self.workers if not self._left(worker.pool)]:
+            ray.kill(worker.actor)
+            self.workers.remove(worker)
 
 
 class _Actor:

@@ -7,7 +7,7 @@ from deltalake import DeltaTable
 
 from storage.root import Storage
 from storage.tables.batches import Batches
-from storage.tables.datafiles import Sheaf, write_file
+from storage.tables.datafiles import RowBuffer, write_file
 from storage.tables.schemas import SCHEMAS
 
 VALUES = {
@@ -51,23 +51,23 @@ def test_every_value_of_every_column_is_found(table, tmp_path):
             assert found.num_rows == wanted, (column.name, value)
 
 
-def test_a_sheaf_forgets_the_files_that_it_gave_away(tmp_path):
-    sheaf, some = Sheaf(Storage(str(tmp_path / "out")), "captions", 1 << 20), rows("captions").slice(0, 1)
-    sheaf.add(some)
-    (first,) = sheaf.close()
-    assert sheaf.close() == []
-    sheaf.add(some)
-    (second,) = sheaf.close()
+def test_a_buffer_forgets_the_files_that_it_gave_away(tmp_path):
+    buffer, some = RowBuffer(Storage(str(tmp_path / "out")), "captions", 1 << 20), rows("captions").slice(0, 1)
+    buffer.add(some)
+    (first,) = buffer.close()
+    assert buffer.close() == []
+    buffer.add(some)
+    (second,) = buffer.close()
     assert first.name != second.name
 
 
-def test_a_sheaf_makes_files_of_its_size_and_hands_out_the_rest(tmp_path):
+def test_a_buffer_makes_files_of_its_size_and_hands_out_the_rest(tmp_path):
     storage = Storage(str(tmp_path / "out"))
-    sheaf, some = Sheaf(storage, "captions", 200), rows("captions").filter(pc.field("film_id") == "z")
+    buffer, some = RowBuffer(storage, "captions", 200), rows("captions").filter(pc.field("film_id") == "z")
     for _ in range(20):
-        sheaf.add(some)
-    assert sum(file.rows for file in sheaf.files) + sheaf.rest().num_rows == 20
-    assert len(sheaf.files) > 1
-    assert storage.list("tables/captions") == sorted(file.name for file in sheaf.files)
-    sheaf.discard()
+        buffer.add(some)
+    assert sum(file.rows for file in buffer.files) + buffer.rest().num_rows == 20
+    assert len(buffer.files) > 1
+    assert storage.list("tables/captions") == sorted(file.name for file in buffer.files)
+    buffer.discard()
     assert storage.list("tables/captions") == []

@@ -6,10 +6,10 @@ import pytest
 
 from storage.root import Storage
 from tasks.movies.stories.rates import STARTING, Rates
-from tasks.movies.stories.stream import Answer, Crew, Piece
+from tasks.movies.stories.stream import ActorPool, Answer, Piece
 from tests.tasks.movies.stories.small import SETTINGS
 
-CREWS = [Crew({"tokens": print, "keyframes": print}, size=2), Crew({"enlarged": print, "clips": print})]
+POOLS = [ActorPool({"tokens": print, "keyframes": print}, size=2), ActorPool({"enlarged": print, "clips": print})]
 
 
 def measured(**seconds):
@@ -24,16 +24,16 @@ def pieces(**counts):
 
 def test_the_slower_pool_decides_and_starting_comes_before():
     rates = measured(tokens=1.0, keyframes=3.0, clips=2.0)
-    assert rates.hours(pieces(tokens=10, keyframes=10, clips=10), SETTINGS, CREWS) == pytest.approx(30 / 3600)
-    assert rates.hours(pieces(keyframes=100, clips=10), SETTINGS, CREWS) == pytest.approx(160 / 3600)
-    assert rates.hours([], SETTINGS, CREWS) == 0
+    assert rates.hours(pieces(tokens=10, keyframes=10, clips=10), SETTINGS, POOLS) == pytest.approx(30 / 3600)
+    assert rates.hours(pieces(keyframes=100, clips=10), SETTINGS, POOLS) == pytest.approx(160 / 3600)
+    assert rates.hours([], SETTINGS, POOLS) == 0
 
 
 def test_what_was_never_measured_with_these_settings_has_no_estimate():
     rates = measured(keyframes=3.0)
-    assert rates.hours(pieces(clips=1), SETTINGS, CREWS) is None
+    assert rates.hours(pieces(clips=1), SETTINGS, POOLS) is None
     more = replace(SETTINGS, render=SETTINGS.render.model_copy(update={"steps": 50}))
-    assert rates.hours(pieces(keyframes=1), more, CREWS) is None
+    assert rates.hours(pieces(keyframes=1), more, POOLS) is None
 
 
 def test_rates_are_kept_and_newer_ones_count_more(tmp_path):
@@ -42,6 +42,6 @@ def test_rates_are_kept_and_newer_ones_count_more(tmp_path):
     rates.save(storage)
     assert Rates.load(storage) == rates
     many = [Answer(Piece("clips", str(number)), 3.0) for number in range(1000)]
-    assert rates.learnt(many, SETTINGS).hours(pieces(clips=1), SETTINGS, CREWS) == pytest.approx(13 / 3600, rel=0.01)
+    assert rates.learnt(many, SETTINGS).hours(pieces(clips=1), SETTINGS, POOLS) == pytest.approx(13 / 3600, rel=0.01)
     storage.write_bytes("stories/rates.json", b"not ours")
     assert Rates.load(storage) == Rates()
