@@ -25,7 +25,7 @@ from flows.commands.command import (
     out,
 )
 from flows.display.shown import shown
-from storage.printable import json_text
+from storage.printable import json_text, printable
 
 app = typer.Typer(
     name="moviedreamer",
@@ -327,7 +327,7 @@ def clean(
         return
     found = cleaning.look(place)
     names = found.removed
-    if names and not yes and not typer.confirm(f"Remove {', '.join(names)} from {place.base}?", err=True):
+    if names and not yes and not typer.confirm(f"Remove {listed(names)} from {printable(place.base)}?", err=True):
         err.print("nothing was removed")
         raise typer.Exit(1)
     if place.record.exists:

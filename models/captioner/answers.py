@@ -16,6 +16,8 @@ def caption(text: str, cut: bool) -> str:
     """
     said = prose(text, cut, prompts.read(PROMPTS).values())
     tidied = " ".join(dict.fromkeys(split(said)))
+    if " " not in tidied and tidied.isascii():
+        raise AnswerError(f"it is no sentence: {tidied[:80]!r}")
     if len(tidied) > LONGEST:
         raise AnswerError(f"it is longer than {LONGEST} characters")
     return tidied

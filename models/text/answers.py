@@ -13,7 +13,7 @@ from typing import Any
 from models.errors import ModelError
 from models.text.sentences import split
 
-VERSION = 3  # of this module: part of the revision of every backend whose answers it reads
+VERSION = 4  # of this module: part of the revision of every backend whose answers it reads
 
 _LONGEST = 50_000  # characters; longer than any requested answer
 _UNSEEN = re.compile(
@@ -90,9 +90,17 @@ _FAREWELL = re.compile(
 _ITEM = re.compile(
     r"^[ \t]*(?:\d{1,2}[.)]|[-*•]|(?:caption|description|option|answer)[ \t]+\d{1,2}[ \t]*:)[ \t]+(?=\S)", re.I | re.M
 )
+_SECOND = re.compile(r"\(?[1a][.)]\s.+?\s\(?[2b][.)]\s")  # on the same line
+_COUNTED = re.compile(  # behind the answer
+    r"(?<!\s)\s*(?:[\[(](?:\d+ words?|(?i:word count)[^\])]*|end(?: of \w+)?)[\])]|(?<!#)#{2,}|\bEND"
+    r"|(?<!\S)/(?:no_)?think)\s*$"
+)
 _QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "«": "»", "*": "*", "_": "_"}
 _MARKUP = re.compile(
-    r"<[|/｜]|[|｜]>|<[a-z][^<>\n]{0,40}>|&[lg]t;|```|~~~|\[/?INST\]|^\s*[\[{]|\[\[|\]\(|\\boxed\b", re.I
+    r"<[|/｜]|[|｜]>|<[a-z][^<>\n]{0,40}>|&[lg]t;|```|~~~|\[/?INST\]|^\s*[\[{]|\[\[|\]\(|\\boxed\b"
+    r"|<(?:think|answer|caption)\b|[{}]|%[sd]\b|\\u[\da-f]{4}|&[a-z]{2,8};|\ufffd|\bhttps?://|\bfile://|\bdata:\w+/"
+    r"|(?<!\S)/(?:no_)?think\b|^\s*\w+\(|^\s*\w+ ?= |\|[^|\n]+\|[^|\n]+\||#\w+ #",
+    re.I,
 )
 _NOTHING = {"null", "none", "nan", "n/a", "na", "nil", "undefined", "empty", "unknown", "yes", "no", "ok"}
 
@@ -109,13 +117,29 @@ _CHAT_WORDS = re.compile(  # a sentence of a caption is in the third person
     | (?:there\ is\ )?(?:no|the)\ (?:image|picture)\ (?:was|is|has|did)(?:n't|\ not|\ been)?
         \ (?:provided|attached|uploaded|shared|load|available)
     | (?:there\ is\ )?no\ (?:image|picture)(?:[.,!]|$|\ (?:was|is|has|provided|attached)\b)
-    | (?:image|picture)\ (?:unavailable|missing|not\ (?:available|found|provided|shown))\b
+    | (?:image|picture)\ (?:unavailable|missing|not\ (?:available|found|provided|shown|supported))\b
     | (?:this|that|the)\ (?:image|picture|still|frame)\ (?:cannot|can't|could\ not)\ be
         \ (?:described|identified|viewed|processed|analy[sz]ed|captioned|loaded|displayed)
     | it\ is\ (?:not\ possible|impossible)\ (?:for\ me\ )?to\ (?:describe|identify|view|process|analy|caption)
     | this\ (?:request|prompt|conversation)\b
     | (?:content|response|output)\ (?:was\ |has\ been\ )?(?:filtered|blocked|removed)\b
-    | (?:(?:runtime|internal|server|api|http)\ ?)?error(?::|\ \d{3}\b) | traceback\b )""",
+    | (?:(?:runtime|internal|server|api|http)\ ?)?error(?::|\ \d{3}\b) | traceback\b
+    | (?:[45]\d\d\ )?(?:bad\ gateway|internal\ server\ error|service\ unavailable|too\ many\ requests)\b
+    | (?:rate\ limit|upstream\ connect|request\ timed|timeout\ (?:while|error)|cuda\ |segmentation\ fault|loading\.)
+    | (?:the\ )?model\ is\ (?:loading|overloaded|busy|unavailable)\b
+    | (?:not\ able|can(?:'t|not|\ not)|no\ can\ do|unsupported|n/a)(?![-\w])
+    | there(?:\ is|'s)\ (?:nothing\ to\ (?:describe|see|say)|no\ (?:image|picture|photo)\ here)\b
+    | (?:the|this)\ (?:image|picture|photo)\ (?:failed|is\ (?:blank|missing|corrupt\w*))\b
+    | (?:the|that)\ request\ (?:can|could|was|violates|is\ (?:not|against))
+    | (?:this|the)\ content\ (?:may|might|can|violates|is\ not)\b
+    | it\ is\ against\b | describing\ (?:real\ )?people\b | (?:as\ (?:requested|asked)|in\ this\ (?:response|answer))\b
+    | (?:the\ )?(?:final\ )?(?:answer|caption|description)\ (?:is|should|must|would)\b
+    | (?:here|this|below)\ is\ (?:a|an|the|my)\ (?:\w+\ )?(?:caption|description|answer)\b
+    | (?:what\ an?\ \w+|great|good|nice|lovely|interesting)\ (?:question|picture|photo|image)\b
+    | (?:no|empty)\ (?:output|response|answer|caption)(?![\ \w])
+    | (?:question|q|a|action(?:\ input)?|observation|step\ \d+|score|rating|confidence|word\ count|one\ sentence
+        |(?:option|caption|answer)\ \#?\w)\ ?:
+    | [ab1-9]\)\  )""",
     re.I | re.X,
 )
 _IN_OTHER_LANGUAGES = (
@@ -124,10 +148,27 @@ _IN_OTHER_LANGUAGES = (
     *("non posso", "non riesco", "non vedo", "desculpe", "não posso", "não consigo", "het spijt me", "ik kan"),
     *("tyvärr", "jag kan tyvärr", "beklager", "jeg kan ikke", "przepraszam", "nie mogę", "üzgünüm", "maaf", "xin lỗi"),
     *("извините", "к сожалению", "я не могу", "抱歉", "很抱歉", "非常抱歉", "我很抱歉", "我非常抱歉", "对不起"),
+    *(
+        "je suis dans l'impossibilité",
+        "leider ist es",
+        "no es posible",
+        "non è possibile",
+        "não é possível",
+        "画像を表示",
+    ),
+    *("이미지를 볼 수", "изображение не"),
     *("無法", "我無法", "无法", "我无法", "我不能", "申し訳", "すみません", "죄송", "मुझे खेद", "عذر", "آسف"),
 )
+_AN_AI = re.compile(
+    r"\b(?:AI|KI|IA)[- ](?:mod|assist|language)\w*|\b(?:en tant qu'|como |als )(?:IA|KI|AI)\b"
+    r"|\b(?:sprachmodell|modèle de langage|modelo de lengua\w*|modello linguistico|языковая модель)"
+    r"|人工智能|語言模型|语言模型",
+    re.I,
+)
+_DANGLING = re.compile(r"(?:\b(?:an?|the|and|or|while)|:)$", re.I)
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”')
 _OFTEN = 3  # repetitions of a sentence that show that the model repeats itself
+_LOOP = 7  # so many words in a row, of which half were said before, show it too
 _FEWEST = 4  # a sentence with at least this many words of the prompt must be copied from it
 
 _COMMAS = re.compile(r'("(?:\\.|[^"\\])*"?)|,(?=\s*[\]}])', re.S)
@@ -169,9 +210,9 @@ def prose(text: str, cut: bool, instructions: Iterable[str]) -> str:
         raise AnswerError(f"it holds {len(blocks)} blocks of code: plain sentences were asked for")
     said = _RULE.sub("", blocks[0] if blocks else said).replace("**", "").strip()
     said = _FAREWELL.sub("", _LABEL.sub("", _PREAMBLE.sub("", said))).strip()
-    if (items := len(_ITEM.findall(said))) > 1:
+    if (items := max(len(_ITEM.findall(said)), 2 * bool(_SECOND.match(said)))) > 1:
         raise AnswerError(f"it is a list of {items}: one description in plain sentences was asked for")
-    said = _ITEM.sub("", said)
+    said = _COUNTED.sub("", _ITEM.sub("", said))
     if len(said) > 1 and _QUOTES.get(said[0]) == said[-1] and said.count(said[0]) <= 2:
         said = said[1:-1].strip()
     require_own_words(said, instructions)
@@ -189,8 +230,12 @@ def require_own_words(text: str, instructions: Iterable[str]) -> None:
         _is_within(_words(sentence), _words(text)) for each in instructions for sentence in split(each)
     ):
         raise AnswerError(f"it repeats what was asked: {text[:80]!r}")
+    if _DANGLING.search(text):
+        raise AnswerError(f"it ends in the middle of a sentence: {text[-80:]!r}")
+    words = _words(text).split()
+    rows = list(zip(words, words[1:], words[2:], strict=False))
     often = Counter(map(_words, split(text)))
-    if often and max(often.values()) >= _OFTEN:
+    if (often and max(often.values()) >= _OFTEN) or (len(rows) >= _LOOP and 2 * len(set(rows)) < len(rows)):
         raise AnswerError(f"it says the same again and again: {text[:80]!r}")
     for sentence in split(_QUOTED.sub('""', text)):
         if _is_chat(sentence) or sentence.strip(" .!'\"").casefold() in _NOTHING:
@@ -224,7 +269,9 @@ def json_value(text: str, cut: bool) -> Any:
 def _is_chat(sentence: str) -> bool:
     """Whether a sentence addresses the user or is about the model: a refusal, a question, thinking aloud."""
     said = sentence.replace("’", "'")
-    return bool(_CHAT_WORDS.match(said)) or said.lstrip("¡¿(*_ ").casefold().startswith(_IN_OTHER_LANGUAGES)
+    return bool(_CHAT_WORDS.match(said) or _AN_AI.search(said)) or said.lstrip("¡¿(*_ ").casefold().startswith(
+        _IN_OTHER_LANGUAGES
+    )
 
 
 def _decoded(tokens: re.Match[str]) -> str:

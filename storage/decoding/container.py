@@ -56,10 +56,10 @@ _OTHER_KINDS = {  # no films, but libav plays the pictures inside some of them
     "only sound (FLAC)": rb"fLaC",
     "only sound (WAV)": rb"RIFF.{4}WAVE",
 }
-_BEGINNING = re.compile(  # of a film in a format that libav reads no further than one film
+_BEGINNING = re.compile(  # of a film, in formats that tell it; libav goes on in the last three, but not from another
     rb"\0\0\0[\x10-\x7f]ftyp|FLV\x01[\0-\5]\0\0\0\x09|DKIF\0\0 \0|\.RMF\0\0\0|YUV4MPEG2 |nut/multimedia container\0"
     rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9|\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e"  # ASF, WTV
-    rb"|\x89PNG\r\n\x1a\n.{29,99}acTL",
+    rb"|\x89PNG\r\n\x1a\n.{29,99}acTL|RIFF.{4}AVI |\x1aE\xdf\xa3.{1,40}?(?:matroska|webm)|OggS\0\x02",
     re.DOTALL,
 )
 _TAIL = 1 << 26  # bytes behind the last picture that are searched for another film

@@ -62,7 +62,7 @@ class Presentation:
         The edit list of an MP4 that was copied from a bare stream is meant for times of presentation; by those of
         decoding, the only ones there, it hides the first frames, at most as many as the decoder holds back.
         """
-        hidden = packet.is_discard and packet.pts == packet.dts
+        hidden = packet.is_discard and packet.pts == packet.dts and not self.told
         depth = self._stream.codec_context.reorder_depth if hidden else 0
         if packet.pts is None or not -depth * self._length <= packet.pts < 0:
             return packet

@@ -159,6 +159,24 @@ NO_CAPTION = REFUSED | {
     "the prompt and more": (ASKED_FOR_CAPTION + " A man in a hat.", "it repeats what was asked"),
     "the prompt as another's turn": ("User: " + ASKED_FOR_CAPTION, "it is empty"),
 }
+OTHERS = {  # further answers that are no captions, by what the reason says
+    "it describes nothing": (
+        *("Not able to comply.", "Can't help with that.", "There's no image here.", "The image failed to load."),
+        *("502 Bad Gateway", "Rate limit exceeded. Try again.", "The model is loading, please wait.", "(no output)"),
+        *("Action: look", "Q: What is it? A: A man.", "A man in a hat. Confidence: 0.93", "Score: 8/10"),
+        *("It is against my guidelines.", "The request can't be fulfilled.", "This content may violate a policy."),
+        *("As requested, a man.", "The answer should be one sentence.", "Nice photo!", "What a lovely picture!"),
+        *("Below is a detailed description of the image.", "Als KI-Modell geht das nicht.", "作为一个人工智能，不行。"),
+    ),
+    "it ends in the middle of a sentence": ("A man in a hat stands by a", "A man in a hat and", "What it shows:"),
+    "it says the same again and again": ("hat " * 13, "A man, a hat, " * 5),
+    "it is no sentence": ("TODO", "hat.png", "aaaa" * 20),
+    "it is a list of 2": ("1) A man in a hat. 2) A car.", "a) A man. b) A car."),
+    "it holds markup": (
+        *("describe(image=1)", 'caption = "A man."', "A man in a h\ufffdt.", "A hat &amp; a man.", "#hat #man #car"),
+        *("| man | hat |", "A man: https://example.com/a.png", "{caption} of a man", "<think A man in a hat."),
+    ),
+}
 NO_SCRIPT = REFUSED | {
     "prose": ("A man walks along a street.", "it is not JSON"),
     "cut JSON": (SCRIPT[:50], "it is not JSON"),
@@ -296,7 +314,29 @@ def test_what_is_no_caption_is_asked_for_again_and_then_measured(captioned: Capt
     assert made.text.startswith("No people are seen.")
 
 
+@pytest.mark.parametrize(("reason", "texts"), list(OTHERS.items()))
+def test_more_that_is_no_caption(reason: str, texts: Sequence[str]) -> None:
+    for text in texts:
+        with pytest.raises(AnswerError, match=reason):
+            caption(text, cut=False)
+
+
+@pytest.mark.parametrize("end", [" (7 words)", " [Word count: 7]", " [end]", " ###", " /no_think", "\nEND"])
+def test_what_models_count_and_mark_behind_a_caption_is_taken_off(end: str) -> None:
+    assert caption(MAN + end, cut=False) == MAN
+
+
 CAPTIONS_LIKE_OTHER_THINGS = (
+    "In the picture, you can see a man in a hat.",
+    "There are no other people in the image.",
+    "A man in a suit and a man in a coat and a man in a hat and a man in a shirt.",
+    "The request is nailed to the door.",
+    "The content of the bag lies on the table.",
+    "No answer comes; he waits by the phone.",
+    "The frame is empty but for a chair.",
+    "A door he is fond of",
+    "Two (or three) men stand by a car.",
+    "Cannon smoke drifts over a field. An AI robot walks through a corridor.",
     "An assistant: a woman at a desk.",
     "A bottle is labelled Human: blood type A.",
     'A man says: "I can\'t help you."',

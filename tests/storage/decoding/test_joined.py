@@ -150,3 +150,13 @@ def test_a_film_that_is_joined_on_and_not_read_is_named_with_its_place(doubled, 
     with decode_film(path, SMALL) as film:
         assert film.numbers.num_rows == 3
         assert f"another film is joined on at byte {size} of {2 * size} and left out" in film.damage
+
+
+def test_a_film_in_another_format_that_is_joined_on_is_named_too(tmp_path, ffmpeg):
+    one, other = (
+        ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=3", "-c:v", "mpeg4", tmp_path / name).read_bytes()
+        for name in ("one.mp4", "other.mkv")
+    )
+    (tmp_path / "both.mp4").write_bytes(one + other)
+    with decode_film(tmp_path / "both.mp4", SMALL) as film:
+        assert f"another film is joined on at byte {len(one)}" in film.damage

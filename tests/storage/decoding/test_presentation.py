@@ -84,6 +84,13 @@ def test_an_edit_list_that_was_made_for_other_times_hides_no_frame(tmp_path, ram
     assert greys(ffmpeg("-i", ramp(name, codec), "-c", "copy", tmp_path / "copied.mp4")) == RIGHT
 
 
+def test_what_an_edit_list_cuts_off_stays_hidden(tmp_path, ramp, ffmpeg):
+    cut = ffmpeg("-ss", 3.3, "-i", ramp("film.mp4", X264), "-c", "copy", tmp_path / "cut.mp4")
+    with opened(cut) as (container, stream):
+        shown = [frame.to_ndarray(format="gray").mean() for _, frame in FilmReader(container, stream)]
+    assert shown == pytest.approx([20 + 3 * number for number in range(33, FRAMES)], abs=2)
+
+
 @pytest.mark.parametrize(("name", "frames"), [("packed.avi", FRAMES - 1), ("packed.m4v", FRAMES)])
 def test_packed_pairs_of_frames_are_two_frames(ramp, name, frames):
     codec = ("-c:v", "libxvid", "-q:v", 2, "-bf", 2, "-g", 30, "-f", name[-3:])  # into an AVI it writes one frame less
