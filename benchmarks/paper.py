@@ -206,6 +206,16 @@ def claim_rows(found: Sequence[Claim]) -> Iterator[list[str]]:
         yield [claim.better, claim.worse, apart.metric, by, interval, chance, str(apart.n), claim.verdict]
 
 
+def verdict_rows(found: Mapping[str, Sequence[Claim]]) -> Iterator[list[str]]:
+    """How many directions of each table are reproduced and how many are not, with their head."""
+    verdicts = ("reproduced", "the opposite", "not certain")
+    yield ["", *verdicts, "not measured"]
+    for name, some in found.items():
+        told = [claim.verdict for claim in some]
+        counts = [told.count(verdict) for verdict in verdicts]
+        yield [name, *map(str, counts), str(len(told) - sum(counts))]
+
+
 def markdown(cells: Iterator[list[str]]) -> str:
     head, *body = cells
     lines = [head, ["---"] * len(head), *body]
@@ -219,7 +229,7 @@ def write(
     (out / "reports").mkdir(parents=True, exist_ok=True)
     for name, one in reports.items():
         (out / "reports" / f"{name}.json").write_text(one.text())
-    page = []
+    page = [_html(verdict_rows(found))]
     for name, table in tables.items():
         text = f"{table.title}\n\n{markdown(rows(table, reports))}\n{markdown(claim_rows(found[name]))}"
         (out / f"{name}.md").write_text(f"# {text}")
@@ -230,6 +240,7 @@ def write(
             f"<h2>{escape(table.title)}</h2>{plot}{_html(rows(table, reports))}{_html(claim_rows(found[name]))}"
         )
         print(text, flush=True)
+    print(markdown(verdict_rows(found)), flush=True)
     words = "".join(f"<dt>{name}</dt><dd>{escape(told)}</dd>" for name, told in METRICS.items())
     words += "".join(f"<dt>{name}</dt><dd>{escape(VARIANTS[name].about)}</dd>" for name in reports)
     (out / "index.html").write_text(PAGE.format(body="".join(page), words=words))

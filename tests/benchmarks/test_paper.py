@@ -74,6 +74,8 @@ def test_tables_become_markdown_csv_plots_and_a_page(reports, tmp_path):
     assert (tmp_path / "figure5.csv").read_text().splitlines()[2] == "no-faces,lt,0.5,0.5,0.5,20"
     assert (tmp_path / "figure5.svg").read_text() in (tmp_path / "index.html").read_text()
     assert report.read(tmp_path / "reports" / "ours.json") == reports["ours"]
+    claimed = {"figure5": paper.claims(table, reports)}
+    assert list(paper.verdict_rows(claimed))[1] == ["figure5", "1", "0", "0", "0"]
 
 
 def test_facts_are_what_the_script_tells_and_the_picture_shows():

@@ -8,7 +8,7 @@ place. Nothing here depends on a model or on chance: the same text is the same s
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
 from itertools import count
@@ -89,11 +89,13 @@ def story_of(text: str, title: str, keyframes: int | None = None, verbatim: bool
         if len(one.text) > LONGEST:
             raise ConfigError(f"a sentence of {len(one.text):,} characters is too long: {printable(one.text, 60)!r}")
     said = [one.text for one in sentences]
-    names = list(dict.fromkeys([*described, *names_in(said)]))
-    _see(sentences, names)
-    places, added = _places(sentences, names)
+    every = list(dict.fromkeys([*described, *names_in(said)]))
+    people = {name: _whole(name, every) if not described.get(name) else name for name in every}
+    names = list(dict.fromkeys(people.values()))
+    _see(sentences, people)
+    places, added = _places(sentences, every)
     cast = cast_of(names, described, said, added)
-    _speak(sentences, names)
+    _speak(sentences, people)
     counts = iter(_counts([len(one.text) for one in sentences], keyframes or len(sentences)))
     seen_at = {place.name: place.description for place in places} if not verbatim else {}
     scenes: list[Scene] = []
@@ -144,8 +146,9 @@ def _parsed(text: str, title: str) -> tuple[str, dict[str, str], list[_Sentence]
         paragraphs = paragraphs[1:]
     described: dict[str, str] = {}
     sentences: list[_Sentence] = []
+    heading = ""
     for paragraph in paragraphs:
-        begins, heading, open_ = True, "", ""
+        begins, open_ = True, ""
         for raw in [*paragraph.split("\n"), ""]:
             line = normal(raw)
             heads = HEADING.fullmatch(line)
@@ -174,13 +177,25 @@ def _describes(said: str) -> bool:
     return bool(re.match(r"(?:an?|the|\d+|about|young|old|elderly)\b", said, re.I))
 
 
-def _see(sentences: Sequence[_Sentence], names: Sequence[str]) -> None:
+def _whole(name: str, names: Sequence[str]) -> str:
+    """The only other name that a name is a part of, as Tom is of Old Tom; else the name itself."""
+    others = [other for other in names if other != name and f" {name} " in f" {other} "]
+    return others[0] if len(others) == 1 else name
+
+
+def _named(people: Mapping[str, str]) -> Callable[[str], tuple[str, ...]]:
+    """A function that finds who is named in a text, by any of their names."""
+    find = finder(people)
+    return lambda text: tuple(dict.fromkeys(people[name] for name in find(text)))
+
+
+def _see(sentences: Sequence[_Sentence], people: Mapping[str, str]) -> None:
     """Who is seen in each sentence: whom it names, or whom its pronoun means; "they" are at least two if there are."""
     seen: tuple[str, ...] = ()
     latest: tuple[str, ...] = ()
-    find = finder(names)
+    find = _named(people)
     for one in sentences:
-        named = tuple(find(one.text))
+        named = find(one.text)
         latest = (*named, *(name for name in latest if name not in named))
         if not named and re.search(r"\b(?:they|them|their|both)\b", one.text, re.I):
             named = seen if len(seen) > 1 else latest[:2]
@@ -220,16 +235,20 @@ def _called(text: str, kind: str) -> str:
     return f"the {kind}"
 
 
-def _speak(sentences: Sequence[_Sentence], names: Sequence[str]) -> None:
+def _speak(sentences: Sequence[_Sentence], people: Mapping[str, str]) -> None:
     """What somebody says inside of a sentence is heard as well."""
-    find = finder(names)
+    find = _named(people)
     for one in sentences:
         speakers = find(QUOTED.sub(" ", one.text))
         quoted = (re.sub(",$", ".", normal(found["said"])) for found in QUOTED.finditer(one.text))
         heard = [text for text in quoted if any(map(str.isalnum, text))]
         if len(speakers) == 1 and heard:
             one.lines[:0] = [Line(speaker=speakers[0], text=text) for text in heard]
-        one.lines[:] = [line for line in one.lines if line.text and (line.speaker in names)]
+        one.lines[:] = [
+            line.model_copy(update={"speaker": people[line.speaker]})
+            for line in one.lines
+            if line.text and line.speaker in people
+        ]
 
 
 def _scenes(sentences: Sequence[_Sentence]) -> list[list[_Sentence]]:

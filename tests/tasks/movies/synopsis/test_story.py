@@ -66,6 +66,17 @@ def test_people_are_found_by_their_names_and_pronouns():
     assert by_plot["Rain falls."] == ()
 
 
+def test_a_part_of_a_name_is_the_same_person_and_who_is_described_apart_is_another():
+    story = story_of(
+        "Old Tom: a man with a white beard\nAnn Lee: a woman\nAnn: a girl\n\nOld Tom rows.\nDr. Lind waves at Tom.\n"
+        'Tom: "Hello."\nLind smiles.\nAnn sings.\n',
+        "x",
+    ).story
+    assert [one.name for one in story.cast] == ["Old Tom", "Ann Lee", "Ann", "Lind"]
+    assert list(seen(story).values()) == [("Old Tom",), ("Lind", "Old Tom"), ("Lind",), ("Ann",)]
+    assert [line.speaker for placed in story.shots() for line in placed.shot.lines] == ["Old Tom"]
+
+
 def test_they_are_at_least_two_of_whom_was_named_last():
     by_plot = seen(story_of("Ada and Bo walk. Bo holds a lantern. They go on. Mira comes. They talk.", "x").story)
     assert by_plot["They go on."] == ("Bo", "Ada")
@@ -94,7 +105,7 @@ def test_scenes_begin_at_paragraphs_headings_and_other_places():
         ("the forest", 1),
         ("the village", 3),
     ]
-    headed = story_of("# A day\n\n## Dawn\nThe sun rises.\n## Dusk\nThe sun sets.", "x").story
+    headed = story_of("# A day\n\n## Dawn\n\nThe sun rises.\n## Dusk\nThe sun sets.", "x").story
     assert headed.title == "A day"
     assert [(scene.title, scene.shots[0].plots) for scene in headed.scenes] == [
         ("Dawn", ("The sun rises.",)),
