@@ -10,7 +10,10 @@ The peer opens the same films with PyAV as its examples do, each in a forked pro
 """
 
 import argparse
+import bz2
+import gzip
 import json
+import lzma
 import os
 import random
 import resource
@@ -24,7 +27,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -43,12 +46,15 @@ from storage.tables.rejects import NOTES, Reject
 from storage.tables.tables import Tables
 
 SECONDS = 4
+PICTURES = (".png", ".gif", ".bmp", ".jpg", ".tiff", ".webp")
 SMALL = KeyframesConfig(width=64, height=64, time_limit=30, cpu_limit=20, memory_limit=4)
 CONTAINERS = {"mp4": "libx264", "mkv": "libx264", "avi": "mpeg4", "webm": "libvpx", "mov": "libx264"}
 NAMES = (
     *("$(touch hacked).mp4", "`touch hacked`.mkv", "a;touch hacked;.mp4", "|touch hacked.avi", "-i.mp4", "--help.mkv"),
     *("%2e%2e%2foutside.mp4", "%d.mp4", "%n%s.mov", "\x1b[2Jcleared.mp4", "two\nlines.mp4", "<script>1<.mp4", "~.mp4"),
     *("concat:a.mp4|b.mp4", "http:a.mp4", "data:,.mp4", "x" * 250 + ".mp4", "' OR 1=1 --.mp4", "{0.__class__}.mp4"),
+    *("subfile,,start,0,end,9,,:a.mp4", "pipe:0.mp4", "fd:0.mp4", "crypto:a.mp4", "tee:a.mp4", "*.mp4", "[a-z].mp4"),
+    *("\u202e4pm.exe.mp4", "\u200b.mp4", "CON.mp4", " .mp4", "é" * 124 + ".mp4", os.fsdecode(b"\xff\xfe.mp4")),
 )
 
 
@@ -97,7 +103,7 @@ def make_films(place: Path, count: int, port: int, draw: random.Random) -> list[
     outside.mkdir()
     secret = write_film(outside / "secret.ts", "libx264")
     made = [*leading(films, secret, port), *growing(films), *odd_files(films, outside)]
-    made += [put(films / name, b"not a film " + name.encode()) for name in NAMES]
+    made += [put(films / name, b"not a film " + os.fsencode(name)) for name in NAMES]
     draw.shuffle(made)
     for path in made[count * 2 // 3 :]:
         path.unlink()
@@ -180,6 +186,12 @@ def leading(films: Path, secret: Path, port: int) -> Iterator[Path]:
             f"<AdaptationSet mimeType='video/mp4'><BaseURL>{goal}</BaseURL></AdaptationSet></Period></MPD>",
             "svg.mov": f"<svg xmlns='http://www.w3.org/2000/svg'><image href='{goal}'/></svg>",
             "xxe.mp4": f"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b SYSTEM '{goal}'>]><a>&b;</a>",
+            "key.ts": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXT-X-KEY:METHOD=AES-128,URI='{goal}'\n"
+            f"#EXT-X-MAP:URI='{goal}'\n#EXTINF:9,\n{goal}\n#EXT-X-ENDLIST\n".replace("'", '"'),
+            "imf.mxf": "<?xml version='1.0'?><CompositionPlaylist xmlns='http://www.smpte-ra.org/schemas/2067-3/2016'>"
+            f"<Id>urn:uuid:1</Id><Path>{goal}</Path></CompositionPlaylist>",
+            "avs.avi": f"DirectShowSource('{goal}')\n",
+            "ffmeta.mkv": f";FFMETADATA1\ntitle={goal}\n",
         }
         for name, text in texts.items():
             yield put(films / f"leads {number} {name}", text.encode())
@@ -191,6 +203,19 @@ def growing(films: Path) -> Iterator[Path]:
         archive.writestr("../../escaped.mp4", bytes(50_000_000))
     yield films / "zip.mp4"
     yield put(films / "deflated.mkv", zlib.compress(bytes(50_000_000)))
+    zeros = bytes(20_000_000)
+    packed = {"xz.mp4": lzma.compress(zeros, preset=0), "bz2.mkv": bz2.compress(zeros), "gz.webm": gzip.compress(zeros)}
+    for name, data in packed.items():
+        yield put(films / name, data)
+    for number, header in enumerate(
+        ("W0 H0 F25:1", "W64 H64 F0:0", "W64 H64 F1000000000:1", "W-1 H64 F25:1", "W2 H2 F1:9" * 9)
+    ):
+        yield put(films / f"header {number}.y4m", f"YUV4MPEG2 {header} C420\nFRAME\n".encode() + bytes(9000))
+    yield put(films / "streams.avi", many_streams(60_000))
+    with (films / "sparse.mp4").open("wb") as sparse:
+        sparse.write(b"\0\0\0\x10ftypisom\0\0\0\0" + struct.pack(">I4sQ", 1, b"mdat", 1 << 30))
+        sparse.truncate(1 << 30)
+    yield films / "sparse.mp4"
     yield put(films / "animated.mp4", png(100_000, 100_000, bytes(1_000_000), animated=True))
     yield put(films / "gif.mp4", b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\xf0\0\0" + bytes(6) + GIF_IMAGE * 50)
     yield put(films / "plain.y4m", b"YUV4MPEG2 W100000 H100000 F25:1 C420\nFRAME\n" + bytes(1000))
@@ -201,17 +226,29 @@ def growing(films: Path) -> Iterator[Path]:
     )
 
 
+def many_streams(count: int) -> bytes:
+    """An AVI whose header lists that many streams."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return kind + struct.pack("<I", len(data)) + data
+
+    stream = chunk(b"LIST", b"strl" + chunk(b"strh", b"vidsMJPG" + bytes(48)) + chunk(b"strf", bytes(40)))
+    main = chunk(b"avih", struct.pack("<14I", 40_000, 0, 0, 0, 99, 0, count, 0, 64, 64, 0, 0, 0, 0))
+    return chunk(b"RIFF", b"AVI " + chunk(b"LIST", b"hdrl" + main + stream * count) + chunk(b"LIST", b"movi"))
+
+
 GIF_IMAGE = b"\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x02\x4c\x01\0"
 
 
-def png(width: int, height: int, raw: bytes, animated: bool = False) -> bytes:
-    """A PNG that declares a size, whatever its pixels are."""
+def png(width: int, height: int, raw: bytes, animated: bool = False, notes: bytes = b"") -> bytes:
+    """A PNG that declares a size, whatever its pixels are; with compressed notes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     control = chunk(b"acTL", struct.pack(">II", 2, 0)) if animated else b""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    control += chunk(b"zTXt", b"Comment\0\0" + zlib.compress(notes)) if notes else b""
     return b"\x89PNG\r\n\x1a\n" + header + control + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
 
 
@@ -231,8 +268,10 @@ def odd_files(films: Path, outside: Path) -> Iterator[Path]:
             yield films / name
     os.mkfifo(films / "pipe.mp4")
     yield films / "pipe.mp4"
-    (films / "socket.mp4").touch()
+    with socket.socket(socket.AF_UNIX) as listening, chdir(films):  # its path is too long for a socket's name
+        listening.bind("socket.mp4")
     yield films / "socket.mp4"
+    yield put(films / "empty.mp4", b"")
 
 
 def make_others(place: Path, count: int) -> list[Path]:
@@ -247,6 +286,13 @@ def make_others(place: Path, count: int) -> list[Path]:
         "program.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n(hacked) (w) file\nshowpage\n",
         "drawn.png": b"<svg xmlns='http://www.w3.org/2000/svg' width='99' height='99'/>",
         "empty.jpg": b"",
+        "noted.png": png(64, 64, bytes(193 * 64), notes=bytes(80_000_000)),
+        "vast.tiff": b"II*\0\x08\0\0\0\x02\0\0\1\4\0\1\0\0\0"
+        + struct.pack("<I", 99_999)
+        + b"\1\1\4\0\1\0\0\0"
+        + struct.pack("<I", 99_999)
+        + bytes(4),
+        "vast.webp": b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff\xff\xff" * 2 + bytes(8),
         "passwords.png": b"root:secret\n" * 9,
     }
     head = "title: x\nscenes:\n- shots:\n  - x\n"
@@ -260,6 +306,14 @@ def make_others(place: Path, count: int) -> list[Path]:
         "address.yaml": head + "cast:\n- name: A\n  pictures: ['http://127.0.0.1/a.png']\n",
         "linked.yaml": head + "cast:\n- name: A\n  pictures: [link.png]\n",
         "nothing.md": "\0" * 1000,
+        "itself.yaml": "a: &a [*a]\n" + head,
+        "digits.yaml": f"title: x\nscenes: {'9' * 5000}\n",
+        "merged.yaml": "a: &a {<<: *a}\n" + head,
+        "twice.json": '{"title": "x", "title": "y", "scenes": [{"shots": ["x"]}]}',
+        "names.yaml": head + 'cast:\n- name: "\\0../x"\n  pictures: [..]\n',
+        "device.yaml": head + "cast:\n- name: A\n  pictures: [/dev/zero]\n",
+        "home.yaml": head + "cast:\n- name: A\n  pictures: [~/.ssh/id_rsa]\n",
+        "tagged.yaml": "title: x\nscenes: !!python/name:os.system\n",
     }
     (folder / "link.png").symlink_to(place / "outside" / "passwords")
     made = [put(folder / name, data) for name, data in pictures.items()]
@@ -297,7 +351,7 @@ def judge(place: Path, others: list[Path]) -> Found:
             found.faults += [f"{path.name!r} was decoded"] * (reject.reason in NOTES and "leads" in path.name)
     for path in others:
         try:
-            photograph(path) if path.suffix in (".png", ".gif", ".bmp", ".jpg") else read(path)
+            photograph(path) if path.suffix in PICTURES else read(path)
             found.faults.append(f"{path.name!r} was taken")
         except ConfigError as error:
             found.reasons["not taken into a story"] += 1

@@ -260,7 +260,7 @@ def _explained(source: str) -> Iterator[None]:
         detail = keys if in_store else f"{shown!r} may not be read: check its permissions"
         raise FilmError("unreadable", detail) from error
     except ValueError as error:  # also what no file system has the protocol of
-        said = str(error).replace(source, shown)
+        said = masked(str(error).replace(source, shown))
         raise FilmError("unreadable", f"{shown!r} cannot be read: {said}") from error
     except MemoryError:
         raise
