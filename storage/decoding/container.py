@@ -236,12 +236,10 @@ def joined_on(path: Path, place: int) -> str:
     with path.open("rb") as file:
         file.seek(place)
         found = _BEGINNING.search(file.read(_TAIL), 1)
-    at = place + found.start() if found else 0
-    return (
-        f"another film is joined on at byte {at} of {path.stat().st_size} and left out: split the file there"
-        if at
-        else ""
-    )
+    if not found:
+        return ""
+    where = f"at byte {place + found.start()} of {path.stat().st_size}"
+    return f"another film is joined on {where} and left out: split the file there"
 
 
 def _head(path: Path) -> bytes:
