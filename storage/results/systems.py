@@ -31,12 +31,13 @@ def systems(root: Path, layout: str) -> dict[str, list[Result]]:
 
 
 def loose(root: Path) -> list[Result]:
-    """All pictures and videos in a folder and below it, in no story: a folder of them is one result.
+    """All pictures and videos in a folder and below it, in no story: a folder of them is one result; none is hidden.
 
     Raises:
         ConfigError: where there is none.
     """
-    folders = [root, *sorted(folder for folder in root.rglob("*") if folder.is_dir())]
+    below = sorted(folder for folder in root.rglob("*") if folder.is_dir())
+    folders = [root, *(one for one in below if not any(part[0] == "." for part in one.relative_to(root).parts))]
     found = []
     for folder in folders:
         files = [file for file in results.entries(folder) if file.is_file()]

@@ -151,7 +151,7 @@ def test_each_layout_gives_systems_by_name(tmp_path):
 
 
 def test_pictures_of_real_films_need_no_order(tmp_path):
-    found = systems.loose(fill(tmp_path, "x.png", "deep/y.jpg", "deep/z.mp4", "notes.txt"))
+    found = systems.loose(fill(tmp_path, "x.png", "deep/y.jpg", "deep/z.mp4", "notes.txt", ".thumbs/a/x.png"))
     assert [[file.name for file in one.files] for one in found] == [["x.png"], ["y.jpg"], ["z.mp4"]]
     with pytest.raises(ConfigError, match="holds no pictures or videos"):
         systems.loose(fill(tmp_path / "none", "notes.txt"))
