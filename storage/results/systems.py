@@ -1,14 +1,17 @@
 """The results of one or more systems in a folder, whatever its layout."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from storage.errors import ConfigError
 from storage.results import msvbench, results, vbench, vistorybench
 from storage.results.results import PICTURES, VIDEOS, Result
+from storage.stories.text import normal
 
 Layout = Literal["plain", "vistorybench", "vbench", "msvbench"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+T = TypeVar("T")
 
 
 def systems(root: Path, layout: str) -> dict[str, list[Result]]:
@@ -28,6 +31,12 @@ def systems(root: Path, layout: str) -> dict[str, list[Result]]:
         case "msvbench":
             return {root.resolve().name: msvbench.read(root)}
     raise ConfigError(f"there is no layout {layout!r}: it is one of {', '.join(LAYOUTS)}")
+
+
+def renamed(found: Mapping[str, T], results: Iterable[Result]) -> dict[str, T]:
+    """What is found under a story's name, under its result's name: file systems differ in how they write accents."""
+    names = {normal(result.story): result.story for result in results}
+    return {names.get(normal(name), name): one for name, one in found.items()}
 
 
 def loose(root: Path) -> list[Result]:

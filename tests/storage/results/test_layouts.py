@@ -150,6 +150,11 @@ def test_each_layout_gives_systems_by_name(tmp_path):
         systems.systems(tmp_path, "other")
 
 
+def test_a_story_is_found_however_its_accents_are_written(tmp_path):
+    found = results.read(fill(tmp_path, "Cafe\u0301/1.png", "b/1.png"))
+    assert systems.renamed({"Caf\u00e9": 1, "c": 2}, found) == {"Cafe\u0301": 1, "c": 2}
+
+
 def test_pictures_of_real_films_need_no_order(tmp_path):
     found = systems.loose(fill(tmp_path, "x.png", "deep/y.jpg", "deep/z.mp4", "notes.txt", ".thumbs/a/x.png"))
     assert [[file.name for file in one.files] for one in found] == [["x.png"], ["y.jpg"], ["z.mp4"]]
