@@ -51,6 +51,15 @@ def work(folder: Path, part: dict[str, Any]) -> list[str]:
     return [f"{part['film']}:{part['first'] + number}" for number in range(part["count"])]
 
 
+def inputs(folder: Path, todo: list[dict[str, Any]]) -> str:
+    """A folder with a file for each part, so that each is a task of its own."""
+    films = folder / "films"
+    films.mkdir(exist_ok=True)
+    for number, part in enumerate(todo):
+        pq.write_table(pa.Table.from_pylist([part]), films / f"{number}.parquet")
+    return str(films)
+
+
 def by_hand(folder: Path, todo: list[dict[str, Any]]) -> None:
     """Each part is appended to a Delta table as it comes, and a film with rows counts as done."""
     from deltalake import DeltaTable, write_deltalake
@@ -68,7 +77,6 @@ def ray_data(folder: Path, todo: list[dict[str, Any]]) -> None:
     import ray
     from ray.data.checkpoint import CheckpointConfig
 
-    pq.write_table(pa.Table.from_pylist(todo), folder / "films.parquet", row_group_size=1)
     ray.init(num_cpus=2, object_store_memory=128 << 20, include_dashboard=False, log_to_driver=False)
     context = ray.data.DataContext.get_current()
     context.checkpoint_config = CheckpointConfig(
@@ -78,7 +86,7 @@ def ray_data(folder: Path, todo: list[dict[str, Any]]) -> None:
     def made(part: dict[str, Any]) -> dict[str, Any]:
         return {"part": part["part"], "rows": work(folder, part)}
 
-    films = ray.data.read_parquet(str(folder / "films.parquet"), override_num_blocks=len(todo))
+    films = ray.data.read_parquet(inputs(folder, todo), override_num_blocks=len(todo))
     films.map(made).write_parquet(str(folder / "rows"))
 
 
@@ -87,10 +95,6 @@ def daft(folder: Path, todo: list[dict[str, Any]]) -> None:
     import daft  # type: ignore[import-not-found]
     import ray
 
-    films = folder / "films"
-    films.mkdir(exist_ok=True)
-    for number, part in enumerate(todo):
-        pq.write_table(pa.Table.from_pylist([part]), films / f"{number}.parquet")
     ray.init(num_cpus=2, object_store_memory=128 << 20, include_dashboard=False, log_to_driver=False)
     store = daft.CheckpointStore(f"file://{folder}/ids")
 
@@ -98,7 +102,7 @@ def daft(folder: Path, todo: list[dict[str, Any]]) -> None:
     def made(film: str, first: int, count: int) -> list[str]:
         return work(folder, {"film": film, "first": first, "count": count})
 
-    rows = daft.read_parquet(f"{films}/*.parquet", checkpoint=daft.CheckpointConfig(store, on="part"))
+    rows = daft.read_parquet(f"{inputs(folder, todo)}/*.parquet", checkpoint=daft.CheckpointConfig(store, on="part"))
     rows = rows.with_column("rows", made(daft.col("film"), daft.col("first"), daft.col("count")))
     rows.select("part", "rows").write_deltalake(
         str(folder / "rows"), checkpoint=daft.IdempotentCommit(store, idempotence_key="films")
