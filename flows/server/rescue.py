@@ -52,6 +52,7 @@ _SIGN_EVERY = 6  # checks between renewals of the run's record
 _WORKERS_TURN = 10.0  # seconds in which a worker may end a cancelled run
 _PENDING_LIMIT = timedelta(minutes=10)  # from the moment a worker takes a run to its process's first report
 _CANCELLING_LIMIT = timedelta(minutes=1)
+_PAGE = 200  # runs
 ATTACHED = "Attached"  # the running state of a run whose Ray job continued while no process waited for it
 _ENDED = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
 _MAY_PASS = (StorageError, ClusterError, JobError, StageError, TrainingError)
@@ -173,10 +174,10 @@ def reap() -> Iterator[str]:
         JobError: RAY_ADDRESS is a dashboard that does not answer.
     """
     with get_client(sync_client=True) as client:
-        at_work = {"state": {"type": {"any_": [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]}}}
-        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(at_work)):
-            if _ours(client, run) and _lost(client, run):
-                yield f"flow run {run.name} ({run.id}): lost, now {take_up(client, run.id)}"
+        for run in _at_work(client):
+            with suppress(ObjectNotFound):  # the run was deleted meanwhile, or its deployment
+                if _ours(client, run) and _lost(client, run):
+                    yield f"flow run {run.name} ({run.id}): lost, now {take_up(client, run.id)}"
         if cluster_address().startswith("http"):
             jobs = Jobs(cluster_address())
             for job in jobs.alive():
@@ -184,6 +185,15 @@ def reap() -> Iterator[str]:
                 if job.startswith(job_name("")) and _over(client, run_id):
                     jobs.stop(job)
                     yield f"Ray job {job}: stopped, its flow run has ended"
+
+
+def _at_work(client: SyncPrefectClient) -> list[FlowRun]:
+    """All runs that may have a process; the server returns them in pages."""
+    states = {"state": {"type": {"any_": [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]}}}
+    wanted, found = FlowRunFilter.model_validate(states), list[FlowRun]()
+    while page := client.read_flow_runs(flow_run_filter=wanted, limit=_PAGE, offset=len(found)):
+        found += page
+    return found
 
 
 def _ours(client: SyncPrefectClient, run: FlowRun) -> bool:
@@ -214,11 +224,13 @@ def _lost(client: SyncPrefectClient, run: FlowRun) -> bool:
 
 
 def _over(client: SyncPrefectClient, flow_run: str) -> bool:
-    """Whether a run has ended or no longer exists."""
+    """Whether a run has ended or no longer exists; what is no run's id is the name of somebody's own job."""
     try:
         state = client.read_flow_run(UUID(flow_run)).state
     except ObjectNotFound:
         return True
+    except ValueError:
+        return False
     return state is not None and state.type in _ENDED
 
 

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Crashed, Failed, Pending, Running, Scheduled
 
 from flows.server import rescue
@@ -36,6 +37,7 @@ class Server:
         self.states, self.entrypoint, self.beats = list(states), entrypoint, beats
         self.run = SimpleNamespace(id=uuid4(), name="run", deployment_id=uuid4(), run_count=count, state=states[-1])
         self.run.updated = now - timedelta(seconds=age if silent is None else silent)
+        self.others: list[Any] = []
 
     def __enter__(self) -> "Server":
         return self
@@ -46,13 +48,15 @@ class Server:
         assert flow_run == self.run.id
         return self.run
 
-    def read_flow_runs(self, flow_run_filter: object) -> list[Any]:
-        return [self.run]
+    def read_flow_runs(self, flow_run_filter: object, limit: int, offset: int) -> list[Any]:
+        return [*self.others, self.run][offset : offset + limit]
 
     def read_flow_run_states(self, flow_run: UUID) -> list[State]:
         return self.states
 
     def read_deployment(self, deployment: UUID) -> Any:
+        if deployment != self.run.deployment_id:
+            raise ObjectNotFound(LookupError(deployment))
         return SimpleNamespace(entrypoint=self.entrypoint)
 
     def read_events(self, events: object, limit: int) -> Any:
@@ -137,10 +141,21 @@ def test_reaping_takes_up_what_gives_no_sign_of_life(
     assert bool(told) == (server.run.state is not before)
 
 
+def test_runs_of_deleted_deployments_and_of_other_pages_keep_nobody_from_being_taken_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server(Pending(), Running(), age=3600)
+    server.others = [SimpleNamespace(id=uuid4(), deployment_id=uuid4()) for _ in range(rescue._PAGE)]
+    monkeypatch.setattr(rescue, "get_client", lambda sync_client: server)
+    assert len(list(rescue.reap())) == 1
+    assert server.run.state.name == "AwaitingRetry"
+
+
 def test_a_ray_job_whose_run_has_ended_is_stopped_and_anothers_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     server, stopped = Server(Running(), Crashed()), list[str]()
-    ours, theirs = f"moviedreamer-{server.run.id}-2", "raysubmit_1"
-    jobs = SimpleNamespace(alive=lambda name="": [ours, theirs], stop=stopped.append)
+    ours = f"moviedreamer-{server.run.id}-2"
+    alive = ["moviedreamer-nightly-1", ours, "raysubmit_1"]
+    jobs = SimpleNamespace(alive=lambda name="": alive, stop=stopped.append)
     monkeypatch.setenv("RAY_ADDRESS", "http://there:8265")
     monkeypatch.setattr(rescue, "Jobs", lambda address: jobs)
     monkeypatch.setattr(rescue, "get_client", lambda sync_client: server)
