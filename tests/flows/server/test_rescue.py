@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Crashed, Failed, Pending, Running, Scheduled
@@ -48,8 +49,15 @@ class Server:
         assert flow_run == self.run.id
         return self.run
 
-    def read_flow_runs(self, flow_run_filter: object, limit: int, offset: int) -> list[Any]:
-        return [*self.others, self.run][offset : offset + limit]
+    def read_flow_runs(self, flow_run_filter: FlowRunFilter, limit: int, offset: int) -> list[Any]:
+        """As the server filters: by type, and by the moment of a final state."""
+        assert flow_run_filter.state is not None
+        assert flow_run_filter.state.type is not None
+        found, ended = list(self.others), flow_run_filter.end_time
+        at, state = self.run.state.timestamp, self.run.state.type
+        if state in (flow_run_filter.state.type.any_ or ()):
+            found += [self.run] if ended is None or ended.after_ < at < ended.before_ else []  # type: ignore[operator]
+        return found[offset : offset + limit]
 
     def read_flow_run_states(self, flow_run: UUID) -> list[State]:
         return self.states
@@ -128,6 +136,11 @@ def test_a_failure_that_may_pass_is_tried_again_and_a_wrong_setting_is_not(monke
         (partial(Server, Running(), Cancelling(), age=3600), "Cancelled"),
         (partial(Server, Running(), Cancelling()), "Cancelling"),
         (partial(Server, Pending(), Running(), age=3600, entrypoint="flows.studio.other"), "Running"),
+        (partial(Server, Running(), Crashed(), age=300), "AwaitingRetry"),
+        (partial(Server, Running(), Crashed(), age=10), "Crashed"),
+        (partial(Server, Running(), Crashed(), age=7200), "Crashed"),
+        (partial(Server, Running(), Crashed(), age=300, count=rescue.TIMES + 1), "Crashed"),
+        (partial(Server, Running(), Cancelling(), Crashed(), age=300), "Cancelled"),
     ],
 )
 def test_reaping_takes_up_what_gives_no_sign_of_life(
