@@ -24,14 +24,12 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
+from tasks.cluster import ClusterConfig, connect
+
 PART = 16  # keyframes
 _MODEL = 0.003  # seconds a keyframe
-_ENV = {
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "DAFT_RUNNER": "ray",
-    "DAFT_ANALYTICS_ENABLED": "0",
-}
+_CLUSTER = ClusterConfig(cpus=2, object_store_mb=128)
+_ENV = {"DAFT_RUNNER": "ray", "DAFT_ANALYTICS_ENABLED": "0"}
 
 
 def parts(films: int, keyframes: int) -> list[dict[str, Any]]:
@@ -77,7 +75,7 @@ def ray_data(folder: Path, todo: list[dict[str, Any]]) -> None:
     import ray
     from ray.data.checkpoint import CheckpointConfig
 
-    ray.init(num_cpus=2, object_store_memory=128 << 20, include_dashboard=False, log_to_driver=False)
+    connect(_CLUSTER)
     context = ray.data.DataContext.get_current()
     context.checkpoint_config = CheckpointConfig(
         id_column="part", checkpoint_path=str(folder / "ids"), delete_checkpoint_on_success=False
@@ -93,9 +91,8 @@ def ray_data(folder: Path, todo: list[dict[str, Any]]) -> None:
 def daft(folder: Path, todo: list[dict[str, Any]]) -> None:
     """Daft stages a Delta table's files and their ids, and commits them all at the end."""
     import daft  # type: ignore[import-not-found]
-    import ray
 
-    ray.init(num_cpus=2, object_store_memory=128 << 20, include_dashboard=False, log_to_driver=False)
+    connect(_CLUSTER)
     store = daft.CheckpointStore(f"file://{folder}/ids")
 
     @daft.func(return_dtype=daft.DataType.list(daft.DataType.string()))  # type: ignore[untyped-decorator]
