@@ -1,6 +1,7 @@
-"""Tables 1, 3 and 4 and Figures 3, 5, 7 and 8 of the paper, measured on drawn films.
+"""Tables 1, 3 and 4 and Figures 3, 5, 7 and 8 of the paper, measured on drawn films; Table 2 of any reports.
 
     python benchmarks/paper.py [table1 table3 table4 figure3 figure5 figure7 figure8] [--storage out-paper] [--seeds 3]
+    python benchmarks/paper.py --reports ours.json seine.json freenoise.json    # Table 2, of `moviedreamer evaluate`
 
 Without names all of them. Small models are trained for each variant and seed (benchmarks/paper_runs.py has them as
 settings) on the first halves of 4 films that the embedded weights never saw. The second halves are drawn through the
@@ -34,16 +35,16 @@ from tasks.evaluation.report import Report
 
 FILMS = 4
 METRICS = {
-    "place": "share of keyframes that show their script's place",
-    "people": "share of keyframes that show as many people as their script has",
-    "lt": "LT: share of a script's people who are there",
+    "place": "share of keyframes that show their script's place, more is better",
+    "people": "share of keyframes that show as many people as their script has, more is better",
+    "lt": "LT: share of a script's people who are there, more is better",
     "leak": "share of a script's people whose place somebody else of the script takes, less is better",
-    "st": "ST: cosine of image features of consecutive keyframes with the same person",
-    "similarity": "cosine of image features of a keyframe and its original",
-    "psnr": "PSNR in dB of a keyframe and its original",
+    "st": "ST: cosine of image features of consecutive keyframes with the same person, more is better",
+    "similarity": "cosine of image features of a keyframe and its original, more is better",
+    "psnr": "PSNR in dB of a keyframe and its original, more is better",
     "nll": "negative log-likelihood of the original's tokens in nats per dimension, less is better",
 }
-LESS = {"leak", "nll"}
+LESS = "less is better"  # in the words of such a metric
 CERTAIN = 0.05  # largest p, after Holm's correction for all metrics of a pair of variants
 
 
@@ -106,11 +107,17 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Claim:
-    """That a variant is better than another one in a metric, and what was found; `apart` is better - worse."""
+    """That a variant is better than another one in a metric, and what was found.
+
+    Args:
+        apart: better - worse.
+        less: whether less of the metric is better.
+    """
 
     better: str
     worse: str
     apart: Difference
+    less: bool
 
     @property
     def verdict(self) -> str:
@@ -119,7 +126,7 @@ class Claim:
             return apart.reason or "not measured"
         if apart.p_holm >= CERTAIN:
             return "not certain"
-        return "reproduced" if (apart.difference > 0) != (apart.metric in LESS) else "the opposite"
+        return "reproduced" if (apart.difference > 0) != self.less else "the opposite"
 
 
 def main() -> None:
@@ -129,19 +136,32 @@ def main() -> None:
     parser.add_argument("--storage", default="out-paper", help="folder of films, models and pictures, to go on from")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("out-paper-tables"), help="folder of the tables and the page")
+    parser.add_argument("--reports", nargs="+", type=Path, metavar="REPORT", help="of systems, for Table 2: ours first")
     args = parser.parse_args()
     if unknown := [name for name in args.tables if name not in TABLES]:
         parser.error(f"unknown table {unknown[0]!r}; there are: {', '.join(TABLES)}")
     torch.set_num_threads(1)
-    names = args.tables or list(TABLES)
-    wanted = list(dict.fromkeys(row for name in names for row in TABLES[name].rows))
-    reports = measured(args.storage, wanted, range(args.seeds))
-    found = {name: claims(TABLES[name], reports) for name in names}
-    write(args.out, {name: TABLES[name] for name in names}, reports, found)
+    if args.reports:
+        reports = {one.name: one for one in map(report.read, args.reports)}
+        tables = {"table2": table2(reports)}
+    else:
+        tables = {name: TABLES[name] for name in args.tables or TABLES}
+        wanted = list(dict.fromkeys(row for table in tables.values() for row in table.rows))
+        reports = measured(args.storage, wanted, range(args.seeds))
+    found = {name: claims(table, reports) for name, table in tables.items()}
+    write(args.out, tables, reports, found)
     told = [claim.verdict for one in found.values() for claim in one]
     right, wrong = told.count("reproduced"), told.count("the opposite")
     result = {"name": "paper_directions", "value": right, "unit": "directions", "baseline": wrong}
     print(json.dumps(result | {"ratio": right / max(wrong, 1), "n": len(told)}))
+
+
+def table2(reports: Mapping[str, Report]) -> Table:
+    """Our system beside others in every metric that says what is better; ours is the first."""
+    ours, *others = reports
+    known = {metric: one.what for metric, one in reports[ours].figures.items() if one.value is not None}
+    metrics = tuple(metric for metric, what in known.items() if LESS in what or "more is better" in what)
+    return Table("Table 2: video systems", tuple(reports), metrics, tuple((ours, other) for other in others))
 
 
 def measured(storage: str, variants: Sequence[str], seeds: Sequence[int]) -> dict[str, Report]:
@@ -181,7 +201,7 @@ def figures(samples: Mapping[str, Mapping[str, float]]) -> dict[str, Figure]:
 def claims(table: Table, reports: Mapping[str, Report]) -> list[Claim]:
     """What the paper's directions come to here, in each metric of the table that both sides have."""
     return [
-        Claim(better, worse, apart)
+        Claim(better, worse, apart, LESS in reports[better].figures[apart.metric].what)
         for better, worse in table.claims
         for apart in compare(reports[better], reports[worse])
         if apart.metric in table.metrics
@@ -228,7 +248,7 @@ def write(
     """Reports, tables, plots and the page."""
     (out / "reports").mkdir(parents=True, exist_ok=True)
     for name, one in reports.items():
-        (out / "reports" / f"{name}.json").write_text(one.text())
+        (out / "reports" / f"{name.replace('/', '-')}.json").write_text(one.text())
     page = [_html(verdict_rows(found))]
     for name, table in tables.items():
         text = f"{table.title}\n\n{markdown(rows(table, reports))}\n{markdown(claim_rows(found[name]))}"
@@ -241,8 +261,9 @@ def write(
         )
         print(text, flush=True)
     print(markdown(verdict_rows(found)), flush=True)
-    words = "".join(f"<dt>{name}</dt><dd>{escape(told)}</dd>" for name, told in METRICS.items())
-    words += "".join(f"<dt>{name}</dt><dd>{escape(VARIANTS[name].about)}</dd>" for name in reports)
+    told = {metric: figure.what for one in reports.values() for metric, figure in one.figures.items()}
+    told |= {name: VARIANTS[name].about for name in reports if name in VARIANTS}
+    words = "".join(f"<dt>{escape(name)}</dt><dd>{escape(one)}</dd>" for name, one in told.items())
     (out / "index.html").write_text(PAGE.format(body="".join(page), words=words))
 
 

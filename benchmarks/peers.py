@@ -24,14 +24,12 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
+from tasks.cluster import ClusterConfig, connect
+
 PART = 16  # keyframes
 _MODEL = 0.003  # seconds a keyframe
-_ENV = {
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "DAFT_RUNNER": "ray",
-    "DAFT_ANALYTICS_ENABLED": "0",
-}
+_CLUSTER = ClusterConfig(cpus=2, object_store_mb=128)
+_ENV = {"DAFT_RUNNER": "ray", "DAFT_ANALYTICS_ENABLED": "0"}
 
 
 def parts(films: int, keyframes: int) -> list[dict[str, Any]]:
@@ -51,6 +49,15 @@ def work(folder: Path, part: dict[str, Any]) -> list[str]:
     return [f"{part['film']}:{part['first'] + number}" for number in range(part["count"])]
 
 
+def inputs(folder: Path, todo: list[dict[str, Any]]) -> str:
+    """A folder with a file for each part, so that each is a task of its own."""
+    films = folder / "films"
+    films.mkdir(exist_ok=True)
+    for number, part in enumerate(todo):
+        pq.write_table(pa.Table.from_pylist([part]), films / f"{number}.parquet")
+    return str(films)
+
+
 def by_hand(folder: Path, todo: list[dict[str, Any]]) -> None:
     """Each part is appended to a Delta table as it comes, and a film with rows counts as done."""
     from deltalake import DeltaTable, write_deltalake
@@ -68,8 +75,7 @@ def ray_data(folder: Path, todo: list[dict[str, Any]]) -> None:
     import ray
     from ray.data.checkpoint import CheckpointConfig
 
-    pq.write_table(pa.Table.from_pylist(todo), folder / "films.parquet", row_group_size=1)
-    ray.init(num_cpus=2, object_store_memory=128 << 20, include_dashboard=False, log_to_driver=False)
+    connect(_CLUSTER)
     context = ray.data.DataContext.get_current()
     context.checkpoint_config = CheckpointConfig(
         id_column="part", checkpoint_path=str(folder / "ids"), delete_checkpoint_on_success=False
@@ -78,27 +84,22 @@ def ray_data(folder: Path, todo: list[dict[str, Any]]) -> None:
     def made(part: dict[str, Any]) -> dict[str, Any]:
         return {"part": part["part"], "rows": work(folder, part)}
 
-    films = ray.data.read_parquet(str(folder / "films.parquet"), override_num_blocks=len(todo))
+    films = ray.data.read_parquet(inputs(folder, todo), override_num_blocks=len(todo))
     films.map(made).write_parquet(str(folder / "rows"))
 
 
 def daft(folder: Path, todo: list[dict[str, Any]]) -> None:
     """Daft stages a Delta table's files and their ids, and commits them all at the end."""
     import daft  # type: ignore[import-not-found]
-    import ray
 
-    films = folder / "films"
-    films.mkdir(exist_ok=True)
-    for number, part in enumerate(todo):
-        pq.write_table(pa.Table.from_pylist([part]), films / f"{number}.parquet")
-    ray.init(num_cpus=2, object_store_memory=128 << 20, include_dashboard=False, log_to_driver=False)
+    connect(_CLUSTER)
     store = daft.CheckpointStore(f"file://{folder}/ids")
 
     @daft.func(return_dtype=daft.DataType.list(daft.DataType.string()))  # type: ignore[untyped-decorator]
     def made(film: str, first: int, count: int) -> list[str]:
         return work(folder, {"film": film, "first": first, "count": count})
 
-    rows = daft.read_parquet(f"{films}/*.parquet", checkpoint=daft.CheckpointConfig(store, on="part"))
+    rows = daft.read_parquet(f"{inputs(folder, todo)}/*.parquet", checkpoint=daft.CheckpointConfig(store, on="part"))
     rows = rows.with_column("rows", made(daft.col("film"), daft.col("first"), daft.col("count")))
     rows.select("part", "rows").write_deltalake(
         str(folder / "rows"), checkpoint=daft.IdempotentCommit(store, idempotence_key="films")
@@ -156,5 +157,5 @@ def rows(place: Path) -> list[str]:
     return [row for some in table["rows"].to_pylist() for row in some]
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1:]:  # by benchmarks/killed.py
     PEERS[sys.argv[1]](Path(sys.argv[2]), parts(int(sys.argv[3]), int(sys.argv[4])))

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from oracle import Oracle
 from paper import FILMS, LESS
+from paper import METRICS as WORDS
 from paper_runs import VARIANTS, Runs, Samples, facts
 from scipy.stats import bootstrap, spearmanr
 
@@ -146,7 +147,7 @@ def _shuffled(values: Values) -> Values:
 
 def told(metric: str, pairs: Sequence[tuple[Values, Values]]) -> None:
     """Prints a metric's correlation."""
-    line = {"name": f"trust_{metric}", "unit": "rank correlation"} | correlated(pairs, metric in LESS)
+    line = {"name": f"trust_{metric}", "unit": "rank correlation"} | correlated(pairs, LESS in WORDS.get(metric, ""))
     print(json.dumps(line), flush=True)
 
 

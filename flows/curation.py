@@ -14,6 +14,7 @@ import tasks.curation.keyframes
 import tasks.curation.snapshot
 from flows.display.artifacts import show_markdown, show_rows, show_sheet
 from flows.display.reporting import reported, warn
+from flows.display.shown import link
 from flows.run import References, Run, opened
 from flows.server.rescue import HOOKS
 from flows.settings.preflight import ask_servers
@@ -136,7 +137,7 @@ def card(run: Run) -> str:
     """The URL of the data card."""
     with reported("data card") as progress:
         url = run.storage.url(tasks.curation.data_card.run(run.settings.data_card, run.storage, progress))
-    show_markdown("data-card", f"# Data card\n\n[{url}]({url})\n", "What a snapshot holds and what it lacks")
+    show_markdown("data-card", f"# Data card\n\n{link(url, url)}\n", "What a snapshot holds and what it lacks")
     return url
 
 

@@ -15,6 +15,7 @@ import tasks.movies.storyboard
 import tasks.shown
 from flows.display.artifacts import show_markdown, show_rows, show_sheet
 from flows.display.reporting import reported
+from flows.display.shown import in_markdown, link
 from flows.run import References, Run, opened
 from flows.server.rescue import HOOKS
 from flows.training import tokens, trained
@@ -131,7 +132,9 @@ def figures(run: Run, data: Snapshot, models: References, work: Work) -> str:
     show_rows("metrics", [{"metric": name, **figure.model_dump()} for name, figure in metrics.items()], "The figures")
     folders = {name: getattr(models, name) for name in ("autoencoder", "decoder", "autoregressive")}
     page = run.storage.url(tasks.movies.quality.of_models(run.storage, rel, metrics, data, folders))
-    show_markdown("quality", f"# [Quality report]({page})\n", "The figures of a snapshot and its models, as a page")
+    show_markdown(
+        "quality", f"# {link('Quality report', page)}\n", "The figures of a snapshot and its models, as a page"
+    )
     return rel
 
 
@@ -148,9 +151,11 @@ def storyboard(run: Run, data: Snapshot, work: Work, name: str, metrics: str) ->
     """Writes the page of a movie and publishes both; returns their URLs and that of the figures."""
     with reported("storyboard") as progress:
         urls = tasks.movies.storyboard.run(run.settings.storyboard, run.storage, data, work, name, metrics, progress)
-    lines = "\n".join([*(f"- [{url.rsplit('/', 1)[-1]}]({url})" for url in urls), *publish.told(run.storage, name)])
+    lines = "\n".join([*(f"- {link(url.rsplit('/', 1)[-1], url)}" for url in urls), *publish.told(run.storage, name)])
     titles = tasks.shown.listed([film.name for film in data.of_part("test")])
-    show_markdown("movie", f"# {titles}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures")
+    show_markdown(
+        "movie", f"# {in_markdown(titles)}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures"
+    )
     return tuple(urls)
 
 
@@ -164,9 +169,9 @@ def script_movie(run: Run, data: Snapshot, models: References) -> tuple[str, str
     folders = (models.autoencoder, models.decoder, models.autoregressive)
     with reported("script") as progress:
         folder = tasks.movies.script_movie.run(settings.script, depends, place, data, *folders, progress)
-    lines = "\n".join(f"- {note}" for note in tasks.movies.script_movie.notes(place, folder))
+    lines = "\n".join(f"- {in_markdown(note)}" for note in tasks.movies.script_movie.notes(place, folder))
     url = place.url(f"{folder}/movie.mp4")
-    show_markdown("script", f"# [movie.mp4]({url})\n\n{lines}\n", "The movie, and what its script says otherwise")
+    show_markdown("script", f"# {link('movie.mp4', url)}\n\n{lines}\n", "The movie, and what its script says otherwise")
     return url, place.url(f"{folder}/notes.json")
 
 

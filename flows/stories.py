@@ -6,6 +6,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.display.artifacts import show_markdown, show_rows
+from flows.display.shown import in_markdown, link
 from flows.rendering import QUALITY, REPORT, Report, measured, render, told
 from flows.run import References, Run, opened
 from flows.server.rescue import HOOKS
@@ -70,7 +71,11 @@ def judged(run: Run, sources: Sequence[str], report: Report) -> tuple[str, ...]:
     if found is None:
         return ()
     url = run.storage.url(of_report(run.storage, QUALITY.replace(".json", ".html"), found, faults))
-    show_markdown("quality", f"# [Quality report]({url})\n\n" + "".join(f"- {one}\n" for one in faults), "Quality")
+    show_markdown(
+        "quality",
+        f"# {link('Quality report', url)}\n\n" + "".join(f"- {in_markdown(one)}\n" for one in faults),
+        "Quality",
+    )
     if faults:
         raise StageError(f"the movies of this run are not good enough: {'; '.join(faults)}; {url} has all metrics")
     return (url,)

@@ -8,7 +8,7 @@ PASSWORD = re.compile(  # a port is none; keys may hold "/"; a user of a web ser
 )
 SIGNED = re.compile(  # by Amazon, Google, CloudFront, Azure and others
     r"(?<=[?&])(X-(Amz|Goog)-[\w-]+|Signature|Expires|Policy|Key-Pair-Id|AWSAccessKeyId|GoogleAccessId|sig|se|st|sp|sv|sr"
-    r"|ss|srt|spr|sip|ske|skt|sks|skv|skoid|sktid|((access|auth|session|sas)_?)?token|(api|access|secret|account)_?key"
+    r"|spr|sip|ske|skt|sks|skv|skoid|sktid|((access|auth|session|sas)_?)?token|(api|access|secret|account)_?key"
     r"|secret_access_key|client_secret|password)=[^&\s'\"]*&?",
     re.IGNORECASE,
 )

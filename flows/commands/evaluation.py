@@ -12,7 +12,7 @@ from flows.display.reporting import listening, reported
 from flows.display.shown import show_figures, shown
 from flows.run import opened
 from storage.errors import ConfigError
-from storage.results.systems import loose, systems
+from storage.results.systems import loose, renamed, systems
 from storage.stories import reading
 from tasks.evaluation import report as reporting
 from tasks.evaluation.comparison import Difference, compare
@@ -45,6 +45,8 @@ def run(
     """
     found, others = systems(folder, layout), loose(real) if real else []
     told, faults = reading.stories(stories) if stories else ({}, {})
+    every = [result for results in found.values() for result in results]
+    told, faults = renamed(told, every), renamed(faults, every)
     with (
         opened("evaluate", recipe, uri, overrides, into=into, uses=frozenset({"evaluate"})) as work,
         Terminal(console) as terminal,
@@ -54,7 +56,7 @@ def run(
         measures, cluster = work.settings.evaluate, work.settings.cluster
         same_face = measures.same_face
         made = reports(measures.metrics, found, others, told, same_face, work.storage, cluster, progress)
-    ours = {result.story for results in found.values() for result in results}
+    ours = {result.story for result in every}
     unread = [f"the story file of {name!r} can't be read: {said}" for name, said in faults.items() if name in ours]
     return [one.model_copy(update={"notes": (*one.notes, *unread)}) for one in made]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 
+from flows.display.shown import in_markdown, link
 from flows.settings.explained import explained
 from flows.settings.recipes import resolve
 from storage.masked import masked
@@ -110,8 +111,8 @@ def show_sheet(key: str, title: str, rows: Mapping[str, Sequence[bytes]], width:
         return
     with _named(f"the contact sheet {key}"):
         picture = base64.b64encode(contact_sheet(list(pictures.values()), width)).decode()
-        labels = " | ".join(pictures)
-        markdown = f"# {title}\n\nFrom top to bottom: {labels}\n\n![{title}](data:image/jpeg;base64,{picture})\n"
+        name, labels = in_markdown(title), in_markdown(" | ".join(pictures))
+        markdown = f"# {name}\n\nFrom top to bottom: {labels}\n\n![{name}](data:image/jpeg;base64,{picture})\n"
         create_markdown_artifact(markdown, key=_key(key), description=title)
 
 
@@ -124,7 +125,7 @@ def show_training(key: str, place: Storage, model: str) -> None:
         encoded = base64.b64encode(picture).decode()
         show_markdown(f"{key}-curves", f"![curves of {key}](data:image/png;base64,{encoded})\n", f"Curves of {key}")
         page = place.url(of_training(place, key, model, picture))
-        show_markdown(f"{key}-quality", f"# [Quality report]({page})\n", f"The training of {key} as a page")
+        show_markdown(f"{key}-quality", f"# {link('Quality report', page)}\n", f"The training of {key} as a page")
     if samples:
         show_sheet(
             f"{key}-samples", f"Samples of {key} in training", {str(n): [image] for n, image in samples.items()}, 640

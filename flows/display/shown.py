@@ -1,5 +1,6 @@
-"""Prints texts that come from outside, and tables of figures."""
+"""Prints texts that come from outside, and tables of figures; makes such texts safe in Markdown."""
 
+import re
 from collections.abc import Mapping
 
 from rich.console import Console
@@ -14,6 +15,17 @@ from tasks.shown import absences
 def shown(text: str) -> str:
     """A text on one line, safe to print with rich: see storage.printable; brackets are not markup."""
     return escape(printable(text, LINE))
+
+
+def in_markdown(text: str) -> str:
+    """As `shown`, in a page of Markdown: M*A*S*H is not set in italics, and no text is a link, a picture or HTML."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&-])", r"\\\1", printable(text, LINE))
+
+
+def link(text: str, url: str) -> str:
+    """A link in Markdown, also to a place with blanks or brackets in its path."""
+    place = printable(url, LINE).replace("<", "%3C").replace(">", "%3E")
+    return f"[{in_markdown(text)}](<{place}>)"
 
 
 def show_figures(figures: Mapping[str, Figure], console: Console, title: str = "") -> None:

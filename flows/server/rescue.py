@@ -6,8 +6,8 @@ Three mechanisms; each covers cases in which the previous ones may be gone:
   after a cancellation they stop its Ray job;
 - a thread in the process of each deployed run (`watch`): it kills the process when its run is cancelled and no worker
   stops it, or when the run continues elsewhere;
-- `reap`, for when worker and process are gone: it reschedules silent runs, marks cancelled runs as cancelled, and
-  stops Ray jobs whose run has ended.
+- `reap`, for when worker and process are gone, or a container and with it the process of the hook: it reschedules
+  silent runs and runs that crashed lately, marks cancelled runs as cancelled, and stops Ray jobs whose run has ended.
 
 Finished work is not repeated, so rescheduling costs only the work in flight.
 """
@@ -52,10 +52,16 @@ _SIGN_EVERY = 6  # checks between renewals of the run's record
 _WORKERS_TURN = 10.0  # seconds in which a worker may end a cancelled run
 _PENDING_LIMIT = timedelta(minutes=10)  # from the moment a worker takes a run to its process's first report
 _CANCELLING_LIMIT = timedelta(minutes=1)
+_HOOKS_TURN = timedelta(minutes=2)  # from a crash, in which its hook may reschedule the run
+_LATELY = timedelta(hours=1)
+_PAGE = 200  # runs
 ATTACHED = "Attached"  # the running state of a run whose Ray job continued while no process waited for it
 _ENDED = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
 _MAY_PASS = (StorageError, ClusterError, JobError, StageError, TrainingError)
 """Errors that may pass: of a storage or a cluster, also when the last two report them from a worker."""
+
+_AT_WORK = {"state": {"type": {"any_": [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]}}}
+"""Runs that may have a process."""
 
 STOPPED = {StateType.CANCELLING, StateType.CANCELLED}
 
@@ -173,10 +179,10 @@ def reap() -> Iterator[str]:
         JobError: RAY_ADDRESS is a dashboard that does not answer.
     """
     with get_client(sync_client=True) as client:
-        at_work = {"state": {"type": {"any_": [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]}}}
-        for run in client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(at_work)):
-            if _ours(client, run) and _lost(client, run):
-                yield f"flow run {run.name} ({run.id}): lost, now {take_up(client, run.id)}"
+        for run in [*_all(client, _AT_WORK), *_all(client, _crashed_lately())]:
+            with suppress(ObjectNotFound):  # the run was deleted meanwhile, or its deployment
+                if _ours(client, run) and _lost(client, run):
+                    yield f"flow run {run.name} ({run.id}): lost, now {take_up(client, run.id)}"
         if cluster_address().startswith("http"):
             jobs = Jobs(cluster_address())
             for job in jobs.alive():
@@ -184,6 +190,20 @@ def reap() -> Iterator[str]:
                 if job.startswith(job_name("")) and _over(client, run_id):
                     jobs.stop(job)
                     yield f"Ray job {job}: stopped, its flow run has ended"
+
+
+def _crashed_lately() -> dict[str, Any]:
+    now = datetime.now(UTC)
+    ended = {"after_": now - _LATELY, "before_": now - _HOOKS_TURN}
+    return {"state": {"type": {"any_": [StateType.CRASHED]}}, "end_time": ended}
+
+
+def _all(client: SyncPrefectClient, which: dict[str, Any]) -> list[FlowRun]:
+    """The runs of a filter, which the server returns in pages."""
+    wanted, found = FlowRunFilter.model_validate(which), list[FlowRun]()
+    while page := client.read_flow_runs(flow_run_filter=wanted, limit=_PAGE, offset=len(found)):
+        found += page
+    return found
 
 
 def _ours(client: SyncPrefectClient, run: FlowRun) -> bool:
@@ -198,6 +218,8 @@ def _lost(client: SyncPrefectClient, run: FlowRun) -> bool:
     assert run.updated is not None
     now = datetime.now(UTC)
     age = now - run.state.timestamp
+    if run.state.type == StateType.CRASHED:
+        return run.run_count <= TIMES
     if run.state.type == StateType.PENDING:
         return age > _PENDING_LIMIT
     if run.state.type == StateType.CANCELLING:
@@ -214,11 +236,13 @@ def _lost(client: SyncPrefectClient, run: FlowRun) -> bool:
 
 
 def _over(client: SyncPrefectClient, flow_run: str) -> bool:
-    """Whether a run has ended or no longer exists."""
+    """Whether a run has ended or no longer exists; what is no run's id is the name of somebody's own job."""
     try:
         state = client.read_flow_run(UUID(flow_run)).state
     except ObjectNotFound:
         return True
+    except ValueError:
+        return False
     return state is not None and state.type in _ENDED
 
 

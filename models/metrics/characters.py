@@ -13,7 +13,7 @@ from models.metrics.figure import Figure, Floats, Ints, Samples, mean, means_by_
 from models.metrics.pictures import unit
 
 WHAT = {
-    "occm": "OCCM: 100 where as many characters are shown as the script has, less otherwise",
+    "occm": "OCCM: 100 where as many characters are shown as the script has, more is better",
     "cids_cross": "CIDS cross: cosine of a character and its references, more is better",
     "cids_self": "CIDS self: cosine of a character in two shots, more is better",
     "copy_paste": "copy-paste: cosine to the reference given minus that to others of the character, less is better",

@@ -132,7 +132,7 @@ def _with_values(figures: dict[str, Figure], samples: Mapping[str, Samples]) -> 
     return Measured(figures, {name: dict(samples[name]) for name, one in figures.items() if one.value is not None})
 
 
-def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, resamples: int) -> Figure:
+def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, resamples: int, least: float) -> Figure:
     """A statistic of one or more sets and its basic interval, which corrects for the bias of repeated samples.
 
     Args:
@@ -140,6 +140,7 @@ def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, 
         sizes: number of rows of each set.
         what: one line for people.
         resamples: 0: no interval.
+        least: smallest value that the statistic can have; the interval doesn't go below it.
     """
     rows = tuple(np.arange(size) for size in sizes)
     value = statistic(*rows)
@@ -151,7 +152,7 @@ def resampled(statistic: Callable[..., float], sizes: Sequence[int], what: str, 
     found = bootstrap(
         rows, statistic, n_resamples=resamples, vectorized=False, method="basic", batch=1, rng=_SEED
     ).confidence_interval
-    return whole.model_copy(update={"interval": (float(found.low), float(found.high))})
+    return whole.model_copy(update={"interval": (max(float(found.low), least), max(float(found.high), least))})
 
 
 def unusable(what: str, paired: bool = True, **arrays: NDArray[Any]) -> Figure | None:

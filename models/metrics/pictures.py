@@ -53,6 +53,7 @@ def frechet(generated_NC: Floats, real_MC: Floats, features: str, resamples: int
         (len(left_NC), len(right_MC)),
         what,
         resamples,
+        least=0.0,
     )
 
 
@@ -144,7 +145,7 @@ def inception_score(logits_NK: Floats, splits: int = 10, resamples: int = 0) -> 
         parts = np.array_split(classes_NK[rows_N][shuffled_N], splits)
         return float(np.mean([np.exp(rel_entr(part, part.mean(0)).sum(axis=1).mean()) for part in parts]))
 
-    return resampled(score, (len(logits_NK),), what, resamples)
+    return resampled(score, (len(logits_NK),), what, resamples, least=1.0)
 
 
 def inception_score_of_many(parts: Iterable[Floats], n: int, splits: int = 10) -> Figure:

@@ -31,7 +31,7 @@ WHAT = {
     "camera_angle": "camera angle: 1 where it is the script's, a third less for each angle between, more is better",
     "camera": "camera: share of shots in which it moves as the script says, more is better",
     "clothes": "clothes: share of pairs of a character's shots in which they have the same colour, more is better",
-    "relative_size": "relative size: 1 where characters keep the ratios of their sizes in all shots, less otherwise",
+    "relative_size": "relative size: 1 where characters keep the ratios of their sizes in all shots, more is better",
     "narration": "narration: words of the script that are heard otherwise, as a share (WER), less is better",
 }
 """Metric -> one line for people."""

@@ -18,7 +18,7 @@ STEP = "sound: seconds between sound and picture, less is better"
 
 def gap_words(target: float) -> str:
     """One line for people."""
-    return f"loudness: distance in LU from {target:g} LUFS"
+    return f"loudness: distance in LU from {target:g} LUFS, less is better"
 
 
 def lag(sound_T: Floats, picture_T: Floats, rate: float, most: float = 2.0) -> float | None:

@@ -16,9 +16,10 @@ from models.text.sentences import split
 VERSION = 4  # of this module: part of the revision of every backend whose answers it reads
 
 _LONGEST = 50_000  # characters; longer than any requested answer
-_UNSEEN = re.compile(
-    r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff]"
-)  # half characters
+_SPACES = re.compile(r"[\x0b-\x0d\x1c-\x1f\x85]")
+_UNSEEN = re.compile(  # and halves of characters
+    r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x08\x0e-\x1b\x7f-\x9f\u200b\u202a-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff]"
+)
 
 _BYTES = re.compile(r"(?:<0x[0-9A-Fa-f]{2}>)+")  # tokens of single bytes
 
@@ -189,7 +190,7 @@ def plain(text: str, cut: bool) -> str:
         raise AnswerError("it was cut off because it is too long")
     if len(text) > _LONGEST:
         raise AnswerError(f"it is longer than {_LONGEST} characters")
-    said = _without_thoughts(_UNSEEN.sub(" ", _BYTES.sub(_decoded, text).replace("\r\n", "\n")))
+    said = _without_thoughts(_UNSEEN.sub("", _SPACES.sub(" ", _BYTES.sub(_decoded, text).replace("\r\n", "\n"))))
     for pattern, instead in _CHAT:
         said = pattern.sub(instead, said)
     said = _own_turn(said).strip()

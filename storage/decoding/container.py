@@ -45,7 +45,7 @@ _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns 
 _PICTURES = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "PSD", "TIFF", "WEBP")  # formats of Pillow
 _JPEG = b"\xff\xd8\xff"
 _OTHER_KINDS = {  # no films, but libav plays the pictures inside some of them
-    "a PDF document": rb"%PDF-",
+    "a PDF document": rb".{0,1000}?%PDF-\d",
     "an Office document": rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     "a ZIP archive or document": rb"PK[\x03\x05]",
     "a RAR archive": rb"Rar!\x1a\x07",
@@ -113,6 +113,9 @@ def _container(path: Path) -> "InputContainer":
         if path.suffix.lower() != ".mjpeg" or not _head(path).startswith(_JPEG):
             raise
         container = av.open(place, format="mjpeg", options=dict(OPTIONS))  # libav took it for one picture
+    if container.format.name == "mjpeg" and not _head(path).startswith(_JPEG):
+        container.close()
+        raise ValueError("pictures inside of something else")
     return container
 
 
@@ -233,12 +236,10 @@ def joined_on(path: Path, place: int) -> str:
     with path.open("rb") as file:
         file.seek(place)
         found = _BEGINNING.search(file.read(_TAIL), 1)
-    at = place + found.start() if found else 0
-    return (
-        f"another film is joined on at byte {at} of {path.stat().st_size} and left out: split the file there"
-        if at
-        else ""
-    )
+    if not found:
+        return ""
+    where = f"at byte {place + found.start()} of {path.stat().st_size}"
+    return f"another film is joined on {where} and left out: split the file there"
 
 
 def _head(path: Path) -> bytes:

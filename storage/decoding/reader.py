@@ -76,9 +76,7 @@ class FilmReader:
     _repeated: int | None = field(default=None, init=False)  # ticks at which the last repeat of a frame ends
     _due: list[int] = field(default_factory=list, init=False)  # a heap: times of frames that must come
     _late: float | None = field(default=None, init=False)  # seconds by which it comes later than the header says
-    _places: deque[int] = field(
-        default_factory=lambda: deque([0], 2), init=False
-    )  # of the last two packets in the file
+    _places: deque[int] = field(default_factory=lambda: deque([0], 2), init=False)  # of the last two packets
     _others: "dict[int, Packet[Any]]" = field(default_factory=dict, init=False)  # the last one of each other stream
     _last: "VideoFrame | None" = field(default=None, init=False)
 

@@ -107,6 +107,11 @@ def in_order(files: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(by_number[number] for number in sorted(by_number))
 
 
+def without_number(file: Path) -> str:
+    """A file's name without its last number and its ending: files of one such name have their order in any program."""
+    return _LAST_NUMBER.sub(lambda found: found[0].removeprefix(found[1]), file.stem)
+
+
 def copy(file: Path, target: Path) -> None:
     """Copies a file; the copy appears whole or not at all."""
     with beside(target) as part:

@@ -1,14 +1,17 @@
 """The results of one or more systems in a folder, whatever its layout."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from storage.errors import ConfigError
 from storage.results import msvbench, results, vbench, vistorybench
 from storage.results.results import PICTURES, VIDEOS, Result
+from storage.stories.text import normal
 
 Layout = Literal["plain", "vistorybench", "vbench", "msvbench"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+T = TypeVar("T")
 
 
 def systems(root: Path, layout: str) -> dict[str, list[Result]]:
@@ -30,13 +33,20 @@ def systems(root: Path, layout: str) -> dict[str, list[Result]]:
     raise ConfigError(f"there is no layout {layout!r}: it is one of {', '.join(LAYOUTS)}")
 
 
+def renamed(found: Mapping[str, T], results: Iterable[Result]) -> dict[str, T]:
+    """What is found under a story's name, under its result's name: file systems differ in how they write accents."""
+    names = {normal(result.story): result.story for result in results}
+    return {names.get(normal(name), name): one for name, one in found.items()}
+
+
 def loose(root: Path) -> list[Result]:
-    """All pictures and videos in a folder and below it, in no story: a folder of them is one result.
+    """All pictures and videos in a folder and below it, in no story: a folder of them is one result; none is hidden.
 
     Raises:
         ConfigError: where there is none.
     """
-    folders = [root, *sorted(folder for folder in root.rglob("*") if folder.is_dir())]
+    below = sorted(folder for folder in root.rglob("*") if folder.is_dir())
+    folders = [root, *(one for one in below if not any(part[0] == "." for part in one.relative_to(root).parts))]
     found = []
     for folder in folders:
         files = [file for file in results.entries(folder) if file.is_file()]

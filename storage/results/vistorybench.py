@@ -1,7 +1,7 @@
-"""ViStoryBench 1.3's outputs: <method>/<mode>/<language>/<time>/shots/<story>/<name>_<NN>.png.
+"""ViStoryBench 1.3's outputs: <method>/<mode>/<language>/<time>/<story>/shots/<name>_<NN>.png.
 
-Its README and reader show `shots` before and after the story, and language before and after mode: all are read, and
-the first is written.
+Its README and scripts show `shots` before the story too, or no such folder, and language before mode: all are read. A
+run is written as it was read; others as its loader reads them, which takes the files of a story in natural order.
 """
 
 import re
@@ -10,11 +10,19 @@ from datetime import datetime
 from pathlib import Path
 
 from storage.errors import ConfigError
-from storage.results.results import PICTURES, Result, copy, entries, in_order, refuse_filled, story_name
+from storage.results.results import (
+    PICTURES,
+    Result,
+    copy,
+    entries,
+    in_order,
+    refuse_filled,
+    story_name,
+    without_number,
+)
 
 _TIME = re.compile(r"\d{8}[_-]\d{6}")
 _LANGUAGES = ("en", "ch")
-_NUMBERED = re.compile(r".*_\d+")
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Run:
         language: of the script, "en" or "ch".
         time: folder name such as "20261130_093000".
         results: by story.
+        top: its folders, and below them `folders`, by what they are named after; "shots" is itself.
     """
 
     method: str
@@ -34,6 +43,8 @@ class Run:
     language: str
     time: str
     results: tuple[Result, ...]
+    top: tuple[str, ...] = ("method", "mode", "language", "time")
+    folders: tuple[str, ...] = ("story", "shots")
 
 
 def read(outputs: Path) -> list[Run]:
@@ -42,17 +53,22 @@ def read(outputs: Path) -> list[Run]:
     Raises:
         ConfigError: where there is none, or a file of it can't be placed.
     """
-    latest: dict[tuple[str, str, str], Path] = {}
+    latest: dict[tuple[str, str, str], tuple[Path, tuple[str, ...]]] = {}
     for method in _folders(outputs):
         for first in _folders(method):
             for second in _folders(first):
-                mode, language = (second, first) if first.name in _LANGUAGES else (first, second)
+                turned = first.name in _LANGUAGES
+                mode, language = (second, first) if turned else (first, second)
+                top = ("method", *(("language", "mode") if turned else ("mode", "language")), "time")
                 if times := [folder for folder in _folders(second) if _TIME.fullmatch(folder.name)]:
                     newest = max(times, key=lambda folder: folder.name.replace("-", "_"))
-                    latest[method.name, mode.name, language.name] = newest
+                    latest[method.name, mode.name, language.name] = newest, top
     if not latest:
         raise ConfigError(f"{str(outputs)!r} holds no <method>/<mode>/<language>/<YYYYMMDD_HHMMSS>")
-    return [Run(*names, folder.name, _results(folder)) for names, folder in sorted(latest.items())]
+    return [
+        Run(*names, folder.name, _results(folder), top, _folders_below(folder))
+        for names, (folder, top) in sorted(latest.items())
+    ]
 
 
 def write(run: Run, outputs: Path) -> Path:
@@ -65,16 +81,17 @@ def write(run: Run, outputs: Path) -> Path:
         raise ConfigError(f"ViStoryBench's languages are en and ch, not {run.language!r}")
     if not _TIME.fullmatch(run.time):
         raise ConfigError(f"{run.time!r} is not a time such as {time_name(datetime(2026, 11, 30, 9, 30))!r}")
-    folder = outputs / story_name(run.method) / story_name(run.mode) / run.language / run.time
+    names = {"method": story_name(run.method), "mode": story_name(run.mode), "language": run.language, "time": run.time}
+    folder = outputs.joinpath(*(names[part] for part in run.top))
     refuse_filled(folder)
     for result in run.results:
         if result.videos:
             raise ConfigError(f"story {result.story!r} is a video, ViStoryBench takes a picture a shot")
-        stories = folder / "shots" / story_name(result.story)
+        stories = folder.joinpath(*({"story": story_name(result.story)}.get(part, part) for part in run.folders))
         stories.mkdir(parents=True, exist_ok=True)
-        numbered = all(_NUMBERED.fullmatch(file.stem) for file in result.files)
+        kept = len({without_number(file) for file in result.files}) == 1
         for number, file in enumerate(result.files, 1):
-            stem = file.stem if numbered else f"{result.story}_{number:02d}"
+            stem = file.stem if kept else f"{result.story}_{number:02d}"
             copy(file, stories / f"{stem}{file.suffix}")
     return folder
 
@@ -93,6 +110,12 @@ def _results(folder: Path) -> tuple[Result, ...]:
         files = [entry for entry in entries(pictures) if entry.suffix.lower() in PICTURES]
         found.append(Result(story.name, in_order(files)))
     return tuple(sorted(found, key=_by_number))
+
+
+def _folders_below(run: Path) -> tuple[str, ...]:
+    if (run / "shots").is_dir():
+        return ("shots", "story")
+    return ("story", "shots") if any((story / "shots").is_dir() for story in _folders(run)) else ("story",)
 
 
 def _by_number(result: Result) -> tuple[int, str]:

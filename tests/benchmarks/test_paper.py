@@ -78,6 +78,16 @@ def test_tables_become_markdown_csv_plots_and_a_page(reports, tmp_path):
     assert list(paper.verdict_rows(claimed))[1] == ["figure5", "1", "0", "0", "0"]
 
 
+def test_reports_of_other_systems_become_table_2(reports, tmp_path, monkeypatch, capsys):
+    for name in ("ours", "no-faces"):
+        (tmp_path / f"{name}.json").write_text(reports[name].text())
+    files = [str(tmp_path / f"{name}.json") for name in ("ours", "no-faces")]
+    monkeypatch.setattr(sys, "argv", ["paper.py", "--out", str(tmp_path / "out"), "--reports", *files])
+    paper.main()
+    assert '"value": 2, "unit": "directions", "baseline": 0' in capsys.readouterr().out
+    assert "| ours | no-faces | nll | -0.199 |" in (tmp_path / "out" / "table2.md").read_text()
+
+
 def test_facts_are_what_the_script_tells_and_the_picture_shows():
     told = truth(7, 24)
     oracle = Oracle(told)

@@ -326,7 +326,7 @@ def test_parts_of_a_film_are_one_film_and_an_id_comes_once(tmp_path: Path, clust
         return work
 
     run(storage, ["a"], parts, cluster)
-    with pytest.raises(StageError, match=r"captions .* twice.*'twice-000005'"):
+    with pytest.raises(StageError, match=r"captions have the same .*'twice-000005'"):
         run(storage, ["a", "twice"], parts, cluster)
     done = Tables(storage).done("captions")
     assert {film_id for film_id, _ in done} == {"a"}

@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Crashed, Failed, Pending, Running, Scheduled
 
 from flows.server import rescue
@@ -36,6 +38,7 @@ class Server:
         self.states, self.entrypoint, self.beats = list(states), entrypoint, beats
         self.run = SimpleNamespace(id=uuid4(), name="run", deployment_id=uuid4(), run_count=count, state=states[-1])
         self.run.updated = now - timedelta(seconds=age if silent is None else silent)
+        self.others: list[Any] = []
 
     def __enter__(self) -> "Server":
         return self
@@ -46,13 +49,22 @@ class Server:
         assert flow_run == self.run.id
         return self.run
 
-    def read_flow_runs(self, flow_run_filter: object) -> list[Any]:
-        return [self.run]
+    def read_flow_runs(self, flow_run_filter: FlowRunFilter, limit: int, offset: int) -> list[Any]:
+        """As the server filters: by type, and by the moment of a final state."""
+        assert flow_run_filter.state is not None
+        assert flow_run_filter.state.type is not None
+        found, ended = list(self.others), flow_run_filter.end_time
+        at, state = self.run.state.timestamp, self.run.state.type
+        if state in (flow_run_filter.state.type.any_ or ()):
+            found += [self.run] if ended is None or ended.after_ < at < ended.before_ else []  # type: ignore[operator]
+        return found[offset : offset + limit]
 
     def read_flow_run_states(self, flow_run: UUID) -> list[State]:
         return self.states
 
     def read_deployment(self, deployment: UUID) -> Any:
+        if deployment != self.run.deployment_id:
+            raise ObjectNotFound(LookupError(deployment))
         return SimpleNamespace(entrypoint=self.entrypoint)
 
     def read_events(self, events: object, limit: int) -> Any:
@@ -124,6 +136,11 @@ def test_a_failure_that_may_pass_is_tried_again_and_a_wrong_setting_is_not(monke
         (partial(Server, Running(), Cancelling(), age=3600), "Cancelled"),
         (partial(Server, Running(), Cancelling()), "Cancelling"),
         (partial(Server, Pending(), Running(), age=3600, entrypoint="flows.studio.other"), "Running"),
+        (partial(Server, Running(), Crashed(), age=300), "AwaitingRetry"),
+        (partial(Server, Running(), Crashed(), age=10), "Crashed"),
+        (partial(Server, Running(), Crashed(), age=7200), "Crashed"),
+        (partial(Server, Running(), Crashed(), age=300, count=rescue.TIMES + 1), "Crashed"),
+        (partial(Server, Running(), Cancelling(), Crashed(), age=300), "Cancelled"),
     ],
 )
 def test_reaping_takes_up_what_gives_no_sign_of_life(
@@ -137,10 +154,21 @@ def test_reaping_takes_up_what_gives_no_sign_of_life(
     assert bool(told) == (server.run.state is not before)
 
 
+def test_runs_of_deleted_deployments_and_of_other_pages_keep_nobody_from_being_taken_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server(Pending(), Running(), age=3600)
+    server.others = [SimpleNamespace(id=uuid4(), deployment_id=uuid4()) for _ in range(rescue._PAGE)]
+    monkeypatch.setattr(rescue, "get_client", lambda sync_client: server)
+    assert len(list(rescue.reap())) == 1
+    assert server.run.state.name == "AwaitingRetry"
+
+
 def test_a_ray_job_whose_run_has_ended_is_stopped_and_anothers_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     server, stopped = Server(Running(), Crashed()), list[str]()
-    ours, theirs = f"moviedreamer-{server.run.id}-2", "raysubmit_1"
-    jobs = SimpleNamespace(alive=lambda name="": [ours, theirs], stop=stopped.append)
+    ours = f"moviedreamer-{server.run.id}-2"
+    alive = ["moviedreamer-nightly-1", ours, "raysubmit_1"]
+    jobs = SimpleNamespace(alive=lambda name="": alive, stop=stopped.append)
     monkeypatch.setenv("RAY_ADDRESS", "http://there:8265")
     monkeypatch.setattr(rescue, "Jobs", lambda address: jobs)
     monkeypatch.setattr(rescue, "get_client", lambda sync_client: server)

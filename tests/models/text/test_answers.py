@@ -326,6 +326,11 @@ def test_what_models_count_and_mark_behind_a_caption_is_taken_off(end: str) -> N
     assert caption(MAN + end, cut=False) == MAN
 
 
+@pytest.mark.parametrize("unseen", ["\0", "\u200b", "\ud83d", "\x9f", "\x1b[1m"])
+def test_what_nobody_sees_parts_no_word(unseen: str) -> None:
+    assert caption(MAN.replace("hat", f"h{unseen}at"), cut=False) == MAN
+
+
 CAPTIONS_LIKE_OTHER_THINGS = (
     "In the picture, you can see a man in a hat.",
     "There are no other people in the image.",

@@ -78,6 +78,9 @@ def test_a_pattern_of_pictures_is_a_file_name(tmp_path, ffmpeg):
     ("kind", "head"),
     [
         ("a PDF document", b"%PDF-1.7\n"),
+        ("a PDF document", b"junk before it\n%PDF-1.7\n"),
+        ("no media format", b"MZ\x90\0" + bytes(100)),
+        ("text", b"<html><body>" + b" " * 5000),
         ("a ZIP archive or document", b"PK\x03\x04"),
         ("a tar archive", b"a.ts".ljust(257, b"\0") + b"ustar\0" + bytes(249)),
     ],

@@ -23,12 +23,22 @@ RUN = "ours/base/en/20261130_093000"
 SHOTS = [f"{RUN}/shots/{story}/shot_{number:02d}.png" for story in ("01", "12") for number in (1, 2, 10)]
 
 
-def test_a_folder_of_vistorybench_goes_in_and_comes_out_equal(tmp_path):
-    given = fill(tmp_path / "given", *SHOTS)
+@pytest.mark.parametrize(
+    "layout",
+    [
+        f"{RUN}/shots/{{story}}/shot_{{number:02d}}.png",
+        f"{RUN}/{{story}}/shots/shot_{{number:02d}}.png",
+        "ours/base/en/20261130-093000/{story}/{number:02d}.png",
+        "ours/en/base/20261130_093000/{story}/shots/shot-{number}.jpg",
+    ],
+)
+def test_a_folder_of_vistorybench_goes_in_and_comes_out_equal(tmp_path, layout):
+    names = [layout.format(story=story, number=number) for story in ("01", "12") for number in (1, 2, 10)]
+    given = fill(tmp_path / "given", *names)
     (run,) = vistorybench.read(given)
-    assert (run.method, run.mode, run.language, run.time) == tuple(RUN.split("/"))
+    assert (run.method, run.mode, run.language) == ("ours", "base", "en")
     assert [result.story for result in run.results] == ["01", "12"]
-    assert [file.name for file in run.results[0].files] == ["shot_01.png", "shot_02.png", "shot_10.png"]
+    assert [file.read_bytes().decode() for file in run.results[0].files] == names[:3]
     vistorybench.write(run, tmp_path / "made")
     assert tree(tmp_path / "made") == tree(given)
 
@@ -55,6 +65,7 @@ def test_files_keep_their_order_in_vistorybench_whatever_they_are_called(tmp_pat
     vistorybench.write(run, tmp_path / "made")
     (again,) = vistorybench.read(tmp_path / "made")
     assert [file.read_bytes() for file in again.results[0].files] == [b"s/x_2.png", b"s/5.png", b"s/cut 10.png"]
+    assert again.results[0].files[0].relative_to(tmp_path / "made" / "m").parts[3:] == ("s", "shots", "s_01.png")
 
 
 def test_what_vistorybench_does_not_read_is_refused(tmp_path):
@@ -139,8 +150,13 @@ def test_each_layout_gives_systems_by_name(tmp_path):
         systems.systems(tmp_path, "other")
 
 
+def test_a_story_is_found_however_its_accents_are_written(tmp_path):
+    found = results.read(fill(tmp_path, "Cafe\u0301/1.png", "b/1.png"))
+    assert systems.renamed({"Caf\u00e9": 1, "c": 2}, found) == {"Cafe\u0301": 1, "c": 2}
+
+
 def test_pictures_of_real_films_need_no_order(tmp_path):
-    found = systems.loose(fill(tmp_path, "x.png", "deep/y.jpg", "deep/z.mp4", "notes.txt"))
+    found = systems.loose(fill(tmp_path, "x.png", "deep/y.jpg", "deep/z.mp4", "notes.txt", ".thumbs/a/x.png"))
     assert [[file.name for file in one.files] for one in found] == [["x.png"], ["y.jpg"], ["z.mp4"]]
     with pytest.raises(ConfigError, match="holds no pictures or videos"):
         systems.loose(fill(tmp_path / "none", "notes.txt"))
