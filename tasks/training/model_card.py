@@ -108,8 +108,9 @@ def _parts(frozen: FrozenConfig, unet: dict[str, object]) -> Iterator[str]:
 
 
 def _film_data(storage: Storage, snapshot: Snapshot) -> Iterator[str]:
-    learnt = {film.film_id: film.train for film in snapshot.films if film.train is not None}
-    keyframes = sum(last - first + 1 for first, last in learnt.values())
+    learnt = {film.film_id: film for film in snapshot.films if film.train is not None}
+    shown = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["film_id", "second"]).to_pylist()
+    keyframes = sum(row["film_id"] in learnt and learnt[row["film_id"]].part(row["second"]) == "train" for row in shown)
     rows = Tables(storage).read("films", snapshot.work["keyframes"], ["film_id", "title", "licence"]).to_pylist()
     licences = {row["film_id"]: row["licence"] or "unknown" for row in rows}
     yield f"Snapshot `{snapshot.id}`: {keyframes} keyframes of {len(learnt)} films.\n"

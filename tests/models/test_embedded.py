@@ -22,8 +22,8 @@ PINNED = {  # name -> the first half of its SHA-256
     "autoencoder/decoder.safetensors": "9d70396912b85d3eee29d6a0b6c34c8c",
     "autoencoder/tokens.safetensors": "42f5bafdcb48236d36e12f1b677a7998",
     "autoencoder/unet/diffusion_pytorch_model.safetensors": "9c2588546ea0108a4749b5402cd28fa1",
-    "autoregressive/backbone/model.safetensors": "ae4730d89be9cc0212e5ea71a5a158fb",
-    "autoregressive/model.safetensors": "ac796be5691d5e48bb8fa97d55f8eda1",
+    "autoregressive/backbone/model.safetensors": "bbfbfc64229b742ee71b032f0c798690",
+    "autoregressive/model.safetensors": "e786aa02dc233af37d5b7181e97319bd",
 }
 
 
@@ -66,12 +66,15 @@ def test_no_evaluation_film_was_trained_on(folder) -> None:
     assert drawn.first >= TRAINING
     assert not set(range(drawn.first, drawn.first + drawn.films)) & set(EVALUATION)
     titles = {truth(seed, 96, (896, 512)).title for seed in range(drawn.first, drawn.first + drawn.films)}
-    for part in ("autoencoder", "autoregressive"):
-        card = (folder / part / "README.md").read_text()
-        named = re.findall(r"^\| (.+) \| Apache-2\.0 \|$", card, re.MULTILINE)
-        learnt = [title for title in named if not title.startswith(("backbone", "image encoder"))]
-        assert len(learnt) == 192
-        assert set(learnt) <= titles
+    card = (folder / "autoencoder" / "README.md").read_text()
+    named = re.findall(r"^\| (.+) \| Apache-2\.0 \|$", card, re.MULTILINE)
+    learnt = [title for title in named if not title.startswith(("backbone", "image encoder"))]
+    assert len(learnt) == 192
+    assert set(learnt) <= titles
+    ranges = re.findall(r"seeds (\d+) to (\d+)", (folder / "README.md").read_text())
+    trained = [range(int(first), int(last) + 1) for first, last in ranges if int(first) >= TRAINING]
+    assert max(map(max, trained)) == 1799
+    assert "of 592 films" in (folder / "autoregressive" / "README.md").read_text()
 
 
 def test_keyframes_of_a_film_that_was_never_seen_are_rebuilt(folder) -> None:
