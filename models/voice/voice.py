@@ -16,8 +16,8 @@ LONGEST = 300
 """Characters that are spoken in one piece: longer texts are split at sentences, clauses or words."""
 
 _PACE = 14.5  # characters per second of English, for people and the embedded voice
-_DENSE_PACE = 4.5  # for writing systems whose characters are syllables or words
-_DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+_DENSE_PACE = 4.5  # for digits, signs that are read as words, and scripts whose characters are syllables or words
+_DENSE = re.compile("[0-9&%$€£+=<>@#\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _UNSPOKEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 
 

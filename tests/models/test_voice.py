@@ -41,6 +41,11 @@ def test_the_embedded_voice_speaks_at_the_pace_that_is_estimated_and_does_not_cl
     assert 0.1 < np.abs(speech.samples).max() < 0.99
 
 
+@pytest.mark.parametrize("text", ["In 1984 Ann was 12 years old.", "He paid $5 & left 50% of it.", "At 12:30 he came."])
+def test_the_estimate_leaves_time_for_numbers_and_signs(hibari, text):
+    assert spoken(hibari, text).seconds < estimate(text) + 0.2
+
+
 def test_equal_words_sound_equal_whatever_was_said_before(hibari):
     first = spoken(hibari, "Who is there?")
     spoken(hibari, "Somebody else.")
