@@ -3,9 +3,10 @@
 Each program goes through films in parts of 16 keyframes, writes a part's rows as soon as it has them, and is called
 again until it ends. Each writes a line to a log when it begins a part.
 
-Daft isn't installed with moviedreamer. Install it anywhere, and name the place in the environment:
+Daft isn't installed with moviedreamer. Install it anywhere, with what its writer imports, and name the place:
 
-    pip install --no-deps --target DAFT daft==0.7.26 && PYTHONPATH=DAFT python benchmarks/killed.py
+    pip install --no-deps --target DAFT daft==0.7.26 pyiceberg==0.11.1 mmh3 strictyaml tenacity pyroaring
+    PYTHONPATH=DAFT python benchmarks/killed.py
 """
 
 import importlib.util
