@@ -136,7 +136,7 @@ def killed(name: str, folder: Path, films: int, keyframes: int, kills: int, draw
             return None
     found, wanted = Counter(rows(folder / "rows")), films * keyframes
     lost, doubled = wanted - len(found), found.total() - len(found)
-    again = len(begun(log)) - len(todo)
+    again = len(begun(log)) - len(set(begun(log)))
     print(f"{name}: rows lost {lost}, doubled {doubled}; parts begun again {again} of {len(todo)}", flush=True)
     return lost + doubled
 
