@@ -3,9 +3,10 @@
 Each program goes through films in parts of 16 keyframes, writes a part's rows as soon as it has them, and is called
 again until it ends. Each writes a line to a log when it begins a part.
 
-Daft isn't installed with moviedreamer. Install it anywhere, and name the place in the environment:
+Daft isn't installed with moviedreamer. Install it anywhere, with what its writer imports, and name the place:
 
-    pip install --no-deps --target DAFT daft==0.7.26 && PYTHONPATH=DAFT python benchmarks/killed.py
+    pip install --no-deps --target DAFT daft==0.7.26 pyiceberg==0.11.1 mmh3 strictyaml tenacity pyroaring
+    PYTHONPATH=DAFT python benchmarks/killed.py
 """
 
 import importlib.util
@@ -135,7 +136,7 @@ def killed(name: str, folder: Path, films: int, keyframes: int, kills: int, draw
             return None
     found, wanted = Counter(rows(folder / "rows")), films * keyframes
     lost, doubled = wanted - len(found), found.total() - len(found)
-    again = len(begun(log)) - len(todo)
+    again = len(begun(log)) - len(set(begun(log)))
     print(f"{name}: rows lost {lost}, doubled {doubled}; parts begun again {again} of {len(todo)}", flush=True)
     return lost + doubled
 

@@ -35,6 +35,8 @@ KINDS = ("job", "s3", "disk", "process", "clock")
 _WORK = ("ray::Map", "ray::RayTrain", "ray::TrainController")
 _JUMPING_CLOCK = REPOSITORY / "benchmarks/jumping_clock.c"
 _LIMIT = 600.0  # seconds for any part to start
+_AGENT_PORTS = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
+"""Of a node's helpers: a port that is given is not waited for, and Ray ends a node after 15 seconds of waiting."""
 
 
 def free_port() -> int:
@@ -172,7 +174,7 @@ class Stack:
                 self.kill(address, group=True)
             if address not in self.processes:
                 log.unlink(missing_ok=True)
-                ports = ["--dashboard-agent-listen-port", str(free_port())]
+                ports = [word for name in _AGENT_PORTS for word in (f"--{name}-port", str(free_port()))]
                 self.begin(address, *command, *where, *size, *ports)
 
             return "Ray runtime started" in log.read_text()
