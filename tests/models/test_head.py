@@ -119,7 +119,7 @@ def test_each_head_generates_what_the_full_forward_gives(config, guidance):
 
 
 def test_a_point_recalls_nothing():
-    with pytest.raises(ValueError, match=r"head\.kind='regression' can't read what is recalled: set recall=false"):
+    with pytest.raises(ValueError, match=r"head\.kind='regression' can't use recalled tokens: set recall=false"):
         AutoregressiveModel.create(MODEL.model_copy(update={"head": RegressionConfig()}))
 
 
