@@ -27,6 +27,7 @@ _STAGES = {
 _DIFFUSION = """\
 ```python
 from models.autoencoder.autoencoder import DiffusionAutoencoder
+
 DiffusionAutoencoder.from_pretrained(folder)
 ```
 
@@ -34,6 +35,7 @@ DiffusionAutoencoder.from_pretrained(folder)
 _AUTOREGRESSIVE = """\
 ```python
 from models.autoregressive.autoregressive import AutoregressiveModel
+
 AutoregressiveModel.from_pretrained(folder)
 ```
 
