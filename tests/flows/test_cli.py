@@ -156,7 +156,7 @@ def test_show_explains_each_setting_with_its_default() -> None:
     assert settings
     assert all(line.startswith("render.") for line in settings)
     _, lines, _ = _call("show", "studio", "autoregressive.model.width")
-    assert "# token width D; always autoencoder.model.compressor.token_width (default: 256)" in lines
+    assert "# width of a token; always autoencoder.model.compressor.token_width (default: 256)" in lines
     code, _, errors = _call("show", "studio", "rendr")
     assert (code, errors) == (2, "error there is no setting 'rendr': did you mean 'render.seed'?\n")
 

@@ -64,7 +64,7 @@ def test_an_unwritable_cache_says_which_variable_to_set(tmp_path, monkeypatch):
 
 
 def test_rooms_import_without_heavy_libraries():
-    rooms = ["packaged", "detector", "face", "captioner", "writer", "sentence", "vision", "upscaler", "animator"]
+    rooms = ["packaged", "detector", "face", "captioner", "writer", "sentence", "upscaler", "animator"]
     heavy = ("torch", "transformers", "timm", "dlib", "PIL")
     code = f"import sys; {'; '.join(f'import models.{room}' for room in rooms)}; "
     code += f"print([name for name in {heavy} if name in sys.modules])"
