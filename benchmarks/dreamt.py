@@ -3,12 +3,13 @@
     python benchmarks/dreamt.py [--films 8] [--storage FOLDER]
 
 Curates films of evaluation seeds with scripts in the films' own words, and dreams each from its scripts alone with the
-weights that the recipe `laptop` starts from, without any fine-tuning. An oracle that knows colours and shapes, and no
-learned model, tells places (oracle.py); a network that learnt from drawn pictures alone counts people (counting.py),
-and the oracle's count stands beside it. LT is Appendix B's: of the faces of at least 96 of 512 rows that
-the film shows, the share that is recognised as the same person in the dream, brought to the film's size by Lanczos and
-not by super-resolution. Each figure is one JSON line with its 95 % interval, from resampled films; the baseline of a
-dream is the same film dreamt under scripts that were exchanged among its keyframes.
+weights that the recipe `laptop` starts from, without any fine-tuning. An oracle recognises places by colours and
+shapes, without a learned model (oracle.py). A network that was trained on drawn pictures only counts people
+(counting.py); the oracle's own count is printed as well. LT is the one of Appendix B: it takes the film's faces that
+are at least 96 of 512 rows high, and tells in what share of them the same person is recognised in the dream. Dreams are
+brought to the film's size by Lanczos and not by super-resolution. Each figure is one JSON line with its 95 % interval,
+from resampled films; the baseline of a dream is the same film dreamt under scripts that were exchanged among its
+keyframes.
 """
 
 import argparse

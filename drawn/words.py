@@ -137,11 +137,11 @@ def told(truth: Truth, second: int, seed: int) -> Told:
     names = [one.character for one in shown]
     where = truth.where[moment.place]
     place = _one(rng, PLACES[where.kind])
-    sheet = rng.random() < 0.5
+    shot_list = rng.random() < 0.5
     return Told(
-        tuple((_looks if sheet else _character)(rng, name, truth.who[name]) for name in names),
-        (*_scene(rng, moment.place, place, where), *([_one(rng, _size(moment.shot_size))] if sheet else [])),
-        tuple(_plots(rng, moment, names, place, named=sheet)),
+        tuple((_looks if shot_list else _character)(rng, name, truth.who[name]) for name in names),
+        (*_scene(rng, moment.place, place, where), *([_one(rng, _size(moment.shot_size))] if shot_list else [])),
+        tuple(_plots(rng, moment, names, place, noted=shot_list)),
     )
 
 
@@ -239,11 +239,11 @@ def _scene(rng: np.random.Generator, name: str, place: str, where: Where) -> lis
     return said
 
 
-def _plots(rng: np.random.Generator, moment: Second, names: list[str], place: str, named: bool) -> list[str]:
-    """What happens; the framing may be missing where a note names it already."""
+def _plots(rng: np.random.Generator, moment: Second, names: list[str], place: str, noted: bool) -> list[str]:
+    """What happens; if the framing is noted elsewhere, mostly without it."""
     if not names:
-        return [moment.plot, *([] if named and rng.random() < 0.5 else [_one(rng, EMPTY).format(p=_upper(place))])]
-    if named and rng.random() < 0.6:
+        return [moment.plot, *([] if noted and rng.random() < 0.5 else [_one(rng, EMPTY).format(p=_upper(place))])]
+    if noted and rng.random() < 0.6:
         return [moment.plot]
     frame = _one(rng, FRAMES[moment.shot_size]).format(w=listed(names))
     there = "is" if len(names) == 1 else "are"

@@ -172,7 +172,7 @@ def _encode(
 
 def _first(what: str, items: Sequence[T], most: int, notes: list[str]) -> Sequence[T]:
     if len(items) > most:
-        notes.append(f"{len(items)} {what}, of which only the first {most} are used: put the most important ones first")
+        notes.append(f"{len(items)} {what}, but only the first {most} are used: put the most important ones first")
     return items[:most]
 
 

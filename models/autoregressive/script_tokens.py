@@ -46,8 +46,8 @@ class FrameScript:
         sentences: [S, width of the sentence encoder] float32.
         kinds: [S] int8: 0 character, 1 scene element, 2 plot.
         faces: [F, width of the face embedder] float32; the i-th face belongs to the i-th sentence about a character.
-        face_choices: for each face the embeddings [width] of the same character in other keyframes, of which training
-            takes one at random (face embedding randomisation); empty if there are none.
+        face_choices: for each face, the embeddings [width] of the same character in other keyframes; empty if there are
+            none. Training picks one at random (face embedding randomisation).
         face_boxes: [F, 4] float32: x0, y0, x1, y1 of each face in 0-1; no rows if they are unknown.
     """
 

@@ -84,7 +84,7 @@ class DeepseekVl:
         return joined(frames, captions)
 
     def _caption(self, subject: Subject, reply: Reply) -> Caption:
-        """The reply. If it is unusable, the model is told why and asked again."""
+        """The caption from a reply; if it is unusable, the model is told the reason and asked again."""
         for _ in range(self.config.answers - 1):
             if not (reason := fault(reply.text, reply.cut)):
                 break

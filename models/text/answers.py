@@ -169,7 +169,7 @@ _AN_AI = re.compile(
 _DANGLING = re.compile(r"(?:\b(?:an?|the|and|or|while)|:)$", re.I)
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”')
 _OFTEN = 3  # repetitions of a sentence that show that the model repeats itself
-_LOOP = 7  # so many words in a row, of which half were said before, show it too
+_LOOP = 7  # words in a row of which half occurred before: the model repeats itself
 _FEWEST = 4  # a sentence with at least this many words of the prompt must be copied from it
 
 _COMMAS = re.compile(r'("(?:\\.|[^"\\])*"?)|,(?=\s*[\]}])', re.S)

@@ -226,7 +226,7 @@ class DecoderTraining:
 
 
 def _read(scripted: Scripted, rows: Sequence[int], mirrored_B: Tensor) -> tuple[Sequence[FrameScript], Tensor]:
-    """Scripts and tokens_BLD of keyframes, some of which are mirrored."""
+    """Scripts and tokens_BLD of keyframes; those in `mirrored_B` are mirrored."""
     scripts, tokens_BLD = scripted.read(rows)
     if not mirrored_B.any():
         return scripts, tokens_BLD

@@ -70,7 +70,7 @@ def test_of_forty_characters_the_first_five_enter():
     script, notes = one(characters=people(40), plots=("They wait.",))
     assert (script.kinds == CHARACTER).sum() == len(script.faces) == 5
     assert np.array_equal(script.sentences[0], Hashed().encode(["He is person 0."])[0])
-    assert notes == ["keyframe 1: 40 characters, of which only the first 5 are used: put the most important ones first"]
+    assert notes == ["keyframe 1: 40 characters, but only the first 5 are used: put the most important ones first"]
 
 
 def test_too_many_scene_elements_and_plots():
