@@ -46,7 +46,7 @@ class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     pixel_weight: float = Field(0.0, ge=0, description="weight of l1 in pixels in the coarse head's loss")
     face_weight: float = Field(0.0, ge=0, description="extra weight of faces in the coarse head's loss")
     adversarial_weight: float = Field(
-        0.0, ge=0, description="weight of the critic in the loss, with which one step must draw the picture; 0: none"
+        0.0, ge=0, description="weight of a critic's loss of pictures drawn in one step; 0: no critic, but eq. 2"
     )
     average: float = Field(0.95, ge=0, lt=1, description="decay of the exported EMA of the weights; 0: none")
     seed: int = Field(0, description="seed of all random draws")
@@ -137,8 +137,10 @@ class DecoderTraining:
         return self._batch(self.told, rows_B, mirrored_B, random, whole=False)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Eq. 2, plus the coarse head's loss if there is one; in the warm-up only the latter. With a critic, instead of
-        eq. 2, the loss of pictures that are drawn in one step, and the critic's."""
+        """Eq. 2, plus the coarse head's loss if there is one; in the warm-up only the latter.
+
+        With a critic: the losses of what is drawn in one step, in the warm-up by the coarse head.
+        """
         return self._loss(self.module.live, self.told.views, batch, step, self.critic)
 
     @torch.no_grad()
@@ -202,24 +204,27 @@ class DecoderTraining:
         )
         decoder, config, diffusion = model.decoder, self.config, model.config.diffusion
         condition = decoder.condition(tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, sizes_B6)
-        weights_BHW = keep_B[:, None, None] * (1 + config.face_weight * faces_BHW)
-        made_BCHW, terms, total = condition.coarse_BCHW, dict[str, Tensor](), latents_BCHW.new_zeros(())
+        weights_BHW = 1 + config.face_weight * faces_BHW
+        if self.critic:
+            drawn_BCHW = condition.coarse_BCHW
+            if drawn_BCHW is None or step >= config.warmup_steps:
+                drawn_BCHW = draw_once(decoder, diffusion, noise_BCHW, condition)
+            total = coarse_loss(model.codec, drawn_BCHW, latents_BCHW, config.pixel_weight, weights_BHW)
+            terms = {"drawn": total.detach()}
+            if critic is None:
+                return total, terms
+            originals, drawn = (cut(model.codec.pixels(some), boxes_N4) for some in (latents_BCHW, drawn_BCHW))
+            adversarial, more = adversarial_loss(critic, originals, drawn, whose_NG, config.adversarial_weight)
+            return total + adversarial, terms | more
+        terms, total = dict[str, Tensor](), latents_BCHW.new_zeros(())
         if step >= config.warmup_steps:
-            if self.critic:
-                made_BCHW = draw_once(decoder, diffusion, noise_BCHW, condition)
-                total = coarse_loss(model.codec, made_BCHW, latents_BCHW, config.pixel_weight, weights_BHW)
-                terms["drawn"] = total.detach()
-            else:
-                total = diffusion_loss(decoder, diffusion, latents_BCHW, noise_BCHW, timestep_B, condition)
-                terms["diffusion"] = total.detach()
+            total = diffusion_loss(decoder, diffusion, latents_BCHW, noise_BCHW, timestep_B, condition)
+            terms["diffusion"] = total.detach()
         if condition.coarse_BCHW is not None:
+            weights_BHW = keep_B[:, None, None] * weights_BHW
             coarse = coarse_loss(model.codec, condition.coarse_BCHW, latents_BCHW, config.pixel_weight, weights_BHW)
             total = total + config.coarse_weight * coarse
             terms["coarse"] = coarse.detach()
-        if critic and made_BCHW is not None:
-            originals, drawn = (cut(model.codec.pixels(some), boxes_N4) for some in (latents_BCHW, made_BCHW))
-            loss, more = adversarial_loss(critic, originals, drawn, whose_NG, config.adversarial_weight)
-            total, terms = total + loss, terms | more
         return total, terms
 
     @torch.no_grad()
