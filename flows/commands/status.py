@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from flows.commands.outputs import refuse_to_replace, write_text
 from flows.display.shown import shown
 from storage.errors import ConfigError, StorageError
 from storage.movies.encoder import ffmpeg_program
@@ -20,6 +21,7 @@ from storage.printable import printable
 from storage.root import Storage
 
 _WATCH_EVERY = 5.0  # seconds
+_MADE_BY = '<meta name="generator" content="moviedreamer status">'
 
 Status = dict[str, Any]
 """What `status --json` prints: tables, snapshots, checkpoints, movies, rejects, each sorted; and the ffmpeg in use."""
@@ -113,14 +115,19 @@ def show_all(storage: Storage, watch: bool = False, html: Path | None = None) ->
     Args:
         watch: print again every five seconds, until Ctrl-C.
         html: file for the same output as a page.
+
+    Raises:
+        ConfigError: `html` can't be written, or is there and no such page.
     """
+    if html:
+        refuse_to_replace(html, "--html", lambda data: _MADE_BY.encode() in data)
     page = Console(highlight=False, record=html is not None)
     while True:
         if watch:
             page.clear()
         _show_once(storage, page)
         if html:
-            page.save_html(str(html))
+            write_text(html, page.export_html().replace("<head>", f"<head>\n{_MADE_BY}", 1))
         if not watch:
             return
         time.sleep(_WATCH_EVERY)
