@@ -4,8 +4,6 @@ The film falls into two halves that play in the same places with the same people
 Positions are in frame heights, x = 0 in the frame's middle; scales are half a head's height in frame heights.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -174,7 +172,7 @@ def write(seed: int, seconds: int, aspect: float) -> Script:
     places = places_of(seed, min(4, *(len(n) for n in lengths)))
     thing = str(rng.choice(THINGS))
     title = str(rng.choice(TITLES)).format(T=thing.title(), A=people[0].name, p=places[0].name.removeprefix("the "))
-    still = Move((0.0, 0.0, 1.0), (0.10, -0.02, 1.22), (float(rng.uniform(-0.3, 0.1)), 0.0, 1.15))
+    still = Move((0.0, 0.0, 1.0), (0.10, -0.02, 1.22), (rng.uniform(-0.3, 0.1), 0.0, 1.15))
     shots = [Shot(0, 0, card, "title", 0, "card", (), still, f"The title: {title}.")]
     for (start, _), parts, slots in zip(spans, lengths, halves, strict=True):
         order = rng.permutation(len(places))
@@ -191,7 +189,7 @@ def write(seed: int, seconds: int, aspect: float) -> Script:
                 )
             )
             start += parts[k]
-    last = replace(still, start=still.end, end=still.start, view=(float(rng.uniform(-0.1, 0.3)), 0.0, 1.25))
+    last = replace(still, start=still.end, end=still.start, view=(rng.uniform(-0.1, 0.3), 0.0, 1.25))
     shots.append(Shot(len(shots), seconds - card, seconds, "end", len(places) - 1, "card", (), last, "The end."))
     return Script(seed, seconds, title, people, places, tuple(shots))
 
@@ -231,20 +229,20 @@ def _casting(rng: np.random.Generator, slots: list[tuple[str, int]], people: int
 def _role(rng: np.random.Generator, who: int, place: int, count: int, size: str, person: Person, aspect: float) -> Role:
     side = {1: (0,), 2: (-1, 1), 3: (-1, 1, 0)}[count][place]
     gesture = str(rng.choice(GESTURES if FRAMINGS[size].focus != "blurred" else GESTURES[:1]))
-    yaw, smile, phase = float(rng.uniform(-0.5, 0.5)), float(rng.choice([0.0, 0.3, 0.7])), float(rng.uniform(0, 6.28))
+    yaw, smile, phase = rng.uniform(-0.5, 0.5), float(rng.choice([0.0, 0.3, 0.7])), rng.uniform(0, 6.28)
     if side:
         yaw = -0.45 * side
     if size in CLOSE or size == "close two-shot":
         far, low, high, y = CLOSE.get(size, (0.02, 0.175, 0.195, 0.47))
         x = (0.22 * side + rng.uniform(-far, far, 2)) * aspect
-        y, scale = y + float(rng.uniform(-0.025, 0.025)), float(rng.uniform(low, high))
+        y, scale = y + rng.uniform(-0.025, 0.025), rng.uniform(low, high)
         return Role(who, float(x[0]), float(x[1]), y, scale, yaw, smile, gesture, False, True, phase)
     if size == "medium":
         centre = side * rng.uniform(0.19, 0.23) if side else rng.uniform(-0.16, 0.16)
         x = (centre + rng.uniform(-0.05, 0.05, 2)) * aspect
-        y = float(rng.uniform(0.40, 0.44)) + 0.03 * (1.0 - person.look.tall)
+        y = rng.uniform(0.40, 0.44) + 0.03 * (1.0 - person.look.tall)
         return Role(
-            who, float(x[0]), float(x[1]), y, float(rng.uniform(0.138, 0.155)), yaw, smile, gesture, False, True, phase
+            who, float(x[0]), float(x[1]), y, rng.uniform(0.138, 0.155), yaw, smile, gesture, False, True, phase
         )
     scale = float(rng.uniform(0.060, 0.068) if size == "wide" else rng.uniform(0.043, 0.049))
     low, high = {1: (-0.28, 0.28), 2: (0.08, 0.36), 3: (0.20, 0.36) if side else (-0.06, 0.06)}[count]
@@ -270,8 +268,8 @@ def _move(rng: np.random.Generator, size: str, people: int) -> Move:
         "pull": ((way * reach * 0.3, 0.0, zoom), (0.0, 0.0, 1.0)),
         "drift": ((-way * reach * 0.7, 0.02, 1.0), (way * reach * 0.7, -0.02, 1.0 + 0.6 * (zoom - 1))),
     }[kind]
-    x = float(rng.uniform(-framing.spread, framing.spread))
-    return Move(start, end, (x, framing.lift, framing.near * float(rng.uniform(1.0, 1.12))))
+    x = rng.uniform(-framing.spread, framing.spread)
+    return Move(start, end, (x, framing.lift, framing.near * rng.uniform(1.0, 1.12)))
 
 
 def _plot(rng: np.random.Generator, people: tuple[Person, ...], who: tuple[int, ...], place: Place, thing: str) -> str:

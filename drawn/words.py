@@ -3,8 +3,6 @@
 Each moment can be said in many ways; a number picks one. Nothing is said that the truth does not know.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -161,7 +159,7 @@ class _Parts:
     plain: str
 
     @classmethod
-    def of(cls, rng: np.random.Generator, who: Who) -> _Parts:
+    def of(cls, rng: np.random.Generator, who: Who) -> "_Parts":
         hair = STYLES[who.style] if rng.random() < 0.5 else SHORTER.get(who.style, STYLES[who.style])
         more = [BEARDS[who.beard].format(who.hair), GLASSES[who.glasses]]
         sex = "woman" if who.woman else "man"
