@@ -13,6 +13,7 @@ from drawn.body import GESTURES
 from drawn.casting import cast
 from drawn.people import Person
 from drawn.places import Place, places_of
+from drawn.words import PLOTS
 
 Kind = Literal["title", "scene", "end"]
 
@@ -114,47 +115,6 @@ SLOTS = (  # what a half shows in turn, one of each: a framing and how many peop
     (("wide", 1), ("very wide", 1), ("very wide", 3)),
     (("medium", 2), ("close two-shot", 2)),
 )
-PLOTS = {
-    0: (
-        "{P} lies still and empty; somewhere here the {t} is hidden.",
-        "Nobody is in sight at {p}; the light changes slowly.",
-        "Nothing moves at {p}, {n}.",
-        "The camera glides over {p} before anybody comes.",
-        "{P} waits for whoever will come for the {t}.",
-    ),
-    1: (
-        "{A} thinks about the {t} {w}.",
-        "{A} looks around {w} and listens.",
-        "{A} waits alone {w}, hoping for news of the {t}.",
-        "{A} remembers where the {t} was last seen.",
-        "{A} makes up {h} mind {w}.",
-        "{A} has lost the {t} and tells nobody.",
-        "{A} walks up and down {w}, deep in thought.",
-        "{A} hears steps behind {o} {w}.",
-        "{A} says aloud what {s} has kept to {r} for years.",
-        "{A} smiles, for the {t} cannot be far.",
-        "{A} promises {r} to find the {t}.",
-    ),
-    2: (
-        "{A} and {B} talk about the {t} {w}.",
-        "{A} asks {B} for help {w}.",
-        "{A} and {B} set out together {w}.",
-        "{B} tells {A} a secret about the {t}.",
-        "{A} meets {B} {w}, and they make a plan.",
-        "{A} and {B} quarrel over the {t} {w}.",
-        "{A} shows {B} where the {t} lay hidden.",
-        "{B} does not believe a word of what {A} says.",
-        "{A} thanks {B} {w} for the {t}.",
-        "{A} and {B} have not met for years and hardly know what to say.",
-    ),
-    3: (
-        "{A}, {B} and {C} look for the {t} {w}.",
-        "{A} brings {B} and {C} together {w}.",
-        "{A} and {B} follow {C} {w}.",
-        "{A} tells {B} and {C} the story of the {t}.",
-        "{A}, {B} and {C} say goodbye {w}.",
-    ),
-}
 PRONOUNS = {"she": ("she", "her", "her", "herself"), "he": ("he", "him", "his", "himself")}
 
 
@@ -273,7 +233,7 @@ def _move(rng: np.random.Generator, size: str, people: int) -> Move:
 
 
 def _plot(rng: np.random.Generator, people: tuple[Person, ...], who: tuple[int, ...], place: Place, thing: str) -> str:
-    text = str(rng.choice(PLOTS[len(who)]))
+    text = str(rng.choice(PLOTS[str(len(who))]))
     names = dict(zip("ABC", [people[w].name for w in who], strict=False))
     she, her, hers, herself = PRONOUNS[people[who[0]].pronoun] if who else ("", "", "", "")
     name = place.name[0].upper() + place.name[1:]

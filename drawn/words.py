@@ -18,6 +18,9 @@ REVISION = "2"  # of the phrases
 NUMBERS = ("Nobody", "One person", "Two people", "Three people")
 _SAID: dict[str, dict[str, list[str]]] = json.loads(files("drawn").joinpath("words.json").read_text())
 PLACES, TIMES, FALLS, FRAMES = _SAID["places"], _SAID["times"], _SAID["falls"], _SAID["frames"]
+PLOTS = _SAID["plots"]
+"""What happens in a shot, by the number of people in it."""
+
 PLAIN = {"stripes": "striped jumper"}
 SHORTER = {"afro": "{1} {0} afro", "bob": "{1} {0} bob", "curls": "{} curls", "fringe": "{1} {0} fringe"}  # than STYLES
 EMPTY = ("Nobody is there.", "No people.", "{p}, empty.", "The place lies empty.")
