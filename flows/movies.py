@@ -135,7 +135,7 @@ def storyboard(run: Run, data: Snapshot, work: Work, name: str, metrics: str) ->
     """Writes the page of a movie and publishes both; returns their URLs and that of the figures."""
     with reported("storyboard") as progress:
         urls = tasks.movies.storyboard.run(run.settings.storyboard, run.storage, data, work, name, metrics, progress)
-    lines = "\n".join([*(f"- {link(url.rsplit('/', 1)[-1], url)}" for url in urls), *publish.told(run.storage, name)])
+    lines = "\n".join([*(f"- {link(url.rsplit('/', 1)[-1], url)}" for url in urls), *publish.notes(run.storage, name)])
     titles = tasks.shown.listed([film.name for film in data.of_part("test")])
     show_markdown(
         "movie", f"# {in_markdown(titles)}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures"

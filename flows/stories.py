@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.display.artifacts import show_markdown, show_rows
 from flows.display.shown import in_markdown, link
-from flows.rendering import QUALITY, REPORT, Report, measured, render, told
+from flows.rendering import QUALITY, REPORT, Report, in_words, measured, render
 from flows.run import References, Run, documented, opened
 from flows.server.rescue import HOOKS
 from storage.errors import ConfigError
@@ -46,7 +46,7 @@ def queued(run: Run, sources: Sequence[str]) -> Report:
     """Renders the stories that the queue has not finished, and shows the estimate and the outcomes."""
     expected = render(run, sources, dry=True, queued=True).estimate
     pieces = [{"stage": stage, "pieces": count} for stage, count in expected.pieces.items()]
-    show_rows("expected", pieces, f"To be made: {told(expected)}")
+    show_rows("expected", pieces, f"To be made: {in_words(expected)}")
     report = render(run, sources, queued=True)
     rows = [
         {"story": one.name, "title": one.title, "state": one.state, "said": one.error or one.movie}

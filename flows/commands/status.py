@@ -150,7 +150,7 @@ def show(found: Status, console: Console) -> None:
             f"{row['model']} {row['fingerprint']}: {'finished' if row['finished'] else 'stopped'} at step {row['step']}"
             for row in found["checkpoints"]
         ],
-        "Movies": [line for row in found["movies"] for line in _told(row)],
+        "Movies": [line for row in found["movies"] for line in _movie_lines(row)],
         "Left out or damaged": [
             f"{row['source']} ({row['reason']}, {row['stage']}): {row['detail']}" for row in found["rejects"]
         ],
@@ -161,7 +161,7 @@ def show(found: Status, console: Console) -> None:
             console.print(f"  {shown(row)}", soft_wrap=True)
 
 
-def _told(movie: dict[str, Any]) -> Iterator[str]:
+def _movie_lines(movie: dict[str, Any]) -> Iterator[str]:
     if "title" in movie:
         length = f"{movie['keyframes']} keyframes, {movie['seconds']:g} s"
         yield f"{movie['movie']}: movies/{movie['movie']}/movie.mp4 of the script {printable(movie['title'])}, {length}"
