@@ -47,6 +47,7 @@ def status(storage: Storage) -> Status:
     rows = tables.count()
     if not storage.record.exists and not any(rows.values()) and storage.list(""):
         raise StorageError(f"{storage.base!r} is not a storage: name one with --storage")
+    home = storage.base.rstrip("/") + "/"
     counts = {name: count for name, count in rows.items() if name not in ("work", "rejects")}
     return {
         "tables": counts,
@@ -57,7 +58,7 @@ def status(storage: Storage) -> Status:
         ],
         "rejects": sorted(
             (
-                {key: _relative(storage, getattr(reject, key)) for key in ("source", "stage", "reason", "detail")}
+                {key: getattr(reject, key).replace(home, "") for key in ("source", "stage", "reason", "detail")}
                 for reject in tables.rejects()
             ),
             key=lambda reject: tuple(reject.values()),
@@ -103,10 +104,6 @@ def _ffmpeg() -> dict[str, str]:
     except ConfigError as error:
         return {"problem": str(error)}
     return {"version": program.version, "path": program.path}
-
-
-def _relative(storage: Storage, text: str) -> str:
-    return text.replace(storage.base.rstrip("/") + "/", "")
 
 
 def show_all(storage: Storage, watch: bool = False, html: Path | None = None) -> None:
@@ -156,8 +153,11 @@ def show(found: Status, console: Console) -> None:
     console.print(table)
     lines = {
         "Snapshots": [f"{row['snapshot']}: {', '.join(map(printable, row['films']))}" for row in found["snapshots"]],
-        "Checkpoints": [f"{row['model']} {row['fingerprint']}: {_state(row)}" for row in found["checkpoints"]],
-        "Movies": [line for row in found["movies"] for line in _told(row)],
+        "Checkpoints": [
+            f"{row['model']} {row['fingerprint']}: {'finished' if row['finished'] else 'stopped'} at step {row['step']}"
+            for row in found["checkpoints"]
+        ],
+        "Movies": [line for row in found["movies"] for line in _movie_lines(row)],
         "Left out or damaged": [
             f"{row['source']} ({row['reason']}, {row['stage']}): {row['detail']}" for row in found["rejects"]
         ],
@@ -168,7 +168,7 @@ def show(found: Status, console: Console) -> None:
             console.print(f"  {shown(row)}", soft_wrap=True)
 
 
-def _told(movie: dict[str, Any]) -> Iterator[str]:
+def _movie_lines(movie: dict[str, Any]) -> Iterator[str]:
     if "title" in movie:
         length = f"{movie['keyframes']} keyframes, {movie['seconds']:g} s"
         yield f"{movie['movie']}: movies/{movie['movie']}/movie.mp4 of the script {printable(movie['title'])}, {length}"
@@ -176,7 +176,3 @@ def _told(movie: dict[str, Any]) -> Iterator[str]:
         newest = f", the newest of {printable(movie['newest_of'])!r}" if "newest_of" in movie else ""
         yield f"{movie['movie']}: {', '.join(movie['files'])}{newest}"
     yield from (f"  note: {note}" for note in movie.get("notes", []))
-
-
-def _state(checkpoint: dict[str, Any]) -> str:
-    return f"{'finished' if checkpoint['finished'] else 'stopped'} at step {checkpoint['step']}"

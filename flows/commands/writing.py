@@ -63,7 +63,7 @@ def write_story(
     if parse(text.encode(), path.name) != story:
         raise AssertionError(f"the story of {synopsis} doesn't read back as it was written")
     write_text(path, text)
-    return _told(path, story, added)
+    return _written(path, story, added)
 
 
 def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written:
@@ -98,7 +98,7 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
         raise ConfigError(f"{printable(str(folder))!r} can't be written: {error.strerror}") from None
     if read(path) != made.story:
         raise AssertionError(f"the story of {film!r} doesn't read back as it was written")
-    return _told(path, made.story, ())
+    return _written(path, made.story, ())
 
 
 def show(written: Written, console: Console, as_json: bool) -> None:
@@ -113,7 +113,7 @@ def show(written: Written, console: Console, as_json: bool) -> None:
     console.print(printable_lines(f"{written.path}: {counted}{who}"), markup=False, soft_wrap=True)
 
 
-def _told(path: Path, story: "Story", added: Sequence[str]) -> Written:
+def _written(path: Path, story: "Story", added: Sequence[str]) -> Written:
     shots = [one.shot for one in story.shots()]
     keyframes = sum(max(1, len(shot.plots)) for shot in shots)
     names = tuple(one.name for one in story.cast)

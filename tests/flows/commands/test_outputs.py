@@ -53,7 +53,7 @@ def test_own_reports_are_replaced_and_others_are_not(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     assert evaluation.write([report("a")], path) == evaluation.write([report("b")], path) == [path]
     (tmp_path / "report-b.json").write_text("{}")
-    with pytest.raises(ConfigError, match="report-b.json' already exists"):
+    with pytest.raises(ConfigError, match=r"report-b\.json' already exists"):
         evaluation.write([report("a"), report("b")], path)
     assert not (tmp_path / "report-a.json").exists()
 
