@@ -1,7 +1,5 @@
 """A body below the head: neck, clothes, arms in a few gestures, legs in a walk; in head units, the eyes at (0, 0)."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The camera: where it looks at a moment, how far each depth moves with it, and a place seen through it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2
@@ -24,7 +22,7 @@ class Camera:
     view: tuple[float, float, float]
 
     @classmethod
-    def at(cls, shot: Shot, time: float) -> Camera:
+    def at(cls, shot: Shot, time: float) -> "Camera":
         """The camera of a shot at `time` seconds of the film."""
         u = (time - shot.start) / (shot.end - shot.start)
         u = 0.75 * u + 0.25 * u * u * (3 - 2 * u)
@@ -46,7 +44,7 @@ class Backdrop:
     before: tuple[tuple[Sprite, float], ...]
 
     @classmethod
-    def of(cls, layers: Layers, focus: str) -> Backdrop:
+    def of(cls, layers: Layers, focus: str) -> "Backdrop":
         """Wide shots keep all depths separate; nearer shots merge and blur them."""
         c = layers.canvas
         ground = (_cut(c, layers.ground), PARALLAX["ground"])

@@ -1,7 +1,5 @@
 """Title cards: a darkened view of a place with letters, a line that grows, and a light that passes."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import cast
 

@@ -1,7 +1,5 @@
 """The cast of a seed's film: people with random looks, different enough not to be confused."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import count
 
@@ -73,7 +71,7 @@ def cast(seed: int, most: int = MOST) -> tuple[Person, ...]:
     for i in range(number):
         look = _another(rng, looks, held=holds_out(seed) and i < 2)
         top, accent = (CLOTHS[str(c)] for c in (cloths[i], cloths[i + number]))
-        looks.append(replace(look, top=scaled(top, float(rng.uniform(0.95, 1.05))), accent=accent))
+        looks.append(replace(look, top=scaled(top, rng.uniform(0.95, 1.05)), accent=accent))
     people = [Person(str((hers if look.woman else his).pop()), look) for look in looks]
     return tuple(people[i] for i in rng.permutation(number))
 
@@ -92,7 +90,7 @@ def _another(rng: np.random.Generator, looks: list[Look], held: bool) -> Look:
 
 
 def _held(look: Look, rng: np.random.Generator, woman: bool) -> Look:
-    skin = _skin(float(rng.uniform(0, 0.25)))
+    skin = _skin(rng.uniform(0, 0.25))
     if woman:
         return replace(draw(rng, woman=True), skin=skin, hair=HAIRS["blond"], style="bun", age=0.0)
     style = str(rng.choice(["short", "curls", "slick"]))
@@ -115,7 +113,7 @@ def draw(rng: np.random.Generator, woman: bool | None = None) -> Look:
     """One person, of a sex or of any; clothes' colours are left to the cast."""
 
     def between(low: float, high: float) -> float:
-        return float(rng.uniform(low, high))
+        return rng.uniform(low, high)
 
     woman = bool(rng.random() < 0.5) if woman is None else woman
     dark = between(0, 1)

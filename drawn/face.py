@@ -1,7 +1,5 @@
 """A head: skin lit as a height field, eyes, brows, nose, mouth, beard, glasses; turned a little by its own depth."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import lru_cache
 from typing import cast

@@ -1,7 +1,5 @@
 """What is painted on a face: eyes, nose, mouth, beard and glasses."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

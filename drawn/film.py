@@ -3,8 +3,6 @@
 python -m drawn.film OUT.mp4 --seed 7 --seconds 96
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import time as clock

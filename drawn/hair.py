@@ -1,7 +1,5 @@
 """Hair: the shapes of the styles, strands that run from the crown, and what hangs behind the head."""
 
-from __future__ import annotations
-
 import json
 from functools import cache, lru_cache
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """The open places: each painter returns far, mid, ground and near pictures [H, W, 4]."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from drawn.moods import HORIZON, Mood
@@ -15,7 +13,7 @@ Four = tuple[Array, Array, Array, Array]
 def harbour(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     """A quay before the sea."""
     far = sky(canvas, rng, mood.high, mood.low, HORIZON - 0.06, mood.cloud)
-    sun = float(rng.uniform(-0.5, 0.5))
+    sun = rng.uniform(-0.5, 0.5)
     canvas.fill(far, ellipse(sun, 0.40, 0.055, 0.055), mood.sun, 1.0, 0.003)
     glow(canvas, far, sun, 0.40, 0.5, mood.sun, 0.55)
     haze = blend(mood.low, mood.high, 0.45)
@@ -46,7 +44,7 @@ def harbour(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
 def _boat(canvas: Canvas, mid: Array, rng: Rng, mood: Mood, x: float) -> None:
     """A sailing boat at its mooring."""
     s = rng.uniform(0.8, 1.25)
-    hull = blend((0.5, 0.2, 0.15), (0.15, 0.3, 0.4), float(rng.random()))
+    hull = blend((0.5, 0.2, 0.15), (0.15, 0.3, 0.4), rng.random())
     y = 0.655
     canvas.fill(mid, stroke([(x, y - 0.04), (x, y - 0.36 * s)], 0.010), (0.30, 0.22, 0.16))
     canvas.fill(
@@ -100,7 +98,7 @@ def forest(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
                 26,
             )
         ridge(canvas, far, rng, 0.64 + 0.03 * layer, 0.07, 20, scaled(tone, 0.95), tone)
-    glow(canvas, far, float(rng.uniform(-0.6, 0.6)), 0.15, 0.75, (1.0, 0.95, 0.6), 0.55)
+    glow(canvas, far, rng.uniform(-0.6, 0.6), 0.15, 0.75, (1.0, 0.95, 0.6), 0.55)
     mid = canvas.blank()
     for at in np.linspace(canvas.left, canvas.right, 9) + rng.uniform(-0.12, 0.12, 9):
         trunk(canvas, mid, rng, float(at), 0.70 + rng.uniform(-0.03, 0.03), rng.uniform(0.07, 0.13), (0.27, 0.19, 0.13))
@@ -147,25 +145,25 @@ def mountain(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
         ridge(canvas, far, rng, 0.60 + 0.03 * k, 0.13 - 0.02 * k, 5 + 8 * k, tone2, blend(tone2, mood.low, 0.4))
     mid = canvas.blank()
     for _ in range(26):
-        px = float(rng.uniform(canvas.left, canvas.right))
+        px = rng.uniform(canvas.left, canvas.right)
         pine(
             canvas,
             mid,
             px,
-            0.70 + float(rng.uniform(-0.02, 0.02)),
-            float(rng.uniform(0.18, 0.38)),
-            scaled(blend((0.10, 0.26, 0.19), mood.low, 0.1), float(rng.uniform(0.8, 1.1))),
+            0.70 + rng.uniform(-0.02, 0.02),
+            rng.uniform(0.18, 0.38),
+            scaled(blend((0.10, 0.26, 0.19), mood.low, 0.1), rng.uniform(0.8, 1.1)),
         )
-    hx = float(rng.uniform(-0.8, 0.5))
+    hx = rng.uniform(-0.8, 0.5)
     house(canvas, mid, rng, hx, 0.72, 0.30, 0.14, (0.42, 0.27, 0.17), (0.26, 0.15, 0.11), (1.0, 0.82, 0.45))
     ground = floor(
         canvas, rng, 0.70, blend((0.40, 0.58, 0.24), mood.low, 0.12), "grass", blend((0.62, 0.72, 0.42), mood.low, 0.3)
     )
     for _ in range(160):
-        fy = float(rng.uniform(0.74, 1.15))
+        fy = rng.uniform(0.74, 1.15)
         size = 0.004 + 0.010 * (fy - 0.7)
         flower = [(0.95, 0.85, 0.3), (0.95, 0.95, 0.95), (0.85, 0.35, 0.45), (0.55, 0.45, 0.85)][int(rng.integers(4))]
-        canvas.fill(ground, ellipse(float(rng.uniform(canvas.left, canvas.right)), fy, size, size * 0.8, 0, 8), flower)
+        canvas.fill(ground, ellipse(rng.uniform(canvas.left, canvas.right), fy, size, size * 0.8, 0, 8), flower)
     near = canvas.blank()
     blades(canvas, near, rng, 1.22, 0.16, (0.22, 0.36, 0.14), 170)
     return far, mid, ground, canvas.blur(near, 0.004)
@@ -174,12 +172,12 @@ def mountain(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
 def beach(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     """Sand before the open sea."""
     far = sky(canvas, rng, mood.high, mood.low, HORIZON - 0.10, mood.cloud)
-    sun = float(rng.uniform(-0.6, 0.6))
+    sun = rng.uniform(-0.6, 0.6)
     glow(canvas, far, sun, 0.22, 0.5, mood.sun, 0.5)
     canvas.fill(far, ellipse(sun, 0.22, 0.05, 0.05), mood.sun, 1.0, 0.003)
     deep = scaled(blend(mood.high, (0.02, 0.42, 0.50), 0.55), 0.85)
     water(canvas, far, rng, HORIZON - 0.10, deep, blend(mood.low, mood.high, 0.5), mood.sun, sun)
-    island = float(rng.uniform(-1.0, 1.0))
+    island = rng.uniform(-1.0, 1.0)
     canvas.fill(
         far,
         curve([(island - 0.4, 0.502), (island - 0.1, 0.44), (island + 0.15, 0.46), (island + 0.42, 0.502)]),
@@ -192,8 +190,8 @@ def beach(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
         canvas.fill(mid, stroke(foam, width), scaled(mood.grade, 0.95), 0.85, 0.003)
     green = scaled(blend((0.20, 0.42, 0.16), mood.low, 0.1), float(np.mean(mood.grade)))
     for at in (-1.05, -0.45, 0.55, 1.15):
-        px = at + float(rng.uniform(-0.12, 0.12))
-        top = (px + float(rng.uniform(-0.12, 0.12)), float(rng.uniform(0.10, 0.28)))
+        px = at + rng.uniform(-0.12, 0.12)
+        top = (px + rng.uniform(-0.12, 0.12), rng.uniform(0.10, 0.28))
         stem = curve([(px, 0.74), (px + 0.35 * (top[0] - px), 0.5), top], False)
         canvas.fill(mid, stroke(stem, [0.045, 0.032, 0.026]), scaled((0.46, 0.33, 0.22), 0.9))
         canvas.fill(mid, stroke(stem - (0.008, 0), 0.010), (0.66, 0.52, 0.36), 0.6)
@@ -201,7 +199,7 @@ def beach(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
             tip = (top[0] + 0.25 * float(np.cos(a)), top[1] + 0.13 - 0.17 * float(np.sin(a)))
             bend = (top[0] + 0.15 * float(np.cos(a)), top[1] - 0.02 - 0.13 * float(np.sin(a)))
             frond = stroke(curve([top, bend, tip], False), [0.02, 0.05, 0.03, 0.002])
-            canvas.fill(mid, frond, scaled(green, float(rng.uniform(0.75, 1.25))))
+            canvas.fill(mid, frond, scaled(green, rng.uniform(0.75, 1.25)))
     ground = floor(canvas, rng, 0.69, scaled(blend((0.90, 0.78, 0.56), mood.low, 0.15), 0.98), "sand")
     near = canvas.blank()
     for x in map(float, rng.permutation([-1.2, -0.72, 0.0, 0.72, 1.2])[:3]):
@@ -219,13 +217,13 @@ def beach(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
 def desert(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     """Dunes with rocks and cacti."""
     far = sky(canvas, rng, mood.high, mood.low, HORIZON, mood.cloud)
-    sun = float(rng.uniform(-0.6, 0.6))
+    sun = rng.uniform(-0.6, 0.6)
     glow(canvas, far, sun, 0.18, 0.6, mood.sun, 0.6)
     canvas.fill(far, ellipse(sun, 0.18, 0.06, 0.06), mood.sun, 1.0, 0.003)
     shade = float(np.mean(mood.grade))
     red = scaled(blend((0.62, 0.29, 0.18), mood.low, 0.2), shade)
     for x in map(float, rng.permutation([-1.2, -0.6, 0.1, 0.7, 1.3])[:3]):
-        w, top = float(rng.uniform(0.16, 0.28)), float(rng.uniform(0.22, 0.36))
+        w, top = rng.uniform(0.16, 0.28), rng.uniform(0.22, 0.36)
         mesa = [(x - w - 0.08, 0.64), (x - w, top + 0.05), (x - 0.9 * w, top), (x + 0.8 * w, top), (x + w, top + 0.06)]
         canvas.fill(far, [*mesa, (x + w + 0.10, 0.64)], red)
         canvas.fill(far, [(x + 0.3 * w, top), (x + 0.8 * w, top), mesa[-1], (x + w + 0.1, 0.64)], scaled(red, 0.7))
@@ -239,10 +237,10 @@ def desert(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     mid = canvas.blank()
     green = scaled((0.24, 0.42, 0.24), shade)
     for x in (-1.2, -0.75, 0.4, 0.95):
-        px, h = x + float(rng.uniform(-0.2, 0.2)), float(rng.uniform(0.22, 0.40))
+        px, h = x + rng.uniform(-0.2, 0.2), rng.uniform(0.22, 0.40)
         arms = [[(px, 0.75), (px, 0.74 - h)]]
         for s in (-1, 1):
-            y = 0.74 - h * float(rng.uniform(0.35, 0.6))
+            y = 0.74 - h * rng.uniform(0.35, 0.6)
             arms.append([(px, y), (px + s * 0.075, y - 0.01), (px + s * 0.08, y - 0.35 * h)])
         for k, arm in enumerate(arms):
             line = curve(arm, False) if k else np.array(arm)
@@ -252,7 +250,7 @@ def desert(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
             canvas.fill(mid, stroke(moved(line, 0.014, 0), 0.010), scaled(green, 0.6), 0.7)
     ground = floor(canvas, rng, 0.70, sand, "sand")
     for _ in range(14):
-        x, y = float(rng.uniform(canvas.left, canvas.right)), float(rng.uniform(0.76, 1.15))
+        x, y = rng.uniform(canvas.left, canvas.right), rng.uniform(0.76, 1.15)
         size = 0.012 + 0.05 * (y - 0.7)
         canvas.fill(
             ground, ellipse(x + size * 0.4, y + size * 0.35, size * 1.3, size * 0.3), (0.3, 0.2, 0.15), 0.4, 0.006

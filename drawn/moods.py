@@ -1,7 +1,5 @@
 """Times of day and weathers: what they do to the sky and to people."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from functools import cache

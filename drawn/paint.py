@@ -3,8 +3,6 @@
 Pictures are float32 [H, W, 4], red green blue coverage in 0..1, the colours multiplied by the coverage.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -50,6 +48,11 @@ def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0, steps: 
     a = np.linspace(0, 2 * np.pi, steps, endpoint=False)
     u, v = rx * np.cos(a), ry * np.sin(a)
     return np.stack([x + u * np.cos(turn) - v * np.sin(turn), y + u * np.sin(turn) + v * np.cos(turn)], 1)
+
+
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> list[tuple[float, float]]:
+    """The corners of a rectangle between two opposite ones."""
+    return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
 
 
 def stroke(points: Points, widths: float | Sequence[float]) -> Array:
@@ -215,7 +218,7 @@ class Sprite:
     levels: tuple[Array, ...]
 
     @classmethod
-    def of(cls, canvas: Canvas, picture: Array, halves: int = 4) -> Sprite:
+    def of(cls, canvas: Canvas, picture: Array, halves: int = 4) -> "Sprite":
         """Freeze a float picture."""
         levels = [np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)]
         for _ in range(halves):
@@ -227,7 +230,7 @@ class Sprite:
             )
         return cls(canvas, tuple(levels))
 
-    def graded(self, grade: Colour) -> Sprite:
+    def graded(self, grade: Colour) -> "Sprite":
         """The same sprite in another light."""
         gains = (*grade, 1.0)
         assert max(gains) <= 1.0, "a grade only takes light away, so that colours stay within the coverage"

@@ -1,7 +1,5 @@
 """Who plays: a person's looks as numbers, and the words that follow from them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Painted places in three depths; a film plays in four of them, at times of day and in weathers that its seed picks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

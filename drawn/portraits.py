@@ -3,8 +3,6 @@
 python -m drawn.portraits examples/faces
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,12 +1,10 @@
 """What places are painted with: skies, clouds, ridges, trees, houses, windows, water, planks, glows."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import numpy as np
 
-from drawn.paint import Array, Canvas, Colour, blend, curve, ellipse, moved, noise, over, scaled, stroke
+from drawn.paint import Array, Canvas, Colour, blend, curve, ellipse, moved, noise, over, rectangle, scaled, stroke
 
 Rng = np.random.Generator
 
@@ -158,17 +156,8 @@ def trunk(canvas: Canvas, picture: Array, rng: Rng, x: float, foot: float, width
 
 def window(canvas: Canvas, picture: Array, x: float, y: float, w: float, h: float, lit: Colour, frame: Colour) -> None:
     """A window with a cross; (x, y) its upper left corner."""
-    canvas.fill(
-        picture,
-        [
-            (x - w * 0.1, y - w * 0.1),
-            (x + w * 1.1, y - w * 0.1),
-            (x + w * 1.1, y + h + w * 0.12),
-            (x - w * 0.1, y + h + w * 0.12),
-        ],
-        frame,
-    )
-    canvas.fill(picture, [(x, y), (x + w, y), (x + w, y + h), (x, y + h)], lit)
+    canvas.fill(picture, rectangle(x - w * 0.1, y - w * 0.1, x + w * 1.1, y + h + w * 0.12), frame)
+    canvas.fill(picture, rectangle(x, y, x + w, y + h), lit)
     canvas.fill(
         picture, [(x, y + h * 0.5), (x + w, y + h * 0.35), (x + w, y + h), (x, y + h)], scaled(lit, 0.8), 0.7, w * 0.1
     )
@@ -192,10 +181,8 @@ def house(
 ) -> None:
     """A gabled house with rows of windows; (x, foot) its lower left corner."""
     y = foot - h
-    canvas.fill(picture, [(x, y), (x + w, y), (x + w, foot), (x, foot)], wall)
-    canvas.fill(
-        picture, [(x + w * 0.55, y), (x + w, y), (x + w, foot), (x + w * 0.55, foot)], scaled(wall, 0.72), 0.7, w * 0.12
-    )
+    canvas.fill(picture, rectangle(x, y, x + w, foot), wall)
+    canvas.fill(picture, rectangle(x + w * 0.55, y, x + w, foot), scaled(wall, 0.72), 0.7, w * 0.12)
     peak = y - w * rng.uniform(0.35, 0.6)
     canvas.fill(picture, [(x - w * 0.07, y + 0.01), (x + w / 2, peak), (x + w * 1.07, y + 0.01)], roof)
     canvas.fill(picture, [(x + w / 2, peak), (x + w * 1.07, y + 0.01), (x + w * 0.5, y + 0.01)], scaled(roof, 0.7), 0.7)

@@ -4,8 +4,6 @@ The film falls into two halves that play in the same places with the same people
 Positions are in frame heights, x = 0 in the frame's middle; scales are half a head's height in frame heights.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +13,7 @@ from drawn.body import GESTURES
 from drawn.casting import cast
 from drawn.people import Person
 from drawn.places import Place, places_of
+from drawn.words import PLOTS
 
 Kind = Literal["title", "scene", "end"]
 
@@ -116,47 +115,6 @@ SLOTS = (  # what a half shows in turn, one of each: a framing and how many peop
     (("wide", 1), ("very wide", 1), ("very wide", 3)),
     (("medium", 2), ("close two-shot", 2)),
 )
-PLOTS = {
-    0: (
-        "{P} lies still and empty; somewhere here the {t} is hidden.",
-        "Nobody is in sight at {p}; the light changes slowly.",
-        "Nothing moves at {p}, {n}.",
-        "The camera glides over {p} before anybody comes.",
-        "{P} waits for whoever will come for the {t}.",
-    ),
-    1: (
-        "{A} thinks about the {t} {w}.",
-        "{A} looks around {w} and listens.",
-        "{A} waits alone {w}, hoping for news of the {t}.",
-        "{A} remembers where the {t} was last seen.",
-        "{A} makes up {h} mind {w}.",
-        "{A} has lost the {t} and tells nobody.",
-        "{A} walks up and down {w}, deep in thought.",
-        "{A} hears steps behind {o} {w}.",
-        "{A} says aloud what {s} has kept to {r} for years.",
-        "{A} smiles, for the {t} cannot be far.",
-        "{A} promises {r} to find the {t}.",
-    ),
-    2: (
-        "{A} and {B} talk about the {t} {w}.",
-        "{A} asks {B} for help {w}.",
-        "{A} and {B} set out together {w}.",
-        "{B} tells {A} a secret about the {t}.",
-        "{A} meets {B} {w}, and they make a plan.",
-        "{A} and {B} quarrel over the {t} {w}.",
-        "{A} shows {B} where the {t} lay hidden.",
-        "{B} does not believe a word of what {A} says.",
-        "{A} thanks {B} {w} for the {t}.",
-        "{A} and {B} have not met for years and hardly know what to say.",
-    ),
-    3: (
-        "{A}, {B} and {C} look for the {t} {w}.",
-        "{A} brings {B} and {C} together {w}.",
-        "{A} and {B} follow {C} {w}.",
-        "{A} tells {B} and {C} the story of the {t}.",
-        "{A}, {B} and {C} say goodbye {w}.",
-    ),
-}
 PRONOUNS = {"she": ("she", "her", "her", "herself"), "he": ("he", "him", "his", "himself")}
 
 
@@ -174,7 +132,7 @@ def write(seed: int, seconds: int, aspect: float) -> Script:
     places = places_of(seed, min(4, *(len(n) for n in lengths)))
     thing = str(rng.choice(THINGS))
     title = str(rng.choice(TITLES)).format(T=thing.title(), A=people[0].name, p=places[0].name.removeprefix("the "))
-    still = Move((0.0, 0.0, 1.0), (0.10, -0.02, 1.22), (float(rng.uniform(-0.3, 0.1)), 0.0, 1.15))
+    still = Move((0.0, 0.0, 1.0), (0.10, -0.02, 1.22), (rng.uniform(-0.3, 0.1), 0.0, 1.15))
     shots = [Shot(0, 0, card, "title", 0, "card", (), still, f"The title: {title}.")]
     for (start, _), parts, slots in zip(spans, lengths, halves, strict=True):
         order = rng.permutation(len(places))
@@ -191,7 +149,7 @@ def write(seed: int, seconds: int, aspect: float) -> Script:
                 )
             )
             start += parts[k]
-    last = replace(still, start=still.end, end=still.start, view=(float(rng.uniform(-0.1, 0.3)), 0.0, 1.25))
+    last = replace(still, start=still.end, end=still.start, view=(rng.uniform(-0.1, 0.3), 0.0, 1.25))
     shots.append(Shot(len(shots), seconds - card, seconds, "end", len(places) - 1, "card", (), last, "The end."))
     return Script(seed, seconds, title, people, places, tuple(shots))
 
@@ -231,20 +189,20 @@ def _casting(rng: np.random.Generator, slots: list[tuple[str, int]], people: int
 def _role(rng: np.random.Generator, who: int, place: int, count: int, size: str, person: Person, aspect: float) -> Role:
     side = {1: (0,), 2: (-1, 1), 3: (-1, 1, 0)}[count][place]
     gesture = str(rng.choice(GESTURES if FRAMINGS[size].focus != "blurred" else GESTURES[:1]))
-    yaw, smile, phase = float(rng.uniform(-0.5, 0.5)), float(rng.choice([0.0, 0.3, 0.7])), float(rng.uniform(0, 6.28))
+    yaw, smile, phase = rng.uniform(-0.5, 0.5), float(rng.choice([0.0, 0.3, 0.7])), rng.uniform(0, 6.28)
     if side:
         yaw = -0.45 * side
     if size in CLOSE or size == "close two-shot":
         far, low, high, y = CLOSE.get(size, (0.02, 0.175, 0.195, 0.47))
         x = (0.22 * side + rng.uniform(-far, far, 2)) * aspect
-        y, scale = y + float(rng.uniform(-0.025, 0.025)), float(rng.uniform(low, high))
+        y, scale = y + rng.uniform(-0.025, 0.025), rng.uniform(low, high)
         return Role(who, float(x[0]), float(x[1]), y, scale, yaw, smile, gesture, False, True, phase)
     if size == "medium":
         centre = side * rng.uniform(0.19, 0.23) if side else rng.uniform(-0.16, 0.16)
         x = (centre + rng.uniform(-0.05, 0.05, 2)) * aspect
-        y = float(rng.uniform(0.40, 0.44)) + 0.03 * (1.0 - person.look.tall)
+        y = rng.uniform(0.40, 0.44) + 0.03 * (1.0 - person.look.tall)
         return Role(
-            who, float(x[0]), float(x[1]), y, float(rng.uniform(0.138, 0.155)), yaw, smile, gesture, False, True, phase
+            who, float(x[0]), float(x[1]), y, rng.uniform(0.138, 0.155), yaw, smile, gesture, False, True, phase
         )
     scale = float(rng.uniform(0.060, 0.068) if size == "wide" else rng.uniform(0.043, 0.049))
     low, high = {1: (-0.28, 0.28), 2: (0.08, 0.36), 3: (0.20, 0.36) if side else (-0.06, 0.06)}[count]
@@ -270,12 +228,12 @@ def _move(rng: np.random.Generator, size: str, people: int) -> Move:
         "pull": ((way * reach * 0.3, 0.0, zoom), (0.0, 0.0, 1.0)),
         "drift": ((-way * reach * 0.7, 0.02, 1.0), (way * reach * 0.7, -0.02, 1.0 + 0.6 * (zoom - 1))),
     }[kind]
-    x = float(rng.uniform(-framing.spread, framing.spread))
-    return Move(start, end, (x, framing.lift, framing.near * float(rng.uniform(1.0, 1.12))))
+    x = rng.uniform(-framing.spread, framing.spread)
+    return Move(start, end, (x, framing.lift, framing.near * rng.uniform(1.0, 1.12)))
 
 
 def _plot(rng: np.random.Generator, people: tuple[Person, ...], who: tuple[int, ...], place: Place, thing: str) -> str:
-    text = str(rng.choice(PLOTS[len(who)]))
+    text = str(rng.choice(PLOTS[str(len(who))]))
     names = dict(zip("ABC", [people[w].name for w in who], strict=False))
     she, her, hers, herself = PRONOUNS[people[who[0]].pronoun] if who else ("", "", "", "")
     name = place.name[0].upper() + place.name[1:]

@@ -3,8 +3,6 @@
 A shape's colour is red, green and blue, or the name of a colour that whoever draws it chooses, and a factor.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

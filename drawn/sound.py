@@ -3,8 +3,6 @@
 `compose` makes that of a drawn film, `score` that of any parts, as long as they like.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -135,7 +133,7 @@ def _played(part: Part) -> Array:
             at = int(beat * RATE)
             wave = decay * np.sin(2 * np.pi * _hertz(note) * np.arange(length, dtype=np.float32) / RATE)
             m = min(length, n - at)
-            pan = float(rng.uniform(0.3, 0.7))
+            pan = rng.uniform(0.3, 0.7)
             tune[0, at : at + m] += wave[:m] * pan
             tune[1, at : at + m] += wave[:m] * (1 - pan)
     music = 0.10 * pad[None] + 0.35 * tune
@@ -157,7 +155,7 @@ def _hiss(rng: np.random.Generator, n: int, low: float, high: float) -> Array:
 
 def _air(kind: str, rng: np.random.Generator, t: Array) -> Array:
     n = len(t)
-    slow = 0.5 + 0.5 * np.sin(2 * np.pi * t / 5.5 + float(rng.uniform(0, 6)))
+    slow = 0.5 + 0.5 * np.sin(2 * np.pi * t / 5.5 + rng.uniform(0, 6))
     if kind in ("harbour", "beach"):
         return cast(Array, 0.07 * _hiss(rng, n, 200, 1500) * slow**2)
     if kind == "street":

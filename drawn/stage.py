@@ -1,7 +1,5 @@
 """The stage: draws people in front of a place at a moment, returns their boxes, and caches what it paints."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import cv2

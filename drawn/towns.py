@@ -1,11 +1,9 @@
 """The places that people built: each painter returns far, mid, ground and near pictures [H, W, 4]."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from drawn.moods import HORIZON, Mood
-from drawn.paint import Array, Canvas, Colour, blend, curve, ellipse, scaled, stroke
+from drawn.paint import Array, Canvas, Colour, blend, curve, ellipse, rectangle, scaled, stroke
 from drawn.scenery import Rng, floor, glow, gradient, house, pine, ridge, sky, window
 from drawn.shapes import draw
 
@@ -21,13 +19,7 @@ def street(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
     lamp = (1.0, 0.76, 0.38)
     _skyline(canvas, far, rng, mood, lamp)
     mid = canvas.blank()
-    walls: list[Colour] = [
-        (0.42, 0.27, 0.25),
-        (0.28, 0.33, 0.42),
-        (0.46, 0.38, 0.27),
-        (0.30, 0.25, 0.34),
-        (0.24, 0.34, 0.31),
-    ]
+    walls = [(0.42, 0.27, 0.25), (0.28, 0.33, 0.42), (0.46, 0.38, 0.27), (0.30, 0.25, 0.34), (0.24, 0.34, 0.31)]
     dim = 0.62 if mood.word == "at night" else 0.95
     for x, w in (
         (canvas.left - 0.05, 0.55),
@@ -44,7 +36,7 @@ def street(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
             float(x),
             0.72,
             w,
-            float(rng.uniform(0.42, 0.72)),
+            rng.uniform(0.42, 0.72),
             scaled(walls[int(rng.integers(5))], dim),
             (0.16, 0.10, 0.12),
             lamp,
@@ -71,7 +63,7 @@ def _skyline(canvas: Canvas, far: Array, rng: Rng, mood: Mood, lamp: Colour) -> 
     """Houses along the horizon."""
     x = canvas.left
     while x < canvas.right:
-        w = float(rng.uniform(0.16, 0.3))
+        w = rng.uniform(0.16, 0.3)
         house(
             canvas,
             far,
@@ -79,18 +71,14 @@ def _skyline(canvas: Canvas, far: Array, rng: Rng, mood: Mood, lamp: Colour) -> 
             x,
             0.68,
             w,
-            float(rng.uniform(0.25, 0.45)),
+            rng.uniform(0.25, 0.45),
             scaled(blend(mood.low, mood.high, 0.6), 0.7),
             scaled(mood.high, 0.7),
             scaled(lamp, 0.8),
             share_lit=0.35,
         )
         x += w * 0.96
-    canvas.fill(
-        far,
-        [(canvas.left, 0.66), (canvas.right, 0.66), (canvas.right, 0.76), (canvas.left, 0.76)],
-        scaled(mood.high, 0.6),
-    )
+    canvas.fill(far, rectangle(canvas.left, 0.66, canvas.right, 0.76), scaled(mood.high, 0.6))
 
 
 def room(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
@@ -136,22 +124,16 @@ def _curtained_window(canvas: Canvas, far: Array, mood: Mood, wx: float) -> None
 
 def _bookshelf(canvas: Canvas, far: Array, rng: Rng, sx: float) -> None:
     """Five shelves of books."""
-    canvas.fill(far, [(sx - 0.40, -0.05), (sx + 0.40, -0.05), (sx + 0.40, 0.74), (sx - 0.40, 0.74)], (0.24, 0.15, 0.09))
+    canvas.fill(far, rectangle(sx - 0.40, -0.05, sx + 0.40, 0.74), (0.24, 0.15, 0.09))
     for shelf in range(5):
         y0 = -0.02 + shelf * 0.15
-        canvas.fill(
-            far, [(sx - 0.37, y0), (sx + 0.37, y0), (sx + 0.37, y0 + 0.13), (sx - 0.37, y0 + 0.13)], (0.11, 0.07, 0.05)
-        )
+        canvas.fill(far, rectangle(sx - 0.37, y0, sx + 0.37, y0 + 0.13), (0.11, 0.07, 0.05))
         bx = sx - 0.36
         while bx < sx + 0.33:
-            bw, bh = float(rng.uniform(0.018, 0.042)), float(rng.uniform(0.085, 0.12))
-            book = blend((0.62, 0.22, 0.16), (0.16, 0.36, 0.42), float(rng.random()))
-            book = blend(book, (0.85, 0.72, 0.42), float(rng.random()) * 0.6)
-            canvas.fill(
-                far,
-                [(bx, y0 + 0.13 - bh), (bx + bw, y0 + 0.13 - bh), (bx + bw, y0 + 0.13), (bx, y0 + 0.13)],
-                scaled(book, 0.85),
-            )
+            bw, bh = rng.uniform(0.018, 0.042), rng.uniform(0.085, 0.12)
+            book = blend((0.62, 0.22, 0.16), (0.16, 0.36, 0.42), rng.random())
+            book = blend(book, (0.85, 0.72, 0.42), rng.random() * 0.6)
+            canvas.fill(far, rectangle(bx, y0 + 0.13 - bh, bx + bw, y0 + 0.13), scaled(book, 0.85))
             canvas.fill(
                 far, stroke([(bx + bw * 0.2, y0 + 0.135 - bh), (bx + bw * 0.2, y0 + 0.13)], bw * 0.2), (1, 1, 1), 0.18
             )
@@ -184,16 +166,16 @@ def village(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
         pine(
             canvas,
             far,
-            float(rng.uniform(canvas.left, canvas.right)),
-            float(rng.uniform(0.50, 0.64)),
-            float(rng.uniform(0.08, 0.15)),
+            rng.uniform(canvas.left, canvas.right),
+            rng.uniform(0.50, 0.64),
+            rng.uniform(0.08, 0.15),
             blend((0.10, 0.2, 0.24), mood.high, 0.45),
             True,
         )
     mid = canvas.blank()
     x = canvas.left + 0.05
     while x < canvas.right:
-        w = float(rng.uniform(0.26, 0.40))
+        w = rng.uniform(0.26, 0.40)
         wall = [(0.55, 0.25, 0.20), (0.62, 0.48, 0.30), (0.30, 0.36, 0.42), (0.46, 0.33, 0.25)][int(rng.integers(4))]
         house(
             canvas,
@@ -202,22 +184,16 @@ def village(canvas: Canvas, rng: Rng, mood: Mood) -> Four:
             x,
             0.71,
             w,
-            float(rng.uniform(0.16, 0.28)),
+            rng.uniform(0.16, 0.28),
             scaled(blend(wall, mood.high, 0.25), 0.85),
             (0.2, 0.14, 0.14),
             (1.0, 0.80, 0.42),
             True,
         )
-        x += w + float(rng.uniform(0.03, 0.30))
+        x += w + rng.uniform(0.03, 0.30)
     for _ in range(7):
         pine(
-            canvas,
-            mid,
-            float(rng.uniform(canvas.left, canvas.right)),
-            0.73,
-            float(rng.uniform(0.24, 0.36)),
-            (0.09, 0.19, 0.19),
-            True,
+            canvas, mid, rng.uniform(canvas.left, canvas.right), 0.73, rng.uniform(0.24, 0.36), (0.09, 0.19, 0.19), True
         )
     for x in np.linspace(canvas.left, canvas.right, 7):
         glow(canvas, mid, float(x), 0.62, 0.3, (1.0, 0.7, 0.35), 0.18)
@@ -233,11 +209,9 @@ def _stars(canvas: Canvas, far: Array, rng: Rng) -> None:
     for _ in range(120):
         canvas.fill(
             far,
-            ellipse(
-                float(rng.uniform(canvas.left, canvas.right)), float(rng.uniform(-0.2, 0.35)), 0.0025, 0.0025, 0, 6
-            ),
+            ellipse(rng.uniform(canvas.left, canvas.right), rng.uniform(-0.2, 0.35), 0.0025, 0.0025, 0, 6),
             (0.9, 0.93, 1.0),
-            float(rng.uniform(0.3, 1)),
+            rng.uniform(0.3, 1),
         )
 
 

@@ -1,7 +1,5 @@
 """What a drawn film is known to show, second by second; written beside the film and read by tests and benchmarks."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -84,7 +82,7 @@ class Truth:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Truth:
+    def from_json(cls, text: str) -> "Truth":
         """The truth that `to_json` wrote."""
         raw = json.loads(text)
         timeline = tuple(

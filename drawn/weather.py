@@ -1,7 +1,5 @@
 """What drifts through a place: snow, rain, motes of light; each flake's way is a function of time."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import cv2

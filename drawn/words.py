@@ -1,12 +1,12 @@
 """A drawn film's own script, in words that a person would use: who is there, how they look, where, when, what happens.
 
-Each moment can be said in many ways; a number picks one. Nothing is said that the truth does not know.
+words.json says each moment in many ways; a number picks one. Nothing is said that the truth does not know.
 """
 
-from __future__ import annotations
-
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
 
@@ -16,100 +16,11 @@ from drawn.truth import Second, Truth, Where, Who
 REVISION = "2"  # of the phrases
 
 NUMBERS = ("Nobody", "One person", "Two people", "Three people")
-PLACES = {
-    "harbour": (
-        "the harbour",
-        "the quay",
-        "the old harbour with its lighthouse",
-        "a harbour with boats",
-        "a harbour with a lighthouse and moored boats",
-        "the port, with a lighthouse",
-    ),
-    "forest": (
-        "the forest",
-        "the woods",
-        "a forest of tall trees",
-        "a path in the forest",
-        "a forest with a path between the trunks",
-        "tall trees",
-    ),
-    "street": (
-        "the street",
-        "a street of old houses",
-        "the old town",
-        "a cobbled street with lamps",
-        "an old street with houses and lamps",
-        "the lane",
-    ),
-    "room": (
-        "the room",
-        "a room full of books",
-        "a room with a window and a bookshelf",
-        "the library room",
-        "a library",
-        "a study with bookshelves and red curtains",
-    ),
-    "mountain": (
-        "the mountains",
-        "a meadow in the mountains",
-        "the high meadow",
-        "a meadow below snowy peaks",
-        "a mountain meadow with firs",
-        "a green slope in the mountains",
-    ),
-    "village": (
-        "the snowy village",
-        "a village in the snow",
-        "the village",
-        "snow-covered houses",
-        "a village under snow with lit windows",
-        "small houses in deep snow",
-    ),
-    "beach": (
-        "the beach",
-        "a sandy beach",
-        "the beach with its palms",
-        "the seaside",
-        "a beach with palms by the sea",
-        "the sand under the palms",
-    ),
-    "desert": (
-        "the desert",
-        "the dunes",
-        "a desert with red rocks",
-        "a desert with cacti",
-        "a sandy desert with rocks",
-        "red rocks in the sand",
-    ),
-}
-TIMES = {
-    "at dawn": ("It is dawn.", "At dawn.", "The sun rises.", "Early in the morning, at sunrise."),
-    "at noon": ("It is noon.", "At noon.", "Bright daylight under a blue sky.", "In the middle of the day."),
-    "at dusk": ("It is dusk.", "At dusk.", "The sun sets.", "At sunset, the sky is red."),
-    "at night": ("It is night.", "At night.", "It is dark.", "In the middle of the night."),
-    "on a grey day": ("It is a grey day.", "On a grey day.", "The sky is grey.", "It is cloudy."),
-    "in the morning": ("It is morning.", "In the morning.", "A bright morning.", "The morning is clear."),
-    "in the golden evening": (
-        "It is evening.",
-        "In the golden evening.",
-        "Golden evening light.",
-        "The light is golden.",
-    ),
-    "in the fog": ("It is foggy.", "In the fog.", "Fog hides what is far away.", "Thick fog."),
-    "under a stormy sky": ("A storm is coming.", "Under a stormy sky.", "Dark clouds.", "The sky is dark and stormy."),
-}
-FALLS = {
-    "rain": ("It rains.", "Rain falls.", "It is raining.", "In the rain."),
-    "snow": ("It snows.", "Snow falls.", "It is snowing.", "In falling snow."),
-}
-FRAMES = {
-    "very wide": ("{w} small in the distance.", "{w} seen from far away.", "A very wide shot of {w}."),
-    "wide": ("{w} from head to foot.", "A wide shot of {w}.", "{w} seen whole, walking."),
-    "medium": ("{w} seen from the waist up.", "A medium shot of {w}.", "The camera shows {w} down to the hips."),
-    "close two-shot": ("The faces of {w}, close together.", "A close shot of {w}.", "{w} face to face with us, close."),
-    "close-up": ("A close-up of {w}.", "The face of {w}, close.", "We look {w} in the face."),
-    "extreme close-up": ("An extreme close-up of {w}.", "The face of {w} fills the picture.", "{w}, very close."),
-}
+_SAID: dict[str, dict[str, list[str]]] = json.loads(files("drawn").joinpath("words.json").read_text())
+PLACES, TIMES, FALLS, FRAMES = _SAID["places"], _SAID["times"], _SAID["falls"], _SAID["frames"]
+PLOTS = _SAID["plots"]
+"""What happens in a shot, by the number of people in it."""
+
 PLAIN = {"stripes": "striped jumper"}
 SHORTER = {"afro": "{1} {0} afro", "bob": "{1} {0} bob", "curls": "{} curls", "fringe": "{1} {0} fringe"}  # than STYLES
 EMPTY = ("Nobody is there.", "No people.", "{p}, empty.", "The place lies empty.")
@@ -161,7 +72,7 @@ class _Parts:
     plain: str
 
     @classmethod
-    def of(cls, rng: np.random.Generator, who: Who) -> _Parts:
+    def of(cls, rng: np.random.Generator, who: Who) -> "_Parts":
         hair = STYLES[who.style] if rng.random() < 0.5 else SHORTER.get(who.style, STYLES[who.style])
         more = [BEARDS[who.beard].format(who.hair), GLASSES[who.glasses]]
         sex = "woman" if who.woman else "man"

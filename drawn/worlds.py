@@ -4,8 +4,6 @@ Seeds 1-49 evaluate and show, 50-99 do so with the looks and the place that no o
 train. Any other seed draws as the first ones do and is for trials.
 """
 
-from __future__ import annotations
-
 EVALUATION = range(1, 100)
 HELD_OUT = range(50, 100)
 TRAINING = 1000  # the first seed

@@ -257,6 +257,8 @@ def evaluate(
     end_at_sigterm()
     from flows.commands import evaluation
 
+    if output:
+        evaluation.check_output(output)
     reports = evaluation.run(results, layout, real, stories, recipe, storage, set_ or [], err, into)
     written = evaluation.write(reports, output) if output else []
     if json_:

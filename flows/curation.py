@@ -15,7 +15,7 @@ import tasks.curation.snapshot
 from flows.display.artifacts import show_markdown, show_rows, show_sheet
 from flows.display.reporting import reported, warn
 from flows.display.shown import link
-from flows.run import References, Run, opened
+from flows.run import References, Run, documented, opened
 from flows.server.rescue import HOOKS
 from flows.settings.preflight import ask_servers
 from storage import snapshot as snapshots
@@ -31,13 +31,9 @@ _PICTURES = 24  # of the first film, that a page shows
 
 
 @flow(name="build_dataset", **HOOKS)
+@documented
 def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Curates the films of a recipe.
-
-    Args:
-        recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3://, gs:// or az://.
-        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         The snapshot, which is under snapshots/ in the storage.
@@ -47,13 +43,9 @@ def build_dataset(recipe: str = "laptop", storage: str = "out", overrides: Seque
 
 
 @flow(name="data_card", **HOOKS)
+@documented
 def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Makes the page of one snapshot: the newest, or that of `--set data_card.snapshot=<id>`.
-
-    Args:
-        recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3://, gs:// or az://.
-        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         URL of the page. data_card.json is in the same folder.
@@ -63,13 +55,9 @@ def data_card(recipe: str = "laptop", storage: str = "out", overrides: Sequence[
 
 
 @flow(name="export_webdataset", **HOOKS)
+@documented
 def export_webdataset(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Exports one snapshot: the newest, or that of `--set export.snapshot=<id>`. Finished shards are kept.
-
-    Args:
-        recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3://, gs:// or az://.
-        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         URL of index.json, which names the shards in its folder.

@@ -16,7 +16,7 @@ import tasks.shown
 from flows.display.artifacts import show_markdown, show_rows, show_sheet
 from flows.display.reporting import reported
 from flows.display.shown import in_markdown, link
-from flows.run import References, Run, opened
+from flows.run import References, Run, documented, opened
 from flows.server.rescue import HOOKS
 from flows.training import tokens, trained
 from storage import publish
@@ -29,6 +29,7 @@ _PICTURES = 8  # of each half of the first film, that a page shows
 
 
 @flow(name="render_movies", **HOOKS)
+@documented
 def render_movies(
     recipe: str = "laptop",
     storage: str = "out",
@@ -40,15 +41,6 @@ def render_movies(
 ) -> References:
     """Renders a movie of what is held out of each film of a snapshot, or with `script.path` of a user's own script.
 
-    Args:
-        recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3://, gs:// or az://.
-        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
-        snapshot: id; "" for the recipe's own films.
-        autoencoder: the model's folder in the storage; "" for the recipe's own.
-        decoder: the model's folder in the storage; "" for the recipe's own.
-        autoregressive: the model's folder in the storage; "" for the recipe's own.
-
     Returns:
         Snapshot, models, movie.mp4, storyboard.html and metrics.json; of a script movie.mp4 and notes.json.
     """
@@ -58,6 +50,7 @@ def render_movies(
 
 
 @flow(name="evaluate", **HOOKS)
+@documented
 def evaluate(
     recipe: str = "laptop",
     storage: str = "out",
@@ -68,15 +61,6 @@ def evaluate(
     autoregressive: str = "",
 ) -> References:
     """Computes the figures of a snapshot's models, on the training part and on the held-out part.
-
-    Args:
-        recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3://, gs:// or az://.
-        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
-        snapshot: id; "" for the recipe's own films.
-        autoencoder: the model's folder in the storage; "" for the recipe's own.
-        decoder: the model's folder in the storage; "" for the recipe's own.
-        autoregressive: the model's folder in the storage; "" for the recipe's own.
 
     Returns:
         Snapshot, models and metrics.json.
@@ -151,7 +135,7 @@ def storyboard(run: Run, data: Snapshot, work: Work, name: str, metrics: str) ->
     """Writes the page of a movie and publishes both; returns their URLs and that of the figures."""
     with reported("storyboard") as progress:
         urls = tasks.movies.storyboard.run(run.settings.storyboard, run.storage, data, work, name, metrics, progress)
-    lines = "\n".join([*(f"- {link(url.rsplit('/', 1)[-1], url)}" for url in urls), *publish.told(run.storage, name)])
+    lines = "\n".join([*(f"- {link(url.rsplit('/', 1)[-1], url)}" for url in urls), *publish.notes(run.storage, name)])
     titles = tasks.shown.listed([film.name for film in data.of_part("test")])
     show_markdown(
         "movie", f"# {in_markdown(titles)}\n\n{lines}\n", "The movie, the page that shows how it was made, its figures"

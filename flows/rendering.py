@@ -102,7 +102,7 @@ def listed_takes(run: Run, source: str) -> list[tuple[int, int, int, bool]]:
     return takes.listed(prepare.prepare(source, settings(run.settings, run.storage), run.storage).plan)
 
 
-def told(estimate: Estimate) -> str:
+def in_words(estimate: Estimate) -> str:
     """An estimate in words."""
     if not estimate.pieces:
         return "nothing, all is there"

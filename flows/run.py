@@ -2,10 +2,12 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from inspect import getdoc, signature
+from typing import Any, TypeVar
 
 from flows.catalogue import needs
 from flows.display.artifacts import show_settings
@@ -44,7 +46,24 @@ class References:
 
 
 NOTHING = References()
+_PARAMETERS = {
+    "recipe": "where the settings come from, one of `moviedreamer list`.",
+    "storage": "folder, file://, s3://, gs:// or az://.",
+    "overrides": "settings to change, `a.b=c` each, as `--set` on the command line.",
+    "snapshot": 'id of the films to work on; "" for the recipe\'s own.',
+    "autoencoder": "the model's folder in the storage; \"\" for the recipe's own.",
+    "decoder": "the model's folder in the storage; \"\" for the recipe's own.",
+    "autoregressive": "the model's folder in the storage; \"\" for the recipe's own.",
+}
+Work = TypeVar("Work", bound=Callable[..., Any])
 _open: ContextVar[Run] = ContextVar("run")
+
+
+def documented(work: Work) -> Work:
+    """Adds the parameters to a flow's docstring, for the forms of a Prefect server."""
+    lines = [f"    {name}: {_PARAMETERS[name]}" for name in signature(work).parameters]
+    work.__doc__ = "\n".join([getdoc(work) or "", "", "Args:", *lines])
+    return work
 
 
 @contextmanager

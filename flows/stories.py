@@ -7,8 +7,8 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.display.artifacts import show_markdown, show_rows
 from flows.display.shown import in_markdown, link
-from flows.rendering import QUALITY, REPORT, Report, measured, render, told
-from flows.run import References, Run, opened
+from flows.rendering import QUALITY, REPORT, Report, in_words, measured, render
+from flows.run import References, Run, documented, opened
 from flows.server.rescue import HOOKS
 from storage.errors import ConfigError
 from tasks.movies.quality import of_report
@@ -17,6 +17,7 @@ from tasks.stage import StageError
 
 
 @flow(name="render_stories", **HOOKS)
+@documented
 def render_stories(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Renders the stories of `stories.folder` that are new, in the order of their names.
 
@@ -25,11 +26,6 @@ def render_stories(recipe: str = "laptop", storage: str = "out", overrides: Sequ
 
     If `accept` has thresholds, the movies of this run are measured too, and the run fails if one is not met. The movies
     are kept.
-
-    Args:
-        recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3://, gs:// or az://.
-        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         URLs of the movies that were finished, of their quality report, and of the report.
@@ -50,7 +46,7 @@ def queued(run: Run, sources: Sequence[str]) -> Report:
     """Renders the stories that the queue has not finished, and shows the estimate and the outcomes."""
     expected = render(run, sources, dry=True, queued=True).estimate
     pieces = [{"stage": stage, "pieces": count} for stage, count in expected.pieces.items()]
-    show_rows("expected", pieces, f"To be made: {told(expected)}")
+    show_rows("expected", pieces, f"To be made: {in_words(expected)}")
     report = render(run, sources, queued=True)
     rows = [
         {"story": one.name, "title": one.title, "state": one.state, "said": one.error or one.movie}

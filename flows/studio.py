@@ -6,19 +6,15 @@ from prefect import flow
 
 from flows.curation import curate
 from flows.movies import rendered
-from flows.run import References, opened
+from flows.run import References, documented, opened
 from flows.server.rescue import HOOKS
 from flows.training import trained
 
 
 @flow(name="studio", **HOOKS)
+@documented
 def studio(recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = ()) -> References:
     """Does what build_dataset, train_autoencoder, train_decoder, train_autoregressive, render_movies and evaluate do.
-
-    Args:
-        recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3://, gs:// or az://.
-        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
 
     Returns:
         All that was made: snapshot, models, and the URLs of movie, storyboard and figures.

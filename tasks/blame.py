@@ -25,7 +25,7 @@ def film_error(error: Exception, film_id: str) -> tuple[FilmError, bool]:
             raise error
 
 
-def told(error: Exception) -> str:
+def message(error: Exception) -> str:
     """The message of an error for users; of any other error the traceback, starting on a new line."""
     if isinstance(error, FOR_USERS):
         return str(error)

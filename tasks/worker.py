@@ -12,7 +12,7 @@ from typing import Any
 
 from storage.errors import FilmError
 from storage.root import Storage
-from tasks.blame import film_error, told
+from tasks.blame import film_error, message
 from tasks.cluster import Limits
 from tasks.made import ATTEMPTS, Answer, Film, Make, ReadsAhead, Work, answered
 from tasks.metrics import Busy
@@ -126,7 +126,7 @@ class Worker:
                         return
                 attempt += 1
         except Exception as error:  # returned, because Ray Data would drop the film; the driver stops
-            yield Answer(film.film_id, attempt, failure=told(error))
+            yield Answer(film.film_id, attempt, failure=message(error))
 
     def _expect_next(self) -> None:
         if isinstance(self._work, ReadsAhead) and self._turns.queue:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from flows.commands.outputs import refuse_to_replace, write_text
 from flows.display.console import Terminal
 from flows.display.reporting import listening, reported
 from flows.display.shown import show_figures, shown
@@ -65,17 +66,28 @@ def write(found: Sequence[Report], path: Path) -> list[Path]:
     """Writes one file per report; if there are several, each file's name includes its report's.
 
     Raises:
-        ConfigError: a file that can't be written.
+        ConfigError: a file that can't be written, or is there and no report.
     """
-    made = []
-    for report in found:
-        name = report.name.replace("/", "-")
-        made.append(path if len(found) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}"))
-        try:
-            made[-1].write_text(report.text(), encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{str(made[-1])!r} can't be written: {error.strerror}") from error
-    return made
+    names = [report.name.replace("/", "-") for report in found]
+    paths = [path.with_name(f"{path.stem}-{name}{path.suffix}") for name in names] if len(found) > 1 else [path]
+    for each in paths:
+        check_output(each)
+    for each, report in zip(paths, found, strict=True):
+        write_text(each, report.text())
+    return paths
+
+
+def check_output(path: Path) -> None:
+    """Raises a ConfigError if `path` is a file that is not a report; a report is replaced."""
+    refuse_to_replace(path, "-o", _is_report)
+
+
+def _is_report(data: bytes) -> bool:
+    try:
+        reporting.parse(data, "")
+    except ConfigError:
+        return False
+    return True
 
 
 def show(report: Report, console: Console) -> None:

@@ -98,9 +98,9 @@ def _results(storage: Storage, made: "References", before: Sequence[Reject]) -> 
         "result": asdict(made),
         "files": files,
         "metrics": json.loads(storage.read_bytes(metrics)) if metrics else {},
-        "rejects": [_told(reject) for reject in new if reject.reason not in NOTES],
+        "rejects": [_reject_line(reject) for reject in new if reject.reason not in NOTES],
         "rejects_before": len(now) - len(new),
-        "notes": told + [_told(reject) for reject in new if reject.reason in NOTES],
+        "notes": told + [_reject_line(reject) for reject in new if reject.reason in NOTES],
     }
 
 
@@ -109,12 +109,12 @@ def _left_alone(storage: Storage, page: str) -> list[str]:
     from flows.server.home import home
     from storage import layout, publish
 
-    told = publish.told(storage, page.split("/")[1]) if "/" in page else []
+    told = publish.notes(storage, page.split("/")[1]) if "/" in page else []
     if storage.is_local and not home(storage).is_relative_to(storage.uri):
         left, place = storage.url(layout.HOME), str(home(storage))
         told.append(f"{left!r} was not made by a run and is left alone: what Prefect keeps is in {place!r}")
     return told
 
 
-def _told(reject: Reject) -> str:
+def _reject_line(reject: Reject) -> str:
     return f"{reject.source} ({reject.reason}): {reject.detail}"

@@ -9,7 +9,7 @@ from flows.catalogue import needs
 from flows.display.console import Terminal, quiet
 from flows.display.reporting import listening
 from flows.display.shown import shown
-from flows.rendering import Report, listed_takes, settings, told
+from flows.rendering import Report, in_words, listed_takes, settings
 from flows.rendering import render as render_stories
 from flows.run import Run, opened
 from flows.settings.recipes import resolve
@@ -105,7 +105,7 @@ def show(report: Report, dry: bool, console: Console) -> None:
         if one.page:
             console.print(f"{'':<11}{shown(one.page)}", soft_wrap=True)
     if report.estimate.pieces or not all(one.error for one in report.stories):
-        console.print(f"{'to make' if dry else 'expected'}: {told(report.estimate)}", soft_wrap=True)
+        console.print(f"{'to make' if dry else 'expected'}: {in_words(report.estimate)}", soft_wrap=True)
 
 
 def _look(recipe: str, uri: str, overrides: Sequence[str]) -> Run:

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from flows.commands.outputs import refuse_to_replace, write_text
 from flows.display.shown import shown
 from storage.errors import ConfigError, StorageError
 from storage.movies.encoder import ffmpeg_program
@@ -20,6 +21,7 @@ from storage.printable import printable
 from storage.root import Storage
 
 _WATCH_EVERY = 5.0  # seconds
+_MADE_BY = '<meta name="generator" content="moviedreamer status">'
 
 Status = dict[str, Any]
 """What `status --json` prints: tables, snapshots, checkpoints, movies, rejects, each sorted; and the ffmpeg in use."""
@@ -45,6 +47,7 @@ def status(storage: Storage) -> Status:
     rows = tables.count()
     if not storage.record.exists and not any(rows.values()) and storage.list(""):
         raise StorageError(f"{storage.base!r} is not a storage: name one with --storage")
+    home = storage.base.rstrip("/") + "/"
     counts = {name: count for name, count in rows.items() if name not in ("work", "rejects")}
     return {
         "tables": counts,
@@ -55,7 +58,7 @@ def status(storage: Storage) -> Status:
         ],
         "rejects": sorted(
             (
-                {key: _relative(storage, getattr(reject, key)) for key in ("source", "stage", "reason", "detail")}
+                {key: getattr(reject, key).replace(home, "") for key in ("source", "stage", "reason", "detail")}
                 for reject in tables.rejects()
             ),
             key=lambda reject: tuple(reject.values()),
@@ -103,24 +106,25 @@ def _ffmpeg() -> dict[str, str]:
     return {"version": program.version, "path": program.path}
 
 
-def _relative(storage: Storage, text: str) -> str:
-    return text.replace(storage.base.rstrip("/") + "/", "")
-
-
 def show_all(storage: Storage, watch: bool = False, html: Path | None = None) -> None:
     """Prints the runs of the Prefect server that PREFECT_API_URL names, and what the storage holds.
 
     Args:
         watch: print again every five seconds, until Ctrl-C.
         html: file for the same output as a page.
+
+    Raises:
+        ConfigError: `html` can't be written, or is there and no such page.
     """
+    if html:
+        refuse_to_replace(html, "--html", lambda data: _MADE_BY.encode() in data)
     page = Console(highlight=False, record=html is not None)
     while True:
         if watch:
             page.clear()
         _show_once(storage, page)
         if html:
-            page.save_html(str(html))
+            write_text(html, page.export_html().replace("<head>", f"<head>\n{_MADE_BY}", 1))
         if not watch:
             return
         time.sleep(_WATCH_EVERY)
@@ -149,8 +153,11 @@ def show(found: Status, console: Console) -> None:
     console.print(table)
     lines = {
         "Snapshots": [f"{row['snapshot']}: {', '.join(map(printable, row['films']))}" for row in found["snapshots"]],
-        "Checkpoints": [f"{row['model']} {row['fingerprint']}: {_state(row)}" for row in found["checkpoints"]],
-        "Movies": [line for row in found["movies"] for line in _told(row)],
+        "Checkpoints": [
+            f"{row['model']} {row['fingerprint']}: {'finished' if row['finished'] else 'stopped'} at step {row['step']}"
+            for row in found["checkpoints"]
+        ],
+        "Movies": [line for row in found["movies"] for line in _movie_lines(row)],
         "Left out or damaged": [
             f"{row['source']} ({row['reason']}, {row['stage']}): {row['detail']}" for row in found["rejects"]
         ],
@@ -161,7 +168,7 @@ def show(found: Status, console: Console) -> None:
             console.print(f"  {shown(row)}", soft_wrap=True)
 
 
-def _told(movie: dict[str, Any]) -> Iterator[str]:
+def _movie_lines(movie: dict[str, Any]) -> Iterator[str]:
     if "title" in movie:
         length = f"{movie['keyframes']} keyframes, {movie['seconds']:g} s"
         yield f"{movie['movie']}: movies/{movie['movie']}/movie.mp4 of the script {printable(movie['title'])}, {length}"
@@ -169,7 +176,3 @@ def _told(movie: dict[str, Any]) -> Iterator[str]:
         newest = f", the newest of {printable(movie['newest_of'])!r}" if "newest_of" in movie else ""
         yield f"{movie['movie']}: {', '.join(movie['files'])}{newest}"
     yield from (f"  note: {note}" for note in movie.get("notes", []))
-
-
-def _state(checkpoint: dict[str, Any]) -> str:
-    return f"{'finished' if checkpoint['finished'] else 'stopped'} at step {checkpoint['step']}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 
+from flows.commands.outputs import refuse_to_replace, write_text
 from storage.errors import ConfigError
 from storage.printable import json_text, printable, printable_lines
 from storage.stories.text import MOST_BYTES, decoded
@@ -47,8 +48,7 @@ def write_story(
     quiet()
     settings = resolve(recipe, overrides, frozenset({"writer"}))
     path = output or synopsis.with_suffix(".yaml")
-    if path.exists():
-        raise ConfigError(f"{printable(str(path))!r} already exists: remove it, or give another name with -o")
+    refuse_to_replace(path, "-o")
     if path.suffix.lower() not in (".yaml", ".yml"):
         raise ConfigError(f"{printable(str(path))!r} is not the name of a story file: end it with .yaml")
     written = story_of(_read(synopsis), synopsis.stem.replace("_", " "), keyframes, verbatim)
@@ -62,11 +62,8 @@ def write_story(
     text = yaml_text(story, heads, "\n".join([top, *added]))
     if parse(text.encode(), path.name) != story:
         raise AssertionError(f"the story of {synopsis} doesn't read back as it was written")
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{printable(str(path))!r} can't be written: {error.strerror}") from None
-    return _told(path, story, added)
+    write_text(path, text)
+    return _written(path, story, added)
 
 
 def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written:
@@ -88,8 +85,7 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
 
     place = Storage(storage)
     data = snapshots.load(place, snapshot or snapshots.newest(place))
-    if folder.exists():
-        raise ConfigError(f"{printable(str(folder))!r} already exists: remove it, or give another folder with -o")
+    refuse_to_replace(folder, "-o")
     made = film_story(place, data, film)
     path = folder / "story.yaml"
     try:
@@ -102,7 +98,7 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
         raise ConfigError(f"{printable(str(folder))!r} can't be written: {error.strerror}") from None
     if read(path) != made.story:
         raise AssertionError(f"the story of {film!r} doesn't read back as it was written")
-    return _told(path, made.story, ())
+    return _written(path, made.story, ())
 
 
 def show(written: Written, console: Console, as_json: bool) -> None:
@@ -117,7 +113,7 @@ def show(written: Written, console: Console, as_json: bool) -> None:
     console.print(printable_lines(f"{written.path}: {counted}{who}"), markup=False, soft_wrap=True)
 
 
-def _told(path: Path, story: "Story", added: Sequence[str]) -> Written:
+def _written(path: Path, story: "Story", added: Sequence[str]) -> Written:
     shots = [one.shot for one in story.shots()]
     keyframes = sum(max(1, len(shot.plots)) for shot in shots)
     names = tuple(one.name for one in story.cast)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 
 from flows.catalogue import nearest
+from models.text.unique import unique
 from storage.errors import ConfigError
 from storage.printable import is_utf8
 
@@ -99,20 +100,12 @@ def _readings(value: str, several: bool) -> list[Any]:
     """What a text may mean, the most likely reading first."""
     readings: list[Any] = [value, [value]] if several else [value]
     try:
-        meant = json.loads(value, object_pairs_hook=_object)
+        meant = json.loads(value, object_pairs_hook=unique)
     except json.JSONDecodeError:
         return readings
+    except ValueError as error:
+        raise ConfigError(f"--set: {error}") from None
     return [meant, *([[meant]] if several and isinstance(meant, str) else []), *readings]
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object without repeated names; json itself would silently keep the last value."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigError(f"--set: {twice!r} appears twice in {json.dumps(names)}: leave one of the two out")
-    return made
 
 
 def _explain(error: ValidationError, value: str) -> str:

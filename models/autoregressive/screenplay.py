@@ -9,7 +9,7 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from models.autoregressive.script_tokens import CHARACTER, PLOT, SCENE_ELEMENT, FrameScript
 from models.sentence import SentenceEncoder
+from models.text.unique import unique
 from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS
 
 SOMEBODY = "A person."
@@ -72,7 +73,7 @@ def read(text: str) -> Screenplay:
         ValueError: quotes the fault and says where it is.
     """
     try:
-        return Screenplay.model_validate(json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_object))
+        return Screenplay.model_validate(json.loads(text.removeprefix("\ufeff"), object_pairs_hook=unique))
     except json.JSONDecodeError as error:
         raise ValueError(f"this is not JSON: {error}") from error
     except RecursionError:
@@ -84,16 +85,6 @@ def read(text: str) -> Screenplay:
             place = f"keyframe {int(wrong['loc'][1]) + 1}, {place}"
         said = wrong["msg"].removeprefix("Value error, ")
         raise ValueError(f"{place}: {said[:1].lower()}{said[1:]}, got {wrong['input']!r:.80}") from error
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object without repeated names; json would silently keep the last value."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} appears twice in {pairs!r:.80}: join the two")
-    return made
 
 
 def encode(

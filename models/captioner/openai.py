@@ -11,7 +11,7 @@ from models.captioner.answers import caption, fault
 from models.captioner.captioner import PROMPTS, Caption, FrameFacts
 from models.captioner.subjects import Subject, joined, subjects
 from models.face import Image
-from models.server import Answer, Question, Reply, ServerConfig
+from models.server import Answer, Question, ServerConfig
 from models.server.client import Client
 from models.server.sender import Clock
 from models.text import prompts
@@ -55,7 +55,7 @@ class OpenAiCaptioner:
     def caption(self, frames: Sequence[FrameFacts]) -> list[list[Caption]]:
         """For each frame one caption of the whole picture (subject -1), then one per person in their order."""
         asked = subjects(frames, self.config.margin)
-        answers = self.client.ask([self._question(one) for one in asked], _fault)
+        answers = self.client.ask([self._question(one) for one in asked], lambda _, reply: fault(reply.text, reply.cut))
         return joined(frames, [_caption(one, answers[_key(one)]) for one in asked])
 
     def _question(self, subject: Subject) -> Question:
@@ -69,10 +69,6 @@ class OpenAiCaptioner:
 
 def _key(subject: Subject) -> str:
     return f"{subject.row_id}/{subject.index}"
-
-
-def _fault(_: Question, reply: Reply) -> str:
-    return fault(reply.text, reply.cut)
 
 
 def _caption(subject: Subject, answer: Answer) -> Caption:

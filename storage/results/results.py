@@ -9,11 +9,11 @@ The folder `movies` of a storage is taken as it is: <root>/<id>/*.mp4 with story
 
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.atomic import beside, write_new
+from storage.atomic import beside
 from storage.errors import ConfigError
 from storage.stories.text import decoded
 
@@ -64,18 +64,6 @@ def read(root: Path) -> list[Result]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"{str(root)!r} has {twice[0]!r} as a folder and as a video: leave one of them")
     return sorted(found, key=lambda result: result.story)
-
-
-def write(results: Iterable[Result], root: Path) -> None:
-    """Copies results into a new folder of the plain layout."""
-    refuse_filled(root)
-    for result in results:
-        folder = root / story_name(result.story)
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, file in enumerate(result.files, 1):
-            copy(file, folder / f"{number:04d}{file.suffix.lower()}")
-        if result.plots:
-            write_new(folder / "plots.txt", "".join(f"{_line(plot)}\n" for plot in result.plots).encode())
 
 
 def entries(folder: Path) -> list[Path]:
@@ -151,7 +139,3 @@ def _story(folder: Path) -> Result:
     plots = folder / "plots.txt"
     told = decoded(plots.read_bytes(), str(plots)).removesuffix("\n") if plots.is_file() else ""
     return Result(folder.name, in_order(files), tuple(told.split("\n")) if told else ())
-
-
-def _line(plot: str) -> str:
-    return " ".join(plot.split())

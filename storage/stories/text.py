@@ -57,15 +57,11 @@ def require_readable(text: str, name: str, line: int) -> None:
         line: number of the text's first line.
     """
     if found := _REFUSED.search(text):
-        line += text.count("\n", 0, found.start())
-        what = f"the control character U+{ord(found[0]):04X}"
-        raise fault(name, line, f"found {what} behind {_before(text, found.start())!r}: remove it")
+        read = text[: found.start()]
+        what, before = f"the control character U+{ord(found[0]):04X}", printable(read.rpartition("\n")[2][-20:])
+        raise fault(name, line + read.count("\n"), f"found {what} behind {before!r}: remove it")
 
 
 def normal(text: str) -> str:
     """One line of text in NFC, without space around it and with single spaces in it."""
     return unicodedata.normalize("NFC", re.sub("[ \t\n]+", " ", text)).strip(" ")
-
-
-def _before(text: str, end: int) -> str:
-    return printable(text[:end].rpartition("\n")[2][-20:])

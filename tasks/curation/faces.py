@@ -50,7 +50,7 @@ def _make(config: FaceConfig, storage: Storage, work: Work) -> ReadsAhead:
 
 
 def _rows(row_id: str, faces: Sequence[Face], rejected: Sequence[str], persons: Sequence[rows.Row]) -> list[rows.Row]:
-    owners = whose([one.box for one in faces], [rows.box(person) for person in persons])
+    found = owners([one.box for one in faces], [rows.box(person) for person in persons])
     return [
         {
             "face_id": face_id(row_id, index),
@@ -62,14 +62,14 @@ def _rows(row_id: str, faces: Sequence[Face], rejected: Sequence[str], persons: 
             "character": -1,
             "rejected": reason,
         }
-        for index, (one, owner, reason) in enumerate(zip(faces, owners, rejected, strict=True))
+        for index, (one, owner, reason) in enumerate(zip(faces, found, rejected, strict=True))
     ]
 
 
 Box = tuple[float, float, float, float]
 
 
-def whose(faces: Sequence[Box], persons: Sequence[Box]) -> list[int | None]:
+def owners(faces: Sequence[Box], persons: Sequence[Box]) -> list[int | None]:
     """For each face its person: the face is in the box, near the expected head; each person has at most one face."""
     pairs = sorted(
         (_distance(one, body), i, j)
@@ -77,13 +77,13 @@ def whose(faces: Sequence[Box], persons: Sequence[Box]) -> list[int | None]:
         for j, body in enumerate(persons)
         if _inside(one, body) >= INSIDE
     )
-    owners: list[int | None] = [None] * len(faces)
+    found: list[int | None] = [None] * len(faces)
     taken: set[int] = set()
     for _, i, j in pairs:
-        if owners[i] is None and j not in taken:
-            owners[i] = j
+        if found[i] is None and j not in taken:
+            found[i] = j
             taken.add(j)
-    return owners
+    return found
 
 
 def _inside(one: Box, body: Box) -> float:

@@ -142,7 +142,7 @@ def audit(snapshot: Snapshot, films: Sequence[FilmRow], shared: Sequence[Passage
         ]
     known = [film for film in films if film.film_id in parts]
     together = [passage for passage in shared if passage.one in parts and passage.other in parts]
-    leaks += [_told(passage, parts) for passage in together if _leaks(passage, parts)]
+    leaks += [_passage_text(passage, parts) for passage in together if _leaks(passage, parts)]
     if leaks:
         more = f", and {len(leaks) - _NAMED} more" if len(leaks) > _NAMED else ""
         raise LeakError(
@@ -172,7 +172,7 @@ def _leaks(passage: Passage, parts: Mapping[str, SnapshotFilm]) -> bool:
     return meet(one.train, other.test) or meet(one.test, other.train)
 
 
-def _told(passage: Passage, parts: Mapping[str, SnapshotFilm]) -> str:
+def _passage_text(passage: Passage, parts: Mapping[str, SnapshotFilm]) -> str:
     how = " mirrored" if passage.mirrored else ""
     return (
         f"{parts[passage.other].title!r} shows from {passage.first + passage.offset} s to "

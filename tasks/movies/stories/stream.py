@@ -20,7 +20,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from storage.errors import StorageError
-from tasks.blame import told
+from tasks.blame import message
 from tasks.cluster import ClusterConfig, connect, require_gpus
 from tasks.errors import FOR_USERS
 from tasks.made import ATTEMPTS
@@ -331,7 +331,7 @@ class _Actor:
             try:
                 self._works[stage] = self._makes[stage]()
             except Exception as error:
-                raise StageError(f"{stage}: {told(error)}") from None
+                raise StageError(f"{stage}: {message(error)}") from None
         return list(self._attempted(self._works[stage], pieces))
 
     def _attempted(self, work: Work, pieces: Sequence[Piece]) -> Generator[Answer]:

@@ -66,7 +66,7 @@ def fit(
     """
     job = Job(storage, model, fingerprint, make, config)
     if checkpoints.finished(storage, model, fingerprint) is None:
-        with _told(job, progress), _own_sigint():
+        with _progress_reported(job, progress), _own_sigint():
             error = _run(job, config, cluster)
         if error:
             raise TrainingError(f"training {model} failed: {error}")
@@ -150,7 +150,7 @@ def _train(settings: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _told(job: Job, progress: Progress) -> Iterator[None]:
+def _progress_reported(job: Job, progress: Progress) -> Iterator[None]:
     """Reports the workers' progress during the block, from a thread with this thread's context."""
     over = threading.Event()
 

@@ -102,7 +102,7 @@ def test_what_cannot_be_used_is_quoted(assignment: str, message: str) -> None:
     "value", ['{"kind": "model", "kind": "template"}', '[{"a": {"kind": 1, "layers": 2, "kind": 1}}]']
 )
 def test_json_with_a_doubled_name_is_refused(value: str) -> None:
-    with pytest.raises(ConfigError, match=r"'kind' appears twice in .*: leave one of the two out"):
+    with pytest.raises(ConfigError, match=r"'kind' appears twice in .*: join the two"):
         assign_all(Whole(), [f"writer={value}"])
 
 

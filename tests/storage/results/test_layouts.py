@@ -108,7 +108,7 @@ def test_a_storages_movies_go_through_vbench(tmp_path):
     ]
 
 
-def test_the_plain_layout_goes_in_and_comes_out_equal(tmp_path):
+def test_the_plain_layout_has_stories_with_plots(tmp_path):
     given = fill(tmp_path / "given", "a/0001.png", "a/0002.png", "b/0001.png")
     (given / "a" / "plots.txt").write_text("Rose stands.\nJack draws.\n")
     (given / "empty").mkdir()
@@ -116,9 +116,7 @@ def test_the_plain_layout_goes_in_and_comes_out_equal(tmp_path):
     assert [(one.story, len(one.files), one.plots) for one in found] == [
         ("a", 2, ("Rose stands.", "Jack draws.")), ("b", 1, ()), ("empty", 0, ()),
     ]  # fmt: skip
-    results.write(found, tmp_path / "made")
-    assert tree(tmp_path / "made") == tree(given)
-    assert results.read(tmp_path / "made")[2].files == ()
+    assert found[2].files == ()
 
 
 def test_movies_go_through_msvbench(tmp_path):
@@ -200,4 +198,4 @@ def test_plots_that_do_not_match_and_names_that_leave_the_folder_are_refused(tmp
     with pytest.raises(ConfigError, match="'a' has 1 keyframes and 2 plots"):
         results.read(tmp_path)
     with pytest.raises(ConfigError, match=r"'\.\./a' can't name a file"):
-        results.write([Result("../a", ())], tmp_path / "new")
+        vbench.write([Result("../a", (tmp_path / "b.mp4",))], tmp_path / "new")

@@ -13,7 +13,7 @@ from storage.tables.rejects import REASONS
 from storage.tables.schemas import character_id, row_id
 from storage.tables.tables import Tables
 from tasks import rows
-from tasks.curation.faces import STAGE, whose
+from tasks.curation.faces import STAGE, owners
 from tasks.curation.features import _note, describe, mirrored
 from tasks.made import Made
 from tests.tasks.conftest import DRAWN, Curated
@@ -111,12 +111,12 @@ def test_model_rows_say_who_made_them(curated: Curated) -> None:
 def test_a_face_goes_to_the_person_whose_head_it_is() -> None:
     left, right = (0.1, 0.1, 0.6, 1.0), (0.4, 0.1, 0.9, 1.0)
     on_left, on_right = (0.30, 0.15, 0.40, 0.30), (0.60, 0.15, 0.70, 0.30)
-    assert whose([on_right, on_left], [left, right]) == [1, 0]
-    assert whose([on_left], [right, left]) == [1]
-    assert whose([(0.92, 0.1, 0.98, 0.2)], [left, right]) == [None]  # in nobody's box
+    assert owners([on_right, on_left], [left, right]) == [1, 0]
+    assert owners([on_left], [right, left]) == [1]
+    assert owners([(0.92, 0.1, 0.98, 0.2)], [left, right]) == [None]  # in nobody's box
     between = (0.45, 0.15, 0.55, 0.30)
-    assert whose([between, on_left, on_right], [left, right]) == [None, 0, 1]  # a person has one face
-    assert whose([], [left]) == []
+    assert owners([between, on_left, on_right], [left, right]) == [None, 0, 1]  # a person has one face
+    assert owners([], [left]) == []
 
 
 def face(i: int, size: float, owner: str) -> dict[str, Any]:
