@@ -1,4 +1,4 @@
-"""Hides keys, signatures and passwords in what is shown, logged, kept, or handed on."""
+"""Hides keys, signatures and passwords in texts that are shown, logged, stored or passed on."""
 
 import re
 from collections.abc import Mapping
@@ -21,5 +21,5 @@ def masked(text: str) -> str:
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables whose name names no secret, and whose value is no address with one."""
+    """The variables that hold no secret, judged by their name and by keys in their value."""
     return {name: value for name, value in environment.items() if not _SECRETS.search(name) and masked(value) == value}
