@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SMALLEST_SIDE = 64  # pixels
 LONGEST = 10_000_000  # seconds of a film, nearly four months: more is damage
+_FROM_ZERO = ("matroska,webm", "flv", "live_flv", "nut")  # formats whose duration begins at 0
 _NO_TIMES = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS: bare streams
 
 _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns lead to other files and servers
@@ -51,6 +52,7 @@ _OTHER_KINDS = {  # no films, but libav plays the pictures inside some of them
     "a ZIP archive or document": rb"PK[\x03\x05]",
     "a RAR archive": rb"Rar!\x1a\x07",
     "a 7z archive": rb"7z\xbc\xaf\x27\x1c",
+    "an LHA archive": rb"..-l[hz][0-9ds]-",
     "a gzip archive": rb"\x1f\x8b\x08",
     "a tar archive": rb".{257}ustar",
     "a cpio archive": rb"0707[01][127]",
@@ -203,12 +205,12 @@ def told_length(container: "InputContainer", stream: "VideoStream") -> float | N
     """Seconds from the first frame to the picture's end, as the header tells them; None where it doesn't.
 
     Sound may begin before the picture and go on behind it: of the picture's own length and the file's the shorter is
-    told. Matroska counts from 0, wherever the film begins; files whose duration is less than their beginning don't.
+    told. Some formats count from 0, wherever the film begins; files whose duration is less than their beginning don't.
     """
     first, begin = seconds_of(stream.start_time, stream), (container.start_time or 0) / 1_000_000
     told = [seconds_of(stream.duration, stream), _tagged_end(stream) - first]
     if whole := (container.duration or 0) / 1_000_000:
-        skipped = max(begin, 0) if "matroska" in container.format.name else 0
+        skipped = max(begin, 0) if container.format.name in _FROM_ZERO else 0
         told.append((whole - skipped if skipped < whole else whole) - max(0, first - begin))
     return min((seconds for seconds in told if 0 < seconds < LONGEST), default=None)
 

@@ -107,6 +107,7 @@ def old_tar():
         ("an ar archive", b"!<arch>\na.ts/           0           0     0     644     1000      `\n"),
         ("a CAB archive", b"MSCF" + bytes(32)),
         ("a compressed file", b"\x28\xb5\x2f\xfd\x04\x00"),
+        ("an LHA archive", b"\x22\x8e-lh0-" + bytes(27)),
         ("the image of a disc", bytes(32769) + b"CD001\x01\0" + bytes(2040)),
     ],
 )
