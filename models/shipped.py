@@ -1,4 +1,4 @@
-"""Copies a trained model's folder in half precision, with its model card, so that it is small enough to ship.
+"""Copies a trained model's folder in half precision, with its card and its list of films: small enough to ship.
 
     python -m models.shipped many/checkpoints/decoder/<fingerprint>/final models/embedded/autoencoder
     python -m models.shipped many/checkpoints/autoregressive/<fingerprint>/final models/embedded/autoregressive
@@ -7,6 +7,7 @@
 """
 
 import argparse
+import shutil
 from pathlib import Path
 
 import torch
@@ -34,6 +35,8 @@ def ship(trained: Path, folder: Path, largest: int = LARGEST) -> int:
     model.save_pretrained(folder, torch.float16)
     said = f"\nHere in half precision, {size / 1e6:.1f} MB; loading converts them to 32 bits.\n"
     (folder / "README.md").write_text(card.read_text() + said)
+    if (films := trained / "films.csv").is_file():
+        shutil.copyfile(films, folder / films.name)
     return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
 
 

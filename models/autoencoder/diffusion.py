@@ -136,6 +136,12 @@ def predict(
     return prediction_BCHW + _target(config, latents_BCHW, noise_BCHW, alpha, sigma) * known
 
 
+def draw_once(decoder: Denoiser, config: DiffusionConfig, noise_BCHW: Tensor, condition: Condition) -> Tensor:
+    """Latents_BCHW of one step from pure noise, as `sample` with one step draws them, but differentiable."""
+    timestep_B = noise_BCHW.new_full((len(noise_BCHW),), TIMESTEPS)
+    return noise_BCHW - predict(decoder, config, noise_BCHW, timestep_B, condition)
+
+
 @torch.no_grad()
 def sample(
     decoder: Denoiser,

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoencoder.coarse import coarse_loss
 from models.autoencoder.decoder import pad, random_keep
-from models.autoencoder.diffusion import diffusion_loss, draw_noise
+from models.autoencoder.diffusion import diffusion_loss, draw_noise, draw_once
 from models.autoregressive.script_tokens import FrameScript
 from models.training import Schedule, generator
+from models.training.critic import Critic, adversarial_loss, cut, windows_of
 from models.training.ema import Averaged, learning_rate
 from models.training.scripted import Scripted
 from models.training.sheet import SHOWN, VALIDATED, even, sheet
@@ -44,6 +45,9 @@ class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     coarse_weight: float = Field(1.0, ge=0, description="weight of the coarse head's loss")
     pixel_weight: float = Field(0.0, ge=0, description="weight of l1 in pixels in the coarse head's loss")
     face_weight: float = Field(0.0, ge=0, description="extra weight of faces in the coarse head's loss")
+    adversarial_weight: float = Field(
+        0.0, ge=0, description="weight of a critic's loss of pictures drawn in one step; 0: no critic, but eq. 2"
+    )
     average: float = Field(0.95, ge=0, lt=1, description="decay of the exported EMA of the weights; 0: none")
     seed: int = Field(0, description="seed of all random draws")
 
@@ -60,6 +64,8 @@ class Batch(NamedTuple):
     noise_BCHW: Tensor
     timestep_B: Tensor
     faces_BHW: Tensor
+    boxes_N4: Tensor
+    whose_NG: Tensor
 
 
 class Told(NamedTuple):
@@ -103,12 +109,19 @@ class DecoderTraining:
         if config.warmup_steps and autoencoder.decoder.coarse is None:
             raise ValueError(f"warmup_steps={config.warmup_steps} train a coarse head, and {init} has none: give 0")
         self.module = Averaged(autoencoder.train(), config.average)
+        self.critic: Critic | None = None
+        if config.adversarial_weight:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(config.seed)
+                self.critic = Critic(autoencoder.config.decoder.face_width)
+            self.module.add_module("critic", self.critic)  # checkpoints include it
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
         """The decoder with its projections, without the U-Net in the warm-up; the compressor is frozen."""
         decoder = self.module.live.decoder.named_parameters()
         unused = ("unet.", "pooled.", "widen.") if step < self.config.warmup_steps else ()
-        return [parameter for name, parameter in decoder if not name.startswith(unused)]
+        critic = self.critic.parameters() if self.critic else ()
+        return [*(parameter for name, parameter in decoder if not name.startswith(unused)), *critic]
 
     def lr(self, step: int) -> float:
         return self.config.learning_rate * learning_rate(self.config.schedule, step, self.config.steps)
@@ -124,8 +137,11 @@ class DecoderTraining:
         return self._batch(self.told, rows_B, mirrored_B, random, whole=False)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Eq. 2, plus the coarse head's loss if there is one; in the warm-up only the latter."""
-        return self._loss(self.module.live, self.told.views, batch, step)
+        """Eq. 2, plus the coarse head's loss if there is one; in the warm-up only the latter.
+
+        With a critic: the losses of what is drawn in one step, in the warm-up by the coarse head.
+        """
+        return self._loss(self.module.live, self.told.views, batch, step, self.critic)
 
     @torch.no_grad()
     def validate(self) -> dict[str, Tensor]:
@@ -157,6 +173,9 @@ class DecoderTraining:
             read = [self._with_other_faces(script, random) for script in scripts]
             keep_BK = random_keep(keep_BK.shape, config.masked, random)
             keep_B = random_keep(keep_B.shape, config.dropped, random)
+        boxes = face_boxes(scripts, drawn.sizes_B6)
+        factor = model.codec.config.height // model.codec.grid[1]
+        shown = (grid[1] * factor, grid[2] * factor)
         return Batch(
             tokens_BLD,
             *self._padded(read),
@@ -165,7 +184,8 @@ class DecoderTraining:
             drawn,
             noise_BCHW,
             timestep_B,
-            face_map(scripts, grid[1:], drawn.sizes_B6),
+            face_map(boxes, grid[1:]),
+            *windows_of(boxes, [script.faces for script in scripts], shown, random),
         )
 
     def _padded(self, scripts: Sequence[FrameScript]) -> tuple[Tensor, Tensor]:
@@ -175,25 +195,35 @@ class DecoderTraining:
         return sentences_BSE, pad([script.faces for script in scripts], sizes.faces)
 
     def _loss(
-        self, model: DiffusionAutoencoder, views: Views, batch: Batch, step: int
+        self, model: DiffusionAutoencoder, views: Views, batch: Batch, step: int, critic: Critic | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         device = model.token_mean_LD.device
         _, latents_BCHW, sizes_B6 = views.see(batch.drawn, device)
-        tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, noise_BCHW, timestep_B, faces_BHW = (
+        tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, noise_BCHW, timestep_B, faces_BHW, boxes_N4, whose_NG = (
             part.to(device, non_blocking=True) for part in batch if isinstance(part, Tensor)
         )
-        decoder = model.decoder
+        decoder, config, diffusion = model.decoder, self.config, model.config.diffusion
         condition = decoder.condition(tokens_BLD, sentences_BSE, faces_BPG, keep_BK, keep_B, sizes_B6)
-        terms: dict[str, Tensor] = {}
-        total = latents_BCHW.new_zeros(())
-        if step >= self.config.warmup_steps:
-            total = diffusion_loss(decoder, model.config.diffusion, latents_BCHW, noise_BCHW, timestep_B, condition)
+        weights_BHW = 1 + config.face_weight * faces_BHW
+        if self.critic:
+            drawn_BCHW = condition.coarse_BCHW
+            if drawn_BCHW is None or step >= config.warmup_steps:
+                drawn_BCHW = draw_once(decoder, diffusion, noise_BCHW, condition)
+            total = coarse_loss(model.codec, drawn_BCHW, latents_BCHW, config.pixel_weight, weights_BHW)
+            terms = {"drawn": total.detach()}
+            if critic is None:
+                return total, terms
+            originals, drawn = (cut(model.codec.pixels(some), boxes_N4) for some in (latents_BCHW, drawn_BCHW))
+            adversarial, more = adversarial_loss(critic, originals, drawn, whose_NG, config.adversarial_weight)
+            return total + adversarial, terms | more
+        terms, total = dict[str, Tensor](), latents_BCHW.new_zeros(())
+        if step >= config.warmup_steps:
+            total = diffusion_loss(decoder, diffusion, latents_BCHW, noise_BCHW, timestep_B, condition)
             terms["diffusion"] = total.detach()
         if condition.coarse_BCHW is not None:
-            weight = self.config.pixel_weight
-            weights_BHW = keep_B[:, None, None] * (1 + self.config.face_weight * faces_BHW)
-            coarse = coarse_loss(model.codec, condition.coarse_BCHW, latents_BCHW, weight, weights_BHW)
-            total = total + self.config.coarse_weight * coarse
+            weights_BHW = keep_B[:, None, None] * weights_BHW
+            coarse = coarse_loss(model.codec, condition.coarse_BCHW, latents_BCHW, config.pixel_weight, weights_BHW)
+            total = total + config.coarse_weight * coarse
             terms["coarse"] = coarse.detach()
         return total, terms
 
@@ -235,23 +265,25 @@ def _read(scripted: Scripted, rows: Sequence[int], mirrored_B: Tensor) -> tuple[
     return both, torch.where(mirrored_B[:, None, None].bool(), flipped_BLD, tokens_BLD)
 
 
-def face_map(scripts: Sequence[FrameScript], grid: tuple[int, int], sizes_B6: Tensor | None = None) -> Tensor:
-    """The share of each cell of the latent grid that faces cover, [B, H, W]; 0 where a script has no face boxes.
-
-    `sizes_B6` says which part of a picture was cut out (`Condition`).
-    """
-    height, width = grid
+def face_boxes(scripts: Sequence[FrameScript], sizes_B6: Tensor | None = None) -> list[NDArray[np.floating]]:
+    """x0, y0, x1, y1 of each keyframe's faces, [F, 4], in 0-1 of the part that `sizes_B6` cuts out (`Condition`)."""
     cuts_B6 = [None] * len(scripts) if sizes_B6 is None else sizes_B6.tolist()
-    covered_BHW = torch.zeros(len(scripts), height, width)
-    for covered_HW, script, cut_6 in zip(covered_BHW, scripts, cuts_B6, strict=True):
-        for x0, y0, x1, y1 in _within(script.face_boxes, cut_6) * [width, height, width, height]:
+    return [_within(script.face_boxes, cut_6) for script, cut_6 in zip(scripts, cuts_B6, strict=True)]
+
+
+def face_map(boxes: Sequence[NDArray[np.floating]], grid: tuple[int, int]) -> Tensor:
+    """The share of each cell of the latent grid that faces cover, [B, H, W]; 0 where a keyframe has no boxes [F, 4]."""
+    height, width = grid
+    covered_BHW = torch.zeros(len(boxes), height, width)
+    for covered_HW, boxes_F4 in zip(covered_BHW, boxes, strict=True):
+        for x0, y0, x1, y1 in boxes_F4 * [width, height, width, height]:
             across_W, down_H = _overlap(x0, x1, width), _overlap(y0, y1, height)
             torch.maximum(covered_HW, down_H[:, None] * across_W, out=covered_HW)
     return covered_BHW
 
 
 def _within(boxes_F4: NDArray[np.float32], cut_6: Sequence[float] | None) -> NDArray[np.floating]:
-    """Boxes in 0-1 of a picture, converted to 0-1 of the part that was cut out of it (`Condition.sizes_B6`)."""
+    """Boxes in 0-1 of a picture, converted to 0-1 of the part that was cut out of it."""
     if cut_6 is None:
         return boxes_F4
     above, before, height, width = cut_6[2:]

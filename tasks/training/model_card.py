@@ -1,5 +1,7 @@
 """Writes the README.md of a trained model: its data, steps and losses, and the licences of its parts."""
 
+import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from tasks.training.frozen import FrozenConfig
 from tasks.training.views import apart
 
 _LAST = 100  # last values of a loss that are averaged
-_NAMED = 200  # films that are listed
+_FILMS = "films.csv"
 _STAGES = {
     "first_stage": "stage 1 of the diffusion autoencoder",
     "autoencoder": "the diffusion autoencoder",
@@ -63,10 +65,27 @@ class Card:
 
 
 def write_card(card: Card, storage: Storage, snapshot: Snapshot) -> None:
-    """Writes README.md into the model's folder, unless it exists."""
+    """Writes README.md into the model's folder, unless it exists, and films.csv if it learned from films."""
     rel = f"{card.rel}/README.md"
-    if not storage.exists(rel):
-        storage.write_bytes(rel, ("\n".join(_lines(card, storage, snapshot)) + "\n").encode())
+    if storage.exists(rel):
+        return
+    if not card.images:
+        storage.write_bytes(f"{card.rel}/{_FILMS}", _films(storage, snapshot).encode())
+    storage.write_bytes(rel, ("\n".join(_lines(card, storage, snapshot)) + "\n").encode())
+
+
+def _films(storage: Storage, snapshot: Snapshot) -> str:
+    """The training films: title and licence of each, and of drawn films their address, which has the seed."""
+    tables, work = Tables(storage), snapshot.work["keyframes"]
+    rows = {row["film_id"]: row for row in tables.read("films", work, ["film_id", "title", "licence"]).to_pylist()}
+    sources, text = tables.sources(work), io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["title", "licence", "drawn"])
+    learnt = [film.film_id for film in snapshot.films if film.train is not None]
+    told = [(rows[film_id]["title"], rows[film_id]["licence"] or "unknown", sources[film_id]) for film_id in learnt]
+    for title, licence, source in sorted(told):
+        lines.writerow([printable(title), printable(licence), source if source.startswith("drawn:") else ""])
+    return text.getvalue()
 
 
 def _lines(card: Card, storage: Storage, snapshot: Snapshot) -> Iterator[str]:
@@ -113,14 +132,10 @@ def _film_data(storage: Storage, snapshot: Snapshot) -> Iterator[str]:
     learnt = {film.film_id: film for film in snapshot.films if film.train is not None}
     shown = Tables(storage).read("keyframes", snapshot.work["keyframes"], ["film_id", "second"]).to_pylist()
     keyframes = sum(row["film_id"] in learnt and learnt[row["film_id"]].part(row["second"]) == "train" for row in shown)
-    rows = Tables(storage).read("films", snapshot.work["keyframes"], ["film_id", "title", "licence"]).to_pylist()
+    rows = Tables(storage).read("films", snapshot.work["keyframes"], ["film_id", "licence"]).to_pylist()
     licences = {row["film_id"]: row["licence"] or "unknown" for row in rows}
-    yield f"Snapshot `{snapshot.id}`: {keyframes} keyframes of {len(learnt)} films.\n"
+    yield f"Snapshot `{snapshot.id}`: {keyframes} keyframes of {len(learnt)} films (`{_FILMS}`).\n"
     yield from _counted([licences.get(film_id, "unknown") for film_id in learnt], "films")
-    if len(learnt) <= _NAMED:
-        titles = sorted((row["title"], licences[row["film_id"]]) for row in rows if row["film_id"] in learnt)
-        yield "\n| film | licence |\n|---|---|"
-        yield from (f"| {printable(title).replace('|', '/')} | {printable(licence)} |" for title, licence in titles)
 
 
 def _image_data(card: Card, storage: Storage) -> Iterator[str]:

@@ -19,6 +19,7 @@ def trained(tmp_path: Path) -> Path:
     codec = PCACodec(PCACodecConfig(width=64, height=32, block=8, channels=6))
     DiffusionAutoencoder(CONFIG, codec).save_pretrained(tmp_path / "final")
     (tmp_path / "final" / "README.md").write_text("# A model\n")
+    (tmp_path / "final" / "films.csv").write_text("title,licence,drawn\n")
     return tmp_path / "final"
 
 
@@ -31,6 +32,7 @@ def test_half_the_bytes_and_the_same_model(trained: Path, tmp_path: Path) -> Non
             assert torch.equal(after.state_dict()[name], value.half().float()), name
     assert before.codec.same_as(after.codec)
     assert (tmp_path / "shipped" / "README.md").read_text().startswith("# A model\n\nHere in half precision, ")
+    assert (tmp_path / "shipped" / "films.csv").read_text() == "title,licence,drawn\n"
 
 
 def test_what_is_too_large_or_has_no_card_is_not_written(trained: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from models.autoencoder.decoder import DecoderConfig, pad
 from models.autoencoder.unet import UNetConfig
 from models.autoregressive.script_tokens import FrameScript
 from models.codec import PCACodec, PCACodecConfig
-from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Told, face_map
+from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Told, face_boxes, face_map
 from models.training.scripted import KeptEpisode
 from models.training.views import Kept, Views
 
@@ -222,14 +222,14 @@ def seen_at(*boxes: tuple[float, float, float, float]) -> FrameScript:
 
 
 def test_face_map_has_the_share_of_each_place_that_faces_cover() -> None:
-    covered_BHW = face_map([seen_at((0.25, 0.5, 0.625, 1.0)), seen_at()], (2, 4))
+    covered_BHW = face_map(face_boxes([seen_at((0.25, 0.5, 0.625, 1.0)), seen_at()]), (2, 4))
     assert covered_BHW.tolist() == [[[0, 0, 0, 0], [0, 1, 0.5, 0]], [[0] * 4] * 2]
 
 
 def test_face_map_follows_the_cut_of_a_picture() -> None:
     """Of a picture of 40x40, resized to 20x20, the middle of 10 rows is shown: the face's lower half lies below it."""
     cut_16 = torch.tensor([[40, 40, 5, 0, 10, 20]], dtype=torch.float32)
-    covered_BHW = face_map([seen_at((0, 0.5, 0.5, 1.0))], (2, 2), cut_16)
+    covered_BHW = face_map(face_boxes([seen_at((0, 0.5, 0.5, 1.0))], cut_16), (2, 2))
     assert covered_BHW.tolist() == [[[0, 0], [1, 0]]]
 
 
@@ -265,3 +265,36 @@ def test_errors_at_faces_weigh_more(stage_2: Path) -> None:
         terms[weight] = trained.loss(trained.batch(0), 0)[1]
     assert terms[0.0]["diffusion"] == terms[1.0]["diffusion"]
     assert terms[0.0]["coarse"] < terms[1.0]["coarse"] < 2 * terms[0.0]["coarse"]
+
+
+CRITICAL = CONFIG.model_copy(update={"warmup_steps": 2, "adversarial_weight": 1.0})
+
+
+def test_with_a_critic_resumed_equals_undisturbed_and_the_export_is_a_plain_autoencoder(
+    stage_2: Path, tmp_path: Path
+) -> None:
+    whole = training(stage_2, CRITICAL)
+    losses = advance(whole, torch.optim.AdamW(whole.module.parameters()), 0, 4)
+    first, second = training(stage_2, CRITICAL), training(stage_2, CRITICAL)
+    optimisers = [torch.optim.AdamW(run.module.parameters()) for run in (first, second)]
+    advance(first, optimisers[0], 0, 2)
+    second.module.load_state_dict(first.module.state_dict())
+    optimisers[1].load_state_dict(optimisers[0].state_dict())
+    assert advance(second, optimisers[1], 2, 4) == losses[2:]
+    whole.export(tmp_path / "trained")
+    DiffusionAutoencoder.from_pretrained(tmp_path / "trained")
+
+
+def test_the_critic_judges_the_coarse_map_and_later_what_one_step_draws(stage_2: Path) -> None:
+    trained = training(stage_2, CRITICAL)
+    unet = trained.module.live.decoder.unet.conv_in.weight
+    for step in (0, 2):
+        loss, terms = trained.loss(trained.batch(step), step)
+        loss.backward()
+        assert list(terms) == ["drawn", "critic", "unconvinced"]
+        assert (unet.grad is not None) == (step == 2)
+    assert {id(p) for p in trained.critic.parameters()} <= {id(p) for p in trained.parameters(0)}
+
+
+def test_held_out_keyframes_are_scored_without_the_critic(stage_2: Path) -> None:
+    assert list(training(stage_2, CRITICAL, told(seed=1)).validate()) == ["loss", "drawn"]

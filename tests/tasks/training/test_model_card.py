@@ -18,4 +18,5 @@ def test_a_card_counts_keyframes_and_not_the_seconds_of_their_span(tmp_path):
     storage.write_bytes("model/curve.jsonl", b'{"step": 0, "nll": 1.0}')
     card = Card("autoregressive", "model", None, AutoregressiveTrainingConfig())
     write_card(card, storage, Snapshot.of(films, work, {}))
-    assert f": {SECONDS} keyframes of 1 films." in (tmp_path / "out/model/README.md").read_text()
+    assert f": {SECONDS} keyframes of 1 films (`films.csv`)." in (tmp_path / "out/model/README.md").read_text()
+    assert (tmp_path / "out/model/films.csv").read_text().splitlines()[0] == "title,licence,drawn"
