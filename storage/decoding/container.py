@@ -2,11 +2,12 @@
 
 import os
 import re
+import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from storage.decoding.encryption import encryption, is_blu_ray
 from storage.errors import FilmError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SMALLEST_SIDE = 64  # pixels
 LONGEST = 10_000_000  # seconds of a film, nearly four months: more is damage
+_FROM_ZERO = ("matroska,webm", "flv", "live_flv", "nut")  # formats whose duration begins at 0
 _NO_TIMES = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS: bare streams
 
 _FORMATS = (  # hold their pictures themselves; playlists, scripts and patterns lead to other files and servers
@@ -50,16 +52,24 @@ _OTHER_KINDS = {  # no films, but libav plays the pictures inside some of them
     "a ZIP archive or document": rb"PK[\x03\x05]",
     "a RAR archive": rb"Rar!\x1a\x07",
     "a 7z archive": rb"7z\xbc\xaf\x27\x1c",
+    "an LHA archive": rb"..-l[hz][0-9ds]-",
     "a gzip archive": rb"\x1f\x8b\x08",
     "a tar archive": rb".{257}ustar",
+    "a cpio archive": rb"0707[01][127]",
+    "an ar archive": rb"!<arch>\n",
+    "a CAB archive": rb"MSCF\0\0\0\0",
+    "a compressed file": rb"\xfd7zXZ\0|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|BZh[1-9]1AY",  # xz, zstd, lz4, bzip2
+    "the image of a disc": rb".{32769}(CD001|BEA01)",
     "only sound (MP3)": rb"ID3",
     "only sound (FLAC)": rb"fLaC",
     "only sound (WAV)": rb"RIFF.{4}WAVE",
 }
+_MXF = rb"\x06\x0e\x2b\x34\x02\x05\x01.\x0d\x01\x02\x01\x01"  # begins the keys of all partitions and of their index
 _BEGINNING = re.compile(  # of a film, in formats that tell it; libav goes on in the last three, but not from another
     rb"\0\0\0[\x10-\x7f]ftyp|FLV\x01[\0-\5]\0\0\0\x09|DKIF\0\0 \0|\.RMF\0\0\0|YUV4MPEG2 |nut/multimedia container\0"
     rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9|\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e"  # ASF, WTV
-    rb"|\x89PNG\r\n\x1a\n.{29,99}acTL|RIFF.{4}AVI |\x1aE\xdf\xa3.{1,40}?(?:matroska|webm)|OggS\0\x02",
+    rb"|\x89PNG\r\n\x1a\n.{29,99}acTL|RIFF.{4}AVI |\x1aE\xdf\xa3.{1,40}?(?:matroska|webm)|OggS\0\x02"
+    rb"|" + _MXF + rb"\x02",
     re.DOTALL,
 )
 _TAIL = 1 << 26  # bytes behind the last picture that are searched for another film
@@ -98,15 +108,20 @@ def _refuse_other_kinds(path: Path) -> None:
     for kind, beginning in _OTHER_KINDS.items():
         if re.match(beginning, head, re.DOTALL):
             raise FilmError("not_a_video", f"{str(path)!r} is not a video: it holds {kind}")
+    with suppress(tarfile.HeaderError):  # of an old tar nothing is known but the sum of its header
+        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "replace")
+        raise FilmError("not_a_video", f"{str(path)!r} is not a video: it holds a tar archive")
 
 
 def _container(path: Path) -> "InputContainer":
     import av
 
-    place = f"file:{path}"
+    place, options = f"file:{path}", dict(OPTIONS)
+    if end := _end_of_mxf(path):  # of others libav is to read nothing: it mixes the parts of joined ones
+        place, options["protocol_whitelist"] = f"subfile,,start,0,end,{end},,:{place}", "file,subfile"
     container: InputContainer
     try:
-        container = av.open(place, options=dict(OPTIONS), metadata_errors="replace")
+        container = av.open(place, options=options, metadata_errors="replace")
     except MemoryError:
         raise
     except av.error.FFmpegError:
@@ -117,6 +132,36 @@ def _container(path: Path) -> "InputContainer":
         container.close()
         raise ValueError("pictures inside of something else")
     return container
+
+
+def path_of(container: "InputContainer") -> Path:
+    """The file that was opened."""
+    return Path(re.sub(r"(subfile,.*?,,:)?file:", "", container.name, count=1))
+
+
+def _end_of_mxf(path: Path) -> int:
+    """The byte at which an MXF ends by its own account; 0 if it gives none, and for other formats."""
+    with path.open("rb") as file:
+        if not re.match(_MXF + rb"\x02", file.read(16), re.DOTALL):
+            return 0
+        _klv_length(file)
+        place = int.from_bytes(file.read(32)[24:])  # of the last partition, which its index follows
+        while 0 < place < path.stat().st_size:
+            file.seek(place)
+            key = file.read(16)
+            if not key.startswith(b"\x06\x0e\x2b\x34"):
+                return 0
+            length = _klv_length(file)
+            place = file.tell() + length
+            if re.match(_MXF + rb"\x11", key, re.DOTALL):
+                return place
+        return 0
+
+
+def _klv_length(file: IO[bytes]) -> int:
+    """The length that stands behind a key of an MXF; 0 behind the end of the file."""
+    first = int.from_bytes(file.read(1))
+    return int.from_bytes(file.read(first & 0x7F)) if first & 0x80 else first
 
 
 def frame_rate(container: "InputContainer", stream: "VideoStream") -> Fraction:
@@ -160,12 +205,12 @@ def told_length(container: "InputContainer", stream: "VideoStream") -> float | N
     """Seconds from the first frame to the picture's end, as the header tells them; None where it doesn't.
 
     Sound may begin before the picture and go on behind it: of the picture's own length and the file's the shorter is
-    told. Matroska counts from 0, wherever the film begins; files whose duration is less than their beginning don't.
+    told. Some formats count from 0, wherever the film begins; files whose duration is less than their beginning don't.
     """
     first, begin = seconds_of(stream.start_time, stream), (container.start_time or 0) / 1_000_000
     told = [seconds_of(stream.duration, stream), _tagged_end(stream) - first]
     if whole := (container.duration or 0) / 1_000_000:
-        skipped = max(begin, 0) if "matroska" in container.format.name else 0
+        skipped = max(begin, 0) if container.format.name in _FROM_ZERO else 0
         told.append((whole - skipped if skipped < whole else whole) - max(0, first - begin))
     return min((seconds for seconds in told if 0 < seconds < LONGEST), default=None)
 
@@ -195,7 +240,7 @@ def _unopenable(path: Path, error: Exception) -> FilmError:
     head = _head(path)
     if not any(head):
         kind = "zeros, as a download does that did not finish"
-    elif _is_text(head):
+    elif _is_text(head[:4096]):
         kind = "text"
     elif is_blu_ray(path):
         return FilmError("encrypted", f"{str(path)!r} is encrypted (AACS)")
@@ -246,7 +291,7 @@ def _head(path: Path) -> bytes:
     if not path.is_file():
         return b""
     with path.open("rb") as file:
-        return file.read(4096)
+        return file.read(1 << 16)
 
 
 def picture_instead(path: Path) -> FilmError | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ROUNDING = 1e-6  # seconds: 17.4 - 3.4 is less than 14, and no frame may follow
 _MOST_WAITING = 20_000  # packets that are held back until their fate is known
 
 
@@ -37,7 +38,7 @@ class Nearest(Generic[T]):
         """(nominal second, seconds, item) of what is taken now that the next one is seen; in order of presentation."""
         taken: list[tuple[int, float, T]] = []
         before, self._before = self._before, (seconds, item)
-        while (target := self._step * self._every) <= seconds:
+        while (target := self._step * self._every) <= seconds + _ROUNDING:
             pick = before if before and target - before[0] <= seconds - target else (seconds, item)
             if abs(target - pick[0]) < self._every / 2:
                 taken.append((int(target), *pick))

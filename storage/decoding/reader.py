@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from heapq import heappop, heappush
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.decoding.container import LONGEST, frame_rate, joined_on, seconds_of
+from storage.decoding.container import LONGEST, frame_rate, joined_on, path_of, seconds_of
 from storage.decoding.encryption import is_encrypted
 from storage.decoding.plan import PlanError, planned
 from storage.decoding.presentation import BACK, Presentation
@@ -85,7 +84,7 @@ class FilmReader:
         if context.name not in _SKIPPABLE or not context.has_b_frames:  # hardly anything to skip
             self.step = None
         counted = self.container.format.name == "avi" or context.name == "theora"
-        self._path = Path(self.container.name.removeprefix("file:"))
+        self._path = path_of(self.container)
         self._stills = Stills(self.stream.time_base or Fraction(1), counted)
         self._presentation = Presentation(self.stream, frame_rate(self.container, self.stream))
         self._views = Views(self.stream, str(self._path))

@@ -30,7 +30,7 @@ class Stills:
     def __init__(self, time_base: Fraction, counted: bool = False) -> None:
         self.time_base = time_base
         self._counted = counted
-        self._least, self._most = ceil(LEAST / time_base), floor(MOST / time_base)
+        self._least, self._most = floor(LEAST / time_base), floor(MOST / time_base)
         self._times: deque[int] = deque(maxlen=_REMEMBERED)
         self._holes: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._end: int | None = None  # of what is decoded

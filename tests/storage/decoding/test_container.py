@@ -93,6 +93,32 @@ def test_pictures_inside_of_something_else_are_no_film(tmp_path, ffmpeg, kind, h
         decode_film(path, SMALL)
 
 
+def old_tar():
+    """The header of a file in a tar of 1979, which has no magic number."""
+    head = b"a.ts".ljust(100, b"\0") + b"0000644\0" * 3 + b"00000001000\0" * 2 + b" " * 8 + b"0".ljust(356, b"\0")
+    return head[:148] + b"%06o\0 " % sum(head) + head[156:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        ("a tar archive", old_tar()),
+        ("a cpio archive", b"070701" + b"0" * 104 + b"a.ts\0\0"),
+        ("an ar archive", b"!<arch>\na.ts/           0           0     0     644     1000      `\n"),
+        ("a CAB archive", b"MSCF" + bytes(32)),
+        ("a compressed file", b"\x28\xb5\x2f\xfd\x04\x00"),
+        ("an LHA archive", b"\x22\x8e-lh0-" + bytes(27)),
+        ("the image of a disc", bytes(32769) + b"CD001\x01\0" + bytes(2040)),
+    ],
+)
+def test_a_stream_that_libav_finds_inside_of_an_archive_is_no_film(tmp_path, ffmpeg, kind, head):
+    source = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=3", "-c:v", "mpeg2video")
+    path = tmp_path / "archive.ts"
+    path.write_bytes(head + ffmpeg(*source, tmp_path / "film.ts").read_bytes())
+    with pytest.raises(FilmError, match=f"not_a_video: .*archive.ts' is not a video: it holds {kind}"):
+        decode_film(path, SMALL)
+
+
 @pytest.mark.parametrize(
     ("data", "kind"),
     [

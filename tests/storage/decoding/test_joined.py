@@ -143,6 +143,8 @@ def test_all_frames_of_films_that_were_joined_are_there(doubled, name):
         ("planned.mp4", ("-c:v", "libx264", "-bf", 2)),
         ("film.flv", ("-c:v", "flv1")),
         ("film.ivf", ("-c:v", "libvpx")),
+        ("film.mxf", ("-c:v", "mpeg2video", "-r", 25)),
+        ("film,,:file:.mxf", ("-c:v", "mpeg2video", "-r", 25)),
     ],
 )
 def test_a_film_that_is_joined_on_and_not_read_is_named_with_its_place(doubled, name, options):
@@ -152,11 +154,12 @@ def test_a_film_that_is_joined_on_and_not_read_is_named_with_its_place(doubled, 
         assert f"another film is joined on at byte {size} of {2 * size} and left out" in film.damage
 
 
-def test_a_film_in_another_format_that_is_joined_on_is_named_too(tmp_path, ffmpeg):
-    one, other = (
-        ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=3", "-c:v", "mpeg4", tmp_path / name).read_bytes()
-        for name in ("one.mp4", "other.mkv")
-    )
-    (tmp_path / "both.mp4").write_bytes(one + other)
-    with decode_film(tmp_path / "both.mp4", SMALL) as film:
+@pytest.mark.parametrize("names", [("one.mp4", "other.mkv"), ("one.mxf", "other.mp4"), ("one.mp4", "other.mxf")])
+def test_a_film_in_another_format_that_is_joined_on_is_named_too(tmp_path, ffmpeg, names):
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=3", "-c:v", "mpeg2video")
+    one, other = (ffmpeg(*picture, tmp_path / name).read_bytes() for name in names)
+    path = tmp_path / f"both-{names[0]}"
+    path.write_bytes(one + other)
+    with decode_film(path, SMALL) as film:
+        assert film.frames == 75
         assert f"another film is joined on at byte {len(one)}" in film.damage

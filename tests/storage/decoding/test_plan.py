@@ -4,10 +4,12 @@ import pytest
 from PIL import Image
 
 from storage.decoding.container import opened
+from storage.decoding.decode import KeyframesConfig, decode_film
 from storage.decoding.plan import PlanError, nearest
 from storage.decoding.reader import FilmReader
 from storage.movies.encoder import ffmpeg_program
 
+SMALL = KeyframesConfig(width=112, height=64)
 SOURCE = ("-f", "lavfi", "-i")
 
 
@@ -148,6 +150,16 @@ def test_a_held_frame_is_no_damage_and_has_its_keyframes(tmp_path, ffmpeg, name,
     pictures = [pixels for _, _, pixels in complete]
     assert len(set(pictures[3:8])) == len(set(pictures[8:10])) == 1
     assert len(set(pictures)) == 6
+
+
+@pytest.mark.parametrize("rate", ["1/5", 1])
+@pytest.mark.parametrize("name", ["film.avi", "film.flv", "film.mkv", "film.mp4", "film.nut", "film.ogv", "film.ts"])
+def test_slides_have_a_keyframe_for_each_second(tmp_path, ffmpeg, name, rate):
+    codec = ("-c:v", "libtheora", "-pix_fmt", "yuv420p") if name.endswith("ogv") else (*X264, "-bf", 3)
+    with decode_film(ffmpeg(*moving(rate, 15, "96x64"), *codec, tmp_path / name), SMALL) as film:
+        assert film.rows()["second"].to_pylist() == list(range(15))
+        assert film.cuts == pytest.approx(() if rate == 1 else (5, 10))
+        assert film.damage == ""
 
 
 @pytest.mark.parametrize("options", [(), ("-bf", 0)])
