@@ -267,7 +267,7 @@ def json_value(text: str, cut: bool) -> Any:
     Commas before a closing bracket and curly quotes around keys and strings are accepted.
 
     Raises:
-        AnswerError: as `plain`, and if it refuses, has no JSON, more than one object, or NaN.
+        AnswerError: as `plain`, and if it refuses, has no JSON, more than one object, a key twice, or NaN.
     """
     said = plain(text, cut)
     first: ValueError | None = None
@@ -340,7 +340,8 @@ def _without_commas(text: str) -> str:
 
 def _values(text: str, opening: str) -> list[Any]:
     """All JSON values in a text that begin with a bracket; if there are none, raises the ValueError of the first."""
-    decoder, found, at, problem = json.JSONDecoder(parse_constant=_refuse), [], text.find(opening), None
+    decoder = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_each_once)
+    found, at, problem = [], text.find(opening), None
     while at >= 0:
         try:
             value, end = decoder.raw_decode(text, at)
@@ -357,6 +358,12 @@ def _one_of(values: list[Any]) -> Any:
     if any(value != values[0] for value in values):
         raise AnswerError(f"it holds {len(values)} JSON objects, one was asked for")
     return values[0]
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if doubled := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
+        raise AnswerError(f"it is not JSON: an object has the key {doubled[0]!r} twice")
+    return dict(pairs)
 
 
 def _refuse(constant: str) -> None:
