@@ -6,10 +6,10 @@ from collections.abc import Mapping
 PASSWORD = re.compile(  # a port is none; keys may hold "/"; a user of a web server may be a token
     r"(?:(?<=http)|(?<=https))://[^/@\s\"']+@|://[^/@:\s]*:(?!\d*/)[^@\s\"']*@"
 )
-SIGNED = re.compile(  # by Amazon, Google, CloudFront, Azure and others
-    r"(?<=[?&])(X-(Amz|Goog)-[\w-]+|Signature|Expires|Policy|Key-Pair-Id|AWSAccessKeyId|GoogleAccessId|sig|se|st|sp|sv|sr"
+SIGNED = re.compile(  # by Amazon, Google, CloudFront, Azure, Akamai and others
+    r"(?<=[?&#])(X-(Amz|Goog)-[\w-]+|Signature|Expires|Policy|Key-Pair-Id|AWSAccessKeyId|GoogleAccessId|sig|se|st|sp|sv|sr"
     r"|spr|sip|ske|skt|sks|skv|skoid|sktid|((access|auth|session|sas)_?)?token|(api|access|secret|account)_?key"
-    r"|secret_access_key|client_secret|password)=[^&\s'\"]*&?",
+    r"|secret_access_key|client_secret|passw(or)?d|secret|auth|jwt|hdn(ea|tl|ts))=[^&\s'\"]*&?",
     re.IGNORECASE,
 )
 _SECRETS = re.compile(r"KEY|SECRET|TOKEN|PASSW(OR)?D|CREDENTIAL|AUTH_STRING|CONNECTION", re.IGNORECASE)

@@ -63,7 +63,7 @@ def address(source: str) -> str:
     if scheme in OBJECT_STORES:
         return masked(f"{scheme}://{place}")
     bare = masked(source)
-    return bare.rstrip("?&") if SIGNED.search(source) else bare
+    return bare.rstrip("?&#") if SIGNED.search(source) else bare
 
 
 def reached(source: str, known: Iterable[str]) -> str:
