@@ -20,9 +20,9 @@ LARGEST = 60_000_000  # bytes of all embedded weights
 PINNED = {  # name -> the first half of its SHA-256
     "autoencoder/codec/model.safetensors": "9e23af423a0f6124313b167568f7cef3",
     "autoencoder/compressor.safetensors": "9cdd196c62ad667f09686c3d9bbd8dee",
-    "autoencoder/decoder.safetensors": "9d70396912b85d3eee29d6a0b6c34c8c",
+    "autoencoder/decoder.safetensors": "06fcd6d4c66c8e732357a13ec6877bb0",
     "autoencoder/tokens.safetensors": "42f5bafdcb48236d36e12f1b677a7998",
-    "autoencoder/unet/diffusion_pytorch_model.safetensors": "9c2588546ea0108a4749b5402cd28fa1",
+    "autoencoder/unet/diffusion_pytorch_model.safetensors": "743153927e35b0a0a00437178ecabf67",
     "autoregressive/backbone/model.safetensors": "bbfbfc64229b742ee71b032f0c798690",
     "autoregressive/model.safetensors": "e786aa02dc233af37d5b7181e97319bd",
 }
