@@ -36,7 +36,8 @@ _WORK = ("ray::Map", "ray::RayTrain", "ray::TrainController")
 _JUMPING_CLOCK = REPOSITORY / "benchmarks/jumping_clock.c"
 _LIMIT = 600.0  # seconds for any part to start
 _AGENT_PORTS = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
-"""Of a node's helpers: a port that is given is not waited for, and Ray ends a node after 15 seconds of waiting."""
+"""Of a node's agents: Ray ends a node that waits 15 seconds for a port that is not given, and always waits for the
+first."""
 
 
 def free_port() -> int:

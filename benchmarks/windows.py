@@ -89,7 +89,7 @@ def engine(folder: Path, table: str, whole: pa.Table, films: list[str]) -> Reade
     done = {"film_id": films[0], "stage": table, "fingerprint": "f", "rows": whole.num_rows, "attempts": 1}
     run.commit({table: buffer.close()}, pa.Table.from_pylist([done], SCHEMAS["work"]))
     rows = FilmRows(storage, table, dict.fromkeys(films, "f"))
-    return lambda film_id, first: rows.window(film_id, first, WINDOW)
+    return lambda film_id, first: rows.between(film_id, row_id(film_id, first), row_id(film_id, first + WINDOW - 1))
 
 
 def parquet(folder: Path, table: str, whole: pa.Table) -> Reader:

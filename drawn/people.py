@@ -1,68 +1,25 @@
 """Who plays: a person's looks as numbers, and the words that follow from them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
 from drawn.paint import Colour
 
-SKINS: dict[str, Colour] = {  # from light to dark
-    "pale": (0.97, 0.81, 0.73),
-    "light": (0.93, 0.74, 0.62),
-    "tanned": (0.80, 0.58, 0.43),
-    "brown": (0.60, 0.39, 0.27),
-    "dark brown": (0.45, 0.275, 0.19),
-    "very dark": (0.345, 0.205, 0.145),
-}
-HAIRS: dict[str, Colour] = {
-    "black": (0.07, 0.06, 0.07),
-    "dark brown": (0.21, 0.125, 0.08),
-    "brown": (0.36, 0.22, 0.125),
-    "auburn": (0.50, 0.19, 0.09),
-    "ginger": (0.76, 0.34, 0.11),
-    "blond": (0.82, 0.63, 0.31),
-    "grey": (0.54, 0.54, 0.55),
-    "white": (0.88, 0.87, 0.85),
-}
-CLOTHS: dict[str, Colour] = {
-    "red": (0.74, 0.15, 0.15),
-    "orange": (0.90, 0.44, 0.12),
-    "yellow": (0.90, 0.73, 0.22),
-    "green": (0.20, 0.46, 0.22),
-    "teal": (0.10, 0.50, 0.50),
-    "blue": (0.24, 0.46, 0.80),
-    "navy": (0.12, 0.17, 0.38),
-    "purple": (0.45, 0.20, 0.55),
-    "pink": (0.92, 0.55, 0.66),
-    "white": (0.90, 0.88, 0.84),
-    "grey": (0.48, 0.49, 0.52),
-    "black": (0.11, 0.11, 0.13),
-    "brown": (0.42, 0.27, 0.16),
-}
-STYLES = {
-    "long": "long {} hair",
-    "fringe": "long {} hair and a fringe",
-    "bob": "a straight {} bob",
-    "bun": "{1} {0} bun",
-    "short": "short {} hair",
-    "crop": "close-cropped {} hair",
-    "afro": "a big round {} afro",
-    "slick": "slicked-back {} hair",
-    "curls": "tousled {} curls",
-    "bald": "a bald head",
-}
-BEARDS = {"none": "", "stubble": "stubble", "full": "a full {} beard", "moustache": "a thick {} moustache"}
-GLASSES = {"none": "", "round": "round glasses", "square": "square glasses"}
-CLOTHES = {
-    "jumper": "{} jumper",
-    "stripes": "{} jumper with {} stripes",
-    "coat": "{0} coat with {2} {1} scarf",
-    "shirt": "{} shirt",
-    "t-shirt": "{} t-shirt",
-    "waistcoat": "{} waistcoat over a white shirt",
-    "dress": "{0} dress with {2} {1} belt",
-}
+_DATA: dict[str, Any] = json.loads(files("drawn").joinpath("people.json").read_text())
+
+
+def _colours(name: str) -> dict[str, Colour]:
+    return {colour: (red, green, blue) for colour, (red, green, blue) in _DATA[name].items()}
+
+
+SKINS, HAIRS, CLOTHS = _colours("skins"), _colours("hairs"), _colours("cloths")
+_PHRASES: dict[str, dict[str, str]] = _DATA
+STYLES, BEARDS, GLASSES, CLOTHES = (_PHRASES[name] for name in ("styles", "beards", "glasses", "clothes"))
 
 
 def named(colour: Colour, palette: Mapping[str, Colour]) -> str:

@@ -1,7 +1,9 @@
 """Painted places in three depths; a film plays in four of them, at times of day and in weathers that its seed picks."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
 
@@ -55,75 +57,14 @@ class Kind:
     paint: Callable[[Canvas, Rng, Mood], Four]
     moods: str
     airs: str
-    names: tuple[str, ...]
+    names: Sequence[str]
 
 
 AIRS = {"none": "", "motes": "", "rain": " with falling rain", "snow": " with falling snow"}
+_PAINTERS = {paint.__name__: paint for paint in (harbour, forest, street, room, mountain, village, beach, desert)}
 KINDS = {
-    "harbour": Kind(
-        "A harbour with a lighthouse, moored boats and a wooden quay",
-        "at the harbour",
-        harbour,
-        "dusk dawn noon evening storm fog morning",
-        "none none rain",
-        ("Old Harbour", "Gull Quay", "Salt Pier", "the Fish Market", "Anchor Bay"),
-    ),
-    "forest": Kind(
-        "A forest of tall trunks with leaves and a path",
-        "in the forest",
-        forest,
-        "noon dawn evening fog morning",
-        "motes motes rain",
-        ("Fern Wood", "Owl Forest", "the Green Hollow", "Beech Grove", "the Deer Path"),
-    ),
-    "street": Kind(
-        "A street of old houses with lit windows, lamps and cobbles",
-        "in the street",
-        street,
-        "night dusk fog overcast evening",
-        "rain rain none",
-        ("Lantern Street", "Copper Lane", "Clock Alley", "Baker Row", "the Old Crossing"),
-    ),
-    "room": Kind(
-        "A warm room with a bookshelf, a tall window and a lamp",
-        "in the room",
-        room,
-        "dusk night dawn morning overcast",
-        "motes",
-        ("the Reading Room", "the Attic", "the Map Room", "the Study", "the Parlour"),
-    ),
-    "mountain": Kind(
-        "A high meadow below snowy peaks, with pines and a cabin",
-        "in the high meadow",
-        mountain,
-        "noon dawn overcast morning evening storm",
-        "none none rain",
-        ("High Meadow", "Cloud Pass", "Eagle Ridge", "Shepherd's Hill", "the Long Slope"),
-    ),
-    "village": Kind(
-        "A village under snow with steep roofs and lit windows",
-        "in the snowy village",
-        village,
-        "night dusk overcast morning fog",
-        "snow snow none",
-        ("Winter Village", "Frost Hill", "Snow Market", "Chimney Green", "White Hamlet"),
-    ),
-    "beach": Kind(
-        "A sandy beach with palms, parasols and the open sea",
-        "on the beach",
-        beach,
-        "noon dawn dusk evening morning storm",
-        "none",
-        ("Shell Beach", "Palm Cove", "the Long Strand", "Pelican Bay", "Coral Sands"),
-    ),
-    "desert": Kind(
-        "A desert of dunes with red rocks and cacti",
-        "in the desert",
-        desert,
-        "noon dawn dusk evening morning",
-        "none",
-        ("Red Rock", "the Dry Valley", "Dune Sea", "Lizard Flats", "the Salt Road"),
-    ),
+    name: Kind(**facts, paint=_PAINTERS[name])
+    for name, facts in json.loads(files("drawn").joinpath("places.json").read_text()).items()
 }
 
 

@@ -60,6 +60,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
+    if there := [path for name in LIGHTHOUSE if (path := folder / f"{name}.jpg").exists()]:
+        parser.error(f"{str(there[0])!r} already exists: remove it, or name another folder")
     for seed, (name, wanted) in enumerate(LIGHTHOUSE.items()):
         picture = cv2.cvtColor(portrait(person(seed, wanted)), cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(folder / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])

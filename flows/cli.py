@@ -95,7 +95,8 @@ def plan_(
     gpus: Annotated[str, typer.Option("--gpus", metavar="N", help="GPUs to run on; default: the recipe's.")] = "",
     price: Annotated[str, typer.Option("--price", metavar="NUMBER", help="Price of a GPU per hour.")] = "",
     keyframes: Annotated[
-        str, typer.Option("--keyframes", metavar="N", help="All keyframes; default: the drawn films', or the paper's.")
+        str,
+        typer.Option("--keyframes", metavar="N", help="Number of keyframes; default: the drawn films' or the paper's."),
     ] = "",
     rate: Annotated[
         list[str] | None,

@@ -22,8 +22,11 @@ def ship(trained: Path, folder: Path, largest: int = LARGEST) -> int:
     """Writes the folder, and returns the size of its weights in bytes.
 
     Raises:
-        ValueError: `trained` has no model or no card, or the size is larger than `largest`; nothing is written.
+        ValueError: `trained` has no model or no card, the size is larger than `largest`, or `folder` holds something
+            else than a model; nothing is written.
     """
+    if folder.exists() and not (folder / "config.json").is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise ValueError(f"{str(folder)!r} holds no model and is not empty: name another folder")
     kind = AutoregressiveModel if (trained / "backbone").is_dir() else DiffusionAutoencoder
     model = kind.from_pretrained(trained)
     card = trained / "README.md"

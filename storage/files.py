@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 class Files:
     """A folder, `file://`, `s3://`, `gs://` or `az://`; relative folders are resolved where the object is made.
 
-    In a remote URI "%20" stands for a blank, as for Delta and Arrow; a blank itself may stand there too.
+    In a remote URI a space may be written as "%20", as in Delta and Arrow, or as itself.
 
     An s3 URI may carry pyarrow's options, `s3://bucket/path?region=..&endpoint_override=..&scheme=http`; keys come
     from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), since a URI is shown, logged and kept.
@@ -82,7 +82,7 @@ class Files:
 
     @property
     def objects(self) -> "ObjectStore":
-        """A place in an object store, to write there: Arrow reads, but takes three requests and knows no conditions."""
+        """A client that writes to the object store: Arrow needs three requests and has no conditional writes."""
         from obstore.store import from_url
 
         options: Any = dict(self.delta_options or {})
@@ -130,7 +130,7 @@ class Files:
             )
 
     def check_room(self, size: int) -> None:
-        """Raises StorageError when a folder has no room for `size` more bytes; nobody can tell of an object store."""
+        """Raises StorageError when a folder has no room for `size` more bytes; an object store's is unknown."""
         if not self.is_local:
             return
         with guarded("write to", self.base):
@@ -155,7 +155,7 @@ class Files:
             return filesystem.open_input_file(path)
 
     def write_plain(self, rel: str, data: bytes) -> None:
-        """Writes a file whole or not at all, over whatever is there; Storage.write_bytes asks the record first."""
+        """Writes a file whole or not at all, over whatever is there; Storage.write_bytes checks the record first."""
         with guarded("write", self.url(rel)):
             self._write(rel, data)
 
@@ -189,7 +189,7 @@ class Files:
             part.write_bytes(data)
 
     def exists(self, rel: str) -> bool:
-        """Whether a file or a folder stands at `rel`."""
+        """Whether there is a file or a folder at `rel`."""
         from pyarrow.fs import FileType
 
         filesystem, path = self._at(rel)
@@ -210,15 +210,15 @@ class Files:
             return int(filesystem.get_file_info(path).mtime_ns or 0)
 
     def occupied(self, rel: str) -> bool:
-        """Whether anything stands at `rel`, be it a link to nowhere."""
+        """Whether anything is at `rel`, even a broken link."""
         return os.path.lexists(self._at(rel)[1]) if self.is_local else self.exists(rel)
 
     def is_link(self, rel: str) -> bool:
-        """Whether `rel` is a link, which no run makes."""
+        """Whether `rel` is a link; runs never make links."""
         return self.is_local and Path(self._at(rel)[1]).is_symlink()
 
     def delete_file(self, rel: str) -> None:
-        """Removes the file at `rel`, if there is one, whoever made it; Storage.delete asks the record first."""
+        """Removes the file at `rel`, if any, even if no run made it; Storage.delete checks the record first."""
         from pyarrow.fs import FileType
 
         filesystem, path = self._at(rel)
@@ -227,7 +227,7 @@ class Files:
                 filesystem.delete_file(path)
 
     def delete_empty(self, folders: Iterable[str]) -> None:
-        """Removes those of the folders in which nothing is, the deeper ones first; a link to one is a user's."""
+        """Removes the empty ones of the folders, the deepest first; links to folders belong to users and stay."""
         filesystem, _ = self.filesystem
         for folder in sorted(set(folders), key=lambda one: one.count("/"), reverse=True):
             path = self._at(folder)[1]
@@ -308,7 +308,7 @@ class Files:
         return max(infos, key=lambda info: (info.mtime_ns or 0, info.base_name)).base_name if infos else None
 
     def _names(self, rel: str, recursive: bool) -> Names:
-        """Those in UTF-8: no other reaches a file through Arrow and Delta, and no run makes one."""
+        """Names in UTF-8: Arrow and Delta can't open others, and runs make no others."""
         names = [name for name, is_folder in self._listed(rel, recursive) if not (recursive and is_folder)]
         for name in (name for name in names if not is_utf8(name)):
             _log.warning("%r in %r is left out: its name is not UTF-8; rename it", name, self.url(rel))

@@ -33,7 +33,7 @@ _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated"
 
 @dataclass(frozen=True)
 class Seen:
-    """What tells, without reading it, that a file is still the same; `version` is "" where nothing does."""
+    """Detects changes of a file without reading it; `version` is "" if the file system has none."""
 
     size: int
     version: str
@@ -45,7 +45,7 @@ def is_remote(source: str) -> bool:
 
 
 def split(uri: str) -> tuple[str, str, str]:
-    """Scheme, place and options of a URI. No sign in a place means anything: object stores take all in their keys.
+    """Scheme, place and options of a URI. A place may have any character, because keys of object stores may.
 
     Options begin at the last "?" that a name and "=" follow: s3://bucket/what?.mp4?region=eu-1&scheme=http.
     """
@@ -56,18 +56,18 @@ def split(uri: str) -> tuple[str, str, str]:
 
 
 def address(source: str) -> str:
-    """A source as it is shown and kept: without keys, signatures and the options of an object store."""
+    """A source as it is shown and stored: without keys, signatures and the options of an object store."""
     if not is_remote(source):
         return source
     scheme, place, _ = split(source)
     if scheme in OBJECT_STORES:
         return masked(f"{scheme}://{place}")
     bare = masked(source)
-    return bare.rstrip("?&") if SIGNED.search(source) else bare
+    return bare.rstrip("?&#") if SIGNED.search(source) else bare
 
 
 def reached(source: str, known: Iterable[str]) -> str:
-    """An address as the one of some known URIs that it is of, or with the options of the first in the same bucket."""
+    """The known URI of an address or, without one, the address with the options of a known URI in the same bucket."""
     if not is_remote(source):
         return source
     scheme, place, options = split(source)
@@ -118,7 +118,7 @@ def local_path(source: str) -> Path:
         return Path(os.fsdecode(unquote_to_bytes(os.fsencode(urlsplit(source).path))))
     try:
         return Path(source).expanduser()
-    except RuntimeError:  # "~x" is nobody's home: a name that begins so
+    except RuntimeError:  # a name that begins with ~ and is no user's home
         return Path(source)
 
 
@@ -198,9 +198,9 @@ def fetched(source: str, folder: Path = Path()) -> Iterator[Path]:
 
 
 def _copies() -> str:
-    """Begins the names of copies that processes made which are seen from here; their ids follow.
+    """How names of downloaded copies begin; the id of their process follows.
 
-    Hosts may share the folder, and so may containers, each with processes of its own.
+    Hosts may share the folder, and so may containers, each of which counts its processes itself.
     """
     try:
         space = "".join(filter(str.isdigit, os.readlink("/proc/self/ns/pid")))  # noqa: PTH115 - "pid:[number]"
@@ -210,7 +210,7 @@ def _copies() -> str:
 
 
 def _sweep() -> None:
-    """Removes what processes left here that were killed at work."""
+    """Removes the copies that killed processes left behind."""
     import shutil
 
     for left in Path(tempfile.gettempdir()).glob(f"{_copies()}*"):
@@ -246,7 +246,7 @@ def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
 
 @contextmanager
 def _explained(source: str) -> Iterator[None]:
-    """Raises FilmError in place of what file systems raise."""
+    """Converts the errors of file systems into FilmError."""
     shown = address(source)
     keys = f"{shown!r} may not be read, access denied: export {KEYS} for an account that has access"
     in_store = is_remote(source) and split(source)[0] in OBJECT_STORES
@@ -259,12 +259,12 @@ def _explained(source: str) -> Iterator[None]:
     except PermissionError as error:
         detail = keys if in_store else f"{shown!r} may not be read: check its permissions"
         raise FilmError("unreadable", detail) from error
-    except ValueError as error:  # also what no file system has the protocol of
+    except ValueError as error:  # also for an unknown protocol
         said = masked(str(error).replace(source, shown))
         raise FilmError("unreadable", f"{shown!r} cannot be read: {said}") from error
     except MemoryError:
         raise
-    except Exception as error:  # clients of other places have errors of their own
+    except Exception as error:  # remote file systems raise errors of many classes
         if not (is_remote(source) or isinstance(error, OSError)):
             raise
         if in_store and lacks_keys(error):

@@ -1,4 +1,4 @@
-"""Searches local folders recursively: each real folder once, whatever links lead to it."""
+"""Searches local folders recursively: each real folder once, however many links lead to it."""
 
 import fnmatch
 import glob
@@ -10,8 +10,8 @@ from pathlib import Path
 def walk(top: Path, onerror: Callable[[OSError], object] | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
     """As os.walk, but sorted, and it follows links to folders.
 
-    A folder is identified by device and inode, so circular links end. One that is below `top` is met by its
-    own path; links are followed after that. Remove a name from the second list to pass a folder over.
+    A folder is identified by device and inode, so circular links end. A folder below `top` is found under its
+    own path; links are followed last. Remove a name from the second list to skip that folder.
     """
     seen: set[tuple[int, int]] = set()
     waiting = [top]

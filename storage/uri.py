@@ -1,4 +1,4 @@
-"""The URI of a storage root, checked, and in the form that Arrow and Delta read."""
+"""Checks the URI of a storage root, and converts it to the form that Arrow and Delta read."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _KEYS = {"access_key", "secret_key", "session_token", "access_token"}
 
 
 def root_uri(uri: str) -> str:
-    """A remote URI with all escaped that may not stand in it, or the absolute path of a folder.
+    """A remote URI with escapes where necessary, or the absolute path of a folder.
 
     Raises:
         ConfigError: for an empty URI, another scheme, keys in it, a file, or a folder that Delta cannot write to.
@@ -48,7 +48,7 @@ def root_uri(uri: str) -> str:
 
 
 def escaped(rel: str) -> str:
-    """A path below a remote root as its URI has it."""
+    """A path below a remote root, escaped as in its URI."""
     return quote(rel, _STAYS)
 
 
@@ -86,5 +86,5 @@ def _in_utf8(uri: str) -> str:
 def _is_something_else(path: Path) -> bool:
     try:
         return os.path.lexists(path) and not path.is_dir()
-    except OSError:  # whoever writes there says what is wrong
+    except OSError:  # the first write reports what is wrong
         return False

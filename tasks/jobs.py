@@ -1,7 +1,7 @@
-"""Ray Jobs: a command that runs on a cluster under a name of its own, once, however often it is asked for.
+"""Ray Jobs: commands that run on a cluster under unique names; a command that is already running is not started again.
 
 A job is called <name>-<attempt>. Whoever asks for a name whose job waits or runs gets that job; a new attempt is made
-only when there is none. Two that ask at the same time ask for the same attempt, which Ray makes once.
+only when there is none. Two callers at the same time ask for the same attempt, which Ray makes once.
 """
 
 import os
@@ -17,7 +17,7 @@ _STOP_LIMIT = 20.0  # seconds
 
 
 class JobError(MovieDreamerError):
-    """A cluster that takes no job, or has lost one."""
+    """A cluster accepts no job, or has lost one."""
 
 
 class Jobs:
@@ -73,7 +73,7 @@ class Jobs:
         """Waits until a job has ended; a cluster that does not answer for a while is asked again.
 
         Raises:
-            JobError: when the cluster knows it no more, as after the loss of its head, or stays silent.
+            JobError: the cluster has lost the job, for example with its head, or does not answer.
         """
         heard = time.monotonic()
         while True:

@@ -56,7 +56,7 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(_TERMINATED) from None
     except typer.Exit:
         raise
-    except typer.Abort:  # nobody could answer the question
+    except typer.Abort:  # there is no terminal to answer the question
         err.print("nothing was removed; pass --yes to skip the question")
         raise typer.Exit(1) from None
     except Exception as error:

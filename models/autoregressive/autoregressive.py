@@ -139,7 +139,7 @@ class AutoregressiveModel(nn.Module):
         nn.init.normal_(self.markers_2H, std=scale)
         if isinstance(self.head, MixtureHead):
             starts = [STARTS[k % len(STARTS)].sigma for k in range(self.head.components)]
-            self.head.initialise(sigmas=starts if self.recall else None)
+            self.head.initialise(starts if self.recall else ())
         else:
             self.head.initialise()
 

@@ -103,7 +103,7 @@ class MixtureHead(Head):
         self.components, self.width, self.floor = components, width, floor
         self.linear = nn.Linear(hidden, 2 * components * width + components)
 
-    def initialise(self, jitter: float = 0.1, sigmas: Sequence[float] | None = None) -> None:
+    def initialise(self, sigmas: Sequence[float] = ()) -> None:
         """Small weights, and biases that jitter the means: with zeros, all components would stay identical.
 
         `sigmas` are the components' initial values of sigma above the floor; 1 by default.
@@ -112,8 +112,8 @@ class MixtureHead(Head):
         nn.init.normal_(self.linear.weight, std=0.1 / self.linear.in_features**0.5)
         nn.init.zeros_(self.linear.bias)
         if self.components > 1:
-            nn.init.normal_(self.linear.bias.data[:kd], std=jitter)
-        for k, sigma in enumerate(sigmas or ()):
+            nn.init.normal_(self.linear.bias.data[:kd], std=0.1)
+        for k, sigma in enumerate(sigmas):
             self.linear.bias.data[kd + k * self.width : kd + (k + 1) * self.width] = sigma - 1 / sigma
 
     def forward(self, hidden_NH: Tensor, recalled: Recalled | None = None) -> Mixture:

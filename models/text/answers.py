@@ -13,7 +13,7 @@ from typing import Any
 from models.errors import ModelError
 from models.text.sentences import split
 
-VERSION = 4  # of this module: part of the revision of every backend whose answers it reads
+VERSION = 5  # of this module: part of the revision of every backend whose answers it reads
 
 _LONGEST = 50_000  # characters; longer than any requested answer
 _SPACES = re.compile(r"[\x0b-\x0d\x1c-\x1f\x85]")
@@ -24,13 +24,15 @@ _UNSEEN = re.compile(  # and halves of characters
 _BYTES = re.compile(r"(?:<0x[0-9A-Fa-f]{2}>)+")  # tokens of single bytes
 
 _THOUGHT = (
-    r"(?:[<\[◁]{}(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis)[>\]▷]|<\|{}_of_thought\|>)"
+    r"(?:[<\[◁＜]\|?{}(?:\w+:)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|inner_monologue)"
+    r"\|?[>\]▷＞]|<\|{}_(?:of_thought|thinking)\|>)"
 )
-_OPEN, _CLOSE = re.compile(_THOUGHT.format("", "begin"), re.I), re.compile(_THOUGHT.format("/", "end"), re.I)
+_OPEN, _CLOSE = re.compile(_THOUGHT.format("", "(?:begin|start)"), re.I), re.compile(_THOUGHT.format("/", "end"), re.I)
 _INNERMOST = re.compile(f"{_OPEN.pattern}(?:(?!{_OPEN.pattern}).)*?{_CLOSE.pattern}", re.I | re.S)
 _NESTED = 4  # depth of nested thoughts
 _CHANNEL = re.compile(  # gpt-oss thinks in channels; without special tokens their names are part of the text
-    r"<\|channel\|>(?:analysis|commentary)(?:(?!<\|channel\|>).)*<\|(?:end|call)\|>|^\s*(?:analysis(?=[A-Z]).*)?assistantfinal",
+    r"<\|channel\|>(?:analysis|commentary)(?:(?!<\|channel\|>).)*<\|(?:end|call)\|>"
+    r"|<\|channel>thought(?:(?!<\|channel>).)*<channel\|>|^\s*(?:analysis(?=[A-Z]).*)?assistantfinal",
     re.S,
 )
 _ANSWER = re.compile(r"<(answer|final|response|output|caption)>(.*?)(?:</\1>|$)", re.I | re.S)
@@ -45,7 +47,7 @@ _SAYS = re.compile(
 _ROLES = "assistant|user|system|human|model|tool|ai|bot|助手|用户"
 _END = (
     r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end|return|eos)\|>|<｜end▁of▁sentence｜>"
-    r"|<end_of_turn>|</s>|<eos>"
+    r"|<end_of_turn>|<turn\|>|</s>|<eos>"
 )
 _CHAT = (
     (re.compile(rf"^(?:\s|{_END})+"), ""),
@@ -59,10 +61,19 @@ _CHAT = (
     (re.compile(r"\[/INST\]"), "\nassistant:\n"),
     (re.compile(r"\[INST\]"), "\nuser:\n"),
     (re.compile(rf"<[|｜]({_ROLES})[|｜]>", re.I), r"\n\1:\n"),
-    (re.compile(rf"<(?:\|im_start\||\|start_header_id\||\|start\||start_of_turn)>\s*({_ROLES})\b", re.I), r"\n\1:\n"),
-    (re.compile(r"<(?:\|im_start\||\|start_header_id\||\|start\||start_of_turn)>"), "\nassistant:\n"),
+    (
+        re.compile(rf"<(?:\|im_start\||\|start_header_id\||\|start\||start_of_turn|\|turn)>\s*({_ROLES})\b", re.I),
+        r"\n\1:\n",
+    ),
+    (re.compile(r"<(?:\|im_start\||\|start_header_id\||\|start\||start_of_turn|\|turn)>"), "\nassistant:\n"),
     (re.compile(r"<\|channel\|>\s*\w+"), ""),
-    (re.compile(r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?(?:s|bos|pad|unk|image|image_placeholder|img|video)>"), ""),
+    (
+        re.compile(
+            r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?(?:s|bos|pad|unk|image|image_placeholder|img|video)>|<think ?/>"
+            r"|【\d[^】]*】"
+        ),
+        "",
+    ),
     (re.compile(r"^\s*assistant\s*\n", re.I), "assistant:\n"),
 )
 _TURN = re.compile(rf"(?:^|\n)[ \t*#]*(?:GPT4 correct )?({_ROLES})[ \t]*[:：]\**", re.I)
@@ -72,12 +83,13 @@ _LANGUAGE = r"(?:json|text|plaintext|txt|markdown|md|python)\b|[\w-]*(?=\n)"
 _FENCED = re.compile(rf"(```|~~~|'''|\"\"\")(?:{_LANGUAGE})?(.*?)(?:\1|$)", re.I | re.S)
 _RULE = re.compile(r"^[ \t]*[-*_=~#]{3,}[ \t]*$", re.M)
 _LABEL = re.compile(
-    r"^(?:#*\s*(?:the |image |picture |final |(?:assistant|model)'s )?(?:answer|caption|description|response|output)"
-    r"\s*(?::|\n)\s*)+|^#+\s*",
+    r"^(?:#*\s*[\"']?(?:the |image |picture |final |(?:assistant|model)'s )?"
+    r"(?:answer|caption|description|response|output)[\"']?\s*(?::|\n)\s*)+|^#+\s*",
     re.I,
 )
 _PREAMBLE = re.compile(
-    r"^(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok)[,.!:]+\s*)?"
+    r"^(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|yes|got it|understood"
+    r"|here you (?:go|are))[,.!:]+\s*(?=\w))*"
     r"(?:i(?:'d be|'m| am) (?:happy|glad) to[^.!\n]*[.!]\s*)?"
     r"(?:(?:here|this|below)\b[^\n:]{0,120}\b(?:captions?|descriptions?|answer|sentences?|image|picture|still|frame)\b"
     r"[^\n:]{0,120}:\s*)?",
@@ -118,7 +130,8 @@ _CHAT_WORDS = re.compile(  # a sentence of a caption is in the third person
     | (?:there\ is\ )?(?:no|the)\ (?:image|picture)\ (?:was|is|has|did)(?:n't|\ not|\ been)?
         \ (?:provided|attached|uploaded|shared|load|available)
     | (?:there\ is\ )?no\ (?:image|picture)(?:[.,!]|$|\ (?:was|is|has|provided|attached)\b)
-    | (?:image|picture)\ (?:unavailable|missing|not\ (?:available|found|provided|shown|supported))\b
+    | (?:image|picture|caption|description|answer)\ (?:is\ )?
+        (?:unavailable|missing|not\ (?:available|found|provided|shown|supported))\b
     | (?:this|that|the)\ (?:image|picture|still|frame)\ (?:cannot|can't|could\ not)\ be
         \ (?:described|identified|viewed|processed|analy[sz]ed|captioned|loaded|displayed)
     | it\ is\ (?:not\ possible|impossible)\ (?:for\ me\ )?to\ (?:describe|identify|view|process|analy|caption)
@@ -128,7 +141,7 @@ _CHAT_WORDS = re.compile(  # a sentence of a caption is in the third person
     | (?:[45]\d\d\ )?(?:bad\ gateway|internal\ server\ error|service\ unavailable|too\ many\ requests)\b
     | (?:rate\ limit|upstream\ connect|request\ timed|timeout\ (?:while|error)|cuda\ |segmentation\ fault|loading\.)
     | (?:the\ )?model\ is\ (?:loading|overloaded|busy|unavailable)\b
-    | (?:not\ able|can(?:'t|not|\ not)|no\ can\ do|unsupported|n/a)(?![-\w])
+    | (?:not\ able|not\ applicable|can(?:'t|not|\ not)|no\ can\ do|unsupported|n/a)(?![-\w])
     | there(?:\ is|'s)\ (?:nothing\ to\ (?:describe|see|say)|no\ (?:image|picture|photo)\ here)\b
     | (?:the|this)\ (?:image|picture|photo)\ (?:failed|is\ (?:blank|missing|corrupt\w*))\b
     | (?:the|that)\ request\ (?:can|could|was|violates|is\ (?:not|against))
@@ -137,7 +150,11 @@ _CHAT_WORDS = re.compile(  # a sentence of a caption is in the third person
     | (?:the\ )?(?:final\ )?(?:answer|caption|description)\ (?:is|should|must|would)\b
     | (?:here|this|below)\ is\ (?:a|an|the|my)\ (?:\w+\ )?(?:caption|description|answer)\b
     | (?:what\ an?\ \w+|great|good|nice|lovely|interesting)\ (?:question|picture|photo|image)\b
-    | (?:no|empty)\ (?:output|response|answer|caption)(?![\ \w])
+    | (?:no|empty)\ (?:output|response|answer|caption|description)
+        (?:(?![\ \w])|\ (?:is\ |was\ )?(?:available|provided|given|possible|found)\b)
+    | (?:the\ )?(?:caption|description|answer)\ (?:goes|comes)\ here\b | content\ policy\b | bad\ request\b
+    | an?\ (?:\w+\ )?(?:description|caption)\ (?:of|for)\ (?:the|this)\ (?:image|picture|photo|still|frame)[.!]?$
+    | (?:tool|function)\ call\ ?:
     | (?:question|q|a|action(?:\ input)?|observation|step\ \d+|score|rating|confidence|word\ count|one\ sentence
         |(?:option|caption|answer)\ \#?\w)\ ?:
     | [ab1-9]\)\  )""",
@@ -146,6 +163,7 @@ _CHAT_WORDS = re.compile(  # a sentence of a caption is in the third person
 _IN_OTHER_LANGUAGES = (
     *("es tut mir leid", "ich kann leider", "ich kann das", "ich kann diese", "ich sehe kein", "leider kann ich"),
     *("désolé", "je suis désolé", "je ne peux pas", "je ne vois", "lo siento", "no puedo", "no veo", "mi dispiace"),
+    *("ich bin nicht in der lage", "ik zie geen", "nu pot", "画像が見え"),
     *("non posso", "non riesco", "non vedo", "desculpe", "não posso", "não consigo", "het spijt me", "ik kan"),
     *("tyvärr", "jag kan tyvärr", "beklager", "jeg kan ikke", "przepraszam", "nie mogę", "üzgünüm", "maaf", "xin lỗi"),
     *("извините", "к сожалению", "я не могу", "抱歉", "很抱歉", "非常抱歉", "我很抱歉", "我非常抱歉", "对不起"),
@@ -249,7 +267,7 @@ def json_value(text: str, cut: bool) -> Any:
     Commas before a closing bracket and curly quotes around keys and strings are accepted.
 
     Raises:
-        AnswerError: as `plain`, and if it refuses, has no JSON, more than one object, or NaN.
+        AnswerError: as `plain`, and if it refuses, has no JSON, more than one object, a key twice, or NaN.
     """
     said = plain(text, cut)
     first: ValueError | None = None
@@ -284,7 +302,7 @@ def _without_thoughts(text: str) -> str:
     for _ in range(_NESTED):
         text = _INNERMOST.sub("", text)
     *_, text = _CLOSE.split(text)  # many chats begin inside a thought, so only its end is in the text
-    if _OPEN.search(text) or re.search(r"<\|channel\|>(?:analysis|commentary)", text):
+    if _OPEN.search(text) or re.search(r"<\|channel\|?>(?:analysis|commentary|thought)", text):
         raise AnswerError("its thought doesn't end: answer without thinking aloud")
     answers = _ANSWER.findall(text)
     return str(answers[-1][1]) if answers else text
@@ -322,7 +340,8 @@ def _without_commas(text: str) -> str:
 
 def _values(text: str, opening: str) -> list[Any]:
     """All JSON values in a text that begin with a bracket; if there are none, raises the ValueError of the first."""
-    decoder, found, at, problem = json.JSONDecoder(parse_constant=_refuse), [], text.find(opening), None
+    decoder = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_each_once)
+    found, at, problem = [], text.find(opening), None
     while at >= 0:
         try:
             value, end = decoder.raw_decode(text, at)
@@ -339,6 +358,12 @@ def _one_of(values: list[Any]) -> Any:
     if any(value != values[0] for value in values):
         raise AnswerError(f"it holds {len(values)} JSON objects, one was asked for")
     return values[0]
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if doubled := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
+        raise AnswerError(f"it is not JSON: an object has the key {doubled[0]!r} twice")
+    return dict(pairs)
 
 
 def _refuse(constant: str) -> None:

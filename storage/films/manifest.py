@@ -49,8 +49,11 @@ def read(source: str) -> Iterator[Named | Reject]:
     try:
         data = read_bytes(source)
         rows = _parquet(name, data) if _ending(source) == ".parquet" else _csv(name, data)
+        number = 0
         for number, row in rows:
             yield row if isinstance(row, Reject) else _named(source, number, row)
+        if not number:
+            raise FilmError("bad_manifest", f"manifest {name!r} has no rows below its columns")
     except FilmError as error:
         yield Reject.of(error, name)
 

@@ -31,10 +31,10 @@ _NEXT = 32  # images that are tried in place of one that can't be read
 
 _COLUMNS: dict[str, pa.DataType] = {
     "set": pa.int16(),
-    "name": pa.string(),  # of its file, or of the shard that it lies in
-    "offset": pa.int64(),  # in the shard; -1 for a file of its own
+    "name": pa.string(),  # of its file, or of its shard
+    "offset": pa.int64(),  # in the shard; -1 for a file
     "bytes": pa.int64(),  # -1 for all of the file
-    "height": pa.int32(),  # 0 where nobody asked
+    "height": pa.int32(),  # 0 if not asked for
     "width": pa.int32(),
     "turn": pa.int16(),  # degrees counterclockwise that bring it upright
     "licence": pa.string(),
@@ -90,10 +90,10 @@ ImagesConfig = Annotated[
 
 
 def index(sets: Sequence[ImagesConfig], with_shapes: bool = False) -> pa.Table:
-    """Where every image of some sets lies (INDEX), sorted within each set.
+    """The location of every image of some sets (INDEX), sorted within each set.
 
     Args:
-        with_shapes: also the height and width of each, read from its header where no metadata tells.
+        with_shapes: also the height and width of each, read from its header if there is no metadata.
 
     Raises:
         ConfigError: for a set without images or without its metadata; it says what belongs where.
@@ -134,7 +134,7 @@ class Images:
         return len(self._columns["name"])
 
     def shape(self, row: int) -> tuple[int, int]:
-        """Height and width once it stands upright.
+        """Height and width of the upright image.
 
         Raises:
             StorageError: when they are not in the index and the image can't be read.

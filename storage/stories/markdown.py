@@ -46,7 +46,7 @@ def tree(text: str, name: str) -> Node:
     if lines[0].rstrip() == "---":
         body = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() in ("---", "...")), 0)
         if not body:
-            raise fault(name, 1, "the YAML on top doesn't end: put a line --- behind it")
+            raise fault(name, 1, "the YAML on top doesn't end: add a line --- after it")
         given = nodes.of_yaml("\n".join(lines[:body]), name)
         if isinstance(given, Fields):
             top = given

@@ -22,7 +22,7 @@ LONGEST_NAME = 200
 Readers = Mapping[tuple[str, ...], Callable[[Node], Any]]
 """What reads a field, by the field's spellings."""
 
-_MOST_FAULTS = 20  # that are told of one file
+_MOST_FAULTS = 20  # reported for one file
 _NUMBER = re.compile(r"[+-]?(\d{1,15}(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?")
 _WHOLE = re.compile(r"\+?\d{1,18}")
 _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
@@ -41,7 +41,7 @@ class Values:
     def text(self, node: Node) -> str:
         """A text in NFC, of at most LONGEST characters."""
         if not isinstance(node, Text):
-            self.fault(node, f"{_shown(node)} stands where one text is expected: put quotes around a text")
+            self.fault(node, f"{_shown(node)} was found, one text was expected: put quotes around a text")
             return ""
         text = normal(node.text)
         if len(text) > LONGEST:
@@ -125,7 +125,7 @@ class Values:
         given: dict[str, Any] = {}
         at: dict[str, Node] = {}
         if not isinstance(node, Fields):
-            self.fault(node, f"{_shown(node)} stands where {what} is expected, with fields such as `title: ...`")
+            self.fault(node, f"{_shown(node)} was found, {what} was expected, with fields such as `title: ...`")
             return given, at
         by_key = {key: (keys[0], reader) for keys, reader in readers.items() for key in keys}
         for key, value in node.pairs:
@@ -137,7 +137,7 @@ class Values:
                 continue
             field, reader = by_key[key.text]
             if field in given:
-                self.fault(key, f"{printable(key.text)!r} says the same as what stands above it: keep one")
+                self.fault(key, f"{printable(key.text)!r} repeats a field above it: keep one")
                 continue
             at[field], given[field] = value, reader(value)
         return {field: value for field, value in given.items() if value is not None}, at

@@ -16,7 +16,7 @@ import pyarrow as pa
 from storage.guard import guarded
 from storage.root import Storage
 from storage.tables.delta import open_table
-from storage.tables.schemas import KEYS, SCHEMAS, row_id
+from storage.tables.schemas import KEYS, SCHEMAS
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -71,10 +71,14 @@ class FilmRows:
             found |= dict.fromkeys(map(str, rows["row_id"].to_pylist()))
         return list(found)
 
-    def batches(self, film_id: str, columns: Sequence[str] | None = None, first: str = "") -> Iterator[pa.Table]:
-        """A film's rows from the row id `first` on, sorted by the table's id, about 128 at a time."""
-        for groups in _disjoint(self._groups(film_id, first)):
-            rows = self._read(groups, film_id, columns, first, _END)
+    def batches(self, film_id: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """A film's rows, sorted by the table's id, about 128 at a time.
+
+        Raises:
+            ValueError: for a film that `work` does not have.
+        """
+        for groups in _disjoint(self._groups(film_id, "")):
+            rows = self._read(groups, film_id, columns, "", _END)
             if rows.num_rows:
                 yield rows
 
@@ -82,20 +86,6 @@ class FilmRows:
         """A film's rows from one row id to another, inclusive, sorted by the table's id."""
         groups = [group for group in self._groups(film_id, first) if group.least <= last]
         return self._read(groups, film_id, columns, first, last)
-
-    def window(self, film_id: str, first_second: int, keyframes: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of a film's next `keyframes` from a second on; fewer at its end. The table has one row per keyframe.
-
-        Raises:
-            ValueError: for a film that `work` does not have.
-        """
-        found, missing = [self._empty(columns)], keyframes
-        for rows in self.batches(film_id, columns, row_id(film_id, first_second)):
-            found.append(rows.slice(0, missing))
-            missing -= found[-1].num_rows
-            if not missing:
-                break
-        return pa.concat_tables(found)
 
     def _groups(self, film_id: str, first: str) -> list[_Group]:
         if film_id not in self.work:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from drawn.people import HAIRS, named
-from drawn.portraits import LIGHTHOUSE, person, portrait
+from drawn.portraits import LIGHTHOUSE, main, person, portrait
 from models.face import DlibConfig, build
 from storage.stories import reading
 
@@ -19,6 +19,14 @@ def test_a_portrait_shows_whom_it_was_asked_for() -> None:
     assert (look.woman, look.years, named(look.hair, HAIRS), look.style) == (True, "elderly", "grey", "bun")
     kept = cv2.cvtColor(cv2.imread(str(EXAMPLES / "faces" / "ada.jpg")), cv2.COLOR_BGR2RGB)
     assert np.abs(portrait(look).astype(int) - kept).mean() < 4  # but for JPEG
+
+
+def test_a_picture_that_is_there_already_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ada.jpg").write_text("mine")
+    monkeypatch.setattr("sys.argv", ["portraits", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        main()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 @pytest.mark.slow

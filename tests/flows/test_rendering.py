@@ -13,7 +13,7 @@ from flows.cli import app
 from flows.commands import render as render_command
 from flows.display.console import Terminal
 from flows.display.reporting import listening
-from flows.rendering import REPORT, render, told
+from flows.rendering import REPORT, in_words, render
 from flows.run import Run
 from flows.settings.recipes import resolve
 from storage import checkpoints
@@ -89,7 +89,7 @@ def test_a_dry_run_tells_what_is_to_be_made_and_writes_nothing(run, folder):
     assert [one.state for one in report.stories] == ["planned", "failed"]
     assert report.estimate.pieces == report.stories[0].made
     assert report.estimate.pieces["keyframes"] == 2
-    assert "not measured" in told(report.estimate)
+    assert "not measured" in in_words(report.estimate)
     assert sorted(Path(run.storage.uri).rglob("*")) == before
 
 
@@ -106,8 +106,8 @@ def test_a_picture_that_can_not_be_used_is_named_by_a_dry_run_and_the_other_stor
 
 
 def test_the_estimate_tells_time_and_price():
-    assert told(Estimate({"clips": 3}, 1.5, 3.0)) == "3 clips; about 1:30:00, for about 3.00"
-    assert told(Estimate({}, 0.0, None)) == "nothing, all is there"
+    assert in_words(Estimate({"clips": 3}, 1.5, 3.0)) == "3 clips; about 1:30:00, for about 3.00"
+    assert in_words(Estimate({}, 0.0, None)) == "nothing, all is there"
 
 
 def test_the_queue_renders_each_story_once_by_name_and_again_when_it_changes(run, folder, made):

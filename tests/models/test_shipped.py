@@ -44,6 +44,15 @@ def test_what_is_too_large_or_has_no_card_is_not_written(trained: Path, tmp_path
     assert not (tmp_path / "shipped").exists()
 
 
+def test_a_folder_with_something_else_is_left_alone(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("My project")
+    for place in ("mine", "mine/README.md"):
+        with pytest.raises(ValueError, match=f"{place}' holds no model and is not empty"):
+            ship(trained, tmp_path / place)
+    assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["My project"]
+
+
 def test_an_autoregressive_model_is_shipped_in_the_same_way(tmp_path: Path) -> None:
     AutoregressiveModel.create(MODEL).save_pretrained(tmp_path / "final")
     (tmp_path / "final" / "README.md").write_text("# A model\n")

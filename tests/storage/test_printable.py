@@ -23,7 +23,9 @@ def test_control_characters_are_escaped_and_long_texts_cut() -> None:
     assert printable(printable(EVIL)[:100]) == printable(EVIL)[:100]
 
 
-@pytest.mark.parametrize("mark", ["\u200b", "\u200e", "\u200f", "\u061c", "\u2060", "\u206f", "\u180e", "\xad"])
+@pytest.mark.parametrize(
+    "mark", ["\u200b", "\u200e", "\u200f", "\u061c", "\u2060", "\u206f", "\u180e", "\xad", "\u3164", "\uffa0"]
+)
 def test_marks_that_nobody_sees_are_shown(mark: str) -> None:
     assert printable(f"a{mark}b") == f"a{mark.encode('unicode_escape').decode()}b"
 

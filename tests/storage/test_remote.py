@@ -141,6 +141,8 @@ def test_how_a_store_is_reached_is_kept_and_shown_nowhere(tmp_path):
     ("signed", "kept"),
     [
         ("https://h/a.b.mp4?X-Amz-Credential=a%2Fb.c/d&X-Amz-Signature=s3cret", "https://h/a.b.mp4"),
+        ("https://h/a.b.mp4?jwt=s3cret&hdnts=exp=1~hmac=s3cret", "https://h/a.b.mp4"),
+        ("https://h/a.b.mp4#access_token=s3cret", "https://h/a.b.mp4"),
         ("https://h/a.b.mp4?v=2&Expires=1&Signature=s3cret~&Key-Pair-Id=K", "https://h/a.b.mp4?v=2"),
         ("abfs://c@account.dfs.core.windows.net/a.b.mp4?sv=2025&se=2026&sig=s3cret%3D", None),
         ("http://h:8080/x@y/a.b.mp4?id=7&token=s3cret", "http://h:8080/x@y/a.b.mp4?id=7"),

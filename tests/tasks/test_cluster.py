@@ -123,6 +123,33 @@ def test_a_head_that_takes_long_is_waited_for_and_a_raylet_that_ended_is_not(mon
     assert len(killed) == 1
 
 
+def test_a_head_knows_the_ports_of_its_agents_before_they_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from ray._private import node
+
+    class Node:
+        node_id = "0" * 56
+
+        def __init__(self) -> None:
+            self._ray_params = SimpleNamespace(runtime_env_agent_port=None)
+            self.start_ray_processes()
+
+        def get_session_dir_path(self) -> str:
+            return str(tmp_path)
+
+        def start_ray_processes(self) -> None:
+            self.port = self._ray_params.runtime_env_agent_port
+
+    monkeypatch.setattr(node, "Node", Node)
+    with head.patient_head():
+        assert node.Node().port in range(20_000, 32_000)
+    names = ("dashboard_agent_listen", "metrics_agent", "metrics_export")
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
+        f"{name}_port_{Node.node_id}": "-1" for name in names
+    }
+
+
 def test_two_trainings_that_begin_together_start_one_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 

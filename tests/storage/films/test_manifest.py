@@ -73,6 +73,7 @@ def test_what_is_no_manifest_says_why(tmp_path):
     for text, encoding, what in (
         ("file,title\na.mp4,x\n", "utf-8", r"lacks the column 'path' in row 1; its columns: file, title"),
         ("", "utf-8", r"lacks the column 'path'"),
+        ("path,title\n\n", "utf-8", r"has no rows below its columns"),
         ("path,path\n", "utf-8", r"the column 'path' twice"),
         ("path\na.mp4\nmüsik.mp4\n", "latin-1", r"row 3: not UTF-8"),
     ):

@@ -182,8 +182,8 @@ SHOT = "title: x\ncast: [Ada, Bo]\nplaces: [Harbour]\nscenes:\n- shots:\n  - plo
     [
         ("", "is empty"),
         ("# only a comment", "is empty"),
-        ("just words", "line 1: 'just words' stands where a story is expected"),
-        ("- a\n- b", "line 1: a list of 2 stands where a story is expected"),
+        ("just words", "line 1: 'just words' was found, a story was expected"),
+        ("- a\n- b", "line 1: a list of 2 was found, a story was expected"),
         ("title: x", "line 1: `scenes` is missing here: add it"),
         ("scenes: [{shots: [a]}]", "line 1: `title` is missing here: add it"),
         ("title: x\nscenes: []", "line 2: it has no scenes"),
@@ -216,7 +216,7 @@ SHOT = "title: x\ncast: [Ada, Bo]\nplaces: [Harbour]\nscenes:\n- shots:\n  - plo
         (SHOT + "dialogue: [Hello.]", "nobody is said to speak this"),
         (SHOT + "dialogue: {Ado: Hello.}", "no member of the cast is called 'Ado'"),
         (SHOT + "narration: {Well: then}", "put quotes around a text with a colon"),
-        (SHOT + "plots: [b]", "line 7: 'plots' says the same as what stands above it"),
+        (SHOT + "plots: [b]", "line 7: 'plots' repeats a field above it"),
         (SHOT + "seconds: 12:30", "line 7: found '12:30', expected a number such as 2.5"),
         (SHOT + "seconds: .inf", "found '.inf', expected a number"),
         (SHOT + "seconds: nan", "found 'nan', expected a number"),
@@ -226,7 +226,7 @@ SHOT = "title: x\ncast: [Ada, Bo]\nplaces: [Harbour]\nscenes:\n- shots:\n  - plo
         (SHOT + "seed: 1.5", "found '1.5', expected a whole number"),
         (SHOT + f"seed: {'9' * 5000}", "expected a whole number from 0, of at most 18 digits"),
         (SHOT + "cut: maybe", "found 'maybe', expected true or false"),
-        (SHOT + "size: [a]", "a list of 1 stands where one text is expected"),
+        (SHOT + "size: [a]", "a list of 1 was found, one text was expected"),
         (SHOT.replace("- shots", "- place: Harbor\n  shots") + "size: x", "did you mean 'Harbour'?"),
         ("title: " + "x" * 201, "has 201 characters: at most 200"),
         ('title: "\\e[2J"', "line 1: found the control character U+001B"),
@@ -387,5 +387,5 @@ def test_whatever_stands_in_a_file_is_a_story_or_a_fault(data: st.DataObject):
 def test_one_endless_line_and_a_million_faults_end_soon(monkeypatch):
     monkeypatch.setattr(nodes, "MOST_VALUES", 50_000)
     assert "values: split the story" in fault(f"title: [{'a,' * 60_000}]")
-    assert "a list of 40000 stands where one text is expected" in fault(f"title: [{'a,' * 40_000}]")
+    assert "a list of 40000 was found, one text was expected" in fault(f"title: [{'a,' * 40_000}]")
     assert len(fault(f"title: x\nscenes: [{'a,' * 40_000}]").splitlines()) == 21
