@@ -64,6 +64,7 @@ _OTHER_KINDS = {  # no films, but libav plays the pictures inside some of them
     "only sound (FLAC)": rb"fLaC",
     "only sound (WAV)": rb"RIFF.{4}WAVE",
 }
+_ENCRYPTED = {"OpenSSL": b"Salted__", "age": b"age-encryption.org/", "PGP": b"-----BEGIN PGP MESSAGE-----"}
 _MXF = rb"\x06\x0e\x2b\x34\x02\x05\x01.\x0d\x01\x02\x01\x01"  # begins the keys of all partitions and of their index
 _BEGINNING = re.compile(  # of a film, in formats that tell it; libav goes on in the last three, but not from another
     rb"\0\0\0[\x10-\x7f]ftyp|FLV\x01[\0-\5]\0\0\0\x09|DKIF\0\0 \0|\.RMF\0\0\0|YUV4MPEG2 |nut/multimedia container\0"
@@ -108,6 +109,9 @@ def _refuse_other_kinds(path: Path) -> None:
     for kind, beginning in _OTHER_KINDS.items():
         if re.match(beginning, head, re.DOTALL):
             raise FilmError("not_a_video", f"{str(path)!r} is not a video: it holds {kind}")
+    for tool, beginning in _ENCRYPTED.items():
+        if head.startswith(beginning):
+            raise FilmError("encrypted", f"{str(path)!r} is encrypted ({tool})")
     with suppress(tarfile.HeaderError):  # of an old tar nothing is known but the sum of its header
         tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "replace")
         raise FilmError("not_a_video", f"{str(path)!r} is not a video: it holds a tar archive")

@@ -51,7 +51,7 @@ class FilmReader:
         gaps: seconds without a frame inside the film, but for held frames, and what the last one is held for
             beyond a minute.
         stopped: why reading ended before the file did, "" otherwise.
-        joined: a film behind this one in the file that was left out, in words, "" if there is none.
+        joined: another film in the file that was left out, in words, "" if there is none.
         start: seconds of the first frame, as the file counts them.
 
     Raises:
@@ -77,6 +77,7 @@ class FilmReader:
     _late: float | None = field(default=None, init=False)  # seconds by which it comes later than the header says
     _places: deque[int] = field(default_factory=lambda: deque([0], 2), init=False)  # of the last two packets
     _others: "dict[int, Packet[Any]]" = field(default_factory=dict, init=False)  # the last one of each other stream
+    _spans: dict[int, list[int]] = field(default_factory=dict, init=False)  # first and last place of each picture
     _last: "VideoFrame | None" = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -118,7 +119,7 @@ class FilmReader:
                 raise PlanError
         if self._due:
             raise PlanError
-        self.joined = joined_on(self._path, min(self._places))
+        self.joined = joined_on(self._path, min(self._places)) or self._apart()
         if self._last is not None and (lasts := self.end - self._seconds) > LEAST:
             yield from ((time, self._last) for time in again(self._seconds, self._seconds + min(lasts, MOST)))
             self.gaps += max(0.0, lasts - MOST)
@@ -166,6 +167,14 @@ class FilmReader:
         self.probe = self.probe or described(self.container, self.stream, frame)
         self.frames += 1
         self._seconds, self._ticks, self._last = seconds, frame.duration, frame
+
+    def _apart(self) -> str:
+        """What is said of a film that is joined on with a stream of its own, in MPEG-TS and PS; "" if there is none."""
+        begin, end = self._spans.get(self.stream.index, (0, inf))
+        apart = any(first < last < begin or end < first < last for first, last in self._spans.values())
+        if apart and self.container.format.name in ("mpegts", "mpeg"):
+            return "another film is joined on as a stream of its own and left out: split the file there"
+        return ""
 
     def _decoded(self) -> Iterator["VideoFrame"]:
         for packet in self._packets():
@@ -221,6 +230,8 @@ class FilmReader:
             for packet in every:
                 if packet.pos is not None:
                     self._places.append(packet.pos)
+                    if packet.stream.type == "video":
+                        self._spans.setdefault(packet.stream_index, [packet.pos, packet.pos])[1] = packet.pos
                 if packet.stream is not self.stream:  # the last packet of each has the index 0
                     if packet.pts is not None:
                         self._others[packet.stream_index] = packet

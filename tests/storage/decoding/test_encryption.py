@@ -157,3 +157,13 @@ def test_a_blu_ray(tmp_path, ffmpeg):
     units[:, 0] |= 0xC0
     units[:, 16:] ^= np.random.default_rng(1).integers(1, 256, units[:, 16:].shape, np.uint8)
     assert is_encrypted(changed(path, units.tobytes()), "AACS")
+
+
+@pytest.mark.parametrize(
+    ("tool", "head"),
+    [("OpenSSL", b"Salted__"), ("age", b"age-encryption.org/v1\n"), ("PGP", b"-----BEGIN PGP MESSAGE-----\n")],
+)
+def test_a_file_that_a_tool_encrypted(tmp_path, tool, head):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(head + bytes(range(256)))
+    assert is_encrypted(path, tool)

@@ -163,3 +163,15 @@ def test_a_film_in_another_format_that_is_joined_on_is_named_too(tmp_path, ffmpe
     with decode_film(path, SMALL) as film:
         assert film.frames == 75
         assert f"another film is joined on at byte {len(one)}" in film.damage
+
+
+@pytest.mark.parametrize("sizes", [(96, 96), (96, 192), (192, 96)])
+def test_a_film_that_is_joined_on_as_another_stream_is_named(tmp_path, ffmpeg, sizes):
+    parts = [
+        ffmpeg("-f", "lavfi", "-i", f"testsrc2=s={size}x96:d=3", *X264, "-streamid", f"0:{pid}", tmp_path / f"{pid}.ts")
+        for size, pid in zip(sizes, (256, 300), strict=True)
+    ]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with decode_film(path, SMALL) as film:
+        assert "another film is joined on as a stream of its own and left out" in film.damage
