@@ -60,7 +60,8 @@ def _ends(line: str, start: int, end: re.Match[str]) -> bool:
     word = re.split(r"[\s(\[\"'“‘«]", line[max(start, end.start() - _LONGEST) : end.start()])[-1]
     name = word.casefold()
     if _GOES_ON.fullmatch(name) or any(
-        found.start() < end.end() <= found.end() for found in _SPACED.finditer(line, start)
+        found.start() < end.end() <= found.end()
+        for found in _SPACED.finditer(line, max(start, end.start() - 8), end.end() + 8)
     ):
         return False
     if name == "no":
