@@ -26,6 +26,7 @@ _GOES_ON = re.compile(  # after these a sentence goes on, whatever follows
     r"mrs?|ms|dra?|prof|st|mt|rev|gen|sgt|capt|lt|col|hon|pres|gov|sra?|srta|m|mme|mlle|vs|cf|ca|approx|fig|nr|e\.g|i\.e"
     r"|z\.b|d\.h"
 )
+_SPACED = re.compile(r"\b(?:z\. ?B|d\. ?h|u\. ?a|z\. ?T|p\. ?ej)\.")  # with a space inside
 _ABBREVIATION = re.compile(  # these don't end a sentence if a lower-case letter or a digit follows
     r"jr|etc|vol|ed|est|dept|inc|ltd|co|corp|bros|a\.m|p\.m|u\.s|u\.k|u\.n|d\.c|ph\.d|bzw|usw"
 )
@@ -58,7 +59,10 @@ def _ends(line: str, start: int, end: re.Match[str]) -> bool:
         return not following.islower() or not (end["closed"] or set(end["marks"]) <= {".", "…"})
     word = re.split(r"[\s(\[\"'“‘«]", line[max(start, end.start() - _LONGEST) : end.start()])[-1]
     name = word.casefold()
-    if _GOES_ON.fullmatch(name):
+    if _GOES_ON.fullmatch(name) or any(
+        found.start() < end.end() <= found.end()
+        for found in _SPACED.finditer(line, max(start, end.start() - 8), end.end() + 8)
+    ):
         return False
     if name == "no":
         return not following.isdigit()

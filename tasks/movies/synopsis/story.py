@@ -27,6 +27,9 @@ from tasks.movies.synopsis.words import (
     CLOSE,
     COLON,
     ENDED,
+    ENGLISH,
+    ENOUGH,
+    FEW_ENGLISH,
     HEADING,
     KIND,
     LONGEST_PERSON,
@@ -41,6 +44,11 @@ from tasks.movies.synopsis.words import (
 
 SIZES = ("wide shot", "medium shot", "close-up")
 """Of shots, from far to near."""
+FOREIGN = (
+    "the text doesn't look English: its sentences are kept word for word, but people, places and scenes are found by "
+    "English rules and may be missing or wrong. Check them, and describe each person in English on a line of its own, "
+    "such as `Anna: an old woman in a red coat`"
+)
 
 
 @dataclass
@@ -95,6 +103,8 @@ def story_of(text: str, title: str, keyframes: int | None = None, verbatim: bool
     _see(sentences, people)
     places, added = _places(sentences, every)
     cast = cast_of(names, described, said, added)
+    if _is_foreign(said):
+        added.insert(0, FOREIGN)
     _speak(sentences, people)
     counts = iter(_counts([len(one.text) for one in sentences], keyframes or len(sentences)))
     seen_at = {place.name: place.description for place in places} if not verbatim else {}
@@ -141,7 +151,13 @@ def _parsed(text: str, title: str) -> tuple[str, dict[str, str], list[_Sentence]
     if found := TITLE.fullmatch(first.split("\n")[0].strip()):
         title = found["title"]
         paragraphs[0] = first.partition("\n")[2]
-    elif "\n" not in first and len(first) <= 80 and not ENDED.search(first) and paragraphs[1:]:
+    elif (
+        "\n" not in first
+        and len(first) <= 80
+        and not ENDED.search(first)
+        and paragraphs[1:]
+        and not _is_person(COLON.fullmatch(first))
+    ):
         title = first
         paragraphs = paragraphs[1:]
     described: dict[str, str] = {}
@@ -165,16 +181,26 @@ def _parsed(text: str, title: str) -> tuple[str, dict[str, str], list[_Sentence]
                 if sentences:
                     sentences[-1].lines.append(Line(speaker=told["name"], text=normal(quoted["said"])))
                 described.setdefault(told["name"], "")
-            elif told and told["name"][0].isupper() and _describes(told["said"]):
+            elif told and _is_person(told):
                 described[told["name"]] = told["said"]
             else:
                 open_ = f"{open_} {line}".strip()
     return cut(normal(title), LONGEST_NAME) or "A story", described, sentences
 
 
-def _describes(said: str) -> bool:
-    """Whether these words say what somebody looks like, rather than what happens."""
-    return bool(re.match(r"(?:an?|the|\d+|about|young|old|elderly)\b", said, re.I))
+def _is_foreign(sentences: Sequence[str]) -> bool:
+    """Whether most letters aren't Latin, or hardly any of enough words are frequent English ones."""
+    letters = [letter for text in sentences for letter in text if letter.isalpha()]
+    words = [word.lower() for text in sentences for word in re.findall(r"[^\W\d_]+", text)]
+    if 2 * sum(letter > "\u024f" for letter in letters) > len(letters):
+        return True
+    return len(words) >= ENOUGH and sum(word in ENGLISH for word in words) < FEW_ENGLISH * len(words)
+
+
+def _is_person(told: re.Match[str] | None) -> bool:
+    """Whether a line with a colon says what somebody looks like, rather than what happens."""
+    article = re.compile(r"(?:an?|the|\d+|about|young|old|elderly)\b", re.I)
+    return bool(told and not told["name"][0].islower() and article.match(told["said"]))
 
 
 def _whole(name: str, names: Sequence[str]) -> str:

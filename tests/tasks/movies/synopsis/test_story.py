@@ -195,3 +195,29 @@ def test_any_lines_become_a_story_that_reads_back_or_are_refused(lines):
     except ConfigError:
         return
     assert parse(yaml_text(story).encode(), "story.yaml") == story
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Der Hafen liegt im Nebel. Anna wartet am Kai auf ihren Bruder, z. B. bei Regen. Karl sieht das Licht.",
+        "Le port est dans la brume. Marie attend son frère. Le vieux pêcheur Jean voit la lumière au loin.",
+        "El puerto está en la niebla. María espera a su hermano. Juan ve la luz del faro.",
+        "港口笼罩在雾中。小明在码头等他的弟弟。他看见了灯光。",
+        "Гавань в тумане. Анна ждёт брата. Старый рыбак видит свет.",
+    ],
+)
+def test_a_text_in_another_language_keeps_its_sentences_and_is_told_what_is_uncertain(text: str):
+    written = story_of(text, "x", verbatim=True)
+    assert "".join(plots(written.story)).replace(" ", "") == text.replace(" ", "")
+    assert len(plots(written.story)) == 3
+    assert written.added[0].startswith("the text doesn't look English")
+
+
+def test_a_person_of_any_script_is_described_on_a_line_of_its_own():
+    story = story_of("小明: a young man in a red coat\n\n港口笼罩在雾中。小明在码头等他的弟弟。", "x").story
+    assert [one.name for one in story.cast] == ["小明"]
+
+
+def test_an_english_text_is_not_called_foreign():
+    assert not any("English" in line for line in story_of(LIGHT, "x").added)
