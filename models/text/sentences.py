@@ -21,6 +21,7 @@ _EMOJI = "\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d"
 _END = re.compile(
     rf"(?:(?P<wide>[。！？．｡।॥؟۔]+)|(?P<marks>[.!?…]+))(?P<closed>[{_CLOSERS}]*)(?P<emoji>(?:[ \t]*[{_EMOJI}]+)*)"
 )
+_OPENERS = re.compile(r"\s*[\"'“‘«(\[]*")
 _BULLET = re.compile(r"^(?:[-*•–—]|\(?\d{1,2}[.)])[ \t]+")
 _GOES_ON = re.compile(  # after these a sentence goes on, whatever follows
     r"mrs?|ms|dra?|prof|st|mt|rev|gen|sgt|capt|lt|col|hon|pres|gov|sra?|srta|m|mme|mlle|vs|cf|ca|approx|fig|nr|e\.g|i\.e"
@@ -49,12 +50,13 @@ def _of_line(line: str) -> list[str]:
 
 def _ends(line: str, start: int, end: re.Match[str]) -> bool:
     """Whether the sentence that begins at `start` ends with these marks."""
-    rest = line[end.end() :]
-    if end["wide"] or not rest.strip():
+    if end["wide"] or end.end() == len(line):
         return True
-    if not rest[0].isspace():
+    if not line[end.end()].isspace():
         return bool(end["emoji"])
-    following = rest.strip().lstrip("\"'“‘«([")[:1]
+    before = _OPENERS.match(line, end.end())
+    assert before
+    following = line[before.end() : before.end() + 1]
     if end["marks"] != ".":
         return not following.islower() or not (end["closed"] or set(end["marks"]) <= {".", "…"})
     word = re.split(r"[\s(\[\"'“‘«]", line[max(start, end.start() - _LONGEST) : end.start()])[-1]

@@ -61,29 +61,8 @@ COMMON = """
 """
 NOT_NAMES = frozenset(COMMON.split())  # though they may begin a sentence
 MANY_CAPITALS = 0.15  # share of words with a capital from which a language gives them to more than names
-ENGLISH = frozenset(
-    [
-        "the",
-        "and",
-        "of",
-        "is",
-        "was",
-        "he",
-        "she",
-        "they",
-        "his",
-        "her",
-        "him",
-        "their",
-        "it",
-        "with",
-        "at",
-        "by",
-        "from",
-        "into",
-        "for",
-    ]
-)
+FREQUENT = "the and of is was he she they his her him their it with at by from into for"
+ENGLISH = frozenset(FREQUENT.split())
 FEW_ENGLISH = 0.03  # share of ENGLISH in an English text, at least
 ENOUGH = 12  # words, from which that share tells the language
 NEAR = FRAMES["close-up"][0]
