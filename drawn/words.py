@@ -27,7 +27,7 @@ EMPTY = ("Nobody is there.", "No people.", "{p}, empty.", "The place lies empty.
 
 
 @dataclass(frozen=True)
-class Told:
+class Script:
     """The script of one moment: a sentence or more for each of these."""
 
     characters: tuple[str, ...]
@@ -35,7 +35,7 @@ class Told:
     plots: tuple[str, ...]
 
 
-def told(truth: Truth, second: int, seed: int) -> Told:
+def told(truth: Truth, second: int, seed: int) -> Script:
     """What a person would write of a second of the film; `seed` picks the words.
 
     Raises:
@@ -43,13 +43,13 @@ def told(truth: Truth, second: int, seed: int) -> Told:
     """
     moment, rng = truth.timeline[second], np.random.default_rng([truth.seed, seed])
     if moment.kind != "scene":
-        return Told((), ("Letters on a dark picture.",), (moment.plot,))
+        return Script((), ("Letters on a dark picture.",), (moment.plot,))
     shown = sorted(moment.appearances, key=lambda one: one.box[0] + one.box[2])
     names = [one.character for one in shown]
     where = truth.where[moment.place]
     place = _one(rng, PLACES[where.kind])
     shot_list = rng.random() < 0.5
-    return Told(
+    return Script(
         tuple((_looks if shot_list else _character)(rng, name, truth.who[name]) for name in names),
         (*_scene(rng, moment.place, place, where), *([_one(rng, _size(moment.shot_size))] if shot_list else [])),
         tuple(_plots(rng, moment, names, place, noted=shot_list)),

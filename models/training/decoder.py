@@ -68,7 +68,7 @@ class Batch(NamedTuple):
     whose_NG: Tensor
 
 
-class Told(NamedTuple):
+class Keyframes(NamedTuple):
     """Keyframes as pictures, with their scripts and tokens under the same indices."""
 
     views: Views
@@ -89,10 +89,10 @@ class DecoderTraining:
         self,
         config: DecoderTrainingConfig,
         init: Path | DiffusionAutoencoder,
-        told: Told,
-        held_out: Told | None = None,
+        keyframes: Keyframes,
+        held_out: Keyframes | None = None,
     ) -> None:
-        for views, scripted in (told, held_out or told):
+        for views, scripted in (keyframes, held_out or keyframes):
             if len(views) != len(scripted) or not len(views):
                 raise ValueError(
                     f"training needs as many scripts as pictures, and at least one: {len(scripted)} and {len(views)}"
@@ -100,7 +100,7 @@ class DecoderTraining:
         if config.warmup_steps > config.steps:
             raise ValueError(f"warmup_steps={config.warmup_steps} are part of steps={config.steps}, not more")
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
-        self.told, self.held_out = told, held_out
+        self.keyframes, self.held_out = keyframes, held_out
         autoencoder = DiffusionAutoencoder.from_pretrained(init) if isinstance(init, Path) else init
         if not autoencoder.config.decoder.identity:
             with torch.random.fork_rng(devices=[]):
@@ -132,16 +132,16 @@ class DecoderTraining:
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         config, size = self.config, self.config.batch
         random = generator(config.seed, step, rank)
-        rows_B = self.told.views.rows_of_step(size, config.seed, step, rank, world)
+        rows_B = self.keyframes.views.rows_of_step(size, config.seed, step, rank, world)
         mirrored_B = (torch.rand(size, generator=random) < config.flip).long()
-        return self._batch(self.told, rows_B, mirrored_B, random, whole=False)
+        return self._batch(self.keyframes, rows_B, mirrored_B, random, whole=False)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 2, plus the coarse head's loss if there is one; in the warm-up only the latter.
 
         With a critic: the losses of what is drawn in one step, in the warm-up by the coarse head.
         """
-        return self._loss(self.module.live, self.told.views, batch, step, self.critic)
+        return self._loss(self.module.live, self.keyframes.views, batch, step, self.critic)
 
     @torch.no_grad()
     def validate(self) -> dict[str, Tensor]:
@@ -158,15 +158,17 @@ class DecoderTraining:
             losses.append(torch.stack([loss, *terms.values()]) * len(rows_B) / len(rows_F))
         return dict(zip(("loss", *terms), torch.stack(losses).sum(0), strict=True))
 
-    def _batch(self, told: Told, rows_B: Tensor, mirrored_B: Tensor, random: torch.Generator, whole: bool) -> Batch:
+    def _batch(
+        self, keyframes: Keyframes, rows_B: Tensor, mirrored_B: Tensor, random: torch.Generator, whole: bool
+    ) -> Batch:
         """Keyframes and their scripts: whole ones, or partly masked ones with some faces of other keyframes."""
         config, model, size = self.config, self.module.live, len(rows_B)
-        drawn = told.views.draw(rows_B, mirrored_B)
-        scripts, tokens_BLD = _read(told.scripted, rows_B.tolist(), mirrored_B)
+        drawn = keyframes.views.draw(rows_B, mirrored_B)
+        scripts, tokens_BLD = _read(keyframes.scripted, rows_B.tolist(), mirrored_B)
         # each keyframe has noise of its own std, because generated tokens differ in certainty
         std_B11 = config.token_noise * torch.rand(size, 1, 1, generator=random)
         tokens_BLD = tokens_BLD + std_B11 * torch.randn(tokens_BLD.shape, generator=random)
-        grid = told.views.grid(drawn)
+        grid = keyframes.views.grid(drawn)
         noise_BCHW, timestep_B = draw_noise(model.config.diffusion, (size, *grid), random)
         read, keep_BK, keep_B = scripts, torch.ones(size, model.decoder.context_length), torch.ones(size)
         if not whole:
@@ -231,11 +233,11 @@ class DecoderTraining:
     def pictures(self) -> Tensor:
         """A row of pictures, held-out ones where there are any, and below them what their tokens, descriptions and
         faces rebuild."""
-        model, told = self.module.average, self.held_out or self.told
-        rows_B = even(len(told.views), SHOWN)
-        drawn = told.views.draw(rows_B, torch.zeros_like(rows_B))
-        _, latents_BCHW, _ = told.views.see(drawn, model.token_mean_LD.device)
-        scripts, tokens_BLD = told.scripted.read(rows_B.tolist())
+        model, keyframes = self.module.average, self.held_out or self.keyframes
+        rows_B = even(len(keyframes.views), SHOWN)
+        drawn = keyframes.views.draw(rows_B, torch.zeros_like(rows_B))
+        _, latents_BCHW, _ = keyframes.views.see(drawn, model.token_mean_LD.device)
+        scripts, tokens_BLD = keyframes.scripted.read(rows_B.tolist())
         drawn_BCHW = model.reconstruct(tokens_BLD, *self._padded(scripts), seeds=range(len(rows_B)))
         return sheet(model.codec, latents_BCHW, drawn_BCHW)
 

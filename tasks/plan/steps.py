@@ -24,7 +24,7 @@ from models.training.autoencoder import AutoencoderTraining, AutoencoderTraining
 from models.training.autoregressive import AutoregressiveTraining
 from models.training.blocks import blocks
 from models.training.buckets import Buckets
-from models.training.decoder import DecoderTraining, Told
+from models.training.decoder import DecoderTraining, Keyframes
 from models.training.scripted import KeptEpisode
 from models.training.views import FrozenModels, Kept, Pixels, Views
 from models.vision import LatentsConfig, build_features
@@ -121,11 +121,11 @@ def decoder(config: TrainDecoderConfig, model: AutoencoderConfig, built: Built =
         made = DiffusionAutoencoder(model, codec)
     views = _views(config.frozen, codec, batch, False, built)
     shape = (len(views), model.compressor.tokens, model.compressor.token_width)
-    told = Told(
+    keyframes = Keyframes(
         views, KeptEpisode("", _scripts(len(views), sizes.sentence_width, sizes.face_width), torch.zeros(shape))
     )
     with built():
-        return DecoderTraining(config.training, made, told)
+        return DecoderTraining(config.training, made, keyframes)
 
 
 def autoregressive(config: TrainAutoregressiveConfig, built: Built = shapes.only) -> AutoregressiveTraining:

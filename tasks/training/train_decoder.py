@@ -24,7 +24,7 @@ from tasks.training.views import keyframe_views
 
 if TYPE_CHECKING:
     from models.codec import Codec
-    from models.training.decoder import DecoderTraining, Told
+    from models.training.decoder import DecoderTraining, Keyframes
 
 
 class TrainDecoderConfig(BaseModel, frozen=True, extra="forbid"):
@@ -80,14 +80,14 @@ class Make:
         from models.training.decoder import DecoderTraining
 
         with self.storage.local(self.autoencoder) as folder:
-            train = self._told("train", load_codec(folder / "codec"))
+            train = self._keyframes("train", load_codec(folder / "codec"))
             assert train is not None
-            test = self._told("test", load_codec(folder / "codec")) if self.config.fit.validate_every else None
+            test = self._keyframes("test", load_codec(folder / "codec")) if self.config.fit.validate_every else None
             return DecoderTraining(self.config.training, folder, train, test)
 
-    def _told(self, part: Part, trained_on: "Codec") -> "Told | None":
+    def _keyframes(self, part: Part, trained_on: "Codec") -> "Keyframes | None":
         """The keyframes of a part of the snapshot, None if there are none."""
-        from models.training.decoder import Told
+        from models.training.decoder import Keyframes
 
         frozen, reader = self.config.frozen, Reader(self.storage, self.snapshot.within(self.work), self.work, part)
         if not len(reader):
@@ -100,4 +100,4 @@ class Make:
                 "of its autoencoder"
             )
         views = keyframe_views(frozen, self.storage, self.snapshot, reader.row_ids, codec, features=False)
-        return Told(views, reader)
+        return Keyframes(views, reader)

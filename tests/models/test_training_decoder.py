@@ -14,7 +14,7 @@ from models.autoencoder.decoder import DecoderConfig, pad
 from models.autoencoder.unet import UNetConfig
 from models.autoregressive.script_tokens import FrameScript
 from models.codec import PCACodec, PCACodecConfig
-from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Told, face_boxes, face_map
+from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Keyframes, face_boxes, face_map
 from models.training.scripted import KeptEpisode
 from models.training.views import Kept, Views
 
@@ -35,7 +35,7 @@ def stage_2(tmp_path_factory) -> Path:
     return folder
 
 
-def told(seed: int = 0, keyframes: int = 7) -> Told:
+def told(seed: int = 0, keyframes: int = 7) -> Keyframes:
     """Keyframe i has i sentences and i % 3 faces, the first of a character, the second of nobody known."""
     random = np.random.default_rng(seed)
     sentences = [random.standard_normal((i, 10)).astype(np.float32) for i in range(keyframes)]
@@ -54,10 +54,10 @@ def told(seed: int = 0, keyframes: int = 7) -> Told:
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randn(2, keyframes, 2, 16, generator=generator)
     latents = torch.randn(2, keyframes, 6, 4, 8, generator=generator)
-    return Told(Views(Kept(*latents)), KeptEpisode("f", scripts, *tokens))
+    return Keyframes(Views(Kept(*latents)), KeptEpisode("f", scripts, *tokens))
 
 
-def training(init: Path, config: DecoderTrainingConfig = CONFIG, held_out: Told | None = None) -> DecoderTraining:
+def training(init: Path, config: DecoderTrainingConfig = CONFIG, held_out: Keyframes | None = None) -> DecoderTraining:
     return DecoderTraining(config, init, told(), held_out)
 
 
@@ -105,7 +105,7 @@ def test_batch_shapes_and_padding(stage_2: Path) -> None:
     assert batch.sentences_BSE.shape == (3, 15, 10)
     assert batch.faces_BPG.shape == (3, 5, 7)
     assert batch.keep_BK.shape == (3, 22)
-    rows = trained.told.views.rows_of_step(3, 0, 0, 0, 1).tolist()
+    rows = trained.keyframes.views.rows_of_step(3, 0, 0, 0, 1).tolist()
     assert (batch.sentences_BSE.abs().sum(-1) > 0).sum(1).tolist() == rows
 
 
@@ -127,10 +127,10 @@ def test_masking_is_for_training_only(stage_2: Path) -> None:
 
 def test_faces_come_from_other_keyframes_of_the_same_character(stage_2: Path) -> None:
     trained = training(stage_2, CONFIG.model_copy(update={"other_face": 1.0}))
-    scripts, _ = trained.told.scripted.read(range(7))
+    scripts, _ = trained.keyframes.scripted.read(range(7))
     seen = set()
     for step in range(30):
-        rows = trained.told.views.rows_of_step(3, 0, step, 0, 1).tolist()
+        rows = trained.keyframes.views.rows_of_step(3, 0, step, 0, 1).tolist()
         for row, frame in zip(rows, trained.batch(step).faces_BPG, strict=True):
             known = torch.from_numpy(scripts[row].faces)
             assert (frame[len(known) :] == 0).all()
@@ -141,14 +141,14 @@ def test_faces_come_from_other_keyframes_of_the_same_character(stage_2: Path) ->
     assert len(seen) > 4
     assert all(row != source for row, source in seen)
     own = training(stage_2, CONFIG.model_copy(update={"other_face": 0.0})).batch(0)
-    rows = trained.told.views.rows_of_step(3, 0, 0, 0, 1).tolist()
+    rows = trained.keyframes.views.rows_of_step(3, 0, 0, 0, 1).tolist()
     assert torch.equal(own.faces_BPG, pad([scripts[row].faces for row in rows], 5))
 
 
 def test_mirrored_keyframes_have_their_own_tokens_and_scripts(stage_2: Path) -> None:
     views, plain = told()
     mirrored = [replace(script, sentences=-script.sentences) for script in plain.scripts]
-    given = Told(views, replace(plain, scripts_flipped=mirrored))
+    given = Keyframes(views, replace(plain, scripts_flipped=mirrored))
     config = CONFIG.model_copy(update={"flip": 0.5, "batch": 7, "token_noise": 0.0})
     batch, rows = DecoderTraining(config, stage_2, given).batch(0), views.rows_of_step(7, 0, 0, 0, 1).tolist()
     flipped = [
@@ -171,7 +171,7 @@ def test_export_reads_scripts(stage_2: Path, tmp_path) -> None:
     before, after = DiffusionAutoencoder.from_pretrained(stage_2), autoencoder
     for name, value in before.compressor.state_dict().items():
         assert torch.equal(after.compressor.state_dict()[name], value)
-    scripts, tokens_TLD = trained.told.scripted.read(range(7))
+    scripts, tokens_TLD = trained.keyframes.scripted.read(range(7))
     told_of = trained._padded(scripts)
     drawn = autoencoder.reconstruct(tokens_TLD, *told_of, seeds=range(7), steps=2, guidance=1.5)
     assert drawn.shape == (7, 6, 4, 8)
@@ -181,9 +181,9 @@ def test_export_reads_scripts(stage_2: Path, tmp_path) -> None:
 def test_bad_input_is_quoted(stage_2: Path) -> None:
     views, scripted = told(keyframes=3)
     with pytest.raises(ValueError, match="as many scripts as pictures, and at least one: 7 and 3"):
-        DecoderTraining(CONFIG, stage_2, Told(views, told().scripted))
+        DecoderTraining(CONFIG, stage_2, Keyframes(views, told().scripted))
     with pytest.raises(ValueError, match="7 and 3"):
-        DecoderTraining(CONFIG, stage_2, Told(views, scripted), Told(views, told().scripted))
+        DecoderTraining(CONFIG, stage_2, Keyframes(views, scripted), Keyframes(views, told().scripted))
 
 
 def test_held_out_keyframes_are_scored_with_whole_scripts_at_the_same_noise_each_time(stage_2: Path) -> None:
@@ -198,7 +198,7 @@ def test_held_out_keyframes_are_scored_with_whole_scripts_at_the_same_noise_each
     quiet = [
         replace(script, sentences=script.sentences[:0], kinds=script.kinds[:0]) for script in held_out.scripted.scripts
     ]
-    silent = Told(held_out.views, replace(held_out.scripted, scripts=quiet))
+    silent = Keyframes(held_out.views, replace(held_out.scripted, scripts=quiet))
     advance(trained, torch.optim.AdamW(list(trained.parameters(0))), 0, 4)
     after = trained.validate()["loss"]
     assert after != first["loss"]
@@ -257,7 +257,7 @@ def test_errors_at_faces_weigh_more(stage_2: Path) -> None:
         replace(script, face_boxes=np.tile([[0.0, 0, 1, 1]], (len(script.faces), 1)))
         for script in given.scripted.read(range(7))[0]
     ]
-    whole = Told(given.views, KeptEpisode("f", scripts, given.scripted.read(range(7))[1]))
+    whole = Keyframes(given.views, KeptEpisode("f", scripts, given.scripted.read(range(7))[1]))
     config = CONFIG.model_copy(update={"batch": 7, "dropped": 0.0})
     terms = {}
     for weight in (0.0, 1.0):
