@@ -97,6 +97,9 @@ def measure(films: int, uri: str, path: Path | None = None) -> None:
     for name, (mine, baseline, field) in pairs.items():
         values, compared = ([getattr(one.versions[version], field) for one in made] for version in (mine, baseline))
         tell(name, "share", values, compared, seeds)
+    both = [(one.versions["dreamt"].faces, one.versions["no_faces"].faces) for one in made]
+    gains = [with_faces - without for with_faces, without in both]
+    tell("lt_gain_by_faces", "share", gains, [np.zeros_like(gain) for gain in gains], seeds)
     for name, baseline in (
         ("nll_right", "nll_exchanged"),
         ("nll_exchanged", "nll_right"),
