@@ -200,7 +200,7 @@ def fetched(source: str, folder: Path = Path()) -> Iterator[Path]:
 def _copies() -> str:
     """How names of downloaded copies begin; the id of their process follows.
 
-    Hosts may share the folder, and so may containers, each of which counts its processes itself.
+    Several hosts or containers may share the folder, and each of them has process ids of its own.
     """
     try:
         space = "".join(filter(str.isdigit, os.readlink("/proc/self/ns/pid")))  # noqa: PTH115 - "pid:[number]"

@@ -84,7 +84,7 @@ class DeepseekVl:
         return joined(frames, captions)
 
     def _caption(self, subject: Subject, reply: Reply) -> Caption:
-        """The caption from a reply; if it is unusable, the model is told the reason and asked again."""
+        """Returns the caption in a reply. If it can't be used, tells the model why and asks again."""
         for _ in range(self.config.answers - 1):
             if not (reason := fault(reply.text, reply.cut)):
                 break

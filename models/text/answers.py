@@ -12,6 +12,7 @@ from typing import Any
 
 from models.errors import ModelError
 from models.text.sentences import split
+from models.text.unique import unique
 
 VERSION = 5  # of this module: part of the revision of every backend whose answers it reads
 
@@ -187,7 +188,7 @@ _AN_AI = re.compile(
 _DANGLING = re.compile(r"(?:\b(?:an?|the|and|or|while)|:)$", re.I)
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”')
 _OFTEN = 3  # repetitions of a sentence that show that the model repeats itself
-_LOOP = 7  # words in a row of which half occurred before: the model repeats itself
+_LOOP = 7  # three-word sequences; with so many, a text of which fewer than half are distinct repeats itself
 _FEWEST = 4  # a sentence with at least this many words of the prompt must be copied from it
 
 _COMMAS = re.compile(r'("(?:\\.|[^"\\])*"?)|,(?=\s*[\]}])', re.S)
@@ -340,7 +341,7 @@ def _without_commas(text: str) -> str:
 
 def _values(text: str, opening: str) -> list[Any]:
     """All JSON values in a text that begin with a bracket; if there are none, raises the ValueError of the first."""
-    decoder = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_each_once)
+    decoder = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=unique)
     found, at, problem = [], text.find(opening), None
     while at >= 0:
         try:
@@ -358,12 +359,6 @@ def _one_of(values: list[Any]) -> Any:
     if any(value != values[0] for value in values):
         raise AnswerError(f"it holds {len(values)} JSON objects, one was asked for")
     return values[0]
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if doubled := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
-        raise AnswerError(f"it is not JSON: an object has the key {doubled[0]!r} twice")
-    return dict(pairs)
 
 
 def _refuse(constant: str) -> None:

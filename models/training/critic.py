@@ -27,7 +27,7 @@ _RATE = 5.0  # learning rate of the critic, in learning rates of the decoder
 class Windows(NamedTuple):
     """Where to look: centre x and y, half width and half height in 0-1; and whose face should be there.
 
-    An embedding of zeros means nobody's in particular.
+    An embedding of zeros stands for no particular person.
     """
 
     boxes_N4: Tensor

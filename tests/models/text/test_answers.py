@@ -201,7 +201,7 @@ NO_SCRIPT = REFUSED | {
     "prose": ("A man walks along a street.", "it is not JSON"),
     "cut JSON": (SCRIPT[:50], "it is not JSON"),
     "two objects": (SCRIPT + "\n" + OTHER, "it holds 2 JSON objects"),
-    "a key twice": (SCRIPT[:-1] + ', "plots": ["A car."]}', "has the key 'plots' twice"),
+    "a key twice": (SCRIPT[:-1] + ', "plots": ["A car."]}', "'plots' appears twice in"),
     "two blocks": (f"```json\n{SCRIPT}\n```\n```json\n{OTHER}\n```", "it holds 2 JSON objects"),
     "NaN": ('{"scene_elements": NaN, "plots": []}', "NaN is not a JSON value"),
     "null": ('{"scene_elements": null, "plots": null}', "scene_elements is not a list of sentences"),

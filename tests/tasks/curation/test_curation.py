@@ -113,7 +113,7 @@ def test_a_face_goes_to_the_person_whose_head_it_is() -> None:
     on_left, on_right = (0.30, 0.15, 0.40, 0.30), (0.60, 0.15, 0.70, 0.30)
     assert owners([on_right, on_left], [left, right]) == [1, 0]
     assert owners([on_left], [right, left]) == [1]
-    assert owners([(0.92, 0.1, 0.98, 0.2)], [left, right]) == [None]  # in nobody's box
+    assert owners([(0.92, 0.1, 0.98, 0.2)], [left, right]) == [None]  # outside both boxes
     between = (0.45, 0.15, 0.55, 0.30)
     assert owners([between, on_left, on_right], [left, right]) == [None, 0, 1]  # a person has one face
     assert owners([], [left]) == []
