@@ -2,7 +2,8 @@
 
 from models.captioner.captioner import PROMPTS
 from models.text import prompts
-from models.text.answers import AnswerError, prose
+from models.text.answers import prose
+from models.text.chat import AnswerError
 from models.text.sentences import split
 
 LONGEST = 2000  # characters

@@ -6,7 +6,8 @@ from typing import Any
 
 from models.server import Message
 from models.text import prompts as texts
-from models.text.answers import AnswerError, json_value, prose
+from models.text.answers import json_value, prose
+from models.text.chat import AnswerError
 from models.text.sentences import MOST_TOKENS, fitted, split, tokens
 from models.writer.script import MOST_CHARACTERS, MOST_PLOTS, MOST_SCENE_ELEMENTS, Script
 from models.writer.writer import PROMPTS, ScriptFacts

@@ -13,7 +13,8 @@ from models.device import device
 from models.server import Question, Reply
 from models.server.client import Client
 from models.text import prompts
-from models.text.answers import AnswerError, json_value
+from models.text.answers import json_value
+from models.text.chat import AnswerError
 from models.writer import WriterConfig
 from models.writer.film import FilmWriterConfig
 from models.writer.llm import LlmConfig, network, words

@@ -13,7 +13,7 @@ from models.device import device
 from models.packaged import MODELS, packaged
 from models.server import Message, Reply
 from models.text import prompts
-from models.text.answers import AnswerError
+from models.text.chat import AnswerError
 from models.writer.answers import messages, schema, script
 from models.writer.script import Script
 from models.writer.template import arrange

@@ -9,7 +9,7 @@ from models.server import Answer, Question, Reply, ServerConfig
 from models.server.client import Client
 from models.server.sender import Clock
 from models.text import prompts
-from models.text.answers import AnswerError
+from models.text.chat import AnswerError
 from models.writer.answers import messages, schema, script
 from models.writer.script import Script
 from models.writer.template import arrange

@@ -10,7 +10,7 @@ import torch
 
 from models.checkpoint import CheckpointError
 from models.server import ServerConfig
-from models.text.answers import AnswerError
+from models.text.chat import AnswerError
 from models.text.sentences import tokens
 from models.writer import LlmConfig, OpenAiWriterConfig, ScriptFacts
 from models.writer.answers import invented_names, messages, schema, script, support

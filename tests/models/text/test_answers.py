@@ -18,7 +18,8 @@ from models.captioner.deepseek_vl import DeepseekVl
 from models.captioner.openai import OpenAiCaptioner
 from models.server import Reply, ServerConfig
 from models.text import prompts
-from models.text.answers import AnswerError, json_value, plain
+from models.text.answers import json_value
+from models.text.chat import AnswerError, plain
 from models.writer import PROMPTS as WRITER_PROMPTS
 from models.writer import LlmConfig, OpenAiWriterConfig, ScriptFacts
 from models.writer.llm import LlmWriter
