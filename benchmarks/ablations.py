@@ -28,7 +28,7 @@ from models.autoregressive.script_tokens import FrameScript
 from models.backbone import LlamaTinyBackbone
 from models.head import GmmConfig, HeadConfig, RegressionConfig
 from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig, Loss
-from models.training.scripted import KeptEpisode
+from models.training.scripted import InMemoryEpisode
 
 TRAIN, TEST, FRAMES, SHOWN, WINDOW = 16, 8, 48, 10, 16
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
@@ -143,7 +143,7 @@ def trained(
     return training.module.eval()
 
 
-def _bare(episode: KeptEpisode, faces: bool) -> KeptEpisode:
+def _bare(episode: InMemoryEpisode, faces: bool) -> InMemoryEpisode:
     return episode if faces else replace(episode, scripts=[script.without_faces() for script in episode.scripts])
 
 

@@ -34,7 +34,7 @@ from models.autoregressive.generate import Request, generate
 from models.autoregressive.likelihood import held_out_nll
 from models.training import Trainable
 from models.training.autoregressive import AutoregressiveTraining
-from models.training.scripted import KeptEpisode
+from models.training.scripted import InMemoryEpisode
 from models.vision.encoder import ImageEncoder
 from storage import checkpoints
 from storage import snapshot as snapshots
@@ -328,13 +328,13 @@ class Runs:
         return checkpoints.final_place(model, key)
 
     @cached_property
-    def _episodes(self) -> list[KeptEpisode]:
+    def _episodes(self) -> list[InMemoryEpisode]:
         """The films' first halves, as tokens of the embedded autoencoder."""
         settings = resolve("laptop")
         given = self.storage, self.films.snapshot, self._models.autoencoder
         work = tokens.run(settings.frozen, *given, settings.cluster, silent)
         return [
-            KeptEpisode(
+            InMemoryEpisode(
                 data.film.film_id,
                 data.scripts,
                 *tokens.read(self.storage, work, data.row_ids),

@@ -25,7 +25,7 @@ from models.codec import PCACodec, PCACodecConfig, SdxlVaeConfig
 from models.codec.sdxl_vae import SdxlVae
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig, Batch
 from models.training.blocks import compile_blocks
-from models.training.views import Kept, Views
+from models.training.views import InMemory, Views
 
 WAITS = ("aten::item", "aten::_local_scalar_dense", "aten::nonzero")
 Step = Callable[[], Tensor]
@@ -111,7 +111,7 @@ def trainable(tiny: bool, batch: int, device: torch.device) -> tuple[Autoencoder
         model=config, warmup_steps=0, steps=10, batch=batch, average=0.0, token_noise=0.0
     )
     with device:
-        training = AutoencoderTraining(settings, of_grid(*grid), Views(Kept(*latents, *features)))
+        training = AutoencoderTraining(settings, of_grid(*grid), Views(InMemory(*latents, *features)))
     drawn = training.batch(0)
     moved = drawn._replace(
         drawn=drawn.drawn._replace(

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.autoregressive.script_tokens import CHARACTER, PLOT, SCENE_ELEMENT, FrameScript
-from models.training.scripted import KeptEpisode
+from models.training.scripted import InMemoryEpisode
 
 L, D, C, F = 2, 16, 16, 16
 PLACES, KINDS, ACTIONS = 10, 4, 6
@@ -29,7 +29,7 @@ FACE_NOISE = 0.5
 class Film:
     """`episode` is for training, with each keyframe's own faces; `scripts` for tests, with faces from others."""
 
-    episode: KeptEpisode
+    episode: InMemoryEpisode
     scripts: list[FrameScript]
     people: list[list[int]]
     looks_3D: NDArray[np.float32]
@@ -83,5 +83,5 @@ class World:
         tokens_TLD = torch.from_numpy(np.stack(tokens).astype(np.float32))[:frames]
         flipped_TLD = tokens_TLD.clone()
         flipped_TLD[:, 1, -SIDES:] *= -1
-        episode = KeptEpisode(f"{number:04d}", scripts[:frames], tokens_TLD, flipped_TLD)
+        episode = InMemoryEpisode(f"{number:04d}", scripts[:frames], tokens_TLD, flipped_TLD)
         return Film(episode, tested[:frames], people[:frames], looks_3D.astype(np.float32))

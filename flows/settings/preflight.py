@@ -8,16 +8,16 @@ from pydantic import BaseModel
 from flows.settings.recipe import Recipe
 from models.animator import GeneratedConfig, InterpolateConfig
 from models.captioner import OpenAiConfig
-from models.checkpoint import CheckpointConfig, CheckpointError, place, require
 from models.detector import GroundingDinoPyConfig
 from models.face import FarlConfig
 from models.metrics.networks import KeyframeMetricsConfig
-from models.packaged import CURE, MODELS
 from models.server import ServerError
 from models.server.probe import probe
 from models.training.autoregressive import AutoregressiveTrainingConfig
 from models.upscaler import RealEsrganConfig
 from models.voice import HibariConfig, OpenAiVoiceConfig
+from models.weights.checkpoint import CheckpointConfig, CheckpointError, place, require
+from models.weights.packaged import CURE, MODELS
 from models.writer import LlmConfig, OpenAiWriterConfig
 from storage.errors import ConfigError, MovieDreamerError
 from storage.movies.encoder import require_encoder

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from models.animator.animator import Image
 from models.animator.generated import GeneratedAnimator, GeneratedConfig, frames_of
-from models.checkpoint import Origin, missing, place
 from models.errors import ModelError
 from models.upscaler import lanczos
+from models.weights.checkpoint import Origin, missing, place
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "frames": ("num_frames", "frames"),

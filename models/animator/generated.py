@@ -13,8 +13,8 @@ from pydantic import Field
 
 from models.animator.animator import Clip, Image
 from models.animator.interpolate import InterpolateAnimator, InterpolateConfig
-from models.checkpoint import CheckpointConfig
 from models.upscaler import lanczos
+from models.weights.checkpoint import CheckpointConfig
 
 
 class GeneratedConfig(CheckpointConfig, frozen=True, extra="forbid"):

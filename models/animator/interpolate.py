@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from models.animator.animator import Clip, Image
 from models.animator.lens import Array, Lens, Move, looked
-from models.packaged import MODELS, packaged
+from models.weights.packaged import MODELS, packaged
 
 _WEIGHTS = ("rife", "selfie-segmentation")
 _SEGMENTED = (256, 144)  # width and height of the picture for segmentation

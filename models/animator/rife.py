@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from models.animator.animator import Image
 from models.device import device
-from models.packaged import packaged
+from models.weights.packaged import packaged
 
 _LONG_SIDE = 224  # of the small pictures
 _STRIDE = 32  # divides height and width: the coarsest block works at an eighth of the size and divides that by four

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from models.animator.animator import Image
 from models.animator.generated import GeneratedAnimator, GeneratedConfig, frames_of
-from models.checkpoint import Origin, missing, place, pretrained
+from models.weights.checkpoint import Origin, missing, place, pretrained
 
 XT = "stabilityai/stable-video-diffusion-img2vid-xt"
 

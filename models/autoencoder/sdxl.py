@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from models.checkpoint import CheckpointConfig, find, identity, missing, pretrained
+from models.weights.checkpoint import CheckpointConfig, find, identity, missing, pretrained
 
 BASE = "stabilityai/stable-diffusion-xl-base-1.0"
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel, Field
 
 from models.autoencoder.sdxl import SdxlPartConfig
-from models.checkpoint import CheckpointError, Origin
+from models.weights.checkpoint import CheckpointError, Origin
 
 
 class UNetConfig(BaseModel, frozen=True, extra="forbid"):

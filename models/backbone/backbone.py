@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models import shapes
+from models.weights import shapes
 
 
 @dataclass(frozen=True)

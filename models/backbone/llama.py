@@ -6,7 +6,7 @@ from pydantic import Field
 
 from models.autoregressive.script_tokens import IDENTIFIERS
 from models.backbone.backbone import Backbone, keep_identifiers, load_pretrained
-from models.checkpoint import CheckpointConfig, Origin, place
+from models.weights.checkpoint import CheckpointConfig, Origin, place
 
 
 class LlamaBackbone(CheckpointConfig, frozen=True, extra="forbid"):

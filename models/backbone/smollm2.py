@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from models.autoregressive.script_tokens import IDENTIFIERS
 from models.backbone.backbone import Backbone, keep_identifiers, load_pretrained
-from models.packaged import MODELS, packaged
+from models.weights.packaged import MODELS, packaged
 
 
 class SmolLM2Backbone(BaseModel, frozen=True, extra="forbid"):

@@ -14,10 +14,10 @@ from pydantic import Field
 from models.captioner.answers import caption, fault
 from models.captioner.captioner import PROMPTS, Caption, FrameFacts
 from models.captioner.subjects import Subject, joined, subjects
-from models.checkpoint import CheckpointConfig, Origin, missing, place, pretrained
 from models.device import device
 from models.server import Message, Reply
 from models.text import prompts
+from models.weights.checkpoint import CheckpointConfig, Origin, missing, place, pretrained
 
 CLASSES = {
     "deepseek_vl": "DeepseekVLForConditionalGeneration",

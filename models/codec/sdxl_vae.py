@@ -12,8 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from models.autoencoder.sdxl import SdxlPartConfig
-from models.checkpoint import Origin
 from models.codec.codec import Codec
+from models.weights.checkpoint import Origin
 
 
 class SdxlVaeConfig(SdxlPartConfig, frozen=True, extra="forbid"):

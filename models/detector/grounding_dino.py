@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from models import checkpoint
-from models.checkpoint import CheckpointConfig, Origin
 from models.detector.detector import Person
 from models.detector.grounding import PROMPT, detect
 from models.device import device
 from models.face import Image
+from models.weights import checkpoint
+from models.weights.checkpoint import CheckpointConfig, Origin
 
 if TYPE_CHECKING:
     from torch import Tensor

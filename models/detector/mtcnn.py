@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from models.detector.detector import MOST_PERSONS, Person
 from models.face import Face, Image, MtcnnFinderConfig
-from models.packaged import MODELS
+from models.weights.packaged import MODELS
 
 # In heights of MTCNN's face box, which spans from the forehead to the chin (0.8 of a head). An adult stands
 # 7.5 heads tall and is 2 heads wide at the shoulders; the arms add a little.

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from models.face.cluster import ClusteringConfig
 from models.face.face import ConsentConfig, Face, Image, MtcnnFinderConfig
 from models.face.quality import QualityConfig
-from models.packaged import MODELS, packaged
+from models.weights.packaged import MODELS, packaged
 
 CHIP = 150  # pixels, as in the ResNet's training
 PADDING = 0.25  # of the face's size on each side

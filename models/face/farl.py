@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models import checkpoint
-from models.checkpoint import CheckpointConfig, Origin
-from models.clip_layout import DEVIATION, MEAN, is_file, load_vision, saved_width
 from models.device import device
 from models.face.cluster import ClusteringConfig
 from models.face.crop import aligned
 from models.face.face import ConsentConfig, Face, Image, MtcnnFinderConfig
 from models.face.quality import QualityConfig
-from models.packaged import MODELS
+from models.weights import checkpoint
+from models.weights.checkpoint import CheckpointConfig, Origin
+from models.weights.clip_layout import DEVIATION, MEAN, is_file, load_vision, saved_width
+from models.weights.packaged import MODELS
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_area, nms
 
 from models.face.face import Face, Image, MtcnnFinderConfig
-from models.packaged import MODELS, packaged
+from models.weights.packaged import MODELS, packaged
 
 PYRAMID = 0.709  # each level has half the area of the previous one
 FIELD = 12  # receptive field of the proposal network in pixels

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models import checkpoint
-from models.checkpoint import CheckpointConfig, Origin
+from models.weights import checkpoint
+from models.weights.checkpoint import CheckpointConfig, Origin
 
 _LAYER = re.compile(r"(?:layers\.(\d+)\.)?weight")
 

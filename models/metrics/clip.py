@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models import checkpoint
-from models.checkpoint import Origin
-from models.clip_layout import is_file, load_vision, text_tower
 from models.device import device
 from models.vision import ClipConfig
+from models.weights import checkpoint
+from models.weights.checkpoint import Origin
+from models.weights.clip_layout import is_file, load_vision, text_tower
 
 Image = NDArray[np.uint8]
 _LONGEST = 77  # tokens that CLIP reads

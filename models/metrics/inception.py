@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models import checkpoint
-from models.checkpoint import CheckpointConfig, Origin
 from models.device import device
+from models.weights import checkpoint
+from models.weights.checkpoint import CheckpointConfig, Origin
 
 if TYPE_CHECKING:
     from torchvision.models.inception import Inception3

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.checkpoint import CheckpointError
 from models.errors import ModelError
 from models.metrics import characters, consistency, pictures, script, sound
 from models.metrics.aesthetic import AestheticHead
 from models.metrics.clip import Image
 from models.metrics.figure import Figure, Floats, Measured, absent, joined, means_by_story
 from models.metrics.networks import HELD, PLAIN, Encoder, KeyframeMetricsConfig, Module, Vectors, encoder
+from models.weights.checkpoint import CheckpointError
 
 
 @dataclass(frozen=True)

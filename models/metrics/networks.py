@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 
 from models import face, vision
 from models.captioner.colours import NAMES, main_colour, nearest, to_lab
-from models.checkpoint import CheckpointConfig
 from models.face import DlibConfig, FaceConfig, FaceEmbedder
 from models.metrics.aesthetic import AestheticConfig
 from models.metrics.clip import ClipMetricConfig, Image, JointSpace
@@ -21,6 +20,7 @@ from models.metrics.inception import Inception, InceptionConfig
 from models.metrics.speech import SpeechConfig
 from models.metrics.style import StyleConfig, StyleTower
 from models.vision import EfficientNetLite0Config, VisionConfig
+from models.weights.checkpoint import CheckpointConfig
 
 if TYPE_CHECKING:
     from models.vision.encoder import ImageEncoder

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from models import checkpoint
-from models.checkpoint import CheckpointConfig, Origin
-from models.clip_layout import vision_tower
 from models.metrics.clip import PictureTower
+from models.weights import checkpoint
+from models.weights.checkpoint import CheckpointConfig, Origin
+from models.weights.clip_layout import vision_tower
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models import checkpoint, shapes
-from models.checkpoint import CheckpointConfig, Origin
-from models.clip_layout import is_file, saved_width, text_tower
 from models.device import device
+from models.weights import checkpoint, shapes
+from models.weights.checkpoint import CheckpointConfig, Origin
+from models.weights.clip_layout import is_file, saved_width, text_tower
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from models.packaged import MODELS, packaged
+from models.weights.packaged import MODELS, packaged
 
 MOST_KNOWN = 20_000  # sentences or phrases whose vectors a process keeps
 LONGEST = 256  # word pieces; what the model was trained on

@@ -35,7 +35,7 @@ class Episode(Scripted, Protocol):
 
 
 @dataclass(frozen=True)
-class KeptEpisode:
+class InMemoryEpisode:
     """An episode in memory.
 
     `scripts_flipped` are the scripts of the mirrored keyframes (left and right exchanged); without them a mirrored

@@ -177,7 +177,7 @@ class FrozenModels:
         return self.codecs[height, width].to(images_B3HW.device).encode(images_B3HW)
 
 
-class Kept:
+class InMemory:
     """Features and latents of F pictures and of their mirror images in memory; stage 3 needs no features."""
 
     window, buckets = 1, None

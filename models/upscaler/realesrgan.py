@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from models.packaged import MODELS, PackagedModel, packaged
 from models.upscaler.lanczos import lanczos
 from models.upscaler.upscaler import Image
+from models.weights.packaged import MODELS, PackagedModel, packaged
 
 _SMOOTHING = (7, 30, 3)  # of the bilateral filter: pixels across, spread over colours of 0-255, spread in pixels
 

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from models.checkpoint import CheckpointConfig, Origin
-from models.clip_layout import DEVIATION, MEAN, Activation, load_vision
 from models.device import device
 from models.vision.encoder import ImageEncoder
+from models.weights.checkpoint import CheckpointConfig, Origin
+from models.weights.clip_layout import DEVIATION, MEAN, Activation, load_vision
 
 
 class ClipConfig(CheckpointConfig, frozen=True, extra="forbid"):

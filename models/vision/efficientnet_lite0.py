@@ -11,8 +11,8 @@ from einops import rearrange
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from models.packaged import MODELS, packaged
 from models.vision.encoder import ImageEncoder
+from models.weights.packaged import MODELS, packaged
 
 LAST, MIDDLE, MIDDLE_STAGE = 1280, 112, 4
 STRIDE = 32

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from models.packaged import MODELS, packaged
 from models.voice.voice import Speech, Words, nothing, pieces
+from models.weights.packaged import MODELS, packaged
 
 if TYPE_CHECKING:
     from hibari import Hibari

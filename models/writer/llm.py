@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from models.checkpoint import CheckpointConfig, Origin, missing, pretrained, tokenizer
 from models.device import device
-from models.packaged import MODELS, packaged
 from models.server import Message, Reply
 from models.text import prompts
 from models.text.chat import AnswerError
+from models.weights.checkpoint import CheckpointConfig, Origin, missing, pretrained, tokenizer
+from models.weights.packaged import MODELS, packaged
 from models.writer.answers import messages, schema, script
 from models.writer.script import Script
 from models.writer.template import arrange

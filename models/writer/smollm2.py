@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from models.packaged import MODELS, packaged
+from models.weights.packaged import MODELS, packaged
 from models.writer.script import Script
 from models.writer.template import arrange
 from models.writer.writer import ScriptFacts

@@ -28,8 +28,8 @@ _SCHEMA = pa.schema(
 Hashed = dict[str, str | FilmError]
 """Source -> the film's id."""
 
-Kept = dict[str, Any]
-"""A row of what is kept in the storage."""
+_Row = dict[str, Any]
+"""A row of the table of hashes."""
 
 
 def by_bytes(sources: Sequence[str]) -> Hashed:
@@ -91,13 +91,13 @@ class Hasher:
             self._save(known)
         return found
 
-    def _known(self) -> dict[str, Kept]:
+    def _known(self) -> dict[str, _Row]:
         if not self.storage.exists(REL):
             return {}
         rows = pq.read_table(pa.BufferReader(self.storage.read_bytes(REL))).to_pylist()
         return {row["source"]: row for row in rows if row["method"] == VERSION}
 
-    def _save(self, known: dict[str, Kept]) -> None:
+    def _save(self, known: dict[str, _Row]) -> None:
         rows = sorted(known.values(), key=lambda row: str(row["source"]))
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), sink, compression="zstd")
@@ -120,7 +120,7 @@ def _key(source: str) -> str:
     return address(source) if is_remote(source) else as_source(local_path(source).absolute())
 
 
-def _row(source: str, film_id: str, seen: Seen) -> Kept:
+def _row(source: str, film_id: str, seen: Seen) -> _Row:
     return {
         "source": _key(source),
         "film_id": film_id,

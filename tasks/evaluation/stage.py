@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load, save
 
-from models.checkpoint import CheckpointConfig
 from models.errors import ModelError
 from models.face import FaceConfig
 from models.metrics.keyframes import Keyframes
@@ -28,8 +27,9 @@ from models.metrics.networks import (
     encoder,
 )
 from models.metrics.speech import Recogniser
-from models.packaged import MODELS
 from models.vision import VisionConfig
+from models.weights.checkpoint import CheckpointConfig
+from models.weights.packaged import MODELS
 from storage.errors import ConfigError, FilmError
 from storage.fingerprint import fingerprint
 from storage.remote import fetched

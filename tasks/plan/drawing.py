@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-from models import shapes
 from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.autoencoder.diffusion import alphas_cumprod, predict
 from models.autoencoder.fast import FastDecoder
@@ -14,6 +13,7 @@ from models.autoregressive.autoregressive import AutoregressiveConfig, Autoregre
 from models.autoregressive.script_tokens import lay_out
 from models.autoregressive.turns import Turns
 from models.device import on
+from models.weights import shapes
 from tasks.movies.render import BATCH, RenderConfig
 from tasks.plan.ledger import Ledger
 from tasks.plan.steps import film

@@ -5,13 +5,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from models import shapes
 from models.animator import SvdConfig
 from models.captioner import DeepseekVlConfig
 from models.detector import GroundingDinoConfig
 from models.face import FarlConfig
 from models.sentence import LongClipConfig
 from models.vision import ClipConfig
+from models.weights import shapes
 from models.writer import LlmConfig
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models import shapes
 from models.autoencoder.autoencoder import AutoencoderConfig, DiffusionAutoencoder
 from models.autoencoder.diffusion import alphas_cumprod
 from models.autoregressive.autoregressive import AutoregressiveConfig
@@ -25,9 +24,10 @@ from models.training.autoregressive import AutoregressiveTraining
 from models.training.blocks import blocks
 from models.training.buckets import Buckets
 from models.training.decoder import DecoderTraining, Keyframes
-from models.training.scripted import KeptEpisode
-from models.training.views import FrozenModels, Kept, Pixels, Views
+from models.training.scripted import InMemoryEpisode
+from models.training.views import FrozenModels, InMemory, Pixels, Views
 from models.vision import LatentsConfig, build_features
+from models.weights import shapes
 from storage.root import Storage
 from tasks.plan.ledger import GpuAutocast, Ledger
 from tasks.training.engine import memory
@@ -122,7 +122,7 @@ def decoder(config: TrainDecoderConfig, model: AutoencoderConfig, built: Built =
     views = _views(config.frozen, codec, batch, False, built)
     shape = (len(views), model.compressor.tokens, model.compressor.token_width)
     keyframes = Keyframes(
-        views, KeptEpisode("", _scripts(len(views), sizes.sentence_width, sizes.face_width), torch.zeros(shape))
+        views, InMemoryEpisode("", _scripts(len(views), sizes.sentence_width, sizes.face_width), torch.zeros(shape))
     )
     with built():
         return DecoderTraining(config.training, made, keyframes)
@@ -136,10 +136,10 @@ def autoregressive(config: TrainAutoregressiveConfig, built: Built = shapes.only
         return AutoregressiveTraining(training, [story])
 
 
-def film(model: AutoregressiveConfig, keyframes: int) -> KeptEpisode:
+def film(model: AutoregressiveConfig, keyframes: int) -> InMemoryEpisode:
     """A film that the model can read: two people, five scene elements and four sentences of plot in each keyframe."""
     tokens_TLD = torch.zeros(keyframes, model.tokens, model.width)
-    return KeptEpisode("", _scripts(keyframes, model.sentence_width, model.face_width), tokens_TLD, tokens_TLD)
+    return InMemoryEpisode("", _scripts(keyframes, model.sentence_width, model.face_width), tokens_TLD, tokens_TLD)
 
 
 def taken(trainable: "Trainable", fit: FitConfig) -> Step:
@@ -215,9 +215,9 @@ def _views(frozen: FrozenConfig, codec: Codec, count: int, features: bool, built
         return Views(pictures, FrozenModels(codec, encoder, (frozen.height, frozen.width), [size]))
     latents = torch.zeros(count, *codec.grid)
     if encoder is None:
-        return Views(Kept(latents, latents), patch=patch)
+        return Views(InMemory(latents, latents), patch=patch)
     seen = torch.zeros(count, encoder.positions(frozen.height, frozen.width), encoder.channels)
-    return Views(Kept(latents, latents, seen, seen))
+    return Views(InMemory(latents, latents, seen, seen))
 
 
 def _scripts(count: int, sentence_width: int, face_width: int) -> Sequence[FrameScript]:

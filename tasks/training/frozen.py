@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from models.checkpoint import cut_off
 from models.codec import CodecConfig, PCACodecConfig, build_codec, load_codec
 from models.vision import EfficientNetLite0Config, FeaturesConfig
+from models.weights.checkpoint import cut_off
 from storage import checkpoints
 from storage.decoding.pictures import Pixels, decode
 from storage.errors import ConfigError

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from models.packaged import MODELS
+from models.weights.packaged import MODELS
 from storage.printable import printable
 from storage.root import Storage
 from storage.snapshot import Snapshot

@@ -11,7 +11,7 @@ import pytest
 
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoregressive.autoregressive import AutoregressiveModel
-from models.shipped import ship
+from models.weights.shipped import ship
 
 pytestmark = pytest.mark.slow
 

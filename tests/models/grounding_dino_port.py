@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import checkpoint
-from models.clip_layout import split_attention
 from models.detector.grounding_dino import UNUSED
 from models.detector.groundingdino_py import GroundingDinoPyConfig, architecture, build_model
+from models.weights import checkpoint
+from models.weights.clip_layout import split_attention
 
 if TYPE_CHECKING:
     from torch import Tensor

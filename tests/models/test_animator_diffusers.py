@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from models.animator import AnimatorConfig, Clip, DiffusersConfig, build
 from models.animator.diffusers_pipeline import PipelineError, accepted, arguments
-from models.checkpoint import CheckpointError
+from models.weights.checkpoint import CheckpointError
 from tests.models import tiny_checkpoints
 
 H, W = 32, 48

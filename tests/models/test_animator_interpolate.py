@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from drawn.film import draw_frames
-from models import packaged
 from models.animator import Clip, InterpolateConfig, build
 from models.animator.rife import FlowNetwork
-from models.packaged import PackagedModelError
+from models.weights import packaged
+from models.weights.packaged import PackagedModelError
 
 H, W = 128, 224
 

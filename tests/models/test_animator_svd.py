@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 
 from models.animator import Clip, SvdConfig, build
 from models.animator.generated import frames_of
-from models.checkpoint import CheckpointError
+from models.weights.checkpoint import CheckpointError
 from tests.models import tiny_checkpoints
 
 H, W = 32, 64

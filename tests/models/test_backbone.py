@@ -76,7 +76,7 @@ def test_the_tiny_backbone_is_a_function_of_its_seed():
 
 
 def test_smollm2_from_the_package():
-    from models.packaged import packaged
+    from models.weights.packaged import packaged
 
     try:
         packaged("smollm2")

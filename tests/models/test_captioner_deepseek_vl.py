@@ -9,8 +9,8 @@ import torch
 
 from models.captioner import FRAME, DeepseekVlConfig, FrameFacts, build
 from models.captioner.deepseek_vl import opened
-from models.checkpoint import CheckpointError
 from models.detector import Person
+from models.weights.checkpoint import CheckpointError
 from storage.fingerprint import fingerprint
 from tests.models import tiny_checkpoints
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models.checkpoint import CheckpointError
 from models.vision import ClipConfig, build
+from models.weights.checkpoint import CheckpointError
 
 SIDE, PATCH = 56, 14
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import CheckpointError
 from models.face import Face, FarlConfig, build
 from models.face.crop import aligned, similarity
 from models.face.farl import PLACES_52
+from models.weights.checkpoint import CheckpointError
 
 SIDE = 32
 

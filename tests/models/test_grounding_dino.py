@@ -10,10 +10,10 @@ import torch
 
 pytest.importorskip("groundingdino", reason="the extra groundingdino is not installed")
 
-from models.checkpoint import CheckpointError
 from models.detector import GroundingDinoConfig, GroundingDinoPyConfig, build
 from models.detector.grounding import persons, prepare, seen_size
 from models.detector.groundingdino_py import architecture, build_model
+from models.weights.checkpoint import CheckpointError
 from tests.models.grounding_dino_port import convert, renamed
 
 PLACES = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029, "person": 1030}

@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.checkpoint import CheckpointError
 from models.sentence import LongClipConfig, build
 from models.sentence.longclip import merged
+from models.weights.checkpoint import CheckpointError
 
 POSITIONS, WIDTH, JOINT, WORDS = 248, 64, 16, 49408
 

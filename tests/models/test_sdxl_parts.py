@@ -8,8 +8,8 @@ import torch
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoencoder.decoder import DecoderConfig, DiffusionDecoder
 from models.autoencoder.unet import SdxlUNetConfig
-from models.checkpoint import CheckpointError
 from models.codec import SdxlVaeConfig, build_codec
+from models.weights.checkpoint import CheckpointError
 from tests.models import tiny_checkpoints
 from tests.models.hub_cache import COMMIT, fetched
 from tests.models.tiny_sdxl import model, training, vae

@@ -15,7 +15,7 @@ from models.training import autoencoder as module
 from models.training import generator, rows_of_step
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig
 from models.training.ema import Averaged, learning_rate
-from models.training.views import Kept, Views
+from models.training.views import InMemory, Views
 
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16, size_width=8)
 MODEL = AutoencoderConfig(
@@ -35,7 +35,7 @@ def training(
     images = torch.rand(7, 3, 32, 64, generator=random)
     codec = PCACodec(PCACodecConfig(width=64, height=32, block=8, channels=6)).fit(images)
     features = torch.randn(2, 7, 6, 12, generator=random)
-    views = Views(Kept(codec.encode(images), codec.encode(images.flip(-1)), *features))
+    views = Views(InMemory(codec.encode(images), codec.encode(images.flip(-1)), *features))
     return AutoencoderTraining(config, codec, views, init, held_out)
 
 
@@ -47,7 +47,7 @@ def test_a_code_starts_from_the_components_of_the_training_pictures() -> None:
     compressor = ConvolutionalConfig(channels=6, rows=4, columns=8, levels=(8, 8), token_width=48, code=12)
     decoder = DecoderConfig(unet=UNET, coarse=CoarseConfig(code=12, channels=(8, 8)))
     config = CONFIG.model_copy(update={"model": AutoencoderConfig(compressor=compressor, decoder=decoder)})
-    views = Views(Kept(latents, codec.encode(images.flip(-1))), patch=1)
+    views = Views(InMemory(latents, codec.encode(images.flip(-1))), patch=1)
     made, again = (AutoencoderTraining(config, codec, views).module.live for _ in range(2))
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in made.state_dict().items())
     assert made.decoder.coarse is not None
@@ -256,12 +256,12 @@ def test_bad_input_is_quoted() -> None:
     with pytest.raises(ValueError, match="warmup_steps=9"):
         training(CONFIG.model_copy(update={"warmup_steps": 9}))
     with pytest.raises(ValueError, match=r"\[3, 2, 3, 3\]"):
-        Kept(*(torch.zeros(n, 1) for n in (3, 2, 3, 3)))
+        InMemory(*(torch.zeros(n, 1) for n in (3, 2, 3, 3)))
 
 
 def test_held_out_pictures_are_scored_at_the_same_noise_each_time() -> None:
     random = torch.Generator().manual_seed(7)
-    held_out = Kept(*torch.randn(2, 5, 6, 4, 8, generator=random), *torch.randn(2, 5, 6, 12, generator=random))
+    held_out = InMemory(*torch.randn(2, 5, 6, 4, 8, generator=random), *torch.randn(2, 5, 6, 12, generator=random))
     trained = training(held_out=Views(held_out))
     first, again = trained.validate(), trained.validate()
     assert set(first) == {"loss", "diffusion", "coarse"}
@@ -275,7 +275,7 @@ def test_held_out_pictures_are_scored_at_the_same_noise_each_time() -> None:
     parts = [
         training(quiet, held_out=Views(some)).validate()["coarse"] * len(some) / 5
         for rows in torch.split(torch.arange(5), 3)
-        for some in [Kept(*held_out.latents[:, rows], *held_out.features[:, rows])]
+        for some in [InMemory(*held_out.latents[:, rows], *held_out.features[:, rows])]
     ]
     torch.testing.assert_close(whole, torch.stack(parts).sum())
 

@@ -13,7 +13,7 @@ from models.backbone import LlamaTinyBackbone
 from models.head import FlowConfig
 from models.training import autoregressive as module
 from models.training.autoregressive import AutoregressiveTraining, AutoregressiveTrainingConfig
-from models.training.scripted import KeptEpisode
+from models.training.scripted import InMemoryEpisode
 
 L, D, C, F = 2, 6, 16, 8
 MODEL = AutoregressiveConfig(
@@ -22,7 +22,7 @@ MODEL = AutoregressiveConfig(
 CONFIG = AutoregressiveTrainingConfig(model=MODEL, steps=6, batch=2, window=4, references=2, warmup=2)
 
 
-def film(frames: int = 12, seed: int = 0, first: int = 0) -> KeptEpisode:
+def film(frames: int = 12, seed: int = 0, first: int = 0) -> InMemoryEpisode:
     """Shots of three keyframes in four places: the place decides tokens and sentences."""
     random = np.random.default_rng(seed)
     places_4LD, words_4C = random.standard_normal((4, L, D)), random.standard_normal((4, C))
@@ -36,7 +36,7 @@ def film(frames: int = 12, seed: int = 0, first: int = 0) -> KeptEpisode:
         scripts.append(FrameScript(f"f-{t:06d}", sentences, np.array([1, 2], np.int8), face, (choices,)))
         tokens.append(places_4LD[place] + 0.15 * random.standard_normal((L, D)))
     tokens_TLD = torch.from_numpy(np.stack(tokens).astype(np.float32))[first:]
-    return KeptEpisode("f", scripts[first:], tokens_TLD, tokens_TLD * -1)
+    return InMemoryEpisode("f", scripts[first:], tokens_TLD, tokens_TLD * -1)
 
 
 def run(training: AutoregressiveTraining, steps: range, optimizer=None):
@@ -278,7 +278,7 @@ def test_bad_episodes_are_refused():
         AutoregressiveTraining(CONFIG, [])
     good = film()
     with pytest.raises(ValueError, match=r"f: an episode needs .* 11 scripts, 12 keyframes"):
-        KeptEpisode("f", good.scripts[:-1], good.tokens_TLD)
+        InMemoryEpisode("f", good.scripts[:-1], good.tokens_TLD)
 
 
 def test_in_a_few_steps_scripts_help_on_keyframes_that_were_never_seen():

@@ -15,8 +15,8 @@ from models.autoencoder.unet import UNetConfig
 from models.autoregressive.script_tokens import FrameScript
 from models.codec import PCACodec, PCACodecConfig
 from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Keyframes, face_boxes, face_map
-from models.training.scripted import KeptEpisode
-from models.training.views import Kept, Views
+from models.training.scripted import InMemoryEpisode
+from models.training.views import InMemory, Views
 
 UNET = UNetConfig(channels=(32, 32), transformers=(0, 1), head_width=16, cross_width=16, pooled_width=16, size_width=8)
 MODEL = AutoencoderConfig(
@@ -54,7 +54,7 @@ def told(seed: int = 0, keyframes: int = 7) -> Keyframes:
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randn(2, keyframes, 2, 16, generator=generator)
     latents = torch.randn(2, keyframes, 6, 4, 8, generator=generator)
-    return Keyframes(Views(Kept(*latents)), KeptEpisode("f", scripts, *tokens))
+    return Keyframes(Views(InMemory(*latents)), InMemoryEpisode("f", scripts, *tokens))
 
 
 def training(init: Path, config: DecoderTrainingConfig = CONFIG, held_out: Keyframes | None = None) -> DecoderTraining:
@@ -257,7 +257,7 @@ def test_errors_at_faces_weigh_more(stage_2: Path) -> None:
         replace(script, face_boxes=np.tile([[0.0, 0, 1, 1]], (len(script.faces), 1)))
         for script in given.scripted.read(range(7))[0]
     ]
-    whole = Keyframes(given.views, KeptEpisode("f", scripts, given.scripted.read(range(7))[1]))
+    whole = Keyframes(given.views, InMemoryEpisode("f", scripts, given.scripted.read(range(7))[1]))
     config = CONFIG.model_copy(update={"batch": 7, "dropped": 0.0})
     terms = {}
     for weight in (0.0, 1.0):

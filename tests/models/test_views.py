@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from models.training import rows_of_step
 from models.training.buckets import Buckets
-from models.training.views import FrozenModels, Kept, Pixels, Views, cut
+from models.training.views import FrozenModels, InMemory, Pixels, Views, cut
 from models.vision import ClipConfig, build
 from tests.models.tiny_sdxl import SIZE, vae
 
@@ -96,7 +96,7 @@ def test_what_is_watched_is_what_would_have_been_kept(sdxl: Path, clip: Path, pi
     both = [images, images.flip(-1)]
     latents = (codec.encode(some) for some in both)
     features = (encoder(F.interpolate(some, (56, 56), mode="bilinear", antialias=True)) for some in both)
-    kept = Views(Kept(*latents, *features))
+    kept = Views(InMemory(*latents, *features))
     watched = Views(Pixels(source, Buckets([SIZE], [SIZE])), FrozenModels(codec, encoder, (56, 56), [SIZE]))
     assert len(watched) == len(kept) == 5
     assert torch.equal(watched.rows_of_step(3, 1, 7, 0, 2), rows_of_step(5, 3, 1, 7, 0, 2))
@@ -134,11 +134,11 @@ def test_bad_input_is_quoted() -> None:
 
 def test_without_an_image_encoder_features_are_patches_of_the_latents_drawn() -> None:
     latents = torch.randn(2, 5, 6, 4, 8)
-    kept = Views(Kept(*latents), patch=2)
+    kept = Views(InMemory(*latents), patch=2)
     assert kept.features_shape == (8, 24)
     drawn = kept.draw(torch.tensor([3, 1]), torch.tensor([0, 1]))
     assert drawn.features_BNC is not None
     first = drawn.features_BNC[1, 0].reshape(6, 2, 2)  # the patch in the upper left corner of a mirrored picture
     assert torch.equal(first, latents[1, 1, :, :2, :2])
     with pytest.raises(ValueError, match=r"4x8 does not divide .*vision.patch=3"):
-        Views(Kept(*latents), patch=3).draw(torch.tensor([0]), torch.tensor([0]))
+        Views(InMemory(*latents), patch=3).draw(torch.tensor([0]), torch.tensor([0]))

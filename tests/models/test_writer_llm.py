@@ -8,10 +8,10 @@ import jsonschema
 import pytest
 import torch
 
-from models.checkpoint import CheckpointError
 from models.server import ServerConfig
 from models.text.chat import AnswerError
 from models.text.sentences import tokens
+from models.weights.checkpoint import CheckpointError
 from models.writer import LlmConfig, OpenAiWriterConfig, ScriptFacts
 from models.writer.answers import invented_names, messages, schema, script, support
 from models.writer.llm import LlmWriter

@@ -15,7 +15,7 @@ from models.autoencoder.unet import SdxlUNetConfig
 from models.codec import SdxlVaeConfig, build_codec
 from models.codec.sdxl_vae import SdxlVae
 from models.training.autoencoder import AutoencoderTraining, AutoencoderTrainingConfig
-from models.training.views import Kept, Views
+from models.training.views import InMemory, Views
 from models.vision import ClipConfig, build
 
 SIZE = (64, 96)  # height and width
@@ -55,7 +55,7 @@ def training(
         | changed
     )
     latents = codec.encode(pictures), codec.encode(pictures.flip(-1))
-    return AutoencoderTraining(config, codec, Views(Kept(*latents, encoder(small), encoder(mirrored))), init)
+    return AutoencoderTraining(config, codec, Views(InMemory(*latents, encoder(small), encoder(mirrored))), init)
 
 
 def normalised(x: torch.Tensor, weights: dict[str, torch.Tensor], name: str) -> torch.Tensor:

@@ -16,7 +16,7 @@ from tasks.movies.stories.plan import Plan, Takes
 _FOLDER = "stories/takes"
 
 
-class Kept(BaseModel, frozen=True, extra="forbid"):
+class StoredTakes(BaseModel, frozen=True, extra="forbid"):
     """The file: takes by shot id, and the path of the newest movie."""
 
     title: str
@@ -26,7 +26,7 @@ class Kept(BaseModel, frozen=True, extra="forbid"):
 
 def load(storage: Storage, title: str) -> dict[str, Takes]:
     """The takes of the story with that title, including those of shots that it no longer has."""
-    return _kept(storage, _rel(title), title).shots
+    return _stored(storage, _rel(title), title).shots
 
 
 def save(storage: Storage, title: str, takes: Mapping[str, Takes], movie: str = "") -> None:
@@ -35,23 +35,23 @@ def save(storage: Storage, title: str, takes: Mapping[str, Takes], movie: str = 
     Args:
         movie: the story's newest movie, as a path in the storage; "" keeps the stored one.
     """
-    known = _kept(storage, _rel(title), title)
-    kept = Kept(title=title, movie=movie or known.movie, shots={**known.shots, **takes})
-    if kept != known:
-        storage.write_bytes(_rel(title), kept.model_dump_json(indent=1).encode())
+    known = _stored(storage, _rel(title), title)
+    stored = StoredTakes(title=title, movie=movie or known.movie, shots={**known.shots, **takes})
+    if stored != known:
+        storage.write_bytes(_rel(title), stored.model_dump_json(indent=1).encode())
 
 
 def newest(storage: Storage) -> dict[str, str]:
     """The newest movie of each story -> the story's title."""
-    every = (_kept(storage, f"{_FOLDER}/{name}", "") for name in storage.list(_FOLDER))
-    return {kept.movie: kept.title for kept in every if kept.movie}
+    every = (_stored(storage, f"{_FOLDER}/{name}", "") for name in storage.list(_FOLDER))
+    return {stored.movie: stored.title for stored in every if stored.movie}
 
 
-def _kept(storage: Storage, rel: str, title: str) -> Kept:
+def _stored(storage: Storage, rel: str, title: str) -> StoredTakes:
     if not storage.exists(rel):
-        return Kept(title=title)
+        return StoredTakes(title=title)
     try:
-        return Kept.model_validate_json(storage.read_bytes(rel))
+        return StoredTakes.model_validate_json(storage.read_bytes(rel))
     except ValidationError as error:
         raise StorageError(f"cannot read {storage.url(rel)!r}: no run wrote it so; move it away") from error
 

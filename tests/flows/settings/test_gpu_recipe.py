@@ -10,7 +10,7 @@ from PIL import Image
 import tasks.stage
 from flows.settings.recipes import resolve
 from models.autoencoder.autoencoder import DiffusionAutoencoder
-from models.shipped import ship
+from models.weights.shipped import ship
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
 from tasks.progress import silent

@@ -13,8 +13,8 @@ from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoencoder.diffusion import DiffusionConfig, draw_noise
 from models.autoregressive.script_tokens import FrameScript
 from models.training.decoder import DecoderTraining, DecoderTrainingConfig, Keyframes
-from models.training.scripted import KeptEpisode
-from models.training.views import Kept, Views
+from models.training.scripted import InMemoryEpisode
+from models.training.views import InMemory, Views
 from models.vision import ClipConfig, build
 from tests.models import tiny_checkpoints
 from tests.models.tiny_sdxl import FACE, SENTENCE, compressed, mlp, model, noised, training
@@ -95,7 +95,9 @@ def stage_3(stage_2: Path, pictures: torch.Tensor, **changed: Any) -> DecoderTra
     tokens = torch.randn(5, 2, 32, generator=torch.Generator().manual_seed(2))
     latents = loaded.codec.encode(pictures), loaded.codec.encode(pictures.flip(-1))
     config = DecoderTrainingConfig(**{"steps": 4, "batch": 4, "token_noise": 0.0, "flip": 0.0} | changed)
-    return DecoderTraining(config, stage_2, Keyframes(Views(Kept(*latents)), KeptEpisode("f", scripts, tokens, tokens)))
+    return DecoderTraining(
+        config, stage_2, Keyframes(Views(InMemory(*latents)), InMemoryEpisode("f", scripts, tokens, tokens))
+    )
 
 
 def test_equation_2_by_hand(stage_2: Path, pictures: torch.Tensor) -> None:

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from models.checkpoint import CheckpointError
 from models.metrics import pictures
 from models.metrics.aesthetic import AestheticConfig, AestheticHead
 from models.metrics.clip import ClipMetricConfig, JointSpace
@@ -16,6 +15,7 @@ from models.metrics.keyframes import measure
 from models.metrics.networks import KeyframeMetricsConfig
 from models.metrics.speech import Recogniser, SpeechConfig
 from models.metrics.style import StyleConfig, StyleTower
+from models.weights.checkpoint import CheckpointError
 
 SIDE, PATCH = 28, 14
 PLOTS = ["Rose stands at the rail.", "Jack draws by the light of a lamp, " * 20, "It's night."]

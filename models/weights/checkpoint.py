@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from models import shapes
 from models.errors import ModelError
-from models.packaged import cache_folder
+from models.weights import shapes
+from models.weights.packaged import cache_folder
 
 if TYPE_CHECKING:
     from torch import Tensor

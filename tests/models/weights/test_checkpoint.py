@@ -6,8 +6,8 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from models.backbone import LlamaBackbone, build
-from models.checkpoint import CheckpointError, Origin, commit, place, require
 from models.vision import ClipConfig
+from models.weights.checkpoint import CheckpointError, Origin, commit, place, require
 from tests.models import tiny_checkpoints
 from tests.models.hub_cache import COMMIT, fetched
 

@@ -8,7 +8,7 @@ import torch
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoregressive.autoregressive import AutoregressiveModel
 from models.codec import PCACodec, PCACodecConfig
-from models.shipped import ship
+from models.weights.shipped import ship
 from tests.models.autoencoder.test_autoencoder import CONFIG
 from tests.models.test_training_autoregressive import MODEL
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from models import shapes
-from models.checkpoint import CheckpointError
 from models.vision import ClipConfig, build
+from models.weights import shapes
+from models.weights.checkpoint import CheckpointError
 
 
 def test_clip_has_as_many_numbers_as_were_published() -> None:

@@ -44,7 +44,7 @@ def wanted() -> bool:
 @cache
 def published() -> dict[str, Any]:
     """Checkpoint, or checkpoint/part -> its config, number of parameters, and the source of both."""
-    found: dict[str, Any] = json.loads(resources.files("models").joinpath("published.json").read_text())
+    found: dict[str, Any] = json.loads(resources.files("models.weights").joinpath("published.json").read_text())
     return found
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Literal
 
-from models import shapes
-from models.checkpoint import CheckpointError, Origin, assembled, find, missing, pretrained, read
+from models.weights import shapes
+from models.weights.checkpoint import CheckpointError, Origin, assembled, find, missing, pretrained, read
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,7 +1,7 @@
 """Copies a trained model's folder in half precision, with its card and its list of films: small enough to ship.
 
-    python -m models.shipped many/checkpoints/decoder/<fingerprint>/final models/embedded/autoencoder
-    python -m models.shipped many/checkpoints/autoregressive/<fingerprint>/final models/embedded/autoregressive
+    python -m models.weights.shipped many/checkpoints/decoder/<fingerprint>/final models/embedded/autoencoder
+    python -m models.weights.shipped many/checkpoints/autoregressive/<fingerprint>/final models/embedded/autoregressive
 
 `frozen.init=embedded/autoencoder` and `autoregressive.init=embedded/autoregressive` start trainings from them.
 """

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models import packaged as module
-from models.packaged import MODELS, PackagedModelError, packaged
+from models.weights import packaged as module
+from models.weights.packaged import MODELS, PackagedModelError, packaged
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def test_an_unwritable_cache_says_which_variable_to_set(tmp_path, monkeypatch):
 
 
 def test_rooms_import_without_heavy_libraries():
-    rooms = ["packaged", "detector", "face", "captioner", "writer", "sentence", "upscaler", "animator"]
+    rooms = ["weights.packaged", "detector", "face", "captioner", "writer", "sentence", "upscaler", "animator"]
     heavy = ("torch", "transformers", "timm", "dlib", "PIL")
     code = f"import sys; {'; '.join(f'import models.{room}' for room in rooms)}; "
     code += f"print([name for name in {heavy} if name in sys.modules])"
-    root = Path(module.__file__).parents[1]
+    root = Path(module.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
