@@ -117,7 +117,12 @@ def show_sheet(key: str, title: str, rows: Mapping[str, Sequence[bytes]], width:
 
 
 def show_training(key: str, place: Storage, model: str) -> None:
-    """The curves of a training, its samples, first to last, and its quality page; `model` is its folder."""
+    """The curves of a training, its samples, first to last, and its quality page; `model` is its folder.
+
+    Nothing of weights that were used as they are.
+    """
+    if not place.exists(f"{model}/curve.jsonl"):
+        return
     rows, samples = curve(place, model), sample_sheets(place, model)
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "step"]
     with _named(f"the curves of {key}"):

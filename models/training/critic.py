@@ -8,14 +8,17 @@ Shapes: B keyframes, N = WINDOWS * B windows of SIDE x SIDE pixels, F faces of a
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+FILE = "critic.safetensors"  # in the folder of the autoencoder that it was trained with
 SIDE = 48
 WINDOWS = 3  # of a keyframe; the first shows a face, if there is one
 _MARGIN = 1.5  # side of a window, in sides of its face
@@ -55,6 +58,14 @@ class Critic(nn.Module):
             features.append(hidden_NCYX)
         person_N = (hidden_NCYX.mean((2, 3)) * _RATE * self.whose(faces_NG)).sum(1)
         return _RATE * self.score(hidden_NCYX).mean((1, 2, 3)) + person_N, features
+
+    def save(self, folder: Path) -> None:
+        save_file(self.state_dict(), folder / FILE)
+
+    def load(self, folder: Path) -> None:
+        """Goes on from the critic of this folder, if it has one."""
+        if (folder / FILE).is_file():
+            self.load_state_dict(load_file(folder / FILE))
 
 
 def adversarial_loss(

@@ -48,6 +48,7 @@ class DecoderTrainingConfig(BaseModel, frozen=True, extra="forbid"):
     adversarial_weight: float = Field(
         0.0, ge=0, description="weight of a critic's loss of pictures drawn in one step; 0: no critic, but eq. 2"
     )
+    critic_steps: int = Field(0, ge=0, description="first steps, which train the critic alone")
     average: float = Field(0.95, ge=0, lt=1, description="decay of the exported EMA of the weights; 0: none")
     seed: int = Field(0, description="seed of all random draws")
 
@@ -81,8 +82,8 @@ class DecoderTraining:
     `init` is the autoencoder of stage 2, or its folder.
 
     Raises:
-        ValueError: there are no keyframes, or another number of scripts; or `warmup_steps` exceeds `steps`, or there
-            is no coarse head for it.
+        ValueError: there are no keyframes, or another number of scripts; or `warmup_steps` or `critic_steps` exceeds
+            `steps`, or there is no coarse head or no critic for it.
     """
 
     def __init__(
@@ -99,6 +100,11 @@ class DecoderTraining:
                 )
         if config.warmup_steps > config.steps:
             raise ValueError(f"warmup_steps={config.warmup_steps} are part of steps={config.steps}, not more")
+        if config.critic_steps > (most := config.steps if config.adversarial_weight else 0):
+            raise ValueError(
+                f"critic_steps={config.critic_steps} are at most {most}, with steps={config.steps} and "
+                f"adversarial_weight={config.adversarial_weight:g}"
+            )
         self.config, self.steps, self.weight_decay = config, config.steps, config.weight_decay
         self.keyframes, self.held_out = keyframes, held_out
         autoencoder = DiffusionAutoencoder.from_pretrained(init) if isinstance(init, Path) else init
@@ -114,17 +120,24 @@ class DecoderTraining:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.seed)
                 self.critic = Critic(autoencoder.config.decoder.face_width)
+            if isinstance(init, Path):
+                self.critic.load(init)
             self.module.add_module("critic", self.critic)  # checkpoints include it
 
     def parameters(self, step: int) -> Iterable[nn.Parameter]:
         """The decoder with its projections, without the U-Net in the warm-up; the compressor is frozen."""
+        critic = list(self.critic.parameters()) if self.critic else []
+        if step < self.config.critic_steps:
+            return critic
         decoder = self.module.live.decoder.named_parameters()
         unused = ("unet.", "pooled.", "widen.") if step < self.config.warmup_steps else ()
-        critic = self.critic.parameters() if self.critic else ()
         return [*(parameter for name, parameter in decoder if not name.startswith(unused)), *critic]
 
     def lr(self, step: int) -> float:
-        return self.config.learning_rate * learning_rate(self.config.schedule, step, self.config.steps)
+        """The schedule, from its start where the decoder begins to learn."""
+        config, alone = self.config, self.config.critic_steps
+        done = step if step < alone else step - alone
+        return config.learning_rate * learning_rate(config.schedule, done, config.steps - alone)
 
     def size(self, step: int) -> int:
         return self.config.batch
@@ -245,8 +258,10 @@ class DecoderTraining:
         self.module.update(step)
 
     def export(self, path: Path) -> None:
-        """The averaged weights, a decoder that reads whole scripts."""
+        """The averaged weights, a decoder that reads whole scripts; and the critic, for later trainings."""
         self.module.average.eval().save_pretrained(path)
+        if self.critic:
+            self.critic.save(path)
 
     def _with_other_faces(self, script: FrameScript, random: torch.Generator) -> FrameScript:
         """Some of its faces taken from other keyframes of the same character (Appendix C)."""

@@ -11,9 +11,11 @@ import shutil
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoregressive.autoregressive import AutoregressiveModel
+from models.training.critic import FILE as CRITIC
 
 LARGEST = 40 * 10**6  # bytes of all weights
 
@@ -36,6 +38,9 @@ def ship(trained: Path, folder: Path, largest: int = LARGEST) -> int:
     if size > largest:
         raise ValueError(f"{size / 1e6:.1f} MB in half precision, more than {largest / 1e6:.0f}: train a smaller model")
     model.save_pretrained(folder, torch.float16)
+    (folder / CRITIC).unlink(missing_ok=True)
+    if (trained / CRITIC).is_file():
+        save_file({name: weights.half() for name, weights in load_file(trained / CRITIC).items()}, folder / CRITIC)
     said = f"\nHere in half precision, {size / 1e6:.1f} MB; loading converts them to 32 bits.\n"
     (folder / "README.md").write_text(card.read_text() + said)
     if (films := trained / "films.csv").is_file():

@@ -54,6 +54,11 @@ class FrozenConfig(BaseModel, frozen=True, extra="forbid"):
         description='folder of a trained autoencoder whose codec is used, relative to the package models; "": '
         "fit codec",
     )
+    fine_tune_below: float | None = Field(
+        None,
+        description="PSNR in dB of rebuilt training keyframes from which on the weights of `init` are used as they "
+        "are, without fine-tuning the autoencoder and the decoder; null: always fine-tune",
+    )
 
     @model_validator(mode="after")
     def _needs_no_fitting(self) -> Self:

@@ -20,6 +20,7 @@ from tasks.training.engine.job import FitConfig
 from tasks.training.first_stage import FirstStageConfig
 from tasks.training.frozen import FrozenConfig, frozen_fingerprint, init_folder
 from tasks.training.model_card import Card, write_card
+from tasks.training.pretrained import known
 from tasks.training.views import both_parts, check_compressor
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class TrainAutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
 def run(
     config: TrainAutoencoderConfig, storage: Storage, snapshot: Snapshot, cluster: ClusterConfig, progress: Progress
 ) -> str:
-    """Trains stages 1 and 2, unless they are trained already.
+    """Trains stages 1 and 2, unless they are trained already or `frozen.init` knows the film (`fine_tune_below`).
 
     Returns:
         checkpoints/autoencoder/<fingerprint>/final, a folder for `DiffusionAutoencoder.from_pretrained`.
@@ -48,6 +49,8 @@ def run(
     """
     latents.run(config.frozen, storage, snapshot, cluster, progress)
     first = ""
+    if config.first is None and (folder := known("autoencoder", config.frozen, storage, snapshot)):
+        return folder
     if config.first is not None:
         given = config.first, config.training.model, config.frozen, storage, snapshot
         first = first_stage.run(*given, config.fit, cluster, progress)

@@ -20,6 +20,7 @@ from tasks.training.engine.job import FitConfig
 from tasks.training.episodes import Reader
 from tasks.training.frozen import FrozenConfig, codec_of, frozen_fingerprint
 from tasks.training.model_card import Card, write_card
+from tasks.training.pretrained import known
 from tasks.training.views import keyframe_views
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(
     cluster: ClusterConfig,
     progress: Progress,
 ) -> str:
-    """Trains the decoder, unless it is trained already.
+    """Trains the decoder, unless it is trained already or `frozen.init` knows the film (`fine_tune_below`).
 
     Args:
         autoencoder: its folder in the storage, the result of tasks.training.train_autoencoder.
@@ -61,6 +62,8 @@ def run(
     key = fingerprint("decoder", *parts, autoencoder, work["tokens"], snapshot.work["features"])
     make = Make(config, storage, snapshot, autoencoder, work)
     latents.run(config.frozen, storage, snapshot, cluster, progress)
+    if folder := known("decoder", config.frozen, storage, snapshot):
+        return folder
     trained = fit(storage, "decoder", key, make, config.fit, cluster, progress)
     write_card(Card("decoder", trained, config.frozen, config.training, autoencoder), storage, snapshot)
     return trained

@@ -296,5 +296,29 @@ def test_the_critic_judges_the_coarse_map_and_later_what_one_step_draws(stage_2:
     assert {id(p) for p in trained.critic.parameters()} <= {id(p) for p in trained.parameters(0)}
 
 
+def test_the_critic_learns_alone_at_first_and_goes_on_from_its_folder(stage_2: Path, tmp_path: Path) -> None:
+    config = CRITICAL.model_copy(update={"warmup_steps": 0, "critic_steps": 2, "learning_rate": 0.1})
+    trained = training(stage_2, config)
+    before = DiffusionAutoencoder.from_pretrained(stage_2)
+    assert [trained.lr(step) for step in (0, 2)] == [0.1, 0.1]
+    assert {id(p) for p in trained.parameters(1)} == {id(p) for p in trained.critic.parameters()}
+    assert len(trained.parameters(2)) > len(trained.parameters(1))
+    optimiser = torch.optim.AdamW(trained.parameters(0))
+    advance(trained, optimiser, 0, 2)
+    for name, value in before.decoder.unet.state_dict().items():
+        assert torch.equal(trained.module.live.decoder.unet.state_dict()[name], value), name
+    trained.export(tmp_path)
+    again, fresh = (training(folder, CRITICAL).critic.state_dict() for folder in (tmp_path, stage_2))
+    assert all(torch.equal(again[name], value) for name, value in trained.critic.state_dict().items())
+    assert not all(torch.equal(again[name], value) for name, value in fresh.items())
+
+
+def test_steps_of_a_critic_need_one(stage_2: Path) -> None:
+    with pytest.raises(ValueError, match=r"critic_steps=2 are at most 0, with steps=4 and adversarial_weight=0"):
+        training(stage_2, CONFIG.model_copy(update={"critic_steps": 2}))
+    with pytest.raises(ValueError, match=r"critic_steps=5 are at most 4"):
+        training(stage_2, CRITICAL.model_copy(update={"critic_steps": 5}))
+
+
 def test_held_out_keyframes_are_scored_without_the_critic(stage_2: Path) -> None:
     assert list(training(stage_2, CRITICAL, told(seed=1)).validate()) == ["loss", "drawn"]

@@ -41,6 +41,7 @@ from tasks.references import spread
 from tasks.training import tokens, train_autoencoder, train_autoregressive, train_decoder
 from tasks.training.engine.job import FitConfig
 from tasks.training.frozen import FrozenConfig, codec_of, keyframes
+from tasks.training.pretrained import known, rebuilt
 from tasks.training.views import keyframe_views
 from tests.storage.finished import finish
 from tests.tasks import tiny_metrics
@@ -173,6 +174,25 @@ def test_every_keyframe_is_rebuilt_and_the_held_out_half_is_dreamt_in_each_varia
         "rebuilt": list(range(SECONDS)),
         **{variant: list(range(6, 12)) for variant in ("dreamt", "few_shot", "no_faces")},
     }
+
+
+def test_weights_that_rebuild_the_film_well_enough_are_used_as_they_are(run):
+    given, init = (run.storage, run.snapshot), f"{run.storage.uri}/{run.decoder}"
+    frozen = FROZEN.model_copy(update={"init": init, "fine_tune_below": 0.0})
+    autoencoder = train_autoencoder.run(
+        TRAIN_AUTOENCODER.model_copy(update={"frozen": frozen}), *given, CLUSTER, silent
+    )
+    decoder = train_decoder.run(
+        TRAIN_DECODER.model_copy(update={"frozen": frozen}), *given, autoencoder, run.work, CLUSTER, silent
+    )
+    weights = "decoder.safetensors"
+    kept = {run.storage.read_bytes(f"{folder}/{weights}") for folder in (run.decoder, autoencoder, decoder)}
+    assert len(kept) == 1
+    assert autoencoder.startswith("checkpoints/autoencoder/")
+    assert decoder.startswith("checkpoints/decoder/")
+    reached = rebuilt(frozen, *given)
+    for least, answer in ((reached, decoder), (reached + 0.01, None), (None, None)):
+        assert known("decoder", frozen.model_copy(update={"fine_tune_below": least}), *given) == answer
 
 
 def test_a_second_run_finds_everything_done(run, tmp_path):

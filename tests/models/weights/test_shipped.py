@@ -8,6 +8,8 @@ import torch
 from models.autoencoder.autoencoder import DiffusionAutoencoder
 from models.autoregressive.autoregressive import AutoregressiveModel
 from models.codec import PCACodec, PCACodecConfig
+from models.training.critic import FILE as CRITIC
+from models.training.critic import Critic
 from models.weights.shipped import ship
 from tests.models.autoencoder.test_autoencoder import CONFIG
 from tests.models.test_training_autoregressive import MODEL
@@ -33,6 +35,19 @@ def test_half_the_bytes_and_the_same_model(trained: Path, tmp_path: Path) -> Non
     assert before.codec.same_as(after.codec)
     assert (tmp_path / "shipped" / "README.md").read_text().startswith("# A model\n\nHere in half precision, ")
     assert (tmp_path / "shipped" / "films.csv").read_text() == "title,licence,drawn\n"
+
+
+def test_a_critic_is_shipped_too_and_one_of_other_weights_is_removed(trained: Path, tmp_path: Path) -> None:
+    critic = Critic(face_width=5)
+    critic.save(trained)
+    ship(trained, tmp_path / "shipped")
+    shipped = Critic(face_width=5)
+    shipped.load(tmp_path / "shipped")
+    for name, value in critic.state_dict().items():
+        assert torch.equal(shipped.state_dict()[name], value.half().float()), name
+    (trained / CRITIC).unlink()
+    ship(trained, tmp_path / "shipped")
+    assert not (tmp_path / "shipped" / CRITIC).exists()
 
 
 def test_what_is_too_large_or_has_no_card_is_not_written(trained: Path, tmp_path: Path) -> None:
