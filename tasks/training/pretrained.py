@@ -42,17 +42,25 @@ def pretrained(frozen: FrozenConfig, autoregressive: str, storage: Storage) -> P
 def pretrained_places(frozen: FrozenConfig, autoregressive: str) -> Pretrained:
     """The folders to which `pretrained` copies the weights; writes nothing. Arguments and errors are the same."""
     inits = _inits(frozen, autoregressive)
-    return Pretrained(**{name: checkpoints.final_place(name, _key(init)) for name, init in inits.items()})
+    return Pretrained(**{name: _place(name, init) for name, init in inits.items()})
 
 
 def known(
-    model: Literal["autoencoder", "decoder"], frozen: FrozenConfig, storage: Storage, snapshot: Snapshot
+    model: Literal["autoencoder", "decoder"],
+    frozen: FrozenConfig,
+    storage: Storage,
+    snapshot: Snapshot,
+    autoencoder: str = "",
 ) -> str | None:
     """The folder in the storage of the weights of `frozen.init`, if they rebuild the training keyframes well enough.
 
-    The latents must be in the storage.
+    The latents must be in the storage. A decoder belongs to its `autoencoder`: for another one the answer is None.
     """
-    if frozen.fine_tune_below is None or not frozen.init or rebuilt(frozen, storage, snapshot) < frozen.fine_tune_below:
+    if frozen.fine_tune_below is None or not frozen.init:
+        return None
+    if autoencoder not in ("", _place("autoencoder", frozen.init)):
+        return None
+    if rebuilt(frozen, storage, snapshot) < frozen.fine_tune_below:
         return None
     return _kept(model, frozen.init, storage)
 
@@ -86,7 +94,11 @@ def _kept(model: str, init: str, storage: Storage) -> str:
     assert folder
     if not checkpoints.finished(storage, model, key):
         checkpoints.save_final(storage, model, key, 0, folder)
-    return checkpoints.final_place(model, key)
+    return _place(model, init)
+
+
+def _place(model: str, init: str) -> str:
+    return checkpoints.final_place(model, _key(init))
 
 
 def _inits(frozen: FrozenConfig, autoregressive: str) -> dict[str, str]:

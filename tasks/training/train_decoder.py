@@ -62,7 +62,7 @@ def run(
     key = fingerprint("decoder", *parts, autoencoder, work["tokens"], snapshot.work["features"])
     make = Make(config, storage, snapshot, autoencoder, work)
     latents.run(config.frozen, storage, snapshot, cluster, progress)
-    if folder := known("decoder", config.frozen, storage, snapshot):
+    if folder := known("decoder", config.frozen, storage, snapshot, autoencoder):
         return folder
     trained = fit(storage, "decoder", key, make, config.fit, cluster, progress)
     write_card(Card("decoder", trained, config.frozen, config.training, autoencoder), storage, snapshot)

@@ -193,6 +193,8 @@ def test_weights_that_rebuild_the_film_well_enough_are_used_as_they_are(run):
     reached = rebuilt(frozen, *given)
     for least, answer in ((reached, decoder), (reached + 0.01, None), (None, None)):
         assert known("decoder", frozen.model_copy(update={"fine_tune_below": least}), *given) == answer
+    assert known("decoder", frozen, *given, autoencoder) == decoder
+    assert known("decoder", frozen, *given, "checkpoints/autoencoder/another/final") is None
 
 
 def test_a_second_run_finds_everything_done(run, tmp_path):
