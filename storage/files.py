@@ -96,7 +96,8 @@ class Files:
         from obstore.store import from_url
 
         options: Any = delta_options(self.uri)
-        http = (options.pop("AWS_ALLOW_HTTP", ""), *(os.environ.get(f"{of}_ALLOW_HTTP") for of in ("AWS", "AZURE")))
+        http = [os.environ.get(f"{store}_ALLOW_HTTP") for store in ("AWS", "AZURE", "GOOGLE")]
+        http.append(options.pop("AWS_ALLOW_HTTP", None))
         plain: Any = {"allow_http": "true" in http}
         retries: Any = {
             "max_retries": _RETRIES,
