@@ -1,10 +1,12 @@
 """A proxy for an S3 server that can be told to return errors, lose answers or drop connections."""
 
 import http.client
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 _OF_A_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -14,20 +16,34 @@ class Proxy(ThreadingHTTPServer):
 
     "": as they are. "500", "503": that is the answer to all. "silent": connections are closed. "unheard": each
     `every`-th request is dropped before it arrives. "unanswered": each `every`-th PUT to a path that holds `of`
-    succeeds, and its answer is lost.
+    succeeds, and its answer is lost. It is in that mood for `lasts` requests, or for ever.
     """
 
     daemon_threads = True
 
-    def __init__(self, server: str, port: int = 0, mood: str = "", every: int = 3, of: str = "_delta_log/") -> None:
+    def __init__(
+        self,
+        server: str,
+        port: int = 0,
+        mood: str = "",
+        every: int = 3,
+        of: str = "_delta_log/",
+        lasts: float = math.inf,
+    ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
-        self.backend, self.mood, self.every, self.of = server, mood, every, of
+        self.backend, self.mood, self.every, self.of, self.lasts = server, mood, every, of, lasts
         self.address = f"127.0.0.1:{self.server_port}"
         self._lock = threading.Lock()
-        self._counted = 0
+        self._counted = self._received = 0
 
     def handle_error(self, *request: object) -> None:
         """A client that hangs up, as they do while it is silent, is none."""
+
+    def feel(self) -> str:
+        """The mood for one more request."""
+        with self._lock:
+            self._received += 1
+            return self.mood if self._received <= self.lasts else ""
 
     def turn(self) -> bool:
         """Whether it is the turn of each `every`-th."""
@@ -43,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Proxy
 
     def _hand_on(self) -> None:
-        proxy, mood, body = self.server, self.server.mood, self._body()
+        proxy, mood, body = self.server, self.server.feel(), self._body()
         if mood.isdigit():
             self._answer(int(mood), [], b"<Error><Code>InternalError</Code></Error>")
         elif mood == "silent" or (mood == "unheard" and proxy.turn()):
@@ -89,9 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def proxied(server: str, port: int = 0, mood: str = "", every: int = 3, of: str = "_delta_log/") -> Iterator[Proxy]:
-    """A proxy, at `port` or one that is free, that runs as long as the block."""
-    proxy = Proxy(server, port, mood, every, of)
+def proxied(server: str, port: int = 0, **how: Any) -> Iterator[Proxy]:
+    """A proxy, at `port` or one that is free, that runs as long as the block; `how` is as for Proxy."""
+    proxy = Proxy(server, port, **how)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     try:
         yield proxy

@@ -299,7 +299,7 @@ def status(
     from flows.commands import status as report
     from storage.root import Storage
 
-    place = Storage(storage)
+    place = Storage(storage).reached()
     if json_:
         print(json_text(report.status(place)))
     else:
@@ -320,7 +320,7 @@ def clean(
     from storage.root import Storage
     from tasks.shown import listed
 
-    place = Storage(storage)
+    place = Storage(storage).reached()
     if unused:
         with alone(place):
             removed, bytes_ = cleaning.clean_unused(place), cleaning.space(place)

@@ -88,14 +88,14 @@ def opened(
         ConfigError: unknown recipe or setting, a storage that is none or is not ours, or something that is missing;
             nothing has been written then.
         ServersError: a server that can't be used.
-        StorageError: a storage that cannot be written, or in which another run is at work.
+        StorageError: a storage that cannot be reached or written, or in which another run is at work.
     """
     if run := _open.get(None):
         _show(flow, run)
         yield run
         return
     uses = needs(flow, vars(given)) if uses is None else uses
-    run = Run(resolve(recipe, overrides, uses), Storage(uri))
+    run = Run(resolve(recipe, overrides, uses), Storage(uri).reached())
     preflight(run.settings, run.storage, uses)
     claim(run.storage, into)
     with kept(), alone(run.storage):

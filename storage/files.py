@@ -10,9 +10,10 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import unquote
 
 from storage.atomic import beside, is_part, write_new
@@ -20,7 +21,7 @@ from storage.errors import StorageError
 from storage.guard import guarded, storage_error
 from storage.layout import RECORD
 from storage.printable import is_utf8
-from storage.remote import address, arrow, split
+from storage.remote import PATIENCE, address, arrow, split
 from storage.tree import walk
 from storage.uri import delta_options, escaped, root_uri
 
@@ -33,6 +34,8 @@ Names = list[str]  # inside Files the name `list` is the method
 Listed = list[tuple[str, bool]]
 
 _log = logging.getLogger(__name__)
+_RETRIES = 10_000  # until PATIENCE is over; the libraries' own limit of 10 retries ends after 3 to 10 seconds
+_LONGEST_PAUSE = 5000  # milliseconds between retries
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,10 @@ class Files:
     def __post_init__(self) -> None:
         object.__setattr__(self, "uri", root_uri(self.uri))
 
+    def __reduce__(self) -> tuple[type["Files"], tuple[str]]:
+        """Only the URI is pickled: a pickled file system of Arrow would give up after two seconds."""
+        return type(self), (self.uri,)
+
     @property
     def is_local(self) -> bool:
         return "://" not in self.uri
@@ -65,7 +72,10 @@ class Files:
     @cached_property
     def delta_options(self) -> dict[str, str] | None:
         """`storage_options` for the deltalake package, which takes keys from the environment; None for a folder."""
-        return None if self.is_local else delta_options(self.uri)
+        if self.is_local:
+            return None
+        retries = {"max_retries": f"{_RETRIES}", "retry_timeout": f"{PATIENCE}s", "max_backoff": f"{_LONGEST_PAUSE}ms"}
+        return delta_options(self.uri) | retries
 
     @cached_property
     def filesystem(self) -> tuple["FileSystem", str]:
@@ -76,7 +86,7 @@ class Files:
         if self.is_local:
             return LocalFileSystem(), self.uri
         try:
-            return arrow(self.uri)
+            return arrow(self.uri, patient=True)
         except (ArrowException, ValueError, OSError) as error:
             raise storage_error(error, "open", self.base) from error
 
@@ -85,12 +95,30 @@ class Files:
         """A client that writes to the object store: Arrow needs three requests and has no conditional writes."""
         from obstore.store import from_url
 
-        options: Any = dict(self.delta_options or {})
-        http = (options.pop("AWS_ALLOW_HTTP", ""), *(os.environ.get(f"{of}_ALLOW_HTTP") for of in ("AWS", "AZURE")))
+        options: Any = delta_options(self.uri)
+        http = [os.environ.get(f"{store}_ALLOW_HTTP") for store in ("AWS", "AZURE", "GOOGLE")]
+        http.append(options.pop("AWS_ALLOW_HTTP", None))
         plain: Any = {"allow_http": "true" in http}
+        retries: Any = {
+            "max_retries": _RETRIES,
+            "retry_timeout": timedelta(seconds=PATIENCE),
+            "backoff": {"max_backoff": timedelta(milliseconds=_LONGEST_PAUSE)},
+        }
         with guarded("open", self.base):
-            store: ObjectStore = from_url(self.base, config=options, client_options=plain)
+            store: ObjectStore = from_url(self.base, config=options, client_options=plain, retry_config=retries)
         return store
+
+    def reached(self) -> Self:
+        """Itself, after its object store has answered: a wrong address is reported in seconds, not after PATIENCE.
+
+        Raises:
+            StorageError: no answer.
+        """
+        if not self.is_local:
+            with guarded("open", self.base):
+                filesystem, path = arrow(self.uri)
+                filesystem.get_file_info(path)
+        return self
 
     def _at(self, rel: str) -> tuple["FileSystem", str]:
         filesystem, root = self.filesystem

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 OBJECT_STORES = ("s3", "gs", "az")
 _PLACE_AND_OPTIONS = re.compile(r"(?P<place>.*?)(\?(?P<options>[a-z_]+=[^?]*))?", re.DOTALL)
+PATIENCE = 180
+"""Seconds for which a run's requests are repeated while an object store returns errors or doesn't answer."""
+_TRIES = 13  # of Arrow, which doubles its pause of 25 ms: 3 minutes too
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
@@ -84,17 +87,23 @@ def _bucket(scheme: str, place: str) -> tuple[str, str]:
     return scheme, place.partition("/")[0]
 
 
-def arrow(uri: str) -> "tuple[FileSystem, str]":
+def arrow(uri: str, patient: bool = False) -> "tuple[FileSystem, str]":
     """Arrow's file system of an object store's URI, and the URI's path in it.
+
+    Args:
+        patient: whether requests to S3 are repeated for PATIENCE instead of six seconds.
 
     Raises:
         ValueError: no AZURE_STORAGE_ACCOUNT_NAME.
     """
-    from pyarrow.fs import AzureFileSystem, FileSystem
+    from pyarrow.fs import AwsDefaultS3RetryStrategy, AzureFileSystem, FileSystem, S3FileSystem
 
     scheme, place, _ = split(uri)
     if scheme != "az":
         filesystem, path = FileSystem.from_uri(uri)
+        if patient and isinstance(filesystem, S3FileSystem):
+            (options,) = filesystem.__reduce__()[1]  # no option of a URI is about retries
+            filesystem = S3FileSystem(**options, retry_strategy=AwsDefaultS3RetryStrategy(max_attempts=_TRIES))
         return filesystem, str(path)
     account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME")
     if not account:
@@ -192,7 +201,7 @@ def fetched(source: str, folder: Path = Path()) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f"{_copies()}{os.getpid()}-") as place:
         copy = Path(place) / (PurePosixPath(split(address(source))[1]).name or "film")
         with _explained(source):
-            filesystem, path = _opened(source)
+            filesystem, path = _opened(source, patient=True)
             filesystem.get_file(path, str(copy))
         yield copy
 
@@ -229,7 +238,7 @@ def _lives(process: int) -> bool:
     return True
 
 
-def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
+def _opened(uri: str, patient: bool = False) -> "tuple[AbstractFileSystem, str]":
     import fsspec
 
     scheme, place, options = split(uri)
@@ -239,7 +248,7 @@ def _opened(uri: str) -> "tuple[AbstractFileSystem, str]":
         from fsspec.implementations.arrow import ArrowFSWrapper
 
         bucket = f"{scheme}://{place.partition('/')[0]}" + (f"?{options}" if options else "")
-        return ArrowFSWrapper(arrow(bucket)[0]), place.rstrip("/")
+        return ArrowFSWrapper(arrow(bucket, patient)[0]), place.rstrip("/")
     filesystem, path = fsspec.core.url_to_fs(uri)
     return filesystem, str(path)
 

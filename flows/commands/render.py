@@ -110,7 +110,7 @@ def show(report: Report, dry: bool, console: Console) -> None:
 
 def _look(recipe: str, uri: str, overrides: Sequence[str]) -> Run:
     """A run that writes nothing; raises ConfigError if a model that it needs is missing."""
-    work = Run(resolve(recipe, overrides, needs("render_stories")), Storage(uri))
+    work = Run(resolve(recipe, overrides, needs("render_stories")), Storage(uri).reached())
     settings(work.settings, work.storage)
     return work
 

@@ -83,7 +83,7 @@ def export_film(film: str, storage: str, snapshot: str, folder: Path) -> Written
     from storage.stories.writing import yaml_text
     from tasks.movies.film_story import film_story
 
-    place = Storage(storage)
+    place = Storage(storage).reached()
     data = snapshots.load(place, snapshot or snapshots.newest(place))
     refuse_to_replace(folder, "-o")
     made = film_story(place, data, film)

@@ -122,7 +122,7 @@ def plan(
         disk=dict(_disk(settings, makes, frames, trainings, states)),
         host=max(states.values(), default=0),
         object_store=settings.cluster.object_store_mb * 10**6,
-        missing=list(_missing(settings, Storage(storage), uses, makes)),
+        missing=list(_missing(settings, Storage(storage).reached(), uses, makes)),
     )
 
 

@@ -101,7 +101,7 @@ def _lost(part: object) -> Iterator[str]:
                 yield str(error)
         case FirstStageConfig():
             for images in part.images:
-                if not Storage(images.root).list(""):
+                if not Storage(images.root).reached().list(""):
                     yield f"first.images: {images.root!r} is empty or not there. {type(images).__doc__}"
         case FitConfig() if part.optimizer == "adamw8bit" and find_spec("torchao") is None:
             yield (

@@ -1,5 +1,6 @@
 """A storage in an object store: answers get lost, several machines want it, and nobody's work is lost or doubled."""
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -8,7 +9,7 @@ import pytest
 
 from benchmarks.faulty_s3 import proxied
 from flows.server.lock import alone
-from storage import checkpoints, lease
+from storage import checkpoints, files, lease
 from storage.errors import StorageError
 from storage.lease import Holder, Lease, only_one
 from storage.root import Storage
@@ -169,3 +170,30 @@ def test_an_upload_that_broke_off_goes_on_where_it_was(storage: Storage, tmp_pat
     assert found is not None
     with checkpoints.opened(storage, found) as folder:
         assert (folder / "a.safetensors").read_bytes() == b"a.safetensors"
+
+
+@pytest.mark.parametrize("mood", ["503", "silent"])
+def test_an_outage_costs_time_only(s3: str, storage: Storage, mood: str, monkeypatch) -> None:
+    monkeypatch.setattr(files, "_LONGEST_PAUSE", 101)  # the first lasts 100 ms
+    storage.record.begin()
+    commit(Batches(storage, "tokens", ["tokens"]), [0])
+    for use in (lambda place: place.write_new("new", b""), lambda place: open_table(place, "tokens")):
+        with proxied(s3, mood=mood, lasts=12) as proxy:  # the libraries give up after 10
+            use(Storage(storage.uri.replace(s3, proxy.address)))
+    assert storage.exists("new")
+
+
+def test_a_worker_s_copy_of_a_storage_is_as_patient(s3: str, storage: Storage) -> None:
+    storage.write_plain("there", b"1")
+    with proxied(s3, mood="503", lasts=5) as proxy:  # a pickled file system of Arrow gives up after 3
+        place = Storage(storage.uri.replace(s3, proxy.address))
+        assert place.filesystem
+        copy = pickle.loads(pickle.dumps(place))
+        assert (copy, copy.read_bytes("there")) == (place, b"1")
+
+
+@pytest.mark.slow
+def test_a_wrong_address_is_reported_at_once(s3: str, storage: Storage) -> None:
+    assert storage.reached() is storage
+    with pytest.raises(StorageError, match="cannot open 's3://bucket"):
+        Storage(storage.uri.replace(s3, "127.0.0.1:9")).reached()
