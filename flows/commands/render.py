@@ -23,7 +23,7 @@ _SHOTS = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 _TAKE = re.compile(r"(\d{1,6})=(\d{1,6})")
 
 
-def order(only: str, redo: str, seed: int | None, take: Sequence[str]) -> Order:
+def order(only: str, redo: str, seed: int | None, take: Sequence[str], continues: str = "") -> Order:
     """What the options of `render` ask for.
 
     Raises:
@@ -39,7 +39,7 @@ def order(only: str, redo: str, seed: int | None, take: Sequence[str]) -> Order:
     again = numbers(redo, "--redo")
     if both := sorted(again & chosen.keys()):
         raise ConfigError(f"shot {both[0]} is in both --redo and --take: ask for a new take or for an earlier one")
-    return Order(numbers(only, "--only"), again, seed, chosen)
+    return Order(numbers(only, "--only"), again, seed, chosen, continues)
 
 
 def numbers(text: str, option: str) -> frozenset[int]:
