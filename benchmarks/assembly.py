@@ -3,12 +3,14 @@
     python benchmarks/assembly.py --keyframes 2000 --minutes 60
 
 Draws some clips (moving pictures with grain), copies them until there is one a keyframe, and puts a white frame into
-the last one, at whose second a beep is spoken. Then, each timed:
+the last one, at whose second a beep is spoken. Then, each measured in CPU seconds, which other work on the machine
+hardly changes:
 
 - sound: a score is composed for scenes of two minutes, and mixed with speech every ten seconds and the beep
 - movie: storage.movies.assembly joins clips, sound, subtitles, chapters, poster and tags
-- bare encode: ffmpeg's concat demuxer over the same clips into the same encoder, and nothing else
-- bare copy: the same without encoding
+- bare encode: ffmpeg's concat demuxer over the same clips into the same encoder, and nothing else; of many clips it
+  gets the first hundred, and its time is scaled to all of them
+- bare copy: the same without encoding, of all clips
 
 Memory is the peak of this process above its start, with the whole of the largest program that it called before the
 bare runs.
@@ -16,10 +18,10 @@ bare runs.
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
-import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +42,7 @@ SCENE = 120.0  # seconds
 SPOKEN = 10.0  # seconds from one line to the next
 ABOVE = 500.0  # MB, the most
 SPEED = 0.9  # of the bare encode's, the least
+ENCODED = 100  # clips
 
 
 def main() -> None:
@@ -61,31 +64,36 @@ def measure(folder: Path, args: argparse.Namespace) -> None:
     seconds = sum(frames_of(clip) for clip in clips) / args.fps
     print(f"{len(clips)} clips, {seconds / 60:.1f} minutes, flash at {flash:.3f} s", flush=True)
     start = memory(resource.RUSAGE_SELF)
-    began = time.monotonic()
+    began = cpu_seconds()
     sound = write_sound(folder, seconds, flash)
-    sounded = time.monotonic()
+    sounded = cpu_seconds()
     movie = folder / "movie.mp4"
     words = [(at, at + 4, "Somebody says something.") for at in np.arange(0, seconds - 5, SPOKEN).tolist()]
     chapters = [Chapter(at, f"Scene {number}") for number, at in enumerate(np.arange(0, seconds, SCENE).tolist(), 1)]
     assemble(movie, clips, About("A long movie"), sound, [Subtitles("Lines", "en", words)], chapters)
-    ended = time.monotonic()
+    ended = cpu_seconds()
     above = memory(resource.RUSAGE_SELF) - start + memory(resource.RUSAGE_CHILDREN)
     shown, heard = flash_of(movie, flash), beep_of(movie, flash)
-    encoded = bare(folder, clips, "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-g", str(2 * args.fps))
-    copied = bare(folder, clips, "-c", "copy")
-    whole = ended - began
     print(
-        f"sound {sounded - began:.1f} s, movie {ended - sounded:.1f} s; bare encode {encoded:.1f} s, bare copy "
-        f"{copied:.1f} s; {above:.0f} MB above the start; flash {shown:.3f} s, beep {heard:.3f} s, "
-        f"{(heard - shown) * 1000:+.0f} ms apart, a frame is {1000 / args.fps:.0f} ms",
+        f"CPU: sound {sounded - began:.1f} s, movie {ended - sounded:.1f} s; {above:.0f} MB above the start; "
+        f"flash {shown:.3f} s, beep {heard:.3f} s, {(heard - shown) * 1000:+.0f} ms apart, a frame is "
+        f"{1000 / args.fps:.0f} ms",
         flush=True,
     )
+    encoded = bare(
+        folder, clips[:ENCODED], "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-g", str(2 * args.fps)
+    )
+    encoded *= len(clips) / len(clips[:ENCODED])
+    copied = bare(folder, clips, "-c", "copy")
+    whole = ended - began
+    print(f"CPU: bare encode {encoded:.1f} s, bare copy {copied:.1f} s", flush=True)
     for name, value, unit, baseline, holds in (
         ("assembly_memory", above, "MB above the start", ABOVE, above <= ABOVE),
-        ("assembly_speed", encoded / whole, "of the bare encode's speed", SPEED, encoded / whole >= SPEED),
         ("assembly_step", abs(heard - shown) * args.fps, "frames", 1.0, abs(heard - shown) * args.fps <= 1),
+        ("assembly_speed", encoded / whole, "of the bare encode's speed", SPEED, encoded / whole >= SPEED),
     ):
-        result = {"name": name, "value": round(value, 3), "unit": unit, "baseline": baseline, "holds": bool(holds)}
+        result = {"name": name, "value": round(value, 3), "unit": unit, "baseline": baseline}
+        result |= {"ratio": round(value / baseline, 3), "holds": bool(holds)}
         print(json.dumps(result | {"n": len(clips)}), flush=True)
 
 
@@ -135,13 +143,13 @@ def write_sound(folder: Path, seconds: float, beep: float) -> Path:
 
 
 def bare(folder: Path, clips: list[Path], *encoder: str) -> float:
-    """Seconds that ffmpeg takes for the clips alone."""
+    """CPU seconds that ffmpeg takes for the clips alone."""
     listed = folder / "clips.txt"
     listed.write_text("".join(f"file '{clip.name}'\n" for clip in clips))
     command = [ffmpeg_binary(), "-y", "-loglevel", "error", "-f", "concat", "-i", str(listed), *encoder]
-    began = time.monotonic()
+    began = cpu_seconds()
     subprocess.run([*command, "-movflags", "+faststart", str(folder / "bare.mp4")], check=True)
-    return time.monotonic() - began
+    return cpu_seconds() - began
 
 
 def flash_of(movie: Path, near: float) -> float:
@@ -171,6 +179,12 @@ def frames_of(clip: Path) -> int:
     """How many frames a clip has."""
     with av.open(str(clip), stream_options=[{"skip_frame": "all"}]) as container:
         return int(container.streams.video[0].frames)
+
+
+def cpu_seconds() -> float:
+    """Of this process and of the programs that it called and that have ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def memory(who: int) -> float:

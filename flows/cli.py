@@ -149,6 +149,10 @@ def render(
     take: Annotated[
         list[str] | None, typer.Option(metavar="SHOT=TAKE", help="Show a shot in an earlier take; may be repeated.")
     ] = None,
+    continue_: Annotated[
+        str,
+        typer.Option("--continue", metavar="FILM", help="Go on from a film of the storage: id, title or file name."),
+    ] = "",
     preview: Annotated[bool, typer.Option("--preview", help="Small, without super-resolution.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be made and how long it takes.")] = False,
     max_hours: Annotated[
@@ -161,7 +165,7 @@ def render(
     end_at_sigterm()
     from flows.commands import render as render_command
 
-    order = render_command.order(only, redo, seed, take or [])
+    order = render_command.order(only, redo, seed, take or [], continue_)
     report = render_command.run(stories, recipe, storage, set_ or [], order, preview, dry_run, max_hours, err, into)
     if json_:
         print(report.json())

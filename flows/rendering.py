@@ -1,7 +1,7 @@
 """Renders stories: what `moviedreamer render` and the flow render_stories share. Does not use Prefect."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from flows.display.reporting import reported
@@ -111,7 +111,12 @@ def in_words(estimate: Estimate) -> str:
     else:
         time = f"about {clock(estimate.hours * 3600)}"
     price = "" if estimate.price is None else f", for about {estimate.price:.2f}"
-    return f"{', '.join(f'{count} {stage}' for stage, count in estimate.pieces.items())}; {time}{price}"
+    return f"{counted(estimate.pieces)}; {time}{price}"
+
+
+def counted(pieces: Mapping[str, int]) -> str:
+    """How many pieces of each stage."""
+    return ", ".join(f"{count} {stage.removesuffix('s') if count == 1 else stage}" for stage, count in pieces.items())
 
 
 def _in_order(sources: Sequence[str], outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:

@@ -9,7 +9,7 @@ from flows.catalogue import needs
 from flows.display.console import Terminal, quiet
 from flows.display.reporting import listening
 from flows.display.shown import shown
-from flows.rendering import Report, in_words, listed_takes, settings
+from flows.rendering import Report, counted, in_words, listed_takes, settings
 from flows.rendering import render as render_stories
 from flows.run import Run, opened
 from flows.settings.recipes import resolve
@@ -23,7 +23,7 @@ _SHOTS = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 _TAKE = re.compile(r"(\d{1,6})=(\d{1,6})")
 
 
-def order(only: str, redo: str, seed: int | None, take: Sequence[str]) -> Order:
+def order(only: str, redo: str, seed: int | None, take: Sequence[str], continues: str = "") -> Order:
     """What the options of `render` ask for.
 
     Raises:
@@ -39,7 +39,7 @@ def order(only: str, redo: str, seed: int | None, take: Sequence[str]) -> Order:
     again = numbers(redo, "--redo")
     if both := sorted(again & chosen.keys()):
         raise ConfigError(f"shot {both[0]} is in both --redo and --take: ask for a new take or for an earlier one")
-    return Order(numbers(only, "--only"), again, seed, chosen)
+    return Order(numbers(only, "--only"), again, seed, chosen, continues)
 
 
 def numbers(text: str, option: str) -> frozenset[int]:
@@ -100,7 +100,7 @@ def show(report: Report, dry: bool, console: Console) -> None:
     for one in report.stories:
         for note in one.notes:
             console.print(f"note: {shown(one.title)}: {shown(note)}", soft_wrap=True)
-        lines = shown(one.error or one.movie or ", ".join(f"{count} {stage}" for stage, count in one.made.items()))
+        lines = shown(one.error or one.movie or counted(one.made))
         console.print(f"{one.state:<11}{shown(one.title or one.name)}  {lines}", soft_wrap=True)
         if one.page:
             console.print(f"{'':<11}{shown(one.page)}", soft_wrap=True)

@@ -58,7 +58,10 @@ def write_story(
             story, heads = chosen(written, chooser)
     except ModelError as error:
         added.append(f"the sizes of all shots are by rule, since the language model can't be used: {error}")
-    top = f"Made of {synopsis.name} by `moviedreamer write`. Its sentences are the plots, word for word."
+    top = (
+        f"Made of {synopsis.name} by `moviedreamer write`. Its sentences are the plots, word for word.\n"
+        "plot is drawn, narration is spoken: edit both, or delete what should not be heard."
+    )
     text = yaml_text(story, heads, "\n".join([top, *added]))
     if parse(text.encode(), path.name) != story:
         raise AssertionError(f"the story of {synopsis} doesn't read back as it was written")

@@ -133,6 +133,8 @@ class Values:
                 if self.more:
                     continue
                 near = nearest(key.text, list(by_key))
+                if " " in key.text or key.text[:1].isupper():  # no field is called so
+                    near = ": if it is the beginning of a text, put quotes around the whole text"
                 self.fault(key, f"found {printable(key.text, 60)!r}, which {what} doesn't have{near}")
                 continue
             field, reader = by_key[key.text]

@@ -13,6 +13,6 @@ def test_a_short_movie_is_in_step(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     import assembly
 
     assembly.main()
-    figures = {one["name"]: one for one in map(json.loads, capsys.readouterr().out.splitlines()[2:])}
-    assert list(figures) == ["assembly_memory", "assembly_speed", "assembly_step"]
+    figures = {one["name"]: one for one in map(json.loads, capsys.readouterr().out.splitlines()[3:])}
+    assert list(figures) == ["assembly_memory", "assembly_step", "assembly_speed"]
     assert figures["assembly_step"]["holds"]

@@ -23,8 +23,8 @@ FLAGS = {
     ],
     "run": ["flow", "--recipe", "--storage", "--set", "--into", "--json"],
     "render": [
-        "stories", "--recipe", "--storage", "--set", "--only", "--redo", "--seed", "--take", "--preview", "--dry-run",
-        "--max-hours", "--into", "--json",
+        "stories", "--recipe", "--storage", "--set", "--only", "--redo", "--seed", "--take", "--continue",
+        "--preview", "--dry-run", "--max-hours", "--into", "--json",
     ],
     "takes": ["story", "--recipe", "--storage", "--set", "--json"],
     "write": ["synopsis", "-o", "--recipe", "--keyframes", "--verbatim", "--set", "--json"],

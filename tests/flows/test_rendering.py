@@ -106,7 +106,7 @@ def test_a_picture_that_can_not_be_used_is_named_by_a_dry_run_and_the_other_stor
 
 
 def test_the_estimate_tells_time_and_price():
-    assert in_words(Estimate({"clips": 3}, 1.5, 3.0)) == "3 clips; about 1:30:00, for about 3.00"
+    assert in_words(Estimate({"clips": 3, "movies": 1}, 1.5, 3.0)) == "3 clips, 1 movie; about 1:30:00, for about 3.00"
     assert in_words(Estimate({}, 0.0, None)) == "nothing, all is there"
 
 

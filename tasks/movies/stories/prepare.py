@@ -29,18 +29,20 @@ _CURE = "train them there with `moviedreamer run studio`, or name another --stor
 
 @dataclass(frozen=True)
 class Order:
-    """The options of the command; shots are given by number.
+    """What the command asks for; shots are given by number.
 
     Attributes:
         only: shots that the movie shows; empty for all.
         redo: shots that get a new take, with `seed` or, if that is None, with an unused seed.
         take: shot -> number of the take to show.
+        continues: film that the stories go on from, in place of their own `continue`.
     """
 
     only: frozenset[int] = frozenset()
     redo: frozenset[int] = frozenset()
     seed: int | None = None
     take: Mapping[int, int] = field(default_factory=dict)
+    continues: str = ""
 
 
 AS_TOLD = Order()
@@ -97,6 +99,7 @@ def prepare(source: str, settings: Settings, storage: Storage, order: Order = AS
         ConfigError: the file is not a story, or a picture, film, shot or take does not exist.
     """
     story = _read(source)
+    story = story.model_copy(update={"continues": order.continues}) if order.continues else story
     places = {name: _beside(source, name) for name in _names(story)}
     pictures = {name: _hash(place) for name, place in places.items()}
     past = _past(story, settings, storage)

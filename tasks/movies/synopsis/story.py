@@ -1,8 +1,9 @@
 """A synopsis as a story: each of its sentences is a plot, word for word, and all else is found by rules.
 
-Lines that begin with # are the title and headings of scenes; `Ada: an old woman in a red coat` describes somebody, and
-`Ada: "Good evening."` is said. A new scene begins at a heading, at a paragraph, and where a sentence names another
-place. Nothing here depends on a model or on chance: the same text is the same story.
+The narrator speaks each sentence, unless somebody in it does. Lines that begin with # are the title and headings of
+scenes; `Ada: an old woman in a red coat` describes somebody, and `Ada: "Good evening."` is said. A new scene begins at
+a heading, at a paragraph, and where a sentence names another place. Nothing here depends on a model or on chance: the
+same text is the same story.
 """
 
 import re
@@ -265,7 +266,7 @@ def _speak(sentences: Sequence[_Sentence], people: Mapping[str, str]) -> None:
     """What somebody says inside of a sentence is heard as well."""
     find = _named(people)
     for one in sentences:
-        speakers = find(QUOTED.sub(" ", one.text))
+        speakers = find(QUOTED.sub(" ", one.text)) or one.people
         quoted = (re.sub(",$", ".", normal(found["said"])) for found in QUOTED.finditer(one.text))
         heard = [text for text in quoted if any(map(str.isalnum, text))]
         if len(speakers) == 1 and heard:
@@ -313,10 +314,12 @@ def _size(sentence: _Sentence, establishing: bool) -> tuple[bool, str]:
 def _shots(sentence: _Sentence, size: str, count: int, place: str, verbatim: bool) -> list[Shot]:
     """As many shots of a sentence as it has keyframes: the sentence first, then its people, then the sentence nearer.
 
+    The narrator speaks the sentence, unless somebody in it does.
+
     Args:
         place: what is seen of the place before anybody comes, "" for nothing.
     """
-    lines, people = tuple(sentence.lines), sentence.people
+    lines, people = tuple(sentence.lines) or (Line(text=sentence.text),), sentence.people
     shots = [Shot(characters=people, size=size, plots=(sentence.text,), lines=lines)]
     before = [Shot(size="very wide shot", plots=(place,))] if place and count > 1 else []
     near = [Shot(characters=(name,), size="close-up", plots=(NEAR.format(w=name),)) for name in people]

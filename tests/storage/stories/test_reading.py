@@ -216,6 +216,10 @@ SHOT = "title: x\ncast: [Ada, Bo]\nplaces: [Harbour]\nscenes:\n- shots:\n  - plo
         (SHOT + "dialogue: [Hello.]", "nobody is said to speak this"),
         (SHOT + "dialogue: {Ado: Hello.}", "no member of the cast is called 'Ado'"),
         (SHOT + "narration: {Well: then}", "put quotes around a text with a colon"),
+        (
+            "title: x\nscenes:\n- shots:\n  - Ada says: hello\n",
+            "found 'Ada says', which a shot doesn't have: if it is the beginning",
+        ),
         (SHOT + "plots: [b]", "line 7: 'plots' repeats a field above it"),
         (SHOT + "seconds: 12:30", "line 7: found '12:30', expected a number such as 2.5"),
         (SHOT + "seconds: .inf", "found '.inf', expected a number"),

@@ -116,6 +116,8 @@ def test_a_film_is_continued_by_its_title_and_only_with_its_tokens(file, storage
         file.write_text(STORY + f"continues: {name!r}\n")
         with pytest.raises(ConfigError, match="'small story' has no tokens of 'models/autoencoder'"):
             prepare.prepare(str(file), SETTINGS, storage)
+        with pytest.raises(ConfigError, match=r"no film of .* is called 'another'"):
+            prepare.prepare(str(file), SETTINGS, storage, Order(continues="another"))
     file.write_text(STORY + "continues: small stori\n")
     said = r"continues a film, but no film of .* is called 'small stori': did you mean 'small story'"
     with pytest.raises(ConfigError, match=said):

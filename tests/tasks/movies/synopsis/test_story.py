@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.writer.choices import Choice
 from storage.errors import ConfigError
 from storage.stories.reading import parse
-from storage.stories.story import Story
+from storage.stories.story import Line, Story
 from storage.stories.text import decoded
 from storage.stories.writing import yaml_text
 from tasks.movies.synopsis.story import chosen, story_of
@@ -45,6 +45,10 @@ def plots(story: Story) -> list[str]:
     return [plot for placed in story.shots() for plot in placed.shot.plots]
 
 
+def heard(story: Story) -> list[Line]:
+    return [line for placed in story.shots() for line in placed.shot.lines]
+
+
 def seen(story: Story) -> dict[str, tuple[str, ...]]:
     return {placed.shot.plots[0]: placed.shot.characters for placed in story.shots()}
 
@@ -74,7 +78,7 @@ def test_a_part_of_a_name_is_the_same_person_and_who_is_described_apart_is_anoth
     ).story
     assert [one.name for one in story.cast] == ["Old Tom", "Ann Lee", "Ann", "Lind"]
     assert list(seen(story).values()) == [("Old Tom",), ("Lind", "Old Tom"), ("Lind",), ("Ann",)]
-    assert [line.speaker for placed in story.shots() for line in placed.shot.lines] == ["Old Tom"]
+    assert [line.speaker for line in heard(story) if line.speaker] == ["Old Tom"]
 
 
 def test_they_are_at_least_two_of_whom_was_named_last():
@@ -113,14 +117,21 @@ def test_scenes_begin_at_paragraphs_headings_and_other_places():
     ]
 
 
-def test_what_somebody_says_is_heard():
-    lines = [line for placed in story_of(LIGHT, "x").story.shots() for line in placed.shot.lines]
-    assert [(line.speaker, line.text) for line in lines] == [("Ada", "The light is broken.")]
+def test_what_somebody_says_is_heard_and_the_narrator_speaks_every_other_sentence_once():
+    lines = heard(story_of(LIGHT, "x", keyframes=20).story)
+    told = [("Ada", "The light is broken.") if "broken" in one else ("", one) for one in SENTENCES]
+    assert [(line.speaker, line.text) for line in lines] == told
     text = "Ada: a woman in red.\nBo: a man in green.\nAda meets Bo.\nBo: “Good evening.”"
     story = story_of(text, "x").story
     assert [one.description for one in story.cast] == ["A woman in red.", "A man in green."]
     assert plots(story) == ["Ada meets Bo."]
     assert [line.text for line in story.scenes[0].shots[0].lines] == ["Good evening."]
+
+
+@pytest.mark.parametrize(("who", "speaker"), [("he says", "Bo"), ("says Ada", "Ada"), ("they both say", "")])
+def test_a_pronoun_speaks_for_the_person_that_it_means(who, speaker):
+    *_, line = heard(story_of(f"Ada sleeps. Bo meets Ada. Bo laughs. “Good evening,” {who}.", "x").story)
+    assert (line.speaker, bool(line.speaker)) == (speaker, line.text == "Good evening.")
 
 
 def test_more_keyframes_repeat_sentences_or_show_people_and_never_change_a_sentence():
