@@ -5,6 +5,7 @@ Prefect, Ray and torch are imported by the commands that need them, so that `--h
 
 import json
 import sys
+from contextlib import nullcontext
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -326,7 +327,7 @@ def clean(
 
     place = Storage(storage).reached()
     if unused:
-        with alone(place):
+        with alone(place) if cleaning.is_storage(place) else nullcontext():
             removed, bytes_ = cleaning.clean_unused(place), cleaning.space(place)
         shares = ", ".join(f"{folder} {size / 1e6:,.1f} MB" for folder, size in bytes_.items())
         told = f"removed {len(removed)} files that nothing needs; left: {shares or 'nothing'}"

@@ -256,11 +256,14 @@ class Files:
 
     def delete_empty(self, folders: Iterable[str]) -> None:
         """Removes the empty ones of the folders, the deepest first; links to folders belong to users and stay."""
-        filesystem, _ = self.filesystem
         for folder in sorted(set(folders), key=lambda one: one.count("/"), reverse=True):
-            path = self._at(folder)[1]
+            filesystem, path = self._at(folder)
             with guarded("delete", self.url(folder)):
-                if self.exists(folder) and not self._listed(folder, recursive=False) and not self.is_link(folder):
+                if not self.exists(folder) or self._listed(folder, recursive=False) or self.is_link(folder):
+                    continue
+                if self.is_local:
+                    _remove_empty(Path(path))
+                else:
                     filesystem.delete_dir(path)
 
     def download(self, rel: str, target: Path) -> Path:
@@ -363,6 +366,15 @@ def _below(folder: Path, recursive: bool) -> Iterator[tuple[str, bool]]:
             yield (here / name).relative_to(folder).as_posix(), is_folder
         if not recursive:
             folders.clear()
+
+
+def _remove_empty(folder: Path) -> None:
+    """Removes a folder; Arrow would take along what somebody puts there just now. A mounted one stays."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EBUSY, errno.ENOENT):
+            raise
 
 
 def _refuse(error: OSError) -> None:

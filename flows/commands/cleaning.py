@@ -48,6 +48,19 @@ def clean(storage: Storage) -> Found:
     return found
 
 
+def is_storage(storage: Storage) -> bool:
+    """Whether runs made it; an empty place is none. Raises the errors of `look` for any other."""
+    if not storage.exists(""):
+        raise StorageError(f"there is no storage at {storage.base!r}, and nothing to remove: name one with --storage")
+    if not storage.record.exists and (held := storage.list("")):
+        raise ConfigError(
+            f"{storage.base!r} is not a moviedreamer storage (it holds {', '.join(map(repr, held[:3]))}), or was "
+            "made by an earlier version, which kept no record. Nothing was removed. Name the right one with "
+            "--storage; remove by hand what an earlier version made"
+        )
+    return storage.record.exists
+
+
 def clean_unused(storage: Storage) -> list[str]:
     """Removes table files that nothing needs, and returns their paths; no row is lost."""
     removed = []
@@ -72,16 +85,10 @@ def look(storage: Storage) -> Found:
 
     Raises:
         ConfigError: for a place that holds files but is not a storage, such as a misspelt one.
-        StorageError: when it cannot be read or written.
+        StorageError: when it does not exist, or cannot be read or written.
     """
     record = storage.record
-    if not record.exists:
-        if held := storage.list(""):
-            raise ConfigError(
-                f"{storage.base!r} is not a moviedreamer storage (it holds {', '.join(map(repr, held[:3]))}), or was "
-                "made by an earlier version, which kept no record. Nothing was removed. Name the right one with "
-                "--storage; remove by hand what an earlier version made"
-            )
+    if not is_storage(storage):
         return Found()
     entered = record.paths()
     made = [rel for rel in entered if record.made(rel)]

@@ -1,8 +1,10 @@
 """Files at paths that a user names: what somebody else has put there is never overwritten."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+from storage.atomic import beside
 from storage.errors import ConfigError
 from storage.printable import printable
 
@@ -26,12 +28,15 @@ def refuse_to_replace(path: Path, option: str, ours: Callable[[bytes], bool] = l
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file in UTF-8.
+    """Writes a file in UTF-8, whole or not at all. Another name of the file that it replaces keeps the old text.
 
     Raises:
         ConfigError: it can't be written.
     """
     try:
-        path.write_text(text, encoding="utf-8")
+        target = Path(os.path.realpath(path, strict=path.is_symlink()))  # a link stays one
+        target.parent.stat()  # is there
+        with beside(target) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{printable(str(path))!r} can't be written: {error.strerror}") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from storage.decoding.encryption import encryption, is_blu_ray
+from storage.decoding.untagged import tagged
 from storage.errors import FilmError
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ _OTHER_KINDS = {  # no films, but libav plays the pictures inside some of them
 _ENCRYPTED = {"OpenSSL": b"Salted__", "age": b"age-encryption.org/", "PGP": b"-----BEGIN PGP MESSAGE-----"}
 _MXF = rb"\x06\x0e\x2b\x34\x02\x05\x01.\x0d\x01\x02\x01\x01"  # begins the keys of all partitions and of their index
 _BEGINNING = re.compile(  # of a film, in formats that tell it; libav goes on in the last three, but not from another
-    rb"\0\0\0[\x10-\x7f]ftyp|FLV\x01[\0-\5]\0\0\0\x09|DKIF\0\0 \0|\.RMF\0\0\0|YUV4MPEG2 |nut/multimedia container\0"
+    rb"\0\0\0[\x10-\x7f]ftyp(?!jp[2hmx] )|FLV\x01[\0-\5]\0\0\0\x09|DKIF\0\0 \0|\.RMF\0\0\0|YUV4MPEG2 "
+    rb"|nut/multimedia container\0"
     rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9|\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e"  # ASF, WTV
     rb"|\x89PNG\r\n\x1a\n.{29,99}acTL|RIFF.{4}AVI |\x1aE\xdf\xa3.{1,40}?(?:matroska|webm)|OggS\0\x02"
     rb"|" + _MXF + rb"\x02",
@@ -132,6 +134,9 @@ def _container(path: Path) -> "InputContainer":
         if path.suffix.lower() != ".mjpeg" or not _head(path).startswith(_JPEG):
             raise
         container = av.open(place, format="mjpeg", options=dict(OPTIONS))  # libav took it for one picture
+    if container.format.name == "avi" and (file := tagged(path, container)):
+        container.close()
+        container = av.open(file, format="avi", options=dict(OPTIONS), metadata_errors="replace")
     if container.format.name == "mjpeg" and not _head(path).startswith(_JPEG):
         container.close()
         raise ValueError("pictures inside of something else")

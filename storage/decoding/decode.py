@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from storage.decoding.bars import BarFinder, Bars, guess
 from storage.decoding.container import frame_rate, missing_end, opened, picture_instead
+from storage.decoding.encryption import is_noise
 from storage.decoding.look import look
 from storage.decoding.pictures import Developer, encode, luma
 from storage.decoding.plan import PlanError, nearest
@@ -29,6 +30,7 @@ from storage.tables.schemas import SCHEMAS, row_id
 
 FEWEST_KEYFRAMES = 2  # one cannot be held against another
 BATCH = 64  # keyframes
+_NOISE = 0.3  # damaged packets for each frame: noise seldom looks like more frames than that
 
 
 class KeyframesConfig(BaseModel, frozen=True, extra="forbid"):
@@ -53,7 +55,7 @@ class KeyframesConfig(BaseModel, frozen=True, extra="forbid"):
 
     def identity(self) -> dict[str, object]:
         """What changes the keyframes, for a fingerprint: all but the limits."""
-        return self.model_dump(mode="json", exclude={"time_limit", "cpu_limit", "memory_limit"}) | {"revision": 8}
+        return self.model_dump(mode="json", exclude={"time_limit", "cpu_limit", "memory_limit"}) | {"revision": 9}
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,10 @@ def gathered(
 def _decoded(path: Path, config: KeyframesConfig, spool: IO[bytes]) -> DecodedFilm:
     taken = _taken(path, config, spool)
     reader, keyframes = taken.reader, taken.keyframes
+    if reader.bad >= _NOISE * reader.frames:
+        with opened(path) as (container, stream):
+            if is_noise(container, stream):
+                raise FilmError("encrypted", f"{str(path)!r} is encrypted, or noise: a copy that lost its marks (CENC)")
     left = kept(config.trim, keyframes.shown, keyframes.pts, reader.end)
     count = len(keyframes.pts[left])
     if reader.probe is None or count < FEWEST_KEYFRAMES:

@@ -1,7 +1,7 @@
 """Whether a film's pictures are encrypted: what decodes of them is noise, or only what the scheme leaves clear.
 
 The container's own marks count. Transport and program streams have theirs in each packet, which libav keeps to itself,
-so pieces of the file from its beginning to its end are looked at here.
+so pieces of the file from its beginning to its end are looked at here. A film that was copied may have lost its marks.
 """
 
 import re
@@ -23,6 +23,8 @@ _IN_STEP = 0.9  # share of the packets that begin so
 _UNIT, _COPY_BITS = 6144, 0xC0  # bytes that AACS encrypts at a time; what its first packet says of copies
 _SAMPLE_AES = 0xDB  # stream type of H.264
 _PES_OF_PICTURES = re.compile(rb"\x00\x00\x01[\xe0-\xef]..([\x80-\xbf])", re.DOTALL)
+_SLICES = {"h264": frozenset((1, 5)), "hevc": frozenset((*range(10), *range(16, 22)))}  # types of units
+_NOISY_BITS, _FEWEST_BITS = 0.2, 8  # share of the bits that must be noise, and of how many
 _FAIRPLAY = re.compile(rb"stsd.{12}drmi", re.DOTALL)
 _WINDOWS_MEDIA_DRM = tuple(  # GUIDs of objects in an ASF's header
     bytes.fromhex(guid)
@@ -59,12 +61,79 @@ def is_encrypted(packet: "Packet[VideoStream]") -> bool:
     return packet.has_sidedata("encryption_info")
 
 
+def is_noise(container: "InputContainer", stream: "VideoStream") -> bool:
+    """Whether what does not decode is noise in whole packets, as in the copy of an encrypted film that lost its marks.
+
+    Common Encryption leaves clear where a packet's units begin, their first byte or two, and often the headers of
+    slices. Each picture's first slice then begins with a bit that is 1 in the clear, and noise otherwise; or its key
+    frames fail, though all packets are whole. Some programs encrypt packets as a whole: no zeros of lengths are left.
+    """
+    context = stream.codec_context
+    if context.name not in _SLICES:
+        return False
+    length = _length_bytes(context.name, context.extradata or b"")
+    packets, broken, zeros, keys, failed, bits = 0, 0, 0, 0, 0, list[bool]()
+    for packet in container.demux(stream):
+        if not packet.size:
+            continue
+        data = bytes(packet)
+        units = _units(data, length)
+        packets, broken, zeros = packets + 1, broken + (not units), zeros + data.count(b"\0\0")
+        bits += [first for unit in units if (first := _first_bit(context.name, unit)) is not None][:1]
+        if packet.is_keyframe:
+            keys, failed = keys + 1, failed + (not _decodes(packet, stream))
+    if len(bits) >= _FEWEST_BITS and bits.count(False) > _NOISY_BITS * len(bits):
+        return True
+    if broken > packets / 2:
+        return zeros < packets / 4
+    return length > 0 and not broken and failed > keys / 2
+
+
 def is_blu_ray(path: Path) -> bool:
     """Whether a file is a Blu-ray's stream as AACS encrypts it: of each unit only the first bytes are clear."""
     with path.open("rb") as file:
         data = file.read(4 * _UNIT)
     starts = [data[at : at + 5] for at in range(0, len(data) - 4, _UNIT)]
     return bool(starts) and all(start[4] == _SYNC and start[0] & _COPY_BITS for start in starts)
+
+
+def _length_bytes(codec: str, extradata: bytes) -> int:
+    """Bytes of the length in front of each unit; 0 where start codes part them."""
+    place = 4 if codec == "h264" else 21
+    return (extradata[place] & 3) + 1 if extradata[:1] == b"\1" and len(extradata) > place else 0
+
+
+def _units(data: bytes, length: int) -> list[bytes]:
+    """The units of a packet; none if their lengths don't add up to its own."""
+    if not length:
+        return data.split(b"\0\0\1")[1:]
+    units, at = [], 0
+    while at < len(data):
+        end = at + length + int.from_bytes(data[at : at + length])
+        units.append(data[at + length : end])
+        at = end
+    return units if at == len(data) else []
+
+
+def _first_bit(codec: str, unit: bytes) -> bool | None:
+    """Of a slice, the first bit behind the unit's header; None of any other unit."""
+    header = 1 if codec == "h264" else 2
+    if len(unit) <= header or (unit[0] & 0x1F if header == 1 else unit[0] >> 1 & 0x3F) not in _SLICES[codec]:
+        return None
+    return unit[header] >= 0x80
+
+
+def _decodes(packet: "Packet[VideoStream]", stream: "VideoStream") -> bool:
+    """Whether a key frame decodes by itself, without any error."""
+    import av
+
+    decoder = av.CodecContext.create(stream.codec_context.name, "r")
+    decoder.extradata, decoder.options = stream.codec_context.extradata, {"err_detect": "explode"}
+    decoder.thread_count = 1
+    try:
+        return bool([*decoder.decode(packet), *decoder.decode(None)])
+    except av.error.FFmpegError:
+        return False
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """The frames of a film in order of presentation, whatever state its file is in."""
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
 Timed = tuple[float, "VideoFrame"]
 """Seconds after the film's first frame, and the frame."""
 
+_HEADS = re.compile(  # of MPEG-1, 2 and 4: they tell the pictures' size
+    rb"\x00\x00\x01(?:\xb3.{4}|[\x20-\x2f].+?(?=\x00\x00\x01))", re.DOTALL
+)
 _SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})  # where frames marked as no reference are none
+_FORGETFUL, _HEAD = frozenset({"mpeg1video", "mpeg2video", "mpeg4"}), 256  # codecs; bytes of a packet
 _MISSED = 2.0  # seconds by which a whole film may be shorter than its header says
 _GAP_FRAMES = 10  # without a picture, and LEAST seconds, before it counts as damage
 
@@ -79,6 +84,7 @@ class FilmReader:
     _others: "dict[int, Packet[Any]]" = field(default_factory=dict, init=False)  # the last one of each other stream
     _spans: dict[int, list[int]] = field(default_factory=dict, init=False)  # first and last place of each picture
     _last: "VideoFrame | None" = field(default=None, init=False)
+    _head: bytes = field(default=b"", init=False)  # of the pictures that are decoded
 
     def __post_init__(self) -> None:
         context = self.stream.codec_context
@@ -103,6 +109,8 @@ class FilmReader:
             if time - self.start > LONGEST:
                 self._fail()
                 continue
+            if self._joins(frame, time - self.start):
+                self.start, self._repeated = time - self.end, None
             back = time - self.start < self._seconds - BACK
             if back and strayed and strayed.time is not None:
                 begins = self.end
@@ -149,6 +157,12 @@ class FilmReader:
         """Seconds at which the last stream ends: sound behind the picture shows that the file is whole."""
         others = [seconds_of(packet.pts, packet) for packet in self._others.values()]
         return max([self.end, *(end - self.start for end in others)])
+
+    def _joins(self, frame: "VideoFrame", seconds: float) -> bool:
+        """Whether a frame of another size comes no later than the last one: a film was joined on a little too early."""
+        last = self._last
+        resized = last is not None and (frame.width, frame.height) != (last.width, last.height)
+        return resized and self._seconds - BACK <= seconds <= self._seconds
 
     def _held(self, frame: "VideoFrame", seconds: float) -> Iterator[Timed]:
         """The last frame again while it is held, until this one; what is missing between them is counted."""
@@ -205,8 +219,10 @@ class FilmReader:
     def _frames_of(self, packet: "Packet[VideoStream]") -> list["VideoFrame"]:
         import av
 
+        context = self.stream.codec_context
         try:
-            frames = self.stream.codec_context.decode(self._presentation.unhidden(packet))
+            frames = self._held_back(packet)
+            frames += context.decode(self._presentation.unhidden(packet))
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError:
@@ -215,6 +231,21 @@ class FilmReader:
         self._views.know(packet)
         for frame in frames:
             self._views.note(frame)
+        return frames
+
+    def _held_back(self, packet: "Packet[VideoStream]") -> list["VideoFrame"]:
+        """The frame that the decoder of MPEG-1, 2 and 4 would forget, for the next ones have another size."""
+        context = self.stream.codec_context
+        if context.name not in _FORGETFUL or not packet.is_keyframe:
+            return []
+        found = _HEADS.search(bytes(packet)[:_HEAD])
+        before, self._head = self._head, found[0] if found else self._head
+        if before in (b"", self._head):
+            return []
+        frames = context.decode(None)
+        context.flush_buffers()
+        for frame in frames:
+            frame.time_base = packet.time_base
         return frames
 
     def _fail(self) -> None:

@@ -49,7 +49,10 @@ def upright(picture: NDArray[Kind], frame: "VideoFrame") -> NDArray[Kind]:
 
 
 def _is_mirrored(frame: "VideoFrame") -> bool:
-    data: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV types it as another class
+    try:
+        data: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV types it as another class
+    except ValueError:  # it carries what PyAV has no name for, such as EXIF or the view of a spatial video
+        return False
     if data is None:
         return False
     matrix = np.frombuffer(data, np.int32).reshape(3, 3).astype(float)

@@ -168,7 +168,6 @@ def test_of_much_that_is_left_and_removed_the_first_few_are_named_and_json_names
 
 
 def test_a_clean_storage_is_left_alone(tmp_path: Path) -> None:
-    assert clean(Storage(str(tmp_path / "nothing"))).removed == []
     storage = _filled(tmp_path)
     clean(storage)
     assert clean(Storage(storage.uri)).removed == []
@@ -225,6 +224,36 @@ def test_refuses_what_is_no_storage(tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(ConfigError, match=str(tmp_path)):
         clean(storage)
     assert _files(tmp_path) == sorted(names)
+
+
+@pytest.mark.parametrize("options", [[], ["--yes"], ["--unused"], ["--yes", "--json"]])
+def test_a_place_that_is_not_there_or_no_storage_is_told_and_not_made_one(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/holiday.jpg").write_text("mine")
+    for name, said in (("nowhere", "there is no storage at"), ("pictures", "is not a moviedreamer storage")):
+        ran = CliRunner().invoke(app, ["clean", *options, "--storage", str(tmp_path / name)])
+        assert ran.exit_code != 0
+        assert said in ran.output
+    assert _files(tmp_path) == ["pictures/holiday.jpg"]
+    (tmp_path / "empty").mkdir()
+    ran = CliRunner().invoke(app, ["clean", *options, "--storage", str(tmp_path / "empty")])
+    assert ran.exit_code == 0
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_folder_that_fills_while_it_is_removed_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(str(tmp_path))
+    (tmp_path / "movies").mkdir()
+    listed = Storage._listed
+
+    def fills(self: Storage, rel: str, recursive: bool) -> list[tuple[str, bool]]:
+        found = listed(self, rel, recursive)
+        (tmp_path / "movies/mine.mp4").write_text("mine")
+        return found
+
+    monkeypatch.setattr(Storage, "_listed", fills)
+    storage.delete_empty(["movies"])
+    assert (tmp_path / "movies/mine.mp4").read_text() == "mine"
 
 
 def test_a_folder_of_the_user_s_that_has_the_name_of_prefect_s_is_left_alone(tmp_path: Path) -> None:

@@ -65,3 +65,16 @@ def test_a_page_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pyt
     said = CliRunner().invoke(app, ["status", "--storage", str(tmp_path / "storage"), "--html", str(page)])
     assert said.exit_code == 2
     assert "can't be written: No such file or directory" in said.output
+
+
+def test_another_name_of_a_report_keeps_the_old_one_and_a_link_stays_a_link(tmp_path: Path) -> None:
+    path, kept, link = (tmp_path / f"{name}.json" for name in ("report", "kept", "link"))
+    evaluation.write([report("a")], path)
+    old = path.read_text()
+    kept.hardlink_to(path)
+    link.symlink_to(path)
+    evaluation.write([report("b")], link)
+    assert kept.read_text() == old
+    assert link.readlink() == path
+    assert '"b"' in path.read_text()
+    assert sorted(tmp_path.iterdir()) == [kept, link, path]

@@ -135,6 +135,28 @@ def test_what_a_file_holds_that_is_no_film_is_named(tmp_path, data, kind):
         decode_film(path, SMALL)
 
 
+@pytest.mark.parametrize("name", ["film.avi", "film.mkv", "film.asf"])
+def test_jpeg_2000_is_no_film_that_is_joined_on(tmp_path, ffmpeg, name):
+    path = ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=3", "-c:v", "jpeg2000", tmp_path / name)
+    with decode_film(path, SMALL) as film:
+        assert (film.frames, film.damage) == (30, "")
+
+
+@pytest.mark.parametrize("codec", ["qtrle", "rv20", "tiff"])
+def test_a_codec_that_the_header_does_not_name_is_unknown(tmp_path, ffmpeg, codec):
+    path = ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=3", "-c:v", codec, tmp_path / "film.avi")
+    with pytest.raises(FilmError, match=r"unknown_codec: the header of .*film\.avi' names no video codec"):
+        decode_film(path, SMALL)
+
+
+@pytest.mark.parametrize("pixels", ["bgr24", "pal8", "monow"])
+def test_raw_pictures_need_no_codec(tmp_path, ffmpeg, pixels):
+    source = ("-f", "lavfi", "-i", "testsrc2=s=97x65:r=10:d=3")
+    path = ffmpeg(*source, "-c:v", "rawvideo", "-pix_fmt", pixels, tmp_path / "film.avi")
+    with decode_film(path, SMALL) as film:
+        assert (film.frames, film.damage) == (30, "")
+
+
 def test_an_index_that_is_cut_off_is_no_missing_stream(tmp_path, clips):
     data = clips(tmp_path / "film.mp4", [number / 10 for number in range(30)]).read_bytes()
     path = tmp_path / "cut.mp4"

@@ -54,6 +54,60 @@ def test_a_film_that_begins_in_the_clear(tmp_path, ffmpeg):
     assert is_encrypted(joined, "CENC")
 
 
+HEVC = ("-c:v", "libx265", "-x265-params", "log-level=none:keyint=5")
+LOST = r"encrypted, or noise: a copy that lost its marks \(CENC"
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "flv", "ts", "avi"])
+def test_a_copy_that_lost_the_marks_of_common_encryption(tmp_path, ffmpeg, ending):
+    locked = ffmpeg(*SOURCE, *X264, *CENC, tmp_path / "locked.mp4")
+    copied = ffmpeg("-i", locked, "-c", "copy", tmp_path / f"film.{ending}")
+    with pytest.raises(FilmError, match=f"encrypted: .*{LOST}"):
+        decode_film(copied, SMALL)
+
+
+def test_a_copy_of_hevc_and_one_whose_packets_are_encrypted_as_a_whole(tmp_path, ffmpeg):
+    locked = ffmpeg(*SOURCE, *HEVC, *CENC, tmp_path / "locked.mp4")
+    with pytest.raises(FilmError, match=f"encrypted: .*{LOST}"):
+        decode_film(ffmpeg("-i", locked, "-c", "copy", tmp_path / "film.mkv"), SMALL)
+    clear = ffmpeg(*SOURCE, *HEVC, tmp_path / "clear.mp4")
+    data = bytearray(clear.read_bytes())
+    start, end = min(units(data))[0] - 4, max(units(data))[1]
+    data[start:end] = np.random.default_rng(1).bytes(end - start)
+    with pytest.raises(FilmError, match=f"encrypted: .*{LOST}"):
+        decode_film(changed(clear, data), SMALL)
+
+
+@pytest.mark.parametrize(("clear", "every"), [(48, 1), (24, 10)])  # as packagers do for CENC and cbcs
+def test_a_copy_in_which_the_headers_of_slices_are_clear(tmp_path, ffmpeg, clear, every):
+    path = ffmpeg(*SOURCE, *X264, "-qp", 10, tmp_path / "film.mp4")
+    data, noise = bytearray(path.read_bytes()), np.random.default_rng(1)
+    for start, end in units(data):
+        for block in range(start + clear, end - 16, 16 * every):
+            data[block : block + 16] = noise.bytes(16)
+    with pytest.raises(FilmError, match=f"encrypted: .*{LOST}"):
+        decode_film(changed(path, data), SMALL)
+
+
+def units(data):
+    """Of the pictures, by their lengths."""
+    at, end = data.index(b"mdat") + 4, data.index(b"mdat") - 4 + int.from_bytes(data[data.index(b"mdat") - 4 :][:4])
+    while at < end:
+        length = int.from_bytes(data[at : at + 4])
+        yield at + 4, at + 4 + length
+        at += 4 + length
+
+
+@pytest.mark.parametrize("ending", ["mp4", "ts"])
+def test_damage_is_no_encryption(tmp_path, ffmpeg, ending):
+    path = ffmpeg(*SOURCE, *X264, "-qp", 5, tmp_path / f"film.{ending}")
+    data, noise = bytearray(path.read_bytes()), np.random.default_rng(1)
+    for at in noise.integers(3000, len(data) - 3000, 300):
+        data[at] ^= 0x55
+    with decode_film(changed(path, data), SMALL) as film:
+        assert "damaged packet" in film.damage
+
+
 def test_fairplay(tmp_path, ffmpeg):
     path = ffmpeg(*SOURCE, *X264, tmp_path / "film.mp4")
     assert is_encrypted(changed(path, path.read_bytes().replace(b"avc1\0", b"drmi\0")), "FairPlay")

@@ -135,6 +135,23 @@ def test_all_frames_of_films_that_were_joined_are_there(doubled, name):
         assert (film.frames, film.damage) == (150, "")
 
 
+@pytest.mark.parametrize("between", [0, 2])
+@pytest.mark.parametrize("codec", ["mpeg1video", "mpeg2video", "mpeg4", "libx264"])
+def test_no_frame_is_lost_where_the_size_changes_and_the_cut_stands_between_them(tmp_path, ffmpeg, codec, between):
+    parts = [
+        ffmpeg(
+            *("-f", "lavfi", "-i", f"testsrc2=s={size}:r=25:d=3", "-c:v", codec, "-bf", between),
+            *("-output_ts_offset", 3 * number, tmp_path / f"{number}.ts"),  # a frame or two too early
+        )
+        for number, size in enumerate(("96x64", "192x128"))
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with decode_film(path, SMALL) as film:
+        assert (film.frames, film.damage, film.cuts) == (150, "", AT_THREE)
+        assert film.probe.seconds == pytest.approx(6.0)
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

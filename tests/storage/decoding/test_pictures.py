@@ -1,9 +1,12 @@
 """Pictures as one would see them: of fields, of a wide range, of glass."""
 
+import io
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from storage.decoding.bars import Bars
 from storage.decoding.decode import KeyframesConfig, decode_film
@@ -95,3 +98,24 @@ def test_the_part_that_is_kept_has_the_shape_and_leaves_the_bars_out():
     wide = Developer(896, 512, Fraction(1), Bars(top=0.125, bottom=0.125))
     assert wide._part(frame, 1.75) == (1418, 810, 252, 136)
     assert whole._part(av.VideoFrame(853, 481, "yuv420p"), 1.75) == (842, 480, 6, 0)
+
+
+@pytest.mark.parametrize(("orientation", "wide"), [(1, True), (6, False)])
+def test_frames_that_carry_exif_as_cameras_write_it(tmp_path, orientation, wide):
+    notes, data = Image.Exif(), io.BytesIO()
+    notes[0x0112] = orientation
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:, :48] = 255
+    Image.fromarray(picture).save(data, "JPEG", exif=notes)
+    path = tmp_path / "film.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for number in range(15):
+            packet = av.Packet(data.getvalue())
+            packet.pts = packet.dts = number
+            packet.stream, packet.time_base = stream, Fraction(1, 5)
+            container.mux(packet)
+    shown = images(path)[0]
+    left, right = shown[:, :100].mean(), shown[:, -100:].mean()
+    assert bool(left > right + 200) == wide

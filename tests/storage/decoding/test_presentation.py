@@ -47,6 +47,7 @@ RIGHT = pytest.approx([20, 50, 80, 110, 140, 170], abs=2)
         ("pyramid.avi", (*X264, "-bf", 8, "-b-pyramid", "normal")),
         ("deepest.avi", (*X264, "-bf", 16, "-b_strategy", 2, "-g", 60)),
         ("hevc.avi", (*X265, "-tag:v", "HEVC")),
+        ("untagged.avi", X265),
         ("mpeg4.avi", MPEG4),
         ("bare.h264", X264),
         ("bare.hevc", X265),
@@ -75,6 +76,11 @@ def test_what_was_copied_out_of_or_into_an_avi_keeps_its_keyframes(tmp_path, ram
         ((avi, (), "out.mp4"), (avi, ("-fflags", "+genpts"), "out.mkv"), (avi, (), "out.mov"), (mp4, (), "into.avi"))
     ):
         assert greys(ffmpeg(*options, "-i", source, "-c", "copy", tmp_path / f"{number}-{name}")) == RIGHT
+
+
+def test_an_avi_that_hevc_was_copied_into_without_its_name_is_read(tmp_path, ramp, ffmpeg):
+    for number, name in enumerate(("film.mkv", "bare.hevc")):  # units with their lengths, and behind start codes
+        assert greys(ffmpeg("-i", ramp(name, X265), "-c", "copy", tmp_path / f"{number}.avi")) == RIGHT
 
 
 @pytest.mark.parametrize(
