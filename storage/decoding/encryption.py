@@ -5,6 +5,7 @@ so pieces of the file from its beginning to its end are looked at here. A film t
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,11 @@ _UNIT, _COPY_BITS = 6144, 0xC0  # bytes that AACS encrypts at a time; what its f
 _SAMPLE_AES = 0xDB  # stream type of H.264
 _PES_OF_PICTURES = re.compile(rb"\x00\x00\x01[\xe0-\xef]..([\x80-\xbf])", re.DOTALL)
 _SLICES = {"h264": frozenset((1, 5)), "hevc": frozenset((*range(10), *range(16, 22)))}  # types of units
-_NOISY_BITS, _FEWEST_BITS = 0.2, 8  # share of the bits that must be noise, and of how many
+_NOISY_BITS, _FEWEST_BITS = (
+    0.35,
+    8,
+)  # share of the first bits that must be wrong (half are right by chance), and least number
+_MOST_OF_A_BYTE = 0.02  # share of the most frequent byte of noise; of evenly distributed ones it is 0.004
 _FAIRPLAY = re.compile(rb"stsd.{12}drmi", re.DOTALL)
 _WINDOWS_MEDIA_DRM = tuple(  # GUIDs of objects in an ASF's header
     bytes.fromhex(guid)
@@ -72,21 +77,22 @@ def is_noise(container: "InputContainer", stream: "VideoStream") -> bool:
     if context.name not in _SLICES:
         return False
     length = _length_bytes(context.name, context.extradata or b"")
-    packets, broken, zeros, keys, failed, bits = 0, 0, 0, 0, 0, list[bool]()
+    packets, broken, zeros, keys, failed, bits, counts = 0, 0, 0, 0, 0, list[bool](), Counter[int]()
     for packet in container.demux(stream):
         if not packet.size:
             continue
         data = bytes(packet)
         units = _units(data, length)
         packets, broken, zeros = packets + 1, broken + (not units), zeros + data.count(b"\0\0")
+        counts.update(data)
         bits += [first for unit in units if (first := _first_bit(context.name, unit)) is not None][:1]
         if packet.is_keyframe:
             keys, failed = keys + 1, failed + (not _decodes(packet, stream))
     if len(bits) >= _FEWEST_BITS and bits.count(False) > _NOISY_BITS * len(bits):
         return True
     if broken > packets / 2:
-        return zeros < packets / 4
-    return length > 0 and not broken and failed > keys / 2
+        return zeros < packets / 4 and max(counts.values()) < _MOST_OF_A_BYTE * counts.total()
+    return length > 0 and not broken and failed == keys > 0
 
 
 def is_blu_ray(path: Path) -> bool:
