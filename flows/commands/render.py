@@ -104,8 +104,9 @@ def show(report: Report, dry: bool, console: Console) -> None:
         console.print(f"{one.state:<11}{shown(one.title or one.name)}  {lines}", soft_wrap=True)
         if one.page:
             console.print(f"{'':<11}{shown(one.page)}", soft_wrap=True)
-    if report.estimate.pieces or not all(one.error for one in report.stories):
-        console.print(f"{'to make' if dry else 'expected'}: {in_words(report.estimate)}", soft_wrap=True)
+    told = "to make" if dry else "" if report.estimate.hours is None else "expected"  # None in a new storage
+    if told and (report.estimate.pieces or not all(one.error for one in report.stories)):
+        console.print(f"{told}: {in_words(report.estimate)}", soft_wrap=True)
 
 
 def _look(recipe: str, uri: str, overrides: Sequence[str]) -> Run:

@@ -45,6 +45,8 @@ from tasks.movies.synopsis.words import (
 
 SIZES = ("wide shot", "medium shot", "close-up")
 """Of shots, from far to near."""
+FAR = ("wide shot", "very wide shot")
+"""Of shots without people; nearer ones show some."""
 FOREIGN = (
     "the text doesn't look English: its sentences are kept word for word, but people, places and scenes are found by "
     "English rules and may be missing or wrong. Check them, and describe each person in English on a line of its own, "
@@ -314,7 +316,7 @@ def _size(sentence: _Sentence, establishing: bool) -> tuple[bool, str]:
 def _shots(sentence: _Sentence, size: str, count: int, place: str, verbatim: bool) -> list[Shot]:
     """As many shots of a sentence as it has keyframes: the sentence first, then its people, then the sentence nearer.
 
-    The narrator speaks the sentence, unless somebody in it does.
+    A sentence without people stays far. The narrator speaks the sentence, unless somebody in it does.
 
     Args:
         place: what is seen of the place before anybody comes, "" for nothing.
@@ -325,7 +327,7 @@ def _shots(sentence: _Sentence, size: str, count: int, place: str, verbatim: boo
     near = [Shot(characters=(name,), size="close-up", plots=(NEAR.format(w=name),)) for name in people]
     shots += near[: count - 1 - len(before)] if not verbatim else []
     for number in range(1, count - len(before) - len(shots) + 1):
-        nearer = SIZES[min(SIZES.index(size) + number, len(SIZES) - 1)]
+        nearer = SIZES[min(SIZES.index(size) + number, len(SIZES) - 1)] if people else FAR[number % 2]
         shots.append(Shot(characters=people, size=nearer, plots=(sentence.text,)))
     return before + shots
 

@@ -143,6 +143,8 @@ def test_more_keyframes_repeat_sentences_or_show_people_and_never_change_a_sente
     assert [plot for plot in dict.fromkeys(free) if plot in SENTENCES] == SENTENCES
     assert "A close-up of Ada." in free
     assert free[0].startswith("A harbour with a lighthouse")
+    rain = [placed.shot.size for placed in story_of("Rain falls.", "x", keyframes=3).story.shots()]
+    assert rain == ["wide shot", "very wide shot", "wide shot"]
 
 
 @pytest.mark.parametrize(("text", "keyframes"), [("", None), ("\n \n", None), ("# Title only\n", None), (LIGHT, 3)])
