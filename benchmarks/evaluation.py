@@ -1,15 +1,16 @@
-"""Is the evaluation stage as fast as torchmetrics, and does its memory grow with the number of pictures?
+"""Is the evaluation stage as fast as torchmetrics and torch-fidelity, and does its memory grow with the pictures?
 
     python benchmarks/evaluation.py --frames 256 --many 10000
 
-Both look at the same PNG files with the same network for FID and Inception Score (FID's Inception, random weights), in
+All look at the same PNG files with the same network for FID and Inception Score (FID's Inception, random weights), in
 one process with one thread for the network and one that reads ahead: we as an actor does it, looking at each picture
-once; torchmetrics as its documentation shows, one metric after the other. Times are CPU seconds of the process, since
-other programs may be running, and medians of rounds in which both take their turn; a round before them is not counted,
-as whoever comes first pays for what a process does once. They include loading the weights, and leave out the last
-formula. First `--many` small
-pictures, and a tenth of them, go through the stage with a tiny CLIP, each in a process of its own that does the work of
-an actor and of the driver.
+once; torchmetrics as its documentation shows, one metric after the other; torch-fidelity by its own loop for both
+metrics, which looks once too. It is left out where it isn't installed: it is no dependency of ours (`pip install
+--no-deps --target FOLDER torch-fidelity`, and FOLDER in PYTHONPATH). Times are CPU seconds of the process, since other
+programs may be running, and medians of rounds in which all take their turn; a round before them is not counted, as
+whoever comes first pays for what a process does once. They include loading the weights, and leave out the last
+formula. First `--many` small pictures, and a tenth of them, go through the stage with a tiny CLIP, each in a process
+of its own that does the work of an actor and of the driver.
 """
 
 import argparse
@@ -19,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,6 +39,9 @@ from storage.results import results
 from storage.root import Storage
 from tasks.evaluation.shards import Files, of_results
 from tasks.evaluation.stage import Looks, looking
+
+Peer = Callable[[Path, Path], dict[str, float]]
+"""Folder and weights -> what was done -> CPU seconds."""
 
 
 def main() -> None:
@@ -61,9 +66,17 @@ def main() -> None:
         drawn(folder / "frames", args.frames, (448, 256))
         network = folder / "inception.pth"
         torch.save(random_weights().state_dict(), network)
-        rounds = [(stage(folder, network), *torchmetrics(folder, network)) for _ in range(1 + args.rounds)][1:]
-    mine, alone, both = (args.frames / median(seconds) for seconds in zip(*rounds, strict=True))
-    for name, peer in (("evaluation_throughput_fid_alone", alone), ("evaluation_throughput", both)):
+        peers: list[Peer] = [torchmetrics, *([torch_fidelity] if find_spec("torch_fidelity") else [])]
+        rounds = [
+            {"ours": stage(folder, network)}
+            | {name: took for peer in peers for name, took in peer(folder, network).items()}
+            for _ in range(1 + args.rounds)
+        ][1:]
+    took = {name: [one[name] for one in rounds] for name in rounds[0]}
+    print(f"CPU seconds: {took}", flush=True)
+    speeds = {name: args.frames / median(seconds) for name, seconds in took.items()}
+    mine = speeds.pop("ours")
+    for name, peer in speeds.items():
         result = {"name": name, "value": round(mine, 2), "unit": "frames a CPU second", "baseline": round(peer, 2)}
         print(json.dumps(result | {"ratio": round(mine / peer, 2), "n": args.frames}), flush=True)
 
@@ -86,7 +99,7 @@ def looked(config: KeyframeMetricsConfig, shards: list[Files], storage: Storage,
     return looks
 
 
-def torchmetrics(folder: Path, network: Path) -> tuple[float, float]:
+def torchmetrics(folder: Path, network: Path) -> dict[str, float]:
     """The same by the loop of their documentation: of FID alone, and of both metrics."""
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.inception import InceptionScore
@@ -101,7 +114,21 @@ def torchmetrics(folder: Path, network: Path) -> tuple[float, float]:
     for story in "ab":
         for batch in batches(folder / "frames" / story):
             score.update(batch)
-    return alone, time.process_time() - began
+    return {"evaluation_throughput_fid_alone": alone, "evaluation_throughput": time.process_time() - began}
+
+
+def torch_fidelity(folder: Path, network: Path) -> dict[str, float]:
+    """The same by its loop over a folder's files, in this process."""
+    from torch_fidelity import utils
+
+    began = time.process_time()
+    layers = ["2048", "logits_unbiased"]
+    weights = {"cuda": False, "feature_extractor_weights_path": str(network)}
+    extractor = utils.create_feature_extractor("inception-v3-compat", layers, **weights)
+    for story in "ab":
+        pictures = utils.prepare_input_from_id(1, input1=str(folder / "frames" / story))
+        utils.get_featuresdict_from_dataset(pictures, extractor, 16, cuda=False, save_cpu_ram=True, verbose=False)
+    return {"evaluation_throughput_torch_fidelity": time.process_time() - began}
 
 
 class Features(nn.Module):

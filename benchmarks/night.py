@@ -207,7 +207,8 @@ def completed(environment: dict[str, str], count: int) -> bool:
     runs = call(environment, "/flow_runs/filter", {})
     bad = [run for run in runs if run["state_type"] in ("FAILED", "CRASHED", "CANCELLED")]
     assert not bad, bad[0]["state"]
-    return sum(run["state_type"] == "COMPLETED" for run in runs if run["auto_scheduled"]) >= count
+    done = [run for run in runs if run["auto_scheduled"] and run["state_type"] == "COMPLETED"]
+    return len(done) >= count
 
 
 def active(environment: dict[str, str]) -> bool:

@@ -16,7 +16,7 @@ from storage.errors import ConfigError
 from storage.results.systems import loose, renamed, systems
 from storage.stories import reading
 from tasks.evaluation import report as reporting
-from tasks.evaluation.comparison import Difference, compare
+from tasks.evaluation.comparison import Difference, compare, other_networks
 from tasks.evaluation.report import Report
 from tasks.evaluation.systems import reports
 
@@ -98,11 +98,12 @@ def show(report: Report, console: Console) -> None:
 
 
 class Compared(BaseModel, frozen=True, extra="forbid"):
-    """The names of two reports, and their differences."""
+    """The names of two reports, their differences, and notes on what can't be compared."""
 
     first: str
     second: str
     differences: list[Difference]
+    notes: list[str]
 
 
 def compared(paths: Sequence[Path]) -> list[Compared]:
@@ -114,11 +115,19 @@ def compared(paths: Sequence[Path]) -> list[Compared]:
     if len(paths) < 2:
         raise ConfigError(f"compare needs two reports or more: name another one after {str(paths[0])!r}")
     first, *others = map(reporting.read, paths)
-    return [Compared(first=first.name, second=other.name, differences=compare(first, other)) for other in others]
+    return [
+        Compared(
+            first=first.name,
+            second=other.name,
+            differences=compare(first, other),
+            notes=other_networks(first, other),
+        )
+        for other in others
+    ]
 
 
 def show_compared(found: Sequence[Compared], console: Console) -> None:
-    """Prints a table for each pair and, below it, the reasons for missing values."""
+    """Prints a table for each pair and, below it, the reasons for missing values and the notes."""
     for pair in found:
         table = Table("metric", shown(pair.first), shown(pair.second), "difference", "95 % interval", "p (Holm)", "n")
         reasons: dict[str, list[str]] = {}
@@ -134,6 +143,8 @@ def show_compared(found: Sequence[Compared], console: Console) -> None:
         console.print(table)
         for reason, metrics in reasons.items():
             console.print(f"{shown(', '.join(metrics))}: {shown(reason)}", soft_wrap=True)
+        for note in pair.notes:
+            console.print(shown(note), soft_wrap=True)
 
 
 def _number(value: float | None, sign: str = "") -> str:

@@ -20,6 +20,9 @@ WHAT = {
 }
 """Metric -> one line for people."""
 
+OF_IDENTITY = ("cids_cross", "cids_self", "copy_paste")
+"""Metrics that compare identity vectors."""
+
 REASONS = {
     "cids_cross": "no shot of the script names a character",
     "cids_self": "no shot of the script names a character",

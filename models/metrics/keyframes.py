@@ -54,6 +54,8 @@ def words(config: KeyframeMetricsConfig, module: Module) -> Mapping[str, str]:
         case "faces":
             told = ("lt_script", "shot_size", "clothes", "relative_size")
             return characters.WHAT | {name: script.WHAT[name] for name in told}
+        case "identity":  # for metrics of `faces`
+            return {}
         case "speech":
             return {"narration": script.WHAT["narration"]}
         case "camera":
@@ -145,7 +147,7 @@ def figures_of(
             return _by_style(config, stories)
         case "vision":
             return _by_vision(config, stories, real)
-        case "faces" | "speech" | "camera":  # tasks.evaluation.scripted has them
+        case "faces" | "identity" | "speech" | "camera":  # tasks.evaluation.scripted has them
             return Measured({}, {})
         case "sound":
             return _by_sound(config, stories)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from models.metrics.figure import mean
 from storage.errors import ConfigError
-from tasks.evaluation.report import Report
+from tasks.evaluation.report import Model, Report
 
 _FLIPS = 9999  # random ones, where there are more than so many; else all of them
 
@@ -55,6 +55,21 @@ def compare(first: Report, second: Report) -> list[Difference]:
             f"measured by the same metrics ({_some(first)} and {_some(second)})"
         )
     return _corrected(found)
+
+
+def other_networks(first: Report, second: Report) -> list[str]:
+    """A note on each network that differs, since the values of different networks can't be compared."""
+    modules = [*first.models, *(one for one in second.models if one not in first.models)]
+    pairs = {module: (first.models.get(module), second.models.get(module)) for module in modules}
+    return [
+        f"{module} is {_named(mine)} in {first.name!r}, {_named(theirs)} in {second.name!r}: don't compare its metrics"
+        for module, (mine, theirs) in pairs.items()
+        if (mine is None) != (theirs is None) or (mine and theirs and mine.revision != theirs.revision)
+    ]
+
+
+def _named(model: Model | None) -> str:
+    return f"{model.id} ({model.revision})" if model else "missing"
 
 
 def _difference(metric: str, first: Report, second: Report) -> Difference:

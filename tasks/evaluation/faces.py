@@ -1,6 +1,6 @@
 """Metrics of the faces in the shots of stories: who should be seen, how many, how near, and dressed alike.
 
-Shapes: T shots, F faces of D numbers, R reference pictures.
+Shapes: T shots, F faces of D numbers, R reference pictures, C numbers of an identity vector.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,9 @@ import numpy as np
 
 from models.captioner.colours import NAMES
 from models.metrics import consistency, script
-from models.metrics.characters import REASONS, Cast, identity_samples, matches, occms
+from models.metrics.characters import REASONS, Cast, ensemble, identity_samples, matches, occms
 from models.metrics.figure import Floats, Measured, Samples, means_by_story
 from models.metrics.keyframes import Keyframes
-from models.metrics.networks import Vectors
 from storage.stories.story import Placed
 
 
@@ -26,6 +25,7 @@ class Shot:
     boxes_F4: Floats
     vectors_FD: Floats
     clothes_F: Floats
+    identities_FC: Floats
 
 
 def measured(
@@ -33,6 +33,7 @@ def measured(
     shots: Mapping[str, Sequence[Shot]],
     references: Mapping[tuple[str, str], Keyframes],
     same_face: float,
+    identities: bool,
 ) -> Measured:
     """The metrics of characters, of shots' sizes and of clothes.
 
@@ -41,6 +42,7 @@ def measured(
         shots: by story.
         references: (story, character) -> its photographs.
         same_face: largest distance of two faces of one person.
+        identities: whether further embedders have seen the photographs too.
     """
     every = {f"{story}/{shot.placed.number}": shot for story, some in shots.items() for shot in some}
     counts = [(len(shot.boxes_F4), len(shot.placed.shot.characters)) for shot in every.values()]
@@ -50,8 +52,7 @@ def measured(
         {name: script.size_named(shot.placed.shot.size) for name, shot in every.items()},
         {name: script.size_seen(shot.boxes_F4) for name, shot in every.items()},
     )
-    known = {key: _known(one) for key, one in references.items()}
-    known = {key: vectors_RD for key, vectors_RD in known.items() if len(vectors_RD)}
+    known = {key: some for key, one in references.items() if (some := _known(one, identities))}
     reasons = {**REASONS, **script.REASONS}
     if not known:
         nobody = "no member of the cast has a photograph with a face"
@@ -64,29 +65,49 @@ def measured(
     return means_by_story(said, samples, reasons)
 
 
-def of_pictures(vectors: Vectors) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """Boxes [F, 4], vectors [F, D] and clothes [F] of each picture's faces."""
-    ends = np.cumsum(vectors["counts"].astype(np.int64))
+def of_pictures(keyframes: Keyframes, identities: bool) -> Iterator[tuple[Floats, Floats, Floats, Floats]]:
+    """Boxes [F, 4], vectors [F, D], clothes [F] and identity vectors [F, C] of each picture's faces.
+
+    Args:
+        identities: whether further embedders have seen them; else the vectors are the identity vectors.
+    """
+    seen = keyframes.load("faces")
+    others = keyframes.load("identity") if identities else {}
+    embedders = [seen["faces"], *(rows_FC for name, rows_FC in others.items() if name != "counts")]
+    identities_FC = ensemble(embedders) if others else seen["faces"]
+    ends = np.cumsum(seen["counts"].astype(np.int64))
     for start, end in zip(np.concatenate([[0], ends[:-1]]), ends, strict=True):
-        yield vectors["boxes"][start:end], vectors["faces"][start:end], vectors["clothes"][start:end]
+        some = slice(start, end)
+        yield seen["boxes"][some], seen["faces"][some], seen["clothes"][some], identities_FC[some]
 
 
-def _known(references: Keyframes) -> Floats:
-    """[R, D] the largest face of each photograph."""
-    faces = [vectors_FD[0] for _, vectors_FD, _ in of_pictures(references.load("faces")) if len(vectors_FD)]
-    return np.stack(faces) if faces else np.zeros((0, 1), np.float32)
+@dataclass(frozen=True)
+class _Known:
+    """The largest face of each photograph of a character."""
+
+    vectors_RD: Floats
+    identities_RC: Floats
 
 
-def _cast(story: str, shots: Sequence[Shot], known: Mapping[tuple[str, str], Floats]) -> Cast:
+def _known(references: Keyframes, identities: bool) -> _Known | None:
+    faces = [
+        (vectors_FD[0], identities_FC[0])
+        for _, vectors_FD, _, identities_FC in of_pictures(references, identities)
+        if len(vectors_FD)
+    ]
+    return _Known(*(np.stack(rows) for rows in zip(*faces, strict=True))) if faces else None
+
+
+def _cast(story: str, shots: Sequence[Shot], known: Mapping[tuple[str, str], _Known]) -> Cast:
     return Cast(
-        [shot.vectors_FD for shot in shots],
+        [shot.identities_FC for shot in shots],
         [[name for name in shot.placed.shot.characters if (story, name) in known] for shot in shots],
-        {name: vectors_RD for (other, name), vectors_RD in known.items() if other == story},
+        {name: one.identities_RC for (other, name), one in known.items() if other == story},
     )
 
 
 def _appearances(
-    shots: Mapping[str, Sequence[Shot]], known: Mapping[tuple[str, str], Floats], same_face: float
+    shots: Mapping[str, Sequence[Shot]], known: Mapping[tuple[str, str], _Known], same_face: float
 ) -> Samples:
     """ "story/shot.character" of each shot in which the script has a character -> whether it is shown."""
     told = {
@@ -96,7 +117,7 @@ def _appearances(
     }
     shown = {
         (story, name): consistency.presence(
-            [shot.vectors_FD for shot in shots[story]], known[story, name][0], same_face
+            [shot.vectors_FD for shot in shots[story]], known[story, name].vectors_RD[0], same_face
         )
         for story, name in told
     }

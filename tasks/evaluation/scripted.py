@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.metrics import pictures, script
+from models.metrics import characters, pictures, script
 from models.metrics.clip import JointSpace
 from models.metrics.figure import Measured, Samples, absent, joined, means_by_story
 from models.metrics.keyframes import Keyframes, words
@@ -51,6 +51,7 @@ def measured(
     """
     stories = [one for one, _ in results]
     fitting, notes = _fitting(results, scripts)
+    faceless = [] if "faces" in looks.gone else _faceless([one.story for one, _ in fitting], scripts, references)
     parts = [
         _by_faces(looks, fitting, scripts, references, same_face, "; ".join(notes)),
         _by_angle(looks, fitting, scripts),
@@ -58,7 +59,7 @@ def measured(
         _by_speech(looks, stories, scripts),
         _by_style(looks, stories, references),
     ]
-    return joined(parts), notes
+    return joined(parts), [*notes, *faceless]
 
 
 def _fitting(
@@ -77,6 +78,19 @@ def _fitting(
     return fitting, notes
 
 
+def _faceless(
+    stories: Sequence[str], scripts: Mapping[str, Story], references: Mapping[tuple[str, str], Keyframes]
+) -> list[str]:
+    """Which characters can't be recognised, story by story."""
+    notes = []
+    for story in stories:
+        named = dict.fromkeys(name for placed in scripts[story].shots() for name in placed.shot.characters)
+        given = {name: references.get((story, name)) for name in named}
+        if lost := [name for name, one in given.items() if one is None or not len(one.load("faces")["faces"])]:
+            notes.append(f"{story!r}: {', '.join(map(repr, lost))} can't be recognised: no photograph shows the face")
+    return notes
+
+
 def _by_faces(
     looks: Looks,
     fitting: Sequence[tuple[Keyframes, Sequence[int]]],
@@ -88,12 +102,17 @@ def _by_faces(
     said = words(looks.config, "faces")
     if reason := looks.gone.get("faces") or ("" if fitting else notes or "there are no results"):
         return Measured({name: absent(what, reason) for name, what in said.items()}, {})
+    several = "identity" in looks.keys
     shots: dict[str, list[faces.Shot]] = {}
     for keyframes, rows in fitting:
-        seen = list(faces.of_pictures(keyframes.load("faces")))
+        seen = list(faces.of_pictures(keyframes, several))
         placed = scripts[keyframes.story].shots()
         shots[keyframes.story] = [faces.Shot(shot, *seen[row]) for shot, row in zip(placed, rows, strict=True)]
-    return faces.measured(said, shots, references, same_face)
+    found = faces.measured(said, shots, references, same_face, several)
+    if not (gone := looks.gone.get("identity")):
+        return found
+    lost = {name: absent(said[name], gone) for name in characters.OF_IDENTITY}
+    return Measured(found.figures | lost, {name: some for name, some in found.samples.items() if name not in lost})
 
 
 def _by_angle(

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from models.errors import ModelError
-from models.face import FaceConfig
+from models.face import DlibConfig
 from models.metrics.keyframes import Keyframes
 from models.metrics.networks import (
     OF_VIDEOS,
@@ -22,12 +22,13 @@ from models.metrics.networks import (
     CameraMetricsConfig,
     KeyframeMetricsConfig,
     Module,
+    Network,
     SoundMetricsConfig,
     Vectors,
     encoder,
 )
 from models.metrics.speech import Recogniser
-from models.vision import VisionConfig
+from models.vision import EfficientNetLite0Config
 from models.weights.checkpoint import CheckpointConfig
 from models.weights.packaged import MODELS
 from storage.errors import ConfigError, FilmError
@@ -54,7 +55,7 @@ class Looks:
     """What networks saw of some shards.
 
     Attributes:
-        models: module -> the network that looked.
+        models: module -> the network that looked; those of identity are numbered.
         gone: module -> why it could not.
         broken: shard -> why it can't be looked at.
     """
@@ -62,15 +63,15 @@ class Looks:
     def __init__(self, config: KeyframeMetricsConfig, storage: Storage, modules: Sequence[Module] = PLAIN) -> None:
         self.config, self.storage = config, storage
         self.keys: dict[Module, str] = {}
-        self.models: dict[Module, Model] = {}
+        self.models: dict[str, Model] = {}
         self.gone: dict[str, str] = {}
         self.broken: dict[str, str] = {}
         for module in modules:
-            network = config.network(module)
+            if not (networks := config.networks(module)):
+                continue
             try:
-                self.keys[module] = fingerprint("vectors", _REVISION, module, network)
-                if not isinstance(network, SoundMetricsConfig | CameraMetricsConfig):
-                    self.models[module] = _model(network)
+                self.keys[module] = fingerprint("vectors", _REVISION, module, *networks)
+                self.models |= _models(module, networks)
             except ModelError as error:
                 self.gone[module] = str(error)
 
@@ -105,7 +106,7 @@ class Looks:
 
     def count(self, shard: Shard) -> int:
         """Pictures of a shard that were looked at; 0 where there is no network."""
-        module = next((one for one in self.models if one not in OF_VIDEOS), None)
+        module = next((one for one in self.keys if one not in OF_VIDEOS), None)
         if not module:
             return 0
         return len(load(self.storage.read_bytes(self.place(shard, module)))[self.config.of_pictures(module)])
@@ -122,11 +123,22 @@ class Looks:
         return Keyframes(story, [f"{story}/{number}" for number in range(1, count + 1)], vectors)
 
 
-def _model(network: CheckpointConfig | VisionConfig | FaceConfig) -> Model:
-    if isinstance(network, CheckpointConfig):
-        return Model(id=network.source, revision=network.revision, licence=network.origin.licence)
-    packaged = MODELS["dlib-face" if network.kind == "dlib" else "efficientnet-lite0"]
-    return Model(id=network.kind, revision=network.revision, licence=packaged.licence)
+def _models(module: Module, networks: Sequence[Network]) -> dict[str, Model]:
+    if module == "identity":  # the first network is that of faces
+        return {f"identity.{place}": _model(one) for place, one in enumerate(networks[1:])}
+    (network,) = networks
+    return {} if isinstance(network, SoundMetricsConfig | CameraMetricsConfig) else {module: _model(network)}
+
+
+def _model(network: Network) -> Model:
+    match network:
+        case CheckpointConfig():
+            return Model(id=network.source, revision=network.revision, licence=network.origin.licence)
+        case DlibConfig() | EfficientNetLite0Config():
+            packaged = MODELS["dlib-face" if network.kind == "dlib" else "efficientnet-lite0"]
+            return Model(id=network.kind, revision=network.revision, licence=packaged.licence)
+        case _:
+            raise AssertionError(f"{network} is no network with weights")
 
 
 def look(

@@ -6,7 +6,7 @@ import pytest
 from models.metrics.figure import absent, mean
 from storage.errors import ConfigError
 from tasks.evaluation import report
-from tasks.evaluation.comparison import compare
+from tasks.evaluation.comparison import compare, other_networks
 
 STORIES, FRAMES = 8, 5
 NAMES = [f"story-{story}/{frame}" for story in range(STORIES) for frame in range(FRAMES)]
@@ -49,6 +49,20 @@ def test_a_real_difference_is_told_from_chance(pair):
 def test_what_has_no_samples_says_why(pair):
     fid = next(one for one in compare(*pair) if one.metric == "fid")
     assert (fid.n, fid.p, fid.reason) == (0, None, "no weights")
+
+
+def test_networks_that_differ_are_named(pair):
+    def by(one, **networks):
+        models = {module: report.Model(id=id, revision=f"{id} 1", licence="MIT") for module, id in networks.items()}
+        return one.model_copy(update={"models": models})
+
+    first, second = pair
+    assert other_networks(by(first, faces="dlib"), by(second, faces="dlib")) == []
+    first, second = by(first, faces="dlib", clip="l14"), by(second, faces="dlib", clip="b32", **{"identity.0": "farl"})
+    assert other_networks(first, second) == [
+        "clip is l14 (l14 1) in 'ours', b32 (b32 1) in 'theirs': don't compare its metrics",
+        "identity.0 is missing in 'ours', farl (farl 1) in 'theirs': don't compare its metrics",
+    ]
 
 
 def test_only_samples_of_both_are_compared(pair):

@@ -5,6 +5,7 @@ import pytest
 
 from models.captioner.colours import NAMES
 from models.metrics import script
+from models.metrics.characters import OF_IDENTITY
 from models.metrics.keyframes import Keyframes, words
 from models.metrics.networks import KeyframeMetricsConfig
 from storage.root import Storage
@@ -55,7 +56,7 @@ REFERENCES = {("a", name): keyframes(f"a/{name}", [[face(name, 0)], [face(name, 
 
 @pytest.fixture
 def looks(tmp_path):
-    return Looks(KeyframeMetricsConfig(), Storage(str(tmp_path)), ("faces",))
+    return looks_of_one(tmp_path)
 
 
 def everything(looks, pictures, clips=None, stories=None):
@@ -66,6 +67,39 @@ def everything(looks, pictures, clips=None, stories=None):
 def measured(looks, pictures, clips=None, stories=None):
     found, _ = everything(looks, pictures, clips, stories)
     return {name: found.figures[name] for name in words(looks.config, "faces")}
+
+
+def test_cids_takes_the_mean_of_several_embedders_and_the_other_metrics_the_first(tmp_path):
+    config = KeyframeMetricsConfig.model_validate({"identity": [{"kind": "efficientnet_lite0"}]})
+    looks = Looks(config, Storage(str(tmp_path)), ("faces", "identity"))
+    assert list(looks.models) == ["faces", "identity.0"]
+
+    def told(one, sees):
+        """The same, with a second embedder that sees `sees` of each person's vector."""
+        faces = one.load("faces")
+        others = {"counts": faces["counts"], "0": faces["faces"] @ sees}
+        return Keyframes(one.story, one.ids, lambda module: others if module == "identity" else one.load(module))
+
+    def found(sees):
+        references = {key: told(one, sees) for key, one in REFERENCES.items()}
+        results = [(told(keyframes("a", shown()), sees), [1] * SHOTS)]
+        return scripted.measured(looks, results, {"a": STORY}, references, 0.8)[0]
+
+    alone, alike, blind = measured(looks_of_one(tmp_path), shown()), found(np.eye(4)), found(np.ones((4, 4)))
+    for name, figure in alone.items():
+        assert alike.figures[name].value == pytest.approx(figure.value, abs=1e-6)
+    ones = blind.samples["cids_cross"]["a/Ann"]
+    assert ones == pytest.approx((alone["cids_cross"].value + 1) / 2, abs=1e-6)
+    assert blind.samples["lt_script"] == alike.samples["lt_script"]
+    looks.gone["identity"] = "Fetch it"
+    lost = found(np.eye(4))
+    assert {name for name, one in lost.figures.items() if one.reason == "Fetch it"} == set(OF_IDENTITY)
+    assert not lost.samples.keys() & set(OF_IDENTITY)
+    assert lost.figures["clothes"].value == alone["clothes"].value
+
+
+def looks_of_one(folder):
+    return Looks(KeyframeMetricsConfig(), Storage(str(folder)), ("faces",))
 
 
 def exchanged(pictures):
@@ -123,6 +157,11 @@ def test_samples_have_names_by_which_two_reports_are_paired(looks):
     assert names["relative_size"] == ["a"]
     assert sorted(names["lt_script"]) == sorted(f"{shot}.{who}" for shot in shots for who in WHO)
     assert notes == []
+    others = {("a", "Bob"): keyframes("a/Bob", [[]])}
+    results = [(keyframes("a", shown()), [1] * SHOTS)]
+    for given, lost in (({}, "'Ann', 'Bob'"), (REFERENCES | others, "'Bob'")):
+        _, notes = scripted.measured(looks, results, {"a": STORY}, given, 0.8)
+        assert notes == [f"'a': {lost} can't be recognised: no photograph shows the face"]
     for metric, samples in found.samples.items():
         assert found.figures[metric].value == pytest.approx(np.mean(list(samples.values())))
 
