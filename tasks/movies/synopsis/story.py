@@ -118,9 +118,11 @@ def story_of(text: str, title: str, keyframes: int | None = None, verbatim: bool
     for of_scene in _scenes(sentences):
         shots: list[Shot] = []
         for sentence in of_scene:
-            sure, size = _size(sentence, establishing=not shots and sentence.place not in known)
+            frames = next(counts)
+            empty = seen_at.get(sentence.place, "") if frames > 1 and not shots else ""
+            sure, size = _size(sentence, establishing=not (shots or empty or sentence.place in known))
             known.add(sentence.place)
-            made = _shots(sentence, size, next(counts), "" if shots else seen_at.get(sentence.place, ""), verbatim)
+            made = _shots(sentence, size, frames, empty, verbatim)
             unsure += [] if sure else [number + 1]
             number += len(made)
             shots += made
@@ -313,17 +315,17 @@ def _size(sentence: _Sentence, establishing: bool) -> tuple[bool, str]:
     return (True, "wide shot") if establishing else (False, "medium shot")
 
 
-def _shots(sentence: _Sentence, size: str, count: int, place: str, verbatim: bool) -> list[Shot]:
+def _shots(sentence: _Sentence, size: str, count: int, empty: str, verbatim: bool) -> list[Shot]:
     """As many shots of a sentence as it has keyframes: the sentence first, then its people, then the sentence nearer.
 
     A sentence without people stays far. The narrator speaks the sentence, unless somebody in it does.
 
     Args:
-        place: what is seen of the place before anybody comes, "" for nothing.
+        empty: what is seen of the place before anybody comes, "" for nothing.
     """
     lines, people = tuple(sentence.lines) or (Line(text=sentence.text),), sentence.people
     shots = [Shot(characters=people, size=size, plots=(sentence.text,), lines=lines)]
-    before = [Shot(size="very wide shot", plots=(place,))] if place and count > 1 else []
+    before = [Shot(size="very wide shot", plots=(empty,))] if empty else []
     near = [Shot(characters=(name,), size="close-up", plots=(NEAR.format(w=name),)) for name in people]
     shots += near[: count - 1 - len(before)] if not verbatim else []
     for number in range(1, count - len(before) - len(shots) + 1):

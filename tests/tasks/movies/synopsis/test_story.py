@@ -147,6 +147,12 @@ def test_more_keyframes_repeat_sentences_or_show_people_and_never_change_a_sente
     assert rain == ["wide shot", "very wide shot", "wide shot"]
 
 
+def test_a_place_that_was_shown_empty_needs_no_wide_shot_of_people():
+    for keyframes, sizes in ((1, ["wide shot"]), (2, ["very wide shot", "medium shot"])):
+        story = story_of("Ada walks along the beach.", "x", keyframes=keyframes).story
+        assert [placed.shot.size for placed in story.shots()] == sizes
+
+
 @pytest.mark.parametrize(("text", "keyframes"), [("", None), ("\n \n", None), ("# Title only\n", None), (LIGHT, 3)])
 def test_no_sentence_and_too_few_keyframes_are_told(text, keyframes):
     with pytest.raises(ConfigError, match="sentence"):
