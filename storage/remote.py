@@ -102,7 +102,7 @@ def arrow(uri: str, patient: bool = False) -> "tuple[FileSystem, str]":
     if scheme != "az":
         filesystem, path = FileSystem.from_uri(uri)
         if patient and isinstance(filesystem, S3FileSystem):
-            given: Any = filesystem.__reduce__()[1]  # no option of a URI is about retries
+            given: Any = filesystem.__reduce__()[1]  # its options; none of a URI's is about retries
             filesystem = S3FileSystem(**given[0], retry_strategy=AwsDefaultS3RetryStrategy(max_attempts=_TRIES))
         return filesystem, str(path)
     account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME")
