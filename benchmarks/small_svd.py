@@ -73,8 +73,8 @@ def drawn(seconds: float) -> Iterator[Tensor]:
 def pictures(film: int, seconds: Sequence[float], size: tuple[int, int]) -> list[NDArray[np.uint8]]:
     """Frames of a drawn film at any size; none is drawn smaller than 96 pixels."""
     scale = max(1.0, 96 / min(size))
-    drawn_size = tuple(2 * round(side * scale / 2) for side in size)
-    frames = draw_frames(film, seconds, size=drawn_size)
+    width, height = (2 * round(side * scale / 2) for side in size)
+    frames = draw_frames(film, seconds, size=(width, height))
     return [cv2.resize(np.asarray(frame), size, interpolation=cv2.INTER_AREA).astype(np.uint8) for frame in frames]
 
 
@@ -181,7 +181,7 @@ def steps(optimizer: torch.optim.Optimizer, seconds: float) -> Iterator[tuple[in
 
 def advance(loss: Tensor, optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]) -> float:
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(parameters, 1)
     optimizer.step()
     return loss.item()
