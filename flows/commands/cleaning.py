@@ -39,11 +39,13 @@ class Found:
 def clean(storage: Storage) -> Found:
     """Removes what runs made, and returns it; call it again if it was interrupted. Raises what `look` raises."""
     found = look(storage)
-    for rel in found.others:
-        storage.delete_file(rel)
-    for rel in found.made:  # unless it was changed meanwhile
-        storage.record.remove(rel)
-    storage.delete_empty(found.folders)
+    try:
+        for rel in found.others:
+            storage.delete_file(rel)
+        for rel in found.made:  # unless it was changed meanwhile
+            storage.record.remove(rel)
+    finally:  # the next time nobody would know whose the empty ones are
+        storage.delete_empty(found.folders)
     storage.record.end()
     return found
 

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from storage.errors import StorageError
 from storage.fingerprint import fingerprint
 from storage.layout import HOME
 from storage.root import Storage
@@ -28,15 +29,26 @@ def is_inside(storage: Storage) -> bool:
 
 
 def make(storage: Storage) -> Path:
-    """Creates the folder if it is missing and returns its path."""
+    """Creates the folder if it is missing and returns its path.
+
+    Raises:
+        StorageError: a link is at the place of one of its files; what it leads to is a user's and would be overwritten.
+    """
     place = home(storage)
     if storage.is_local and place == Path(storage.uri) / HOME and not is_inside(storage):
         storage.write_bytes(_OWNER, storage.record.id.encode())
     place.mkdir(parents=True, exist_ok=True)
+    links = [
+        path for path in place.iterdir() if path.is_symlink() and (_OURS.fullmatch(path.name) or path.name == "storage")
+    ]
+    if links:
+        raise StorageError(
+            f"{str(links[0])!r} is in the way: it is a link, and what it leads to would be overwritten; remove it"
+        )
     return place
 
 
 def files(storage: Storage) -> list[str]:
     """Paths of the files in it that are not in the record: those that Prefect and runs write; the lock is last."""
     names = filter(_OURS.fullmatch, storage.walk(HOME)) if is_inside(storage) else ()
-    return [f"{HOME}/{name}" for name in sorted(names, key="lock".__eq__)]
+    return [rel for name in sorted(names, key="lock".__eq__) if not storage.is_link(rel := f"{HOME}/{name}")]

@@ -1,10 +1,10 @@
 """Forks a child for each film that storage.decoding.child orders: `python -m storage.decoding.server <socket>`.
 
-The server has imported all that decoding needs, and has no threads. An order is one byte with three files (a socket for
-the answer, standard error, and an unnamed file for the pictures), then a line of JSON: path, folder, config. The child
-answers with one line of JSON and, if all went well, the keyframes' numbers as an Arrow stream; then the server tells
-its exit code. Both end when their caller does. Where the system offers it, the child can open no other file than the
-film, and has no network (storage.decoding.confined).
+The server has decoded a film of its own, so that all that decoding needs is imported and prepared; it has no threads.
+An order is one byte with three files (a socket for the answer, standard error, and an unnamed file for the pictures),
+then a line of JSON: path, folder, config. The child answers with one line of JSON and, if all went well, the
+keyframes' numbers as an Arrow stream; then the server tells its exit code. Both end when their caller does. Where the
+system offers it, the child can open no other file than the film, and has no network (storage.decoding.confined).
 """
 
 import contextlib
@@ -21,26 +21,25 @@ import sys
 import threading
 import traceback
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, NoReturn
 
 import pyarrow as pa
 
 from storage.decoding import confined
+from storage.decoding.container import SMALLEST_SIDE
 from storage.decoding.decode import KeyframesConfig, decode_film
 from storage.errors import FilmError
 
 _GIB = 1 << 30
 _GRACE = 5  # seconds of CPU time from the signal to the end
-_USED = ("av", "av.filter", "av.video.reformatter", "cv2", "PIL.WebPImagePlugin", "scenedetect.detectors")
-"""Modules that decoding imports where it needs them."""
 
 
 def serve(place: int) -> None:
     """Forks a child for each film that is ordered, tells how it ended, and ends it when the caller is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller, which is gone then
     confined.leave_network()
-    for name in _USED:
-        __import__(name)
+    _prepare()
     gc.freeze()
     with socket.socket(fileno=place) as orders, orders.makefile("rb") as lines:
         while True:
@@ -63,6 +62,24 @@ def serve(place: int) -> None:
             os.close(running)
             with contextlib.suppress(BrokenPipeError):
                 orders.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+
+
+def _prepare() -> None:
+    """Decodes a small film: what libraries import and set up when they are first used, each child would pay for."""
+    import av
+    import scenedetect.detectors  # noqa: F401 - of films with cuts
+
+    with contextlib.suppress(OSError), TemporaryDirectory(prefix="moviedreamer-") as folder:
+        path = Path(folder) / "film.avi"
+        with av.open(str(path), "w") as film:
+            stream = film.add_stream("mpeg4", rate=1)
+            stream.width = stream.height = SMALLEST_SIDE
+            for number in range(3):
+                frame = av.VideoFrame(SMALLEST_SIDE, SMALLEST_SIDE, "yuv420p")
+                frame.pts = number
+                film.mux(stream.encode(frame))
+            film.mux(stream.encode())
+        decode_film(path, KeyframesConfig()).close()
 
 
 def _decode(order: bytes, caller: socket.socket, errors: int, spool: int) -> NoReturn:

@@ -16,7 +16,7 @@ from flows.server import home
 from flows.server.lock import alone
 from storage import layout
 from storage.claim import claim
-from storage.errors import ConfigError
+from storage.errors import ConfigError, StorageError
 from storage.layout import RECORD
 from storage.root import Storage
 from storage.tables.batches import Batches
@@ -239,6 +239,37 @@ def test_a_place_that_is_not_there_or_no_storage_is_told_and_not_made_one(tmp_pa
     ran = CliRunner().invoke(app, ["clean", *options, "--storage", str(tmp_path / "empty")])
     assert ran.exit_code == 0
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["lock", "server.log", "prefect.db", "whole"])
+def test_a_link_among_prefect_s_files_is_named_and_what_it_leads_to_stays(tmp_path: Path, name: str) -> None:
+    storage, diary = _filled(tmp_path / "storage"), tmp_path / "diary.txt"
+    diary.write_text("mine")
+    link = tmp_path / "storage/.prefect" / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(diary)
+    with pytest.raises(StorageError, match=f"{name}' is in the way: it is a link"), alone(storage):
+        pass
+    clean(storage)
+    assert (diary.read_text(), link.readlink()) == ("mine", diary)
+
+
+def test_a_file_that_cannot_be_removed_leaves_no_empty_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = _filled(tmp_path)
+    stuck = f"movies/{ID}/movie.mp4"
+    delete = Storage.delete_file
+
+    def may_not(self: Storage, rel: str) -> None:
+        if rel == stuck:
+            raise StorageError("not permitted")
+        delete(self, rel)
+
+    monkeypatch.setattr(Storage, "delete_file", may_not)
+    with pytest.raises(StorageError, match="not permitted"):
+        clean(storage)
+    monkeypatch.undo()
+    assert clean(Storage(storage.uri)).left == ()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_fills_while_it_is_removed_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

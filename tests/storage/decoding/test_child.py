@@ -160,6 +160,20 @@ def test_one_server_without_threads_serves_all_films_and_one_that_ends_is_replac
     assert (child._idle, another.alive) == ([], False)
 
 
+@pytest.mark.skipif(not LINUX, reason="needs /proc")
+def test_a_film_pays_for_no_imports(clip):
+    code = (
+        "import os, sys; from storage.decoding import server; server._prepare(); before = set(sys.modules);"
+        "from storage.decoding.decode import KeyframesConfig, decode_film;"
+        "decode_film(sys.argv[1], KeyframesConfig(width=448, height=256)).close();"
+        "print(set(sys.modules) - before, len(os.listdir('/proc/self/task')))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(clip)], env=child._environment(), check=True, capture_output=True, text=True
+    )
+    assert ran.stdout == "set() 1\n"
+
+
 def test_films_decoded_at_the_same_time_have_a_server_each():
     child.end_servers()
     with child._server() as one, child._server() as other:
