@@ -169,8 +169,8 @@ class Files:
     def read_bytes(self, rel: str) -> bytes:
         """Raises StorageError when `rel` is not there."""
         filesystem, path = self._at(rel)
-        with guarded("read", self.url(rel)), filesystem.open_input_file(path) as file:
-            return bytes(file.read())
+        with guarded("read", self.url(rel)), filesystem.open_input_stream(path, compression=None) as file:
+            return bytes(file.read())  # of Google's, the other kind of file keeps Python's lock while it waits
 
     def open(self, rel: str) -> "NativeFile":
         """The file at `rel` for random access. It isn't mapped: mapped pages count as the process's memory.
