@@ -23,7 +23,7 @@ _SYNC, _TS_SIZES = 0x47, (188, 192, 204)  # first byte of a transport packet; by
 _IN_STEP = 0.9  # share of the packets that begin so
 _UNIT, _COPY_BITS = 6144, 0xC0  # bytes that AACS encrypts at a time; what its first packet says of copies
 _SAMPLE_AES = 0xDB  # stream type of H.264
-_PES_OF_PICTURES = re.compile(rb"\x00\x00\x01[\xe0-\xef]..([\x80-\xbf])", re.DOTALL)
+_PES_OF_PICTURES = re.compile(rb"\x00\x00\x01\xba.{10}\x00\x00\x01[\xe0-\xef]..([\x80-\xbf])", re.DOTALL)  # in a pack
 _SLICES = {"h264": frozenset((1, 5)), "hevc": frozenset((*range(10), *range(16, 22)))}  # types of units
 _NOISY_BITS, _FEWEST_BITS = (
     0.35,

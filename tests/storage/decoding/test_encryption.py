@@ -157,6 +157,13 @@ def test_a_dvd(tmp_path, ffmpeg):
     assert is_encrypted(changed(path, data), "CSS")
 
 
+def test_h264_with_lengths_in_a_program_stream_is_no_dvd_s(tmp_path, ffmpeg):
+    mov = ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x180:r=10:d=4", *X264, tmp_path / "film.mov")
+    path = ffmpeg("-i", mov, "-c", "copy", tmp_path / "film.vob")  # no player shows it
+    with pytest.raises(FilmError, match=r"^(?!encrypted)"):
+        decode_film(path, SMALL)
+
+
 def test_windows_media(tmp_path, ffmpeg):
     path = ffmpeg(*SOURCE, "-c:v", "wmv2", "-q:v", 4, tmp_path / "film.wmv")
     data = bytearray(path.read_bytes())
