@@ -185,11 +185,12 @@ def read_bytes(source: str) -> bytes:
 
 
 @contextmanager
-def fetched(source: str, folder: Path = Path()) -> Iterator[Path]:
+def fetched(source: str, folder: Path = Path(), patient: bool = False) -> Iterator[Path]:
     """A local file to read a film from: itself, or a copy that lasts as long as the block.
 
     Args:
         folder: from where relative paths start.
+        patient: whether an outage of its object store may take PATIENCE, as for a film that was read before.
 
     Raises:
         FilmError: missing, unreadable, unreachable.
@@ -201,7 +202,7 @@ def fetched(source: str, folder: Path = Path()) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f"{_copies()}{os.getpid()}-") as place:
         copy = Path(place) / (PurePosixPath(split(address(source))[1]).name or "film")
         with _explained(source):
-            filesystem, path = _opened(source, patient=True)
+            filesystem, path = _opened(source, patient)
             filesystem.get_file(path, str(copy))
         yield copy
 

@@ -74,7 +74,7 @@ def _decoded(film: FilmSource, config: KeyframesConfig, folder: Path) -> Iterato
         with keyframes_of(drawn, config) as decoded:
             yield decoded
     else:
-        with fetched(film.source, folder) as path, decode_in_child(path, config) as decoded:
+        with fetched(film.source, folder, patient=True) as path, decode_in_child(path, config) as decoded:
             yield decoded
 
 

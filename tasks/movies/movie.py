@@ -149,7 +149,7 @@ def _local(source: str) -> Iterator[tuple[Path | None, str]]:
         path, lost = None, ""
         if source:
             try:
-                path = stack.enter_context(fetched(source))
+                path = stack.enter_context(fetched(source, patient=True))
             except FilmError as error:
                 lost = error.detail
         yield path, lost
