@@ -1,13 +1,11 @@
 """Does the anchor of section 3.5 keep quality when a clip is extended?
 
-    python benchmarks/anchor.py FOLDER [--extensions 4] [--keyframes 5] [--plot anchor.png] [--sheet sheet.png]
+    python benchmarks/anchor.py [FOLDER] [--extensions 4] [--keyframes 10] [--plot anchor.png] [--sheet sheet.png]
                                 [--width 1024 --height 576 --frames 25 --rate 8 --steps 25 --guidance 3]
-                                [--precision fp16] [--variant fp16]
+                                [--precision fp16] [--variant fp16] [--minutes 12]
 
-FOLDER is Stable Video Diffusion in diffusers' layout, or its hub id. A small one can be trained in minutes:
-
-    python benchmarks/small_svd.py FOLDER
-    python benchmarks/anchor.py FOLDER --width 112 --height 64 --frames 5 --rate 4 --precision fp32 --variant ""
+FOLDER is Stable Video Diffusion in diffusers' layout, or its hub id. Without it, a small one is trained for some
+minutes (small_svd.py) and kept in out-small-svd, and its own sizes are the defaults.
 
 Clips of drawn keyframes go on from their last frame, with the CLIP feature of the first keyframe (the anchor) and with
 that of the last frame. For each part of a clip: the cosine of its frames' EfficientNet features with the keyframe's,
@@ -27,22 +25,24 @@ import numpy as np
 import torch
 from einops import rearrange
 from numpy.typing import NDArray
-from small_svd import pictures
+from small_svd import SETTINGS, pictures, train
 
 from models.animator import Clip, SvdConfig, build
 from models.vision import EfficientNetLite0Config
 from models.vision.efficientnet_lite0 import EfficientNetLite0
 
 Image = NDArray[np.uint8]
+SMALL = Path("out-small-svd")
 SECOND = 20  # of the films, whose keyframes are animated
 
 
 def main() -> None:
     """Prints both figures for each part with and without the anchor, and the last part's as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder")
+    parser.add_argument("folder", nargs="?")
     parser.add_argument("--extensions", type=int, default=4)
-    parser.add_argument("--keyframes", type=int, default=5)
+    parser.add_argument("--keyframes", type=int, default=10)
+    parser.add_argument("--minutes", type=float, default=12)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--sheet", type=Path)
     for name, value in (("width", 1024), ("height", 576), ("frames", 25), ("rate", 8), ("steps", 25)):
@@ -51,6 +51,11 @@ def main() -> None:
     parser.add_argument("--precision", default="fp16")
     parser.add_argument("--variant", default="fp16")
     args = parser.parse_args()
+    if args.folder is None:
+        parser.set_defaults(folder=str(SMALL), precision="fp32", variant="", **SETTINGS)
+        args = parser.parse_args()
+        if not SMALL.exists():
+            train(SMALL, 60 * args.minutes)
     names = ("width", "height", "frames", "rate", "steps", "guidance", "precision", "variant")
     config = SvdConfig(source=args.folder, **{name: getattr(args, name) for name in names})
     size = args.width, args.height

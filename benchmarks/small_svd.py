@@ -1,14 +1,11 @@
-"""A small Stable Video Diffusion that was trained on drawn films for some minutes, for benchmarks/anchor.py.
+"""A small Stable Video Diffusion that is trained on drawn films for some minutes, for anchor.py.
 
-    python benchmarks/small_svd.py FOLDER [--minutes 15]
-
-All parts are of the real classes and FOLDER has diffusers' layout. First the VAE learns 112x64 pictures, then the U-Net
-learns clips of five frames a quarter of a second apart, together with the CLIP encoder, by the loss of Stable Video
-Diffusion: noise levels of EDM, a noisy first frame as latent, and its clean feature. One clip in five lacks the latent,
-one in ten both.
+All parts are of the real classes and the folder has diffusers' layout. First the VAE learns 112x64 pictures, then the
+U-Net learns clips of five frames a quarter of a second apart, together with the CLIP encoder, by the loss of Stable
+Video Diffusion: noise levels of EDM, a noisy first frame as latent, and its clean feature. One clip in five lacks the
+latent, one in ten both.
 """
 
-import argparse
 import itertools
 import time
 from collections.abc import Iterator, Sequence
@@ -33,20 +30,14 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWi
 from drawn.film import draw_frames
 
 WIDTH, HEIGHT, FRAMES, RATE, MOTION = 112, 64, 5, 4, 127
-FILMS = range(1000, 1100)  # benchmarks/anchor.py draws others
+SETTINGS = {"width": WIDTH, "height": HEIGHT, "frames": FRAMES, "rate": RATE, "guidance": 1.5, "steps": 10}
+"""Of its animator."""
+FILMS = range(1000, 1100)  # anchor.py draws others
 OF_A_FILM = 6  # clips
 CUT = 0.16  # mean difference of neighbouring frames, in -1..1, from which on the film has been cut
 DRAWN = 0.25  # share of the time for drawing
 VAE = 0.3  # share for the VAE
 BATCH = 4
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=15)
-    args = parser.parse_args()
-    train(args.folder, 60 * args.minutes)
 
 
 def train(folder: Path, seconds: float) -> None:
@@ -194,7 +185,3 @@ def advance(loss: Tensor, optimizer: torch.optim.Optimizer, parameters: list[tor
     torch.nn.utils.clip_grad_norm_(parameters, 1)
     optimizer.step()
     return loss.item()
-
-
-if __name__ == "__main__":
-    main()
