@@ -3,7 +3,7 @@
     python benchmarks/night.py [--stories 17] [--kills 10] [--seed 0]
 
 Beside the good stories there are one that is malformed, one whose photograph is missing, and one that ends its worker.
-First the deployment of prefect.yaml renders them on a real server and worker, every minute instead of every night,
+First the deployment of prefect.yaml renders them on a real server and worker, every two minutes instead of every night,
 until two scheduled runs have ended: the first makes all movies, the second must make nothing. Then `moviedreamer
 render` makes them in a new storage; at random moments its processes are killed and it is run again. In the end each
 file beside each movie must have the same bytes in both storages. The models are those of this repository; clips are
@@ -21,15 +21,15 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from prefect import flow
-from stack import free_port, until
+from stack import free_port
 
 from flows.cli import app
 from flows.run import References
@@ -47,6 +47,7 @@ SMALL = (
 )  # fmt: skip
 LINES = 2  # keyframes of a good story
 IN_FLIGHT = 2  # pieces: one in each pool
+LIMIT = 3600.0  # seconds for a run
 _LOG = "NIGHT_LOG"
 _REAL = {stage: getattr(work, stage) for stage in STAGES}
 
@@ -125,9 +126,9 @@ def scheduled(folder: Path) -> None:
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "benchmarks")]),
         _LOG: str(log),
     }
-    (folder / "prefect.yaml").write_text(yaml.safe_dump(every_minute()))
+    (folder / "prefect.yaml").write_text(yaml.safe_dump(often()))
     with running(environment, "server", "start", "--port", str(port)):
-        until(lambda: answers(environment), "the Prefect server")
+        wait_for(lambda: call(environment, "/health"), "the Prefect server")
         for command in (
             ("work-pool", "create", "laptop", "--type", "process"),
             ("--no-prompt", "deploy", "--prefect-file", str(folder / "prefect.yaml"), "--all"),
@@ -137,7 +138,7 @@ def scheduled(folder: Path) -> None:
             before: dict[Path, int] = {}
             for number in (1, 2):
                 began = time.monotonic()
-                until(partial(completed, environment, number), f"scheduled run {number}", 3600)
+                wait_for(partial(completed, environment, number), f"scheduled run {number}")
                 made = files(folder / "out")
                 entries = [json.loads(path.read_text()) for path in (folder / "out/stories/queue").glob("*.json")]
                 states = Counter(entry["state"] for entry in entries)
@@ -151,13 +152,13 @@ def scheduled(folder: Path) -> None:
                 before = made
             (deployment,) = call(environment, "/deployments/filter", {})
             call(environment, f"/deployments/{deployment['id']}/pause_deployment", {})
-            until(lambda: not active(environment), "the end of the third run")
+            wait_for(lambda: not active(environment), "the end of the third run")
             for entry in entries:
                 if entry["state"] == "failed":
                     print(f"  {Path(entry['source']).name}: {' '.join(entry['error'].split())[:160]}")
 
 
-def every_minute() -> dict[str, Any]:
+def often() -> dict[str, Any]:
     """prefect.yaml with the deployment of the queue alone, for `night`."""
     file = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())
     (queue,) = [
@@ -167,7 +168,7 @@ def every_minute() -> dict[str, Any]:
     (schedule,) = queue["schedules"]
     parameters = queue["parameters"] | {"overrides": [*queue["parameters"]["overrides"], *SMALL]}
     queue |= {"entrypoint": "night.night", "parameters": parameters}
-    queue |= {"schedules": [schedule | {"cron": "* * * * *", "active": True}]}
+    queue |= {"schedules": [schedule | {"cron": "*/2 * * * *", "active": True}]}
     return {name: file[name] for name in ("name", "build", "push", "pull")} | {"deployments": [queue]}
 
 
@@ -194,12 +195,15 @@ def call(environment: dict[str, str], path: str, body: Any = None) -> Any:
         return json.loads(answer.read() or b"null")
 
 
-def answers(environment: dict[str, str]) -> bool:
-    try:
-        call(environment, "/health")
-    except OSError:
-        return False
-    return True
+def wait_for(ready: Callable[[], object], what: str) -> None:
+    """Asks now and then; a server that starts or is busy may not answer."""
+    began = time.monotonic()
+    while time.monotonic() - began < LIMIT:
+        with suppress(OSError):
+            if ready():
+                return
+        time.sleep(2)
+    raise TimeoutError(f"{what}: not within {LIMIT:g} s")
 
 
 def completed(environment: dict[str, str], count: int) -> bool:
