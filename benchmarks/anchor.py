@@ -2,7 +2,7 @@
 
     python benchmarks/anchor.py [FOLDER] [--extensions 4] [--keyframes 10] [--plot anchor.png] [--sheet sheet.png]
                                 [--width 1024 --height 576 --frames 25 --rate 8 --steps 25 --guidance 3]
-                                [--precision fp16] [--variant fp16] [--minutes 12]
+                                [--precision fp16] [--variant fp16] [--minutes 30]
 
 FOLDER is Stable Video Diffusion in diffusers' layout, or its hub id. Without it, a small one is trained for some
 minutes (small_svd.py) and kept in out-small-svd, and its own sizes are the defaults.
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--extensions", type=int, default=4)
     parser.add_argument("--keyframes", type=int, default=10)
-    parser.add_argument("--minutes", type=float, default=12)
+    parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--sheet", type=Path)
     for name, value in (("width", 1024), ("height", 576), ("frames", 25), ("rate", 8), ("steps", 25)):
