@@ -13,17 +13,21 @@ hardly changes:
 - bare copy: the same without encoding, of all clips
 
 Memory is the peak of this process above its start, with the whole of the largest program that it called before the
-bare runs.
+bare runs. The system counts what a program had of this process before it began, so programs are looked at while they
+run.
 """
 
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
+import threading
 import wave
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -63,7 +67,9 @@ def measure(folder: Path, args: argparse.Namespace) -> None:
     clips, flash = write_clips(folder, args)
     seconds = sum(frames_of(clip) for clip in clips) / args.fps
     print(f"{len(clips)} clips, {seconds / 60:.1f} minutes, flash at {flash:.3f} s", flush=True)
-    start = memory(resource.RUSAGE_SELF)
+    programs = Programs()
+    programs.start()
+    start = memory()
     began = cpu_seconds()
     sound = write_sound(folder, seconds, flash)
     sounded = cpu_seconds()
@@ -72,7 +78,8 @@ def measure(folder: Path, args: argparse.Namespace) -> None:
     chapters = [Chapter(at, f"Scene {number}") for number, at in enumerate(np.arange(0, seconds, SCENE).tolist(), 1)]
     assemble(movie, clips, About("A long movie"), sound, [Subtitles("Lines", "en", words)], chapters)
     ended = cpu_seconds()
-    above = memory(resource.RUSAGE_SELF) - start + memory(resource.RUSAGE_CHILDREN)
+    programs.ended.set()
+    above = memory() - start + programs.largest
     shown, heard = flash_of(movie, flash), beep_of(movie, flash)
     print(
         f"CPU: sound {sounded - began:.1f} s, movie {ended - sounded:.1f} s; {above:.0f} MB above the start; "
@@ -187,9 +194,28 @@ def cpu_seconds() -> float:
     return used.user + used.system + used.children_user + used.children_system
 
 
-def memory(who: int) -> float:
-    """Peak in MB."""
-    return resource.getrusage(who).ru_maxrss / 1000
+def memory() -> float:
+    """Peak of this process in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+class Programs(threading.Thread):
+    """Looks at the programs that this process runs; `largest` is the highest peak of one, in MB."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.ended = threading.Event()
+        self.largest = 0.0
+
+    def run(self) -> None:
+        mine = Path("/proc/self/exe").readlink()
+        while not self.ended.wait(0.1):
+            for listed in Path("/proc/self/task").glob("*/children"):
+                with suppress(OSError, ValueError):
+                    for child in listed.read_text().split():
+                        if Path(f"/proc/{child}/exe").readlink() != mine:
+                            (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{child}/status").read_text())
+                            self.largest = max(self.largest, int(peak) / 1000)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def main() -> None:
         folder = Path(name)
         write_stories(folder / "stories", args.stories)
         scheduled(folder)
-        print(told(killed(folder, folder / "out", args.kills, args.seed)))
+        print(told(killed(folder, args.kills, args.seed)))
 
 
 def write_stories(folder: Path, good: int) -> None:
@@ -115,7 +115,7 @@ def night(recipe: str, storage: str, overrides: Sequence[str]) -> References:
 
 def scheduled(folder: Path) -> None:
     """Two runs by schedule of the stories in folder/stories into folder/out; prints what each made."""
-    port, log = free_port(), folder / "scheduled.log"
+    port, log = free_port(), folder / "out.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "RAY_"))} | {
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
@@ -229,15 +229,15 @@ def files(storage: Path) -> dict[Path, int]:
     }
 
 
-def killed(folder: Path, whole: Path, kills: int, seed: int = 0) -> dict[str, int]:
-    """Renders folder/stories again, killed so often, and compares with the movies in `whole`."""
+def killed(folder: Path, kills: int, seed: int = 0) -> dict[str, int]:
+    """Renders folder/stories again, killed so often, and compares the movies with those in folder/out."""
     storage, log, draw = folder / "killed", folder / "killed.log", random.Random(seed)
-    total = len({path.name for part in ("pieces", "movies") for path in (whole / part).rglob("*")})
+    total = len(set(begun(folder / "out.log")))
     done = 0
     while done < kills:
         process = rendering(folder, storage, log)
         left = max(1, total - len(set(begun(log))))
-        goal = len(begun(log)) + draw.randint(0, max(1, 2 * left // (kills - done + 1)))
+        goal = len(begun(log)) + draw.randint(0, max(1, 2 * left // (kills - done + 2)))
         while len(begun(log)) < goal and process.poll() is None:
             time.sleep(0.05)
         time.sleep(draw.uniform(0, 1))
@@ -250,7 +250,7 @@ def killed(folder: Path, whole: Path, kills: int, seed: int = 0) -> dict[str, in
     assert rendering(folder, storage, log).wait() == 1  # three stories cannot be rendered
     report = json.loads((storage / "stories/report.json").read_text())["stories"]
     states = Counter(one["state"] for one in report)
-    one, other = (movies(place) for place in (whole, storage))
+    one, other = (movies(place) for place in (folder / "out", storage))
     lines = begun(log)
     return {
         "movies": states["done"],

@@ -14,6 +14,6 @@ def test_a_killed_batch_makes_the_same_movies_and_next_to_nothing_twice(
 
     night.write_stories(tmp_path / "stories", 2)
     assert night.rendering(tmp_path, tmp_path / "out", tmp_path / "out.log").wait() == 1  # three are bad
-    found = night.killed(tmp_path, tmp_path / "out", kills=2)
+    found = night.killed(tmp_path, kills=2)
     assert (found["movies"], found["reports"], found["kills"], found["different"]) == (2, 3, 2, 0)
     assert found["begun_twice"] <= night.IN_FLIGHT * found["kills"]
