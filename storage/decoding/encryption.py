@@ -25,6 +25,7 @@ _SAMPLE_AES = 0xDB  # stream type of H.264
 _PES_OF_PICTURES = re.compile(rb"\x00\x00\x01\xba.{10}\x00\x00\x01[\xe0-\xef]..([\x80-\xbf])", re.DOTALL)  # in a pack
 _SLICES = {"h264": frozenset((1, 5)), "hevc": frozenset((*range(10), *range(16, 22)))}  # types of units
 _NOISY_BITS, _FEWEST_BITS = 0.2, 8  # share of the bits that must be noise, and of how many
+_UNEVEN = 4  # a byte of noise is not that many times as frequent as others
 _FAIRPLAY = re.compile(rb"stsd.{12}drmi", re.DOTALL)
 _WINDOWS_MEDIA_DRM = tuple(  # GUIDs of objects in an ASF's header
     bytes.fromhex(guid)
@@ -73,19 +74,21 @@ def is_noise(container: "InputContainer", stream: "VideoStream") -> bool:
         return False
     length = _length_bytes(context.name, context.extradata or b"")
     packets, broken, zeros, keys, failed, bits = 0, 0, 0, 0, 0, list[bool]()
+    counts_B = np.zeros(256, np.int64)  # of each byte
     for packet in container.demux(stream):
         if not packet.size:
             continue
         data = bytes(packet)
         units = _units(data, length)
         packets, broken, zeros = packets + 1, broken + (not units), zeros + data.count(b"\0\0")
+        counts_B += np.bincount(np.frombuffer(data, np.uint8), minlength=256)
         bits += [first for unit in units if (first := _first_bit(context.name, unit)) is not None][:1]
         if packet.is_keyframe:
             keys, failed = keys + 1, failed + (not _decodes(packet, stream))
     if len(bits) >= _FEWEST_BITS and bits.count(False) > _NOISY_BITS * len(bits):
         return True
     if broken > packets / 2:
-        return zeros < packets / 4
+        return zeros < packets / 4 and bool(counts_B.max() < _UNEVEN * counts_B.mean())
     return length > 0 and not broken and failed > keys / 2
 
 
