@@ -30,6 +30,7 @@ _GRACE = 5  # seconds in which a server leaves
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1")
 """Environment of a child: films are decoded side by side."""
 
+_NO_PROGRAMS = {"PATH": os.devnull}  # scenedetect runs the ffmpeg that it finds there, whatever that is
 _NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # of Arrow's memory: what is forked has none
 
 
@@ -187,7 +188,7 @@ def _environment() -> dict[str, str]:
     home = str(Path(__file__).parents[2])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
     bare = without_secrets(os.environ)  # a film that takes the child over could hand them out as pictures
-    return {**bare, **ONE_THREAD, **_NO_THREAD, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**bare, **ONE_THREAD, **_NO_THREAD, **_NO_PROGRAMS, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _folder() -> str:

@@ -5,7 +5,6 @@ so pieces of the file from its beginning to its end are looked at here. A film t
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +27,8 @@ _SLICES = {"h264": frozenset((1, 5)), "hevc": frozenset((*range(10), *range(16, 
 _NOISY_BITS, _FEWEST_BITS = (
     0.35,
     8,
-)  # share of the first bits that must be wrong (half are right by chance), and least number
-_MOST_OF_A_BYTE = 0.02  # share of the most frequent byte of noise; of evenly distributed ones it is 0.004
+)  # share of the first bits that must be wrong (half are right by chance), of how many
+_UNEVEN = 4  # a byte of noise is not that many times as frequent as others
 _FAIRPLAY = re.compile(rb"stsd.{12}drmi", re.DOTALL)
 _WINDOWS_MEDIA_DRM = tuple(  # GUIDs of objects in an ASF's header
     bytes.fromhex(guid)
@@ -77,21 +76,22 @@ def is_noise(container: "InputContainer", stream: "VideoStream") -> bool:
     if context.name not in _SLICES:
         return False
     length = _length_bytes(context.name, context.extradata or b"")
-    packets, broken, zeros, keys, failed, bits, counts = 0, 0, 0, 0, 0, list[bool](), Counter[int]()
+    packets, broken, zeros, keys, failed, bits = 0, 0, 0, 0, 0, list[bool]()
+    counts_B = np.zeros(256, np.int64)  # of each byte
     for packet in container.demux(stream):
         if not packet.size:
             continue
         data = bytes(packet)
         units = _units(data, length)
         packets, broken, zeros = packets + 1, broken + (not units), zeros + data.count(b"\0\0")
-        counts.update(data)
+        counts_B += np.bincount(np.frombuffer(data, np.uint8), minlength=256)
         bits += [first for unit in units if (first := _first_bit(context.name, unit)) is not None][:1]
         if packet.is_keyframe:
             keys, failed = keys + 1, failed + (not _decodes(packet, stream))
     if len(bits) >= _FEWEST_BITS and bits.count(False) > _NOISY_BITS * len(bits):
         return True
     if broken > packets / 2:
-        return zeros < packets / 4 and max(counts.values()) < _MOST_OF_A_BYTE * counts.total()
+        return zeros < packets / 4 and bool(counts_B.max() < _UNEVEN * counts_B.mean())
     return length > 0 and not broken and failed == keys > 0
 
 

@@ -174,6 +174,17 @@ def test_a_film_pays_for_no_imports(clip):
     assert ran.stdout == "set() 1\n"
 
 
+def test_no_program_of_the_path_is_run(clip, monkeypatch, tmp_path):
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\necho called >> {tmp_path / 'called'}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    child.end_servers()
+    decode_in_child(clip, SMALL).close()
+    child.end_servers()
+    assert not (tmp_path / "called").exists()
+
+
 def test_films_decoded_at_the_same_time_have_a_server_each():
     child.end_servers()
     with child._server() as one, child._server() as other:
