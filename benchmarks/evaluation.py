@@ -5,12 +5,12 @@
 All look at the same PNG files with the same network for FID and Inception Score (FID's Inception, random weights), in
 one process with one thread for the network and one that reads ahead: we as an actor does it, looking at each picture
 once; torchmetrics as its documentation shows, one metric after the other; torch-fidelity by its own loop for both
-metrics, which looks once too. It is left out where it isn't installed: it is no dependency of ours (`pip install
---no-deps --target FOLDER torch-fidelity`, and FOLDER in PYTHONPATH). Times are CPU seconds of the process, since other
-programs may be running, and medians of rounds in which all take their turn; a round before them is not counted, as
-whoever comes first pays for what a process does once. They include loading the weights, and leave out the last
-formula. First `--many` small pictures, and a tenth of them, go through the stage with a tiny CLIP, each in a process
-of its own that does the work of an actor and of the driver.
+metrics, which looks once too. torch-fidelity is no dependency of ours (`pip install --no-deps --target FOLDER
+torch-fidelity`, and FOLDER in PYTHONPATH): without it, it is left out, and torchmetrics runs our network. Times are CPU
+seconds of the process, since other programs may be running, and medians of rounds in which all take their turn; a round
+before them is not counted, as whoever comes first pays for what a process does once. They include loading the weights,
+and leave out the last formula. First `--many` small pictures, and a tenth of them, go through the stage with a tiny
+CLIP, each in a process of its own that does the work of an actor and of the driver.
 """
 
 import argparse
@@ -105,12 +105,12 @@ def torchmetrics(folder: Path, network: Path) -> dict[str, float]:
     from torchmetrics.image.inception import InceptionScore
 
     began = time.process_time()
-    fid = FrechetInceptionDistance(Features(network, "2048"))
+    fid = FrechetInceptionDistance(features(network, "2048"))
     for story, real in (("a", False), ("b", True)):
         for batch in batches(folder / "frames" / story):
             fid.update(batch, real=real)
     alone = time.process_time() - began
-    score = InceptionScore(Features(network, "logits_unbiased"))
+    score = InceptionScore(features(network, "logits_unbiased"))
     for story in "ab":
         for batch in batches(folder / "frames" / story):
             score.update(batch)
@@ -126,9 +126,20 @@ def torch_fidelity(folder: Path, network: Path) -> dict[str, float]:
     weights = {"cuda": False, "feature_extractor_weights_path": str(network)}
     extractor = utils.create_feature_extractor("inception-v3-compat", layers, **weights)
     for story in "ab":
-        pictures = utils.prepare_input_from_id(1, input1=str(folder / "frames" / story))
+        pictures = utils.prepare_input_from_id(1, input1=str(folder / "frames" / story), verbose=False)
         utils.get_featuresdict_from_dataset(pictures, extractor, 16, cuda=False, save_cpu_ram=True, verbose=False)
     return {"evaluation_throughput_torch_fidelity": time.process_time() - began}
+
+
+def features(network: Path, layer: Any) -> nn.Module:
+    """torchmetrics' own network, which is torch-fidelity's; ours where that isn't installed."""
+    if not find_spec("torch_fidelity"):
+        return Features(network, layer)
+    from torchmetrics.image.fid import NoTrainInceptionV3
+
+    own = NoTrainInceptionV3("inception-v3-compat", [layer], feature_extractor_weights_path=str(network))
+    own.num_features = Features.num_features
+    return own
 
 
 class Features(nn.Module):

@@ -44,9 +44,10 @@ class InceptionConfig(CheckpointConfig, frozen=True, extra="forbid"):
 
 
 class Inception:
-    """Runs FID's Inception on pictures, resized and scaled as in pytorch-fid."""
+    """Runs FID's Inception on pictures, resized and scaled as in pytorch-fid; channels last is faster on CPUs."""
 
     def __init__(self, config: InceptionConfig, layers: Sequence[Layer] = tuple(_NODES)) -> None:
+        import torch
         from torchvision.models.feature_extraction import create_feature_extractor
 
         self.config, self.layers = config, tuple(layers)
@@ -60,7 +61,7 @@ class Inception:
             raise checkpoint.missing(config.origin, config.source, why) from error
         network.requires_grad_(False).eval().fc.bias.zero_()
         nodes = {_NODES[layer]: layer for layer in self.layers}
-        self._network = create_feature_extractor(network, nodes).to(self.device)
+        self._network = create_feature_extractor(network, nodes).to(self.device, memory_format=torch.channels_last)
 
     def embed(self, images: Sequence[Image]) -> dict[str, NDArray[np.float32]]:
         """RGB [H, W, 3], of any sizes -> layer -> [N, C], the mean over the positions of a layer."""
@@ -69,7 +70,7 @@ class Inception:
 
         made: dict[str, list[NDArray[np.float32]]] = {layer: [] for layer in self.layers}
         for batch in alike(images, self.config.batch):
-            pixels_N3HW = torch.from_numpy(np.stack(batch).transpose(0, 3, 1, 2).copy()).to(self.device) / 255
+            pixels_N3HW = torch.from_numpy(np.stack(batch)).to(self.device).permute(0, 3, 1, 2) / 255
             square_N3SS = interpolate(pixels_N3HW, size=(299, 299), mode="bilinear", align_corners=False)
             with torch.inference_mode():
                 for layer, found in self._network(2 * square_N3SS - 1).items():

@@ -47,7 +47,7 @@ from tasks.progress import Progress
 from tasks.stage import StageError
 
 STAGE = "evaluate"
-_REVISION = 2  # of the vectors that are kept
+_REVISION = 3  # of the vectors that are kept
 _TOGETHER = 32  # pictures that are in memory at a time; networks take them in batches that this is a multiple of
 
 
