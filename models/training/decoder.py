@@ -20,8 +20,9 @@ from models.autoencoder.coarse import coarse_loss
 from models.autoencoder.decoder import pad, random_keep
 from models.autoencoder.diffusion import diffusion_loss, draw_noise, draw_once
 from models.autoregressive.script_tokens import FrameScript
+from models.codec import Codec
 from models.training import Schedule, generator
-from models.training.critic import Critic, adversarial_loss, cut, windows_of
+from models.training.critic import Critic, Windows, adversarial_loss, cut, windows_of
 from models.training.ema import Averaged, learning_rate
 from models.training.scripted import Scripted
 from models.training.sheet import SHOWN, VALIDATED, even, sheet
@@ -224,13 +225,8 @@ class DecoderTraining:
             drawn_BCHW = condition.coarse_BCHW
             if drawn_BCHW is None or step >= config.warmup_steps:
                 drawn_BCHW = draw_once(decoder, diffusion, noise_BCHW, condition)
-            total = coarse_loss(model.codec, drawn_BCHW, latents_BCHW, config.pixel_weight, weights_BHW)
-            terms = {"drawn": total.detach()}
-            if critic is None:
-                return total, terms
-            originals, drawn = (cut(model.codec.pixels(some), boxes_N4) for some in (latents_BCHW, drawn_BCHW))
-            adversarial, more = adversarial_loss(critic, originals, drawn, whose_NG, config.adversarial_weight)
-            return total + adversarial, terms | more
+            windows = Windows(boxes_N4, whose_NG)
+            return self._drawn_loss(model.codec, drawn_BCHW, latents_BCHW, weights_BHW, windows, critic)
         terms, total = dict[str, Tensor](), latents_BCHW.new_zeros(())
         if step >= config.warmup_steps:
             total = diffusion_loss(decoder, diffusion, latents_BCHW, noise_BCHW, timestep_B, condition)
@@ -241,6 +237,25 @@ class DecoderTraining:
             total = total + config.coarse_weight * coarse
             terms["coarse"] = coarse.detach()
         return total, terms
+
+    def _drawn_loss(
+        self,
+        codec: Codec,
+        drawn_BCHW: Tensor,
+        latents_BCHW: Tensor,
+        weights_BHW: Tensor,
+        windows: Windows,
+        critic: Critic | None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """How far drawn latents are from the originals, and what the critic says of their pictures, if there is one."""
+        total = coarse_loss(codec, drawn_BCHW, latents_BCHW, self.config.pixel_weight, weights_BHW)
+        terms = {"drawn": total.detach()}
+        if critic is None:
+            return total, terms
+        originals, drawn = (cut(codec.pixels(some), windows.boxes_N4) for some in (latents_BCHW, drawn_BCHW))
+        weight = self.config.adversarial_weight
+        adversarial, more = adversarial_loss(critic, originals, drawn, windows.faces_NG, weight)
+        return total + adversarial, terms | more
 
     @torch.no_grad()
     def pictures(self) -> Tensor:
