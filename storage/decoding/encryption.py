@@ -24,10 +24,7 @@ _UNIT, _COPY_BITS = 6144, 0xC0  # bytes that AACS encrypts at a time; what its f
 _SAMPLE_AES = 0xDB  # stream type of H.264
 _PES_OF_PICTURES = re.compile(rb"\x00\x00\x01\xba.{10}\x00\x00\x01[\xe0-\xef]..([\x80-\xbf])", re.DOTALL)  # in a pack
 _SLICES = {"h264": frozenset((1, 5)), "hevc": frozenset((*range(10), *range(16, 22)))}  # types of units
-_NOISY_BITS, _FEWEST_BITS = (
-    0.35,
-    8,
-)  # share of the first bits that must be wrong (half are right by chance), of how many
+_NOISY_BITS, _FEWEST_BITS = 0.35, 8  # share of first bits that must be wrong (half are right by chance), of how many
 _UNEVEN = 4  # a byte of noise is not that many times as frequent as others
 _FAIRPLAY = re.compile(rb"stsd.{12}drmi", re.DOTALL)
 _WINDOWS_MEDIA_DRM = tuple(  # GUIDs of objects in an ASF's header
