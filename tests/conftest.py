@@ -1,5 +1,6 @@
-"""What tests of several folders share: a new storage, and one small Ray for the whole session."""
+"""What tests of several folders share: a new storage, one small Ray for the whole session, and one thread for torch."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from storage.root import Storage
 from tasks.cluster import ClusterConfig
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: of tiny models two threads are slower
 
 
 @pytest.fixture
