@@ -80,7 +80,7 @@ def print_result(result: Result, console: Console) -> None:
         show_figures({name: Figure(**metric) for name, metric in result["metrics"].items()}, console)
     references = {name: text for name, text in result["result"].items() if name != "files" and text}
     for name, text in {**references, **result["files"]}.items():
-        console.print(f"{name:<16}{shown(text)}", soft_wrap=True)
+        console.print(f"{name:<15} {shown(text)}", soft_wrap=True)
 
 
 def _results(storage: Storage, made: "References", before: Sequence[Reject]) -> Result:
