@@ -23,6 +23,7 @@ MODELS = ("codec", "first_stage", "autoencoder", "decoder", "autoregressive")
 _ID = "[0-9a-f]{16}"
 _RUN = f"checkpoints/{'|'.join(MODELS)}/{_ID}"
 _MOVIE = r"movie(-\d+)?\.mp4"
+_PUBLISHED = rf"{_MOVIE}|storyboard\.html|metrics\.json"
 
 PLACES = (
     f"tables/{'|'.join(SCHEMAS)}",
@@ -48,7 +49,7 @@ PLACES = (
     rf"pieces/speech/{_ID}\.wav",
     r"stories/rates\.json|report\.json|quality\.(html|json)",
     rf"stories/takes|queue/{_ID}\.json",
-    rf"{_MOVIE}|storyboard\.html|metrics\.json",
+    _PUBLISHED,
 )
 """Each a path of patterns; `**` is any path below. Delta Lake decides what lies in a table's folder."""
 
@@ -57,7 +58,7 @@ FOLDERS = tuple(dict.fromkeys(place.split("/")[0] for place in PLACES if "/" in 
 
 def is_published(name: str) -> bool:
     """Whether a name at the root is one of the newest movie's files."""
-    return re.fullmatch(PLACES[-1], name) is not None
+    return re.fullmatch(_PUBLISHED, name) is not None
 
 
 def is_place(rel: str) -> bool:
