@@ -65,7 +65,7 @@ _NOTHING = {"null", "none", "nan", "n/a", "na", "nil", "undefined", "empty", "un
 _DANGLING = re.compile(r"(?:\b(?:an?|the|and|or|while)|:)$", re.I)
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”')
 _OFTEN = 3  # repetitions of a sentence that show that the model repeats itself
-_LOOP = 7  # three-word sequences; with so many, a text of which fewer than half are distinct repeats itself
+_LOOP = 7  # least number of three-word sequences; if fewer than half are distinct, the text repeats itself
 _FEWEST = 4  # a sentence with at least this many words of the prompt must be copied from it
 
 _COMMAS = re.compile(r'("(?:\\.|[^"\\])*"?)|,(?=\s*[\]}])', re.S)

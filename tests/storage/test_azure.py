@@ -10,14 +10,10 @@ from pathlib import Path
 import pytest
 from pyarrow.fs import AzureFileSystem
 
-from flows.server.lock import alone
 from storage.errors import ConfigError, FilmError, StorageError
-from storage.lease import Holder, Lease
-from storage.remote import arrow, fetched, listed
+from storage.remote import arrow, listed
 from storage.root import Storage
-from storage.tables.batches import Batches
-from storage.tables.tables import Tables
-from tests.storage.tables.test_batches import commit
+from tests.storage.bucket import is_a_storage
 
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # the emulator's
 
@@ -105,17 +101,4 @@ def storage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Storage
 
 
 def test_a_container_is_a_storage(storage: Storage, tmp_path: Path) -> None:
-    with alone(storage), pytest.raises(StorageError, match="is at work in"):
-        Lease(storage, Holder(lock="other:/lock", shown="process 7 on other")).take()
-    run = Batches(storage, "tokens", ["tokens"])
-    for film in range(4):
-        commit(run, [film])
-    count = Tables(storage).count()
-    assert (count["tokens"], count["work"]) == (12, 4)
-    (tmp_path / "x").write_bytes(b"two" * 4_000_000)
-    storage.upload(tmp_path / "x", "a=1/b c.bin")
-    assert storage.walk("a=1") == ["b c.bin"]
-    with fetched(storage.source("a=1/b c.bin")) as copy:
-        assert copy.read_bytes() == b"two" * 4_000_000
-    storage.delete("a=1/b c.bin")
-    assert not storage.exists("a=1/b c.bin")
+    is_a_storage(storage, tmp_path)
